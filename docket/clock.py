@@ -1,0 +1,80 @@
+"""The only place that reads the time (I10).
+
+``now()`` and ``timestamp()`` are the wall clock. Where a virtual clock drives the running event loop (trio's
+``MockClock``, or the virtual asyncio loop of ``docket.testing``) they follow that clock instead, so that
+whatever moves ``anyio.sleep`` moves schedules and expiries too.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import anyio
+
+__all__ = ["add_virtual_source", "monotonic", "now", "perf_counter", "timestamp"]
+
+UTC = timezone.utc
+
+#: Wall time minus loop time, per virtual clock: fixed when the clock is first read.
+_offsets: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+
+#: Functions that return the virtual clock object which drives the running loop, or None. docket.testing adds
+#: its asyncio loop here; nobody else needs to, and in production the list stays empty.
+_sources: list[Callable[[], Any]] = []
+
+
+def add_virtual_source(source: Callable[[], Any]) -> None:
+    """Ask ``source`` from now on which virtual clock, if any, drives the running event loop."""
+    if source not in _sources:
+        _sources.append(source)
+
+
+def _trio_mock_clock() -> Any:
+    testing = sys.modules.get("trio.testing")
+    if testing is None:
+        return None
+    try:
+        driver = sys.modules["trio"].lowlevel.current_clock()
+    except RuntimeError:  # not called from a trio run
+        return None
+    return driver if isinstance(driver, testing.MockClock) else None
+
+
+def _virtual() -> Any:
+    for source in _sources:
+        if (driver := source()) is not None:
+            return driver
+    return _trio_mock_clock()
+
+
+def timestamp() -> float:
+    """Seconds since the epoch, as a float."""
+    if not _sources and "trio.testing" not in sys.modules:
+        return time.time()
+    driver = _virtual()
+    if driver is None:
+        return time.time()
+    loop_time = anyio.current_time()
+    offset = _offsets.get(driver)
+    if offset is None:
+        offset = _offsets[driver] = time.time() - loop_time
+    return offset + loop_time
+
+
+def now() -> datetime:
+    """The aware wall clock time in UTC."""
+    return datetime.fromtimestamp(timestamp(), UTC)
+
+
+def monotonic() -> float:
+    """Seconds of the event loop's clock; for waits and durations inside a running loop."""
+    return anyio.current_time()
+
+
+perf_counter = time.perf_counter
+"""Seconds of real processor-independent time, for measurements that a virtual clock must not bend."""

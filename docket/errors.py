@@ -1,0 +1,57 @@
+"""Every error that docket raises itself. The class says whose fault it is and whether trying again helps.
+
+Errors of the server and of the connection are redis-py's (``redis.exceptions``), so that code written for
+redis-py and pydocket catches what it always caught; where both apply a class here derives from both.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadSetting",
+    "BadUrl",
+    "DeliveryUnreadable",
+    "DocketError",
+    "ExecutionCancelled",
+    "ResultExpired",
+    "UnknownTask",
+    "UsageError",
+]
+
+
+class DocketError(Exception):
+    """Whatever docket itself has to complain about."""
+
+
+class UsageError(DocketError, ValueError):
+    """The caller's mistake; the same call will fail again."""
+
+
+class BadUrl(UsageError):
+    """A server URL that names no server we can reach: unknown scheme, bad port, bad option."""
+
+
+class BadSetting(UsageError):
+    """A setting outside of its range; the message names the setting and what it takes."""
+
+
+class UnknownTask(UsageError, KeyError):
+    """A task name that nobody registered on this docket."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # KeyError would show the repr of the message
+
+
+class ExecutionError(DocketError):
+    """What became of an execution, seen by the one who waits for it."""
+
+
+class ExecutionCancelled(ExecutionError):
+    """The task was cancelled before it could finish."""
+
+
+class ResultExpired(ExecutionError):
+    """The record of the execution is gone (its ``execution_ttl`` has passed, or the docket was cleared)."""
+
+
+class DeliveryUnreadable(DocketError):
+    """A message on the stream that cannot be decoded (I9); set aside as failed with this reason."""

@@ -1,0 +1,57 @@
+"""Fixtures of all tests: three event loops, and the servers that the tests start themselves."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from tests.servers import Server, binary, version
+
+BACKENDS = [
+    pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
+    pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
+    pytest.param(("trio", {}), id="trio"),
+]
+
+_names = itertools.count()
+
+
+def pytest_report_header() -> str:
+    return f"server under test: {version(binary())} ({binary()})"
+
+
+@pytest.fixture(params=BACKENDS)
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The server that most tests share; each test works under names of its own."""
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture
+def redis_url(server: Server) -> Iterator[str]:
+    """An empty database of the shared server."""
+    with redis.Redis.from_url(server.url) as client:
+        client.flushall()
+        client.script_flush()
+    yield server.url
+
+
+@pytest.fixture
+def memory_url() -> str:
+    """A memory:// server that no other test sees."""
+    return f"memory://test-{next(_names)}"
+
+
+@pytest.fixture(params=["memory", "redis"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A fresh server of each kind, one after the other."""
+    return str(request.getfixturevalue(f"{request.param}_url"))

