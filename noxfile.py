@@ -1,0 +1,86 @@
+"""What a developer and CI run: ``nox`` for everything that must hold, ``nox -s <session>`` for one of them.
+
+Default: the tests on every supported Python that this machine has (the others are skipped, and nox says so),
+then lint, types and docs. On request: ``tests_lowest`` (the oldest dependencies that pyproject.toml admits),
+``bench`` and ``chaos``. Arguments after ``--`` reach the tool: ``nox -s tests-3.11 -- tests/memory -x``.
+"""
+
+from __future__ import annotations
+
+import nox
+from nox.project import dependency_groups, load_toml, python_versions
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
+nox.options.sessions = ["tests", "lint", "types", "docs"]
+
+PYPROJECT = load_toml("pyproject.toml")
+PYTHONS = python_versions(PYPROJECT)
+EXTRAS = ".[trio,uvloop,rich]"
+
+
+def group(name: str) -> list[str]:
+    """The requirements of a dependency group; read here because the pip of a bare machine cannot."""
+    return list(dependency_groups(PYPROJECT, name))
+
+
+def lowest() -> list[str]:
+    """``name>=1.2`` of every run-time dependency and extra, as the pin ``name==1.2``."""
+    project = PYPROJECT["project"]
+    named = list(project["dependencies"])
+    for extra in project["optional-dependencies"].values():
+        named += extra
+    return [requirement.partition(";")[0].replace(">=", "==").strip() for requirement in named]
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The default suite; asyncio, uvloop and trio inside of one run."""
+    session.install("-e", EXTRAS, *group("test"))
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def tests_lowest(session: nox.Session) -> None:
+    """The default suite on the oldest dependencies that pyproject.toml admits."""
+    session.install("-e", EXTRAS, *group("test"), *lowest())
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and formatting."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types: strict in docket/, basic elsewhere."""
+    session.install("-e", EXTRAS, *group("test"), *group("types"))
+    session.run("pyright", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Links between the documents resolve and their Python compiles."""
+    session.install("-e", EXTRAS, *group("test"))
+    session.run("python", "-m", "pytest", "tests/house/test_docs.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Figures beside other task queues; a few minutes."""
+    session.install("-e", EXTRAS, *group("test"))
+    session.run("python", "tests/bench/compare.py", *(session.posargs or ["--quick"]))
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Long runs of faults and fuzzing."""
+    session.install("-e", EXTRAS, *group("test"))
+    session.run("python", "-m", "pytest", "-m", "chaos", *(session.posargs or ["tests"]))
