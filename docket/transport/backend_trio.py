@@ -1,0 +1,52 @@
+"""The trio side of waiting; imported only when trio runs.
+
+Why not anyio alone, measured per use: parking the task itself 5.4 us, anyio.Event 6.4; trio's checkpoint 5.4,
+anyio's 7.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from docket.transport.waiting import Slot
+
+__all__ = ["TrioBackend"]
+
+
+class TrioBackend:
+    __slots__ = ("_token",)
+
+    def __init__(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+
+    def is_current(self) -> bool:
+        try:
+            return trio.lowlevel.current_trio_token() is self._token
+        except RuntimeError:
+            return False
+
+    async def park(self, slot: Slot) -> None:
+        def abort(_: object) -> trio.lowlevel.Abort:
+            slot.waiter = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        slot.waiter = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def wake(self, slot: Slot) -> None:
+        if (task := slot.waiter) is not None:
+            slot.waiter = None
+            trio.lowlevel.reschedule(task)
+
+    async def checkpoint(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def limited(self, wait: Callable[[], Awaitable[None]], left: Callable[[], float]) -> None:
+        # trio has no timers but scopes: only the one who reads or writes for the others enters one.
+        with trio.move_on_after(left()):
+            await wait()
+
+    def timer(self, check: Callable[[], float]) -> None:
+        return None

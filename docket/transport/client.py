@@ -1,0 +1,334 @@
+"""The client: redis-py's command methods on asyncio and trio, many callers on one connection."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+
+import anyio
+from redis.commands import AsyncCoreCommands
+from redis.credentials import CredentialProvider
+from redis.exceptions import ConnectionError, ExecAbortError, NoScriptError, RedisError, WatchError
+
+from docket.transport import scripts
+from docket.transport.commands import Command, Kind, block_seconds, look_up
+from docket.transport.connection import Connection, NeverSent
+from docket.transport.connector import Connector
+from docket.transport.pool import Pool
+from docket.transport.resp import CALLBACKS, ENCODER, Argument, Reply, pack
+from docket.transport.scripts import Lua, Script, ScriptCall
+from docket.transport.url import Address, parse
+
+if TYPE_CHECKING:
+    from redis._parsers import Encoder
+
+    from docket.transport.lock import Lock
+    from docket.transport.pipeline import Pipeline
+    from docket.transport.pubsub import PubSub
+
+__all__ = ["Client"]
+
+#: How often a request of which nothing was sent is started, before its ConnectionError comes out.
+_STARTS = 3
+
+_Bound = Any
+
+
+class Client(AsyncCoreCommands):
+    """A client of one server, for any number of concurrent callers; replies are bytes.
+
+    Command methods, their arguments and the shapes of their replies are those of ``redis.asyncio.Redis``. Connecting
+    is lazy. The client may be used in one event loop after another, not in two at a time. ``async with`` merely
+    calls ``aclose()``; a closed client connects again when used again.
+
+    Raises: redis.exceptions - ConnectionError where the connection was lost (the command may have been executed;
+            one of which nothing was sent is sent again by itself), TimeoutError where the server owed a reply and
+            sent nothing for ``socket_timeout`` (30 s), AuthenticationError, ResponseError.
+    Cancel: any call, at any moment; others are not disturbed. A command sent may still be executed. Blocking
+            commands take a connection of their own, and cancelled they close it, so the server forgets them.
+    """
+
+    _is_async_client: Literal[True] = True  # redis-py 8: selects the awaitable overloads
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._pool: Pool | None = None
+        self._known: dict[Any, Command] = {}
+        self.response_callbacks: dict[str, Callable[..., Any]] = dict(CALLBACKS)
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        credential_provider: CredentialProvider | None = None,
+        client_name: str | None = None,
+    ) -> Self:
+        """Make a client; needs no running event loop and does not connect.
+
+        ``client_name`` is what the URL does not say otherwise (CLIENT SETNAME).
+
+        Raises: BadUrl (a ValueError) - no server that can be served; ValueError - credentials in the URL and a
+                provider too.
+        """
+        address = parse(url)
+        if client_name is not None and address.client_name is None:
+            import attrs
+
+            address = attrs.evolve(address, client_name=client_name)
+        return cls(Connector(address, credential_provider))
+
+    @property
+    def address(self) -> Address:
+        """Where the server is."""
+        return self._connector.address
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether the server is the one in this process (memory://)."""
+        return self._connector.address.memory is not None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._connector.address}>"
+
+    # The ways to the server.
+
+    async def call(self, *command: Argument) -> Reply:
+        """Send one command on the shared connection and return its raw reply: the cheapest way.
+
+        Not for commands that wait in the server: ``dedicated()`` or a command method.
+        """
+        reply = await self._request(pack(command))
+        if isinstance(reply, RedisError):
+            raise reply
+        return reply
+
+    async def call_many(
+        self, commands: Sequence[Sequence[Argument]], *, atomic: bool = False
+    ) -> list[Reply | RedisError]:
+        """Send several commands in one write, with nobody else's in between; return their raw replies in order.
+
+        Error replies are returned in their places. ``atomic`` wraps the commands in MULTI and EXEC.
+
+        Raises: ResponseError - with ``atomic``, the server refused to queue a command, so none was executed.
+        """
+        if not atomic:
+            return await self.request([pack(command) for command in commands])
+        return await self._transaction([pack(command) for command in commands])
+
+    async def run(self, lua: Lua, keys: Sequence[Argument], args: Sequence[Argument]) -> Reply:
+        """Run a script by its digest on the shared connection; load it if the server does not know it."""
+        packed = scripts.pack_call(lua, (keys, args))
+        pool = self._pool
+        seen = pool.loads.get(lua.sha, 0) if pool is not None else 0
+        reply = await self._request(packed)
+        if isinstance(reply, NoScriptError):
+            replies: list[Any] = [reply]
+            await scripts.rerun_unknown(self, self.pool(), lua, [(keys, args)], replies, seen)
+            reply = replies[0]
+        if isinstance(reply, RedisError):
+            raise reply
+        return reply
+
+    async def run_many(self, lua: Lua, calls: Sequence[ScriptCall]) -> list[Reply | RedisError]:
+        """Run a script once per ``(keys, args)``, in one write; error replies are returned in their places."""
+        pool = self._pool
+        seen = pool.loads.get(lua.sha, 0) if pool is not None else 0
+        replies = await self.request([scripts.pack_call(lua, call) for call in calls])
+        await scripts.rerun_unknown(self, self.pool(), lua, calls, replies, seen)
+        return replies
+
+    async def request(self, packed: Sequence[bytes]) -> list[Any]:
+        """Send packed commands contiguously; return as many raw replies, error replies in their places."""
+        if not packed:
+            return []
+        replies = await self._request(b"".join(packed), len(packed))
+        return replies if len(packed) > 1 else [replies]
+
+    async def _transaction(self, packed: Sequence[bytes]) -> list[Any]:
+        if not packed:
+            return []
+        *queued, result = await self.request([pack(("MULTI",)), *packed, pack(("EXEC",))])
+        if isinstance(result, RedisError):
+            refused = [reply for reply in queued if isinstance(reply, RedisError)]
+            raise refused[0] if refused and isinstance(result, ExecAbortError) else result
+        if result is None:
+            raise WatchError("Watched variable changed.")
+        return result
+
+    async def _request(self, data: bytes, want: int = 1) -> Any:
+        for start in range(_STARTS):
+            pool = self._pool
+            connection = pool.shared_now() if pool is not None else None
+            if connection is None:
+                pool = self.pool()
+                connection = await pool.shared()
+            try:
+                return await connection.request(data, want)
+            except NeverSent as error:
+                if start == _STARTS - 1 or (pool is not None and pool.closed):
+                    raise ConnectionError(str(error)) from error
+        raise AssertionError("unreachable")
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send a command as redis-py's methods spell it; return what redis-py's asyncio client would.
+
+        Commands that wait in the server take a connection of their own for as long as they wait.
+
+        Raises: RedisError - the command would change the connection that all callers share.
+        """
+        # Stays ``async def``: redis-py's xread and xreadgroup test inspect.iscoroutine() of the result.
+        name = args[0]
+        command = self._known.get(name) or self.look_up(args)
+        if options:
+            options.pop("keys", None)
+            options.pop("NEVER_DECODE", None)
+            if "EMPTY_RESPONSE" in options:
+                return options["EMPTY_RESPONSE"]
+        if command.words is not None:
+            args = (*command.words, *args[1:])
+        kind = command.kind
+        if kind is Kind.SHARED or (kind is Kind.MAY_BLOCK and block_seconds(args) is None):
+            reply = await self._request(pack(args))
+            if isinstance(reply, RedisError):
+                raise reply
+        elif kind is Kind.STATEFUL:
+            raise RedisError(command.instead())
+        else:
+            async with self.dedicated() as connection:
+                reply = await connection.call(*args)
+        return reply if command.callback is None else command.callback(reply, **options)
+
+    def look_up(self, args: Sequence[Any]) -> Command:
+        """Return what is known of a command, this client's response callback included."""
+        command = look_up(args, self.response_callbacks)
+        if len(self._known) < 1000 and command.name != "CLIENT" and len(command.name.split()) == 1:
+            self._known[args[0]] = command
+        return command
+
+    def set_response_callback(self, command: str, callback: Callable[..., Any]) -> None:
+        """Convert the replies to ``command`` by ``callback`` from now on."""
+        self.response_callbacks[command.upper()] = callback
+        self._known.clear()
+
+    # Connections.
+
+    @asynccontextmanager
+    async def dedicated(self) -> AsyncIterator[Connection]:
+        """A connection for the caller alone, for blocking commands: ``await connection.call(...)``.
+
+        When left it is kept for the next one, or closed if anything is owed on it, as after cancelling a blocked
+        command, which makes the server forget it. Waits while ``max_connections`` (100) are in use.
+        """
+        pool = self.pool()
+        connection = await pool.acquire()
+        try:
+            yield connection
+        finally:
+            pool.release(connection)
+
+    def pool(self) -> Pool:
+        """Return the connections of the running event loop; those of a loop before are closed."""
+        pool = self._pool
+        if pool is None or pool.closed or not pool.is_current():
+            if pool is not None:
+                pool.close()
+            pool = self._pool = Pool(self._connector)
+        return pool
+
+    def close(self) -> None:
+        """Close every connection; whoever is in flight gets ConnectionError. Never suspends; idempotent."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    async def aclose(self) -> None:
+        """``close()``, for those who await it."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What is built on top.
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
+        """Return a pipeline: methods queue, ``await execute()`` sends all of them in one write."""
+        from docket.transport.pipeline import Pipeline
+
+        return Pipeline(self, transaction=transaction)
+
+    async def transaction(
+        self,
+        func: Callable[[Pipeline], Any],
+        *watches: Argument,
+        value_from_callable: bool = False,
+        watch_delay: float | None = None,
+    ) -> Any:
+        """Watch keys, let ``func(pipe)`` queue commands and execute them; again while a watched key changes."""
+        async with self.pipeline() as pipe:
+            while True:
+                try:
+                    if watches:
+                        await pipe.watch(*watches)
+                    value = func(pipe)
+                    if isawaitable(value):
+                        value = await cast("Awaitable[Any]", value)
+                    result = await pipe.execute()
+                except WatchError:
+                    if watch_delay:
+                        await anyio.sleep(watch_delay)
+                else:
+                    return value if value_from_callable else result
+
+    def pubsub(self, *, ignore_subscribe_messages: bool = False) -> PubSub:
+        """Return a subscriber; it connects with the first subscription."""
+        from docket.transport.pubsub import PubSub
+
+        return PubSub(self, ignore_subscribe_messages=ignore_subscribe_messages)
+
+    def register_script(self, script: str | bytes) -> Script:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Return a callable script; see ``Script``."""
+        return Script(self, script)
+
+    def lock(
+        self,
+        name: str,
+        timeout: float | None = None,
+        sleep: float = 0.1,
+        blocking: bool = True,
+        blocking_timeout: float | None = None,
+        thread_local: bool = True,
+        raise_on_release_error: bool = True,
+    ) -> Lock:
+        """Return a lock on the server, as redis-py's; see ``Lock``. ``thread_local`` is without effect."""
+        from docket.transport.lock import Lock
+
+        return Lock(
+            self,
+            name,
+            timeout=timeout,
+            sleep=sleep,
+            blocking=blocking,
+            blocking_timeout=blocking_timeout,
+            raise_on_release_error=raise_on_release_error,
+        )
+
+    # What redis-py's mixins ask of a client.
+
+    @property
+    def connection_pool(self) -> Client:
+        return self
+
+    def get_encoder(self) -> Encoder:
+        return ENCODER
+
+    def get_connection_kwargs(self) -> dict[str, Any]:
+        return {"db": self.address.db, "decode_responses": False, "protocol": 2}

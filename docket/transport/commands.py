@@ -1,0 +1,155 @@
+"""What the client must know about single commands: which wait in the server, which change the connection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum, auto
+from typing import Any
+
+import attrs
+
+from docket.transport.resp import CALLBACKS, Argument
+
+__all__ = ["Command", "Kind", "block_seconds", "look_up"]
+
+
+class Kind(Enum):
+    """Where a command may go."""
+
+    SHARED = auto()
+    #: Waits in the server, or may: a connection of its own.
+    BLOCKING = auto()
+    #: Waits in the server if its arguments hold BLOCK.
+    MAY_BLOCK = auto()
+    #: Would change the shared connection under everybody's feet.
+    STATEFUL = auto()
+
+
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(
+        [
+            "BLPOP",
+            "BRPOP",
+            "BRPOPLPUSH",
+            "BLMOVE",
+            "BLMPOP",
+            "BZPOPMIN",
+            "BZPOPMAX",
+            "BZMPOP",
+            "WAIT",
+            "WAITAOF",
+        ],
+        Kind.BLOCKING,
+    ),
+    **dict.fromkeys(("XREAD", "XREADGROUP"), Kind.MAY_BLOCK),
+    **dict.fromkeys(
+        [
+            "SELECT",
+            "AUTH",
+            "HELLO",
+            "RESET",
+            "QUIT",
+            "MULTI",
+            "EXEC",
+            "DISCARD",
+            "WATCH",
+            "UNWATCH",
+            "MONITOR",
+            "SYNC",
+            "PSYNC",
+            "SUBSCRIBE",
+            "PSUBSCRIBE",
+            "SSUBSCRIBE",
+            "UNSUBSCRIBE",
+            "PUNSUBSCRIBE",
+            "SUNSUBSCRIBE",
+            "ASKING",
+            "READONLY",
+            "READWRITE",
+        ],
+        Kind.STATEFUL,
+    ),
+    **dict.fromkeys(
+        ("CLIENT REPLY", "CLIENT TRACKING", "CLIENT CACHING", "CLIENT SETNAME", "CLIENT NO-EVICT"),
+        Kind.STATEFUL,
+    ),
+}
+
+_INSTEAD = {
+    "MULTI": "use pipeline()",
+    "EXEC": "use pipeline()",
+    "WATCH": "use pipeline() and its watch()",
+    "SELECT": "name the database in the URL",
+    "AUTH": "name the user in the URL",
+    "CLIENT SETNAME": "name the client in the URL: client_name=",
+    **dict.fromkeys(["SUBSCRIBE", "PSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE"], "use pubsub()"),
+}
+
+
+@attrs.frozen
+class Command:
+    """What is known of a command by its name, as redis-py's mixins spell it (``"CLIENT SETNAME"``)."""
+
+    name: str
+    kind: Kind
+    words: tuple[str, ...] | None
+    callback: Callable[..., Any] | None
+
+    def instead(self) -> str:
+        """Say what to do about a command that the shared connection refuses."""
+        hint = _INSTEAD.get(self.name, "use dedicated()")
+        return f"{self.name} is not possible on a connection that many callers share: {hint}"
+
+
+_SECONDS_LAST = frozenset(("BLPOP", "BRPOP", "BRPOPLPUSH", "BLMOVE", "BZPOPMIN", "BZPOPMAX"))
+_SECONDS_FIRST = frozenset(("BLMPOP", "BZMPOP"))
+
+
+def look_up(args: Sequence[Any], callbacks: Mapping[str, Callable[..., Any]] = CALLBACKS) -> Command:
+    """Return what is known of the command that ``args`` begin with."""
+    first = args[0]
+    upper = (
+        bytes(first).decode() if isinstance(first, (bytes, bytearray, memoryview)) else str(first)
+    ).upper()
+    words = tuple(upper.split())
+    name = upper
+    if upper == "CLIENT" and len(args) > 1 and isinstance(args[1], str):
+        name = f"CLIENT {args[1].upper()}"  # as execute_command("CLIENT", "SETNAME", ...) spells it
+    return Command(
+        name=name,
+        kind=_KINDS.get(name, Kind.SHARED),
+        words=words if len(words) > 1 else None,
+        callback=callbacks.get(upper),
+    )
+
+
+def block_seconds(args: Sequence[Argument]) -> float | None:
+    """Return how long the server may hold this command back: seconds, infinity, or None if it answers at once."""
+    name = args[0]
+    if isinstance(name, (bytes, bytearray, memoryview)):
+        name = bytes(name).decode("utf-8", "replace")
+    name = str(name).upper()
+    if name in ("XREAD", "XREADGROUP"):
+        for index, word in enumerate(args):
+            if word in ("BLOCK", b"BLOCK", "block", b"block"):
+                return _seconds(args[index + 1], 1000)
+            if word in ("STREAMS", b"STREAMS"):
+                break
+        return None
+    if name in _SECONDS_LAST:
+        return _seconds(args[-1])
+    if name in _SECONDS_FIRST:
+        return _seconds(args[1])
+    if name in ("WAIT", "WAITAOF"):
+        return _seconds(args[-1], 1000)
+    return None
+
+
+def _seconds(text: Argument, unit: int = 1) -> float:
+    if isinstance(text, (bytearray, memoryview)):
+        text = bytes(text)
+    try:
+        return float(text) / unit or math.inf  # 0 is for ever
+    except ValueError:
+        return 0.0  # the server will refuse it at once

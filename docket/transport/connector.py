@@ -1,0 +1,149 @@
+"""From an address to a connection that is ready for commands: stream, handshake, tries."""
+
+from __future__ import annotations
+
+import inspect
+import random
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import anyio
+from redis.credentials import CredentialProvider
+from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    ConnectionError,
+    NoPermissionError,
+    RedisError,
+)
+
+from docket.transport import sockets
+from docket.transport.connection import Connection
+from docket.transport.resp import Argument
+from docket.transport.stream import Stream
+from docket.transport.tls import make_context, secure
+from docket.transport.url import Address
+from docket.transport.waiting import Backend
+
+__all__ = ["Connector"]
+
+#: Pauses before the second, third, ... try; each is shortened by up to half, at random.
+_PAUSES = (0.02, 0.1, 0.4)
+
+
+class Connector:
+    """Opens connections to one address; holds the TLS context and the credentials, no connection.
+
+    Raises (when made): BadUrl - TLS files that cannot be loaded; ValueError - credentials twice.
+    """
+
+    def __init__(self, address: Address, credential_provider: CredentialProvider | None = None) -> None:
+        if credential_provider is not None and (address.username or address.password):
+            raise ValueError("Credentials are given twice: in the URL and by a credential provider")
+        self.address = address
+        self._context: ssl.SSLContext | None = make_context(address.tls) if address.tls is not None else None
+        self._provider = credential_provider
+
+    async def connect(self, backend: Backend) -> Connection:
+        """Open a connection, within ``socket_connect_timeout`` seconds, a few quick tries included.
+
+        Raises: AuthenticationError - at once, without another try; ResponseError - the server refuses the
+                database or the name; ConnectionError, which names the server - nothing answers there.
+        Cancel: safe, nothing stays open.
+        """
+        if self.address.memory is not None:
+            return await self._once(backend)
+        refusal: BaseException | None = None
+        with anyio.move_on_after(self.address.connect_timeout):
+            for pause in (*_PAUSES, None):
+                try:
+                    return await self._once(backend)
+                except (AuthenticationError, AuthenticationWrongNumberOfArgsError, ssl.SSLError):
+                    raise
+                except (OSError, ConnectionError) as error:
+                    refusal = error
+                if pause is None:
+                    break
+                await anyio.sleep(pause * random.uniform(0.5, 1))
+        raise ConnectionError(
+            f"Cannot connect to {self.address}: {_reason(refusal, self.address)}"
+        ) from refusal
+
+    async def _once(self, backend: Backend) -> Connection:
+        stream = await self._open()
+        connection = Connection(
+            stream,
+            backend,
+            patience=self.address.socket_timeout,
+            immediate=self.address.memory is not None,
+        )
+        try:
+            await self._greet(connection)
+        except BaseException as error:
+            connection.fail(error)
+            raise
+        return connection
+
+    async def _open(self) -> Stream:
+        address = self.address
+        if address.memory is not None:
+            from docket import memory
+
+            return memory.open_stream(address.memory)
+        stream = await sockets.connect(address)
+        if self._context is None:
+            return stream
+        try:
+            return await secure(stream, self._context, address.host)
+        except ssl.SSLError as error:
+            stream.close()
+            raise ConnectionError(f"Cannot agree on TLS with {address}: {error}") from error
+        except BaseException:
+            stream.close()
+            raise
+
+    async def _greet(self, connection: Connection) -> None:
+        address = self.address
+        commands: list[tuple[Argument, ...]] = []
+        if credentials := await self._credentials():
+            commands.append(("AUTH", *credentials))
+        if address.db:
+            commands.append(("SELECT", address.db))
+        if address.client_name:
+            commands.append(("CLIENT", "SETNAME", address.client_name))
+        required = len(commands)
+        if address.memory is None:
+            commands.append(("PING",))  # answered with an error while the server loads its data
+            commands.append(("CLIENT", "SETINFO", "LIB-NAME", "anydocket"))  # unknown before Redis 7.2
+        replies = await connection.call_many(commands)
+        for index, reply in enumerate(replies[: required + 1]):
+            if index == required and isinstance(reply, NoPermissionError):
+                continue  # a user who may not PING may still work
+            if isinstance(reply, RedisError):
+                raise reply
+
+    async def _credentials(self) -> tuple[str, ...]:
+        address = self.address
+        if self._provider is not None:
+            return await _ask(self._provider)
+        if address.username:
+            return (address.username, address.password or "")
+        return (address.password,) if address.password else ()
+
+
+async def _ask(provider: CredentialProvider) -> tuple[str, ...]:
+    # The base class's coroutine only warns and calls the synchronous method.
+    ask: Callable[[], Any] = provider.get_credentials
+    if type(provider).get_credentials_async is not CredentialProvider.get_credentials_async:
+        ask = provider.get_credentials_async
+    answer = ask()
+    if inspect.isawaitable(answer):
+        answer = await cast("Awaitable[Any]", answer)
+    return tuple(cast("tuple[str, ...]", answer))
+
+
+def _reason(refusal: BaseException | None, address: Address) -> str:
+    if refusal is None:
+        return f"no answer within {address.connect_timeout:.6g} s"
+    return str(refusal) or repr(refusal)

@@ -1,0 +1,255 @@
+"""Pipelines: queued commands in one write, contiguous on the shared connection, in MULTI and EXEC if wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import attrs
+from redis.commands import AsyncCoreCommands
+from redis.exceptions import ConnectionError, ExecAbortError, RedisError, TimeoutError, WatchError
+
+from docket.transport import scripts
+from docket.transport.commands import Command, Kind, block_seconds
+from docket.transport.connection import Connection
+from docket.transport.resp import ENCODER, Argument, pack
+from docket.transport.scripts import Lua, Script
+
+if TYPE_CHECKING:
+    from redis._parsers import Encoder
+
+    from docket.transport.client import Client
+    from docket.transport.pool import Pool
+
+__all__ = ["Pipeline"]
+
+
+@attrs.define(eq=False)
+class _Queued:
+    command: Command
+    args: tuple[Any, ...]
+    options: dict[str, Any]
+
+    def convert(self, reply: Any) -> Any:
+        callback = self.command.callback
+        return reply if callback is None or isinstance(reply, Exception) else callback(reply, **self.options)
+
+
+class Pipeline(AsyncCoreCommands):
+    """redis-py's pipeline: command methods queue and return the pipeline, ``await execute()`` runs them all.
+
+    After ``await watch(...)`` methods run at once, on a connection of the pipeline's own, until ``multi()``. Use it
+    as an async context manager where keys are watched.
+    """
+
+    _is_async_client: Literal[True] = True
+
+    def __init__(self, client: Client, *, transaction: bool) -> None:
+        self._client = client
+        self._transaction = transaction
+        self._queue: list[_Queued] = []
+        self._scripts: dict[str, Lua] = {}
+        self._own: tuple[Pool, Connection] | None = None
+        self._watching = self._explicit = False
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._itself().__await__()
+
+    async def _itself(self) -> Self:
+        return self  # so that ``await pipe.set(...)`` is the same as ``pipe.set(...)``
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._reset()
+
+    async def reset(self) -> None:
+        """Forget what is queued and watched."""
+        self._reset()
+
+    async def aclose(self) -> None:
+        """``reset()`` by another name."""
+        self._reset()
+
+    def _reset(self) -> None:
+        self._queue, self._scripts, self._explicit = [], {}, False
+        if self._own is not None:
+            pool, connection = self._own
+            self._own = None
+            # Closing is as good as UNWATCH, and cannot be cancelled.
+            pool.release(connection, reusable=not self._watching)
+        self._watching = False
+
+    # Queueing.
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Queue a command and return the pipeline; while keys are watched, return a coroutine that runs it."""
+        command = self._client.look_up(args)
+        if command.words is not None:
+            args = (*command.words, *args[1:])
+        options.pop("keys", None)
+        options.pop("NEVER_DECODE", None)
+        queued = _Queued(command, args, options)
+        if (self._watching or command.name == "WATCH") and not self._explicit:
+            return self._run_now(queued)
+        if command.kind is Kind.STATEFUL:
+            raise RedisError(f"{command.name} is not possible in a pipeline")
+        if command.kind is Kind.BLOCKING or (
+            command.kind is Kind.MAY_BLOCK and block_seconds(args) is not None
+        ):
+            raise RedisError(f"{command.name} would hold back the connection that many callers share")
+        self._queue.append(queued)
+        return self
+
+    def queue_script(self, lua: Lua, keys: Sequence[Argument], args: Sequence[Argument]) -> Any:
+        """Queue a call of a script, which is loaded before the pipeline runs if the server lacks it."""
+        self._scripts[lua.sha] = lua
+        return self.execute_command("EVALSHA", lua.sha, len(keys), *keys, *args)
+
+    def register_script(self, script: str | bytes) -> Script:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Return a script of the client; call it with ``client=pipe``."""
+        return Script(self._client, script)
+
+    # Watching.
+
+    async def watch(self, *names: Any) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Let ``execute()`` raise WatchError if one of the keys changes before; until then commands run at once."""
+        if self._explicit:
+            raise RedisError("Cannot issue a WATCH after a MULTI")
+        return await self.execute_command("WATCH", *names)
+
+    async def unwatch(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Forget the watched keys."""
+        if self._watching and not self._explicit:
+            await self.execute_command("UNWATCH")
+        return True
+
+    def multi(self) -> None:
+        """Queue commands again, after ``watch()``."""
+        if self._explicit:
+            raise RedisError("Cannot issue nested calls to MULTI")
+        if self._queue:
+            raise RedisError("Commands without an initial WATCH have already been issued")
+        self._explicit = True
+
+    async def _run_now(self, queued: _Queued) -> Any:
+        connection = await self._connection()
+        try:
+            reply = await connection.call(*queued.args)
+        except (ConnectionError, TimeoutError) as error:
+            raise self._watch_lost(error) from error
+        if queued.command.name == "WATCH":
+            self._watching = True
+        elif queued.command.name == "UNWATCH":
+            self._watching = False
+        return queued.convert(reply)
+
+    async def _connection(self) -> Connection:
+        if self._own is None:
+            pool = self._client.pool()
+            self._own = (pool, await pool.acquire())
+        return self._own[1]
+
+    def _watch_lost(self, error: RedisError) -> RedisError:
+        watching = self._watching
+        self._reset()
+        return (
+            WatchError(f"A {type(error).__name__} occurred while watching one or more keys")
+            if watching
+            else error
+        )
+
+    # Running.
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Run what is queued; return the replies in order, as the command methods would.
+
+        Raises: ResponseError - the first error reply, which names its command, unless ``raise_on_error`` is
+                False, where it is returned in its place; WatchError - a watched key has changed, nothing was
+                executed; ConnectionError - some or all commands may have been executed.
+        """
+        queue = self._queue
+        try:
+            if not queue and not self._watching:
+                return []
+            if self._scripts:
+                await self._load_scripts()
+            sent = [queued for queued in queue if "EMPTY_RESPONSE" not in queued.options]
+            replies = iter(await self._send(sent))
+            result = [
+                queued.options["EMPTY_RESPONSE"] if "EMPTY_RESPONSE" in queued.options else next(replies)
+                for queued in queue
+            ]
+            if raise_on_error:
+                for number, (queued, reply) in enumerate(zip(queue, result, strict=True), 1):
+                    if isinstance(reply, RedisError):
+                        raise _annotated(reply, number, queued)
+            return [queued.convert(reply) for queued, reply in zip(queue, result, strict=True)]
+        finally:
+            self._reset()
+
+    async def _send(self, queue: Sequence[_Queued]) -> list[Any]:
+        packed = [pack(queued.args) for queued in queue]
+        transaction = self._transaction or self._explicit
+        if transaction:
+            packed = [pack(("MULTI",)), *packed, pack(("EXEC",))]
+        if self._own is None:
+            replies = await self._client.request(packed)
+        elif not packed:
+            return []
+        else:
+            try:
+                replies = await self._own[1].request(b"".join(packed), len(packed))
+            except (ConnectionError, TimeoutError) as error:
+                raise self._watch_lost(error) from error
+            replies = replies if len(packed) > 1 else [replies]
+        if not transaction:
+            return replies
+        self._watching = False  # EXEC has ended it
+        *answers, result = replies
+        if isinstance(result, RedisError):
+            for number, (queued, answer) in enumerate(zip(queue, answers[1:], strict=True), 1):
+                if isinstance(answer, RedisError) and isinstance(result, ExecAbortError):
+                    raise _annotated(answer, number, queued) from result
+            raise result
+        if result is None:
+            raise WatchError("Watched variable changed.")
+        return result
+
+    async def _load_scripts(self) -> None:
+        wanted = list(self._scripts.values())
+        known = await self._client.call("SCRIPT", "EXISTS", *(lua.sha for lua in wanted))
+        if isinstance(known, list):
+            for lua, exists in zip(wanted, known, strict=True):
+                if not exists:
+                    pool = self._client.pool()
+                    await scripts.ensure_loaded(self._client, pool, lua, pool.loads.get(lua.sha, 0))
+
+    # What redis-py's mixins ask of a client.
+
+    @property
+    def connection_pool(self) -> Client:
+        return self._client
+
+    def get_encoder(self) -> Encoder:
+        return ENCODER
+
+    def get_connection_kwargs(self) -> dict[str, Any]:
+        return self._client.get_connection_kwargs()
+
+
+def _annotated(error: RedisError, number: int, queued: _Queued) -> RedisError:
+    words = " ".join(repr(arg) if isinstance(arg, bytes) else str(arg) for arg in queued.args)
+    shown = words if len(words) <= 100 else words[:97] + "..."
+    error.args = (f"Command # {number} ({shown}) of pipeline caused error: {error.args}", *error.args[1:])
+    return error

@@ -1,0 +1,115 @@
+"""The connections that one client has in one event loop: one shared by all callers, others for one caller each."""
+
+from __future__ import annotations
+
+from copy import copy
+
+from redis.exceptions import ConnectionError, RedisError
+
+from docket.transport.connection import Connection
+from docket.transport.connector import Connector
+from docket.transport.waiting import Backend, Gate, current_backend
+
+__all__ = ["Pool"]
+
+_CLOSED = "Connection closed by client"
+
+
+class Pool:
+    """Belongs to the event loop it was made in."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._backend: Backend = current_backend()
+        self._shared: Connection | None = None
+        self._connecting = Gate(self._backend)
+        self._failures = 0
+        self._failure: RedisError = ConnectionError("Not connected")
+        self._limit = Gate(self._backend, connector.address.max_connections)
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        #: One loader of scripts at a time; see ``scripts.run``.
+        self.loading = Gate(self._backend)
+        self.loads: dict[str, int] = {}
+        self.closed = False
+
+    def is_current(self) -> bool:
+        return self._backend.is_current()
+
+    def shared_now(self) -> Connection | None:
+        """Return the shared connection if there is one that can be used at once."""
+        shared = self._shared
+        return shared if shared is not None and shared.is_usable() else None
+
+    async def shared(self) -> Connection:
+        """Return the shared connection; connect if need be. One connects, the others share the outcome.
+
+        Raises: see ``Connector.connect``; ConnectionError - the client was closed meanwhile.
+        """
+        failures = self._failures
+        async with self._connecting:
+            if (shared := self.shared_now()) is not None:
+                return shared
+            if self._failures != failures:
+                raise copy(self._failure) from self._failure
+            try:
+                shared = self._shared = await self._connect()
+            except RedisError as error:
+                self._failures += 1
+                self._failure = error
+                raise
+            return shared
+
+    async def acquire(self) -> Connection:
+        """Return a connection for the caller alone; wait while ``max_connections`` of them are out."""
+        await self._limit.enter()
+        try:
+            connection: Connection | None = None
+            while self._idle and connection is None:
+                candidate = self._idle.pop()
+                connection = candidate if candidate.is_usable() else None
+            connection = connection or await self._connect()
+        except BaseException:
+            self._limit.leave()
+            raise
+        self._busy.add(connection)
+        return connection
+
+    def release(self, connection: Connection, *, reusable: bool = True) -> None:
+        """Take back what ``acquire`` gave; closed unless it is settled and ``reusable``. Never suspends."""
+        if connection in self._busy:
+            self._busy.remove(connection)
+            if reusable and connection.is_settled and not self.closed:
+                self._idle.append(connection)
+            else:
+                connection.fail(ConnectionError("Connection abandoned by its caller"))
+            self._limit.leave()
+
+    async def open(self) -> Connection:
+        """Return a new connection for a subscriber; not counted against ``max_connections``."""
+        connection = await self._connect()
+        self._busy.add(connection)
+        return connection
+
+    def drop(self, connection: Connection) -> None:
+        """Close what ``open`` gave; idempotent. Never suspends."""
+        self._busy.discard(connection)
+        connection.fail(ConnectionError(_CLOSED))
+
+    def close(self) -> None:
+        """Close every connection; whoever is in flight gets ConnectionError. Never suspends."""
+        self.closed = True
+        for connection in (self._shared, *self._idle, *self._busy):
+            if connection is not None:
+                connection.fail(ConnectionError(_CLOSED))
+        self._idle.clear()
+        self._shared = None
+
+    async def _connect(self) -> Connection:
+        if self.closed:
+            raise ConnectionError(_CLOSED)
+        connection = await self._connector.connect(self._backend)
+        if self.closed:
+            connection.fail(ConnectionError(_CLOSED))
+            raise ConnectionError(_CLOSED)
+        return connection

@@ -1,0 +1,302 @@
+"""Publish and subscribe: a connection of its own, driven by whoever receives or subscribes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+
+import anyio
+import attrs
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
+
+from docket.transport.connection import Connection
+from docket.transport.resp import ENCODER, pack
+from docket.transport.waiting import Backend, Gate, Slot, current_backend
+
+if TYPE_CHECKING:
+    from docket.transport.client import Client
+    from docket.transport.pool import Pool
+
+__all__ = ["Message", "PubSub"]
+
+
+@attrs.frozen
+class Message:
+    """What was published. ``pattern`` is the subscription's for kind ``pmessage``, else None."""
+
+    kind: Literal["message", "pmessage"]
+    pattern: bytes | None
+    channel: bytes
+    payload: bytes
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form in which redis-py gives messages."""
+        return {"type": self.kind, "pattern": self.pattern, "channel": self.channel, "data": self.payload}
+
+
+@attrs.frozen
+class _Confirmation:
+    """The server's answer to one name of a subscribe or unsubscribe command."""
+
+    kind: str
+    name: bytes | None
+    count: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"type": self.kind, "pattern": None, "channel": self.name, "data": self.count}
+
+
+@attrs.define(eq=False)
+class _Awaited:
+    """A command on its way: how many confirmations it will still get."""
+
+    slot: Slot
+    left: int
+
+
+@attrs.define(eq=False)
+class _Line:
+    """One connection in the life of a subscriber."""
+
+    pool: Pool
+    connection: Connection
+
+
+class PubSub:
+    """A subscriber; use it as an async context manager, which closes its connection.
+
+    One task receives at a time; others may subscribe meanwhile. A lost connection raises ConnectionError from
+    ``receive()`` until ``reconnect()`` or a new subscription; then all subscriptions are made again. Messages
+    published in between are lost, which is why the owner is told.
+    """
+
+    def __init__(self, client: Client, *, ignore_subscribe_messages: bool = False) -> None:
+        self._client = client
+        self._ignore = ignore_subscribe_messages
+        self._backend: Backend | None = None
+        self._connecting: Gate | None = None
+        self._line: _Line | None = None
+        self._events: deque[Message | _Confirmation] = deque()
+        self._awaited: deque[_Awaited] = deque()
+        self._receiving: Slot | None = None
+        #: What is subscribed, as the caller asked for it: names as bytes.
+        self.channels: dict[bytes, None] = {}
+        self.patterns: dict[bytes, None] = {}
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether there is any subscription."""
+        return bool(self.channels or self.patterns)
+
+    # Subscriptions. Each method returns after the server has confirmed.
+
+    async def subscribe(self, *channels: bytes | str) -> None:
+        """Subscribe to channels.
+
+        Raises: ResponseError - the user may not; ConnectionError, TimeoutError. Cancel: the server may still do it.
+        """
+        names = [_encode(name) for name in channels]
+        self.channels.update(dict.fromkeys(names))
+        await self._command("SUBSCRIBE", names)
+
+    async def psubscribe(self, *patterns: bytes | str) -> None:
+        """Subscribe to all channels that match glob-style patterns; errors as for ``subscribe``."""
+        names = [_encode(name) for name in patterns]
+        self.patterns.update(dict.fromkeys(names))
+        await self._command("PSUBSCRIBE", names)
+
+    async def unsubscribe(self, *channels: bytes | str) -> None:
+        """Give up channels, without arguments all of them."""
+        names = [_encode(name) for name in channels] or list(self.channels)
+        for name in names:
+            self.channels.pop(name, None)
+        await self._command("UNSUBSCRIBE", names, connect=False)
+
+    async def punsubscribe(self, *patterns: bytes | str) -> None:
+        """Give up patterns, without arguments all of them."""
+        names = [_encode(name) for name in patterns] or list(self.patterns)
+        for name in names:
+            self.patterns.pop(name, None)
+        await self._command("PUNSUBSCRIBE", names, connect=False)
+
+    async def reconnect(self) -> None:
+        """Connect again if the connection was lost, and subscribe to everything anew."""
+        await self._ready()
+
+    # Messages.
+
+    async def receive(self) -> Message:
+        """Return the next message; confirmations are passed over.
+
+        Raises: RuntimeError - nothing is subscribed, or another task is receiving; ConnectionError - the
+                connection was lost, see the class. Cancel: safe, no message is lost.
+        """
+        while True:
+            event = await self._event()
+            if isinstance(event, Message):
+                return event
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message:
+        return await self.receive()
+
+    async def get_message(
+        self, ignore_subscribe_messages: bool = False, timeout: float | None = 0.0
+    ) -> dict[str, Any] | None:
+        """Return the next message as redis-py's dict, or None after ``timeout`` seconds (None: wait for ever)."""
+        ignore = ignore_subscribe_messages or self._ignore
+        if timeout == 0:
+            self._live().read_now()
+        with anyio.move_on_after(timeout):
+            while self._events or timeout != 0:
+                event = await self._event()
+                if isinstance(event, Message) or not ignore:
+                    return event.as_dict()
+        return None
+
+    async def listen(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield messages and confirmations as redis-py's dicts, for as long as anything is subscribed."""
+        while self.subscribed or self._events:
+            event = await self._event()
+            if isinstance(event, Message) or not self._ignore:
+                yield event.as_dict()
+
+    # The end.
+
+    def close(self) -> None:
+        """Close the connection and forget all subscriptions. Never suspends; idempotent."""
+        if self._line is not None:
+            self._line.pool.drop(self._line.connection)
+            self._line = None
+        self.channels.clear()
+        self.patterns.clear()
+        self._events.clear()
+        self._awaited.clear()
+
+    async def aclose(self) -> None:
+        """``close()``, for those who await it."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Inside.
+
+    async def _event(self) -> Message | _Confirmation:
+        if self._events and self._backend is not None:
+            await self._backend.checkpoint()  # a busy channel must not keep others from running
+        while not self._events:
+            connection = self._live()
+            if not (self.subscribed or self._awaited):
+                raise RuntimeError("Nothing is subscribed: await subscribe() or psubscribe() first")
+            if self._receiving is not None:
+                raise RuntimeError("Another task is receiving from this subscriber")
+            slot = self._receiving = Slot()
+            try:
+                await self._drive(connection, slot)
+            finally:
+                self._receiving = None
+        return self._events.popleft()
+
+    def _live(self) -> Connection:
+        if self._line is None:
+            raise RuntimeError("Nothing is subscribed: await subscribe() or psubscribe() first")
+        connection = self._line.connection
+        if connection.error is not None and not self._events:
+            raise ConnectionError(f"Connection lost: {connection.error}") from connection.error
+        return connection
+
+    async def _drive(self, connection: Connection, slot: Slot) -> None:
+        connection.await_slot(slot)
+        try:
+            await connection.drive(slot)
+        finally:
+            connection.settle(slot)
+        if slot.error is not None:
+            raise slot.error from connection.error
+
+    async def _command(self, verb: str, names: list[bytes], *, connect: bool = True) -> None:
+        if not names or (self._line is None and not connect):
+            return
+        connection, fresh = await self._ready()
+        if fresh and connect:
+            return  # connecting subscribed to these, too
+        await self._confirmed(connection, [(verb, names)])
+
+    async def _confirmed(self, connection: Connection, commands: list[tuple[str, list[bytes]]]) -> None:
+        slots: list[Slot] = []
+        for verb, names in commands:
+            slots.append(Slot())
+            self._awaited.append(_Awaited(slots[-1], len(names)))
+        last, limit = slots[-1], None if self._client.is_memory else self._client.address.socket_timeout
+        connection.send(b"".join(pack((verb, *names)) for verb, names in commands))
+        with anyio.move_on_after(limit):
+            if not last.done:
+                await self._drive(connection, last)
+        if not last.done:
+            connection.fail(TimeoutError(f"No answer from the server for {limit:.6g} s"))
+        for slot in slots:
+            if slot.error is not None:
+                raise slot.error from connection.error
+
+    async def _ready(self) -> tuple[Connection, bool]:
+        """Return the connection, and whether it was opened just now, with everything subscribed."""
+        if self._connecting is None or self._backend is None or not self._backend.is_current():
+            self._backend = current_backend()
+            self._connecting = Gate(self._backend)
+        async with self._connecting:
+            if self._line is not None:
+                if self._line.connection.is_usable():
+                    return self._line.connection, False
+                self._line.pool.drop(self._line.connection)
+                self._awaited.clear()
+            pool = self._client.pool()
+            connection = await pool.open()
+            connection.subscribe_to_replies(self._take)
+            self._line = _Line(pool, connection)
+            wanted = [("SUBSCRIBE", list(self.channels)), ("PSUBSCRIBE", list(self.patterns))]
+            wanted = [(verb, names) for verb, names in wanted if names]
+            if wanted:
+                await self._confirmed(connection, wanted)
+            return connection, True
+
+    def _take(self, reply: Any) -> None:
+        """One reply of the server; called by whoever reads."""
+        line = self._line
+        if line is None:
+            return
+        if isinstance(reply, RedisError):
+            if self._awaited:
+                refused = self._awaited.popleft().slot
+                refused.error = reply
+                line.connection.settle(refused)
+            return
+        parts = cast("list[Any]", reply) if isinstance(reply, list) else []
+        match parts:
+            case [b"message", bytes(channel), bytes(payload)]:
+                self._events.append(Message("message", None, channel, payload))
+            case [b"pmessage", bytes(pattern), bytes(channel), bytes(payload)]:
+                self._events.append(Message("pmessage", pattern, channel, payload))
+            case [b"subscribe" | b"psubscribe" | b"unsubscribe" | b"punsubscribe", name, int(count)]:
+                self._events.append(_Confirmation(parts[0].decode(), name, count))
+                if self._awaited:
+                    self._awaited[0].left -= 1
+                    if not self._awaited[0].left:
+                        line.connection.settle(self._awaited.popleft().slot)
+            case _:
+                return
+        if self._receiving is not None:
+            line.connection.settle(self._receiving)
+
+
+def _encode(name: bytes | str) -> bytes:
+    return bytes(ENCODER.encode(name))

@@ -1,0 +1,106 @@
+"""Lua scripts by their digest, loaded when the server does not know them: once, however many callers want them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from redis.exceptions import NoScriptError
+
+from docket.transport.resp import Argument, pack
+
+if TYPE_CHECKING:
+    from docket.transport.client import Client
+    from docket.transport.pipeline import Pipeline
+    from docket.transport.pool import Pool
+
+__all__ = ["Lua", "Script", "ScriptCall", "ensure_loaded", "pack_call", "rerun_unknown"]
+
+#: The keys and the arguments of one call of a script.
+ScriptCall = tuple[Sequence[Argument], Sequence[Argument]]
+
+
+@attrs.frozen
+class Lua:
+    """The source of a script; ``sha`` is the digest by which the server knows it."""
+
+    text: str
+    sha: str = attrs.field(init=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "sha", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
+
+
+def pack_call(lua: Lua, call: ScriptCall) -> bytes:
+    keys, args = call
+    return pack(("EVALSHA", lua.sha, len(keys), *keys, *args))
+
+
+async def ensure_loaded(client: Client, pool: Pool, lua: Lua, seen: int) -> None:
+    """Load ``lua``, unless somebody did since ``seen = pool.loads.get(lua.sha, 0)`` was read."""
+    async with pool.loading:
+        if pool.loads.get(lua.sha, 0) == seen:
+            await client.call("SCRIPT", "LOAD", lua.text)
+            pool.loads[lua.sha] = seen + 1
+
+
+async def rerun_unknown(
+    client: Client, pool: Pool, lua: Lua, calls: Sequence[ScriptCall], replies: list[Any], seen: int
+) -> None:
+    """Run again those calls whose reply is NOSCRIPT, in their order; put the new replies in their places."""
+    unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+    if not unknown:
+        return
+    await ensure_loaded(client, pool, lua, seen)
+    for index, reply in zip(
+        unknown, await client.request([pack_call(lua, calls[index]) for index in unknown]), strict=True
+    ):
+        replies[index] = reply
+    # Flushed again in between: now with the text itself, which cannot be unknown.
+    unknown = [index for index in unknown if isinstance(replies[index], NoScriptError)]
+    if unknown:
+        packed = [
+            pack(("EVAL", lua.text, len(keys), *keys, *args)) for keys, args in (calls[i] for i in unknown)
+        ]
+        for index, reply in zip(unknown, await client.request(packed), strict=True):
+            replies[index] = reply
+
+
+class Script:
+    """What ``client.register_script(text)`` returns: ``await script(keys=[...], args=[...], client=pipe)``.
+
+    redis-py's AsyncScript, but it knows our Pipeline: there the call is queued and the script loaded, if the
+    server lacks it, before the pipeline runs.
+    """
+
+    def __init__(self, client: Client, script: str | bytes) -> None:
+        self.registered_client = client
+        self.script = script
+        self._lua = Lua(script if isinstance(script, str) else script.decode())
+
+    @property
+    def sha(self) -> str:
+        return self._lua.sha
+
+    @property
+    def lua(self) -> Lua:
+        return self._lua
+
+    async def __call__(
+        self,
+        keys: Sequence[Argument] | None = None,
+        args: Iterable[Argument] | None = None,
+        client: Client | Pipeline | None = None,
+    ) -> Any:
+        """Run the script; in a pipeline, queue it and return the pipeline.
+
+        Raises: ResponseError - the script's or the server's; ConnectionError, TimeoutError.
+        """
+        from docket.transport.pipeline import Pipeline
+
+        target = client or self.registered_client
+        if isinstance(target, Pipeline):
+            return target.queue_script(self._lua, list(keys or ()), list(args or ()))
+        return await target.run(self._lua, list(keys or ()), list(args or ()))

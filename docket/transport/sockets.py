@@ -1,0 +1,120 @@
+"""TCP and unix sockets as streams, on asyncio and trio alike."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from typing import Any
+
+import anyio
+
+from docket.transport.url import Address
+
+__all__ = ["SocketStream", "connect"]
+
+_RECEIVE = 65536
+
+#: A peer that is gone is noticed by the kernel within about half a minute, also by those who wait without a limit.
+_KEEPALIVE = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000))
+
+
+class SocketStream:
+    """A connected, non-blocking socket (see ``docket.transport.stream.Stream``)."""
+
+    __slots__ = ("_closed", "_socket", "_waiters")
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._closed = False
+        self._waiters = 0
+
+    def try_send(self, buffer: bytes | bytearray | memoryview) -> int:
+        try:
+            return self._socket.send(buffer)
+        except (BlockingIOError, InterruptedError):
+            return 0
+
+    def try_receive(self) -> bytes | None:
+        try:
+            return self._socket.recv(_RECEIVE)
+        except (BlockingIOError, InterruptedError):
+            return None
+
+    async def wait_readable(self) -> None:
+        self._waiters += 1
+        try:
+            await anyio.wait_readable(self._socket)
+        finally:
+            self._leave()
+
+    async def wait_writable(self) -> None:
+        self._waiters += 1
+        try:
+            await anyio.wait_writable(self._socket)
+        finally:
+            self._leave()
+
+    def close(self) -> None:
+        # A descriptor somebody still waits on is only shut down, which wakes them; the last one closes it. Closed at
+        # once, its number may be another socket's before the waiter has run, whose registration the waiter's
+        # cleanup would then remove (anyio 4.16, asyncio).
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            if not self._waiters:
+                self._socket.close()
+
+    def _leave(self) -> None:
+        self._waiters -= 1
+        if self._closed and not self._waiters:
+            self._socket.close()
+
+
+async def connect(address: Address) -> SocketStream:
+    """Connect to the first of the address's endpoints that accepts.
+
+    Raises: OSError - none does; the error is the last one's.
+    Cancel: safe, nothing stays open.
+    """
+    if address.path is not None:
+        return await _connect(socket.AF_UNIX, address.path, keepalive=False)
+    endpoints = await _resolve(address.host, address.port)
+    for family, endpoint in endpoints[:-1]:
+        with contextlib.suppress(OSError):
+            return await _connect(family, endpoint, keepalive=address.keepalive)
+    family, endpoint = endpoints[-1]
+    return await _connect(family, endpoint, keepalive=address.keepalive)
+
+
+async def _resolve(host: str, port: int) -> list[tuple[int, Any]]:
+    try:  # no thread for a numeric address
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(entry[0], entry[4]) for entry in found]
+
+
+async def _connect(family: int, endpoint: Any, *, keepalive: bool) -> SocketStream:
+    raw = socket.socket(family, socket.SOCK_STREAM)
+    stream = SocketStream(raw)
+    try:
+        raw.setblocking(False)
+        if family != socket.AF_UNIX:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if keepalive:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                for name, value in _KEEPALIVE:
+                    if (option := getattr(socket, name, None)) is not None:
+                        raw.setsockopt(socket.IPPROTO_TCP, option, value)
+        try:
+            raw.connect(endpoint)
+        except BlockingIOError:
+            await stream.wait_writable()
+            if code := raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(code, os.strerror(code)) from None
+    except BaseException:
+        stream.close()
+        raise
+    return stream

@@ -1,0 +1,247 @@
+"""Server URLs: text in, an ``Address`` out; whatever cannot be served is refused here, by name.
+
+Syntax and option names are redis-py's, so that one URL serves both. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import math
+import ssl
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import attrs
+
+from docket.errors import BadUrl
+
+__all__ = ["SCHEMES", "Address", "TlsOptions", "parse"]
+
+#: Every scheme that is served, in the order in which messages list them.
+SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys", "memory")
+
+_LATER = ("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
+_SECURE = ("rediss", "valkeys")
+
+#: Options of redis-py that tune its pool or its retries; accepted so that a URL can be shared, without effect here.
+_WITHOUT_EFFECT = frozenset(
+    [
+        "health_check_interval",
+        "retry_on_timeout",
+        "retry_on_error",
+        "socket_read_size",
+        "timeout",
+        "legacy_responses",
+    ]
+)
+
+
+@attrs.frozen(kw_only=True)
+class TlsOptions:
+    """What the ``ssl_*`` options say; ``ssl.SSLContext`` is made from it by ``docket.transport.tls``."""
+
+    cert_reqs: ssl.VerifyMode = ssl.CERT_REQUIRED
+    ca_certs: str | None = None
+    ca_path: str | None = None
+    ca_data: str | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+    password: str | None = attrs.field(default=None, repr=False)
+    check_hostname: bool = True
+    min_version: ssl.TLSVersion | None = None
+    ciphers: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Address:
+    """Where a server is and how to greet it. Times are in seconds; ``socket_timeout`` may be ``math.inf``."""
+
+    scheme: str
+    host: str = "localhost"
+    port: int = 6379
+    path: str | None = None
+    memory: str | None = None
+    db: int = 0
+    username: str | None = None
+    password: str | None = attrs.field(default=None, repr=False)
+    client_name: str | None = None
+    socket_timeout: float = 30.0
+    connect_timeout: float = 10.0
+    keepalive: bool = True
+    max_connections: int = 100
+    tls: TlsOptions | None = None
+
+    def __str__(self) -> str:
+        """Name the server for messages: ``host:port``, the socket's path or ``memory://name``; no secrets."""
+        if self.memory is not None:
+            return f"memory://{self.memory}"
+        if self.path is not None:
+            return self.path
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _integer(text: str, least: int = 0) -> int:
+    value = int(text)
+    if value < least:
+        raise ValueError(text)
+    return value
+
+
+def _positive(text: str) -> int:
+    return _integer(text, 1)
+
+
+def _seconds(text: str) -> float:
+    if text.lower() == "none":
+        return math.inf
+    value = float(text)
+    if not value > 0:
+        raise ValueError(text)
+    return value
+
+
+def _boolean(text: str) -> bool:
+    lowered = text.lower()
+    if lowered in ("1", "true", "t", "yes", "y", "on"):
+        return True
+    if lowered in ("0", "false", "f", "no", "n", "off"):
+        return False
+    raise ValueError(text)
+
+
+def _verify_mode(text: str) -> ssl.VerifyMode:
+    return {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}[text.lower()]
+
+
+def _tls_version(text: str) -> ssl.TLSVersion:
+    plain = text.upper().removeprefix("TLSV").replace("_", ".")
+    if plain in ("1.2", "1.3"):
+        return {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[plain]
+    version = ssl.TLSVersion(int(text))  # redis-py takes the number of the enumeration
+    if version not in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        raise ValueError(text)
+    return version
+
+
+def _protocol(text: str) -> int:
+    return {"2": 2, "3": 3}[text]
+
+
+def _false(text: str) -> bool:
+    if _boolean(text):
+        raise ValueError(text)
+    return False
+
+
+#: option -> (attribute or None where it has no effect, parser, what it takes)
+_Rule = tuple[str | None, Callable[[str], object], str]
+
+_OPTIONS: dict[str, _Rule] = {
+    "db": ("db", _integer, "the number of a database, 0 or more"),
+    "username": ("username", str, "text"),
+    "password": ("password", str, "text"),
+    "client_name": ("client_name", str, "text"),
+    "socket_timeout": ("socket_timeout", _seconds, "seconds, more than 0, or none"),
+    "socket_connect_timeout": ("connect_timeout", _seconds, "seconds, more than 0, or none"),
+    "socket_keepalive": ("keepalive", _boolean, "true or false"),
+    "max_connections": ("max_connections", _positive, "a number, 1 or more"),
+    # RESP3 differs in the shapes of replies, which redis-py turns back into RESP2's: so RESP2 serves both.
+    "protocol": (None, _protocol, "2 or 3"),
+    "decode_responses": (None, _false, "false: replies are always bytes here"),
+}
+
+_TLS_OPTIONS: dict[str, _Rule] = {
+    "ssl_cert_reqs": ("cert_reqs", _verify_mode, "none, optional or required"),
+    "ssl_ca_certs": ("ca_certs", str, "the path of a file"),
+    "ssl_ca_path": ("ca_path", str, "the path of a folder"),
+    "ssl_ca_data": ("ca_data", str, "certificates in PEM"),
+    "ssl_certfile": ("certfile", str, "the path of a file"),
+    "ssl_keyfile": ("keyfile", str, "the path of a file"),
+    "ssl_password": ("password", str, "text"),
+    "ssl_check_hostname": ("check_hostname", _boolean, "true or false"),
+    "ssl_min_version": ("min_version", _tls_version, "TLSv1.2 or TLSv1.3"),
+    "ssl_ciphers": ("ciphers", str, "a list of OpenSSL's"),
+}
+
+
+def parse(url: str) -> Address:
+    """Read a server URL.
+
+    Raises: BadUrl - the scheme, the port, an option or an option's value is none that can be served; the
+            message names it and what is accepted, and never repeats a password.
+    Source: https://redis.readthedocs.io/en/stable/connections.html (``from_url``)
+    """
+    scheme, separator, _ = url.partition("://")
+    scheme = scheme.lower()
+    if separator and scheme in _LATER:
+        raise BadUrl(
+            f"{scheme}:// is not served yet; give the URL of a single server ({_listed()}), "
+            "or wait for the release that follows clusters and sentinels"
+        )
+    if not separator or scheme not in SCHEMES:
+        # Without "://" the text may be anything, a password included: it is not repeated.
+        named = f"unknown scheme {scheme}://" if separator else "there is no scheme"
+        raise BadUrl(f"Bad server URL: {named}; accepted are {_listed()}")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # it may quote the network location, which holds the password
+        raise BadUrl(f"Bad {scheme}:// URL: host and port cannot be read; a port is 1 to 65535") from None
+    if port == 0:
+        raise BadUrl(f"Bad {scheme}:// URL: port 0; a port is 1 to 65535")
+    options, tls_options = _options(scheme, parts.query)
+    fields: dict[str, object] = {"scheme": scheme, **options}
+    if scheme in _SECURE:
+        fields["tls"] = TlsOptions(**tls_options)  # pyright: ignore[reportArgumentType] - parsed by the table
+    if parts.username:
+        fields["username"] = unquote(parts.username)
+    if parts.password:
+        fields["password"] = unquote(parts.password)
+    if scheme == "memory":
+        fields["memory"] = unquote(parts.netloc.rpartition("@")[2] + parts.path)
+    elif scheme == "unix":
+        if not parts.path:
+            raise BadUrl("Bad unix:// URL: the path of the socket is missing, as in unix:///run/redis.sock")
+        fields["path"] = unquote(parts.path)
+    else:
+        fields["host"] = unquote(parts.hostname or "localhost")
+        fields["port"] = port or 6379
+        if "db" not in options:
+            fields["db"] = _database(scheme, unquote(parts.path).replace("/", ""))
+    return Address(**fields)  # pyright: ignore[reportArgumentType] - parsed by the table
+
+
+def _listed() -> str:
+    return ", ".join(f"{scheme}://" for scheme in SCHEMES)
+
+
+def _database(scheme: str, text: str) -> int:
+    if not text:
+        return 0
+    if not text.isdecimal():
+        raise BadUrl(f"Bad {scheme}:// URL: the path is the number of a database, not {text!r}")
+    return int(text)
+
+
+def _options(scheme: str, query: str) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    plain: dict[str, object] = {}
+    secure: dict[str, object] = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name in _WITHOUT_EFFECT:
+            continue
+        rule = _OPTIONS.get(name) or _TLS_OPTIONS.get(name)
+        if rule is None:
+            raise BadUrl(f"Bad {scheme}:// URL: unknown option {name!r}; known are {', '.join(_known())}")
+        if name in _TLS_OPTIONS and scheme not in _SECURE:
+            raise BadUrl(f"Bad {scheme}:// URL: option {name!r} needs rediss:// or valkeys://")
+        attribute, read, takes = rule
+        try:
+            value = read(text)
+        except (ValueError, KeyError):
+            raise BadUrl(f"Bad {scheme}:// URL: option {name!r} takes {takes}") from None
+        if attribute is not None:
+            (secure if name in _TLS_OPTIONS else plain)[attribute] = value
+    return plain, secure
+
+
+def _known() -> list[str]:
+    return sorted({*_OPTIONS, *_TLS_OPTIONS, *_WITHOUT_EFFECT})

@@ -1,0 +1,132 @@
+"""Parking and waking tasks: what differs between event loops, behind one small protocol, and a gate built on it.
+
+anyio.Event costs twice as much as what the backends do here (5.5 us against 2.8 on asyncio), once per command.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Protocol
+
+__all__ = ["Backend", "Gate", "Slot", "current_backend"]
+
+
+class Slot:
+    """One request in flight: ``want`` replies (a list when more than one) owed to whoever holds it.
+
+    ``size`` is how many bytes the request takes, so that a lost connection can tell what was never sent.
+    """
+
+    __slots__ = ("done", "error", "reply", "size", "waiter", "want")
+
+    def __init__(self, want: int = 1, size: int = 0) -> None:
+        self.want, self.size = want, size
+        self.reply: Any = None if want == 1 else []
+        self.error: BaseException | None = None
+        self.done = False
+        #: What the backend needs to wake the parked holder; None while nobody is parked.
+        self.waiter: Any = None
+
+
+class Backend(Protocol):
+    """One running event loop."""
+
+    def is_current(self) -> bool:
+        """Tell whether the caller runs in this very loop."""
+        ...
+
+    async def park(self, slot: Slot) -> None:
+        """Wait until ``wake(slot)``; may return too early. Cancelled, it leaves nothing behind."""
+        ...
+
+    def wake(self, slot: Slot) -> None:
+        """Let the holder of ``slot`` run, if parked. Only from within the loop."""
+        ...
+
+    async def checkpoint(self) -> None:
+        """Let every task that can run do so once; a point of cancellation."""
+        ...
+
+    async def limited(self, wait: Callable[[], Awaitable[None]], left: Callable[[], float]) -> None:
+        """``await wait()``, given up after about ``left()`` seconds where the loop has no cheaper timer."""
+        ...
+
+    def timer(self, check: Callable[[], float]) -> Timer | None:
+        """Return a timer that calls ``check`` when due, or None where ``limited`` does that job.
+
+        ``check`` returns after how many seconds to be called again; infinity ends it.
+        """
+        ...
+
+
+class Timer(Protocol):
+    def arm(self, seconds: float) -> None:
+        """Call within ``seconds``; nothing if it is due before that anyway."""
+        ...
+
+    def disarm(self) -> None: ...
+
+
+def current_backend() -> Backend:
+    """Return the backend of the running event loop. The module of the other one is not imported."""
+    trio = sys.modules.get("trio")
+    if trio is not None:
+        try:
+            trio.lowlevel.current_task()
+        except RuntimeError:
+            pass
+        else:
+            from docket.transport.backend_trio import TrioBackend
+
+            return TrioBackend()
+    from docket.transport.backend_asyncio import AsyncioBackend
+
+    return AsyncioBackend()
+
+
+class Gate:
+    """A semaphore, first come first served; leaving never suspends.
+
+    anyio.Lock could deadlock under ``Task.cancel()`` before anyio 4.14.
+    """
+
+    __slots__ = ("_backend", "_waiting", "free")
+
+    def __init__(self, backend: Backend, free: int = 1) -> None:
+        self._backend, self.free = backend, free
+        self._waiting: deque[Slot] = deque()
+
+    async def enter(self) -> None:
+        if self.free:
+            self.free -= 1
+            return
+        slot = Slot()
+        self._waiting.append(slot)
+        try:
+            while not slot.done:
+                await self._backend.park(slot)
+        except BaseException:
+            if slot.done:  # let in and cancelled at the same time
+                self.leave()
+            else:
+                self._waiting.remove(slot)
+            raise
+
+    def leave(self) -> None:
+        if self._waiting:
+            slot = self._waiting.popleft()
+            slot.done = True
+            self._backend.wake(slot)
+        else:
+            self.free += 1
+
+    async def __aenter__(self) -> None:
+        await self.enter()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.leave()
