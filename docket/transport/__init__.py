@@ -1,6 +1,7 @@
 """Commands to Redis over anyio: one client for every kind of server, on asyncio, uvloop and trio alike.
 
-redis-py's command methods, replies, errors and URLs; our own streams and connections, many callers on one of them.
+redis-py's command methods, replies, errors and URLs; our own streams and connections, many callers on one of
+them.
 """
 
 from docket.transport.client import Client

@@ -1,7 +1,7 @@
 """The asyncio side of waiting (asyncio's own loops and uvloop); imported only when one of them runs.
 
-Why not anyio alone, measured per use: park + wake by a bare future 2.8 us, by anyio.Event 5.5; a lazily renewed
-``call_later`` costs nothing per command, anyio.fail_after 8. A command costs about 20 in all.
+Why not anyio alone, measured per use: park + wake by a bare future 2.8 us, by anyio.Event 5.5; a lazily
+renewed ``call_later`` costs nothing per command, anyio.fail_after 8. A command costs about 20 in all.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from inspect import isawaitable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import anyio
 from redis.commands import AsyncCoreCommands
@@ -40,18 +40,19 @@ _Bound = Any
 class Client(AsyncCoreCommands):
     """A client of one server, for any number of concurrent callers; replies are bytes.
 
-    Command methods, their arguments and the shapes of their replies are those of ``redis.asyncio.Redis``. Connecting
-    is lazy. The client may be used in one event loop after another, not in two at a time. ``async with`` merely
-    calls ``aclose()``; a closed client connects again when used again.
+    Command methods, their arguments and the shapes of their replies are those of ``redis.asyncio.Redis``.
+    Connecting is lazy. The client may be used in one event loop after another, not in two at a time. ``async
+    with`` merely calls ``aclose()``; a closed client connects again when used again.
 
-    Raises: redis.exceptions - ConnectionError where the connection was lost (the command may have been executed;
-            one of which nothing was sent is sent again by itself), TimeoutError where the server owed a reply and
-            sent nothing for ``socket_timeout`` (30 s), AuthenticationError, ResponseError.
+    Raises: redis.exceptions - ConnectionError where the connection was lost (the command may have been
+            executed; one of which nothing was sent is sent again by itself), TimeoutError where the server
+            owed a reply and sent nothing for ``socket_timeout`` (30 s), AuthenticationError, ResponseError.
     Cancel: any call, at any moment; others are not disturbed. A command sent may still be executed. Blocking
             commands take a connection of their own, and cancelled they close it, so the server forgets them.
     """
 
     _is_async_client: Literal[True] = True  # redis-py 8: selects the awaitable overloads
+    _event_dispatcher: Any = None  # redis-py's protocol names it; its command methods do not use it
 
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
@@ -71,8 +72,8 @@ class Client(AsyncCoreCommands):
 
         ``client_name`` is what the URL does not say otherwise (CLIENT SETNAME).
 
-        Raises: BadUrl (a ValueError) - no server that can be served; ValueError - credentials in the URL and a
-                provider too.
+        Raises: BadUrl (a ValueError) - no server that can be served; ValueError - credentials in the URL and
+                a provider too.
         """
         address = parse(url)
         if client_name is not None and address.client_name is None:
@@ -109,7 +110,8 @@ class Client(AsyncCoreCommands):
     async def call_many(
         self, commands: Sequence[Sequence[Argument]], *, atomic: bool = False
     ) -> list[Reply | RedisError]:
-        """Send several commands in one write, with nobody else's in between; return their raw replies in order.
+        """Send several commands in one write, with nobody else's in between; return their raw replies in
+        order.
 
         Error replies are returned in their places. ``atomic`` wraps the commands in MULTI and EXEC.
 
@@ -134,7 +136,7 @@ class Client(AsyncCoreCommands):
         return reply
 
     async def run_many(self, lua: Lua, calls: Sequence[ScriptCall]) -> list[Reply | RedisError]:
-        """Run a script once per ``(keys, args)``, in one write; error replies are returned in their places."""
+        """Run a script once per ``(keys, args)``, in one write; error replies stay in their places."""
         pool = self._pool
         seen = pool.loads.get(lua.sha, 0) if pool is not None else 0
         replies = await self.request([scripts.pack_call(lua, call) for call in calls])
@@ -217,11 +219,11 @@ class Client(AsyncCoreCommands):
     # Connections.
 
     @asynccontextmanager
-    async def dedicated(self) -> AsyncIterator[Connection]:
+    async def dedicated(self) -> AsyncGenerator[Connection]:
         """A connection for the caller alone, for blocking commands: ``await connection.call(...)``.
 
-        When left it is kept for the next one, or closed if anything is owed on it, as after cancelling a blocked
-        command, which makes the server forget it. Waits while ``max_connections`` (100) are in use.
+        When left it is kept for the next one, or closed if anything is owed on it, as after cancelling a
+        blocked command, which makes the server forget it. Waits while ``max_connections`` (100) are in use.
         """
         pool = self.pool()
         connection = await pool.acquire()
@@ -272,7 +274,7 @@ class Client(AsyncCoreCommands):
         value_from_callable: bool = False,
         watch_delay: float | None = None,
     ) -> Any:
-        """Watch keys, let ``func(pipe)`` queue commands and execute them; again while a watched key changes."""
+        """Watch keys, let ``func(pipe)`` queue commands, execute them; again if a watched key has changed."""
         async with self.pipeline() as pipe:
             while True:
                 try:
@@ -280,7 +282,7 @@ class Client(AsyncCoreCommands):
                         await pipe.watch(*watches)
                     value = func(pipe)
                     if isawaitable(value):
-                        value = await cast("Awaitable[Any]", value)
+                        value = await value
                     result = await pipe.execute()
                 except WatchError:
                     if watch_delay:

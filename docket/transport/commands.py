@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from docket.transport.resp import CALLBACKS, Argument
+from docket.transport.resp import CALLBACKS, Argument, encode
 
 __all__ = ["Command", "Kind", "block_seconds", "look_up"]
 
@@ -26,54 +26,17 @@ class Kind(Enum):
     STATEFUL = auto()
 
 
+_BLOCKING = "BLPOP BRPOP BRPOPLPUSH BLMOVE BLMPOP BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF"
+_STATEFUL = (
+    "SELECT AUTH HELLO RESET QUIT MULTI EXEC DISCARD WATCH UNWATCH MONITOR SYNC PSYNC SUBSCRIBE PSUBSCRIBE "
+    "SSUBSCRIBE UNSUBSCRIBE PUNSUBSCRIBE SUNSUBSCRIBE ASKING READONLY READWRITE"
+)
+_STATEFUL_PAIRS = ("CLIENT REPLY", "CLIENT TRACKING", "CLIENT CACHING", "CLIENT SETNAME", "CLIENT NO-EVICT")
+
 _KINDS: dict[str, Kind] = {
-    **dict.fromkeys(
-        [
-            "BLPOP",
-            "BRPOP",
-            "BRPOPLPUSH",
-            "BLMOVE",
-            "BLMPOP",
-            "BZPOPMIN",
-            "BZPOPMAX",
-            "BZMPOP",
-            "WAIT",
-            "WAITAOF",
-        ],
-        Kind.BLOCKING,
-    ),
+    **dict.fromkeys(_BLOCKING.split(" "), Kind.BLOCKING),
     **dict.fromkeys(("XREAD", "XREADGROUP"), Kind.MAY_BLOCK),
-    **dict.fromkeys(
-        [
-            "SELECT",
-            "AUTH",
-            "HELLO",
-            "RESET",
-            "QUIT",
-            "MULTI",
-            "EXEC",
-            "DISCARD",
-            "WATCH",
-            "UNWATCH",
-            "MONITOR",
-            "SYNC",
-            "PSYNC",
-            "SUBSCRIBE",
-            "PSUBSCRIBE",
-            "SSUBSCRIBE",
-            "UNSUBSCRIBE",
-            "PUNSUBSCRIBE",
-            "SUNSUBSCRIBE",
-            "ASKING",
-            "READONLY",
-            "READWRITE",
-        ],
-        Kind.STATEFUL,
-    ),
-    **dict.fromkeys(
-        ("CLIENT REPLY", "CLIENT TRACKING", "CLIENT CACHING", "CLIENT SETNAME", "CLIENT NO-EVICT"),
-        Kind.STATEFUL,
-    ),
+    **dict.fromkeys((*_STATEFUL.split(" "), *_STATEFUL_PAIRS), Kind.STATEFUL),
 }
 
 _INSTEAD = {
@@ -125,7 +88,7 @@ def look_up(args: Sequence[Any], callbacks: Mapping[str, Callable[..., Any]] = C
 
 
 def block_seconds(args: Sequence[Argument]) -> float | None:
-    """Return how long the server may hold this command back: seconds, infinity, or None if it answers at once."""
+    """Return how many seconds (or infinity) the server may hold a command back; None if it never does."""
     name = args[0]
     if isinstance(name, (bytes, bytearray, memoryview)):
         name = bytes(name).decode("utf-8", "replace")
@@ -147,9 +110,7 @@ def block_seconds(args: Sequence[Argument]) -> float | None:
 
 
 def _seconds(text: Argument, unit: int = 1) -> float:
-    if isinstance(text, (bytearray, memoryview)):
-        text = bytes(text)
     try:
-        return float(text) / unit or math.inf  # 0 is for ever
+        return float(encode(text)) / unit or math.inf  # 0 is for ever
     except ValueError:
         return 0.0  # the server will refuse it at once

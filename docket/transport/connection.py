@@ -1,7 +1,7 @@
 """One stream, any number of callers: multiplexed, in order, without a background task.
 
-State is only touched by *synchronous* code. Every ``await`` in here is one of: readable, writable, let others run,
-park; none of them takes or gives bytes. So cancelling any caller at any of them, by a scope or by a bare
+State is only touched by *synchronous* code. Every ``await`` in here is one of: readable, writable, let others
+run, park; none of them takes or gives bytes. So cancelling any caller at any of them, by a scope or by a bare
 ``Task.cancel()``, loses nothing, and nothing is shielded. The rules, cited as T1 to T5:
 
   T1  bytes enter ``_out`` in the same step as their slot enters ``_pending``
@@ -10,7 +10,8 @@ park; none of them takes or gives bytes. So cancelling any caller at any of them
   T4  a role free (flusher or leader) + work for it + somebody parked  =>  exactly one heir is woken
   T5  nobody is left to flush => sent at once, or the connection dies: never executed much later
 
-Two roles are taken by the callers in turn: the flusher sends everybody's bytes, the leader reads everybody's replies.
+Two roles are taken by the callers in turn: the flusher sends everybody's bytes, the leader reads everybody's
+replies.
 """
 
 from __future__ import annotations
@@ -79,8 +80,8 @@ class Connection:
         """Send one command and return its raw reply. A blocking command's own time is added to the patience.
 
         Raises: ResponseError and its kin - the server's error reply; ConnectionError, TimeoutError.
-        Cancel: safe; the reply will be dropped when it comes. What waits in the server goes on waiting until the
-                connection is closed, which ``Client.dedicated()`` does.
+        Cancel: safe; the reply will be dropped when it comes. What waits in the server goes on waiting until
+                the connection is closed, which ``Client.dedicated()`` does.
         """
         if (block := block_seconds(command)) is not None and not self._immediate:
             self._patience = block + self._timeout
@@ -276,7 +277,7 @@ class Connection:
     # Messages that answer no request of their own (pub/sub).
 
     def subscribe_to_replies(self, receiver: Callable[[Any], None]) -> None:
-        """Hand every reply from now on to ``receiver``, synchronously; slots are then the owner's to settle."""
+        """Hand every reply from now on to ``receiver``; slots are then the owner's to settle."""
         self._receiver = receiver
         self._patience = math.inf  # silence is no fault here
 

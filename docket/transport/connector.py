@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import random
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, cast
 
 import anyio
@@ -139,7 +139,7 @@ async def _ask(provider: CredentialProvider) -> tuple[str, ...]:
         ask = provider.get_credentials_async
     answer = ask()
     if inspect.isawaitable(answer):
-        answer = await cast("Awaitable[Any]", answer)
+        answer = await answer
     return tuple(cast("tuple[str, ...]", answer))
 
 

@@ -50,8 +50,8 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 class Lock:
     """Held by one owner of a token at a time, on all clients of the server; an async context manager.
 
-    ``timeout`` is after how many seconds the server frees it by itself (None: never); a waiter asks again every
-    ``sleep`` seconds. Compatible on the server with redis-py's locks.
+    ``timeout`` is after how many seconds the server frees it by itself (None: never); a waiter asks again
+    every ``sleep`` seconds. Compatible on the server with redis-py's locks.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Pipelines: queued commands in one write, contiguous on the shared connection, in MULTI and EXEC if wanted."""
+"""Pipelines: queued commands in one write, contiguous on the shared connection, atomic if wanted."""
 
 from __future__ import annotations
 
@@ -39,11 +39,12 @@ class _Queued:
 class Pipeline(AsyncCoreCommands):
     """redis-py's pipeline: command methods queue and return the pipeline, ``await execute()`` runs them all.
 
-    After ``await watch(...)`` methods run at once, on a connection of the pipeline's own, until ``multi()``. Use it
-    as an async context manager where keys are watched.
+    After ``await watch(...)`` methods run at once, on a connection of the pipeline's own, until ``multi()``.
+    Use it as an async context manager where keys are watched.
     """
 
     _is_async_client: Literal[True] = True
+    _event_dispatcher: Any = None
 
     def __init__(self, client: Client, *, transaction: bool) -> None:
         self._client = client
@@ -73,7 +74,7 @@ class Pipeline(AsyncCoreCommands):
     ) -> None:
         self._reset()
 
-    async def reset(self) -> None:
+    async def reset(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - as redis-py has it
         """Forget what is queued and watched."""
         self._reset()
 
@@ -93,7 +94,7 @@ class Pipeline(AsyncCoreCommands):
     # Queueing.
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Queue a command and return the pipeline; while keys are watched, return a coroutine that runs it."""
+        """Queue a command and return the pipeline; while keys are watched, run it (a coroutine)."""
         command = self._client.look_up(args)
         if command.words is not None:
             args = (*command.words, *args[1:])
@@ -123,7 +124,7 @@ class Pipeline(AsyncCoreCommands):
     # Watching.
 
     async def watch(self, *names: Any) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Let ``execute()`` raise WatchError if one of the keys changes before; until then commands run at once."""
+        """Let ``execute()`` raise WatchError if a key has changed; commands run at once until ``multi()``."""
         if self._explicit:
             raise RedisError("Cannot issue a WATCH after a MULTI")
         return await self.execute_command("WATCH", *names)

@@ -1,4 +1,4 @@
-"""The connections that one client has in one event loop: one shared by all callers, others for one caller each."""
+"""The connections that one client has in one event loop: one that all callers share, others for one each."""
 
 from __future__ import annotations
 

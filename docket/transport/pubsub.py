@@ -12,7 +12,7 @@ import attrs
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
 from docket.transport.connection import Connection
-from docket.transport.resp import ENCODER, pack
+from docket.transport.resp import encode, pack
 from docket.transport.waiting import Backend, Gate, Slot, current_backend
 
 if TYPE_CHECKING:
@@ -95,28 +95,29 @@ class PubSub:
     async def subscribe(self, *channels: bytes | str) -> None:
         """Subscribe to channels.
 
-        Raises: ResponseError - the user may not; ConnectionError, TimeoutError. Cancel: the server may still do it.
+        Raises: ResponseError - the user may not; ConnectionError, TimeoutError. Cancel: the server may still
+                do it.
         """
-        names = [_encode(name) for name in channels]
+        names = [encode(name) for name in channels]
         self.channels.update(dict.fromkeys(names))
         await self._command("SUBSCRIBE", names)
 
     async def psubscribe(self, *patterns: bytes | str) -> None:
         """Subscribe to all channels that match glob-style patterns; errors as for ``subscribe``."""
-        names = [_encode(name) for name in patterns]
+        names = [encode(name) for name in patterns]
         self.patterns.update(dict.fromkeys(names))
         await self._command("PSUBSCRIBE", names)
 
     async def unsubscribe(self, *channels: bytes | str) -> None:
         """Give up channels, without arguments all of them."""
-        names = [_encode(name) for name in channels] or list(self.channels)
+        names = [encode(name) for name in channels] or list(self.channels)
         for name in names:
             self.channels.pop(name, None)
         await self._command("UNSUBSCRIBE", names, connect=False)
 
     async def punsubscribe(self, *patterns: bytes | str) -> None:
         """Give up patterns, without arguments all of them."""
-        names = [_encode(name) for name in patterns] or list(self.patterns)
+        names = [encode(name) for name in patterns] or list(self.patterns)
         for name in names:
             self.patterns.pop(name, None)
         await self._command("PUNSUBSCRIBE", names, connect=False)
@@ -147,7 +148,7 @@ class PubSub:
     async def get_message(
         self, ignore_subscribe_messages: bool = False, timeout: float | None = 0.0
     ) -> dict[str, Any] | None:
-        """Return the next message as redis-py's dict, or None after ``timeout`` seconds (None: wait for ever)."""
+        """Return the next message as redis-py's dict, None after ``timeout`` seconds (None: for ever)."""
         ignore = ignore_subscribe_messages or self._ignore
         if timeout == 0:
             self._live().read_now()
@@ -234,7 +235,7 @@ class PubSub:
 
     async def _confirmed(self, connection: Connection, commands: list[tuple[str, list[bytes]]]) -> None:
         slots: list[Slot] = []
-        for verb, names in commands:
+        for _, names in commands:
             slots.append(Slot())
             self._awaited.append(_Awaited(slots[-1], len(names)))
         last, limit = slots[-1], None if self._client.is_memory else self._client.address.socket_timeout
@@ -296,7 +297,3 @@ class PubSub:
                 return
         if self._receiving is not None:
             line.connection.settle(self._receiving)
-
-
-def _encode(name: bytes | str) -> bytes:
-    return bytes(ENCODER.encode(name))

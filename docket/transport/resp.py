@@ -16,6 +16,7 @@ __all__ = [
     "Argument",
     "Reader",
     "Reply",
+    "encode",
     "error_from",
     "make_reader",
     "pack",
@@ -24,13 +25,19 @@ __all__ = [
 #: What a command may hold. redis-py refuses the others with DataError, and so do we.
 Argument: TypeAlias = "bytes | bytearray | memoryview | str | int | float"
 
-#: A reply as RESP2 has it: bulk and simple strings are bytes. An error *inside* of an array is a RedisError there.
-Reply: TypeAlias = "bytes | int | None | list[Reply]"
+#: A reply as RESP2 has it: bulk and simple strings are bytes. (An error inside of an array is an
+#: exception in the list.)
+Reply: TypeAlias = "bytes | int | list[Reply] | None"
 
 #: What a reader returns while a reply is incomplete.
 NEED_MORE: Final[Any] = object()
 
-ENCODER = Encoder("utf-8", "strict", False)
+ENCODER: Final[Any] = Encoder("utf-8", "strict", False)
+
+
+def encode(value: Argument) -> bytes:
+    """Return the bytes of one argument, as redis-py encodes it."""
+    return bytes(ENCODER.encode(value))
 
 
 class Reader(Protocol):
@@ -79,7 +86,8 @@ def _hiredis() -> tuple[Callable[[Sequence[Argument]], bytes], Callable[[], Read
         import hiredis
     except ImportError:
         return None
-    fast = cast("Callable[[Sequence[Argument]], bytes]", hiredis.pack_command)
+    module: Any = hiredis
+    fast: Callable[[Sequence[Argument]], bytes] = module.pack_command
 
     def pack(command: Sequence[Argument]) -> bytes:
         try:
@@ -88,7 +96,7 @@ def _hiredis() -> tuple[Callable[[Sequence[Argument]], bytes], Callable[[], Read
             return python_pack(command)
 
     def make_reader() -> Reader:
-        reader: Any = hiredis.Reader(
+        reader: Any = module.Reader(
             protocolError=InvalidResponse, replyError=error_from, notEnoughData=NEED_MORE
         )
         return reader

@@ -1,4 +1,4 @@
-"""Lua scripts by their digest, loaded when the server does not know them: once, however many callers want them."""
+"""Lua scripts by their digest, loaded once when the server does not know them, however many callers ask."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ __all__ = ["SocketStream", "connect"]
 
 _RECEIVE = 65536
 
-#: A peer that is gone is noticed by the kernel within about half a minute, also by those who wait without a limit.
+#: A peer that is gone is noticed by the kernel within about half a minute, also by those who wait without a
+# limit.
 _KEEPALIVE = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000))
 
 
@@ -56,9 +57,9 @@ class SocketStream:
             self._leave()
 
     def close(self) -> None:
-        # A descriptor somebody still waits on is only shut down, which wakes them; the last one closes it. Closed at
-        # once, its number may be another socket's before the waiter has run, whose registration the waiter's
-        # cleanup would then remove (anyio 4.16, asyncio).
+        # A descriptor somebody still waits on is only shut down, which wakes them; the last one closes it.
+        # Closed at once, its number may be another socket's before the waiter has run, whose registration the
+        # waiter's cleanup would then remove (anyio 4.16, asyncio).
         if not self._closed:
             self._closed = True
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""TLS over any stream, by memory BIOs: encryption is synchronous, hence as safe to cancel as the stream below."""
+"""TLS over any stream, by memory BIOs: encrypting is synchronous, hence as safe to cancel as the stream."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from docket.transport.url import TlsOptions
 
 __all__ = ["TlsStream", "make_context", "secure"]
 
-#: Plaintext encrypted at a time: one TLS record. A record that has not gone as a whole cannot be decrypted, so bytes
-#: that were not reported as taken were not seen by the server either.
+#: Plaintext encrypted at a time: one TLS record. A record that has not gone as a whole cannot be decrypted,
+# so bytes : that were not reported as taken were not seen by the server either.
 _RECORD = 16384
 _CHUNK = 65536
 
@@ -47,8 +47,9 @@ def make_context(options: TlsOptions) -> ssl.SSLContext:
 class TlsStream:
     """TLS on top of another stream (see ``docket.transport.stream.Stream``).
 
-    ``try_send`` reports bytes as taken only when their ciphertext has gone; until then the caller presents the
-    same bytes again, as OpenSSL's own ``SSL_write`` wants it. So nothing that was taken waits for a flusher here.
+    ``try_send`` reports bytes as taken only when their ciphertext has gone; until then the caller presents
+    the same bytes again, as OpenSSL's own ``SSL_write`` wants it. So nothing that was taken waits for a
+    flusher here.
     """
 
     __slots__ = ("_below", "_ciphertext", "_encrypted", "_incoming", "_outgoing", "_tls")

@@ -22,7 +22,8 @@ SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys", "memory")
 _LATER = ("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
 _SECURE = ("rediss", "valkeys")
 
-#: Options of redis-py that tune its pool or its retries; accepted so that a URL can be shared, without effect here.
+#: Options of redis-py that tune its pool or its retries; accepted so that a URL can be shared, without effect
+# here.
 _WITHOUT_EFFECT = frozenset(
     [
         "health_check_interval",

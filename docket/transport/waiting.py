@@ -1,6 +1,8 @@
-"""Parking and waking tasks: what differs between event loops, behind one small protocol, and a gate built on it.
+"""Parking and waking tasks: what differs between event loops, behind one small protocol, and a gate built on
+it.
 
-anyio.Event costs twice as much as what the backends do here (5.5 us against 2.8 on asyncio), once per command.
+anyio.Event costs twice as much as what the backends do here (5.5 us against 2.8 on asyncio), once per
+command.
 """
 
 from __future__ import annotations
