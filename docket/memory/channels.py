@@ -1,0 +1,81 @@
+"""Who listens to what: subscriptions by channel and by pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .arguments import glob
+from .replies import encode
+from .session import Session
+
+__all__ = ["Channels"]
+
+
+class Channels:
+    """The subscribers of every channel and pattern; without subscribers neither exists."""
+
+    __slots__ = ("by_name", "by_pattern")
+
+    def __init__(self) -> None:
+        self.by_name: dict[bytes, dict[Session, None]] = {}
+        self.by_pattern: dict[bytes, dict[Session, None]] = {}
+
+    def publish(self, channel: bytes, message: bytes) -> int:
+        """Write the message to all who listen; returns how many times."""
+        heard = 0
+        subscribers = self.by_name.get(channel)
+        if subscribers:
+            encoded = encode([b"message", channel, message])
+            for session in subscribers:
+                session.write(encoded)
+            heard += len(subscribers)
+        for pattern, listeners in self.by_pattern.items():
+            if glob(pattern).fullmatch(channel):
+                encoded = encode([b"pmessage", pattern, channel, message])
+                for session in listeners:
+                    session.write(encoded)
+                heard += len(listeners)
+        return heard
+
+    def subscribe(self, session: Session, names: Iterable[bytes]) -> None:
+        for name in names:
+            session.channels[name] = None
+            self.by_name.setdefault(name, {})[session] = None
+            session.write(encode([b"subscribe", name, session.subscriptions]))
+
+    def psubscribe(self, session: Session, patterns: Iterable[bytes]) -> None:
+        for pattern in patterns:
+            session.patterns[pattern] = None
+            self.by_pattern.setdefault(pattern, {})[session] = None
+            session.write(encode([b"psubscribe", pattern, session.subscriptions]))
+
+    def unsubscribe(self, session: Session, names: list[bytes]) -> None:
+        """Without names: from all; each is confirmed, also one that was not subscribed to."""
+        for name in names or list(session.channels) or [None]:
+            if name is not None:
+                _drop(self.by_name, session.channels, name, session)
+            session.write(encode([b"unsubscribe", name, session.subscriptions]))
+
+    def punsubscribe(self, session: Session, patterns: list[bytes]) -> None:
+        for pattern in patterns or list(session.patterns) or [None]:
+            if pattern is not None:
+                _drop(self.by_pattern, session.patterns, pattern, session)
+            session.write(encode([b"punsubscribe", pattern, session.subscriptions]))
+
+    def forget(self, session: Session) -> None:
+        """The connection is gone, or starts anew; nothing is written."""
+        for name in list(session.channels):
+            _drop(self.by_name, session.channels, name, session)
+        for pattern in list(session.patterns):
+            _drop(self.by_pattern, session.patterns, pattern, session)
+
+
+def _drop(
+    table: dict[bytes, dict[Session, None]], mine: dict[bytes, None], name: bytes, session: Session
+) -> None:
+    mine.pop(name, None)
+    subscribers = table.get(name)
+    if subscribers is not None:
+        subscribers.pop(session, None)
+        if not subscribers:
+            del table[name]

@@ -1,0 +1,57 @@
+"""What every command works on."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+from .channels import Channels
+from .keyspace import Keyspace
+from .replies import Reply
+from .scripts import Scripts
+from .session import Session
+
+__all__ = ["Core"]
+
+
+class Core:
+    """The state of one server, and the command in progress.
+
+    ``micros`` and ``keys.now`` (ms) are the time of the command in progress; the time never runs backwards,
+    however the clocks of two threads disagree. ``nested`` is True inside of EXEC and of a script, where
+    nothing blocks. ``scan_order`` is the order of the SCAN that began last, while it goes on.
+    """
+
+    __slots__ = (
+        "channels",
+        "clock",
+        "keys",
+        "micros",
+        "nested",
+        "numbers",
+        "scan_order",
+        "scripts",
+        "session",
+        "sessions",
+    )
+
+    def __init__(self, clock: Callable[[], float], call: Callable[[list[bytes]], Reply]) -> None:
+        self.clock = clock
+        self.scripts = Scripts(call)
+        self.keys = Keyspace()
+        self.channels = Channels()
+        self.sessions: dict[int, Session] = {}
+        self.numbers = itertools.count(1)
+        self.session = Session(0, lambda: None)
+        self.micros = 0
+        self.nested = False
+        self.scan_order: list[tuple[int, bytes]] | None = None
+
+    def tick(self) -> None:
+        """Read the clock for the next command, and let go what is due."""
+        micros = int(self.clock() * 1_000_000)
+        if micros > self.micros:
+            self.micros = micros
+            self.keys.now = micros // 1000
+        if self.keys.expires:
+            self.keys.expire_due()

@@ -1,0 +1,153 @@
+"""The Lua 5.1 that scripts run in: one runtime per server, each script compiled once.
+
+lupa is imported with this module, so this module is imported when the first script arrives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+from lupa import lua51
+
+from .cjson import Json
+from .replies import ErrorReply, Reply, Status
+
+__all__ = ["Lua"]
+
+
+class Lua:
+    """Compiles and runs scripts; ``call`` runs a command for one, raising or returning its errors."""
+
+    def __init__(self, call: Callable[[list[bytes]], Reply]) -> None:
+        self._call = call
+        self._crash: BaseException | None = None
+        # No attribute access and no builtins: a script cannot reach Python through the objects it is given.
+        new_runtime: Any = lua51.LuaRuntime
+        runtime: Any = new_runtime(
+            encoding=None,
+            unpack_returned_tuples=True,
+            register_eval=False,
+            register_builtins=False,
+            attribute_filter=_no_attributes,
+        )
+        self._table: Callable[[Any], Any] = runtime.table_from
+        self._type: Callable[[Any], str | None] = lua51.lua_type
+        json = Json(self._table, self._type)
+        lent = {
+            b"command": self._command,
+            b"sha1hex": _sha1hex,
+            b"cjson": self._table({b"encode": json.encode, b"decode": json.decode, b"null": json.null}),
+        }
+        source = files("docket.memory").joinpath("sandbox.lua").read_bytes()
+        compile_, run = runtime.execute(source, self._table(lent))
+        self._compile: Callable[[bytes], tuple[Any, bytes]] = compile_
+        self._run: Callable[[Any, Any, Any], tuple[bool, Any]] = run
+
+    def close(self) -> None:
+        """Let the runtime go: it and this object refer to each other where no garbage collector looks."""
+        del self._table, self._compile, self._run
+
+    def compile(self, source: bytes) -> Any:
+        """The function of a script; raises the server's compile error."""
+        script, complaint = self._compile(source)
+        if script is None:
+            raise ErrorReply(b"ERR Error compiling script (new function): " + _one_line(complaint))
+        return script
+
+    def run(self, script: Any, sha: bytes, keys: list[bytes], argv: list[bytes]) -> Reply:
+        """Run a compiled script; raises the error that it ends with."""
+        ok, value = self._run(script, self._table(keys), self._table(argv))
+        if self._crash is not None:  # a bug or a KeyboardInterrupt in a command is no error reply
+            crash, self._crash = self._crash, None
+            raise crash
+        if ok:
+            return self._reply(value)
+        message, line = value[b"err"], value[b"line"]
+        text = _one_line(message if isinstance(message, bytes) else b"ERR unknown error")
+        if line is not None:
+            text += b" script: %b, on @user_script:%d." % (sha, line)
+        raise ErrorReply(text)
+
+    # From Lua to a command and back
+    def _command(self, *words: Any) -> Any:
+        if self._crash is not None:
+            return self._table({b"err": b"ERR the script is being ended"})
+        try:
+            reply = self._call(_argv(words))
+        except ErrorReply as error:
+            return self._table({b"err": error.text})
+        except BaseException as crash:  # noqa: BLE001 - kept, and raised by run() when Lua is out of the way
+            self._crash = crash
+            return self._table({b"err": b"ERR the script is being ended"})
+        if type(reply) is bytes or type(reply) is int:
+            return reply
+        return self._to_lua(reply)
+
+    def _to_lua(self, reply: Reply) -> Any:
+        if reply is None:
+            return False
+        if isinstance(reply, Status):
+            return self._table({b"ok": bytes(reply)})
+        if isinstance(reply, (list, tuple)):
+            return self._table([part if type(part) is bytes else self._to_lua(part) for part in reply])
+        if isinstance(reply, ErrorReply):
+            return self._table({b"err": reply.text})
+        return reply
+
+    # What a script returns
+    def _reply(self, value: Any) -> Reply:
+        if isinstance(value, (bytes, int)) and not isinstance(value, bool):
+            return value
+        if isinstance(value, float):
+            return int(value) if -(2.0**63) <= value < 2.0**63 else -(2**63)
+        if value is True:
+            return 1
+        return self._table_reply(value) if self._type(value) == "table" else None
+
+    def _table_reply(self, table: Any) -> Reply:
+        error = table[b"err"]
+        if isinstance(error, bytes):
+            return ErrorReply(_one_line(error))
+        status = table[b"ok"]
+        if isinstance(status, bytes):
+            return Status(_one_line(status))
+        double = table[b"double"]
+        if isinstance(double, (int, float)):
+            return b"%.17g" % double
+        parts: list[Reply] = []
+        while (value := table[len(parts) + 1]) is not None:
+            parts.append(self._reply(value))
+        return parts
+
+
+def _argv(words: tuple[Any, ...]) -> list[bytes]:
+    """The arguments of redis.call: strings, and numbers in as many digits as tell them apart."""
+    if not words:
+        raise ErrorReply(b"ERR Please specify at least one argument for this redis lib call")
+    argv: list[bytes] = []
+    for word in words:
+        if type(word) is bytes:
+            argv.append(word)
+        elif type(word) is int and -(10**17) < word < 10**17:
+            argv.append(b"%d" % word)
+        elif type(word) is int or type(word) is float:
+            argv.append(b"-nan" if math.isnan(word) else b"%.17g" % word)
+        else:
+            raise ErrorReply(b"ERR Lua redis lib command arguments must be strings or integers")
+    return argv
+
+
+def _no_attributes(_object: object, _name: object, _setting: bool) -> object:
+    raise AttributeError("scripts have no business with Python objects")
+
+
+def _sha1hex(text: bytes) -> bytes:
+    return hashlib.sha1(text).hexdigest().encode()
+
+
+def _one_line(text: bytes) -> bytes:
+    return text.replace(b"\r", b" ").replace(b"\n", b" ")

@@ -1,0 +1,84 @@
+"""What a command answers with, and how an answer looks on the wire (RESP2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+__all__ = [
+    "NO_REPLY",
+    "OK",
+    "QUEUED",
+    "Blocked",
+    "ErrorReply",
+    "NoReply",
+    "Reply",
+    "Status",
+    "encode",
+    "flatten",
+]
+
+
+class Status(bytes):
+    """A simple string: ``+OK``."""
+
+    __slots__ = ()
+
+
+class ErrorReply(Exception):
+    """An error, raised by a command or standing in an array; ``text`` begins with its code (``ERR``)."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class NoReply:
+    """The type of ``NO_REPLY``: the command has written its answers itself, or wants none."""
+
+    __slots__ = ()
+
+
+class Blocked:
+    """A blocking read that found nothing: ``retry`` it when one of ``keys`` is ready, give up after
+    ``timeout``.
+
+    ``timeout`` is in seconds, None for ever; ``retry`` returns None while there is still nothing.
+    """
+
+    __slots__ = ("keys", "retry", "timeout")
+
+    def __init__(self, keys: Sequence[bytes], timeout: float | None, retry: Callable[[], Reply]) -> None:
+        self.keys, self.timeout, self.retry = keys, timeout, retry
+
+
+Reply: TypeAlias = "bytes | int | Sequence[Reply] | ErrorReply | Blocked | NoReply | None"
+
+NO_REPLY = NoReply()
+OK = Status(b"OK")
+QUEUED = Status(b"QUEUED")
+
+
+def encode(reply: Reply) -> bytes:
+    """The bytes of one reply."""
+    if type(reply) is bytes:
+        return b"$%d\r\n%b\r\n" % (len(reply), reply)
+    if type(reply) is int:
+        return b":%d\r\n" % reply
+    if reply is None:
+        return b"$-1\r\n"
+    if isinstance(reply, Status):
+        return b"+%b\r\n" % reply
+    if isinstance(reply, (list, tuple)):
+        return b"*%d\r\n%b" % (len(reply), b"".join(map(encode, reply)))
+    if isinstance(reply, ErrorReply):
+        return b"-%b\r\n" % reply.text
+    raise TypeError(f"{type(reply).__name__} cannot stand in a reply")
+
+
+def flatten(pairs: dict[bytes, bytes]) -> list[bytes]:
+    """``{k: v}`` as ``[k, v, ...]``."""
+    flat: list[bytes] = [b""] * (2 * len(pairs))
+    flat[::2] = pairs.keys()
+    flat[1::2] = pairs.values()
+    return flat

@@ -1,0 +1,65 @@
+"""The cache of scripts, and the runtime that runs them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .replies import Reply
+
+if TYPE_CHECKING:
+    from .lua import Lua
+
+__all__ = ["Scripts"]
+
+
+class Scripts:
+    """Compiled scripts by SHA, and the runtime, which comes to be with the first one.
+
+    ``running``: a script is in progress; ``read_only``: it may not write. ``call`` runs a command for a
+    script.
+    """
+
+    __slots__ = ("_call", "_compiled", "_lua", "read_only", "running")
+
+    def __init__(self, call: Callable[[list[bytes]], Reply]) -> None:
+        self._call = call
+        self.running = False
+        self.read_only = False
+        self._compiled: dict[bytes, Any] = {}
+        self._lua: Lua | None = None
+
+    def __contains__(self, sha: bytes) -> bool:
+        return sha in self._compiled
+
+    def load(self, source: bytes) -> bytes:
+        """Compile a script unless it is known; returns its SHA."""
+        sha = hashlib.sha1(source).hexdigest().encode()
+        if sha not in self._compiled:
+            if self._lua is None:
+                from .lua import Lua  # lupa takes a while to load, and many a server never runs a script
+
+                self._lua = Lua(self._call)
+            if source.startswith(b"#!"):
+                source = source[source.find(b"\n") :] if b"\n" in source else b""
+            self._compiled[sha] = self._lua.compile(source)
+        return sha
+
+    def run(self, sha: bytes, keys: list[bytes], argv: list[bytes], *, read_only: bool) -> Reply:
+        """Run a script that is known; raises the error that it ends with."""
+        assert self._lua is not None  # a compiled script has seen to it
+        self.running, self.read_only = True, read_only
+        try:
+            return self._lua.run(self._compiled[sha], sha, keys, argv)
+        finally:
+            self.running = False
+
+    def flush(self) -> None:
+        self._compiled.clear()
+
+    def close(self) -> None:
+        self.flush()
+        if self._lua is not None:
+            self._lua.close()
+            self._lua = None

@@ -1,0 +1,132 @@
+"""One in-process server: the merged commands, and who may run which one when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import RLock
+
+from docket.clock import timestamp
+
+from . import (
+    admin,
+    generic,
+    hashes,
+    lists,
+    pubsub,
+    scripting,
+    sets,
+    sorted_set_ranges,
+    sorted_sets,
+    stream_claims,
+    stream_groups,
+    streams,
+    strings,
+    transactions,
+)
+from .core import Core
+from .registry import Command, Commands
+from .replies import QUEUED, Blocked, ErrorReply, Reply
+from .session import Session
+
+__all__ = ["Server"]
+
+COMMANDS = Commands().merge(
+    admin.commands,
+    generic.commands,
+    hashes.commands,
+    lists.commands,
+    pubsub.commands,
+    scripting.commands,
+    sets.commands,
+    sorted_set_ranges.commands,
+    sorted_sets.commands,
+    stream_claims.commands,
+    stream_groups.commands,
+    streams.commands,
+    strings.commands,
+    transactions.commands,
+)
+
+
+class Server:
+    """A synchronous Redis: commands in, replies out, no waiting and no I/O.
+
+    Every method is called with ``lock`` held; one thread at a time, whichever event loops the callers run on.
+    """
+
+    def __init__(self, clock: Callable[[], float] = timestamp) -> None:
+        self.lock = RLock()
+        self._core = Core(clock, self._call_from_script)
+
+    def connect(self, on_output: Callable[[], None]) -> Session:
+        session = Session(next(self._core.numbers), on_output)
+        self._core.sessions[session.number] = session
+        return session
+
+    def disconnect(self, session: Session) -> None:
+        transactions.discard_transaction(self._core, session)
+        self._core.channels.forget(session)
+        self._core.sessions.pop(session.number, None)
+
+    def close(self) -> None:
+        """Nobody is connected any more."""
+        self._core.keys.clear()
+        self._core.scripts.close()
+
+    def execute(self, session: Session, argv: list[bytes]) -> Reply:
+        """Run one command; an error is returned, a blocking read without anything to give is ``Blocked``."""
+        try:
+            command = COMMANDS.find(argv)
+        except ErrorReply as error:
+            if session.queue is not None:
+                session.queue_spoiled = True
+            return error
+        if session.queue is not None and not command.immediate:
+            session.queue.append((command, argv))
+            return QUEUED
+        if (session.channels or session.patterns) and not command.while_subscribed:
+            return ErrorReply(
+                b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+                b"allowed in this context" % command.name
+            )
+        core = self._core
+        core.session = session
+        core.tick()
+        try:
+            return command.handler(core, argv)
+        except ErrorReply as error:
+            return error
+
+    def retry(self, session: Session, blocked: Blocked) -> Reply:
+        """Try a blocking read again; None while there is still nothing."""
+        self._core.session = session
+        self._core.tick()
+        try:
+            return blocked.retry()
+        except ErrorReply as error:
+            return error
+
+    def park(self, blocked: Blocked, notify: Callable[[], None]) -> None:
+        """Have ``notify`` called whenever one of the keys may have become ready, until ``unpark``."""
+        self._core.keys.wait(blocked.keys, notify)
+
+    def unpark(self, blocked: Blocked, notify: Callable[[], None]) -> None:
+        self._core.keys.unwait(blocked.keys, notify)
+
+    def _call_from_script(self, argv: list[bytes]) -> Reply:
+        command = self._find_for_script(argv)
+        if command.writes and self._core.scripts.read_only:
+            raise ErrorReply(b"ERR Write commands are not allowed from read-only scripts.")
+        return command.handler(self._core, argv)
+
+    @staticmethod
+    def _find_for_script(argv: list[bytes]) -> Command:
+        try:
+            command = COMMANDS.find(argv)
+        except ErrorReply as error:
+            if error.text.startswith(b"ERR unknown"):
+                raise ErrorReply(b"ERR Unknown Redis command called from script") from None
+            raise ErrorReply(b"ERR Wrong number of args calling Redis command from script") from None
+        if not command.scriptable:
+            raise ErrorReply(b"ERR This Redis command is not allowed from script")
+        return command
