@@ -12,6 +12,8 @@ __all__ = [
     "DeliveryUnreadable",
     "DocketError",
     "ExecutionCancelled",
+    "ExecutionError",
+    "ExecutionFailed",
     "ResultExpired",
     "UnknownTask",
     "UsageError",
@@ -47,6 +49,10 @@ class ExecutionError(DocketError):
 
 class ExecutionCancelled(ExecutionError):
     """The task was cancelled before it could finish."""
+
+
+class ExecutionFailed(ExecutionError):
+    """The task failed, and the exception that it raised is not kept (the message is what was recorded of it)."""
 
 
 class ResultExpired(ExecutionError):

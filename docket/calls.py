@@ -1,0 +1,167 @@
+"""Calls of task functions: their signatures, whether arguments fit, how they are shown, new keys."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import attrs
+from uncalled_for import Dependency, get_dependency_parameters
+from uncalled_for.introspection import _signature_cache  # pyright: ignore[reportPrivateUsage]
+
+from . import clock
+from .errors import UsageError
+
+__all__ = [
+    "TaskCall",
+    "TaskFunction",
+    "check_arguments",
+    "check_key",
+    "check_when",
+    "get_signature",
+    "new_key",
+    "signature_cache",
+]
+
+TaskFunction: TypeAlias = Callable[..., Awaitable[Any]]
+
+signature_cache = _signature_cache
+
+
+def get_signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a function, computed once per function."""
+    found = signature_cache.get(function)
+    if found is None:
+        explicit = getattr(function, "__signature__", None)
+        found = explicit if isinstance(explicit, inspect.Signature) else inspect.signature(function)
+        signature_cache[function] = found
+    return found
+
+
+@attrs.frozen
+class _Shape:
+    """What most signatures come down to: enough to accept a call without binding it."""
+
+    positional: int
+    """How many arguments may be given by position."""
+    names: tuple[str, ...]
+    """The names of these, in order, then those of keyword-only parameters."""
+    required: frozenset[str]
+    known: frozenset[str]
+
+
+_shapes: dict[Callable[..., Any], _Shape | None] = {}
+
+
+def _shape(function: Callable[..., Any]) -> _Shape | None:
+    """None where the signature has *args, **kwargs or positional-only parameters."""
+    supplied = get_dependency_parameters(function)
+    names: list[str] = []
+    positional = 0
+    required: set[str] = set()
+    for name, parameter in get_signature(function).parameters.items():
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            positional += 1
+        elif parameter.kind is not parameter.KEYWORD_ONLY:
+            return None
+        names.append(name)
+        if parameter.default is parameter.empty and name not in supplied:
+            required.add(name)
+    return _Shape(positional, tuple(names), frozenset(required), frozenset(names))
+
+
+def check_arguments(function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments that the function could not be called with.
+
+    Parameters whose value a dependency supplies may be left out.
+    Raises: TypeError - what does not fit, as a direct call would say it.
+    """
+    try:
+        shape = _shapes[function]
+    except KeyError:
+        shape = _shapes[function] = _shape(function)
+    if shape is not None and len(args) <= shape.positional:
+        given = shape.names[: len(args)]
+        if not kwargs:
+            if shape.required.issubset(given):
+                return
+        elif (
+            shape.known.issuperset(kwargs)
+            and kwargs.keys().isdisjoint(given)
+            and shape.required.issubset((*given, *kwargs))
+        ):
+            return
+    _bind(function, name, args, kwargs)
+
+
+def _bind(function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    signature = get_signature(function)
+    supplied = get_dependency_parameters(function)
+    # A parameter that a dependency supplies through Annotated metadata has no default of its own; and whatever
+    # stands behind it needs one for the list to be valid. Which are required was already checked.
+    optional: list[inspect.Parameter] = []
+    for p in signature.parameters.values():
+        lenient = p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        optional.append(p.replace(default=None) if lenient else p)
+    try:
+        bound = signature.replace(parameters=optional).bind(*args, **kwargs)
+        missing = [
+            repr(p.name)
+            for p in signature.parameters.values()
+            if p.default is p.empty
+            and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+            and p.name not in bound.arguments
+            and p.name not in supplied
+        ]
+        if missing:
+            raise TypeError(f"missing {'arguments' if len(missing) > 1 else 'a required argument:'} {', '.join(missing)}")
+    except TypeError as error:
+        raise TypeError(f"task {name!r} cannot be called so: {error}; its signature is {name}{signature}") from None
+    for parameter, value in bound.arguments.items():
+        if isinstance(value, Dependency):
+            raise TypeError(f"task {name!r}: {parameter!r} was given a dependency; leave it out, the worker supplies it")
+
+
+def check_key(key: Any) -> None:
+    """Refuse a task key that is not a non-empty string."""
+    if not isinstance(key, str):
+        raise TypeError(f"a task key is a str, not {type(key).__name__}: {key!r}")
+    if not key:
+        raise UsageError("a task key may not be empty; leave it out to get a unique one")
+
+
+def check_when(when: Any) -> None:
+    """Refuse a moment without a time zone: nobody could say when it is."""
+    if not isinstance(when, datetime):
+        raise TypeError(f"when= takes an aware datetime, not {type(when).__name__}: {when!r}")
+    if when.tzinfo is None or when.utcoffset() is None:
+        raise UsageError(
+            f"when={when.isoformat()} has no time zone; use datetime.now(timezone.utc) or .astimezone(), not a naive datetime"
+        )
+
+
+def new_key() -> str:
+    """A unique key that sorts by time: a version 7 UUID.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
+    """
+    ms = int(clock.timestamp() * 1000)
+    noise = int.from_bytes(os.urandom(10))
+    value = (ms & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | (noise >> 68) << 64 | 0b10 << 62 | noise & 0x3FFF_FFFF_FFFF_FFFF
+    return str(UUID(int=value))
+
+
+@attrs.define
+class TaskCall:
+    """A call that `Docket.call` has prepared and checked, for `Docket.add_many` and `Docket.replace_many`."""
+
+    function: TaskFunction
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    key: str
+    when: datetime
+    function_name: str | None = None

@@ -1,0 +1,59 @@
+"""What a task asks for in its signature. The engine underneath is the ``uncalled-for`` package."""
+
+from uncalled_for import (
+    CallArgument,
+    CycleError,
+    Depends,
+    FailedDependency,
+    Shared,
+    SharedContext,
+    get_annotation_dependencies,
+    get_dependency_parameters,
+    resolved_dependencies,
+    validate_dependencies,
+)
+
+from .base import (
+    CompletionHandler,
+    Dependency,
+    FailureHandler,
+    Runtime,
+    TaskOutcome,
+    current_docket,
+    current_execution,
+    current_worker,
+    format_duration,
+)
+from .contextual import CurrentDocket, CurrentExecution, CurrentWorker, TaskArgument, TaskKey, TaskLogger
+from .perpetual import Perpetual
+from .retry import Retry
+
+__all__ = [
+    "CallArgument",
+    "CompletionHandler",
+    "CurrentDocket",
+    "CurrentExecution",
+    "CurrentWorker",
+    "CycleError",
+    "Dependency",
+    "Depends",
+    "FailedDependency",
+    "FailureHandler",
+    "Perpetual",
+    "Retry",
+    "Runtime",
+    "Shared",
+    "SharedContext",
+    "TaskArgument",
+    "TaskKey",
+    "TaskLogger",
+    "TaskOutcome",
+    "current_docket",
+    "current_execution",
+    "current_worker",
+    "format_duration",
+    "get_annotation_dependencies",
+    "get_dependency_parameters",
+    "resolved_dependencies",
+    "validate_dependencies",
+]

@@ -1,0 +1,78 @@
+"""Dependencies that are there already: the docket, the worker, the execution, its key and a logger."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from uncalled_for import CallArgument
+
+from .base import Dependency, current_docket, current_execution, current_worker
+
+if TYPE_CHECKING:
+    from ..docket import Docket
+    from ..execution import Execution
+    from ..worker import Worker
+
+__all__ = ["CurrentDocket", "CurrentExecution", "CurrentWorker", "TaskArgument", "TaskKey", "TaskLogger"]
+
+T = TypeVar("T")
+
+
+class _FromContext(Dependency[T], Generic[T]):
+    """A value that the running task's context has."""
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
+
+    async def __aenter__(self) -> T:
+        return self._read()
+
+
+def CurrentDocket() -> Docket:
+    """The docket that the task runs on."""
+    return cast("Docket", _FromContext(current_docket.get))
+
+
+def CurrentWorker() -> Worker:
+    """The worker that runs the task."""
+    return cast("Worker", _FromContext(current_worker.get))
+
+
+def CurrentExecution() -> Execution[Any]:
+    """The execution of the task."""
+    return cast("Execution[Any]", _FromContext(current_execution.get))
+
+
+def TaskKey() -> str:
+    """The key of the task."""
+    return cast("str", _FromContext(_key))
+
+
+def _key() -> str:
+    return str(current_execution.get().key)
+
+
+def TaskArgument(parameter: str | None = None, optional: bool = False) -> Any:
+    """An argument of the task's call, for dependencies of it: by name, or by the name of its own parameter."""
+    return CallArgument(parameter, optional)
+
+
+class _TaskLoggerAdapter(logging.LoggerAdapter[logging.Logger]):
+    """Adds what is known of the execution to every record."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
+        return msg, kwargs
+
+
+def TaskLogger() -> logging.LoggerAdapter[logging.Logger]:
+    """A logger named ``docket.task.<name>`` whose records carry the execution's labels."""
+    return cast("logging.LoggerAdapter[logging.Logger]", _FromContext(_logger))
+
+
+def _logger() -> logging.LoggerAdapter[logging.Logger]:
+    execution = current_execution.get()
+    labels = {**current_docket.get().labels(), **current_worker.get().labels(), **execution.specific_labels()}
+    return _TaskLoggerAdapter(logging.getLogger(f"docket.task.{execution.function_name}"), labels)

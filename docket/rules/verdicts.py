@@ -1,0 +1,138 @@
+"""From what happened to a claim to what is written about it. Pure; the table of DESIGN is `decide`."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+import attrs
+
+__all__ = [
+    "Abandon",
+    "Cancel",
+    "Complete",
+    "Fail",
+    "HandBack",
+    "Outcome",
+    "Raised",
+    "Reschedule",
+    "RetryPolicy",
+    "Returned",
+    "StopReason",
+    "Stopped",
+    "Verdict",
+    "decide",
+]
+
+
+class StopReason(enum.Enum):
+    """Why a body was stopped before it ended on its own."""
+
+    ASKED = "asked"
+    """``docket.cancel(key)``."""
+    DRAIN = "drain"
+    """The worker shuts down and the drain's deadline has passed."""
+    LOST = "lost"
+    """The lease ran out or another worker holds the delivery now."""
+
+
+# Outcomes -------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Returned:
+    """The body returned."""
+
+    value: Any
+
+
+@attrs.frozen
+class Raised:
+    """The body raised; also a timeout, or a dependency that could not be resolved."""
+
+    error: BaseException
+
+
+@attrs.frozen
+class Stopped:
+    """The body was stopped from outside, for the given reason."""
+
+    reason: StopReason
+
+
+Outcome: TypeAlias = Returned | Raised | Stopped
+
+
+# Verdicts -------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Complete:
+    value: Any
+
+
+@attrs.frozen
+class Fail:
+    error: BaseException
+
+
+@attrs.frozen
+class Cancel:
+    """Final, by request."""
+
+
+@attrs.frozen
+class HandBack:
+    """Queued again at once; the attempt does not count."""
+
+
+@attrs.frozen
+class Abandon:
+    """Write nothing: the new holder of the delivery does."""
+
+
+@attrs.frozen
+class Reschedule:
+    """Another run of the same key.
+
+    ``call`` is None where the arguments stay as they are, else the new (args, kwargs).
+    """
+
+    when: datetime
+    attempt: int
+    call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+
+
+Verdict: TypeAlias = Complete | Fail | Cancel | HandBack | Abandon | Reschedule
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """How often (None: for ever) and after which pause a failed attempt is repeated."""
+
+    attempts: int | None = 1
+    delay: timedelta = timedelta(0)
+
+    def allows_another(self, attempt: int) -> bool:
+        return self.attempts is None or attempt < self.attempts
+
+
+NO_RETRY = RetryPolicy()
+
+
+def decide(outcome: Outcome, *, attempt: int, retry: RetryPolicy = NO_RETRY, now: datetime) -> Verdict:
+    """Decide what to write about a claim that ended with ``outcome`` in its ``attempt``-th attempt (from 1)."""
+    match outcome:
+        case Returned(value):
+            return Complete(value)
+        case Stopped(StopReason.ASKED):
+            return Cancel()
+        case Stopped(StopReason.DRAIN):
+            return HandBack()
+        case Stopped(StopReason.LOST):
+            return Abandon()
+        case Raised() if retry.allows_another(attempt):
+            return Reschedule(when=now + retry.delay, attempt=attempt + 1)
+        case Raised(error):
+            return Fail(error)

@@ -1,0 +1,46 @@
+"""What Redis remembers of a docket. The only room that writes to it."""
+
+from .claims import Claims, Settled, Unreadable
+from .codec import (
+    Delivery,
+    Message,
+    decode_message,
+    dump,
+    dump_value,
+    load,
+    load_value,
+    state_event,
+)
+from .due import DueTasks, Moved
+from .keys import GROUP, Keys
+from .liveness import Liveness, WorkerInfo
+from .records import Picture, PictureEntry, ProgressRecord, Record, Records
+from .schedule import Placed, Schedule, milliseconds
+
+__all__ = [
+    "GROUP",
+    "Claims",
+    "Delivery",
+    "DueTasks",
+    "Keys",
+    "Liveness",
+    "Message",
+    "Moved",
+    "Picture",
+    "PictureEntry",
+    "Placed",
+    "ProgressRecord",
+    "Record",
+    "Records",
+    "Schedule",
+    "Settled",
+    "Unreadable",
+    "WorkerInfo",
+    "decode_message",
+    "dump",
+    "dump_value",
+    "load",
+    "load_value",
+    "milliseconds",
+    "state_event",
+]

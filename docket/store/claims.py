@@ -1,0 +1,286 @@
+"""What a worker writes about deliveries: taking them, renewing them, and how they end."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, cast
+
+import attrs
+from redis.exceptions import ResponseError
+
+from .. import clock
+from ..errors import DeliveryUnreadable
+from ..transport import Client, Connection
+from .codec import Delivery, Message, decode_message, result_envelope, state_event
+from .keys import GROUP, Keys
+from .lua import script
+from .schedule import epoch, milliseconds
+
+__all__ = ["Claims", "Settled", "Unreadable"]
+
+#: Ids per renewing script: at two commands an id it keeps the server for about a millisecond.
+RENEW_CHUNK = 500
+
+
+class Settled(enum.Enum):
+    """What came of writing about a claim."""
+
+    OK = b"OK"
+    SUPERSEDED = b"SUPERSEDED"
+    """A newer generation owns the key; the delivery was removed, nothing else was written (I2)."""
+    LOST = b"LOST"
+    """Another worker holds the delivery; nothing was written."""
+
+
+@attrs.frozen(kw_only=True)
+class Unreadable:
+    """A delivery that is ours and cannot be decoded."""
+
+    message_id: bytes
+    key: str | None
+    reason: DeliveryUnreadable
+
+
+Taken = Delivery | Unreadable
+
+
+def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+@attrs.define(eq=False)
+class Claims:
+    """The deliveries of one worker on one docket. ``ttl`` is how long a final record is kept.
+
+    Methods that move ownership must not be cancelled half-way: a delivery that was handed out and not heard of
+    stays pending until its lease runs out. Call them shielded; each is one bounded round trip.
+    """
+
+    client: Client
+    keys: Keys
+    worker: str
+    ttl: timedelta
+
+    # taking ----------------------------------------------------------------------------------------------
+
+    async def create_group(self) -> None:
+        """Make the stream and its consumer group if they are not there."""
+        try:
+            await self.client.call("XGROUP", "CREATE", self.keys.stream, GROUP, "0-0", "MKSTREAM")
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    async def take(self, count: int) -> list[Taken]:
+        """Read and claim at most ``count`` waiting tasks at once; never blocks."""
+        replies = await self.client.run(
+            script("take"),
+            [self.keys.stream],
+            [self.keys.prefix, GROUP, self.worker, count, clock.now().isoformat()],
+        )
+        taken: list[Taken] = []
+        for message_id, reply, claim, flat in cast("list[tuple[bytes, bytes, int, list[bytes]]]", replies):
+            if reply == b"OK" or reply == b"UNREADABLE":
+                taken.append(self._decode(message_id, _fields(flat), claim, redelivered=False))
+        if taken:
+            await self._tell_neighbours()
+        return taken
+
+    async def _tell_neighbours(self) -> None:
+        """Tell other workers in this process that there is something they may have to take over one day."""
+        if self.client.is_memory:
+            await self.client.call("PUBLISH", self.keys.wake, f"claimed {self.worker}")
+
+    async def unfinished(self) -> int:
+        """How many tasks wait or run on the docket, here or elsewhere."""
+        replies = await self.client.call_many(
+            [("XLEN", self.keys.stream), ("ZCARD", self.keys.queue), ("ZCARD", self.keys.reserved_queue)]
+        )
+        return sum(reply for reply in replies if isinstance(reply, int))
+
+    async def wait_for_tasks(self, connection: Connection, count: int, block: timedelta) -> list[Taken]:
+        """Wait up to ``block`` for tasks, on a connection of its own; read and claim at most ``count``."""
+        reply = await connection.call(
+            "XREADGROUP", "GROUP", GROUP, self.worker, "COUNT", count, "BLOCK", milliseconds(block),
+            "STREAMS", self.keys.stream, ">",
+        )  # fmt: skip
+        entries = cast("list[Any] | None", reply)
+        return await self._claim(entries[0][1], redelivered=False) if entries else []
+
+    async def sweep(
+        self, idle: timedelta, count: int, cursor: bytes, *, ours: Collection[bytes]
+    ) -> tuple[bytes, list[Taken]]:
+        """Take over deliveries that nobody has renewed for ``idle``; return the cursor to go on from.
+
+        ``ours`` are the deliveries that this worker is at work on: being late with them is no reason to run them twice.
+        """
+        reply = await self.client.call(
+            "XAUTOCLAIM", self.keys.stream, GROUP, self.worker, milliseconds(idle), cursor, "COUNT", count
+        )
+        following, entries, *_ = cast("list[Any]", reply)
+        abandoned = [entry for entry in entries if entry[1] and entry[0] not in ours]
+        return bytes(following), await self._claim(abandoned, redelivered=True)
+
+    async def _claim(self, entries: Sequence[tuple[bytes, list[bytes]]], *, redelivered: bool) -> list[Taken]:
+        taken: list[Taken] = []
+        good: list[tuple[bytes, dict[bytes, bytes]]] = []
+        for message_id, flat in entries:
+            fields = _fields(flat)
+            if b"key" in fields and fields.get(b"generation", b"0").isdigit():
+                good.append((message_id, fields))
+            else:
+                taken.append(self._decode(message_id, fields, 0, redelivered=redelivered))
+        if good:
+            triples = ((mid, f[b"key"], f.get(b"generation", b"0")) for mid, f in good)
+            replies = await self.client.run(
+                script("claim"),
+                [self.keys.stream],
+                [
+                    self.keys.prefix, GROUP, self.worker, clock.now().isoformat(),
+                    *itertools.chain.from_iterable(triples),
+                ],
+            )  # fmt: skip
+            for (message_id, fields), (reply, claim) in zip(good, cast("list[Any]", replies), strict=True):
+                if reply == b"OK":
+                    taken.append(self._decode(message_id, fields, claim, redelivered=redelivered))
+            await self._tell_neighbours()
+        return taken
+
+    def _decode(self, message_id: bytes, fields: Mapping[bytes, bytes], claim: int, *, redelivered: bool) -> Taken:
+        try:
+            message = decode_message(fields)
+        except DeliveryUnreadable as reason:
+            key = fields.get(b"key")
+            return Unreadable(message_id=message_id, key=key and key.decode(errors="replace"), reason=reason)
+        return Delivery(message=message, message_id=message_id, claim=claim, redelivered=redelivered)
+
+    # keeping ---------------------------------------------------------------------------------------------
+
+    async def renew(self, held: Sequence[bytes]) -> frozenset[bytes]:
+        """Push back the redelivery of every held delivery; return those that another worker holds now.
+
+        Shapes: ``held`` are message ids and may be empty (no command is sent); the result is a subset.
+        Units: the server counts idle ms from this call; our clock is not read.
+        Cancel: safe; a renewal that was sent and not answered still counts.
+        Source: https://redis.io/docs/latest/commands/xclaim/ (JUSTID leaves the delivery counter alone: I4)
+        """
+        chunks = [held[at : at + RENEW_CHUNK] for at in range(0, len(held), RENEW_CHUNK)]
+        lost: set[bytes] = set()
+        for chunk in chunks:
+            lost.update(
+                cast("list[bytes]", await self.client.run(script("renew"), [self.keys.stream], [GROUP, self.worker, *chunk]))
+            )
+        return frozenset(lost)
+
+    async def hold_sweep_lease(self, duration: timedelta) -> bool:
+        """Whether this worker is the one that sweeps for the next ``duration``."""
+        reply = await self.client.call("SET", self.keys.sweep_lease, self.worker, "NX", "PX", milliseconds(duration))
+        if reply is not None:
+            return True
+        if await self.client.call("GET", self.keys.sweep_lease) != self.worker.encode():
+            return False
+        await self.client.call("PEXPIRE", self.keys.sweep_lease, milliseconds(duration))
+        return True
+
+    async def oldest_idle(self, *, ours: Collection[bytes]) -> timedelta | None:
+        """How long ago the delivery that has waited longest for a renewal was renewed, ``ours`` aside."""
+        reply = await self.client.call("XPENDING", self.keys.stream, GROUP, "-", "+", 1000)
+        idle = [int(entry[2]) for entry in cast("list[list[Any]]", reply) if entry[0] not in ours]
+        return timedelta(milliseconds=max(idle)) if idle else None
+
+    async def cancel_requested(self, keys: Sequence[str]) -> list[int | None]:
+        """For each task key the generation whose cancellation was asked for while it ran, or None."""
+        replies = await self.client.call_many([("HGET", self.keys.run(key), "cancel_requested") for key in keys])
+        return [int(r) if isinstance(r, bytes) and r.isdigit() else None for r in replies]
+
+    # ending ----------------------------------------------------------------------------------------------
+
+    def _fence(self, delivery: Delivery) -> list[Any]:
+        return [delivery.message_id, delivery.message.generation, delivery.claim, self.worker, GROUP]
+
+    async def settle(
+        self, delivery: Delivery, *, state: str, error: str | None = None, result: tuple[str, str | None] | None = None
+    ) -> Settled:
+        """Write a final state, store the result with it, and acknowledge, in one step (I1, I2).
+
+        ``result`` is its key and its text (`dump_value`), or its key and None where it was put into another storage
+        before this call.
+        """
+        keys, key = self.keys, delivery.message.key
+        now = clock.now()
+        at = now.isoformat()
+        record = ["state", state, "completed_at", at]
+        ending = ["completed_at", at]
+        if error is not None:
+            record += ("error", error)
+            ending += ("error", error)
+        stored, stored_at = "", keys.run(key)
+        if result is not None:
+            result_key, text = result
+            record += ("result_key", result_key)
+            if text is not None:
+                stored_at = keys.result_envelope(result_key)
+                stored = result_envelope(keys.results_collection, result_key, text, now=now, ttl=self.ttl)
+        ttl = milliseconds(self.ttl)
+        reply = await self.client.run(
+            script("settle"),
+            [keys.run(key), keys.stream, keys.progress(key), stored_at, keys.queue, keys.reserved_queue],
+            [
+                *self._fence(delivery), ttl, keys.state_channel(key), state_event(key, state, *ending), keys.wake,
+                stored, ttl, *record,
+            ],
+        )  # fmt: skip
+        return Settled(reply)
+
+    async def reschedule(self, delivery: Delivery, following: Message) -> Settled:
+        """Place the next run of the key and acknowledge this delivery, in one step (I1, I2)."""
+        keys, key = self.keys, following.key
+        due = following.when <= clock.now()
+        event = state_event(key, "queued" if due else "scheduled", "when", following.when.isoformat())
+        reply = await self.client.run(
+            script("reschedule"),
+            [keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key)],
+            [
+                *self._fence(delivery), key, epoch(following.when), int(due), keys.state_channel(key), event, keys.wake,
+                *following.fields(),
+            ],
+        )  # fmt: skip
+        return Settled(reply)
+
+    async def hand_back(self, delivery: Delivery) -> Settled:
+        """Queue the task again at once for any worker; this attempt does not count."""
+        keys, key = self.keys, delivery.message.key
+        reply = await self.client.run(
+            script("handback"),
+            [keys.run(key), keys.stream],
+            [*self._fence(delivery), key, epoch(clock.now()), keys.state_channel(key), keys.wake],
+        )
+        return Settled(reply)
+
+    async def acknowledge(self, message_id: bytes) -> None:
+        """Remove a delivery of a message without a generation, of which nothing is recorded."""
+        await self.client.call_many(
+            [("XACK", self.keys.stream, GROUP, message_id), ("XDEL", self.keys.stream, message_id)], atomic=True
+        )
+
+    async def set_aside(self, unreadable: Unreadable) -> None:
+        """Put a delivery that cannot be decoded aside with the reason, and fail its run if it has one (I9)."""
+        keys = self.keys
+        await self.client.run(
+            script("discard"),
+            [keys.stream, keys.dead, keys.run(unreadable.key or "")],
+            [
+                unreadable.message_id, GROUP, self.worker, str(unreadable.reason), clock.now().isoformat(),
+                milliseconds(self.ttl), unreadable.key or "", *self._failed_event(unreadable),
+            ],
+        )  # fmt: skip
+
+    def _failed_event(self, unreadable: Unreadable) -> tuple[str, str]:
+        if unreadable.key is None:
+            return "", ""
+        error = f"DeliveryUnreadable: {unreadable.reason}"
+        event = state_event(unreadable.key, "failed", "completed_at", clock.now().isoformat(), "error", error)
+        return self.keys.state_channel(unreadable.key), event

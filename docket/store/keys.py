@@ -1,0 +1,117 @@
+"""Where everything of one docket is kept. The names are the wire's, shared with pydocket 0.27."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["GROUP", "Keys"]
+
+GROUP = "docket-workers"
+"""The consumer group of every docket."""
+
+#: First words of names that the docket itself uses below its prefix. pydocket parks a future task at
+#: ``{prefix}:{key}``, so a task key that begins so would overwrite them.
+_OWN_NAMES = frozenset({"stream", "queue", "strikes", "workers", "wake", "dead"})
+_OWN_ROOMS = frozenset(
+    {
+        "concurrency", "cooldown", "debounce", "known", "leases", "parked", "perpetual", "progress", "ratelimit",
+        "results", "runs", "stream-id", "task-workers", "worker-tasks",
+    }
+)  # fmt: skip
+
+
+@attrs.frozen
+class Keys:
+    """The keys and channels below one prefix (the docket's name; ``{name}`` with braces on a cluster)."""
+
+    prefix: str
+
+    # every docket has these ------------------------------------------------------------------------------
+
+    @property
+    def stream(self) -> str:
+        return f"{self.prefix}:stream"
+
+    @property
+    def queue(self) -> str:
+        return f"{self.prefix}:queue"
+
+    @property
+    def reserved_queue(self) -> str:
+        """The queue of the keys that pydocket's scheduler must not see; see `is_reserved`."""
+        return f"{self.prefix}:parked:queue"
+
+    @property
+    def strikes(self) -> str:
+        return f"{self.prefix}:strikes"
+
+    @property
+    def workers(self) -> str:
+        return f"{self.prefix}:workers"
+
+    @property
+    def sweep_lease(self) -> str:
+        return f"{self.prefix}:leases:redelivery-sweep"
+
+    @property
+    def dead(self) -> str:
+        """The stream of deliveries that could not be decoded, each with the reason. pydocket does not know it."""
+        return f"{self.prefix}:dead"
+
+    @property
+    def wake(self) -> str:
+        """Channel: something that a waiting worker should look at. pydocket does not know it."""
+        return f"{self.prefix}:wake"
+
+    @property
+    def cancellations(self) -> str:
+        """Channel pattern of all cancellation requests."""
+        return f"{self.prefix}:cancel:*"
+
+    # one per task key ------------------------------------------------------------------------------------
+
+    @staticmethod
+    def is_reserved(key: str) -> bool:
+        """Whether parking ``key`` where pydocket would look for it would harm the docket's own keys."""
+        room, colon, rest = key.partition(":")
+        return (room in _OWN_ROOMS if colon else room in _OWN_NAMES) or ":concurrency:" in rest or ":ratelimit:" in rest
+
+    def parked(self, key: str) -> str:
+        shelf = f"{self.prefix}:parked" if self.is_reserved(key) else self.prefix
+        return f"{shelf}:{key}"
+
+    def queue_of(self, key: str) -> str:
+        return self.reserved_queue if self.is_reserved(key) else self.queue
+
+    def run(self, key: str) -> str:
+        return f"{self.prefix}:runs:{key}"
+
+    def progress(self, key: str) -> str:
+        """Also the name of the channel of its events."""
+        return f"{self.prefix}:progress:{key}"
+
+    def state_channel(self, key: str) -> str:
+        return f"{self.prefix}:state:{key}"
+
+    def cancel_channel(self, key: str) -> str:
+        return f"{self.prefix}:cancel:{key}"
+
+    # one per result, worker, task name --------------------------------------------------------------------
+
+    @property
+    def results_collection(self) -> str:
+        return f"{self.prefix}:results"
+
+    def result_envelope(self, result_key: str) -> str:
+        """Standalone and Sentinel: the py-key-value envelope."""
+        return f"{self.prefix}:results::{result_key}"
+
+    def result_bare(self, result_key: str) -> str:
+        """Cluster: the bare value."""
+        return f"{self.prefix}:results:{result_key}"
+
+    def worker_tasks(self, worker: str) -> str:
+        return f"{self.prefix}:worker-tasks:{worker}"
+
+    def task_workers(self, task: str) -> str:
+        return f"{self.prefix}:task-workers:{task}"

@@ -1,0 +1,81 @@
+"""Which workers live, and what each can run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta, timezone
+from typing import Any, cast
+
+import attrs
+
+from .. import clock
+from ..transport import Client
+from .keys import Keys
+from .lua import script
+from .schedule import milliseconds
+
+__all__ = ["Liveness", "WorkerInfo"]
+
+
+@attrs.define
+class WorkerInfo:
+    """A live worker: its name, its last heartbeat and the names of the tasks it can run."""
+
+    name: str
+    last_seen: datetime
+    tasks: set[str]
+
+
+@attrs.define(eq=False)
+class Liveness:
+    """Heartbeats of a docket's workers. A worker unseen for ``expiry`` is gone."""
+
+    client: Client
+    keys: Keys
+    expiry: timedelta
+
+    async def beat(self, worker: str, tasks: Collection[str], *, tasks_too: bool) -> float | None:
+        """Record that ``worker`` lives; return when the first queued task is due (epoch seconds), if any.
+
+        On memory:// one beat lasts until `leave`: worker and server share one process, and nothing may poll there.
+        """
+        lasting = self.client.is_memory
+        now = clock.timestamp()
+        reply = await self.client.run(
+            script("heartbeat"),
+            [self.keys.workers, self.keys.worker_tasks(worker), self.keys.queue, self.keys.reserved_queue],
+            [
+                worker, "inf" if lasting else f"{now:.6f}", f"{now - self.expiry.total_seconds():.6f}",
+                0 if lasting else milliseconds(self.expiry), int(tasks_too), self.keys.task_workers(""), *tasks,
+            ],
+        )  # fmt: skip
+        return float(cast("bytes", reply)) if reply else None
+
+    async def leave(self, worker: str, tasks: Collection[str]) -> None:
+        """Take ``worker`` off the list."""
+        await self.client.call_many(
+            [
+                ("ZREM", self.keys.workers, worker),
+                *(("ZREM", self.keys.task_workers(task), worker) for task in tasks),
+                ("DEL", self.keys.worker_tasks(worker)),
+            ]
+        )
+
+    async def _live(self, zset: str) -> list[tuple[str, float]]:
+        oldest = clock.timestamp() - self.expiry.total_seconds()
+        flat = cast("list[bytes]", await self.client.call("ZRANGEBYSCORE", zset, f"{oldest:.6f}", "+inf", "WITHSCORES"))
+        return [(name.decode(), float(score)) for name, score in zip(flat[::2], flat[1::2], strict=True)]
+
+    async def workers(self, task: str | None = None) -> list[WorkerInfo]:
+        """The live workers; with ``task``, those that can run it."""
+        live = await self._live(self.keys.workers if task is None else self.keys.task_workers(task))
+        tasks = await self.client.call_many([("SMEMBERS", self.keys.worker_tasks(name)) for name, _ in live])
+        return [
+            WorkerInfo(name, _seen(score), {member.decode() for member in cast("Iterable[Any]", members)})
+            for (name, score), members in zip(live, tasks, strict=True)
+        ]
+
+
+def _seen(score: float) -> datetime:
+    return clock.now() if math.isinf(score) else datetime.fromtimestamp(score, timezone.utc)

@@ -1,0 +1,208 @@
+"""What can be read of executions: their records, progress, results, and a picture of the whole docket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any, cast
+
+import attrs
+from redis.exceptions import RedisError, ResponseError
+
+from ..errors import DeliveryUnreadable
+from ..rules import ExecutionState
+from ..transport import Client
+from .codec import Message, decode_message, load_value, open_envelope
+from .keys import GROUP, Keys
+
+__all__ = ["Picture", "PictureEntry", "ProgressRecord", "Record", "Records"]
+
+PAGE = 1000
+
+
+def _mapping(reply: Any) -> dict[bytes, bytes]:
+    flat = cast("Sequence[bytes]", reply)
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _iso(text: bytes | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text.decode())
+
+
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else raw.decode(errors="replace")
+
+
+@attrs.frozen(kw_only=True)
+class Record:
+    """The run of a key as Redis holds it. ``args`` and ``kwargs`` stay pickled."""
+
+    state: ExecutionState
+    generation: int = 0
+    when: datetime | None = None
+    worker: str | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    error: str | None = None
+    result_key: str | None = None
+    function: str | None = None
+    args: bytes | None = None
+    kwargs: bytes | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
+        """Read a run's hash; None where it is missing or says no state."""
+        if b"state" not in fields:
+            return None
+        get = fields.get
+        when = get(b"when")
+        return cls(
+            state=ExecutionState(fields[b"state"].decode()),
+            generation=int(get(b"generation", b"0")),
+            when=None if when is None else datetime.fromtimestamp(float(when), timezone.utc),
+            worker=_text(get(b"worker")),
+            started_at=_iso(get(b"started_at")),
+            completed_at=_iso(get(b"completed_at")),
+            error=_text(get(b"error")),
+            result_key=_text(get(b"result_key")),
+            function=_text(get(b"function")),
+            args=get(b"args"),
+            kwargs=get(b"kwargs"),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class ProgressRecord:
+    """How far a running task says it is."""
+
+    current: int | None = None
+    total: int = 100
+    message: str | None = None
+    updated_at: datetime | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[bytes, bytes]) -> ProgressRecord:
+        current = fields.get(b"current")
+        return cls(
+            current=None if current is None else int(current),
+            total=int(fields.get(b"total", b"100")),
+            message=_text(fields.get(b"message")),
+            updated_at=_iso(fields.get(b"updated_at")),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class PictureEntry:
+    """A task that waits or runs. ``worker`` and ``started_at`` are set where it runs."""
+
+    message: Message
+    worker: str | None = None
+    started_at: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Picture:
+    """Everything that waits and runs, at about one moment; what cannot be decoded is left out."""
+
+    waiting: Sequence[PictureEntry]
+    running: Sequence[PictureEntry]
+
+
+@attrs.define(eq=False)
+class Records:
+    """Reads of one docket."""
+
+    client: Client
+    keys: Keys
+
+    async def read(self, key: str) -> tuple[Record | None, ProgressRecord]:
+        """The run and the progress of a key, in one round trip."""
+        run, progress = await self.client.call_many([("HGETALL", self.keys.run(key)), ("HGETALL", self.keys.progress(key))])
+        for reply in (run, progress):
+            if isinstance(reply, RedisError):
+                raise reply
+        return Record.of(_mapping(run)), ProgressRecord.of(_mapping(progress))
+
+    async def generation(self, key: str) -> int | None:
+        """The live generation of a key; None where nothing is recorded."""
+        reply = await self.client.call("HGET", self.keys.run(key), "generation")
+        return None if reply is None else int(cast("bytes", reply))
+
+    async def result(self, result_key: str) -> tuple[Any] | None:
+        """A stored result (or exception) as a 1-tuple, from either place that implementations use; None if gone.
+
+        Raises: whatever unpickling raises.
+        """
+        stored = cast(
+            "list[bytes | None]",
+            await self.client.call(
+                "MGET", self.keys.result_envelope(result_key), self.keys.result_bare(result_key)
+            ),
+        )
+        text = next((raw for raw in stored if raw is not None), None)
+        return None if text is None else (load_value(open_envelope(text)),)
+
+    async def picture(self) -> Picture:
+        """Read the whole docket, page by page."""
+        waiting: list[PictureEntry] = []
+        running: list[PictureEntry] = []
+        holders = await self._holders()
+        start = "-"
+        while True:
+            reply = await self.client.call("XRANGE", self.keys.stream, start, "+", "COUNT", PAGE)
+            page = cast("list[tuple[bytes, list[bytes]]]", reply)
+            held: list[tuple[Message, str]] = []
+            for message_id, flat in page:
+                try:
+                    message = decode_message(_mapping(flat))
+                except DeliveryUnreadable:
+                    continue
+                if (holder := holders.get(message_id)) is None:
+                    waiting.append(PictureEntry(message=message))
+                else:
+                    held.append((message, holder))
+            running += await self._running(held)
+            if len(page) < PAGE:
+                break
+            start = f"({page[-1][0].decode()}"
+        for queue, shelf in (self.keys.queue, self.keys.prefix), (self.keys.reserved_queue, f"{self.keys.prefix}:parked"):
+            waiting += await self._parked(queue, shelf)
+        return Picture(waiting=waiting, running=running)
+
+    async def _holders(self) -> dict[bytes, str]:
+        """Message id to consumer, for everything that is delivered and not acknowledged."""
+        holders: dict[bytes, str] = {}
+        start = "-"
+        while True:
+            try:
+                reply = await self.client.call("XPENDING", self.keys.stream, GROUP, start, "+", PAGE)
+            except ResponseError as error:
+                if str(error).startswith("NOGROUP"):
+                    return holders
+                raise
+            page = cast("list[tuple[bytes, bytes, int, int]]", reply)
+            holders.update((entry[0], entry[1].decode()) for entry in page)
+            if len(page) < PAGE:
+                return holders
+            start = f"({page[-1][0].decode()}"
+
+    async def _running(self, held: Sequence[tuple[Message, str]]) -> list[PictureEntry]:
+        replies = await self.client.call_many([("HGET", self.keys.run(m.key), "started_at") for m, _ in held])
+        return [
+            PictureEntry(
+                message=message, worker=worker, started_at=_iso(reply) if isinstance(reply, bytes) else message.when
+            )
+            for (message, worker), reply in zip(held, replies, strict=True)
+        ]
+
+    async def _parked(self, queue: str, shelf: str) -> list[PictureEntry]:
+        keys = cast("list[bytes]", await self.client.call("ZRANGE", queue, 0, -1))
+        entries: list[PictureEntry] = []
+        for at in range(0, len(keys), PAGE):
+            page = keys[at : at + PAGE]
+            for reply in await self.client.call_many([("HGETALL", shelf.encode() + b":" + key) for key in page]):
+                try:
+                    entries.append(PictureEntry(message=decode_message(_mapping(reply))))
+                except (DeliveryUnreadable, TypeError):
+                    continue  # moved or replaced between the two reads
+        return entries

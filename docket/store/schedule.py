@@ -1,0 +1,107 @@
+"""What clients write: placing, cancelling and clearing tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import attrs
+from redis.exceptions import RedisError
+
+from .. import clock
+from ..transport import Client
+from .codec import Message, state_event
+from .keys import GROUP, Keys
+from .lua import script
+
+__all__ = ["Placed", "Schedule", "epoch", "milliseconds"]
+
+
+def epoch(when: datetime) -> str:
+    """A moment as the text of its epoch seconds, to the microsecond."""
+    return f"{when.timestamp():.6f}".rstrip("0").rstrip(".")
+
+
+def milliseconds(duration: timedelta) -> int:
+    """A duration in whole milliseconds, at least 1 unless it is zero or less."""
+    return max(1, round(duration / timedelta(milliseconds=1))) if duration > timedelta(0) else 0
+
+
+@attrs.frozen
+class Placed:
+    """What came of placing a message: whether it was (else its key exists already), and its generation."""
+
+    scheduled: bool
+    generation: int
+
+
+@attrs.define(eq=False)
+class Schedule:
+    """Writes of clients to one docket. ``ttl`` is how long a final record is kept."""
+
+    client: Client
+    keys: Keys
+    ttl: timedelta
+
+    def _placing(self, message: Message, replace: bool, now: datetime) -> tuple[list[str], list[Any]]:
+        keys, key = self.keys, message.key
+        due = message.when <= now
+        event = state_event(key, "queued" if due else "scheduled", "when", message.when.isoformat())
+        return (
+            [keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream],
+            [
+                key, epoch(message.when), int(due), int(replace), GROUP,
+                keys.state_channel(key), event, keys.wake, *message.fields(),
+            ],
+        )  # fmt: skip
+
+    async def place(self, message: Message, *, replace: bool) -> Placed:
+        """Place one message; with ``replace``, instead of what its key has.
+
+        Raises: redis.exceptions.RedisError - the server could not be reached (then the task may or may not have
+        been placed) or refused.
+        Cancel: the task may or may not have been placed.
+        """
+        reply = await self.client.run(script("schedule"), *self._placing(message, replace, clock.now()))
+        return _placed(reply)
+
+    async def place_many(self, messages: Sequence[Message], *, replace: bool) -> list[Placed | RedisError]:
+        """Place messages in order, in one write; where the server refuses one, its error stands in its place."""
+        now = clock.now()
+        replies = await self.client.run_many(script("schedule"), [self._placing(m, replace, now) for m in messages])
+        return [reply if isinstance(reply, RedisError) else _placed(reply) for reply in replies]
+
+    async def cancel(self, key: str) -> bool:
+        """Cancel what waits under ``key`` and ask the worker where it runs; whether there was either."""
+        keys, at = self.keys, clock.now().isoformat()
+        reply = await self.client.run(
+            script("cancel"),
+            [keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key)],
+            [
+                key, at, milliseconds(self.ttl), GROUP, keys.state_channel(key),
+                state_event(key, "cancelled", "completed_at", at), keys.cancel_channel(key),
+            ],
+        )  # fmt: skip
+        return reply != b"NOTHING"
+
+    async def clear(self, batch: int = 1000) -> int:
+        """Cancel everything that waits, ``batch`` tasks per step; return how many that were."""
+        keys, total, start = self.keys, 0, "-"
+        while True:
+            count, start = cast(
+                "tuple[int, str | bytes]",
+                await self.client.run(
+                    script("clear"),
+                    [keys.stream, keys.queue, keys.reserved_queue],
+                    [keys.prefix, GROUP, clock.now().isoformat(), milliseconds(self.ttl), batch, start],
+                ),
+            )
+            total += count
+            if not start:
+                return total
+
+
+def _placed(reply: Any) -> Placed:
+    word, generation = reply
+    return Placed(word == b"OK", int(generation))

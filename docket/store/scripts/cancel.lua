@@ -1,0 +1,29 @@
+-- Cancel what waits under a key; ask the worker where it runs.
+-- KEYS run parked queue stream progress
+-- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel
+-- REPLY 'CANCELLED' | 'ASKED' | 'NOTHING'
+local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation')
+local state, stream_id = now[1], now[2]
+local reply = 'NOTHING'
+if state == 'running' then
+  redis.call('HSET', run, 'cancel_requested', now[3] or 0)   -- for a worker that hears the request too early
+  reply = 'ASKED'
+elseif state == 'scheduled' or state == 'queued' then
+  if stream_id then
+    redis.call('XACK', stream, group, stream_id)
+    redis.call('XDEL', stream, stream_id)
+  end
+  redis.call('DEL', parked, progress)
+  redis.call('ZREM', queue, key)
+  if ttl_ms == '0' then
+    redis.call('DEL', run)                                   -- a claim refuses a message whose run is gone
+  else
+    redis.call('HSET', run, 'state', 'cancelled', 'completed_at', completed_at)
+    redis.call('HDEL', run, 'known', 'stream_id')
+    redis.call('PEXPIRE', run, ttl_ms)
+  end
+  redis.call('PUBLISH', state_channel, state_event)
+  reply = 'CANCELLED'
+end
+redis.call('PUBLISH', cancel_channel, key)
+return reply

@@ -1,0 +1,19 @@
+-- Say that a worker lives, and for which tasks; the sets of dead workers' names are pruned on the way.
+-- KEYS workers worker_tasks queue reserved_queue
+-- ARGV worker score oldest ttl_ms known_tasks task_workers_prefix tasks...
+-- REPLY the score of the first queued task, or ''; tasks are refreshed only where known_tasks is '1'
+redis.call('ZADD', workers, score, worker)
+if known_tasks == '1' then
+  redis.call('ZREMRANGEBYSCORE', workers, '-inf', oldest)
+  for _, task in ipairs(tasks) do
+    redis.call('ZADD', task_workers_prefix .. task, score, worker)
+  end
+  if #tasks > 0 then
+    redis.call('SADD', worker_tasks, unpack(tasks))
+    if ttl_ms ~= '0' then redis.call('PEXPIRE', worker_tasks, ttl_ms) end
+  end
+end
+local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
+local reserved = redis.call('ZRANGE', reserved_queue, 0, 0, 'WITHSCORES')[2]
+if reserved and (not first or tonumber(reserved) < tonumber(first)) then first = reserved end
+return first or ''

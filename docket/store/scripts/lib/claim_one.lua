@@ -1,0 +1,27 @@
+-- Make one delivery ours, unless a newer generation or a cancellation took the key from it (then it is
+-- acknowledged and gone). Returns what happened and the number of the claim.
+local function claim_one(prefix, stream, group, id, key, generation, worker, started_at, completed_at)
+  local run = prefix .. ':runs:' .. key
+  local now = redis.call('HMGET', run, 'generation', 'state', 'claim')
+  local live, mine = tonumber(now[1]), tonumber(generation)
+  if mine > 0 and (not live or mine < live) then
+    ack(stream, group, id)
+    return 'SUPERSEDED', 0
+  end
+  local channel, name = prefix .. ':state:' .. key, json(key)
+  if now[2] == 'cancelled' then
+    ack(stream, group, id)
+    redis.call('PUBLISH', channel, '{"type":"state","key":' .. name .. ',"state":"cancelled","completed_at":"'
+      .. completed_at .. '"}')
+    return 'CANCELLED', 0
+  end
+  local claim = (tonumber(now[3]) or 0) + 1
+  redis.call('HSET', run, 'state', 'running', 'claim', claim, 'worker', worker, 'started_at', started_at)
+  redis.call('HDEL', run, 'known', 'stream_id')
+  local progress = prefix .. ':progress:' .. key
+  if claim > 1 then redis.call('HDEL', progress, 'message', 'updated_at') end
+  redis.call('HSET', progress, 'current', 0, 'total', 100, 'generation', generation)
+  redis.call('PUBLISH', channel, '{"type":"state","key":' .. name .. ',"state":"running","worker":' .. json(worker)
+    .. ',"started_at":"' .. started_at .. '"}')
+  return 'OK', claim
+end

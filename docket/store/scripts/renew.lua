@@ -1,0 +1,14 @@
+-- Push back the redelivery of deliveries that are still ours.
+-- KEYS stream
+-- ARGV group worker ids...
+-- REPLY the ids that another consumer holds now, or nobody
+local mine, lost = {}, {}
+for _, id in ipairs(ids) do
+  local pending = redis.call('XPENDING', stream, group, id, id, 1)
+  if pending[1] and pending[1][2] == worker then mine[#mine + 1] = id else lost[#lost + 1] = id end
+end
+if #mine > 0 then
+  mine[#mine + 1] = 'JUSTID'                                  -- I4: the delivery counter stays
+  redis.call('XCLAIM', stream, group, worker, 0, unpack(mine))
+end
+return lost

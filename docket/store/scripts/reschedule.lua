@@ -1,0 +1,15 @@
+-- End one claim and place the next run of its key (a retry, a perpetual task) in the same step.
+-- KEYS run parked queue stream progress
+-- ARGV message_id claimed_generation claim holder group key when due state_channel state_event wake_channel fields...
+-- REPLY 'OK' | 'SUPERSEDED' | 'LOST'
+-- USE ack fence place
+local live = check_fence(run, stream, group, message_id, claimed_generation, claim, holder)
+if live ~= 'LIVE' then return live end
+fields[14] = tonumber(claimed_generation) + 1
+redis.call('HDEL', run, 'worker', 'started_at', 'cancel_requested')
+redis.call('DEL', progress)
+place(run, parked, queue, stream, key, when, due, fields)
+ack(stream, group, message_id)                               -- I1
+redis.call('PUBLISH', state_channel, state_event)
+if due == '0' then wake_if_first(queue, key, when, wake_channel) end
+return 'OK'

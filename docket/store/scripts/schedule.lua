@@ -1,0 +1,24 @@
+-- Place one task under its key: now on the stream, or later on the queue.
+-- KEYS run parked queue stream
+-- ARGV key when due replace group state_channel state_event wake_channel fields...
+-- REPLY {'OK', generation} | {'EXISTS', generation}: the key is scheduled, queued or running and replace is '0'
+-- USE place
+local now = redis.call('HMGET', run, 'state', 'known', 'generation', 'stream_id')
+local state, known, generation, stream_id = now[1], now[2], tonumber(now[3]) or 0, now[4]
+if replace == '0' and (known or state == 'running') then return {'EXISTS', generation} end
+if state == 'completed' or state == 'failed' or state == 'cancelled' then
+  redis.call('DEL', run)                                     -- with its TTL; a reused key starts a fresh record
+elseif state then
+  if stream_id then
+    redis.call('XACK', stream, group, stream_id)
+    redis.call('XDEL', stream, stream_id)
+  end
+  redis.call('DEL', parked)
+  redis.call('ZREM', queue, key)
+  redis.call('HDEL', run, 'stream_id', 'worker', 'started_at', 'cancel_requested')
+end
+fields[14] = generation + 1                                  -- I5: whatever is older is refused from here on
+place(run, parked, queue, stream, key, when, due, fields)
+redis.call('PUBLISH', state_channel, state_event)
+if due == '0' then wake_if_first(queue, key, when, wake_channel) end
+return {'OK', generation + 1}

@@ -1,0 +1,6 @@
+"""Workers: what takes tasks off a docket and runs them."""
+
+from .settings import MESSAGE_BATCH
+from .worker import Worker
+
+__all__ = ["MESSAGE_BATCH", "Worker"]

@@ -1,0 +1,201 @@
+"""The worker that users hold: settings, and the ways to run it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+
+from ..calls import TaskFunction
+from ..docket import Docket
+from ..errors import UsageError
+from .session import Session
+from .settings import MESSAGE_BATCH, Settings, default_name
+
+__all__ = ["Worker"]
+
+logger = logging.getLogger("docket.worker")
+
+
+class Worker:
+    """Runs the tasks of one docket, up to ``concurrency`` at a time.
+
+    ``async with Worker(docket)`` may be entered and left in different tasks; everything that runs lives inside of the
+    ``run_*`` methods (I8). Units: durations are timedeltas. A task whose worker is gone is redelivered to another
+    one ``redelivery_timeout`` after the last renewal of its lease. A worker that stops takes nothing new and gives its
+    running tasks ``shutdown_timeout`` to finish; what is left is queued again at once.
+
+    Raises: BadSetting (a ValueError) - a setting out of range.
+    """
+
+    def __init__(
+        self,
+        docket: Docket,
+        name: str | None = None,
+        concurrency: int = 10,
+        redelivery_timeout: timedelta = timedelta(minutes=5),
+        reconnection_delay: timedelta = timedelta(seconds=5),
+        minimum_check_interval: timedelta = timedelta(milliseconds=250),
+        scheduling_resolution: timedelta = timedelta(milliseconds=250),
+        schedule_automatic_tasks: bool = True,
+        enable_internal_instrumentation: bool = False,
+        fallback_task: TaskFunction | None = None,
+        dependencies: Mapping[str, Any] | Sequence[Any] | None = None,
+        message_batch: int = MESSAGE_BATCH,
+        shutdown_timeout: timedelta = timedelta(seconds=25),
+    ) -> None:
+        self._settings = Settings(
+            concurrency=concurrency,
+            message_batch=message_batch,
+            redelivery_timeout=redelivery_timeout,
+            reconnection_delay=reconnection_delay,
+            minimum_check_interval=minimum_check_interval,
+            scheduling_resolution=scheduling_resolution,
+            shutdown_timeout=shutdown_timeout,
+            schedule_automatic_tasks=schedule_automatic_tasks,
+        )
+        self.docket = docket
+        self.name = name or default_name()
+        self.concurrency = concurrency
+        self.fallback_task = fallback_task
+        self.enable_internal_instrumentation = enable_internal_instrumentation
+        self._session: Session | None = None
+
+    @property
+    def message_batch(self) -> int:
+        return self._settings.message_batch
+
+    @property
+    def redelivery_timeout(self) -> timedelta:
+        return self._settings.redelivery_timeout
+
+    @property
+    def reconnection_delay(self) -> timedelta:
+        return self._settings.reconnection_delay
+
+    @property
+    def minimum_check_interval(self) -> timedelta:
+        return self._settings.minimum_check_interval
+
+    @property
+    def scheduling_resolution(self) -> timedelta:
+        return self._settings.scheduling_resolution
+
+    @property
+    def shutdown_timeout(self) -> timedelta:
+        return self._settings.shutdown_timeout
+
+    @property
+    def schedule_automatic_tasks(self) -> bool:
+        return self._settings.schedule_automatic_tasks
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    def labels(self) -> Mapping[str, str]:
+        return {"docket.name": self.docket.name, "docket.worker": self.name}
+
+    # running ---------------------------------------------------------------------------------------------
+
+    async def run_forever(self) -> None:
+        """Run tasks until `stop` is called. A lost Redis is waited for; a bug in docket comes out as it is (I7).
+
+        Cancel: drains (for at most ``shutdown_timeout``), then the cancellation comes out.
+        """
+        await self._run(Session(self, self._settings))
+
+    async def run_until_finished(self) -> None:
+        """Run tasks until nothing waits or runs on the docket, here or elsewhere. Cancel: as `run_forever`."""
+        await self._run(Session(self, self._settings, until_finished=True))
+
+    async def run_at_most(self, iterations_by_key: Mapping[str, int]) -> None:
+        """Run until finished, but the given keys at most so often each; what they still schedule is cancelled.
+
+        For tests of tasks that go on for ever.
+        """
+        for key, count in iterations_by_key.items():
+            if count < 0:
+                raise UsageError(f"run_at_most: {key!r} takes a number of runs from 0, not {count}")
+        await self._run(Session(self, self._settings, until_finished=True, limits=iterations_by_key))
+
+    async def _run(self, session: Session) -> None:
+        if self._session is not None:
+            raise RuntimeError(f"worker {self.name!r} is already running; one Worker runs once at a time")
+        self._session = session
+        try:
+            await session.run()
+        finally:
+            self._session = None
+
+    def stop(self) -> None:
+        """Begin the drain: take nothing new, end when what runs has finished. Without effect when not running."""
+        if self._session is not None:
+            self._session.stop()
+
+    def hand_back(self) -> None:
+        """Stop, and queue again at once what runs. Without effect when not running."""
+        if self._session is not None:
+            self._session.hand_back()
+
+    @classmethod
+    async def run(
+        cls,
+        docket_name: str = "docket",
+        url: str = "redis://localhost:6379/0",
+        name: str | None = None,
+        concurrency: int = 10,
+        redelivery_timeout: timedelta = timedelta(minutes=5),
+        reconnection_delay: timedelta = timedelta(seconds=5),
+        minimum_check_interval: timedelta = timedelta(milliseconds=100),
+        scheduling_resolution: timedelta = timedelta(milliseconds=250),
+        schedule_automatic_tasks: bool = True,
+        enable_internal_instrumentation: bool = False,
+        until_finished: bool = False,
+        healthcheck_port: int | None = None,
+        metrics_port: int | None = None,
+        tasks: Sequence[str] = ("docket.tasks:standard_tasks",),
+        fallback_task: str | None = None,
+        message_batch: int = MESSAGE_BATCH,
+        dependencies: Mapping[str, Any] | Sequence[Any] | str | None = None,
+        shutdown_timeout: timedelta = timedelta(seconds=25),
+    ) -> None:
+        """Open a docket, register task collections and run a worker, as the command line does.
+
+        SIGTERM or SIGINT drains and returns; a second one hands back at once.
+        """
+        async with Docket(name=docket_name, url=url) as docket:
+            for collection in tasks:
+                docket.register_collection(collection)
+            worker = cls(
+                docket, name, concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval,
+                scheduling_resolution, schedule_automatic_tasks, enable_internal_instrumentation,
+                message_batch=message_batch, shutdown_timeout=shutdown_timeout,
+            )  # fmt: skip
+            async with worker, anyio.create_task_group() as group:
+                group.start_soon(worker.heed_signals)
+                await (worker.run_until_finished() if until_finished else worker.run_forever())
+                group.cancel_scope.cancel()
+
+    async def heed_signals(self) -> None:
+        """Drain at the first SIGTERM or SIGINT, hand back at the second. Only in the main thread."""
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for received in signals:
+                if self._session is None or self._session.stopping:
+                    logger.info("Received %s again, handing back what runs", received.name)
+                    self.hand_back()
+                else:
+                    logger.info("Received %s, initiating graceful shutdown", received.name)
+                    self.stop()
