@@ -25,6 +25,7 @@ from docket.transport.url import Address, parse
 if TYPE_CHECKING:
     from redis._parsers import Encoder
 
+    from docket.memory import Hold
     from docket.transport.lock import Lock
     from docket.transport.pipeline import Pipeline
     from docket.transport.pubsub import PubSub
@@ -57,6 +58,7 @@ class Client(AsyncCoreCommands):
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
         self._pool: Pool | None = None
+        self._hold: Hold | None = None
         self._known: dict[Any, Command] = {}
         self.response_callbacks: dict[str, Callable[..., Any]] = dict(CALLBACKS)
 
@@ -238,6 +240,7 @@ class Client(AsyncCoreCommands):
         if pool is None or pool.closed or not pool.is_current():
             if pool is not None:
                 pool.close()
+            self._hold = self._hold or self._connector.hold()
             pool = self._pool = Pool(self._connector)
         return pool
 
@@ -246,6 +249,9 @@ class Client(AsyncCoreCommands):
         if self._pool is not None:
             self._pool.close()
             self._pool = None
+        if self._hold is not None:
+            self._hold.close()
+            self._hold = None
 
     async def aclose(self) -> None:
         """``close()``, for those who await it."""

@@ -72,9 +72,7 @@ _SECONDS_FIRST = frozenset(("BLMPOP", "BZMPOP"))
 def look_up(args: Sequence[Any], callbacks: Mapping[str, Callable[..., Any]] = CALLBACKS) -> Command:
     """Return what is known of the command that ``args`` begin with."""
     first = args[0]
-    upper = (
-        bytes(first).decode() if isinstance(first, (bytes, bytearray, memoryview)) else str(first)
-    ).upper()
+    upper = encode(first).decode("utf-8", "replace").upper()
     words = tuple(upper.split())
     name = upper
     if upper == "CLIENT" and len(args) > 1 and isinstance(args[1], str):
@@ -89,10 +87,8 @@ def look_up(args: Sequence[Any], callbacks: Mapping[str, Callable[..., Any]] = C
 
 def block_seconds(args: Sequence[Argument]) -> float | None:
     """Return how many seconds (or infinity) the server may hold a command back; None if it never does."""
-    name = args[0]
-    if isinstance(name, (bytes, bytearray, memoryview)):
-        name = bytes(name).decode("utf-8", "replace")
-    name = str(name).upper()
+    first = args[0]
+    name = first.upper() if isinstance(first, str) else encode(first).decode("utf-8", "replace").upper()
     if name in ("XREAD", "XREADGROUP"):
         for index, word in enumerate(args):
             if word in ("BLOCK", b"BLOCK", "block", b"block"):

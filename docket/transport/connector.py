@@ -6,7 +6,7 @@ import inspect
 import random
 import ssl
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from redis.credentials import CredentialProvider
@@ -25,6 +25,9 @@ from docket.transport.stream import Stream
 from docket.transport.tls import make_context, secure
 from docket.transport.url import Address
 from docket.transport.waiting import Backend
+
+if TYPE_CHECKING:
+    from docket.memory import Hold
 
 __all__ = ["Connector"]
 
@@ -69,6 +72,14 @@ class Connector:
         raise ConnectionError(
             f"Cannot connect to {self.address}: {_reason(refusal, self.address)}"
         ) from refusal
+
+    def hold(self) -> Hold | None:
+        """Keep the server in this process alive, where it is one: also between two event loops."""
+        if self.address.memory is None:
+            return None
+        from docket import memory
+
+        return memory.hold(self.address.memory)
 
     async def _once(self, backend: Backend) -> Connection:
         stream = await self._open()
