@@ -48,7 +48,7 @@ def time(core: Core, argv: list[bytes]) -> Reply:
 
 @commands("SELECT", 2)
 def select(core: Core, argv: list[bytes]) -> Reply:
-    if integer(argv[1], b"ERR invalid DB index"):
+    if integer(argv[1]):
         raise ErrorReply(b"ERR DB index is out of range")
     return OK
 

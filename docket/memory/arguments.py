@@ -97,6 +97,8 @@ def _extended(number: Fraction) -> Fraction:
     if not number:
         return number
     exponent = abs(number.numerator).bit_length() - number.denominator.bit_length()
+    if abs(number) < Fraction(2) ** exponent:
+        exponent -= 1
     scale = Fraction(2) ** (63 - exponent)
     return round(number * scale) / scale
 

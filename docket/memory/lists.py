@@ -187,7 +187,7 @@ def rpoplpush(core: Core, argv: list[bytes]) -> Reply:
     return _move(core, argv[1], argv[2], pop_left=False, push_left=True)
 
 
-@commands("BLMOVE", 6, "writes")
+@commands("BLMOVE", 6, "writes", "noscript")
 def blmove(core: Core, argv: list[bytes]) -> Reply:
     pop_left, push_left = _is_left(argv[3]), _is_left(argv[4])
     timeout = seconds(argv[5])
@@ -199,7 +199,7 @@ def blmove(core: Core, argv: list[bytes]) -> Reply:
     return item if item is not None or core.nested else Blocked((argv[1],), timeout, retry)
 
 
-@commands("BLPOP BRPOP", -3, "writes")
+@commands("BLPOP BRPOP", -3, "writes", "noscript")
 def blocking_pop(core: Core, argv: list[bytes]) -> Reply:
     left, keys = argv[0].upper() == b"BLPOP", argv[1:-1]
     timeout = seconds(argv[-1])

@@ -25,21 +25,23 @@ class Lua:
     def __init__(self, call: Callable[[list[bytes]], Reply]) -> None:
         self._call = call
         self._crash: BaseException | None = None
-        # No attribute access and no builtins: a script cannot reach Python through the objects it is given.
+        # No attribute access: a script cannot reach Python through the objects it is given. The sandbox takes
+        # ``python.as_function`` from the builtins and shows scripts nothing of them.
         new_runtime: Any = lua51.LuaRuntime
         runtime: Any = new_runtime(
             encoding=None,
             unpack_returned_tuples=True,
             register_eval=False,
-            register_builtins=False,
             attribute_filter=_no_attributes,
         )
         self._table: Callable[[Any], Any] = runtime.table_from
         self._type: Callable[[Any], str | None] = lua51.lua_type
         json = Json(self._table, self._type)
         lent = {
-            b"command": self._command,
+            b"call": self._command,
+            b"pcall": self._protected_command,
             b"sha1hex": _sha1hex,
+            b"text_of": _text_of,
             b"cjson": self._table({b"encode": json.encode, b"decode": json.decode, b"null": json.null}),
         }
         source = files("docket.memory").joinpath("sandbox.lua").read_bytes()
@@ -74,18 +76,26 @@ class Lua:
 
     # From Lua to a command and back
     def _command(self, *words: Any) -> Any:
+        """redis.call: an ErrorReply goes through Lua and can be caught there; all else ends the script."""
         if self._crash is not None:
-            return self._table({b"err": b"ERR the script is being ended"})
+            raise ErrorReply(b"ERR the script is being ended")
         try:
             reply = self._call(_argv(words))
-        except ErrorReply as error:
-            return self._table({b"err": error.text})
-        except BaseException as crash:  # noqa: BLE001 - kept, and raised by run() when Lua is out of the way
+        except ErrorReply:
+            raise
+        except BaseException as crash:
             self._crash = crash
-            return self._table({b"err": b"ERR the script is being ended"})
+            raise
         if type(reply) is bytes or type(reply) is int:
             return reply
         return self._to_lua(reply)
+
+    def _protected_command(self, *words: Any) -> Any:
+        """redis.pcall: an error is a value."""
+        try:
+            return self._command(*words)
+        except ErrorReply as error:
+            return self._table({b"err": error.text})
 
     def _to_lua(self, reply: Reply) -> Any:
         if reply is None:
@@ -145,8 +155,16 @@ def _no_attributes(_object: object, _name: object, _setting: bool) -> object:
     raise AttributeError("scripts have no business with Python objects")
 
 
-def _sha1hex(text: bytes) -> bytes:
+def _sha1hex(*words: Any) -> bytes:
+    if len(words) != 1:
+        raise ErrorReply(b"ERR wrong number of arguments")
+    text = words[0] if isinstance(words[0], bytes) else _argv(words)[0]
     return hashlib.sha1(text).hexdigest().encode()
+
+
+def _text_of(problem: Any) -> bytes:
+    """What a script is told about a Python exception that came through it."""
+    return problem.text if isinstance(problem, ErrorReply) else b"ERR " + repr(problem).encode()
 
 
 def _one_line(text: bytes) -> bytes:

@@ -1,7 +1,8 @@
 -- The world that scripts see: Lua 5.1 without files, without modules, with `redis`, and read-only globals.
 -- The chunk is called with what Python lends it; it returns compile(source) and run(function, KEYS, ARGV).
 local lent = ...
-local command, sha1hex, cjson = lent.command, lent.sha1hex, lent.cjson
+local as_function, text_of, cjson = python.as_function, lent.text_of, lent.cjson
+python = nil
 local getinfo, pcall, xpcall, error, type, tostring, select = debug.getinfo, pcall, xpcall, error, type, tostring, select
 local setmetatable, setfenv, loadstring, rawset, next = setmetatable, setfenv, loadstring, rawset, next
 local find, sub = string.find, string.sub
@@ -22,21 +23,12 @@ end
 
 local redis = {
   LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
-  pcall = command,
+  call = as_function(lent.call), pcall = as_function(lent.pcall), sha1hex = as_function(lent.sha1hex),
   log = function() end,
   setresp = function(version)
     if version ~= 2 then error('RESP version must be 2.', 2) end
   end,
 }
-function redis.call(...)
-  local reply = command(...)
-  if type(reply) == 'table' and reply.err then error(reply, 0) end
-  return reply
-end
-function redis.sha1hex(...)
-  if select('#', ...) ~= 1 then error('wrong number of arguments', 2) end
-  return sha1hex(tostring((...)))
-end
 function redis.error_reply(...)
   local message = ...
   if select('#', ...) ~= 1 or type(message) ~= 'string' then
@@ -63,7 +55,9 @@ local function from_text(source, name)
 end
 
 local function plain(ok, problem, ...)               -- the server's pcall gives an error's text, not its table
-  if not ok and type(problem) == 'table' and problem.err then return ok, problem.err end
+  if ok then return ok, problem, ... end
+  if type(problem) == 'userdata' then return ok, text_of(problem) end
+  if type(problem) == 'table' and problem.err then return ok, problem.err end
   return ok, problem, ...
 end
 
@@ -73,7 +67,7 @@ for _, name in next, {'xpcall', 'error', 'type', 'tostring', 'tonumber', 'select
 end
 globals.pcall = function(...) return plain(pcall(...)) end
 globals.rawset = function(target, key, value)
-  if protected[target] then refuse_write() end
+  if protected[target] then error('Attempt to modify a readonly table', 0) end
   return rawset(target, key, value)
 end
 globals.loadstring = from_text
@@ -86,21 +80,21 @@ globals.load = function(reader, name)
   end
   return from_text(table.concat(parts), name)
 end
-globals.redis, globals.server = readonly(redis), nil
+globals.redis = readonly(redis)
 globals.cjson = readonly(cjson)
 globals.string, globals.table, globals.math = readonly(string), readonly(table), readonly(math)
 globals.coroutine = readonly(coroutine)
-globals.os = readonly({clock = os.clock})
 globals._G = env
 getmetatable('').__metatable = false
 
 setmetatable(globals, {__index = function(_, name)
   error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
 end})
-setmetatable(env, {__index = globals, __newindex = refuse_write, __metatable = false})
+setmetatable(env, {__index = globals, __newindex = refuse_write, __metatable = {}})
 protected[env] = true
 
 local function locate(problem)                       -- runs where the error was raised: note the script's line
+  if type(problem) == 'userdata' then problem = {err = text_of(problem)} end
   if type(problem) ~= 'table' then problem = {err = 'ERR ' .. tostring(problem)} end
   for level = 2, 16 do
     local frame = getinfo(level, 'Sl')

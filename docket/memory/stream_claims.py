@@ -103,9 +103,8 @@ def _claim_options(core: Core, words: list[bytes], claim: _Claim) -> bool:
             elif option == b"TIME":
                 claim.delivered_at = integer(text, complaint)
             elif option == b"RETRYCOUNT":
-                claim.retry_count = integer(text, complaint)
-                if claim.retry_count < 0:
-                    raise ErrorReply(b"ERR Invalid RETRYCOUNT option argument for XCLAIM")
+                count = integer(text, complaint)
+                claim.retry_count = count if count >= 0 else None
             else:
                 last = parse_id(text)
         else:

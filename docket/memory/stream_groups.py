@@ -170,6 +170,7 @@ def xreadgroup(core: Core, argv: list[bytes]) -> Reply:
         raise ErrorReply(SYNTAX)
     name, consumer = argv[2], argv[3]
     options = ReadOptions.of(argv[4:], b"xreadgroup")
+    options.refuse_to_block_scripts(core, b"XREADGROUP")
     suffix = b" in XREADGROUP with GROUP option"
     starts: list[tuple[bytes, int | None]] = []
     for key, text in zip(options.keys, options.ids, strict=True):

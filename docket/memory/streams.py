@@ -58,7 +58,7 @@ class _Trimming:
             if len(gone) >= most or (self.lowest is not None and number >= self.lowest):
                 break
             gone.append(number)
-        if self.approximate:
+        if self.approximate and len(gone) < len(stream):
             del gone[len(gone) // NODE * NODE :]
         for number in gone:
             stream.discard(number)
@@ -103,9 +103,9 @@ def _next_id(core: Core, stream: StreamValue, wanted: bytes, given: int) -> int:
         now = core.keys.now << 64
         number = now if now > last else last + 1
     elif wanted.endswith(b"-*"):
-        number = given if given >> 64 != last >> 64 or not last else last + 1
+        number = given if given >> 64 != last >> 64 else last + 1
         if number >> 64 != given >> 64:
-            number = 0
+            number = 0  # no sequence is left
     else:
         number = given
     if last == MAX_ID:
@@ -199,8 +199,6 @@ def xsetid(core: Core, argv: list[bytes]) -> Reply:
     stream = core.keys.get(argv[1], StreamValue)
     if stream is None:
         raise ErrorReply(NO_SUCH_KEY)
-    if number < stream.max_deleted:
-        raise ErrorReply(b"ERR The ID specified in XSETID is smaller than current max_deleted_entry_id")
     if stream.entries:
         if number < stream.ids.last:
             raise ErrorReply(b"ERR The ID specified in XSETID is smaller than the target stream top item")
@@ -208,6 +206,8 @@ def xsetid(core: Core, argv: list[bytes]) -> Reply:
             raise ErrorReply(
                 b"ERR The entries_added specified in XSETID is smaller than the target stream length"
             )
+    if number < stream.max_deleted:
+        raise ErrorReply(b"ERR The ID specified in XSETID is smaller than current max_deleted_entry_id")
     stream.last = number
     stream.added = stream.added if added is None else added
     stream.max_deleted = max_deleted or stream.max_deleted
@@ -261,7 +261,11 @@ class ReadOptions:
             at += 1
             if option == b"STREAMS":
                 break
-            if option == b"NOACK" and command == b"xreadgroup":
+            if option == b"NOACK":
+                if command != b"xreadgroup":
+                    raise ErrorReply(
+                        b"ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead."
+                    )
                 noack = True
                 continue
             if option not in (b"COUNT", b"BLOCK") or at >= len(words):
@@ -280,13 +284,15 @@ class ReadOptions:
         if not names:
             raise ErrorReply(SYNTAX)
         if len(names) % 2:
-            symbol = b"'>'" if command == b"xreadgroup" else b"'$'"
             raise ErrorReply(
-                b"ERR Unbalanced '%b' list of streams: for each stream key an ID or %b must be specified."
-                % (command, symbol)
+                b"ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified."
             )
         half = len(names) // 2
         return cls(count, block, noack, names[:half], names[half:])
+
+    def refuse_to_block_scripts(self, core: Core, command: bytes) -> None:
+        if self.block is not None and core.scripts.running:
+            raise ErrorReply(b"ERR %b command is not allowed with BLOCK option from scripts" % command)
 
     @property
     def timeout(self) -> float | None:
@@ -296,6 +302,7 @@ class ReadOptions:
 @commands("XREAD", -4)
 def xread(core: Core, argv: list[bytes]) -> Reply:
     options = ReadOptions.of(argv[1:], b"xread")
+    options.refuse_to_block_scripts(core, b"XREAD")
     starts: list[tuple[bytes, int]] = []
     for key, text in zip(options.keys, options.ids, strict=True):
         if text == b">":

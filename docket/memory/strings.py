@@ -169,7 +169,8 @@ def getrange(core: Core, argv: list[bytes]) -> Reply:
 
 
 def _add(core: Core, key: bytes, by: int) -> int:
-    number = integer(core.keys.get(key, bytes) or b"0") + by
+    old = core.keys.get(key, bytes)
+    number = integer(old if old is not None else b"0") + by
     if not -(2**63) <= number < 2**63:
         raise ErrorReply(b"ERR increment or decrement would overflow")
     core.keys.put(key, b"%d" % number, keep_ttl=True)

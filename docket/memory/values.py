@@ -46,6 +46,7 @@ class SortedSet:
         old = self.scores.get(member)
         if old is not None:
             self.order.remove((old, member))
+        score += 0.0  # a negative zero becomes a plain one, as in the server's compact encoding
         self.scores[member] = score
         self.order.add((score, member))
 
