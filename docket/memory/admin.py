@@ -224,6 +224,17 @@ def client_kill(core: Core, argv: list[bytes]) -> Reply:
     return 1
 
 
+@commands("CLIENT|UNBLOCK", -3, "noscript")
+def client_unblock(core: Core, argv: list[bytes]) -> Reply:
+    if len(argv) > 4 or (len(argv) == 4 and argv[3].upper() != b"TIMEOUT"):
+        raise ErrorReply(b"ERR CLIENT UNBLOCK reason should be TIMEOUT")
+    session = core.sessions.get(integer(argv[2]))
+    if session is None or session.unblock is None:
+        return 0
+    session.unblock()
+    return 1
+
+
 @commands("CLIENT|NO-EVICT CLIENT|NO-TOUCH", 3, "noscript")
 def client_no_evict(core: Core, argv: list[bytes]) -> Reply:
     if argv[2].upper() not in (b"ON", b"OFF"):

@@ -72,7 +72,7 @@ def encode(reply: Reply) -> bytes:
     if isinstance(reply, (list, tuple)):
         return b"*%d\r\n%b" % (len(reply), b"".join(map(encode, reply)))
     if isinstance(reply, ErrorReply):
-        return b"-%b\r\n" % reply.text
+        return b"-%b\r\n" % reply.text.replace(b"\r", b" ").replace(b"\n", b" ")
     raise TypeError(f"{type(reply).__name__} cannot stand in a reply")
 
 

@@ -27,6 +27,7 @@ class Session:
         "patterns",
         "queue",
         "queue_spoiled",
+        "unblock",
         "watching",
     )
 
@@ -41,6 +42,8 @@ class Session:
         self.queue_spoiled = False
         self.dirty = False  # a watched key has changed
         self.watching: dict[bytes, None] = {}
+        #: Answers the blocked command as if its time were over; None while nothing is blocked.
+        self.unblock: Callable[[], None] | None = None
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
 

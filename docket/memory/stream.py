@@ -69,6 +69,7 @@ class MemoryStream:
             None  # of the blocked command, on the loop's clock; set by the first to wait
         )
         self._stirred = False  # a key of the blocked command may be ready
+        self._unblocked = False  # another client has asked to end the blocked command
         self._closed = False
         with self._lock:
             self._session = self._server.connect(self._wake)
@@ -160,6 +161,8 @@ class MemoryStream:
             reply = self._server.retry(self._session, self._blocked)
             if reply is not None:
                 self._answer(reply)
+        if self._unblocked and self._blocked is not None:
+            self._answer(None)
         return bool(self._session.out) or self._session.ended or self._closed
 
     def _serve(self) -> None:
@@ -193,19 +196,24 @@ class MemoryStream:
     def _park(self, blocked: Blocked) -> None:
         self._blocked, self._deadline, self._stirred = blocked, None, False
         self._server.park(blocked, self._stir)
+        self._session.unblock = self._unblock
         self._wake()  # whoever waits already has a deadline to keep now
 
     def _answer(self, reply: Reply) -> None:
         """End the blocked command, and go on with the requests behind it."""
         assert self._blocked is not None
         self._server.unpark(self._blocked, self._stir)
-        self._blocked = self._deadline = None
-        self._stirred = False
+        self._blocked = self._deadline = self._session.unblock = None
+        self._stirred = self._unblocked = False
         self._session.write(b"*-1\r\n" if reply is None else encode(reply))
         self._serve()
 
     def _stir(self) -> None:
         self._stirred = True
+        self._wake()
+
+    def _unblock(self) -> None:
+        self._unblocked = True
         self._wake()
 
     def _wake(self) -> None:
