@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 
+import anyio
 from redis.exceptions import ConnectionError, RedisError
 
 from docket.transport.connection import Connection
@@ -28,6 +29,7 @@ class Pool:
         self._limit = Gate(self._backend, connector.address.max_connections)
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
+        self._attempts: set[anyio.CancelScope] = set()
         #: One loader of scripts at a time; see ``scripts.run``.
         self.loading = Gate(self._backend)
         self.loads: dict[str, int] = {}
@@ -104,12 +106,20 @@ class Pool:
                 connection.fail(ConnectionError(_CLOSED))
         self._idle.clear()
         self._shared = None
+        if self.is_current():  # else whoever was connecting ended with the loop
+            for attempt in self._attempts:
+                attempt.cancel()
 
     async def _connect(self) -> Connection:
         if self.closed:
             raise ConnectionError(_CLOSED)
-        connection = await self._connector.connect(self._backend)
-        if self.closed:
+        with anyio.CancelScope() as attempt:
+            self._attempts.add(attempt)
+            try:
+                connection = await self._connector.connect(self._backend)
+            finally:
+                self._attempts.discard(attempt)
+            if not self.closed:
+                return connection
             connection.fail(ConnectionError(_CLOSED))
-            raise ConnectionError(_CLOSED)
-        return connection
+        raise ConnectionError(_CLOSED)

@@ -1,0 +1,69 @@
+"""Packing and parsing: our parser agrees with hiredis on every way of cutting the bytes."""
+
+from __future__ import annotations
+
+import random
+
+import hiredis
+import pytest
+from redis.exceptions import InvalidResponse, NoScriptError, ResponseError
+
+from docket.transport import resp
+from docket.transport.parser import Parser
+
+REPLIES = (
+    b"+OK\r\n:12\r\n:-3\r\n$5\r\nhe\r\no\r\n$0\r\n\r\n$-1\r\n*-1\r\n*0\r\n*2\r\n*1\r\n:1\r\n*2\r\n$1\r\na\r\n*0\r\n"
+    b"*3\r\n$1\r\na\r\n*2\r\n:1\r\n*1\r\n+b\r\n$-1\r\n-ERR no\r\n-NOSCRIPT none\r\n"
+    b"*2\r\n-WRONGTYPE in\r\n:1\r\n$70000\r\n%b\r\n" % (b"x" * 70000)
+)
+
+
+def plain(reply: object) -> object:
+    """Errors compare by identity; here by what they say."""
+    if isinstance(reply, list):
+        return [plain(item) for item in reply]
+    return (type(reply), str(reply)) if isinstance(reply, Exception) else reply
+
+
+def replies_of(reader: resp.Reader, pieces: list[bytes]) -> list[object]:
+    got: list[object] = []
+    for piece in pieces:
+        reader.feed(piece)
+        while (reply := reader.gets()) is not resp.NEED_MORE:
+            got.append(plain(reply))
+    return got
+
+
+def cut(data: bytes, source: random.Random) -> list[bytes]:
+    at = sorted(source.randrange(len(data)) for _ in range(source.randrange(1, 60)))
+    return [data[a:b] for a, b in zip([0, *at], [*at, len(data)], strict=True)]
+
+
+def test_our_parser_agrees_with_hiredis_however_the_bytes_are_cut() -> None:
+    source = random.Random(1)
+    whole = replies_of(resp.make_reader(), [REPLIES])
+    assert len(whole) == 14
+    for _ in range(200):
+        assert replies_of(Parser(), cut(REPLIES, source)) == whole
+    assert replies_of(Parser(), [REPLIES[i : i + 1] for i in range(400)] + [REPLIES[400:]]) == whole
+
+
+def test_our_parser_raises_the_same_kinds_of_errors() -> None:
+    parser = Parser()
+    parser.feed(b"-NOSCRIPT none\r\n-ERR other\r\n")
+    assert isinstance(parser.gets(), NoScriptError)
+    assert isinstance(parser.gets(), ResponseError)
+
+
+@pytest.mark.parametrize("garbage", [b"HTTP/1.1 200 OK\r\n", b":x\r\n", b"$x\r\n", b"*x\r\n"])
+def test_what_is_not_a_reply_is_refused(garbage: bytes) -> None:
+    for reader in (Parser(), resp.make_reader()):
+        reader.feed(garbage)
+        with pytest.raises(InvalidResponse):
+            reader.gets()
+
+
+def test_both_packers_pack_alike() -> None:
+    command = ("SET", "é", b"\x00\r\n", 1, -2.5, "", bytearray(b"a"), memoryview(b"b"), "x" * 10_000)
+    assert resp.pack(command) == resp.python_pack(command)
+    assert resp.pack(("GET", "k")) == hiredis.pack_command(("GET", "k")) == resp.python_pack(("GET", "k"))

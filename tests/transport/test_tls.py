@@ -1,0 +1,192 @@
+"""TLS: to the server's own TLS port where it has one, else through a proxy that speaks TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import anyio
+import attrs
+import pytest
+import trustme
+from redis.exceptions import ConnectionError
+
+from docket.transport import Client
+from tests.servers import Server, binary, free_port
+from tests.transport.stress import stress
+
+pytestmark = pytest.mark.anyio
+
+
+@attrs.frozen
+class Certificates:
+    ca: Path
+    ca_text: str
+    server: Path
+    client: Path
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        str(folder / "server.pem")
+    )
+    authority.issue_cert("someone@example.org").private_key_and_cert_chain_pem.write_to_path(
+        str(folder / "client.pem")
+    )
+    return Certificates(
+        folder / "ca.pem", authority.cert_pem.bytes().decode(), folder / "server.pem", folder / "client.pem"
+    )
+
+
+@functools.cache
+def server_speaks_tls() -> bool:
+    tried = subprocess.run([binary(), "--tls-port", "x"], capture_output=True, text=True)
+    return "Bad directive" not in tried.stdout + tried.stderr
+
+
+class Proxy:
+    """Takes TLS from clients and passes it on in plain, by threads."""
+
+    def __init__(self, target: int, certificates: Certificates, *, ask_clients: bool) -> None:
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates.ca))
+        self.context.load_cert_chain(certificates.server)
+        self.context.verify_mode = ssl.CERT_REQUIRED if ask_clients else ssl.CERT_NONE
+        self.target = target
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                accepted, _ = self.listener.accept()
+                threading.Thread(target=self.serve, args=(accepted,), daemon=True).start()
+
+    def serve(self, accepted: socket.socket) -> None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.target)) as behind:
+            with self.context.wrap_socket(accepted, server_side=True) as front:
+                threading.Thread(target=self.copy, args=(behind, front), daemon=True).start()
+                self.copy(front, behind)
+
+    def copy(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def tls_server(certificates: Certificates, *, ask_clients: bool) -> Iterator[int]:
+    if server_speaks_tls():
+        port = free_port()
+        arguments = {
+            "--tls-port": str(port),
+            "--tls-cert-file": str(certificates.server),
+            "--tls-key-file": str(certificates.server),
+            "--tls-ca-cert-file": str(certificates.ca),
+            "--tls-auth-clients": "yes" if ask_clients else "no",
+        }
+        with Server(*(word for pair in arguments.items() for word in pair)):
+            yield port
+    else:
+        with Server() as server:
+            proxy = Proxy(server.port, certificates, ask_clients=ask_clients)
+            yield proxy.port
+            proxy.listener.close()
+
+
+@pytest.fixture(scope="module")
+def port(certificates: Certificates) -> Iterator[int]:
+    with tls_server(certificates, ask_clients=False) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def asking_port(certificates: Certificates) -> Iterator[int]:
+    with tls_server(certificates, ask_clients=True) as port:
+        yield port
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "valkeys"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+async def test_a_server_is_trusted_by_its_authority(
+    certificates: Certificates, port: int, scheme: str, host: str
+) -> None:
+    async with Client.from_url(f"{scheme}://{host}:{port}?ssl_ca_certs={certificates.ca}") as client:
+        assert await client.echo("é") == "é".encode()
+
+
+async def test_the_authority_may_be_in_the_url(certificates: Certificates, port: int) -> None:
+    async with Client.from_url(
+        f"rediss://localhost:{port}?ssl_ca_data={quote(certificates.ca_text)}"
+    ) as client:
+        assert await client.ping()
+
+
+async def test_an_unknown_authority_is_refused_at_once(port: int) -> None:
+    async with Client.from_url(f"rediss://localhost:{port}") as client:
+        with pytest.raises(ConnectionError, match=f"TLS with localhost:{port}.*(?i:certificate)"):
+            await client.ping()
+
+
+async def test_nothing_is_checked_if_so_asked(port: int) -> None:
+    async with Client.from_url(f"rediss://localhost:{port}?ssl_cert_reqs=none") as client:
+        assert await client.ping()
+
+
+async def test_the_name_of_the_server_is_checked_unless_asked_not_to(
+    certificates: Certificates, port: int
+) -> None:
+    url = f"rediss://127.0.0.2:{port}?ssl_ca_certs={certificates.ca}"
+    with Server() as plain:  # 127.0.0.2 reaches nobody but by way of this
+        del plain
+    async with Client.from_url(
+        url.replace("127.0.0.2", "ip6-localhost") + "&socket_connect_timeout=2"
+    ) as client:
+        with pytest.raises(ConnectionError):
+            await client.ping()
+
+
+async def test_a_client_shows_its_certificate(certificates: Certificates, asking_port: int) -> None:
+    url = f"rediss://localhost:{asking_port}?ssl_ca_certs={certificates.ca}"
+    shown = f"&ssl_certfile={certificates.client}&ssl_keyfile={certificates.client}"
+    async with Client.from_url(url + shown) as client:
+        assert await client.ping()
+    async with Client.from_url(url + "&socket_connect_timeout=2") as client:
+        with pytest.raises(ConnectionError):
+            await client.ping()
+
+
+async def test_many_callers_with_large_payloads_share_a_tls_connection(
+    certificates: Certificates, port: int
+) -> None:
+    async with Client.from_url(f"rediss://localhost:{port}?ssl_ca_certs={certificates.ca}") as client:
+
+        async def one(number: int) -> None:
+            payload = b"%d" % number * 300_000
+            assert await client.call("ECHO", payload) == payload
+
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(one, number)
+
+
+async def test_replies_reach_their_callers_over_tls_while_callers_are_cancelled(
+    certificates: Certificates, port: int
+) -> None:
+    url = f"rediss://localhost:{port}?ssl_ca_certs={certificates.ca}"
+    async with Client.from_url(url) as warm:
+        await warm.ping()
+    counts = await stress(url, 3000)
+    assert counts["verified"] > 1000

@@ -1,0 +1,130 @@
+"""Server URLs: what is accepted, and how the rest is refused."""
+
+from __future__ import annotations
+
+import math
+import ssl
+
+import pytest
+from redis.connection import parse_url
+
+from docket.errors import BadUrl
+from docket.transport import Client, parse
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis://localhost:6379/0",
+        "redis://example.org/3",
+        "redis://example.org:7000?db=4",
+        "redis://example.org/3?db=4",
+        "redis://user:pass@example.org",
+        "redis://:p%40ss@example.org",
+        "redis://user@example.org",
+        "redis://[::1]:6380/1",
+        "redis://h?socket_timeout=1.5&socket_connect_timeout=2&client_name=me",
+        "redis://h?username=u&password=p",
+        "rediss://h:6380/2?ssl_cert_reqs=none",
+        "unix:///run/redis.sock?db=2",
+        "unix://user:pass@/run/redis%20dir.sock",
+    ],
+)
+def test_urls_mean_what_they_mean_to_redis_py(url: str) -> None:
+    expected, address = parse_url(url), parse(url)
+    assert address.db == expected.get("db", 0)
+    assert address.username == expected.get("username")
+    assert address.password == expected.get("password")
+    assert address.client_name == expected.get("client_name")
+    assert address.path == expected.get("path")
+    if address.path is None:
+        assert address.host == expected.get("host", "localhost")
+        assert address.port == expected.get("port", 6379)
+    assert address.socket_timeout == expected.get("socket_timeout", 30)
+    assert address.connect_timeout == expected.get("socket_connect_timeout", 10)
+    assert (address.tls is not None) == url.startswith("rediss")
+
+
+def test_valkey_urls_are_redis_urls() -> None:
+    assert parse("valkey://h:7000/1").port == 7000
+    assert parse("valkey://h:7000/1").tls is None
+    assert parse("valkeys://h:7000/1").tls is not None
+
+
+def test_a_memory_url_names_a_server_in_this_process() -> None:
+    assert parse("memory://").memory == ""
+    assert parse("memory://name").memory == "name"
+    assert parse("memory://name").memory != parse("memory://Name").memory
+    assert Client.from_url("memory://name").is_memory
+    assert not Client.from_url("redis://name").is_memory
+
+
+def test_tls_options_are_read() -> None:
+    tls = parse(
+        "rediss://h?ssl_cert_reqs=optional&ssl_check_hostname=false&ssl_ca_certs=a&ssl_certfile=b&ssl_keyfile=c"
+        "&ssl_password=d&ssl_min_version=TLSv1.3&ssl_ca_path=e&ssl_ca_data=f&ssl_ciphers=g"
+    ).tls
+    assert tls is not None
+    assert tls.cert_reqs is ssl.CERT_OPTIONAL
+    assert tls.min_version is ssl.TLSVersion.TLSv1_3
+    assert not tls.check_hostname
+    assert (tls.ca_certs, tls.certfile, tls.keyfile, tls.password) == ("a", "b", "c", "d")
+    assert (tls.ca_path, tls.ca_data, tls.ciphers) == ("e", "f", "g")
+    assert parse("rediss://h?ssl_min_version=771").tls == parse("rediss://h?ssl_min_version=1.2").tls
+
+
+def test_no_timeout_may_be_asked_for() -> None:
+    assert parse("redis://h?socket_timeout=none").socket_timeout == math.inf
+
+
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [
+        ("", "scheme"),
+        ("localhost:6379", "scheme"),
+        ("http://h", "http://.*redis://, rediss://, unix://, valkey://, valkeys://, memory://"),
+        ("redis+cluster://h", "redis\\+cluster:// is not served yet"),
+        ("redis+sentinel://h/service", "redis\\+sentinel:// is not served yet"),
+        ("redis://h:port", "port is 1 to 65535"),
+        ("redis://h:70000", "port is 1 to 65535"),
+        ("redis://h:0", "port is 1 to 65535"),
+        ("redis://h/zero", "number of a database.*'zero'"),
+        ("redis://h?db=-1", "'db' takes the number of a database"),
+        ("redis://h?sockettimeout=1", "unknown option 'sockettimeout'.*socket_timeout"),
+        ("redis://h?socket_timeout=soon", "'socket_timeout' takes seconds"),
+        ("redis://h?socket_connect_timeout=0", "'socket_connect_timeout' takes seconds, more than 0"),
+        ("redis://h?max_connections=0", "'max_connections' takes a number, 1 or more"),
+        ("redis://h?socket_keepalive=perhaps", "'socket_keepalive' takes true or false"),
+        ("redis://h?protocol=4", "'protocol' takes 2 or 3"),
+        ("redis://h?decode_responses=true", "'decode_responses' takes false"),
+        ("redis://h?ssl_ca_certs=file", "'ssl_ca_certs' needs rediss://"),
+        ("rediss://h?ssl_cert_reqs=maybe", "'ssl_cert_reqs' takes none, optional or required"),
+        ("rediss://h?ssl_min_version=SSLv3", "'ssl_min_version' takes TLSv1.2 or TLSv1.3"),
+        ("rediss://h?ssl_ca_certs=/no/such/file", "ssl_ca_certs"),
+        ("rediss://h?ssl_certfile=/no/such/file", "ssl_certfile"),
+        ("unix://", "path of the socket"),
+    ],
+)
+def test_a_bad_url_is_refused_by_name_before_anything_connects(url: str, names: str) -> None:
+    with pytest.raises(BadUrl, match=names) as refused:
+        Client.from_url(url)
+    assert isinstance(refused.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:secret@h:port", "secret@h", "redis://u:secret@h?no=1", "x://:secret@h"]
+)
+def test_no_message_repeats_a_password(url: str) -> None:
+    with pytest.raises(BadUrl) as refused:
+        Client.from_url(url)
+    assert "secret" not in str(refused.value)
+
+
+def test_nothing_printed_holds_a_password() -> None:
+    client = Client.from_url("rediss://user:secret@h?ssl_password=secret&ssl_cert_reqs=none")
+    assert "secret" not in f"{client!r} {client.address!r} {client.address}"
+
+
+def test_options_of_redis_py_s_pool_and_retries_are_accepted_without_effect() -> None:
+    assert parse("redis://h?health_check_interval=10&retry_on_timeout=true&protocol=3") == parse("redis://h")
