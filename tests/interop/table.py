@@ -1,0 +1,64 @@
+"""What a test sits down at: one docket, both implementations, a server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import attrs
+import redis
+
+from .sides import Ours, Program, RemoteDocket, Side
+
+__all__ = ["Table", "start_ours", "start_pydocket"]
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
+    return {name: os.environ[name] for name in kept if name in os.environ} | more
+
+
+def start_pydocket(python: str) -> Program:
+    program = Program(python, **environment())
+    assert program.versions == {"pydocket": "0.27.0"}
+    return program
+
+
+def start_ours() -> Program:
+    """Our implementation in a process of its own, for tests that kill it."""
+    return Program(sys.executable, **environment(PYTHONPATH=str(Path(__file__).parents[2])))
+
+
+@attrs.frozen
+class Table:
+    """One docket that both sides have open, and a plain client to look at it."""
+
+    name: str
+    url: str
+    pydocket: RemoteDocket
+    ours: Ours
+    redis: redis.Redis
+
+    def side(self, name: str) -> Side:
+        return self.pydocket if name == "pydocket" else self.ours
+
+    def runs(self) -> dict[bytes, bytes]:
+        """How often each number of `tally` was run."""
+        return self.redis.hgetall(f"tally:{self.name}")
+
+    def release(self) -> None:
+        """Let every `hold` end."""
+        self.redis.set(f"release:{self.name}", 1)
+
+    def wait_until_begun(self, key: str) -> str:
+        """Wait for `hold` under ``key`` to begin; the name of its worker. Blocks: call it in a thread."""
+        found = self.redis.blpop([f"began:{self.name}:{key}"], timeout=20)
+        assert found is not None, f"{key} did not begin"
+        return found[1].decode()
+
+    def assert_left_clean(self) -> None:
+        """Nothing waits, nothing is held, and what is left has a time to live or is known to stay."""
+        assert self.redis.xlen(f"{self.name}:stream") == 0
+        assert self.redis.zcard(f"{self.name}:queue") == 0
+        assert self.redis.xpending(f"{self.name}:stream", "docket-workers")["pending"] == 0

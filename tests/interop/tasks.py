@@ -1,0 +1,79 @@
+"""The tasks of the interoperability tests. The same file is loaded by pydocket's process and by ours.
+
+It uses only what both offer under the same names. What a task did it writes to Redis, where the test looks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docket import CurrentDocket, CurrentExecution, CurrentWorker, Docket, Execution, Retry, TaskKey, Worker
+
+try:
+    from anyio import sleep
+except ImportError:  # pydocket's environment has no anyio
+    from asyncio import sleep
+
+
+class Refused(Exception):
+    """An exception that is known to both sides and to no library."""
+
+    def __init__(self, reason: str, code: int) -> None:
+        super().__init__(reason, code)
+        self.reason, self.code = reason, code
+
+
+async def echo(value: Any = None) -> Any:
+    return value
+
+
+async def refuse(reason: str, code: int) -> None:
+    raise Refused(reason, code)
+
+
+async def fail(message: str) -> None:
+    raise ValueError(message)
+
+
+async def tally(
+    n: int, docket: Docket = CurrentDocket(), worker: Worker = CurrentWorker(), key: str = TaskKey()
+) -> str:
+    """Count a run, by number and by worker."""
+    async with docket.redis() as redis:
+        await redis.hincrby(f"tally:{docket.name}", str(n), 1)
+        await redis.hincrby(f"tally-workers:{docket.name}", worker.name, 1)
+    return key
+
+
+async def hold(
+    docket: Docket = CurrentDocket(), worker: Worker = CurrentWorker(), key: str = TaskKey()
+) -> str:
+    """Say that it has begun, then wait until ``release:{docket}`` is there; return the worker's name."""
+    async with docket.redis() as redis:
+        await redis.rpush(f"began:{docket.name}:{key}", worker.name)
+        while not await redis.exists(f"release:{docket.name}"):
+            await sleep(0.02)  # the two clients have no blocking command in common
+    return worker.name
+
+
+async def flaky(retry: Retry = Retry(attempts=3)) -> str:
+    """Fail twice, and say which attempt came through."""
+    if retry.attempt < 3:
+        raise ValueError(f"attempt {retry.attempt}")
+    return f"attempt {retry.attempt}"
+
+
+async def handed_over(first: str, worker: Worker = CurrentWorker(), retry: Retry = Retry(attempts=20)) -> str:
+    """Fail for as long as the worker called ``first`` has it."""
+    if worker.name == first:
+        raise ValueError("not here")
+    return f"{worker.name} at attempt {retry.attempt}"
+
+
+async def describe(
+    x: Any, *rest: Any, execution: Execution = CurrentExecution(), key: str = TaskKey(), **named: Any
+) -> dict[str, Any]:
+    return {"x": x, "rest": list(rest), "named": named, "key": key, "attempt": execution.attempt}
+
+
+TASKS = [echo, refuse, fail, tally, hold, flaky, handed_over, describe]
