@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import socket
-import ssl
 import subprocess
-import threading
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -30,6 +28,7 @@ class Certificates:
     ca: Path
     ca_text: str
     server: Path
+    stranger: Path
     client: Path
 
 
@@ -41,11 +40,18 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
         str(folder / "server.pem")
     )
+    authority.issue_cert("elsewhere.example.org").private_key_and_cert_chain_pem.write_to_path(
+        str(folder / "stranger.pem")
+    )
     authority.issue_cert("someone@example.org").private_key_and_cert_chain_pem.write_to_path(
         str(folder / "client.pem")
     )
     return Certificates(
-        folder / "ca.pem", authority.cert_pem.bytes().decode(), folder / "server.pem", folder / "client.pem"
+        folder / "ca.pem",
+        authority.cert_pem.bytes().decode(),
+        folder / "server.pem",
+        folder / "stranger.pem",
+        folder / "client.pem",
     )
 
 
@@ -55,45 +61,14 @@ def server_speaks_tls() -> bool:
     return "Bad directive" not in tried.stdout + tried.stderr
 
 
-class Proxy:
-    """Takes TLS from clients and passes it on in plain, by threads."""
-
-    def __init__(self, target: int, certificates: Certificates, *, ask_clients: bool) -> None:
-        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates.ca))
-        self.context.load_cert_chain(certificates.server)
-        self.context.verify_mode = ssl.CERT_REQUIRED if ask_clients else ssl.CERT_NONE
-        self.target = target
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                accepted, _ = self.listener.accept()
-                threading.Thread(target=self.serve, args=(accepted,), daemon=True).start()
-
-    def serve(self, accepted: socket.socket) -> None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.target)) as behind:
-            with self.context.wrap_socket(accepted, server_side=True) as front:
-                threading.Thread(target=self.copy, args=(behind, front), daemon=True).start()
-                self.copy(front, behind)
-
-    def copy(self, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_RDWR)
-
-
 @contextlib.contextmanager
-def tls_server(certificates: Certificates, *, ask_clients: bool) -> Iterator[int]:
+def tls_server(certificates: Certificates, certificate: Path, *, ask_clients: bool = False) -> Iterator[int]:
     if server_speaks_tls():
         port = free_port()
         arguments = {
             "--tls-port": str(port),
-            "--tls-cert-file": str(certificates.server),
-            "--tls-key-file": str(certificates.server),
+            "--tls-cert-file": str(certificate),
+            "--tls-key-file": str(certificate),
             "--tls-ca-cert-file": str(certificates.ca),
             "--tls-auth-clients": "yes" if ask_clients else "no",
         }
@@ -101,20 +76,35 @@ def tls_server(certificates: Certificates, *, ask_clients: bool) -> Iterator[int
             yield port
     else:
         with Server() as server:
-            proxy = Proxy(server.port, certificates, ask_clients=ask_clients)
-            yield proxy.port
-            proxy.listener.close()
+            words = [
+                str(server.port),
+                str(certificates.ca),
+                str(certificate),
+                "ask" if ask_clients else "trust",
+            ]
+            command = [sys.executable, "-m", "tests.transport.tls_proxy", *words]
+            proxy = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            assert proxy.stdout is not None
+            yield int(proxy.stdout.readline())
+            proxy.kill()
+            proxy.communicate()
 
 
 @pytest.fixture(scope="module")
 def port(certificates: Certificates) -> Iterator[int]:
-    with tls_server(certificates, ask_clients=False) as port:
+    with tls_server(certificates, certificates.server) as port:
         yield port
 
 
 @pytest.fixture(scope="module")
 def asking_port(certificates: Certificates) -> Iterator[int]:
-    with tls_server(certificates, ask_clients=True) as port:
+    with tls_server(certificates, certificates.server, ask_clients=True) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def strange_port(certificates: Certificates) -> Iterator[int]:
+    with tls_server(certificates, certificates.stranger) as port:
         yield port
 
 
@@ -145,17 +135,15 @@ async def test_nothing_is_checked_if_so_asked(port: int) -> None:
         assert await client.ping()
 
 
-async def test_the_name_of_the_server_is_checked_unless_asked_not_to(
-    certificates: Certificates, port: int
+async def test_the_name_in_the_certificate_is_checked_unless_asked_not_to(
+    certificates: Certificates, strange_port: int
 ) -> None:
-    url = f"rediss://127.0.0.2:{port}?ssl_ca_certs={certificates.ca}"
-    with Server() as plain:  # 127.0.0.2 reaches nobody but by way of this
-        del plain
-    async with Client.from_url(
-        url.replace("127.0.0.2", "ip6-localhost") + "&socket_connect_timeout=2"
-    ) as client:
-        with pytest.raises(ConnectionError):
+    url = f"rediss://localhost:{strange_port}?ssl_ca_certs={certificates.ca}"
+    async with Client.from_url(url) as client:
+        with pytest.raises(ConnectionError, match="localhost"):
             await client.ping()
+    async with Client.from_url(f"{url}&ssl_check_hostname=false") as client:
+        assert await client.ping()
 
 
 async def test_a_client_shows_its_certificate(certificates: Certificates, asking_port: int) -> None:
@@ -188,5 +176,6 @@ async def test_replies_reach_their_callers_over_tls_while_callers_are_cancelled(
     url = f"rediss://localhost:{port}?ssl_ca_certs={certificates.ca}"
     async with Client.from_url(url) as warm:
         await warm.ping()
-    counts = await stress(url, 3000)
+    # A handshake takes some turns of the loop, and whoever connects is cancelled as often as the others.
+    counts = await stress(url, 3000, pause=1000)
     assert counts["verified"] > 1000
