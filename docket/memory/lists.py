@@ -168,8 +168,13 @@ def _is_left(word: bytes) -> bool:
 
 
 def _move(core: Core, source: bytes, target: bytes, *, pop_left: bool, push_left: bool) -> bytes | None:
-    if core.keys.get(source, ListValue) is None:
+    values = core.keys.get(source, ListValue)
+    if values is None:
         return None
+    if source == target:  # the key stays, its expiry too, even if it holds one item
+        item = values.popleft() if pop_left else values.pop()
+        _push(core, source, [item], left=push_left)
+        return item
     core.keys.get(target, ListValue)  # its type is checked before anything moves
     item = _pop_one(core, source, left=pop_left)
     if item is not None:

@@ -74,10 +74,10 @@ def xgroup_create(core: Core, argv: list[bytes]) -> Reply:
     last = (stream.last if stream is not None else 0) if argv[4] == b"$" else parse_id(argv[4])
     if stream is None:
         stream = core.keys.ensure(key, StreamValue)
+        core.keys.changed(key)  # the group itself spoils no WATCH, here or on a real server
     if name in stream.groups:
         raise ErrorReply(b"BUSYGROUP Consumer Group name already exists")
     stream.groups[name] = Group(last, entries_read)
-    core.keys.changed(key)
     return OK
 
 
@@ -87,7 +87,6 @@ def xgroup_setid(core: Core, argv: list[bytes]) -> Reply:
     stream, group = _existing(core, argv)
     group.last = stream.last if argv[4] == b"$" else parse_id(argv[4])
     group.entries_read = entries_read
-    core.keys.changed(argv[2])
     core.keys.ready(argv[2])
     return OK
 
@@ -99,7 +98,6 @@ def xgroup_destroy(core: Core, argv: list[bytes]) -> Reply:
         raise ErrorReply(NEEDS_KEY)
     if stream.groups.pop(argv[3], None) is None:
         return 0
-    core.keys.changed(argv[2])
     core.keys.ready(argv[2])
     return 1
 

@@ -174,7 +174,7 @@ class StreamValue:
     # The counters follow the server's own estimate: a group's logical read counter is good as long as no
     # tombstone lies ahead of it; otherwise it can be told only at the edges of the stream.
     def _tombstone_from(self, number: int) -> bool:
-        return bool(self.entries) and self.max_deleted != 0 and number <= self.max_deleted
+        return bool(self.entries) and number <= self.max_deleted and self.ids.first <= self.max_deleted
 
     def distance(self, number: int) -> int | None:
         """How many entries were ever added up to ``number``; None where that cannot be told."""

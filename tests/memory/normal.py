@@ -1,7 +1,8 @@
-"""What may differ between two servers that answer alike: unordered replies, times, and, between releases, some words.
+"""What may differ between two servers that answer alike: unordered replies, times, and, between releases,
+some words.
 
-``normalise(arguments, reply)`` maps a reply to what both must agree on. ``lenient`` compares with a server of another
-release than 7.0: see ``OTHER_RELEASES`` for what it leaves out and why.
+``normalise(arguments, reply)`` maps a reply to what both must agree on. ``lenient`` compares with a server of
+another release than 7.0: see ``OTHER_RELEASES`` for what it leaves out and why.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ __all__ = ["OTHER_RELEASES", "normalise", "words"]
 OTHER_RELEASES = {
     "error texts": "reworded from release to release; the code (first word) is compared",
     "scores": "7.0 prints 17 digits, later releases the shortest form; compared as numbers",
-    "XINFO": "fields were added; entries-read and lag are counted in another way since 7.2; XREADGROUP creates its "
-    "consumer since 7.2 even when it serves nothing, so consumers without pending entries are not compared",
-    "WRONGTYPE before syntax": "some commands check their arguments in another order",
+    "XINFO": "fields were added; entries-read and lag are counted in another way since 7.2; XREADGROUP creates
+    its " "consumer since 7.2 even when it serves nothing, so consumers without pending entries are not
+    compared", "WRONGTYPE before syntax": "some commands check their arguments in another order",
 }
 
 OLD = 900_000

@@ -69,7 +69,9 @@ def test_a_real_server_answers_alike(case: str, reference: Server, memory_url: s
         lenient = kind == "other"
         left = normalise(words, expected, lenient=lenient)
         right = normalise(words, got, lenient=lenient)
-        if (left != right or type(left) is not type(right)) and f"{case}: {shown(step)}" not in EXPLAINED[kind]:
+        if (left != right or type(left) is not type(right)) and f"{case}: {shown(step)}" not in EXPLAINED[
+            kind
+        ]:
             different.append(f"{shown(step)[:120]}\n  real: {expected!r}\n  twin: {got!r}")
     real.close()
     twin.close()
