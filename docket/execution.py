@@ -341,9 +341,10 @@ class Execution(Generic[R]):
             try:
                 with anyio.move_on_after(recheck):
                     if await self._follow():
-                        if self._docket.execution_ttl:
-                            await self._sync()  # an event does not name the result
-                        return
+                        record = await self._sync()  # an event does not name the result
+                        # pydocket announces the end of a replaced run too: the record decides
+                        if record is None or record.state in FINAL:
+                            return
             except ConnectionError:
                 pass  # the next read raises if the server stays away
             record = await self._sync()
