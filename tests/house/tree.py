@@ -55,3 +55,14 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
             for alias in node.names:
                 inner = f"{origin}.{alias.name}"
                 yield node.lineno, inner if inner.split(".")[0] == "docket" and is_module(inner) else origin
+
+
+def type_checking_lines(path: Path) -> set[int]:
+    """The lines that only a type checker reads."""
+    guards = (node for node in ast.walk(parsed(path)) if isinstance(node, ast.If))
+    return {
+        line
+        for guard in guards
+        if isinstance(guard.test, ast.Name) and guard.test.id == "TYPE_CHECKING"
+        for line in range(guard.body[0].lineno, (guard.body[-1].end_lineno or 0) + 1)
+    }
