@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 import hiredis
-from anyio.lowlevel import checkpoint, current_token
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled, current_token
 
 from .hosts import Hold, hold
 from .replies import NO_REPLY, Blocked, Reply, encode
@@ -118,6 +118,9 @@ class MemoryStream:
                     with anyio.CancelScope(deadline=self._deadline) as scope:
                         await waiter.event.wait()
                     timed_out = scope.cancelled_caught
+                await (
+                    checkpoint_if_cancelled()
+                )  # woken and cancelled at once: leave the entry to somebody else
             finally:
                 with self._lock:
                     del self._waiters[waiter]

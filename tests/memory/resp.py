@@ -1,4 +1,4 @@
-"""Two synchronous RESP2 clients that look alike: one over TCP to a real server, one to a server in this process."""
+"""Two synchronous RESP2 clients that look alike: one over TCP, one to a server in this process."""
 
 from __future__ import annotations
 

@@ -15,20 +15,22 @@ from tests.servers import Server, valkey_binary, version
 
 NO_BLOCK = "7.0 refuses blocking commands in scripts, later releases run them as if they did not block"
 
+BIG = "'HSET','h','n',100000000000000000"
+BLOCK = "'BLOCK',0,'STREAMS'"
 #: Steps that a server of the named kind may answer otherwise, and why.
 EXPLAINED: dict[str, dict[str, str]] = {
     "redis 7.0": {
-        "hexadecimal numbers: ZADD z 0x10 hex": "taken by 7.0 as C takes it, refused by later releases; refused here",
+        "hexadecimal numbers: ZADD z 0x10 hex": "taken by 7.0, refused by later releases and here",
     },
     "other": {
-        "refused in transactions: EXEC": "a command refused because of MULTI spoils the transaction since 7.2",
-        "lua calls: EVAL redis.call('HSET','h','n',100000000000000000) return redis.call('HGET','h','n') 0": "later "
-        "releases print whole Lua numbers in full; 7.0 prints 17 digits",
+        "refused in transactions: EXEC": "what MULTI refuses spoils the transaction since 7.2",
+        f"lua calls: EVAL redis.call({BIG}) return redis.call('HGET','h','n') 0": "7.0 prints numbers in 17 "
+        "digits, later releases whole ones in full",
         "lua errors: EVAL return redis.pcall('NOSUCH').err 0": "reworded, and the text is a value here",
         "lua errors: EVAL return redis.pcall('GET').err 0": "reworded, and the text is a value here",
-        "lua calls: EVAL return redis.call('XREADGROUP','GROUP','g','c','BLOCK',0,'STREAMS','s','>') 0": NO_BLOCK,
+        f"lua calls: EVAL return redis.call('XREADGROUP','GROUP','g','c',{BLOCK},'s','>') 0": NO_BLOCK,
         "lua calls: EVAL return redis.call('BLPOP','nolist',0) 0": NO_BLOCK,
-        "lua calls: EVAL return redis.call('XREAD','BLOCK',0,'STREAMS','s','$') 0": NO_BLOCK,
+        f"lua calls: EVAL return redis.call('XREAD',{BLOCK},'s','$') 0": NO_BLOCK,
         "lua errors: EVAL return os.execute 0": "later releases have os.clock, hence os",
     },
 }
