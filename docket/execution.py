@@ -386,7 +386,8 @@ class Execution(Generic[R]):
 
 def _event(payload: bytes) -> StateEvent | ProgressEvent | None:
     """A published event with all its fields; None where it is of a kind that we do not know."""
-    event: dict[str, Any] = json.loads(payload)
+    # pydocket's scheduler leaves control characters of a key as they are
+    event: dict[str, Any] = json.loads(payload, strict=False)
     if event.get("type") == "state":
         return cast("StateEvent", {**dict.fromkeys(StateEvent.__annotations__), **event})
     if event.get("type") == "progress":
