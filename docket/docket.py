@@ -300,7 +300,7 @@ class Docket:
             if isinstance(reply, RedisError):
                 execution.schedule_exception = reply
                 execution.placed(Disposition.FAILED)
-            elif reply.scheduled:
+            elif reply.disposition is Disposition.SCHEDULED:
                 execution.placed(Disposition.SCHEDULED, reply.generation)
             else:
                 execution.placed(Disposition.ALREADY_SCHEDULED)

@@ -223,7 +223,7 @@ class Execution(Generic[R]):
     async def schedule(self, replace: bool = False) -> Disposition:
         """Place this execution on its docket; with ``replace``, instead of what its key has."""
         placed = await self._docket.writes.place(self.message(), replace=replace)
-        if placed.scheduled:
+        if placed.disposition is Disposition.SCHEDULED:
             self.placed(Disposition.SCHEDULED, placed.generation)
         else:
             self.placed(Disposition.ALREADY_SCHEDULED)

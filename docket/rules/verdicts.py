@@ -121,17 +121,20 @@ class RetryPolicy:
 NO_RETRY = RetryPolicy()
 
 
+_STOPPED: dict[StopReason, Verdict] = {
+    StopReason.ASKED: Cancel(),
+    StopReason.DRAIN: HandBack(),
+    StopReason.LOST: Abandon(),
+}
+
+
 def decide(outcome: Outcome, *, attempt: int, retry: RetryPolicy = NO_RETRY, now: datetime) -> Verdict:
-    """Decide what to write about a claim that ended with ``outcome`` in its ``attempt``-th attempt (from 1)."""
+    """Decide what to write about a claim whose ``attempt``-th attempt (from 1) ended with ``outcome``."""
     match outcome:
         case Returned(value):
             return Complete(value)
-        case Stopped(StopReason.ASKED):
-            return Cancel()
-        case Stopped(StopReason.DRAIN):
-            return HandBack()
-        case Stopped(StopReason.LOST):
-            return Abandon()
+        case Stopped(reason):
+            return _STOPPED[reason]
         case Raised() if retry.allows_another(attempt):
             return Reschedule(when=now + retry.delay, attempt=attempt + 1)
         case Raised(error):

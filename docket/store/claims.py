@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import attrs
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
 from ..errors import DeliveryUnreadable
@@ -55,8 +55,8 @@ def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
 class Claims:
     """The deliveries of one worker on one docket. ``ttl`` is how long a final record is kept.
 
-    Methods that move ownership must not be cancelled half-way: a delivery that was handed out and not heard of
-    stays pending until its lease runs out. Call them shielded; each is one bounded round trip.
+    Methods that move ownership must not be cancelled half-way: a delivery that was handed out and not heard
+    of stays pending until its lease runs out. Call them shielded; each is one bounded round trip.
     """
 
     client: Client
@@ -78,8 +78,8 @@ class Claims:
         """Read and claim at most ``count`` waiting tasks at once; never blocks."""
         replies = await self.client.run(
             script("take"),
-            [self.keys.stream],
-            [self.keys.prefix, GROUP, self.worker, count, clock.now().isoformat()],
+            [self.keys.stream, self.keys.queue, self.keys.reserved_queue],
+            [self.keys.prefix, GROUP, self.worker, count, clock.now().isoformat(), self.keys.wake],
         )
         taken: list[Taken] = []
         for message_id, reply, claim, flat in cast("list[tuple[bytes, bytes, int, list[bytes]]]", replies):
@@ -99,7 +99,10 @@ class Claims:
         replies = await self.client.call_many(
             [("XLEN", self.keys.stream), ("ZCARD", self.keys.queue), ("ZCARD", self.keys.reserved_queue)]
         )
-        return sum(reply for reply in replies if isinstance(reply, int))
+        for reply in replies:
+            if isinstance(reply, RedisError):
+                raise reply
+        return sum(cast("list[int]", replies))
 
     async def wait_for_tasks(self, connection: Connection, count: int, block: timedelta) -> list[Taken]:
         """Wait up to ``block`` for tasks, on a connection of its own; read and claim at most ``count``."""
@@ -115,7 +118,8 @@ class Claims:
     ) -> tuple[bytes, list[Taken]]:
         """Take over deliveries that nobody has renewed for ``idle``; return the cursor to go on from.
 
-        ``ours`` are the deliveries that this worker is at work on: being late with them is no reason to run them twice.
+        ``ours`` are the deliveries that this worker is at work on: being late with them is no reason to run
+        them twice.
         """
         reply = await self.client.call(
             "XAUTOCLAIM", self.keys.stream, GROUP, self.worker, milliseconds(idle), cursor, "COUNT", count
@@ -137,9 +141,9 @@ class Claims:
             triples = ((mid, f[b"key"], f.get(b"generation", b"0")) for mid, f in good)
             replies = await self.client.run(
                 script("claim"),
-                [self.keys.stream],
+                [self.keys.stream, self.keys.queue, self.keys.reserved_queue],
                 [
-                    self.keys.prefix, GROUP, self.worker, clock.now().isoformat(),
+                    self.keys.prefix, GROUP, self.worker, clock.now().isoformat(), self.keys.wake,
                     *itertools.chain.from_iterable(triples),
                 ],
             )  # fmt: skip
@@ -149,12 +153,18 @@ class Claims:
             await self._tell_neighbours()
         return taken
 
-    def _decode(self, message_id: bytes, fields: Mapping[bytes, bytes], claim: int, *, redelivered: bool) -> Taken:
+    def _decode(
+        self, message_id: bytes, fields: Mapping[bytes, bytes], claim: int, *, redelivered: bool
+    ) -> Taken:
         try:
             message = decode_message(fields)
         except DeliveryUnreadable as reason:
             key = fields.get(b"key")
-            return Unreadable(message_id=message_id, key=key and key.decode(errors="replace"), reason=reason)
+            return Unreadable(
+                message_id=message_id,
+                key=None if key is None else key.decode(errors="replace"),
+                reason=reason,
+            )
         return Delivery(message=message, message_id=message_id, claim=claim, redelivered=redelivered)
 
     # keeping ---------------------------------------------------------------------------------------------
@@ -167,17 +177,18 @@ class Claims:
         Cancel: safe; a renewal that was sent and not answered still counts.
         Source: https://redis.io/docs/latest/commands/xclaim/ (JUSTID leaves the delivery counter alone: I4)
         """
-        chunks = [held[at : at + RENEW_CHUNK] for at in range(0, len(held), RENEW_CHUNK)]
         lost: set[bytes] = set()
-        for chunk in chunks:
-            lost.update(
-                cast("list[bytes]", await self.client.run(script("renew"), [self.keys.stream], [GROUP, self.worker, *chunk]))
-            )
+        for at in range(0, len(held), RENEW_CHUNK):
+            ids = held[at : at + RENEW_CHUNK]
+            reply = await self.client.run(script("renew"), [self.keys.stream], [GROUP, self.worker, *ids])
+            lost.update(cast("list[bytes]", reply))
         return frozenset(lost)
 
     async def hold_sweep_lease(self, duration: timedelta) -> bool:
         """Whether this worker is the one that sweeps for the next ``duration``."""
-        reply = await self.client.call("SET", self.keys.sweep_lease, self.worker, "NX", "PX", milliseconds(duration))
+        reply = await self.client.call(
+            "SET", self.keys.sweep_lease, self.worker, "NX", "PX", milliseconds(duration)
+        )
         if reply is not None:
             return True
         if await self.client.call("GET", self.keys.sweep_lease) != self.worker.encode():
@@ -193,7 +204,9 @@ class Claims:
 
     async def cancel_requested(self, keys: Sequence[str]) -> list[int | None]:
         """For each task key the generation whose cancellation was asked for while it ran, or None."""
-        replies = await self.client.call_many([("HGET", self.keys.run(key), "cancel_requested") for key in keys])
+        replies = await self.client.call_many(
+            [("HGET", self.keys.run(key), "cancel_requested") for key in keys]
+        )
         return [int(r) if isinstance(r, bytes) and r.isdigit() else None for r in replies]
 
     # ending ----------------------------------------------------------------------------------------------
@@ -202,12 +215,17 @@ class Claims:
         return [delivery.message_id, delivery.message.generation, delivery.claim, self.worker, GROUP]
 
     async def settle(
-        self, delivery: Delivery, *, state: str, error: str | None = None, result: tuple[str, str | None] | None = None
+        self,
+        delivery: Delivery,
+        *,
+        state: str,
+        error: str | None = None,
+        result: tuple[str, str | None] | None = None,
     ) -> Settled:
         """Write a final state, store the result with it, and acknowledge, in one step (I1, I2).
 
-        ``result`` is its key and its text (`dump_value`), or its key and None where it was put into another storage
-        before this call.
+        ``result`` is its key and its text (`dump_value`), or its key and None where it was put into another
+        storage before this call.
         """
         keys, key = self.keys, delivery.message.key
         now = clock.now()
@@ -229,8 +247,9 @@ class Claims:
             script("settle"),
             [keys.run(key), keys.stream, keys.progress(key), stored_at, keys.queue, keys.reserved_queue],
             [
-                *self._fence(delivery), ttl, keys.state_channel(key), state_event(key, state, *ending), keys.wake,
-                stored, ttl, *record,
+                *self._fence(delivery), ttl, keys.state_channel(key), state_event(key, state, *ending),
+                keys.wake,
+                stored, *record,
             ],
         )  # fmt: skip
         return Settled(reply)
@@ -242,10 +261,13 @@ class Claims:
         event = state_event(key, "queued" if due else "scheduled", "when", following.when.isoformat())
         reply = await self.client.run(
             script("reschedule"),
-            [keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key)],
             [
-                *self._fence(delivery), key, epoch(following.when), int(due), keys.state_channel(key), event, keys.wake,
-                *following.fields(),
+                keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key),
+                keys.queue, keys.reserved_queue,
+            ],
+            [
+                *self._fence(delivery), key, epoch(following.when), int(due), keys.state_channel(key), event,
+                keys.wake, *following.fields(),
             ],
         )  # fmt: skip
         return Settled(reply)
@@ -255,32 +277,22 @@ class Claims:
         keys, key = self.keys, delivery.message.key
         reply = await self.client.run(
             script("handback"),
-            [keys.run(key), keys.stream],
+            [keys.run(key), keys.stream, keys.progress(key), keys.queue, keys.reserved_queue],
             [*self._fence(delivery), key, epoch(clock.now()), keys.state_channel(key), keys.wake],
         )
         return Settled(reply)
 
-    async def acknowledge(self, message_id: bytes) -> None:
-        """Remove a delivery of a message without a generation, of which nothing is recorded."""
-        await self.client.call_many(
-            [("XACK", self.keys.stream, GROUP, message_id), ("XDEL", self.keys.stream, message_id)], atomic=True
-        )
-
     async def set_aside(self, unreadable: Unreadable) -> None:
-        """Put a delivery that cannot be decoded aside with the reason, and fail its run if it has one (I9)."""
-        keys = self.keys
+        """Put aside, with the reason, a delivery that cannot be decoded; fail its run if it has one (I9)."""
+        keys, key, at = self.keys, unreadable.key or "", clock.now().isoformat()
+        event = state_event(
+            key, "failed", "completed_at", at, "error", f"DeliveryUnreadable: {unreadable.reason}"
+        )
         await self.client.run(
             script("discard"),
-            [keys.stream, keys.dead, keys.run(unreadable.key or "")],
+            [keys.stream, keys.dead, keys.run(key), keys.progress(key), keys.queue, keys.reserved_queue],
             [
-                unreadable.message_id, GROUP, self.worker, str(unreadable.reason), clock.now().isoformat(),
-                milliseconds(self.ttl), unreadable.key or "", *self._failed_event(unreadable),
+                unreadable.message_id, GROUP, self.worker, str(unreadable.reason), at, milliseconds(self.ttl),
+                key, keys.state_channel(key), event, keys.wake,
             ],
         )  # fmt: skip
-
-    def _failed_event(self, unreadable: Unreadable) -> tuple[str, str]:
-        if unreadable.key is None:
-            return "", ""
-        error = f"DeliveryUnreadable: {unreadable.reason}"
-        event = state_event(unreadable.key, "failed", "completed_at", clock.now().isoformat(), "error", error)
-        return self.keys.state_channel(unreadable.key), event

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import attrs
-import cloudpickle
+import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
 
 from ..errors import DeliveryUnreadable
 
@@ -28,9 +28,13 @@ __all__ = [
     "state_event",
 ]
 
+#: A script can pass on some 4,000 fields, and nobody has an honest use for that many.
+MOST_FIELDS = 1000
+
 _PLAIN = frozenset({int, str, float, bool, type(None), bytes})
-_EMPTY_DICT: bytes = cloudpickle.dumps({})
-_EMPTY_TUPLE: bytes = cloudpickle.dumps(())
+_cloudpickle = cast("Callable[[Any], bytes]", cloudpickle.dumps)  # pyright: ignore[reportUnknownMemberType]
+_EMPTY_DICT = _cloudpickle({})
+_EMPTY_TUPLE = _cloudpickle(())
 encode_json_string = json.encoder.encode_basestring_ascii
 _NAMED = frozenset({b"key", b"when", b"function", b"args", b"kwargs", b"attempt", b"generation"})
 
@@ -46,7 +50,7 @@ def dump(value: tuple[Any, ...] | dict[str, Any]) -> bytes:
     items: Iterable[Any] = value.values() if isinstance(value, dict) else value
     if _PLAIN.issuperset(map(type, items)):
         return pickle.dumps(value, protocol=cloudpickle.DEFAULT_PROTOCOL)
-    return cloudpickle.dumps(value)
+    return _cloudpickle(value)
 
 
 def load(pickled: bytes) -> Any:
@@ -104,8 +108,10 @@ def _time(text: bytes) -> datetime:
 def decode_message(fields: Mapping[bytes, bytes]) -> Message:
     """Read a message of any implementation; the pickles stay closed.
 
-    Raises: DeliveryUnreadable - a field is missing or is not what it should be.
+    Raises: DeliveryUnreadable - a field is missing or is not what it should be, or there are too many fields.
     """
+    if len(fields) > MOST_FIELDS:
+        raise DeliveryUnreadable(f"the message has {len(fields)} fields, more than {MOST_FIELDS}")
     try:
         return Message(
             key=fields[b"key"].decode(),
@@ -136,7 +142,7 @@ def state_event(key: str, state: str, *pairs: str) -> str:
 
 def dump_value(value: Any) -> str:
     """A result or an exception as the text that is stored: base64 of its pickle."""
-    return base64.b64encode(cloudpickle.dumps(value)).decode("ascii")
+    return base64.b64encode(_cloudpickle(value)).decode("ascii")
 
 
 def load_value(text: str) -> Any:
@@ -157,8 +163,13 @@ def result_envelope(collection: str, result_key: str, text: str, *, now: datetim
     )
 
 
-def open_envelope(stored: bytes) -> str:
-    """The text in a stored result of either shape (the envelope, or the bare ``{"data": ...}``)."""
+def open_envelope(stored: bytes, result_key: str) -> str | None:
+    """The text in a stored result of either shape (the envelope, or the bare ``{"data": ...}``).
+
+    None where it is another result's envelope: that of ``x`` is kept where the bare value of ``:x`` would be.
+    """
     document: dict[str, Any] = json.loads(stored)
+    if document.get("key", result_key) != result_key:
+        return None
     inner: dict[str, Any] = document.get("value", document)
     return str(inner["data"])

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 
 __all__ = ["GROUP", "Keys"]
+
+_GLOB = re.compile(r"[\\*?\[\]]")
 
 GROUP = "docket-workers"
 """The consumer group of every docket."""
 
 #: First words of names that the docket itself uses below its prefix. pydocket parks a future task at
 #: ``{prefix}:{key}``, so a task key that begins so would overwrite them.
-_OWN_NAMES = frozenset({"stream", "queue", "strikes", "workers", "wake", "dead"})
+_OWN_NAMES = frozenset({"stream", "queue", "strikes", "workers", "dead", "parked"})
 _OWN_ROOMS = frozenset(
     {
-        "concurrency", "cooldown", "debounce", "known", "leases", "parked", "perpetual", "progress", "ratelimit",
+        "concurrency", "cooldown", "debounce", "known", "leases", "parked", "perpetual", "progress",
+        "ratelimit",
         "results", "runs", "stream-id", "task-workers", "worker-tasks",
     }
 )  # fmt: skip
+#: Dependencies with a ``scope`` keep theirs at ``{prefix}:{scope}:concurrency:...``.
+_SCOPED = (":concurrency:", ":cooldown:", ":debounce:", ":ratelimit:")
 
 
 @attrs.frozen
@@ -38,8 +45,11 @@ class Keys:
 
     @property
     def reserved_queue(self) -> str:
-        """The queue of the keys that pydocket's scheduler must not see; see `is_reserved`."""
-        return f"{self.prefix}:parked:queue"
+        """The queue of the keys that pydocket's scheduler must not see; their parked hashes' names begin so.
+
+        See `is_reserved`.
+        """
+        return f"{self.prefix}:parked"
 
     @property
     def strikes(self) -> str:
@@ -55,7 +65,7 @@ class Keys:
 
     @property
     def dead(self) -> str:
-        """The stream of deliveries that could not be decoded, each with the reason. pydocket does not know it."""
+        """The stream of deliveries that could not be decoded, each with the reason; unknown to pydocket."""
         return f"{self.prefix}:dead"
 
     @property
@@ -66,18 +76,18 @@ class Keys:
     @property
     def cancellations(self) -> str:
         """Channel pattern of all cancellation requests."""
-        return f"{self.prefix}:cancel:*"
+        return _GLOB.sub(r"\\\g<0>", self.prefix) + ":cancel:*"
 
     # one per task key ------------------------------------------------------------------------------------
 
     @staticmethod
     def is_reserved(key: str) -> bool:
         """Whether parking ``key`` where pydocket would look for it would harm the docket's own keys."""
-        room, colon, rest = key.partition(":")
-        return (room in _OWN_ROOMS if colon else room in _OWN_NAMES) or ":concurrency:" in rest or ":ratelimit:" in rest
+        room, colon, _ = key.partition(":")
+        return (room in _OWN_ROOMS if colon else room in _OWN_NAMES) or any(word in key for word in _SCOPED)
 
     def parked(self, key: str) -> str:
-        shelf = f"{self.prefix}:parked" if self.is_reserved(key) else self.prefix
+        shelf = self.reserved_queue if self.is_reserved(key) else self.prefix
         return f"{shelf}:{key}"
 
     def queue_of(self, key: str) -> str:

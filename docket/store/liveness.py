@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import attrs
@@ -38,7 +38,7 @@ class Liveness:
     async def beat(self, worker: str, tasks: Collection[str], *, tasks_too: bool) -> float | None:
         """Record that ``worker`` lives; return when the first queued task is due (epoch seconds), if any.
 
-        On memory:// one beat lasts until `leave`: worker and server share one process, and nothing may poll there.
+        On memory:// one beat lasts until `leave`: worker and server share one process, and nothing polls there.
         """
         lasting = self.client.is_memory
         now = clock.timestamp()
@@ -47,7 +47,8 @@ class Liveness:
             [self.keys.workers, self.keys.worker_tasks(worker), self.keys.queue, self.keys.reserved_queue],
             [
                 worker, "inf" if lasting else f"{now:.6f}", f"{now - self.expiry.total_seconds():.6f}",
-                0 if lasting else milliseconds(self.expiry), int(tasks_too), self.keys.task_workers(""), *tasks,
+                0 if lasting else milliseconds(self.expiry), int(tasks_too), self.keys.task_workers(""),
+                *tasks,
             ],
         )  # fmt: skip
         return float(cast("bytes", reply)) if reply else None
@@ -64,7 +65,10 @@ class Liveness:
 
     async def _live(self, zset: str) -> list[tuple[str, float]]:
         oldest = clock.timestamp() - self.expiry.total_seconds()
-        flat = cast("list[bytes]", await self.client.call("ZRANGEBYSCORE", zset, f"{oldest:.6f}", "+inf", "WITHSCORES"))
+        flat = cast(
+            "list[bytes]",
+            await self.client.call("ZRANGEBYSCORE", zset, f"{oldest:.6f}", "+inf", "WITHSCORES"),
+        )
         return [(name.decode(), float(score)) for name, score in zip(flat[::2], flat[1::2], strict=True)]
 
     async def workers(self, task: str | None = None) -> list[WorkerInfo]:
@@ -78,4 +82,4 @@ class Liveness:
 
 
 def _seen(score: float) -> datetime:
-    return clock.now() if math.isinf(score) else datetime.fromtimestamp(score, timezone.utc)
+    return clock.now() if math.isinf(score) else datetime.fromtimestamp(score, UTC)

@@ -1,7 +1,8 @@
 """Loads the scripts of this room: one file per change, its header the contract.
 
-In a file the lines ``-- KEYS a b``, ``-- ARGV a b rest...`` and ``-- USE lib`` are replaced, each on its own line
-so that the server's line numbers stay true, by what binds these names and by the functions of ``scripts/lib``.
+In a file the lines ``-- KEYS a b``, ``-- ARGV a b rest...`` and ``-- USE lib`` are replaced, each on its own
+line so that the server's line numbers stay true, by what binds these names and by the functions of
+``scripts/lib``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from ..transport import Lua
 
 __all__ = ["script"]
 
-_FOLDER = files(__package__) / "scripts"
+_FOLDER = files("docket.store") / "scripts"
 
 
 def _one_line(text: str) -> str:
@@ -22,21 +23,29 @@ def _one_line(text: str) -> str:
 
 
 def _bind(line: str) -> str:
-    """The Lua that stands for one header line."""
-    words = line.removeprefix("-- ").split()
-    match words:
-        case ["KEYS", *names]:
-            return f"local {', '.join(names)} = unpack(KEYS)"
-        case ["ARGV", *names] if names[-1].endswith("..."):
-            rest = names.pop()[:-3]
-            bound = f"local {', '.join(names)} = unpack(ARGV)" if names else ""
-            return f"{bound} local {rest} = {{}} for i = {len(names) + 1}, #ARGV do {rest}[i - {len(names)}] = ARGV[i] end"
-        case ["ARGV", *names]:
-            return f"local {', '.join(names)} = unpack(ARGV)"
+    """The Lua that stands for one header line.
+
+    Arguments are named one by one: ``unpack`` would refuse some thousands of them.
+    """
+    match line.removeprefix("-- ").split():
+        case ["KEYS" | "ARGV" as table, *names] if names[-1].endswith("..."):
+            rest, fixed = names[-1][:-3], len(names) - 1
+            copied = (
+                f"local {rest} = {{}} for i = {fixed + 1}, #{table} do {rest}[i - {fixed}] = {table}[i] end"
+            )
+            return f"{_named(table, names[:-1])} {copied}"
+        case ["KEYS" | "ARGV" as table, *names]:
+            return _named(table, names)
         case ["USE", *names]:
             return " ".join(_one_line((_FOLDER / "lib" / f"{name}.lua").read_text("utf-8")) for name in names)
         case _:
             return line
+
+
+def _named(table: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    return f"local {', '.join(names)} = {', '.join(f'{table}[{at}]' for at in range(1, len(names) + 1))}"
 
 
 @functools.cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import attrs
@@ -59,7 +59,7 @@ class Record:
         return cls(
             state=ExecutionState(fields[b"state"].decode()),
             generation=int(get(b"generation", b"0")),
-            when=None if when is None else datetime.fromtimestamp(float(when), timezone.utc),
+            when=None if when is None else datetime.fromtimestamp(float(when), UTC),
             worker=_text(get(b"worker")),
             started_at=_iso(get(b"started_at")),
             completed_at=_iso(get(b"completed_at")),
@@ -117,7 +117,9 @@ class Records:
 
     async def read(self, key: str) -> tuple[Record | None, ProgressRecord]:
         """The run and the progress of a key, in one round trip."""
-        run, progress = await self.client.call_many([("HGETALL", self.keys.run(key)), ("HGETALL", self.keys.progress(key))])
+        run, progress = await self.client.call_many(
+            [("HGETALL", self.keys.run(key)), ("HGETALL", self.keys.progress(key))]
+        )
         for reply in (run, progress):
             if isinstance(reply, RedisError):
                 raise reply
@@ -129,7 +131,7 @@ class Records:
         return None if reply is None else int(cast("bytes", reply))
 
     async def result(self, result_key: str) -> tuple[Any] | None:
-        """A stored result (or exception) as a 1-tuple, from either place that implementations use; None if gone.
+        """A stored result (or exception) as a 1-tuple, from either place where it may be; None if it is gone.
 
         Raises: whatever unpickling raises.
         """
@@ -139,18 +141,24 @@ class Records:
                 "MGET", self.keys.result_envelope(result_key), self.keys.result_bare(result_key)
             ),
         )
-        text = next((raw for raw in stored if raw is not None), None)
-        return None if text is None else (load_value(open_envelope(text)),)
+        for raw in stored:
+            if raw is not None and (text := open_envelope(raw, result_key)) is not None:
+                return (load_value(text),)
+        return None
 
     async def picture(self) -> Picture:
-        """Read the whole docket, page by page."""
-        waiting: list[PictureEntry] = []
+        """Read the whole docket, page by page.
+
+        Tasks move from the queues to the stream, so the queues are read first; what is seen in both is taken
+        from the stream. The docket goes on meanwhile: a task may end, or begin, behind the reader's back.
+        """
+        waiting = await self._parked(self.keys.queue, self.keys.prefix)
+        waiting |= await self._parked(self.keys.reserved_queue, self.keys.reserved_queue)
         running: list[PictureEntry] = []
         holders = await self._holders()
-        start = "-"
-        while True:
-            reply = await self.client.call("XRANGE", self.keys.stream, start, "+", "COUNT", PAGE)
-            page = cast("list[tuple[bytes, list[bytes]]]", reply)
+        start: str | None = "-"
+        while start:
+            page, start = await self._page("XRANGE", self.keys.stream, start, "+", "COUNT", PAGE)
             held: list[tuple[Message, str]] = []
             for message_id, flat in page:
                 try:
@@ -158,51 +166,60 @@ class Records:
                 except DeliveryUnreadable:
                     continue
                 if (holder := holders.get(message_id)) is None:
-                    waiting.append(PictureEntry(message=message))
+                    waiting[message.key, message.generation] = PictureEntry(message=message)
                 else:
+                    waiting.pop((message.key, message.generation), None)
                     held.append((message, holder))
             running += await self._running(held)
-            if len(page) < PAGE:
-                break
-            start = f"({page[-1][0].decode()}"
-        for queue, shelf in (self.keys.queue, self.keys.prefix), (self.keys.reserved_queue, f"{self.keys.prefix}:parked"):
-            waiting += await self._parked(queue, shelf)
-        return Picture(waiting=waiting, running=running)
+        return Picture(
+            waiting=sorted(waiting.values(), key=lambda entry: entry.message.when), running=running
+        )
+
+    async def _page(self, *command: Any) -> tuple[list[Any], str | None]:
+        """What a command says that reads a range of stream ids, and where to go on."""
+        page = cast("list[Any]", await self.client.call(*command))
+        return page, f"({page[-1][0].decode()}" if len(page) == PAGE else None
 
     async def _holders(self) -> dict[bytes, str]:
         """Message id to consumer, for everything that is delivered and not acknowledged."""
         holders: dict[bytes, str] = {}
-        start = "-"
-        while True:
+        start: str | None = "-"
+        while start:
             try:
-                reply = await self.client.call("XPENDING", self.keys.stream, GROUP, start, "+", PAGE)
+                page, start = await self._page("XPENDING", self.keys.stream, GROUP, start, "+", PAGE)
             except ResponseError as error:
                 if str(error).startswith("NOGROUP"):
                     return holders
                 raise
-            page = cast("list[tuple[bytes, bytes, int, int]]", reply)
-            holders.update((entry[0], entry[1].decode()) for entry in page)
-            if len(page) < PAGE:
-                return holders
-            start = f"({page[-1][0].decode()}"
+            holders.update((entry[0], entry[1].decode(errors="replace")) for entry in page)
+        return holders
 
     async def _running(self, held: Sequence[tuple[Message, str]]) -> list[PictureEntry]:
         replies = await self.client.call_many([("HGET", self.keys.run(m.key), "started_at") for m, _ in held])
         return [
             PictureEntry(
-                message=message, worker=worker, started_at=_iso(reply) if isinstance(reply, bytes) else message.when
+                message=message,
+                worker=worker,
+                started_at=_iso(reply) if isinstance(reply, bytes) else message.when,
             )
             for (message, worker), reply in zip(held, replies, strict=True)
         ]
 
-    async def _parked(self, queue: str, shelf: str) -> list[PictureEntry]:
-        keys = cast("list[bytes]", await self.client.call("ZRANGE", queue, 0, -1))
-        entries: list[PictureEntry] = []
-        for at in range(0, len(keys), PAGE):
-            page = keys[at : at + PAGE]
-            for reply in await self.client.call_many([("HGETALL", shelf.encode() + b":" + key) for key in page]):
+    async def _parked(self, queue: str, shelf: str) -> dict[tuple[str, int], PictureEntry]:
+        entries: dict[tuple[str, int], PictureEntry] = {}
+        cursor = b"0"
+        while True:
+            reply = await self.client.call("ZSCAN", queue, cursor, "COUNT", PAGE)
+            cursor, flat = cast("tuple[bytes, list[bytes]]", reply)
+            for parked in await self.client.call_many(
+                [("HGETALL", shelf.encode() + b":" + key) for key in flat[::2]]
+            ):
+                if isinstance(parked, RedisError):
+                    continue  # not a message: the scheduler drops it (I9)
                 try:
-                    entries.append(PictureEntry(message=decode_message(_mapping(reply))))
-                except (DeliveryUnreadable, TypeError):
-                    continue  # moved or replaced between the two reads
-        return entries
+                    message = decode_message(_mapping(parked))
+                except DeliveryUnreadable:
+                    continue  # so too what was moved or replaced between the two reads
+                entries[message.key, message.generation] = PictureEntry(message=message)
+            if cursor == b"0":
+                return entries

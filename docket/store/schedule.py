@@ -10,12 +10,19 @@ import attrs
 from redis.exceptions import RedisError
 
 from .. import clock
+from ..rules import Disposition
 from ..transport import Client
 from .codec import Message, state_event
 from .keys import GROUP, Keys
 from .lua import script
 
 __all__ = ["Placed", "Schedule", "epoch", "milliseconds"]
+
+_DISPOSITIONS = {
+    b"OK": Disposition.SCHEDULED,
+    b"EXISTS": Disposition.ALREADY_SCHEDULED,
+    b"SUPERSEDED": Disposition.SUPERSEDED,
+}
 
 
 def epoch(when: datetime) -> str:
@@ -30,10 +37,15 @@ def milliseconds(duration: timedelta) -> int:
 
 @attrs.frozen
 class Placed:
-    """What came of placing a message: whether it was (else its key exists already), and its generation."""
+    """What came of placing a message, and the generation that the key has now."""
 
-    scheduled: bool
+    disposition: Disposition
     generation: int
+
+    @classmethod
+    def of(cls, reply: Any) -> Placed:
+        word, generation = cast("tuple[bytes, int]", reply)
+        return cls(_DISPOSITIONS[word], generation)
 
 
 @attrs.define(eq=False)
@@ -44,64 +56,67 @@ class Schedule:
     keys: Keys
     ttl: timedelta
 
-    def _placing(self, message: Message, replace: bool, now: datetime) -> tuple[list[str], list[Any]]:
+    def _placing(
+        self, message: Message, now: datetime, replace: bool, rescheduled: bytes = b"", expected: int = 0
+    ) -> tuple[list[str], list[Any]]:
         keys, key = self.keys, message.key
         due = message.when <= now
         event = state_event(key, "queued" if due else "scheduled", "when", message.when.isoformat())
         return (
             [keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream],
             [
-                key, epoch(message.when), int(due), int(replace), GROUP,
+                key, epoch(message.when), int(due), int(replace), rescheduled, expected, GROUP,
                 keys.state_channel(key), event, keys.wake, *message.fields(),
             ],
         )  # fmt: skip
 
-    async def place(self, message: Message, *, replace: bool) -> Placed:
+    async def place(
+        self, message: Message, *, replace: bool, rescheduled: bytes = b"", expected: int = 0
+    ) -> Placed:
         """Place one message; with ``replace``, instead of what its key has.
 
-        Raises: redis.exceptions.RedisError - the server could not be reached (then the task may or may not have
-        been placed) or refused.
+        ``rescheduled`` is the id of a delivery of this key that ends with the placing. ``expected`` is the
+        generation that the key must have for it, 0 for any.
+        Raises: redis.exceptions.RedisError - the server could not be reached (then the task may or may not
+        have been placed) or refused.
         Cancel: the task may or may not have been placed.
         """
-        reply = await self.client.run(script("schedule"), *self._placing(message, replace, clock.now()))
-        return _placed(reply)
+        placing = self._placing(message, clock.now(), replace, rescheduled, expected)
+        return Placed.of(await self.client.run(script("schedule"), *placing))
 
     async def place_many(self, messages: Sequence[Message], *, replace: bool) -> list[Placed | RedisError]:
-        """Place messages in order, in one write; where the server refuses one, its error stands in its place."""
+        """Place messages in order, in one write; where the server refuses one, its error is in its place."""
         now = clock.now()
-        replies = await self.client.run_many(script("schedule"), [self._placing(m, replace, now) for m in messages])
-        return [reply if isinstance(reply, RedisError) else _placed(reply) for reply in replies]
+        calls = [self._placing(message, now, replace) for message in messages]
+        replies = await self.client.run_many(script("schedule"), calls)
+        return [reply if isinstance(reply, RedisError) else Placed.of(reply) for reply in replies]
 
     async def cancel(self, key: str) -> bool:
         """Cancel what waits under ``key`` and ask the worker where it runs; whether there was either."""
         keys, at = self.keys, clock.now().isoformat()
         reply = await self.client.run(
             script("cancel"),
-            [keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key)],
+            [
+                keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key),
+                keys.queue, keys.reserved_queue,
+            ],
             [
                 key, at, milliseconds(self.ttl), GROUP, keys.state_channel(key),
-                state_event(key, "cancelled", "completed_at", at), keys.cancel_channel(key),
+                state_event(key, "cancelled", "completed_at", at), keys.cancel_channel(key), keys.wake,
             ],
         )  # fmt: skip
         return reply != b"NOTHING"
 
-    async def clear(self, batch: int = 1000) -> int:
+    async def clear(self, batch: int) -> int:
         """Cancel everything that waits, ``batch`` tasks per step; return how many that were."""
-        keys, total, start = self.keys, 0, "-"
-        while True:
-            count, start = cast(
-                "tuple[int, str | bytes]",
-                await self.client.run(
-                    script("clear"),
-                    [keys.stream, keys.queue, keys.reserved_queue],
-                    [keys.prefix, GROUP, clock.now().isoformat(), milliseconds(self.ttl), batch, start],
-                ),
+        keys, total, start = self.keys, 0, b"-"
+        ttl = milliseconds(self.ttl)
+        while start:
+            reply = await self.client.run(
+                script("clear"),
+                [keys.stream, keys.queue, keys.reserved_queue],
+                [keys.prefix, GROUP, clock.now().isoformat(), ttl, batch, start, keys.wake],
             )
+            count, start = cast("tuple[int, bytes]", reply)
             total += count
-            if not start:
-                return total
-
-
-def _placed(reply: Any) -> Placed:
-    word, generation = reply
-    return Placed(word == b"OK", int(generation))
+        return total

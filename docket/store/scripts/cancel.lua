@@ -1,7 +1,8 @@
 -- Cancel what waits under a key; ask the worker where it runs.
--- KEYS run parked queue stream progress
--- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel
+-- KEYS run parked key_queue stream progress queue reserved_queue
+-- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel
 -- REPLY 'CANCELLED' | 'ASKED' | 'NOTHING'
+-- USE finish
 local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation')
 local state, stream_id = now[1], now[2]
 local reply = 'NOTHING'
@@ -14,15 +15,18 @@ elseif state == 'scheduled' or state == 'queued' then
     redis.call('XDEL', stream, stream_id)
   end
   redis.call('DEL', parked, progress)
-  redis.call('ZREM', queue, key)
-  if ttl_ms == '0' then
-    redis.call('DEL', run)                                   -- a claim refuses a message whose run is gone
+  redis.call('ZREM', key_queue, key)
+  if ttl_ms == '0' and (state == 'scheduled' or stream_id) then
+    redis.call('DEL', run)
   else
+    -- Where the entry is not known (pydocket moved it to the stream) the claim must find out that it was cancelled,
+    -- and the next generation must not be the same again (I5).
     redis.call('HSET', run, 'state', 'cancelled', 'completed_at', completed_at)
     redis.call('HDEL', run, 'known', 'stream_id')
-    redis.call('PEXPIRE', run, ttl_ms)
+    redis.call('PEXPIRE', run, ttl_ms == '0' and 900000 or ttl_ms)
   end
   redis.call('PUBLISH', state_channel, state_event)
+  tell_if_finished(stream, queue, reserved_queue, wake_channel)
   reply = 'CANCELLED'
 end
 redis.call('PUBLISH', cancel_channel, key)

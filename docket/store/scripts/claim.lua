@@ -1,15 +1,17 @@
 -- Claim deliveries that a blocking read or a redelivery sweep has brought.
--- KEYS stream
--- ARGV prefix group worker started_at deliveries...
+-- KEYS stream queue reserved_queue
+-- ARGV prefix group worker started_at wake_channel deliveries...
 -- REPLY a list of {'OK' | 'SUPERSEDED' | 'CANCELLED' | 'LOST', claim}; `deliveries` are triples of id, key, generation
--- USE json ack claim_one
-local replies = {}
+-- USE json ack claim_one finish
+local replies, refused = {}, false
 for at = 1, #deliveries, 3 do
   local id, key, generation = deliveries[at], deliveries[at + 1], deliveries[at + 2]
+  local reply, claim = 'LOST', 0                              -- taken by another between the read and this call
   if holds(stream, group, worker, id) then
-    replies[#replies + 1] = {claim_one(prefix, stream, group, id, key, generation, worker, started_at, started_at)}
-  else
-    replies[#replies + 1] = {'LOST', 0}                      -- taken by another between the read and this call
+    reply, claim = claim_one(prefix, stream, group, id, key, generation, worker, started_at)
   end
+  replies[#replies + 1] = {reply, claim}
+  refused = refused or reply ~= 'OK'
 end
+if refused then tell_if_finished(stream, queue, reserved_queue, wake_channel) end
 return replies

@@ -1,8 +1,8 @@
 -- Cancel up to `limit` waiting tasks; what runs goes on.
 -- KEYS stream queue reserved_queue
--- ARGV prefix group completed_at ttl_ms limit start
--- REPLY {cancelled, where to go on in the stream or ''}
--- USE json
+-- ARGV prefix group completed_at ttl_ms limit start wake_channel
+-- REPLY {cancelled, where to go on in the stream, or '' where all is done}
+-- USE json finish
 local count, last = 0, ''
 local function cancel(key)
   local run = prefix .. ':runs:' .. key
@@ -19,23 +19,33 @@ local function cancel(key)
   count = count + 1
 end
 for at = 2, 3 do
-  local queue, shelf = KEYS[at], at == 2 and prefix or prefix .. ':parked'
-  for _, key in ipairs(redis.call('ZRANGE', queue, 0, tonumber(limit) - 1)) do
+  local waiting, shelf = KEYS[at], at == 2 and prefix or KEYS[3]
+  for _, key in ipairs(redis.call('ZRANGE', waiting, 0, limit - count - 1)) do
     redis.call('DEL', shelf .. ':' .. key)
-    redis.call('ZREM', queue, key)
+    redis.call('ZREM', waiting, key)
     cancel(key)
   end
+  if count >= tonumber(limit) then return {count, start} end
 end
-if count >= tonumber(limit) then return {count, start} end
 local entries = redis.call('XRANGE', stream, start, '+', 'COUNT', limit)
 for _, entry in ipairs(entries) do
-  local id, fields, key = entry[1], entry[2], nil
-  for f = 1, #fields, 2 do if fields[f] == 'key' then key = fields[f + 1] end end
-  if key and redis.call('HGET', prefix .. ':runs:' .. key, 'state') ~= 'running' then
-    redis.call('XACK', stream, group, id)
-    redis.call('XDEL', stream, id)
-    cancel(key)
+  local id, fields, key, generation = entry[1], entry[2], nil, 0
+  for f = 1, #fields, 2 do
+    if fields[f] == 'key' then key = fields[f + 1]
+    elseif fields[f] == 'generation' then generation = tonumber(fields[f + 1]) or 0 end
+  end
+  if key then
+    local now = redis.call('HMGET', prefix .. ':runs:' .. key, 'state', 'generation')
+    local state, live = now[1], tonumber(now[2])
+    -- An entry of an older generation belongs to a run that was replaced and goes on; the claim refuses the others.
+    if not state or (state == 'queued' and (generation == 0 or not live or generation == live)) then
+      redis.call('XACK', stream, group, id)
+      redis.call('XDEL', stream, id)
+      cancel(key)
+    end
   end
   last = '(' .. id
 end
-return {count, #entries == tonumber(limit) and last or ''}
+if #entries == tonumber(limit) then return {count, last} end
+tell_if_finished(stream, queue, reserved_queue, wake_channel)
+return {count, ''}

@@ -1,24 +1,30 @@
 -- Set a delivery aside that cannot be decoded (I9): its fields and the reason are kept for a while, its run fails.
--- KEYS stream dead run
--- ARGV message_id group worker reason at ttl_ms key state_channel state_event
+-- KEYS stream dead run progress queue reserved_queue
+-- ARGV message_id group worker reason at ttl_ms key state_channel state_event wake_channel
 -- REPLY 'OK' | 'LOST'; `key` is '' where even that could not be read
--- USE ack
+-- USE ack carry finish
 if not holds(stream, group, worker, message_id) then return 'LOST' end
 local entry = redis.call('XRANGE', stream, message_id, message_id)[1]
 if entry then
   redis.call('XADD', dead, 'MAXLEN', '~', 1000, '*', 'dead:id', message_id, 'dead:reason', reason, 'dead:at', at,
-    unpack(entry[2]))
+    unpack(carry(entry[2])))
   redis.call('PEXPIRE', dead, 7 * 86400000)
 end
 ack(stream, group, message_id)                               -- I1
-if key ~= '' and redis.call('EXISTS', run) == 1 then
-  if ttl_ms == '0' then
-    redis.call('DEL', run)
-  else
-    redis.call('HSET', run, 'state', 'failed', 'completed_at', at, 'error', 'DeliveryUnreadable: ' .. reason)
-    redis.call('HDEL', run, 'known', 'stream_id')
-    redis.call('PEXPIRE', run, ttl_ms)
+if key ~= '' then
+  local now = redis.call('HMGET', run, 'claim', 'stream_id')
+  local claimed = now[1] and string.sub(now[1], 1, #message_id + 1) == message_id .. '.'
+  if claimed or now[2] == message_id then                    -- I2: a newer generation is left alone
+    if ttl_ms == '0' then
+      redis.call('DEL', run)
+    else
+      redis.call('HSET', run, 'state', 'failed', 'completed_at', at, 'error', 'DeliveryUnreadable: ' .. reason)
+      redis.call('HDEL', run, 'known', 'stream_id')
+      redis.call('PEXPIRE', run, ttl_ms)
+    end
+    redis.call('DEL', progress)
+    redis.call('PUBLISH', state_channel, state_event)
   end
-  redis.call('PUBLISH', state_channel, state_event)
 end
+tell_if_finished(stream, queue, reserved_queue, wake_channel)
 return 'OK'

@@ -1,17 +1,18 @@
--- Say that a worker lives, and for which tasks; the sets of dead workers' names are pruned on the way.
+-- Say that a worker lives, and for which tasks; the names of dead workers are pruned on the way.
 -- KEYS workers worker_tasks queue reserved_queue
 -- ARGV worker score oldest ttl_ms known_tasks task_workers_prefix tasks...
 -- REPLY the score of the first queued task, or ''; tasks are refreshed only where known_tasks is '1'
 redis.call('ZADD', workers, score, worker)
 if known_tasks == '1' then
-  redis.call('ZREMRANGEBYSCORE', workers, '-inf', oldest)
-  for _, task in ipairs(tasks) do
-    redis.call('ZADD', task_workers_prefix .. task, score, worker)
+  redis.call('ZREMRANGEBYSCORE', workers, '-inf', '(' .. oldest)
+  for at, task in ipairs(tasks) do
+    local names = task_workers_prefix .. task
+    if redis.call('ZADD', names, score, worker) == 1 then    -- readers go by the score; the rest is only tidiness
+      redis.call('ZREMRANGEBYSCORE', names, '-inf', '(' .. oldest)
+    end
+    if at % 1000 == 1 then redis.call('SADD', worker_tasks, unpack(tasks, at, math.min(at + 999, #tasks))) end
   end
-  if #tasks > 0 then
-    redis.call('SADD', worker_tasks, unpack(tasks))
-    if ttl_ms ~= '0' then redis.call('PEXPIRE', worker_tasks, ttl_ms) end
-  end
+  if #tasks > 0 and ttl_ms ~= '0' then redis.call('PEXPIRE', worker_tasks, ttl_ms) end
 end
 local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
 local reserved = redis.call('ZRANGE', reserved_queue, 0, 0, 'WITHSCORES')[2]

@@ -1,15 +1,18 @@
 -- End one claim and place the next run of its key (a retry, a perpetual task) in the same step.
--- KEYS run parked queue stream progress
+-- KEYS run parked key_queue stream progress queue reserved_queue
 -- ARGV message_id claimed_generation claim holder group key when due state_channel state_event wake_channel fields...
 -- REPLY 'OK' | 'SUPERSEDED' | 'LOST'
--- USE ack fence place
+-- USE ack fence place finish
 local live = check_fence(run, stream, group, message_id, claimed_generation, claim, holder)
-if live ~= 'LIVE' then return live end
+if live ~= 'LIVE' then
+  tell_if_finished(stream, queue, reserved_queue, wake_channel)
+  return live
+end
 fields[14] = tonumber(claimed_generation) + 1
 redis.call('HDEL', run, 'worker', 'started_at', 'cancel_requested')
 redis.call('DEL', progress)
-place(run, parked, queue, stream, key, when, due, fields)
+place(run, parked, key_queue, stream, key, when, due, fields)
 ack(stream, group, message_id)                               -- I1
 redis.call('PUBLISH', state_channel, state_event)
-if due == '0' then wake_if_first(queue, key, when, wake_channel) end
+if due == '0' then wake_if_first(key_queue, key, when, wake_channel) end
 return 'OK'

@@ -1,18 +1,19 @@
 -- Place one task under its key: now on the stream, or later on the queue.
 -- KEYS run parked queue stream
--- ARGV key when due replace group state_channel state_event wake_channel fields...
--- REPLY {'OK', generation} | {'EXISTS', generation}: the key is scheduled, queued or running and replace is '0'
--- USE place
+-- ARGV key when due replace rescheduled expected group state_channel state_event wake_channel fields...
+-- REPLY {'OK' | 'EXISTS' | 'SUPERSEDED', generation}. EXISTS: the key is scheduled, queued or running, and neither is
+--   `replace` '1' nor `rescheduled` the id of the delivery to end with this. SUPERSEDED: `expected` is not '0' and
+--   not the key's generation.
+-- USE ack place
 local now = redis.call('HMGET', run, 'state', 'known', 'generation', 'stream_id')
 local state, known, generation, stream_id = now[1], now[2], tonumber(now[3]) or 0, now[4]
-if replace == '0' and (known or state == 'running') then return {'EXISTS', generation} end
+if rescheduled ~= '' then ack(stream, group, rescheduled) end
+if expected ~= '0' and tonumber(expected) ~= generation then return {'SUPERSEDED', generation} end
+if replace == '0' and rescheduled == '' and (known or state == 'running') then return {'EXISTS', generation} end
 if state == 'completed' or state == 'failed' or state == 'cancelled' then
   redis.call('DEL', run)                                     -- with its TTL; a reused key starts a fresh record
 elseif state then
-  if stream_id then
-    redis.call('XACK', stream, group, stream_id)
-    redis.call('XDEL', stream, stream_id)
-  end
+  if stream_id then ack(stream, group, stream_id) end
   redis.call('DEL', parked)
   redis.call('ZREM', queue, key)
   redis.call('HDEL', run, 'stream_id', 'worker', 'started_at', 'cancel_requested')

@@ -1,21 +1,21 @@
 -- Write the final state of one claim and acknowledge its delivery.
 -- KEYS run stream progress result_key queue reserved_queue
--- ARGV message_id generation claim holder group ttl_ms state_channel state_event wake_channel result result_ttl_ms record...
+-- ARGV message_id generation claim holder group ttl_ms state_channel state_event wake_channel result record...
 -- REPLY 'OK' | 'SUPERSEDED' | 'LOST'; `record` are the fields of the run to set; no result is ''
--- USE ack fence
+-- USE ack fence finish
 local live = check_fence(run, stream, group, message_id, generation, claim, holder)
-if live ~= 'LIVE' then return live end
-if ttl_ms == '0' then
-  redis.call('DEL', run)
-else
-  redis.call('HSET', run, unpack(record))
-  redis.call('PEXPIRE', run, ttl_ms)
+if live == 'LIVE' then
+  if ttl_ms == '0' then
+    redis.call('DEL', run)
+  else
+    redis.call('HSET', run, unpack(record))
+    redis.call('PEXPIRE', run, ttl_ms)
+    if result ~= '' then redis.call('SET', result_key, result, 'PX', ttl_ms) end
+  end
+  redis.call('DEL', progress)
+  ack(stream, group, message_id)                             -- I1
+  redis.call('PUBLISH', state_channel, state_event)
+  live = 'OK'
 end
-if result ~= '' then redis.call('SET', result_key, result, 'PX', result_ttl_ms) end
-redis.call('DEL', progress)
-ack(stream, group, message_id)                               -- I1
-redis.call('PUBLISH', state_channel, state_event)
-if redis.call('XLEN', stream) == 0 and redis.call('ZCARD', queue) == 0 and redis.call('ZCARD', reserved_queue) == 0 then
-  redis.call('PUBLISH', wake_channel, 'finished')
-end
-return 'OK'
+tell_if_finished(stream, queue, reserved_queue, wake_channel)
+return live

@@ -1,10 +1,10 @@
 -- Read what waits on the stream and claim it, in one step. Never blocks.
--- KEYS stream
--- ARGV prefix group worker count started_at
+-- KEYS stream queue reserved_queue
+-- ARGV prefix group worker count started_at wake_channel
 -- REPLY a list of {message_id, 'OK' | 'SUPERSEDED' | 'CANCELLED' | 'UNREADABLE', claim, fields}
--- USE json ack claim_one
+-- USE json ack claim_one finish
 local read = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', stream, '>')
-local taken = {}
+local taken, refused = {}, false
 if not read then return taken end
 for i, entry in ipairs(read[1][2]) do
   local id, fields = entry[1], entry[2]
@@ -14,11 +14,13 @@ for i, entry in ipairs(read[1][2]) do
       if fields[at] == 'key' then key = fields[at + 1] elseif fields[at] == 'generation' then generation = fields[at + 1] end
     end
   end
-  if key and tonumber(generation) then
-    local reply, claim = claim_one(prefix, stream, group, id, key, generation, worker, started_at, started_at)
+  if key and string.find(generation, '^%d+$') then
+    local reply, claim = claim_one(prefix, stream, group, id, key, generation, worker, started_at)
     taken[i] = {id, reply, claim, fields}
+    refused = refused or reply ~= 'OK'
   else
     taken[i] = {id, 'UNREADABLE', 0, fields or {}}           -- I9
   end
 end
+if refused then tell_if_finished(stream, queue, reserved_queue, wake_channel) end
 return taken

@@ -1,6 +1,6 @@
 -- Make one delivery ours, unless a newer generation or a cancellation took the key from it (then it is
--- acknowledged and gone). Returns what happened and the number of the claim.
-local function claim_one(prefix, stream, group, id, key, generation, worker, started_at, completed_at)
+-- acknowledged and gone). Returns what happened and which claim of this delivery it is, from 1.
+local function claim_one(prefix, stream, group, id, key, generation, worker, started_at)
   local run = prefix .. ':runs:' .. key
   local now = redis.call('HMGET', run, 'generation', 'state', 'claim')
   local live, mine = tonumber(now[1]), tonumber(generation)
@@ -12,11 +12,14 @@ local function claim_one(prefix, stream, group, id, key, generation, worker, sta
   if now[2] == 'cancelled' then
     ack(stream, group, id)
     redis.call('PUBLISH', channel, '{"type":"state","key":' .. name .. ',"state":"cancelled","completed_at":"'
-      .. completed_at .. '"}')
+      .. started_at .. '"}')
     return 'CANCELLED', 0
   end
-  local claim = (tonumber(now[3]) or 0) + 1
-  redis.call('HSET', run, 'state', 'running', 'claim', claim, 'worker', worker, 'started_at', started_at)
+  local claim, before = 1, now[3]
+  if before and string.sub(before, 1, #id + 1) == id .. '.' then
+    claim = (tonumber(string.sub(before, #id + 2)) or 0) + 1
+  end
+  redis.call('HSET', run, 'state', 'running', 'claim', id .. '.' .. claim, 'worker', worker, 'started_at', started_at)
   redis.call('HDEL', run, 'known', 'stream_id')
   local progress = prefix .. ':progress:' .. key
   if claim > 1 then redis.call('HDEL', progress, 'message', 'updated_at') end

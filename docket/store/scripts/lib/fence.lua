@@ -1,8 +1,11 @@
--- I2: 'LIVE' if the fence (generation, claim, holder) still owns the run. Else this claim may change nothing
--- about the key, but it removes its own entry while that is still its own.
+-- I2: 'LIVE' if the fence still owns the run: its generation (0 is not tracked), the claim, the holder. A claim is
+-- told from every other one by its delivery, also when the run was deleted and began anew. Else this claim may
+-- change nothing about the key, but it removes its own entry while that is still its own.
 local function check_fence(run, stream, group, id, generation, claim, holder)
   local now = redis.call('HMGET', run, 'generation', 'claim', 'worker')
-  if now[1] == generation and now[2] == claim and now[3] == holder then return 'LIVE' end
+  if now[2] == id .. '.' .. claim and now[3] == holder and (now[1] == generation or generation == '0') then
+    return 'LIVE'
+  end
   if not holds(stream, group, holder, id) then return 'LOST' end
   ack(stream, group, id)
   return 'SUPERSEDED'
