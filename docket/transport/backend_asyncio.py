@@ -1,14 +1,18 @@
 """The asyncio side of waiting (asyncio's own loops and uvloop); imported only when one of them runs.
 
 Why not anyio alone, measured per use: park + wake by a bare future 2.8 us, by anyio.Event 5.5; a lazily
-renewed ``call_later`` costs nothing per command, anyio.fail_after 8. A command costs about 20 in all.
+renewed ``call_later`` costs nothing per command, anyio.fail_after 8; the loop calling us when a socket is
+readable, in place of registering and waiting for each reply, saves a lone caller about 40 % (20 us in place
+of 35 per command).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Callable
 
+from docket.transport.stream import Stream
 from docket.transport.waiting import Slot
 
 __all__ = ["AsyncioBackend"]
@@ -40,11 +44,39 @@ class AsyncioBackend:
     async def checkpoint(self) -> None:
         await asyncio.sleep(0)
 
-    async def limited(self, wait: Callable[[], Awaitable[None]], left: Callable[[], float]) -> None:
-        await wait()
-
     def timer(self, check: Callable[[], float]) -> LoopTimer:
         return LoopTimer(self._loop, check)
+
+    def watch(self, stream: Stream, on_readable: Callable[[], None]) -> LoopWatch | None:
+        descriptor = getattr(stream, "fileno", None)
+        if descriptor is None:
+            return None
+        try:
+            return LoopWatch(self._loop, descriptor(), on_readable)
+        except NotImplementedError:  # Windows' Proactor loop
+            return None
+
+
+class LoopWatch:
+    """A descriptor that the loop watches for as long as a connection lives."""
+
+    __slots__ = ("_descriptor", "_loop", "greedy")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, descriptor: int, on_readable: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._descriptor: int | None = descriptor
+        # libuv stops polling after an error event, which may come together with data (uvloop 0.23): whoever
+        # then reads only once never sees the error. asyncio's own loops are level-triggered.
+        self.greedy = type(loop).__module__.partition(".")[0] != "asyncio"
+        loop.add_reader(descriptor, on_readable)
+
+    def stop(self) -> None:
+        if self._descriptor is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and its registrations with it
+                self._loop.remove_reader(self._descriptor)
+            self._descriptor = None
 
 
 class LoopTimer:

@@ -10,8 +10,8 @@ run, park; none of them takes or gives bytes. So cancelling any caller at any of
   T4  a role free (flusher or leader) + work for it + somebody parked  =>  exactly one heir is woken
   T5  nobody is left to flush => sent at once, or the connection dies: never executed much later
 
-Two roles are taken by the callers in turn: the flusher sends everybody's bytes, the leader reads everybody's
-replies.
+Two roles are taken by the callers in turn, leading by asyncio itself where it can: the flusher sends
+everybody's bytes, the leader reads everybody's replies.
 """
 
 from __future__ import annotations
@@ -54,16 +54,17 @@ class Connection:
         self._patience = self._timeout = math.inf if immediate else patience
         self._immediate = immediate
         self._timer = backend.timer(self._due)
-        #: The timer is due in time for the usual patience; where there is no timer that is not our concern.
-        self._armed = self._timer is None
+        self._armed = False  # the timer is due in time for the usual patience
         self._reader = make_reader()
         self._out = bytearray()
         self._pending: deque[Slot] = deque()
-        self._flushing = self._leading = False
+        self._flushing = False
         self._heir: Slot | None = None  # woken to take a role, has not run yet
         self._burst = 1  # slots resolved by the last read; more than 1 means concurrent callers
         self._progress = perf_counter()
         self._error: BaseException | None = None
+        self._watch = backend.watch(stream, self._on_readable)
+        self._leading = self._watch is not None  # then the loop leads, and no caller does
         self._receiver: Callable[[Any], None] | None = None
 
     @property
@@ -170,9 +171,6 @@ class Connection:
                 if sent := self._stream.try_send(self._out):
                     del self._out[:sent]  # T2
                     self._progress = perf_counter()
-                elif self._timer is None:
-                    await self._backend.limited(self._stream.wait_writable, self._time_left)
-                    self._check_progress()
                 else:
                     await self._stream.wait_writable()
         except OSError as error:
@@ -184,17 +182,25 @@ class Connection:
         self._leading = True
         try:
             while not slot.done and (self._flushing or not self._out):
-                if self._timer is None and self._patience != math.inf:
-                    await self._backend.limited(self._stream.wait_readable, self._time_left)
-                    if not self._pump():
-                        self._check_progress()
-                else:
-                    await self._stream.wait_readable()
-                    self._pump()
+                await self._stream.wait_readable()
+                self._pump()
         except (OSError, RedisError) as error:
             self.fail(error)
         finally:
             self._leading = False
+
+    def _on_readable(self) -> None:
+        """The loop leads: what ``_lead`` does, without a task."""
+        try:
+            while self._pump() and self._watch is not None and self._watch.greedy:
+                pass
+        except (OSError, RedisError) as error:
+            self.fail(error)
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch, self._leading = None, False
 
     def _delegate(self) -> None:
         flush = bool(self._out) and not self._flushing
@@ -270,7 +276,7 @@ class Connection:
         return left
 
     def _arm(self) -> None:
-        if self._timer is not None and self._patience != math.inf:
+        if self._patience != math.inf:
             self._armed = self._patience == self._timeout
             self._timer.arm(self._patience)
 
@@ -280,6 +286,7 @@ class Connection:
         """Hand every reply from now on to ``receiver``; slots are then the owner's to settle."""
         self._receiver = receiver
         self._patience = math.inf  # silence is no fault here
+        self._stop_watching()  # who does not receive should not be sent more than the buffers hold
 
     def send(self, data: bytes) -> None:
         """Append what is to be sent by whoever drives next. For the owner of a subscribed connection."""
@@ -319,10 +326,11 @@ class Connection:
         self._error = error
         unsent = len(self._out)
         self._out.clear()
-        if self._timer is not None:
+        self._stop_watching()
+        running = self._backend.is_current()
+        if running:
             self._timer.disarm()
         self._stream.close()  # wakes whoever waits on it
-        running = self._backend.is_current()
         for slot in reversed(self._pending):
             unsent -= slot.size
             slot.error = _for_caller(error, never_sent=unsent >= 0 and self._receiver is None)

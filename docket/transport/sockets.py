@@ -56,6 +56,9 @@ class SocketStream:
         finally:
             self._leave()
 
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
     def close(self) -> None:
         # A descriptor somebody still waits on is only shut down, which wakes them; the last one closes it.
         # Closed at once, its number may be another socket's before the waiter has run, whose registration the

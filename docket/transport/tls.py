@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 from docket.errors import BadUrl
-from docket.transport.stream import Stream
+from docket.transport.sockets import SocketStream
 from docket.transport.url import TlsOptions
 
 __all__ = ["TlsStream", "make_context", "secure"]
@@ -45,7 +45,7 @@ def make_context(options: TlsOptions) -> ssl.SSLContext:
 
 
 class TlsStream:
-    """TLS on top of another stream (see ``docket.transport.stream.Stream``).
+    """TLS on top of a socket (see ``docket.transport.stream.Stream``).
 
     ``try_send`` reports bytes as taken only when their ciphertext has gone; until then the caller presents
     the same bytes again, as OpenSSL's own ``SSL_write`` wants it. So nothing that was taken waits for a
@@ -54,7 +54,7 @@ class TlsStream:
 
     __slots__ = ("_below", "_ciphertext", "_encrypted", "_incoming", "_outgoing", "_tls")
 
-    def __init__(self, below: Stream, context: ssl.SSLContext, hostname: str) -> None:
+    def __init__(self, below: SocketStream, context: ssl.SSLContext, hostname: str) -> None:
         self._below = below
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
@@ -96,6 +96,9 @@ class TlsStream:
     async def wait_writable(self) -> None:
         await self._below.wait_writable()
 
+    def fileno(self) -> int:
+        return self._below.fileno()
+
     def close(self) -> None:
         self._below.close()
 
@@ -133,7 +136,7 @@ class TlsStream:
         return True
 
 
-async def secure(below: Stream, context: ssl.SSLContext, hostname: str) -> TlsStream:
+async def secure(below: SocketStream, context: ssl.SSLContext, hostname: str) -> TlsStream:
     """Put TLS on a connected stream; see ``TlsStream.handshake`` for errors."""
     stream = TlsStream(below, context, hostname)
     await stream.handshake()

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol
 
-__all__ = ["Backend", "Gate", "Slot", "current_backend"]
+from docket.transport.stream import Stream
+
+__all__ = ["Backend", "Gate", "Slot", "Timer", "Watch", "current_backend"]
 
 
 class Slot:
@@ -52,15 +54,25 @@ class Backend(Protocol):
         """Let every task that can run do so once; a point of cancellation."""
         ...
 
-    async def limited(self, wait: Callable[[], Awaitable[None]], left: Callable[[], float]) -> None:
-        """``await wait()``, given up after about ``left()`` seconds where the loop has no cheaper timer."""
-        ...
-
-    def timer(self, check: Callable[[], float]) -> Timer | None:
-        """Return a timer that calls ``check`` when due, or None where ``limited`` does that job.
+    def timer(self, check: Callable[[], float]) -> Timer:
+        """Return a timer that calls ``check`` when due, in the loop.
 
         ``check`` returns after how many seconds to be called again; infinity ends it.
         """
+        ...
+
+    def watch(self, stream: Stream, on_readable: Callable[[], None]) -> Watch | None:
+        """Let the loop call ``on_readable`` whenever the stream is, where that is cheaper; else None."""
+        ...
+
+
+class Watch(Protocol):
+    """A loop that calls back; ``greedy``: it may call once only, so read until nothing is left."""
+
+    greedy: bool
+
+    def stop(self) -> None:
+        """Never call back again; idempotent. Before the stream is closed."""
         ...
 
 

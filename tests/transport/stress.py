@@ -11,6 +11,7 @@ import os
 import random
 import sys
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 if "--without-hiredis" in sys.argv:
@@ -69,7 +70,9 @@ class Stress:
                 for _ in range(CALLERS):
                     callers.start_soon(self.caller, client)
             self.over = True
-        assert await client.call("ECHO", b"still in step") == b"still in step"
+        for _ in range(2):  # the last hang-up may come this late
+            with suppress(ConnectionError):
+                assert await client.call("ECHO", b"%d" % self.issued) == b"%d" % self.issued
         client.close()
         killer.close()
         return self.counts
@@ -174,12 +177,24 @@ async def stress(url: str, commands: int, seed: int | None = None, *, pause: int
     return counts
 
 
+class LoopWithoutReaders(asyncio.SelectorEventLoop):
+    """As Windows' Proactor loop: descriptors cannot be watched, so the callers themselves lead."""
+
+    def add_reader(self, *_: Any) -> None:
+        raise NotImplementedError
+
+    def add_writer(self, *_: Any) -> None:
+        raise NotImplementedError
+
+
 def main() -> None:
     from docket.transport import resp
     from tests.servers import Server
 
     loop, commands = sys.argv[1], int(sys.argv[2])
-    kept = None if loop == "trio" else {"use_uvloop": loop == "uvloop"}
+    options: dict[str, Any] = {"use_uvloop": loop == "uvloop"}
+    if loop == "leading":
+        options = {"loop_factory": LoopWithoutReaders}
 
     async def run(url: str) -> Counter[str]:
         async with Client.from_url(url) as warm:  # what the loop itself keeps open is no leak
@@ -188,7 +203,10 @@ def main() -> None:
 
     with Server() as server:
         counts = anyio.run(
-            run, server.url, backend="trio" if loop == "trio" else "asyncio", backend_options=kept
+            run,
+            server.url,
+            backend="trio" if loop == "trio" else "asyncio",
+            backend_options={} if loop == "trio" else options,
         )
     print(loop, resp.make_reader.__qualname__, dict(counts))
 
