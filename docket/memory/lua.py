@@ -138,17 +138,19 @@ def _argv(words: tuple[Any, ...]) -> list[bytes]:
     """The arguments of redis.call: strings, and numbers in as many digits as tell them apart."""
     if not words:
         raise ErrorReply(b"ERR Please specify at least one argument for this redis lib call")
-    argv: list[bytes] = []
-    for word in words:
-        if type(word) is bytes:
-            argv.append(word)
-        elif type(word) is int and -(10**17) < word < 10**17:
-            argv.append(b"%d" % word)
-        elif type(word) is int or type(word) is float:
-            argv.append(b"-nan" if math.isnan(word) else b"%.17g" % word)
-        else:
-            raise ErrorReply(b"ERR Lua redis lib command arguments must be strings or integers")
+    argv = list(words)
+    for at, word in enumerate(words):
+        if type(word) is not bytes:
+            argv[at] = _print_number(word)
     return argv
+
+
+def _print_number(word: Any) -> bytes:
+    if type(word) is int and -(10**17) < word < 10**17:
+        return b"%d" % word
+    if type(word) is int or type(word) is float:
+        return b"-nan" if math.isnan(word) else b"%.17g" % word
+    raise ErrorReply(b"ERR Lua redis lib command arguments must be strings or integers")
 
 
 def _no_attributes(_object: object, _name: object, _setting: bool) -> object:

@@ -24,7 +24,7 @@ from . import (
     transactions,
 )
 from .core import Core
-from .registry import Command, Commands
+from .registry import Commands
 from .replies import QUEUED, Blocked, ErrorReply, Reply
 from .session import Session
 
@@ -114,13 +114,6 @@ class Server:
         self._core.keys.unwait(blocked.keys, notify)
 
     def _call_from_script(self, argv: list[bytes]) -> Reply:
-        command = self._find_for_script(argv)
-        if command.writes and self._core.scripts.read_only:
-            raise ErrorReply(b"ERR Write commands are not allowed from read-only scripts.")
-        return command.handler(self._core, argv)
-
-    @staticmethod
-    def _find_for_script(argv: list[bytes]) -> Command:
         try:
             command = COMMANDS.find(argv)
         except ErrorReply as error:
@@ -129,4 +122,7 @@ class Server:
             raise ErrorReply(b"ERR Wrong number of args calling Redis command from script") from None
         if not command.scriptable:
             raise ErrorReply(b"ERR This Redis command is not allowed from script")
-        return command
+        core = self._core
+        if command.writes and core.scripts.read_only:
+            raise ErrorReply(b"ERR Write commands are not allowed from read-only scripts.")
+        return command.handler(core, argv)

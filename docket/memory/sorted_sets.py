@@ -152,10 +152,8 @@ def _pop(core: Core, argv: list[bytes], *, highest: bool) -> Reply:
     if members is None or not count:
         return []
     size = len(members)
-    if highest:
-        popped = members.order.between(max(size - count, 0), size)[::-1]
-    else:
-        popped = members.order.between(0, count)
+    order = members.order
+    popped = order.between(max(size - count, 0), size)[::-1] if highest else order.between(0, count)
     for _, member in popped:
         members.drop(member)
     core.keys.shrunk(argv[1], members)
