@@ -273,7 +273,7 @@ class Execution(Generic[R]):
         return {
             "type": "state",
             "key": self._key,
-            "state": self.state.value,
+            "state": self.state,
             "when": self.when.isoformat(),
             "worker": self.worker,
             "started_at": _iso(self.started_at),
@@ -389,6 +389,7 @@ def _event(payload: bytes) -> StateEvent | ProgressEvent | None:
     # pydocket's scheduler leaves control characters of a key as they are
     event: dict[str, Any] = json.loads(payload, strict=False)
     if event.get("type") == "state":
+        event["state"] = ExecutionState(event["state"])
         return cast("StateEvent", {**dict.fromkeys(StateEvent.__annotations__), **event})
     if event.get("type") == "progress":
         return cast("ProgressEvent", {**dict.fromkeys(ProgressEvent.__annotations__), **event})

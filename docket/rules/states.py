@@ -7,8 +7,11 @@ import enum
 __all__ = ["FINAL", "Disposition", "ExecutionState"]
 
 
-class ExecutionState(enum.Enum):
-    """Where an execution is. The values are the wire's (the ``state`` field of a run, state events)."""
+class ExecutionState(str, enum.Enum):  # noqa: UP042 - its str() is to stay that of an Enum
+    """Where an execution is. The values are the wire's (the ``state`` field of a run, state events).
+
+    Members are strings too: users compare the ``state`` of an event with either.
+    """
 
     SCHEDULED = "scheduled"
     """Waits for its time."""
