@@ -15,7 +15,7 @@ import importlib.util
 import json
 import sys
 import types
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 
@@ -32,8 +32,11 @@ def load_tasks(path: str) -> Any:
 
 tasks = load_tasks(sys.argv[1])
 
+import contextlib
+
 from docket import Docket, Worker  # noqa: E402 - after the tasks, which import it too
 
+FINAL = {"completed", "failed", "cancelled"}
 SETTINGS = {"minimum_check_interval", "redelivery_timeout", "scheduling_resolution"}
 
 
@@ -131,7 +134,7 @@ class Peer:
 
     async def list_workers(self, docket: Docket, task: str | None) -> Any:
         found = await (docket.workers() if task is None else docket.task_workers(task))
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         return {w.name: [sorted(w.tasks), abs((now - w.last_seen).total_seconds())] for w in found}
 
     async def subscribe(self, docket: Docket, key: str) -> None:
@@ -140,13 +143,21 @@ class Peer:
         ready = asyncio.Event()
 
         async def collect() -> list[Any]:
-            return [event async for event in execution.subscribe(ready=ready)]
+            events = []
+            async for event in execution.subscribe(ready=ready):
+                events.append(event)
+                if event["type"] == "state" and event["state"].value in FINAL:
+                    break  # pydocket's goes on for ever
+            for event in events:
+                if event["type"] == "state":
+                    event["state"] = event["state"].value
+            return events
 
         self.subscriptions[docket.name + key] = asyncio.create_task(collect())
         await ready.wait()
 
     async def events(self, docket: Docket, key: str) -> Any:
-        """Everything that the subscription has brought, once it has ended."""
+        """Everything that the subscription has brought up to the execution's end."""
         return await self.subscriptions.pop(docket.name + key)
 
     # working
@@ -205,10 +216,8 @@ class Peer:
         )
         version = {}
         for distribution in ("pydocket", "anydocket"):
-            try:
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
                 version[distribution] = importlib.metadata.version(distribution)
-            except importlib.metadata.PackageNotFoundError:
-                pass
         print(json.dumps({"id": 0, "value": version}), flush=True)
         handling: set[asyncio.Task[None]] = set()
         while line := await reader.readline():

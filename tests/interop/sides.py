@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncGenerator
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,19 +23,19 @@ from anyio.abc import TaskGroup
 from docket import Docket, Execution, Worker
 from tests.interop import tasks
 
-__all__ = ["HEARTBEAT", "RemoteError", "Side", "Ours", "Program", "RemoteDocket", "from_now"]
+__all__ = ["HEARTBEAT", "Ours", "Program", "RemoteDocket", "RemoteError", "Side", "from_now"]
 
 HERE = Path(__file__).parent
 HEARTBEAT = timedelta(milliseconds=200)
 #: Longer than anything here takes; a hang fails the test instead of the whole run.
-PATIENCE = 30
+PATIENCE = 15
 
 DURATIONS = ("minimum_check_interval", "redelivery_timeout", "scheduling_resolution")
 QUICK: dict[str, Any] = {"minimum_check_interval": 0.02, "scheduling_resolution": 0.05}
 
 
 def from_now(seconds: float) -> str:
-    return (datetime.now(timezone.utc) + timedelta(seconds=seconds)).isoformat()
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
 class RemoteError(Exception):
@@ -274,7 +274,7 @@ class Ours:
 
     async def list_workers(self, task: str | None = None) -> Any:
         found = await (self.docket.workers() if task is None else self.docket.task_workers(task))
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         return {w.name: [sorted(w.tasks), abs((now - w.last_seen).total_seconds())] for w in found}
 
     async def subscribe(self, key: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 import redis
+from anyio import fail_after, sleep, to_thread
 
 from .sides import Ours, Program, RemoteDocket, Side
 
@@ -30,7 +31,7 @@ def start_ours() -> Program:
     return Program(sys.executable, **environment(PYTHONPATH=str(Path(__file__).parents[2])))
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Table:
     """One docket that both sides have open, and a plain client to look at it."""
 
@@ -51,11 +52,17 @@ class Table:
         """Let every `hold` end."""
         self.redis.set(f"release:{self.name}", 1)
 
-    def wait_until_begun(self, key: str) -> str:
-        """Wait for `hold` under ``key`` to begin; the name of its worker. Blocks: call it in a thread."""
-        found = self.redis.blpop([f"began:{self.name}:{key}"], timeout=20)
+    async def begun(self, key: str) -> str:
+        """Wait for `hold` under ``key`` to begin; the name of its worker."""
+        found = await to_thread.run_sync(lambda: self.redis.blpop([f"began:{self.name}:{key}"], timeout=20))
         assert found is not None, f"{key} did not begin"
         return found[1].decode()
+
+    async def reaches(self, key: str, state: str) -> None:
+        """Wait for the record of ``key`` to say ``state``."""
+        with fail_after(20):
+            while self.redis.hget(f"{self.name}:runs:{key}", "state") != state.encode():
+                await sleep(0.01)  # a record that changed before one subscribed must be looked at
 
     def assert_left_clean(self) -> None:
         """Nothing waits, nothing is held, and what is left has a time to live or is known to stay."""

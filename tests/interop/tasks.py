@@ -5,6 +5,7 @@ It uses only what both offer under the same names. What a task did it writes to 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from docket import CurrentDocket, CurrentExecution, CurrentWorker, Docket, Execution, Retry, TaskKey, Worker
@@ -63,6 +64,11 @@ async def flaky(retry: Retry = Retry(attempts=3)) -> str:
     return f"attempt {retry.attempt}"
 
 
+async def patient(retry: Retry = Retry(attempts=2, delay=timedelta(seconds=60))) -> None:
+    """Fail, to be tried again much later."""
+    raise ValueError("not yet")
+
+
 async def handed_over(first: str, worker: Worker = CurrentWorker(), retry: Retry = Retry(attempts=20)) -> str:
     """Fail for as long as the worker called ``first`` has it."""
     if worker.name == first:
@@ -76,4 +82,4 @@ async def describe(
     return {"x": x, "rest": list(rest), "named": named, "key": key, "attempt": execution.attempt}
 
 
-TASKS = [echo, refuse, fail, tally, hold, flaky, handed_over, describe]
+TASKS = [echo, refuse, fail, tally, hold, flaky, patient, handed_over, describe]
