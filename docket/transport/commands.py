@@ -90,7 +90,8 @@ def block_seconds(args: Sequence[Argument]) -> float | None:
     first = args[0]
     name = first.upper() if isinstance(first, str) else encode(first).decode("utf-8", "replace").upper()
     if name in ("XREAD", "XREADGROUP"):
-        for index, word in enumerate(args):
+        first_option = 4 if name == "XREADGROUP" else 1  # after GROUP, its name and the consumer's
+        for index, word in enumerate(args[first_option:], first_option):
             if word in ("BLOCK", b"BLOCK", "block", b"block"):
                 return _seconds(args[index + 1], 1000)
             if word in ("STREAMS", b"STREAMS"):

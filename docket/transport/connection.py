@@ -295,8 +295,11 @@ class Connection:
             self._exchange()
 
     def await_slot(self, slot: Slot) -> None:
-        """Let ``slot`` be driven although no request is its own."""
-        self._pending.append(slot)
+        """Let ``slot`` be driven although no request is its own; done at once if the connection is lost."""
+        if self._error is not None:
+            slot.error, slot.done = _for_caller(self._error, never_sent=False), True
+        else:
+            self._pending.append(slot)
 
     def read_now(self) -> None:
         """Read what has arrived, without waiting; a broken connection fails."""

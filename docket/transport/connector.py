@@ -35,6 +35,10 @@ __all__ = ["Connector"]
 _PAUSES = (0.02, 0.1, 0.4)
 
 
+class TlsRefused(ConnectionError):
+    """Certificates or versions do not fit; trying again will not help."""
+
+
 class Connector:
     """Opens connections to one address; holds the TLS context and the credentials, no connection.
 
@@ -62,7 +66,7 @@ class Connector:
             for pause in (*_PAUSES, None):
                 try:
                     return await self._once(backend)
-                except (AuthenticationError, AuthenticationWrongNumberOfArgsError, ssl.SSLError):
+                except (AuthenticationError, AuthenticationWrongNumberOfArgsError, TlsRefused):
                     raise
                 except (OSError, ConnectionError) as error:
                     refusal = error
@@ -107,9 +111,12 @@ class Connector:
             return stream
         try:
             return await secure(stream, self._context, address.host)
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            stream.close()
+            raise
         except ssl.SSLError as error:
             stream.close()
-            raise ConnectionError(f"Cannot agree on TLS with {address}: {error}") from error
+            raise TlsRefused(f"Cannot agree on TLS with {address}: {error}") from error
         except BaseException:
             stream.close()
             raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import anyio
 import attrs
-from redis.exceptions import ConnectionError, RedisError, TimeoutError
+from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
 from docket.transport.connection import Connection
 from docket.transport.resp import encode, pack
@@ -99,14 +99,12 @@ class PubSub:
                 do it.
         """
         names = [encode(name) for name in channels]
-        self.channels.update(dict.fromkeys(names))
-        await self._command("SUBSCRIBE", names)
+        await self._add("SUBSCRIBE", self.channels, names)
 
     async def psubscribe(self, *patterns: bytes | str) -> None:
         """Subscribe to all channels that match glob-style patterns; errors as for ``subscribe``."""
         names = [encode(name) for name in patterns]
-        self.patterns.update(dict.fromkeys(names))
-        await self._command("PSUBSCRIBE", names)
+        await self._add("PSUBSCRIBE", self.patterns, names)
 
     async def unsubscribe(self, *channels: bytes | str) -> None:
         """Give up channels, without arguments all of them."""
@@ -150,10 +148,16 @@ class PubSub:
     ) -> dict[str, Any] | None:
         """Return the next message as redis-py's dict, None after ``timeout`` seconds (None: for ever)."""
         ignore = ignore_subscribe_messages or self._ignore
-        if timeout == 0:
+        if timeout == 0:  # no scope: one that has expired would cancel before anything is looked at
             self._live().read_now()
+            while self._events:
+                event = await self._event()
+                if isinstance(event, Message) or not ignore:
+                    return event.as_dict()
+            await anyio.lowlevel.checkpoint()
+            return None
         with anyio.move_on_after(timeout):
-            while self._events or timeout != 0:
+            while True:
                 event = await self._event()
                 if isinstance(event, Message) or not ignore:
                     return event.as_dict()
@@ -224,6 +228,16 @@ class PubSub:
             connection.settle(slot)
         if slot.error is not None:
             raise slot.error from connection.error
+
+    async def _add(self, verb: str, subscribed: dict[bytes, None], names: list[bytes]) -> None:
+        added = [name for name in names if name not in subscribed]
+        subscribed.update(dict.fromkeys(added))
+        try:
+            await self._command(verb, names)
+        except ResponseError:
+            for name in added:  # not wanted again when reconnecting
+                subscribed.pop(name, None)
+            raise
 
     async def _command(self, verb: str, names: list[bytes], *, connect: bool = True) -> None:
         if not names or (self._line is None and not connect):

@@ -83,7 +83,9 @@ async def connect(address: Address) -> SocketStream:
     Cancel: safe, nothing stays open.
     """
     if address.path is not None:
-        return await _connect(socket.AF_UNIX, address.path, keepalive=False)
+        if not hasattr(socket, "AF_UNIX"):
+            raise OSError("there are no unix sockets on this platform")
+        return await _connect(socket.AF_UNIX, address.path, tcp=False)
     endpoints = await _resolve(address.host, address.port)
     for family, endpoint in endpoints[:-1]:
         with contextlib.suppress(OSError):
@@ -100,12 +102,12 @@ async def _resolve(host: str, port: int) -> list[tuple[int, Any]]:
     return [(entry[0], entry[4]) for entry in found]
 
 
-async def _connect(family: int, endpoint: Any, *, keepalive: bool) -> SocketStream:
+async def _connect(family: int, endpoint: Any, *, tcp: bool = True, keepalive: bool = True) -> SocketStream:
     raw = socket.socket(family, socket.SOCK_STREAM)
     stream = SocketStream(raw)
     try:
         raw.setblocking(False)
-        if family != socket.AF_UNIX:
+        if tcp:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if keepalive:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -150,6 +150,7 @@ async def test_a_refused_subscription_is_raised_where_it_was_asked_for() -> None
             await pubsub.subscribe("open")
             with pytest.raises(ResponseError):
                 await pubsub.subscribe("closed")
+            assert list(pubsub.channels) == [b"open"]
             await client.publish("open", "still here")
             assert (await pubsub.receive()).payload == b"still here"
 
@@ -171,6 +172,11 @@ async def test_the_forms_of_redis_py_yield_confirmations_too(client: Client) -> 
         message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
         assert message == {"type": "message", "pattern": None, "channel": b"news", "data": b"two"}
         assert await pubsub.get_message() is None
+        await client.publish("news", "three")
+        with anyio.fail_after(5):
+            while (message := await pubsub.get_message()) is None:  # never waits, so is asked again
+                pass
+        assert message["data"] == b"three"
 
 
 async def test_listening_ends_with_the_last_subscription(client: Client) -> None:
