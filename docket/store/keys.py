@@ -90,6 +90,10 @@ class Keys:
         shelf = self.reserved_queue if self.is_reserved(key) else self.prefix
         return f"{shelf}:{key}"
 
+    def plain_parked(self, key: str) -> str:
+        """Where pydocket parks every key."""
+        return f"{self.prefix}:{key}"
+
     def queue_of(self, key: str) -> str:
         return self.reserved_queue if self.is_reserved(key) else self.queue
 

@@ -63,7 +63,9 @@ class Schedule:
         due = message.when <= now
         event = state_event(key, "queued" if due else "scheduled", "when", message.when.isoformat())
         return (
-            [keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream],
+            [
+                keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.queue, keys.plain_parked(key),
+            ],
             [
                 key, epoch(message.when), int(due), int(replace), rescheduled, expected, GROUP,
                 keys.state_channel(key), event, keys.wake, *message.fields(),
@@ -98,7 +100,7 @@ class Schedule:
             script("cancel"),
             [
                 keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key),
-                keys.queue, keys.reserved_queue,
+                keys.queue, keys.reserved_queue, keys.plain_parked(key),
             ],
             [
                 key, at, milliseconds(self.ttl), GROUP, keys.state_channel(key),

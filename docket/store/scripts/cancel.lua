@@ -1,8 +1,8 @@
 -- Cancel what waits under a key; ask the worker where it runs.
--- KEYS run parked key_queue stream progress queue reserved_queue
+-- KEYS run parked key_queue stream progress queue reserved_queue plain_parked
 -- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel
 -- REPLY 'CANCELLED' | 'ASKED' | 'NOTHING'
--- USE finish
+-- USE finish unpark
 local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation')
 local state, stream_id = now[1], now[2]
 local reply = 'NOTHING'
@@ -14,8 +14,8 @@ elseif state == 'scheduled' or state == 'queued' then
     redis.call('XACK', stream, group, stream_id)
     redis.call('XDEL', stream, stream_id)
   end
-  redis.call('DEL', parked, progress)
-  redis.call('ZREM', key_queue, key)
+  redis.call('DEL', progress)
+  unpark(key, parked, key_queue, queue, plain_parked)
   if ttl_ms == '0' and (state == 'scheduled' or stream_id) then
     redis.call('DEL', run)
   else

@@ -1,10 +1,10 @@
 -- Place one task under its key: now on the stream, or later on the queue.
--- KEYS run parked queue stream
+-- KEYS run parked key_queue stream queue plain_parked
 -- ARGV key when due replace rescheduled expected group state_channel state_event wake_channel fields...
 -- REPLY {'OK' | 'EXISTS' | 'SUPERSEDED', generation}. EXISTS: the key is scheduled, queued or running, and neither is
 --   `replace` '1' nor `rescheduled` the id of the delivery to end with this. SUPERSEDED: `expected` is not '0' and
 --   not the key's generation.
--- USE ack place
+-- USE ack place unpark
 local now = redis.call('HMGET', run, 'state', 'known', 'generation', 'stream_id')
 local state, known, generation, stream_id = now[1], now[2], tonumber(now[3]) or 0, now[4]
 if rescheduled ~= '' then ack(stream, group, rescheduled) end
@@ -14,12 +14,11 @@ if state == 'completed' or state == 'failed' or state == 'cancelled' then
   redis.call('DEL', run)                                     -- with its TTL; a reused key starts a fresh record
 elseif state then
   if stream_id then ack(stream, group, stream_id) end
-  redis.call('DEL', parked)
-  redis.call('ZREM', queue, key)
+  unpark(key, parked, key_queue, queue, plain_parked)
   redis.call('HDEL', run, 'stream_id', 'worker', 'started_at', 'cancel_requested')
 end
 fields[14] = generation + 1                                  -- I5: whatever is older is refused from here on
-place(run, parked, queue, stream, key, when, due, fields)
+place(run, parked, key_queue, stream, key, when, due, fields)
 redis.call('PUBLISH', state_channel, state_event)
-if due == '0' then wake_if_first(queue, key, when, wake_channel) end
+if due == '0' then wake_if_first(key_queue, key, when, wake_channel) end
 return {'OK', generation + 1}
