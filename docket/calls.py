@@ -19,11 +19,13 @@ from .errors import UsageError
 __all__ = [
     "TaskCall",
     "TaskFunction",
+    "Unreadable",
     "check_arguments",
     "check_key",
     "check_when",
     "get_signature",
     "new_key",
+    "show_call",
     "signature_cache",
 ]
 
@@ -74,7 +76,9 @@ def _shape(function: Callable[..., Any]) -> _Shape | None:
     return _Shape(positional, tuple(names), frozenset(required), frozenset(names))
 
 
-def check_arguments(function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def check_arguments(
+    function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> None:
     """Refuse arguments that the function could not be called with.
 
     Parameters whose value a dependency supplies may be left out.
@@ -118,12 +122,18 @@ def _bind(function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs
             and p.name not in supplied
         ]
         if missing:
-            raise TypeError(f"missing {'arguments' if len(missing) > 1 else 'a required argument:'} {', '.join(missing)}")
+            raise TypeError(
+                f"missing {'arguments' if len(missing) > 1 else 'a required argument:'} {', '.join(missing)}"
+            )
     except TypeError as error:
-        raise TypeError(f"task {name!r} cannot be called so: {error}; its signature is {name}{signature}") from None
+        raise TypeError(
+            f"task {name!r} cannot be called so: {error}; its signature is {name}{signature}"
+        ) from None
     for parameter, value in bound.arguments.items():
         if isinstance(value, Dependency):
-            raise TypeError(f"task {name!r}: {parameter!r} was given a dependency; leave it out, the worker supplies it")
+            raise TypeError(
+                f"task {name!r}: {parameter!r} was given a dependency; leave it out, the worker supplies it"
+            )
 
 
 def check_key(key: Any) -> None:
@@ -132,6 +142,10 @@ def check_key(key: Any) -> None:
         raise TypeError(f"a task key is a str, not {type(key).__name__}: {key!r}")
     if not key:
         raise UsageError("a task key may not be empty; leave it out to get a unique one")
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"a task key is text that has a UTF-8 form, not {key!r}: {error.reason}") from None
 
 
 def check_when(when: Any) -> None:
@@ -140,7 +154,8 @@ def check_when(when: Any) -> None:
         raise TypeError(f"when= takes an aware datetime, not {type(when).__name__}: {when!r}")
     if when.tzinfo is None or when.utcoffset() is None:
         raise UsageError(
-            f"when={when.isoformat()} has no time zone; use datetime.now(timezone.utc) or .astimezone(), not a naive datetime"
+            f"when={when.isoformat()} has no time zone; use datetime.now(timezone.utc) or .astimezone(), "
+            "not a naive datetime"
         )
 
 
@@ -151,8 +166,30 @@ def new_key() -> str:
     """
     ms = int(clock.timestamp() * 1000)
     noise = int.from_bytes(os.urandom(10))
-    value = (ms & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | (noise >> 68) << 64 | 0b10 << 62 | noise & 0x3FFF_FFFF_FFFF_FFFF
+    value = (
+        (ms & 0xFFFF_FFFF_FFFF) << 80
+        | 0x7 << 76
+        | (noise >> 68) << 64
+        | 0b10 << 62
+        | noise & 0x3FFF_FFFF_FFFF_FFFF
+    )
     return str(UUID(int=value))
+
+
+def show_call(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """A call for people and logs: ``name(..., b=...)``."""
+    shown = [*("..." for _ in args), *(f"{parameter}=..." for parameter in kwargs)]
+    return f"{name}({', '.join(shown)})"
+
+
+@attrs.frozen(repr=False)
+class Unreadable:
+    """Stands for the arguments of a call that cannot be unpickled in this process."""
+
+    reason: str
+
+    def __repr__(self) -> str:
+        return f"<unreadable: {self.reason}>"
 
 
 @attrs.define

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
-
-import anyio
-from redis.exceptions import ConnectionError
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import clock
-from .calls import TaskCall, TaskFunction, get_signature, signature_cache
-from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UsageError
+from .calls import TaskCall, TaskFunction, Unreadable, get_signature, show_call, signature_cache
+from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UnknownTask, UsageError
 from .events import ProgressEvent, StateEvent
-from .rules import FINAL, Disposition, ExecutionState
-from .store import Message, PictureEntry, ProgressRecord, Record, dump, load
+from .following import Settable, events_of
+from .results import wait_for_result
+from .rules import Disposition, ExecutionState
+from .store import Message, PictureEntry, ProgressRecord, Record, decode_message, dump, load
 
 if TYPE_CHECKING:
     from .docket import Docket
@@ -40,15 +37,6 @@ _signature_cache = signature_cache  # a name that users of pydocket rely on
 
 R = TypeVar("R", covariant=True)
 
-#: How often a wait for a result looks at the record itself, in case the server lost it and with it the event.
-RECHECK = timedelta(seconds=30)
-
-
-class Settable(Protocol):
-    """Anything with ``set()``: the events of anyio, asyncio, trio or threading."""
-
-    def set(self) -> Any: ...
-
 
 class Execution(Generic[R]):
     """A call of a task function under a key, on a docket.
@@ -59,8 +47,8 @@ class Execution(Generic[R]):
 
     __slots__ = (
         "__weakref__", "_args", "_docket", "_function", "_function_name", "_generation", "_key", "_kwargs",
-        "_redelivered", "attempt", "completed_at", "disposition", "error", "extra_fields", "message_id", "progress",
-        "result_key", "schedule_exception", "started_at", "state", "when", "worker",
+        "_redelivered", "_trace_context", "attempt", "completed_at", "disposition", "error", "extra_fields", "message_id",
+        "progress", "result_key", "schedule_exception", "started_at", "state", "when", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -78,8 +66,10 @@ class Execution(Generic[R]):
         generation: int = 0,
         message_id: bytes | None = None,
     ) -> None:
-        self._docket, self._function, self._args, self._kwargs, self._key = docket, function, args, kwargs, key
+        self._docket, self._function, self._key = docket, function, key
+        self._args, self._kwargs = args, kwargs
         self._function_name = function_name or function.__name__
+        self._trace_context = trace_context
         self._redelivered, self._generation = redelivered, generation
         self.when, self.attempt, self.message_id = when, attempt, message_id
         self.state = ExecutionState.SCHEDULED
@@ -133,6 +123,11 @@ class Execution(Generic[R]):
         """Which placing of the key this is, from 1; 0 before it is placed."""
         return self._generation
 
+    @property
+    def trace_context(self) -> object:
+        """The OpenTelemetry context of whoever added it, where one is known."""
+        return self._trace_context
+
     def get_argument(self, parameter: str) -> Any:
         """The value that the call gives to a parameter; None where it gives none."""
         bound = get_signature(self._function).bind_partial(*self._args, **self._kwargs)
@@ -148,6 +143,10 @@ class Execution(Generic[R]):
             "docket.when": self.when.isoformat(),
             "docket.attempt": self.attempt,
         }
+
+    def call_repr(self) -> str:
+        """The call for people: ``name(..., b=...)``. Values may be secret and are not shown."""
+        return show_call(self._function_name, self._args, self._kwargs)
 
     # to and from the docket ------------------------------------------------------------------------------
 
@@ -171,31 +170,89 @@ class Execution(Generic[R]):
         try:
             return dump(arguments)
         except Exception as error:  # pickling runs the argument's own code: it may raise anything
-            raise TypeError(f"the arguments of task {self._function_name!r} cannot be pickled: {error}") from error
+            raise TypeError(
+                f"the arguments of task {self._function_name!r} cannot be pickled: {error}"
+            ) from error
 
     def as_message(self) -> dict[bytes, bytes]:
+        """The fields of the stream entry."""
         flat = [part if isinstance(part, bytes) else str(part).encode() for part in self.message().fields()]
         return dict(zip(flat[::2], flat[1::2], strict=True))
 
     @classmethod
-    def of_message(
-        cls, docket: Docket, message: Message, function: TaskFunction, *, redelivered: bool = False,
+    async def from_message(
+        cls,
+        docket: Docket,
+        message: Mapping[bytes, bytes],
+        redelivered: bool = False,
+        fallback_task: TaskFunction | None = None,
         message_id: bytes | None = None,
-    ) -> Execution[Any]:  # fmt: skip
+        sync: bool = True,
+    ) -> Execution[Any]:
+        """The execution that the fields of a stream entry describe; with ``sync``, where it stands.
+
+        Raises: DeliveryUnreadable - they describe none; UnknownTask (a KeyError) - a task that is not registered,
+        and there is no ``fallback_task``; whatever unpickling the arguments raises.
+        """
+        decoded = decode_message(message)
+        function = docket.tasks.get(decoded.function) or fallback_task
+        if function is None:
+            raise UnknownTask(f"no task named {decoded.function!r} is registered on docket {docket.name!r}")
+        execution = cls.of_message(docket, decoded, function, redelivered=redelivered, message_id=message_id)
+        if sync:
+            await execution.sync()
+        return execution
+
+    @classmethod
+    def of_message(
+        cls,
+        docket: Docket,
+        message: Message,
+        function: TaskFunction,
+        *,
+        redelivered: bool = False,
+        message_id: bytes | None = None,
+    ) -> Execution[Any]:
         """The execution that a message describes.
 
         Raises: whatever unpickling the arguments raises.
         """
+        args, kwargs = load(message.args), load(message.kwargs)
+        return cls._of(docket, message, function, args, kwargs, redelivered, message_id)
+
+    @classmethod
+    def _of(
+        cls,
+        docket: Docket,
+        message: Message,
+        function: TaskFunction,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        redelivered: bool = False,
+        message_id: bytes | None = None,
+    ) -> Execution[Any]:
         execution: Execution[Any] = Execution(
-            docket, function, load(message.args), load(message.kwargs), message.key, message.when, message.attempt,
+            docket, function, args, kwargs, message.key, message.when, message.attempt,
             None, redelivered, message.function, message.generation, message_id,
         )  # fmt: skip
         execution.extra_fields = message.extra
         return execution
 
     @classmethod
+    def to_show(cls, docket: Docket, message: Message) -> Execution[Any]:
+        """The execution that a message describes, for people: what cannot be unpickled here is `Unreadable`."""
+        args: tuple[Any, ...] = ()
+        kwargs: dict[str, Any] = {}
+        try:
+            args, kwargs = load(message.args), load(message.kwargs)
+        except Exception as error:  # noqa: BLE001 - unpickling runs foreign code, or lacks the caller's modules
+            args = (Unreadable(f"{type(error).__name__}: {error}"),)
+        return cls._of(docket, message, docket.function_named(message.function), args, kwargs)
+
+    @classmethod
     def of_entry(cls, docket: Docket, entry: PictureEntry) -> Execution[Any]:
-        execution = cls.of_message(docket, entry.message, docket.function_named(entry.message.function))
+        """The execution of an entry of a picture."""
+        execution = cls.to_show(docket, entry.message)
         if entry.worker is not None:
             execution.state, execution.worker = ExecutionState.RUNNING, entry.worker
             execution.started_at = entry.started_at
@@ -214,19 +271,31 @@ class Execution(Generic[R]):
             self.when = record.when
 
     def placed(self, disposition: Disposition, generation: int = 0) -> None:
-        """Note what came of placing this execution."""
+        """Note what came of placing this execution, and the generation that the key has now."""
         self.disposition = disposition
         if disposition is Disposition.SCHEDULED:
             self._generation = generation
             self.state = ExecutionState.QUEUED if self.when <= clock.now() else ExecutionState.SCHEDULED
+        elif disposition is Disposition.ALREADY_SCHEDULED:
+            self._generation = generation
 
-    async def schedule(self, replace: bool = False) -> Disposition:
-        """Place this execution on its docket; with ``replace``, instead of what its key has."""
-        placed = await self._docket.writes.place(self.message(), replace=replace)
-        if placed.disposition is Disposition.SCHEDULED:
-            self.placed(Disposition.SCHEDULED, placed.generation)
-        else:
-            self.placed(Disposition.ALREADY_SCHEDULED)
+    async def schedule(
+        self, replace: bool = False, reschedule_message: bytes | None = None, expected_generation: int = 0
+    ) -> Disposition:
+        """Place this execution on its docket; with ``replace``, instead of what its key has.
+
+        ``reschedule_message`` is the id of the delivery that this is the next run of; it ends in the same step.
+        Nothing is placed (SUPERSEDED) where the key's generation is another than ``expected_generation``; 0 is any.
+        Raises: as `Docket.add`.
+        """
+        placed = await self._docket.writes.place(
+            self.message(),
+            replace=replace,
+            rescheduled=reschedule_message or b"",
+            expected=expected_generation,
+        )
+        self.placed(placed.disposition, placed.generation)
+        if placed.disposition is Disposition.ALREADY_SCHEDULED:
             await self.sync()
         return self.disposition
 
@@ -234,9 +303,10 @@ class Execution(Generic[R]):
 
     async def sync(self) -> None:
         """Read state, times, error and progress from the docket."""
-        await self._sync()
+        await self.refresh()
 
-    async def _sync(self) -> Record | None:
+    async def refresh(self) -> Record | None:
+        """`sync`, and return what is recorded; None where nothing is."""
         record, self.progress = await self._docket.records.read(self._key)
         self.apply(record)
         return record
@@ -246,7 +316,7 @@ class Execution(Generic[R]):
         live = await self._docket.records.generation(self._key)
         return live is None or 0 < self._generation < live
 
-    async def subscribe(self, *, ready: Settable | None = None) -> AsyncGenerator[StateEvent | ProgressEvent, None]:
+    def subscribe(self, *, ready: Settable | None = None) -> AsyncGenerator[StateEvent | ProgressEvent, None]:
         """Yield the present state and progress, then every change, until the execution has ended.
 
         ``ready`` is set once the subscription is in force: whatever happens from then on is yielded.
@@ -254,45 +324,10 @@ class Execution(Generic[R]):
         Cancel: at any time; leave with ``break`` and close the generator (`contextlib.aclosing`) to free its
         connection at once.
         """
-        keys = self._docket.keys
-        async with self._docket.client.pubsub() as pubsub:
-            await pubsub.subscribe(keys.state_channel(self._key), keys.progress(self._key))
-            # Subscribed first, read afterwards: no event falls in between.
-            record = await self._sync()
-            if ready is not None:
-                ready.set()
-            if record is not None:
-                yield self._state_event()
-                yield self._progress_event()
-            while record is None or self.state not in FINAL:
-                if (event := _event((await pubsub.receive()).payload)) is not None:
-                    self._take_over(event)
-                    yield event
+        return events_of(self, ready)
 
-    def _state_event(self) -> StateEvent:
-        return {
-            "type": "state",
-            "key": self._key,
-            "state": self.state,
-            "when": self.when.isoformat(),
-            "worker": self.worker,
-            "started_at": _iso(self.started_at),
-            "completed_at": _iso(self.completed_at),
-            "error": self.error,
-        }
-
-    def _progress_event(self) -> ProgressEvent:
-        progress = self.progress
-        return {
-            "type": "progress",
-            "key": self._key,
-            "current": progress.current,
-            "total": progress.total,
-            "message": progress.message,
-            "updated_at": _iso(progress.updated_at),
-        }
-
-    def _take_over(self, event: StateEvent | ProgressEvent) -> None:
+    def take_over(self, event: StateEvent | ProgressEvent) -> None:
+        """Take over what an event says."""
         if event["type"] == "progress":
             self.progress = ProgressRecord(
                 current=event["current"],
@@ -327,77 +362,7 @@ class Execution(Generic[R]):
             if deadline.tzinfo is None:
                 raise UsageError(f"deadline={deadline.isoformat()} has no time zone")
             limit = (deadline - clock.now()).total_seconds()
-        with anyio.move_on_after(max(limit, 0)) as scope:
-            await self._wait_until_final()
-            return cast("R", await self._outcome())
-        if scope.cancelled_caught:
-            raise TimeoutError(f"Timeout waiting for execution {self._key!r} of {self._function_name!r}")
-        raise AssertionError("unreachable")
-
-    async def _wait_until_final(self) -> None:
-        record = await self._sync()
-        while record is not None and record.state not in FINAL:
-            recheck = math.inf if self._docket.client.is_memory else RECHECK.total_seconds()
-            try:
-                with anyio.move_on_after(recheck):
-                    if await self._follow():
-                        record = await self._sync()  # an event does not name the result
-                        # pydocket announces the end of a replaced run too: the record decides
-                        if record is None or record.state in FINAL:
-                            return
-            except ConnectionError:
-                pass  # the next read raises if the server stays away
-            record = await self._sync()
-        if record is None:
-            raise ResultExpired(
-                f"nothing is recorded of execution {self._key!r}: its execution_ttl "
-                f"({self._docket.execution_ttl}) has passed, or the docket was cleared"
-            )
-
-    async def _follow(self) -> bool:
-        """Wait for the final event; False if there is no record that one could come for."""
-        keys = self._docket.keys
-        async with self._docket.client.pubsub() as pubsub:
-            await pubsub.subscribe(keys.state_channel(self._key))
-            # Subscribed first, read afterwards: no event falls in between.
-            if await self._sync() is None:
-                return False
-            while self.state not in FINAL:
-                if (event := _event((await pubsub.receive()).payload)) is not None:
-                    self._take_over(event)
-        return True
-
-    async def _outcome(self) -> Any:
-        if self.state is ExecutionState.CANCELLED:
-            raise ExecutionCancelled(f"execution {self._key!r} of {self._function_name!r} was cancelled")
-        if self.result_key is None:
-            if self.state is ExecutionState.FAILED:
-                raise ExecutionFailed(self.error or f"execution {self._key!r} failed")
-            if not self._docket.execution_ttl:
-                raise ResultExpired(f"execution {self._key!r} has completed; with execution_ttl=0 no result is kept")
-            return None
-        stored = await self._docket.read_result(self.result_key)
-        if stored is None:
-            raise ResultExpired(f"the result of execution {self._key!r} is no longer kept")
-        if self.state is ExecutionState.FAILED:
-            raise stored[0]
-        return stored[0]
-
-
-def _event(payload: bytes) -> StateEvent | ProgressEvent | None:
-    """A published event with all its fields; None where it is of a kind that we do not know."""
-    # pydocket's scheduler leaves control characters of a key as they are
-    event: dict[str, Any] = json.loads(payload, strict=False)
-    if event.get("type") == "state":
-        event["state"] = ExecutionState(event["state"])
-        return cast("StateEvent", {**dict.fromkeys(StateEvent.__annotations__), **event})
-    if event.get("type") == "progress":
-        return cast("ProgressEvent", {**dict.fromkeys(ProgressEvent.__annotations__), **event})
-    return None
-
-
-def _iso(when: datetime | None) -> str | None:
-    return None if when is None else when.isoformat()
+        return cast("R", await wait_for_result(self, limit))
 
 
 def _moment(text: str | None) -> datetime | None:

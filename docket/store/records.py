@@ -12,7 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 from ..errors import DeliveryUnreadable
 from ..rules import ExecutionState
 from ..transport import Client
-from .codec import Message, decode_message, load_value, open_envelope
+from .codec import Message, decode_message, open_envelope
 from .keys import GROUP, Keys
 
 __all__ = ["Picture", "PictureEntry", "ProgressRecord", "Record", "Records"]
@@ -130,20 +130,17 @@ class Records:
         reply = await self.client.call("HGET", self.keys.run(key), "generation")
         return None if reply is None else int(cast("bytes", reply))
 
-    async def result(self, result_key: str) -> tuple[Any] | None:
-        """A stored result (or exception) as a 1-tuple, from either place where it may be; None if it is gone.
+    async def result(self, result_key: str) -> str | None:
+        """The text of a stored result or exception (see `load_value`), from either place where it may be.
 
-        Raises: whatever unpickling raises.
+        None where it is gone.
         """
-        stored = cast(
-            "list[bytes | None]",
-            await self.client.call(
-                "MGET", self.keys.result_envelope(result_key), self.keys.result_bare(result_key)
-            ),
+        stored = await self.client.call(
+            "MGET", self.keys.result_envelope(result_key), self.keys.result_bare(result_key)
         )
-        for raw in stored:
+        for raw in cast("list[bytes | None]", stored):
             if raw is not None and (text := open_envelope(raw, result_key)) is not None:
-                return (load_value(text),)
+                return text
         return None
 
     async def picture(self) -> Picture:

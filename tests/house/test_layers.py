@@ -27,7 +27,7 @@ FLOORS = [
 ]
 MIDDLE = {
     *("docket", "execution", "agenda", "strikelist", "tasks", "annotations"),
-    *("calls", "events", "snapshot"),
+    *("calls", "events", "following", "keynames", "placing", "registry", "results", "snapshot"),
 }
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -39,7 +39,7 @@ FOR_TYPES_ONLY = {
         "docket.execution": "CurrentExecution",
         "docket.worker": "CurrentWorker",
     }.items()
-}
+} | {("docket/tasks.py", "docket.worker"): "what CurrentWorker() gives to the standard tasks"}
 
 SOURCES = pytest.mark.parametrize("path", sources(), ids=label)
 

@@ -1,0 +1,80 @@
+"""From a function and arguments to an execution that is checked and placed, one or many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+
+from . import clock
+from .calls import TaskCall, TaskFunction, check_arguments, check_key, check_when, new_key
+from .errors import UsageError
+from .execution import Execution
+from .registry import find, name_of
+from .rules import Disposition
+
+if TYPE_CHECKING:
+    from .docket import Docket
+
+__all__ = ["Prepare", "place_many", "preparing"]
+
+Prepare = Callable[[tuple[Any, ...], dict[str, Any]], Execution[Any]]
+
+
+def preparing(
+    docket: Docket, function: TaskFunction | str, when: datetime | None, key: str | None
+) -> Prepare:
+    """Check what is to be called, when and under which key; return what makes an execution of the arguments.
+
+    Raises: TypeError, UsageError, UnknownTask - at once; the returned function, TypeError for arguments that
+    do not fit.
+    """
+    name, found = find(docket.tasks, function, docket.name)
+    if when is not None:
+        check_when(when)
+    if key is not None:
+        check_key(key)
+
+    def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution[Any]:
+        check_arguments(found, name, args, kwargs)
+        moment = when or clock.now()
+        return Execution(docket, found, args, kwargs, key or new_key(), moment, 1, function_name=name)
+
+    return prepare
+
+
+def _execution(docket: Docket, call: TaskCall) -> Execution[Any]:
+    """The execution of a prepared call; one that was made by hand is checked like any other."""
+    check_when(call.when)
+    check_key(call.key)
+    name = call.function_name or name_of(call.function)
+    check_arguments(call.function, name, call.args, call.kwargs)
+    return Execution(
+        docket, call.function, call.args, call.kwargs, call.key, call.when, 1, function_name=name
+    )
+
+
+async def place_many(
+    docket: Docket, calls: Iterable[TaskCall], chunk_size: int | None, *, replace: bool
+) -> list[Execution[Any]]:
+    """Place calls in order, ``chunk_size`` of them in one write (None: all)."""
+    if chunk_size is not None and chunk_size < 1:
+        raise UsageError(f"chunk_size takes a whole number from 1, or None, not {chunk_size!r}")
+    executions = [_execution(docket, call) for call in calls]
+    size = chunk_size or len(executions) or 1
+    for at in range(0, len(executions), size):
+        await _place_chunk(docket, executions[at : at + size], replace=replace)
+    return executions
+
+
+async def _place_chunk(docket: Docket, executions: Sequence[Execution[Any]], *, replace: bool) -> None:
+    messages = [execution.message() for execution in executions]
+    placed = await docket.writes.place_many(messages, replace=replace)
+    for execution, reply in zip(executions, placed, strict=True):
+        if isinstance(reply, RedisError):
+            execution.schedule_exception = reply
+            execution.placed(Disposition.FAILED)
+        else:
+            execution.placed(reply.disposition, reply.generation)

@@ -1,0 +1,133 @@
+"""What came of an execution: waiting for its end, and the result or the exception that was kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+from redis.exceptions import ConnectionError
+
+from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired
+from .events import read_event
+from .rules import FINAL, ExecutionState
+from .store import load_value
+
+if TYPE_CHECKING:
+    from .docket import Docket
+    from .execution import Execution
+
+__all__ = ["ResultStorage", "wait_for_result"]
+
+#: How often a wait looks at the record itself, in case the server lost it and with it the event.
+RECHECK = timedelta(seconds=30)
+
+
+class ResultStorage(Protocol):
+    """py-key-value-aio's ``AsyncKeyValue``, as far as results need it."""
+
+    async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None: ...
+
+    async def put(
+        self,
+        key: str,
+        value: Mapping[str, Any],
+        *,
+        collection: str | None = None,
+        ttl: float | None = None,
+    ) -> None: ...
+
+
+async def wait_for_result(execution: Execution[Any], limit: float) -> Any:
+    """Wait at most ``limit`` seconds for the end; return the result. See `Execution.get_result`.
+
+    A limit of zero or less still looks once.
+    """
+    if limit <= 0:
+        if await _refresh(execution) in FINAL:
+            return await _outcome(execution)
+    else:
+        with anyio.move_on_after(limit):
+            await _wait_until_final(execution)
+            return await _outcome(execution)
+    raise TimeoutError(f"Timeout waiting for execution {execution.key!r} of {execution.function_name!r}")
+
+
+async def _refresh(execution: Execution[Any]) -> ExecutionState:
+    """The recorded state.
+
+    Raises: ResultExpired - nothing is recorded (any more), so there is nothing to wait for.
+    """
+    record = await execution.refresh()
+    if record is None:
+        raise ResultExpired(
+            f"nothing is recorded of execution {execution.key!r}: its execution_ttl "
+            f"({execution.docket.execution_ttl}) has passed, or it was never added, or the docket was cleared"
+        )
+    return record.state
+
+
+async def _wait_until_final(execution: Execution[Any]) -> None:
+    recheck = math.inf if execution.docket.client.is_memory else RECHECK.total_seconds()
+    while await _refresh(execution) not in FINAL:
+        try:
+            with anyio.move_on_after(recheck):
+                await _follow(execution)
+                # An event does not name the result, and pydocket announces the end of a replaced run too: what
+                # is recorded decides. Where no record is kept (execution_ttl=0) the event has said it all.
+                if await execution.refresh() is None:
+                    return
+        except ConnectionError:
+            pass  # the next read raises if the server stays away
+
+
+async def _follow(execution: Execution[Any]) -> None:
+    """Wait for a final event, or until there is no record that one could come for."""
+    channel = execution.docket.keys.state_channel(execution.key)
+    async with execution.docket.client.pubsub() as pubsub:
+        await pubsub.subscribe(channel)
+        # Subscribed first, read afterwards: no event falls in between.
+        if await _refresh(execution) in FINAL:
+            return
+        while execution.state not in FINAL:
+            if (event := read_event((await pubsub.receive()).payload)) is not None:
+                execution.take_over(event)
+
+
+async def _outcome(execution: Execution[Any]) -> Any:
+    key, failed = execution.key, execution.state is ExecutionState.FAILED
+    if execution.state is ExecutionState.CANCELLED:
+        raise ExecutionCancelled(f"execution {key!r} of {execution.function_name!r} was cancelled")
+    if execution.result_key is None:
+        if failed:
+            raise _failure(execution)
+        if not execution.docket.execution_ttl:
+            raise ResultExpired(f"execution {key!r} has completed; with execution_ttl=0 no result is kept")
+        return None
+    text = await _stored(execution.docket, execution.result_key)
+    if text is None:
+        raise ResultExpired(f"the result of execution {key!r} is no longer kept")
+    if not failed:
+        return load_value(text)
+    try:
+        error: object = load_value(text)
+    except Exception as unreadable:
+        raise _failure(execution) from unreadable
+    if isinstance(error, Exception):
+        raise error
+    # A SystemExit of the task must not end the program that asks for it.
+    raise _failure(execution) from (error if isinstance(error, BaseException) else None)
+
+
+def _failure(execution: Execution[Any]) -> ExecutionFailed:
+    return ExecutionFailed(execution.error or f"execution {execution.key!r} failed")
+
+
+async def _stored(docket: Docket, result_key: str) -> str | None:
+    """The text of a stored result or exception; None where it is no longer kept."""
+    if docket.result_storage is None:
+        return await docket.records.result(result_key)
+    stored = await docket.result_storage.get(result_key)
+    return None if stored is None else str(stored["data"])
