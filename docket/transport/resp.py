@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 #: What a command may hold. redis-py refuses the others with DataError, and so do we.
-Argument: TypeAlias = "bytes | bytearray | memoryview | str | int | float"
+Argument: TypeAlias = "bytes | memoryview | str | int | float"
 
 #: A reply as RESP2 has it: bulk and simple strings are bytes. (An error inside of an array is an
 #: exception in the list.)
@@ -92,7 +92,7 @@ def _hiredis() -> tuple[Callable[[Sequence[Argument]], bytes], Callable[[], Read
     def pack(command: Sequence[Argument]) -> bytes:
         try:
             return fast(command)
-        except TypeError:  # bytearray and memoryview, or what redis-py refuses with DataError
+        except TypeError:  # a memoryview, or what redis-py refuses with DataError
             return python_pack(command)
 
     def make_reader() -> Reader:

@@ -18,7 +18,7 @@ async def test_a_call_returns_the_raw_reply(client: Client) -> None:
     assert await client.call("SET", "name", b"value") == b"OK"
     assert await client.call("GET", "name") == b"value"
     assert await client.call("GET", "nothing") is None
-    assert await client.call("RPUSH", "list", 1, 2.5, "é", bytearray(b"\x00")) == 4
+    assert await client.call("RPUSH", "list", 1, 2.5, "é", memoryview(b"\x00")) == 4
     assert await client.call("LRANGE", "list", 0, -1) == [b"1", b"2.5", "é".encode(), b"\x00"]
 
 

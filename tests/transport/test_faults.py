@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
-from redis.exceptions import ConnectionError, TimeoutError
+from redis.exceptions import ConnectionError, TimeoutError, WatchError
 
 from docket.transport import Client
 from tests.servers import Server, free_port
@@ -124,6 +124,38 @@ async def test_a_command_that_may_have_been_executed_is_not_repeated(victim: Ser
                 [("INCR", "count"), ("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"), ("ECHO", b"never")]
             )
         assert int(await other.get("count") or 0) == 1
+
+
+async def test_a_command_of_which_nothing_was_sent_is_sent_again_unnoticed(victim: Server) -> None:
+    outcomes: dict[str, object] = {}
+    async with Client.from_url(victim.url) as client:
+        await client.ping()
+
+        async def one(name: str, payload: bytes) -> None:
+            try:
+                outcomes[name] = await client.call("ECHO", payload)
+            except ConnectionError as error:
+                outcomes[name] = error
+
+        async with anyio.create_task_group() as group:
+            victim.pause()
+            group.start_soon(one, "half sent", BIG)
+            await settled()  # the buffers are full now
+            group.start_soon(one, "behind it", b"small")
+            await settled()
+            victim.restart()
+    assert isinstance(outcomes["half sent"], ConnectionError)
+    assert outcomes["behind it"] == b"small"
+
+
+async def test_a_connection_lost_while_keys_are_watched_is_as_if_they_had_changed(victim: Server) -> None:
+    async with Client.from_url(victim.url) as client, client.pipeline() as pipe:
+        await pipe.watch("key")
+        victim.restart()
+        pipe.multi()
+        pipe.set("key", 1)
+        with pytest.raises(WatchError):
+            await pipe.execute()
 
 
 async def test_a_connection_lost_while_idle_is_replaced_unnoticed(victim: Server) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
+import trio.testing
 
 from docket.transport import Client
 from tests.conftest import BACKENDS
@@ -122,3 +124,28 @@ async def test_a_cancelled_caller_of_the_server_in_this_process_has_done_nothing
             await client.call("SET", "key", "value")
         assert scope.cancelled_caught
         assert await client.exists("key") == 0
+
+
+def test_no_timeout_of_the_client_moves_a_virtual_clock(memory_url: str) -> None:
+    """On memory:// waiting for a message or an item ends when it comes, be it in a month."""
+    month = 30 * 24 * 3600.0
+
+    async def use() -> None:
+        async with Client.from_url(memory_url) as client, client.pubsub() as pubsub:
+            await pubsub.subscribe("news")
+            started = anyio.current_time()
+
+            async def later() -> None:
+                await anyio.sleep(month)
+                await client.publish("news", "at last")
+                await anyio.sleep(month)
+                await client.rpush("queue", "item")
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(later)
+                assert (await pubsub.receive()).payload == b"at last"
+                assert anyio.current_time() - started == month
+                assert await client.blpop(["queue"], 0) == (b"queue", b"item")
+                assert anyio.current_time() - started == 2 * month
+
+    trio.run(use, clock=trio.testing.MockClock(autojump_threshold=0))

@@ -64,6 +64,6 @@ def test_what_is_not_a_reply_is_refused(garbage: bytes) -> None:
 
 
 def test_both_packers_pack_alike() -> None:
-    command = ("SET", "é", b"\x00\r\n", 1, -2.5, "", bytearray(b"a"), memoryview(b"b"), "x" * 10_000)
+    command = ("SET", "é", b"\x00\r\n", 1, -2.5, "", memoryview(b"b"), "x" * 10_000)
     assert resp.pack(command) == resp.python_pack(command)
     assert resp.pack(("GET", "k")) == hiredis.pack_command(("GET", "k")) == resp.python_pack(("GET", "k"))
