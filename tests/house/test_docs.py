@@ -73,7 +73,9 @@ def test_the_python_of_every_document_compiles(path: Path) -> None:
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     """``.ci/run`` takes the first line of the block behind this marker and moves only its ``.venv``."""
     marker, text = "<!-- test command -->", (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"/{marker}/" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    if marker in text:
-        _, code = text.split(marker, 1)
-        assert ".venv" in blocks(code)[1][0][2].splitlines()[0]
+    assert f"/{marker}/ {{" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert text.count(marker) == 1
+    _, code = text.split(marker)
+    assert re.fullmatch(r"\n+```\w*\n[^\n]*\.venv[^\n]*nox\n```\n.*", code, re.DOTALL), (
+        "not one line of one block"
+    )

@@ -1,0 +1,129 @@
+"""How the text of an option or an environment variable becomes a value, and what is said where it does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from cyclopts import CoercionError, Parameter, Token
+
+from ..errors import BadUrl
+
+__all__ = ["choice", "duration", "each", "integer", "option", "path", "url"]
+
+#: A reader of text, and the words for what it takes; it raises ValueError for anything else.
+Reader = tuple[Callable[[str], Any], str]
+
+
+def option(name: str, reader: Reader, variable: str | None = None) -> Parameter:
+    """The option ``name``, and the environment variable that stands in where it is not given."""
+    read, takes = reader
+
+    def convert(_: Any, tokens: Sequence[Token]) -> Any:
+        return _read(read, takes, tokens[-1].value, tokens[-1])
+
+    return Parameter(name=name, env_var=variable, converter=convert)
+
+
+def each(name: str, reader: Reader, variable: str | None = None) -> Parameter:
+    """As `option`, for an option that may be given several times; its variable holds words apart."""
+    read, takes = reader
+
+    def convert(_: Any, tokens: Sequence[Token]) -> tuple[Any, ...]:
+        return tuple(_read(read, takes, word, token) for token in tokens for word in token.value.split())
+
+    return Parameter(name=name, env_var=variable, converter=convert, negative=())
+
+
+def _read(read: Callable[[str], Any], takes: str, text: str, token: Token) -> Any:
+    try:
+        return read(text)
+    except BadUrl as error:  # it says which part is wrong, and keeps the password to itself
+        raise CoercionError(msg=f"takes {takes}: {error}", token=token) from None
+    except ValueError:
+        raise CoercionError(msg=f"takes {takes}, not {text!r}", token=token) from None
+
+
+def integer(least: int, most: int | None = None) -> Reader:
+    """Whole numbers of a range."""
+
+    def read(text: str) -> int:
+        number = int(text)
+        if number < least or (most is not None and number > most):
+            raise ValueError(text)
+        return number
+
+    return read, f"a whole number from {least}" + (f" to {most}" if most is not None else "")
+
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "ms": 0.001}
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
+_CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
+
+
+def seconds(text: str) -> float:
+    """``123``, ``123s``, ``123m``, ``123h``, ``250ms``, ``mm:ss`` or ``hh:mm:ss``, in seconds.
+
+    Raises: ValueError - anything else.
+    """
+    text = text.strip()
+    if match := _NUMBER.fullmatch(text):
+        return float(match[1]) * _UNITS[match[2]]
+    if match := _CLOCK.fullmatch(text):
+        return int(match[1] or 0) * 3600 + int(match[2]) * 60 + float(match[3])
+    raise ValueError(text)
+
+
+def duration(*, zero: bool = False) -> Reader:
+    """Durations above zero, or from zero."""
+
+    def read(text: str) -> timedelta:
+        try:
+            value = timedelta(seconds=seconds(text))
+        except OverflowError:
+            raise ValueError(text) from None
+        if not value and not zero:
+            raise ValueError(text)
+        return value
+
+    return (
+        read,
+        f"a duration {'from' if zero else 'above'} zero, like 90, 90s, 2m, 1h, 250ms, 01:30 or 01:00:00",
+    )
+
+
+def choice(*words: str, upper: bool = False) -> Reader:
+    """One of some words, in any case."""
+
+    def read(text: str) -> str:
+        word = text.strip().upper() if upper else text.strip().lower()
+        if word not in words:
+            raise ValueError(text)
+        return word
+
+    return read, f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _member(text: str) -> str:
+    module, _, member = text.partition(":")
+    if not all(part.isidentifier() for part in [*module.split("."), member]):
+        raise ValueError(text)
+    return text
+
+
+def path(what: str) -> Reader:
+    """Where something is: ``package.module:name``."""
+    return _member, f"{what} as 'package.module:name'"
+
+
+def _url(text: str) -> str:
+    from ..transport import parse
+
+    parse(text)
+    return text
+
+
+#: The URL of a server.
+url: Reader = (_url, "the URL of a server")
