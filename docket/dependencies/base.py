@@ -57,7 +57,11 @@ class Runtime(Dependency[T]):
 
     @abc.abstractmethod
     async def run(
-        self, execution: Any, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        execution: Any,
+        function: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> Any:
         """Call ``function`` and return its result."""
 

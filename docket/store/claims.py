@@ -51,6 +51,20 @@ def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
+def _key(fields: Mapping[bytes, bytes]) -> str | None:
+    key = fields.get(b"key")
+    return None if key is None else key.decode(errors="replace")
+
+
+def _broken(message_id: bytes, fields: Mapping[bytes, bytes], reason: bytes) -> Unreadable:
+    said = reason.decode(errors="replace")
+    return Unreadable(
+        message_id=message_id,
+        key=_key(fields),
+        reason=DeliveryUnreadable(f"its run cannot be claimed: {said}"),
+    )
+
+
 @attrs.define(eq=False)
 class Claims:
     """The deliveries of one worker on one docket. ``ttl`` is how long a final record is kept.
@@ -82,9 +96,11 @@ class Claims:
             [self.keys.prefix, GROUP, self.worker, count, clock.now().isoformat(), self.keys.wake],
         )
         taken: list[Taken] = []
-        for message_id, reply, claim, flat in cast("list[tuple[bytes, bytes, int, list[bytes]]]", replies):
+        for message_id, reply, claim, flat in cast("list[tuple[bytes, bytes, Any, list[bytes]]]", replies):
             if reply == b"OK" or reply == b"UNREADABLE":
                 taken.append(self._decode(message_id, _fields(flat), claim, redelivered=False))
+            elif reply == b"BROKEN":
+                taken.append(_broken(message_id, _fields(flat), claim))
         if taken:
             await self._tell_neighbours()
         return taken
@@ -113,20 +129,21 @@ class Claims:
         entries = cast("list[Any] | None", reply)
         return await self._claim(entries[0][1], redelivered=False) if entries else []
 
-    async def sweep(
-        self, idle: timedelta, count: int, cursor: bytes, *, ours: Collection[bytes]
-    ) -> tuple[bytes, list[Taken]]:
-        """Take over deliveries that nobody has renewed for ``idle``; return the cursor to go on from.
-
-        ``ours`` are the deliveries that this worker is at work on: being late with them is no reason to run
-        them twice.
-        """
+    async def abandoned(self, idle: timedelta, limit: int, *, ours: Collection[bytes]) -> list[bytes]:
+        """Deliveries that nobody has renewed for ``idle``, the oldest first, at most ``limit`` besides ``ours``."""
         reply = await self.client.call(
-            "XAUTOCLAIM", self.keys.stream, GROUP, self.worker, milliseconds(idle), cursor, "COUNT", count
+            "XPENDING", self.keys.stream, GROUP, "IDLE", milliseconds(idle), "-", "+", limit + len(ours)
         )
-        following, entries, *_ = cast("list[Any]", reply)
-        abandoned = [entry for entry in entries if entry[1] and entry[0] not in ours]
-        return bytes(following), await self._claim(abandoned, redelivered=True)
+        pending = [bytes(entry[0]) for entry in cast("list[list[Any]]", reply)]
+        return [message_id for message_id in pending if message_id not in ours][:limit]
+
+    async def take_over(self, message_ids: Sequence[bytes], idle: timedelta) -> list[Taken]:
+        """Claim those of these deliveries that still nobody has renewed for ``idle``."""
+        reply = await self.client.call(
+            "XCLAIM", self.keys.stream, GROUP, self.worker, milliseconds(idle), *message_ids
+        )
+        entries = [entry for entry in cast("list[Any]", reply) if entry and entry[1]]
+        return await self._claim(entries, redelivered=True)
 
     async def _claim(self, entries: Sequence[tuple[bytes, list[bytes]]], *, redelivered: bool) -> list[Taken]:
         taken: list[Taken] = []
@@ -150,6 +167,8 @@ class Claims:
             for (message_id, fields), (reply, claim) in zip(good, cast("list[Any]", replies), strict=True):
                 if reply == b"OK":
                     taken.append(self._decode(message_id, fields, claim, redelivered=redelivered))
+                elif reply == b"BROKEN":
+                    taken.append(_broken(message_id, fields, claim))
             await self._tell_neighbours()
         return taken
 
@@ -159,12 +178,7 @@ class Claims:
         try:
             message = decode_message(fields)
         except DeliveryUnreadable as reason:
-            key = fields.get(b"key")
-            return Unreadable(
-                message_id=message_id,
-                key=None if key is None else key.decode(errors="replace"),
-                reason=reason,
-            )
+            return Unreadable(message_id=message_id, key=_key(fields), reason=reason)
         return Delivery(message=message, message_id=message_id, claim=claim, redelivered=redelivered)
 
     # keeping ---------------------------------------------------------------------------------------------

@@ -5,85 +5,117 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import cast
+from typing import TypeAlias, cast
 
 import anyio
 import attrs
 from anyio.lowlevel import checkpoint
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
+from ..clock import monotonic
 from ..store import Claims, Delivery, DueTasks, Unreadable
 from ..transport import Connection
-from .outage import Outages
 from .roster import Condition, Roster
 
-__all__ = ["Reader", "Scheduler", "Sweep"]
+__all__ = ["Reader", "Scheduler", "Start", "Sweep"]
 
-#: How long one blocking read waits. Each is a server call; nothing else depends on its length, since a worker that
-#: stops unblocks its reader. A server in this process is waited for without end: nothing polls there (I10).
+#: How long one blocking read waits. Each is a server call; nothing else depends on its length, since a worker
+#: that stops unblocks its reader. A server in this process is waited for without end: nothing polls there (I10).
 READ_BLOCK = timedelta(seconds=5)
 FOR_EVER = timedelta(0)
+
+#: How many seconds the server gets to end a blocking read before its connection is closed.
+UNBLOCKING = 1.0
 
 #: Due tasks per script: it keeps the server for a few milliseconds.
 DUE_BATCH = 250
 
-Start = Callable[[Sequence[Delivery | Unreadable]], None]
+#: Abandoned deliveries that one look finds.
+SWEEP_BATCH = 1000
+
+Start: TypeAlias = Callable[[Sequence[Delivery | Unreadable], float], None]
+"""Runs what was taken; the second argument is the loop time at which it was asked for."""
 
 
 @attrs.define(eq=False)
 class Reader:
-    """Takes what waits on the stream: a free slot first, then a read. ``start`` runs what was claimed."""
+    """The only one that takes tasks: a free slot first, then what was abandoned, then what waits on the stream."""
 
     claims: Claims
     roster: Roster
-    outages: Outages
     start: Start
-    free: Callable[[], int]
-    """How many tasks may be taken now."""
     concurrency: Callable[[], int]
+    batch: int
+    redelivery_timeout: timedelta
     idle: bool = attrs.field(init=False, default=False)
-    """Whether the last read found nothing and the reader waits."""
+    """Whether nothing is there to be taken, and the reader waits."""
     became_idle: Condition = attrs.field(init=False, factory=Condition)
+    _abandoned: list[bytes] = attrs.field(init=False, factory=list[bytes])
     _read_ended: anyio.Event | None = attrs.field(init=False, default=None)
-    _connection: Connection | None = attrs.field(init=False, default=None)
-    _client_id: int = attrs.field(init=False, default=0)
+    _blocking: anyio.CancelScope | None = attrs.field(init=False, default=None)
+    _client_id: int | None = attrs.field(init=False, default=None)
 
-    async def run(self) -> None:
+    async def run(self, answered: Callable[[], None]) -> None:
         """Read until cancelled or until Redis is lost."""
-        client = self.claims.client
         await self.claims.create_group()
-        async with client.dedicated() as connection:
-            self._client_id = cast("int", await connection.call("CLIENT", "ID"))
-            self._connection = connection
-            try:
-                while True:
-                    await self._read(connection)
-            finally:
-                self._connection = None
+        async with self.claims.client.dedicated() as connection:
+            self._client_id = await _client_id(connection)
+            drained = False
+            while True:
+                await self.roster.wait_for_fewer_than(self.concurrency())
+                await checkpoint()  # the one place where a shutdown ends the reader
+                began = monotonic()
+                if self._abandoned:
+                    taken = await self._take_over()
+                elif not drained:
+                    taken = await self._take()
+                    drained = not taken
+                else:
+                    taken = await self._wait(connection)
+                    began = monotonic()
+                    drained = not taken
+                answered()
+                self.start(taken, began)
 
-    async def _read(self, connection: Connection) -> None:
-        await self.roster.wait_for_fewer_than(self.concurrency())
-        await checkpoint()  # the one place where a shutdown ends the reader
+    def _free(self) -> int:
+        return max(1, min(self.concurrency() - len(self.roster), self.batch))
+
+    async def _take(self) -> Sequence[Delivery | Unreadable]:
         with anyio.CancelScope(shield=True):  # cut in half, a read would strand what it was given
-            taken = await self.claims.take(self.free())
-        self.outages.over()
-        if not taken:
-            taken = await self._wait(connection)
-        self.start(taken)
+            return await self.claims.take(self._free())
+        raise AssertionError("nobody cancels this scope")
+
+    async def _take_over(self) -> Sequence[Delivery | Unreadable]:
+        count = self._free()
+        wanted, self._abandoned = self._abandoned[:count], self._abandoned[count:]
+        with anyio.CancelScope(shield=True):
+            return await self.claims.take_over(wanted, self.redelivery_timeout)
+        raise AssertionError("nobody cancels this scope")
 
     async def _wait(self, connection: Connection) -> Sequence[Delivery | Unreadable]:
+        block = FOR_EVER if self.claims.client.is_memory else READ_BLOCK
+        taken: Sequence[Delivery | Unreadable] = ()
+        ended = self._read_ended = anyio.Event()
         self.idle = True
         self.became_idle.notify()
-        ended = self._read_ended = anyio.Event()
-        block = FOR_EVER if self.claims.client.is_memory else READ_BLOCK
         try:
-            with anyio.CancelScope(shield=True):
-                return await self.claims.wait_for_tasks(connection, self.free(), block)
+            with anyio.CancelScope(shield=True) as self._blocking:
+                taken = await self.claims.wait_for_tasks(connection, self._free(), block)
         finally:
             self.idle = False
-            self._read_ended = None
+            self._read_ended = self._blocking = None
             ended.set()
+        return taken
+
+    async def wait_idle(self) -> None:
+        while not self.idle:
+            await self.became_idle.wait()
+
+    async def take_over(self, abandoned: Sequence[bytes]) -> None:
+        """Have these deliveries taken over from their holders, as slots become free. Ends a blocking read."""
+        self._abandoned = list(abandoned)
+        await self._unblock()
 
     async def unblock_when_cancelled(self) -> None:
         """Sleep until the shutdown, then end the blocking read that it does not reach."""
@@ -94,103 +126,132 @@ class Reader:
                 await self._unblock()
 
     async def _unblock(self) -> None:
-        # The request may overtake the read that it is to end, so it is repeated until the read has ended.
-        while (ended := self._read_ended) is not None and self._connection is not None:
-            try:
-                await self.claims.client.call("CLIENT", "UNBLOCK", self._client_id)
-            except RedisError:
-                return  # lost, refused or not permitted: the read ends by itself, at the latest after READ_BLOCK
-            with anyio.move_on_after(0.01):
-                await ended.wait()
+        ended, blocking = self._read_ended, self._blocking
+        if ended is None or blocking is None:
+            return
+        with anyio.move_on_after(UNBLOCKING):
+            # The request may overtake the read that it is to end, so it is repeated until the read has ended.
+            while self._client_id is not None and not ended.is_set():
+                try:
+                    await self.claims.client.call("CLIENT", "UNBLOCK", self._client_id)
+                except RedisError:
+                    break
+                with anyio.move_on_after(0.01):
+                    await ended.wait()
+        blocking.cancel()  # without effect on a read that has ended; else its connection is closed
+
+
+async def _client_id(connection: Connection) -> int | None:
+    """The number by which another connection can unblock this one; None where the server does not tell."""
+    try:
+        return cast("int", await connection.call("CLIENT", "ID"))
+    except ResponseError as error:
+        if str(error).startswith("NOPERM"):
+            return None
+        raise
 
 
 @attrs.define(eq=False)
 class Sweep:
-    """Takes over deliveries that nobody renews: their worker is gone.
+    """Looks for deliveries that nobody renews: their worker is gone. The reader takes them over.
 
-    On a server of its own one worker of the fleet at a time sweeps, every quarter of ``timeout``. In this process
-    nothing polls: a sweep comes when the oldest foreign delivery will be due, woken by foreign claims.
+    On a server of its own one worker of the fleet at a time looks, every quarter of ``timeout``. In this process
+    nothing polls: a look comes when the oldest foreign delivery will be due, woken by foreign claims.
     """
 
     claims: Claims
     roster: Roster
-    start: Start
-    free: Callable[[], int]
-    concurrency: Callable[[], int]
+    reader: Reader
     timeout: timedelta
-    foreign_claim: Condition = attrs.field(init=False, factory=Condition)
-    _cursor: bytes = attrs.field(init=False, default=b"0-0")
+    look: Condition = attrs.field(init=False, factory=Condition)
+    """Notified when another worker in this process has claimed something."""
 
-    async def run(self) -> None:
+    async def run(self, answered: Callable[[], None]) -> None:
         await self.claims.create_group()
         if self.claims.client.is_memory:
-            await self._run_without_polling()
+            await self._run_without_polling(answered)
         interval = self.timeout / 4
         while True:
             if await self.claims.hold_sweep_lease(interval):
                 await self._sweep()
+            answered()
             await anyio.sleep((interval * random.uniform(0.75, 1.25)).total_seconds())
 
-    async def _run_without_polling(self) -> None:
+    async def _run_without_polling(self, answered: Callable[[], None]) -> None:
         while True:
+            seen = self.look.count
             await self._sweep()
             idle = await self.claims.oldest_idle(ours=self.roster.ids())
+            answered()
             if idle is None:
-                await self.foreign_claim.wait()
+                await self.look.wait_past(seen)
                 # What was claimed just now cannot be due before a whole timeout has passed.
                 await anyio.sleep(self.timeout.total_seconds())
-            else:
-                await anyio.sleep(max((self.timeout - idle).total_seconds(), 0.001))
+            elif idle < self.timeout:
+                await anyio.sleep((self.timeout - idle).total_seconds() + 0.001)
+            else:  # found, and not taken over yet
+                await self.roster.wait_for_fewer_than(self.reader.concurrency())
+                await anyio.sleep(0.001)
 
     async def _sweep(self) -> None:
-        """Go once through everything that is pending."""
-        while True:
-            await self.roster.wait_for_fewer_than(self.concurrency())
-            with anyio.CancelScope(shield=True):
-                self._cursor, taken = await self.claims.sweep(
-                    self.timeout, self.free(), self._cursor, ours=self.roster.ids()
-                )
-            self.start(taken)
-            if self._cursor == b"0-0":
-                return
+        # Being late with what we are at work on is no reason to run it twice.
+        abandoned = await self.claims.abandoned(self.timeout, SWEEP_BATCH, ours=self.roster.ids())
+        if abandoned:
+            await self.reader.take_over(abandoned)
 
 
 @attrs.define(eq=False)
 class Scheduler:
     """Moves due tasks to the stream: sleeps until the next due moment, and is woken by earlier additions.
 
-    pydocket's clients wake nobody. The heartbeat sees what they add (`saw_first`), and for as long as such a one was
-    seen lately the scheduler also looks every ``resolution``.
+    pydocket's clients wake nobody. The heartbeat sees what they add (`saw_first`), and for as long as such a one
+    was seen lately the scheduler also looks every ``resolution``.
     """
 
     due: DueTasks
     resolution: timedelta
     remembered: timedelta = timedelta(minutes=10)
     _next_due: float | None = attrs.field(init=False, default=None)
+    _unannounced: float | None = attrs.field(init=False, default=None)
     _shared_until: float = attrs.field(init=False, default=0.0)
-    _woken: Condition = attrs.field(init=False, factory=Condition)
-    _pending_wake: bool = attrs.field(init=False, default=False)
+    _wakes: Condition = attrs.field(init=False, factory=Condition)
 
     def wake(self) -> None:
         """Look at once."""
-        self._pending_wake = True
-        self._woken.notify()
+        self._wakes.notify()
 
-    def announced(self, when: float) -> None:
-        """A task was added that is due at ``when`` (epoch seconds)."""
-        if self._next_due is None or when < self._next_due:
+    def announced(self, when: str) -> None:
+        """A task was added that is due at ``when`` (epoch seconds, as text)."""
+        try:
+            due = float(when)
+        except ValueError:
+            return  # not from us
+        if due == self._unannounced:  # the heartbeat was faster than the announcement
+            self._unannounced, self._shared_until = None, 0.0
+        if self._is_earlier(due):
+            self._next_due = due
             self.wake()
 
     def saw_first(self, when: float | None) -> None:
         """The first queued task is due at ``when``; if nobody announced it, someone shares the docket."""
-        if when is not None and (self._next_due is None or when < self._next_due) and not self.due.client.is_memory:
-            self._shared_until = clock.timestamp() + self.remembered.total_seconds()
+        if when is None or self.due.client.is_memory:
+            return
+        now = clock.timestamp()
+        if self._is_earlier(when):
+            self._next_due = self._unannounced = when
+            self._shared_until = now + self.remembered.total_seconds()
             self.wake()
+        elif when <= now:
+            self.wake()  # the wall clock was set forward
 
-    async def run(self) -> None:
+    def _is_earlier(self, when: float) -> bool:
+        return self._next_due is None or when < self._next_due
+
+    async def run(self, answered: Callable[[], None]) -> None:
         while True:
-            self._pending_wake = False
+            seen = self._wakes.count
             moved = await self.due.move(DUE_BATCH)
+            answered()
             self._next_due = moved.next_due
             now = clock.timestamp()
             if moved.next_due is not None and moved.next_due <= now:
@@ -200,5 +261,4 @@ class Scheduler:
                 resolution = self.resolution.total_seconds()
                 limit = resolution if limit is None else min(limit, resolution)
             with anyio.move_on_after(limit):
-                while not self._pending_wake:
-                    await self._woken.wait()
+                await self._wakes.wait_past(seen)

@@ -1,4 +1,4 @@
-"""What a worker does about a Redis that is lost or refuses: one log line, and again with jittered back-off."""
+"""What a worker does about a Redis that is lost or refuses: says so once, and tries again with back-off."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import TypeAlias
 
 import anyio
 from redis.exceptions import (
@@ -19,18 +20,20 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from .. import clock
 from ..clock import monotonic
 
-__all__ = ["Outages", "is_disruption"]
+__all__ = ["Loop", "Outages", "is_disruption"]
 
 logger = logging.getLogger("docket.worker")
 
 #: Error replies by which a server says that it cannot now, not that the command was wrong.
 _REFUSALS = (
-    "BUSY ", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOGROUP", "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN",
-    "UNBLOCKED", "max number of clients",
+    "BUSY ", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOGROUP", "NOREPLICAS", "OOM", "READONLY",
+    "TRYAGAIN", "max number of clients",
 )  # fmt: skip
+
+Loop: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]
+"""A loop on the server; it calls what it is given whenever the server has answered it."""
 
 
 def is_disruption(error: BaseException) -> bool:
@@ -45,41 +48,63 @@ def is_disruption(error: BaseException) -> bool:
 class Outages:
     """Restarts the loops of one worker while Redis is away; knows when that began.
 
-    ``delay`` is the longest pause between two tries.
+    An outage begins with the first who cannot reach the server, and is over when everybody who could not can
+    again. ``delay`` is the longest pause between two tries, ``where`` the server's address for people.
     """
 
     def __init__(self, delay: timedelta, where: str) -> None:
         self._delay = delay.total_seconds()
         self._where = where
         self._since: float | None = None
+        self._cut_off: set[object] = set()
 
-    def noted(self, error: RedisError) -> None:
-        """Say once that Redis is away."""
+    def noted(self, who: object, error: RedisError) -> None:
+        """``who`` cannot reach the server; say so if nobody has."""
+        self._cut_off.add(who)
         if self._since is None:
             self._since = monotonic()
-            logger.warning("Redis at %s is unavailable: %s; trying again until it is back", self._where, error)
+            logger.warning(
+                "Redis at %s is unavailable: %s; trying again until it is back", self._where, error
+            )
 
-    def over(self) -> None:
-        """Say once that it is back."""
-        if self._since is not None:
-            logger.warning("Redis at %s is back after %.1f s", self._where, clock.monotonic() - self._since)
+    def over(self, who: object) -> None:
+        """``who`` has reached the server; say so if that was the last one who could not."""
+        if self._since is None:
+            return
+        self._cut_off.discard(who)
+        if not self._cut_off:
+            logger.warning("Redis at %s is back after %.1f s", self._where, monotonic() - self._since)
             self._since = None
 
+    def given_up(self, who: object) -> None:
+        """``who`` does not try again."""
+        self._cut_off.discard(who)
+
     async def pause(self, attempt: int) -> None:
-        """Wait before the ``attempt``-th new try, from 1: exponential with full jitter, at least a tenth of it."""
+        """Wait before the ``attempt``-th new try, from 1: exponential, jittered, at most ``delay``."""
         longest = min(self._delay, 0.05 * 2 ** min(attempt, 20))
         await anyio.sleep(longest * random.uniform(0.1, 1.0))
 
-    async def supervise(self, loop: Callable[[], Awaitable[None]]) -> None:
+    async def supervise(self, loop: Loop) -> None:
         """Run ``loop``, again each time it ends by a disruption; everything else comes out (I6, I7)."""
-        attempt = 0
-        while True:
-            began = monotonic()
-            try:
-                return await loop()
-            except RedisError as error:
-                if not is_disruption(error):
-                    raise
-                self.noted(error)
-            attempt = 1 if monotonic() - began > self._delay else attempt + 1
-            await self.pause(attempt)
+        who, attempt = object(), 0
+
+        def answered() -> None:
+            nonlocal attempt
+            attempt = 0
+            self.over(who)
+
+        try:
+            while True:
+                try:
+                    await loop(answered)
+                except RedisError as error:
+                    if not is_disruption(error):
+                        raise
+                    self.noted(who, error)
+                else:
+                    return self.over(who)
+                attempt += 1
+                await self.pause(attempt)
+        finally:
+            self.given_up(who)

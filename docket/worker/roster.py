@@ -1,14 +1,13 @@
-"""The claims that a worker holds, each with the scope of its body; and conditions that loops wait for."""
+"""The claims that a worker holds, each with the scopes of its body; and conditions that loops wait for."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import anyio
-import attrs
 
-from .. import clock
 from ..execution import Execution
 from ..rules import StopReason
 from ..store import Delivery
@@ -17,14 +16,20 @@ __all__ = ["Condition", "Roster", "Running"]
 
 
 class Condition:
-    """Wakes everybody who waits, each time it is notified. Nothing is remembered for those who come later."""
+    """Wakes everybody who waits, each time it is notified.
 
-    __slots__ = ("_event",)
+    ``count`` is how often that was. Who must not miss a notification between a question and its wait takes the
+    count before it asks: ``seen = condition.count; ...; await condition.wait_past(seen)``.
+    """
+
+    __slots__ = ("_event", "count")
 
     def __init__(self) -> None:
         self._event: anyio.Event | None = None
+        self.count = 0
 
     def notify(self) -> None:
+        self.count += 1
         if self._event is not None:
             self._event.set()
             self._event = None
@@ -35,25 +40,52 @@ class Condition:
             self._event = anyio.Event()
         await self._event.wait()
 
+    async def wait_past(self, count: int) -> None:
+        """Wait until there were more notifications than ``count``; at once if there were. Cancel: safe."""
+        while self.count == count:
+            await self.wait()
 
-@attrs.define(eq=False)
+
 class Running:
-    """One claim: from ownership until it is settled (I3)."""
+    """One claim: from ownership until it is settled (I3).
 
-    delivery: Delivery
-    execution: Execution[Any]
-    broken: Exception | None
-    """Why the call could not be decoded, if so."""
-    trusted_until: float
-    """Loop time at which the lease can no longer be trusted to be ours."""
-    body: anyio.CancelScope = attrs.field(init=False, factory=anyio.CancelScope)
-    reason: StopReason | None = attrs.field(init=False, default=None)
-    started: float = attrs.field(init=False, factory=clock.monotonic)
+    ``broken`` says why the call could not be decoded, if so. ``began`` and ``trusted_until`` are loop times: when
+    the worker asked for the delivery, and until when its lease can be taken for ours. ``last`` is set where the
+    key may not run again (`Worker.run_at_most`).
+    """
+
+    __slots__ = ("_scope", "began", "broken", "delivery", "execution", "last", "reason", "trusted_until")
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        execution: Execution[Any],
+        broken: Exception | None,
+        *,
+        began: float,
+        trusted_until: float,
+    ) -> None:
+        self.delivery, self.execution, self.broken = delivery, execution, broken
+        self.began, self.trusted_until = began, trusted_until
+        self.last = False
+        self.reason: StopReason | None = None
+        self._scope: anyio.CancelScope | None = None
+
+    def scope(self) -> anyio.CancelScope:
+        """A new scope, the one that `stop` cancels from now on."""
+        self._scope = anyio.CancelScope()
+        return self._scope
+
+    def let_end(self) -> None:
+        """The body has ended: what follows (dependencies that close, the report) is not stopped any more."""
+        self._scope = None
 
     def stop(self, reason: StopReason) -> None:
-        """Stop the body; the first reason is the true one."""
-        self.reason = self.reason or reason
-        self.body.cancel()
+        """Stop the body. The first reason is the true one, but a user's request outdoes a shutdown."""
+        if self.reason is None or (self.reason is StopReason.DRAIN and reason is StopReason.ASKED):
+            self.reason = reason
+        if self._scope is not None:
+            self._scope.cancel()
 
 
 class Roster:
@@ -61,7 +93,7 @@ class Roster:
 
     def __init__(self) -> None:
         self._running: dict[bytes, Running] = {}
-        self.changed = Condition()
+        self._filled, self._freed, self._emptied = Condition(), Condition(), Condition()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -69,18 +101,20 @@ class Roster:
     def __iter__(self) -> Iterator[Running]:
         return iter(list(self._running.values()))
 
-    def __contains__(self, message_id: bytes) -> bool:
+    def __contains__(self, message_id: object) -> bool:
         return message_id in self._running
 
     def add(self, running: Running) -> None:
         self._running[running.delivery.message_id] = running
         if len(self._running) == 1:
-            self.changed.notify()
+            self._filled.notify()
 
     def remove(self, running: Running) -> None:
         if self._running.get(running.delivery.message_id) is running:
             del self._running[running.delivery.message_id]
-            self.changed.notify()
+            self._freed.notify()
+            if not self._running:
+                self._emptied.notify()
 
     def ids(self) -> list[bytes]:
         return list(self._running)
@@ -92,10 +126,20 @@ class Roster:
         """What runs under a task key: more than one where a run was replaced and goes on."""
         return [running for running in self._running.values() if running.delivery.message.key == key]
 
+    def first_to_distrust(self) -> float:
+        """The loop time at which the first lease of a body that goes on can no longer be trusted."""
+        return min(
+            (one.trusted_until for one in self._running.values() if one.reason is None), default=math.inf
+        )
+
     async def wait_for_fewer_than(self, count: int) -> None:
         while len(self._running) >= count:
-            await self.changed.wait()
+            await self._freed.wait()
 
     async def wait_nonempty(self) -> None:
         while not self._running:
-            await self.changed.wait()
+            await self._filled.wait()
+
+    async def wait_empty(self) -> None:
+        while self._running:
+            await self._emptied.wait()

@@ -1,18 +1,19 @@
-"""Runs one claim: calls the body, decides, settles."""
+"""Runs one claim: calls the body, decides what follows, has it settled."""
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import attrs
 from anyio import get_cancelled_exc_class
-from redis.exceptions import RedisError
 
 from .. import clock
-from ..calls import get_signature
+from ..calls import TaskFunction, get_signature
 from ..dependencies import (
     FailedDependency,
     Perpetual,
@@ -24,13 +25,12 @@ from ..dependencies import (
     get_dependency_parameters,
     resolved_dependencies,
 )
-from ..execution import Execution, ExecutionFailed
+from ..errors import UnknownTask
+from ..execution import Execution
 from ..rules import (
-    Abandon,
     Cancel,
     Complete,
     Fail,
-    HandBack,
     Outcome,
     Raised,
     Reschedule,
@@ -41,12 +41,16 @@ from ..rules import (
     Verdict,
     decide,
 )
-from ..store import Claims, Message, Settled, dump, dump_value
-from .outage import Outages, is_disruption
+from ..store import Settled
+from .fallback import default_fallback_task
+from .groups import leaves
 from .roster import Roster, Running
+from .settling import LeaseOver, Settling
+from .upkeep import Listener
 
 if TYPE_CHECKING:
     from ..docket import Docket
+    from .backend_asyncio import Sentinel
     from .worker import Worker
 
 __all__ = ["Runner"]
@@ -54,13 +58,8 @@ __all__ = ["Runner"]
 logger = logging.getLogger("docket.worker")
 
 
-def _cancelled_from_outside(error: BaseException) -> bool:
-    """Whether a cancellation that our own scope did not catch was asked for by somebody; see the backend module."""
-    if type(error).__module__.startswith("asyncio"):
-        from .backend_asyncio import cancelled_from_outside
-
-        return cancelled_from_outside()
-    return True
+class _BodyStopped(BaseException):
+    """What the dependencies of a stopped body see as they close. No Exception: it is no failure of the task."""
 
 
 @attrs.define(eq=False)
@@ -69,34 +68,55 @@ class Runner:
 
     docket: Docket
     worker: Worker
-    claims: Claims
     roster: Roster
-    outages: Outages
-    begun: Callable[[str], Any]
-    """Awaited with the key before a body starts."""
-    limits: dict[str, int] | None = None
-    """How often each of these keys may still run; None where nothing is limited."""
+    settling: Settling
+    listener: Listener
+    limits: dict[str, int]
+    """How often each of these keys may still run; the others without limit."""
+    sentinel: Sentinel | None = attrs.field(init=False, default=None)
+    """Set on asyncio: tells the shutdown of the loop from a body that cancels itself."""
+    _plain: dict[TaskFunction, bool] = attrs.field(init=False, factory=dict[TaskFunction, bool])
 
     async def run(self, running: Running) -> None:
         """Run one claim to its end. Leaves it to redelivery if Redis stays away past the lease (I3)."""
+        execution = running.execution
         try:
             current_docket.set(self.docket)
             current_worker.set(self.worker)
-            current_execution.set(running.execution)
-            await self.begun(running.execution.key)
-            if self.limits is not None and self.limits.get(running.execution.key, 1) <= 0:
+            current_execution.set(execution)
+            if self.listener.must_recheck(running):
+                await self.settling.insist(running, lambda: self.listener.recheck(running))
+            if self.limits and not self._may_run(running):
                 verdict: Verdict = Cancel()
             else:
                 verdict = await self._verdict(running)
-            await self._settle(running, verdict)
+            settled = await self.settling.settle(running, verdict)
+            if settled is Settled.SUPERSEDED:
+                logger.info("%r was superseded while it ran", execution)
+            if running.last:
+                await self.settling.insist(running, lambda: self.docket.cancel(execution.key))
+        except LeaseOver:
+            logger.warning("%r ended, but Redis stayed away; it will be redelivered", execution)
         finally:
             self.roster.remove(running)
+
+    def _may_run(self, running: Running) -> bool:
+        """Count a run of a limited key; whether there was one left."""
+        key = running.execution.key
+        left = self.limits.get(key)
+        if left is None:
+            return True
+        self.limits[key] = max(left - 1, 0)
+        running.last = left <= 1
+        return left > 0
 
     # the body --------------------------------------------------------------------------------------------
 
     async def _verdict(self, running: Running) -> Verdict:
         execution = running.execution
         resolved: dict[str, Any] = {}
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("Starting %r, attempt %d", execution, execution.attempt)
         outcome = await self._outcome(running, resolved)
         policy, following = RetryPolicy(), None
         for value in resolved.values():
@@ -105,36 +125,40 @@ class Runner:
             elif isinstance(value, Perpetual):
                 following = value.following()
         verdict = decide(outcome, attempt=execution.attempt, retry=policy, now=clock.now())
-        limited = self.limits is not None and execution.key in self.limits
-        if self.limits is not None and limited and isinstance(verdict, Complete | Fail):
-            self.limits[execution.key] -= 1
-            if self.limits[execution.key] <= 0:
-                return verdict
-        if isinstance(verdict, Complete | Fail) and following is not None:
-            _log_end(running, verdict)
-            return following
+        if following is not None and isinstance(verdict, Complete | Fail):
+            verdict = following
+        if running.last and isinstance(verdict, Reschedule):
+            verdict = decide(outcome, attempt=execution.attempt, now=clock.now())
+        _log_end(running, outcome, verdict)
         return verdict
 
     async def _outcome(self, running: Running, resolved: dict[str, Any]) -> Outcome:
         if running.broken is not None:
             return Raised(running.broken)
+        if running.reason is not None:  # stopped before it began
+            return Stopped(running.reason)
+        execution = running.execution
+        plain = self._plain.get(execution.function)
+        if plain is None:
+            plain = self._plain[execution.function] = _is_plain(execution.function)
         try:
-            with running.body:
-                try:
-                    return Returned(await self._call(running.execution, resolved))
-                except (Exception, SystemExit) as error:  # a task that exits must not take the worker along (I9)
-                    return Raised(error)
-        except get_cancelled_exc_class() as cancelled:
-            if _cancelled_from_outside(cancelled):
+            if plain:
+                with running.scope():
+                    return Returned(await _awaited(execution, {}))
+            else:
+                with running.scope():
+                    return await self._with_dependencies(running, resolved)
+        except BaseException as error:
+            parts = list(leaves(error))
+            if self._concerns_us(parts):
                 raise
-            return Stopped(StopReason.ASKED)  # the body cancelled itself
+            return _outcome_of(running, error, parts)
         assert running.reason is not None  # only `Running.stop` cancels the body's scope
         return Stopped(running.reason)
 
-    async def _call(self, execution: Execution[Any], resolved: dict[str, Any]) -> Any:
+    async def _with_dependencies(self, running: Running, resolved: dict[str, Any]) -> Outcome:
+        execution = running.execution
         function = execution.function
-        if not (get_dependency_parameters(function) or get_annotation_dependencies(function)):
-            return await _awaited(execution, function(*execution.args, **execution.kwargs))
         given = get_signature(function).bind_partial(*execution.args, **execution.kwargs).arguments
         async with resolved_dependencies(function, dict(given)) as values:
             resolved.update(values)
@@ -142,82 +166,45 @@ class Runner:
             if failed:
                 raise _dependency_failure(failed)
             supplied = {name: value for name, value in values.items() if name not in given}
-            return await _awaited(execution, function(*execution.args, **execution.kwargs, **supplied))
+            # Only the call is stopped from here on: dependencies close undisturbed, and see why.
+            with running.scope():
+                if running.reason is not None:
+                    raise _BodyStopped
+                returned = Returned(await _awaited(execution, supplied))
+                running.let_end()
+                return returned
+            running.let_end()
+            raise _BodyStopped
 
-    # the end ---------------------------------------------------------------------------------------------
-
-    async def _settle(self, running: Running, verdict: Verdict) -> None:
-        attempt = 0
-        while True:
-            try:
-                settled = await self._write(running, verdict)
-            except RedisError as error:
-                if not is_disruption(error):
-                    raise
-                self.outages.noted(error)
-                if clock.monotonic() > running.trusted_until:
-                    logger.warning("%r ended, but Redis stayed away; it will be redelivered", running.execution)
-                    return
-                attempt += 1
-                await self.outages.pause(attempt)
-            else:
-                if settled is not Settled.OK:
-                    logger.info("%r was superseded while it ran", running.execution)
-                elif self.limits is not None and self.limits.get(running.execution.key, 1) <= 0:
-                    await self.docket.cancel(running.execution.key)
-                return
-
-    async def _write(self, running: Running, verdict: Verdict) -> Settled:
-        delivery = running.delivery
-        match verdict:
-            case Complete(value):
-                return await self._write_complete(running, value)
-            case Fail(error):
-                return await self._write_failure(running, error)
-            case Cancel():
-                return await self.claims.settle(delivery, state="cancelled")
-            case HandBack():
-                return await self.claims.hand_back(delivery)
-            case Abandon():
-                return Settled.LOST
-            case Reschedule():
-                return await self.claims.reschedule(delivery, _following(delivery.message, verdict))
-
-    async def _write_complete(self, running: Running, value: Any) -> Settled:
-        if value is None or not self.docket.execution_ttl:
-            return await self.claims.settle(running.delivery, state="completed")
-        try:
-            text = dump_value(value)
-        except Exception as error:  # pickling runs the value's own code: it may raise anything
-            name = running.execution.function_name
-            return await self._write_failure(running, TypeError(f"the result of task {name!r} cannot be pickled: {error}"))
-        return await self.claims.settle(running.delivery, state="completed", result=await self._keep(running, text))
-
-    async def _write_failure(self, running: Running, error: BaseException) -> Settled:
-        said = f"{type(error).__name__}: {error}"
-        if not self.docket.execution_ttl:
-            return await self.claims.settle(running.delivery, state="failed", error=said)
-        try:
-            text = dump_value(error)
-        except Exception:  # an exception that cannot be pickled is kept as what it said
-            text = dump_value(ExecutionFailed(said))
-        return await self.claims.settle(
-            running.delivery, state="failed", error=said, result=await self._keep(running, text)
-        )
-
-    async def _keep(self, running: Running, text: str) -> tuple[str, str | None]:
-        """Where the result goes: its key, and the text if Redis is to keep it (else it was put elsewhere)."""
-        message = running.delivery.message
-        result_key = f"{message.key}:{message.generation}"
-        running.execution.result_key = result_key
-        storage = self.docket.result_storage
-        if storage is None:
-            return result_key, text
-        await storage.put(result_key, {"data": text}, ttl=self.docket.execution_ttl.total_seconds())
-        return result_key, None
+    def _concerns_us(self, parts: list[BaseException]) -> bool:
+        """Whether what came out of a body is for the worker: the end of the process, or of its own scopes."""
+        cancelled = get_cancelled_exc_class()
+        if any(isinstance(leaf, KeyboardInterrupt | GeneratorExit) for leaf in parts):
+            return True
+        if not any(isinstance(leaf, cancelled) for leaf in parts):
+            return False
+        if anyio.current_effective_deadline() == -math.inf:
+            return True
+        return self.sentinel is not None and self.sentinel.loop_shuts_down()
 
 
-async def _awaited(execution: Execution[Any], returned: Any) -> Any:
+def _is_plain(function: TaskFunction) -> bool:
+    return not (get_dependency_parameters(function) or get_annotation_dependencies(function))
+
+
+def _outcome_of(running: Running, error: BaseException, parts: list[BaseException]) -> Outcome:
+    cancelled = get_cancelled_exc_class()
+    if running.reason is not None:
+        if not all(isinstance(leaf, cancelled | _BodyStopped) for leaf in parts):
+            logger.warning("%r raised while it was stopped", running.execution, exc_info=error)
+        return Stopped(running.reason)
+    if all(isinstance(leaf, cancelled) for leaf in parts):
+        return Stopped(StopReason.ASKED)  # the body cancelled itself
+    return Raised(error)
+
+
+async def _awaited(execution: Execution[Any], supplied: Mapping[str, Any]) -> Any:
+    returned: object = execution.function(*execution.args, **execution.kwargs, **supplied)
     if not inspect.isawaitable(returned):
         raise TypeError(
             f"task {execution.function_name!r} returned {type(returned).__name__}, which cannot be awaited; "
@@ -233,14 +220,18 @@ def _dependency_failure(failed: list[FailedDependency]) -> ExceptionGroup[Except
     )
 
 
-def _following(message: Message, verdict: Reschedule) -> Message:
-    following = attrs.evolve(message, when=verdict.when, attempt=verdict.attempt)
-    if verdict.call is None:
-        return following
-    args, kwargs = verdict.call
-    return attrs.evolve(following, args=dump(args), kwargs=dump(kwargs))
-
-
-def _log_end(running: Running, verdict: Verdict) -> None:
-    if isinstance(verdict, Fail):
-        logger.error("%r failed; its next run is scheduled", running.execution, exc_info=verdict.error)
+def _log_end(running: Running, outcome: Outcome, verdict: Verdict) -> None:
+    execution = running.execution
+    if isinstance(outcome, Raised):
+        if isinstance(outcome.error, UnknownTask) and execution.function is default_fallback_task:
+            return  # was said there
+        if isinstance(verdict, Reschedule):
+            logger.warning("%r failed; it runs again at %s", execution, verdict.when, exc_info=outcome.error)
+        else:
+            logger.error("%r failed", execution, exc_info=outcome.error)
+    elif logger.isEnabledFor(logging.INFO):
+        match outcome:
+            case Returned():
+                logger.info("%r has returned", execution)
+            case Stopped(reason):
+                logger.info("%r was stopped (%s)", execution, reason.value)

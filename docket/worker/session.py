@@ -4,40 +4,49 @@
 
     run()                       the caller's cancellation reaches only the wait in here, and begins the drain
     └─ nest (shielded)
-       └─ upkeep                lease refresher, heartbeat, listener
+       └─ upkeep                lease refresher and watch, heartbeat, listener, drain deadline
           └─ work               one child per claim
-             └─ intake          reader, sweep, scheduler
+             └─ intake          reader, sweep, scheduler, seeder
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import TaskGroup
 
 from .. import clock
 from ..dependencies import Perpetual, get_dependency_parameters
-from ..errors import DeliveryUnreadable, UnknownTask
-from ..execution import Execution
+from ..errors import DeliveryUnreadable
+from ..execution import Execution, ExecutionState
 from ..rules import StopReason
 from ..store import Claims, Delivery, DueTasks, Unreadable
+from .groups import only_one_of
 from .intake import Reader, Scheduler, Sweep
 from .outage import Outages
 from .roster import Roster, Running
 from .runner import Runner
 from .settings import Settings
+from .settling import Settling
 from .upkeep import Heartbeat, Leases, Listener
 
 if TYPE_CHECKING:
-    from ..docket import Docket
     from .worker import Worker
 
 __all__ = ["Session"]
 
 logger = logging.getLogger("docket.worker")
+
+#: How many seconds what was handed back gets to close its dependencies and to be written.
+GRACE = 3.0
+
+#: How often a worker that runs until finished asks whether it is; ends that docket's own clients and workers
+#: bring about are announced, those by pydocket's are not.
+RECHECK = timedelta(seconds=1)
 
 
 class Session:
@@ -47,31 +56,43 @@ class Session:
     """
 
     def __init__(
-        self, worker: Worker, settings: Settings, *, until_finished: bool = False, limits: Mapping[str, int] | None = None
+        self,
+        worker: Worker,
+        settings: Settings,
+        *,
+        until_finished: bool = False,
+        limits: Mapping[str, int] | None = None,
     ) -> None:
         docket = worker.docket
+        client, keys = docket.client, docket.keys
         self.settings, self.docket, self.worker = settings, docket, worker
         self.until_finished = until_finished
-        claims = Claims(docket.client, docket.keys, worker.name, docket.execution_ttl)
+        self.claims = Claims(client, keys, worker.name, docket.execution_ttl)
         self.roster = Roster()
-        self.outages = Outages(settings.reconnection_delay, str(docket.client.address))
-        self.scheduler = Scheduler(DueTasks(docket.client, docket.keys), settings.scheduling_resolution)
-        self.reader = Reader(claims, self.roster, self.outages, self._start, self._free, self._concurrency)
-        self.sweep = Sweep(
-            claims, self.roster, self._start, self._free, self._concurrency, settings.redelivery_timeout
+        self.outages = Outages(settings.reconnection_delay, str(client.address))
+        self.scheduler = Scheduler(DueTasks(client, keys), settings.scheduling_resolution)
+        self.reader = Reader(
+            self.claims,
+            self.roster,
+            self._start,
+            lambda: worker.concurrency,
+            settings.message_batch,
+            settings.redelivery_timeout,
         )
-        self.leases = Leases(claims, self.roster, settings.redelivery_timeout)
+        self.sweep = Sweep(self.claims, self.roster, self.reader, settings.redelivery_timeout)
+        self.leases = Leases(self.claims, self.roster, settings.redelivery_timeout)
         self.heartbeat = Heartbeat(
             docket.liveness, worker.name, lambda: docket.tasks, docket.heartbeat_interval, self.scheduler
         )
-        self.listener = Listener(claims, self.roster, self.scheduler, self.sweep)
+        self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep)
+        self.settling = Settling(docket, self.claims, self.outages)
         self.runner = Runner(
-            docket, worker, claims, self.roster, self.outages, self.listener.recheck, None if limits is None else dict(limits)
+            docket, worker, self.roster, self.settling, self.listener, dict(limits) if limits else {}
         )
-        self.claims = claims
         self._work: TaskGroup | None = None
         self._intake: anyio.CancelScope | None = None
         self._stopped = False
+        self._handing_back = anyio.Event()
         self._nest_over = False
 
     # from outside ----------------------------------------------------------------------------------------
@@ -83,28 +104,36 @@ class Session:
 
     def stop(self) -> None:
         """Take nothing new, finish what runs within ``shutdown_timeout``, then end."""
+        if self._stopped:
+            return
         self._stopped = True
+        if self.roster:
+            logger.info("Shutdown requested, finishing %d active tasks...", len(self.roster))
         if self._intake is not None:
             self._intake.cancel()
 
     def hand_back(self) -> None:
         """Stop, and give back at once what runs."""
         self.stop()
+        self._handing_back.set()
         for running in self.roster:
             running.stop(StopReason.DRAIN)
 
     async def run(self) -> None:
         """Run until stopped, finished, or cancelled; drain in any case. Cancellation comes out after it (I6)."""
         over = anyio.Event()
-        async with anyio.create_task_group() as outer:
-            outer.start_soon(self._nest, over)
-            try:
-                await over.wait()
-            finally:
-                if not self._nest_over:
-                    if self.roster:
-                        logger.info("Shutdown requested, finishing %d active tasks...", len(self.roster))
-                    self.stop()
+        try:
+            async with anyio.create_task_group() as outer:
+                outer.start_soon(self._nest, over)
+                try:
+                    await over.wait()
+                finally:
+                    if not self._nest_over:
+                        self.stop()
+        except BaseExceptionGroup as group:
+            if (only := only_one_of(group)) is None:
+                raise
+            raise only from only.__cause__
 
     # the nest --------------------------------------------------------------------------------------------
 
@@ -112,6 +141,8 @@ class Session:
         try:
             with anyio.CancelScope(shield=True):
                 async with anyio.create_task_group() as upkeep:
+                    upkeep.start_soon(self._stand_guard)
+                    upkeep.start_soon(self.leases.watch)
                     for loop in (self.leases.run, self.heartbeat.run, self.listener.run):
                         upkeep.start_soon(self.outages.supervise, loop)
                     await self._work_and_intake(upkeep)
@@ -119,8 +150,7 @@ class Session:
         finally:
             self._nest_over = True
             over.set()
-            with anyio.CancelScope(shield=True):
-                await self.heartbeat.leave()
+            await self.heartbeat.leave()
 
     async def _work_and_intake(self, upkeep: TaskGroup) -> None:
         async with anyio.create_task_group() as work:
@@ -134,32 +164,45 @@ class Session:
                     intake.start_soon(self.outages.supervise, loop)
                 if self.until_finished:
                     intake.start_soon(self.outages.supervise, self._finish)
-            upkeep.start_soon(self._drain_deadline)
+            upkeep.start_soon(self._end_the_drain, work.cancel_scope)
 
-    async def _drain_deadline(self) -> None:
-        await anyio.sleep(self.settings.shutdown_timeout.total_seconds())
+    async def _stand_guard(self) -> None:
+        """Be the task by which the runner on asyncio knows that the loop cancels everything."""
+        if anyio.get_cancelled_exc_class().__module__.startswith("asyncio"):
+            from .backend_asyncio import Sentinel
+
+            self.runner.sentinel = Sentinel()
+        await anyio.sleep_forever()
+
+    async def _end_the_drain(self, work: anyio.CancelScope) -> None:
+        with anyio.move_on_after(self.settings.shutdown_timeout.total_seconds()):
+            await self._handing_back.wait()
         if self.roster:
-            logger.warning(
-                "%d tasks did not finish within %s; handing them back", len(self.roster), self.settings.shutdown_timeout
-            )
+            logger.warning("Handing back %d tasks that have not finished", len(self.roster))
         self.hand_back()
+        await anyio.sleep(GRACE)
+        if self.roster:
+            logger.warning("%d tasks cannot be handed back; they will be redelivered", len(self.roster))
+        work.cancel()
 
-    async def _finish(self) -> None:
+    async def _finish(self, answered: Callable[[], None]) -> None:
         """Stop when the docket has nothing left that waits or runs, here or elsewhere."""
-        # pydocket's workers tell nobody that they finished the last task, so there one has to look.
-        recheck = None if self.docket.client.is_memory else self.settings.minimum_check_interval.total_seconds()
+        recheck = max(RECHECK, self.settings.minimum_check_interval).total_seconds()
         while True:
+            await self.reader.wait_idle()
+            await self.roster.wait_empty()
             if not self.reader.idle:
-                await self.reader.became_idle.wait()
-            while self.roster:
-                await self.roster.changed.wait()
-            if self.reader.idle and not self.roster and not await self.claims.unfinished():
+                continue
+            seen = self.listener.finished.count
+            unfinished = await self.claims.unfinished()
+            answered()
+            if not unfinished and self.reader.idle and not self.roster:
                 self.stop()
                 return
-            with anyio.move_on_after(recheck):
-                await self.listener.finished.wait()
+            with anyio.move_on_after(None if self.docket.client.is_memory else recheck):
+                await self.listener.finished.wait_past(seen)
 
-    async def _seed(self) -> None:
+    async def _seed(self, answered: Callable[[], None]) -> None:
         """See to it that automatic perpetual tasks are scheduled."""
         if not self.settings.schedule_automatic_tasks:
             return
@@ -167,49 +210,53 @@ class Session:
             for dependency in get_dependency_parameters(function).values():
                 if isinstance(dependency, Perpetual) and dependency.automatic:
                     await self.docket.add(name, when=dependency.initial_when, key=name)()
+                    answered()
 
     # claims ----------------------------------------------------------------------------------------------
 
-    def _concurrency(self) -> int:
-        return self.worker.concurrency
-
-    def _free(self) -> int:
-        return max(1, min(self.worker.concurrency - len(self.roster), self.settings.message_batch))
-
-    def _start(self, taken: Sequence[Delivery | Unreadable]) -> None:
-        assert self._work is not None
+    def _start(self, taken: Sequence[Delivery | Unreadable], began: float) -> None:
+        work = self._work
+        assert work is not None
         for delivery in taken:
             if isinstance(delivery, Unreadable):
-                logger.error("Message %s cannot be read: %s", delivery.message_id.decode(), delivery.reason)
-                self._work.start_soon(self._set_aside, delivery)
-            else:
-                running = self._running(delivery)
-                self.roster.add(running)
-                self._work.start_soon(self.runner.run, running)
+                logger.error("Message %s is set aside: %s", delivery.message_id.decode(), delivery.reason)
+                work.start_soon(self.outages.supervise, self._setting_aside(delivery))
+                continue
+            running = self._running(delivery, began)
+            if self._stopped:  # was on its way when the worker stopped
+                running.stop(StopReason.DRAIN)
+            self.roster.add(running)
+            work.start_soon(self.runner.run, running, name=delivery.message.function)
 
-    async def _set_aside(self, unreadable: Unreadable) -> None:
-        await self.outages.supervise(lambda: self.claims.set_aside(unreadable))
+    def _setting_aside(self, unreadable: Unreadable) -> Callable[[Callable[[], None]], Any]:
+        async def set_aside(answered: Callable[[], None]) -> None:
+            await self.claims.set_aside(unreadable)
 
-    def _running(self, delivery: Delivery) -> Running:
-        message = delivery.message
+        return set_aside
+
+    def _running(self, delivery: Delivery, began: float) -> Running:
+        message, docket = delivery.message, self.docket
+        function = docket.tasks.get(message.function) or self.worker.fallback_task
         broken: Exception | None = None
-        function = self.docket.tasks.get(message.function)
-        if function is None:
-            broken = UnknownTask(
-                f"Unknown task {message.function!r} received - dropping; register it with "
-                f"docket.register(...) or `--tasks module:collection` on worker {self.worker.name!r}"
-            )
-            logger.warning("%s", broken)
-            function = self.docket.function_named(message.function)
+        execution: Execution[Any]
         try:
             execution = Execution.of_message(
-                self.docket, message, function, redelivered=delivery.redelivered, message_id=delivery.message_id
+                docket,
+                message,
+                function,
+                redelivered=delivery.redelivered,
+                message_id=delivery.message_id,
             )
-        except Exception as error:  # unpickling runs foreign code: it may raise anything (I9)
-            broken = DeliveryUnreadable(f"the arguments of task {message.function!r} cannot be unpickled: {error!r}")
+        except Exception as error:  # noqa: BLE001 - unpickling runs foreign code: it may raise anything (I9)
+            broken = DeliveryUnreadable(
+                f"the arguments of task {message.function!r} cannot be unpickled: {error!r}"
+            )
             execution = Execution(
-                self.docket, function, (), {}, message.key, message.when, message.attempt,
+                docket, function, (), {}, message.key, message.when, message.attempt,
                 function_name=message.function, generation=message.generation, message_id=delivery.message_id,
             )  # fmt: skip
-        execution.worker = self.worker.name
-        return Running(delivery, execution, broken, self.leases.trusted_from(clock.monotonic()))
+        execution.worker, execution.state = self.worker.name, ExecutionState.RUNNING
+        execution.started_at = clock.now()
+        return Running(
+            delivery, execution, broken, began=began, trusted_until=self.leases.trusted_from(began)
+        )

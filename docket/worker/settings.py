@@ -38,9 +38,16 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise BadSetting(f"{name} must be at least 1, a whole number, not {value!r}")
-        for name in ("redelivery_timeout", "reconnection_delay", "minimum_check_interval", "scheduling_resolution"):
+        for name in (
+            "redelivery_timeout",
+            "reconnection_delay",
+            "minimum_check_interval",
+            "scheduling_resolution",
+        ):
             value = getattr(self, name)
             if not isinstance(value, timedelta) or value <= timedelta(0):
                 raise BadSetting(f"{name} takes a positive duration (timedelta), not {value!r}")
         if not isinstance(self.shutdown_timeout, timedelta) or self.shutdown_timeout < timedelta(0):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise BadSetting(f"shutdown_timeout takes a duration (timedelta) from zero, not {self.shutdown_timeout!r}")
+            raise BadSetting(
+                f"shutdown_timeout takes a duration (timedelta) from zero, not {self.shutdown_timeout!r}"
+            )

@@ -15,8 +15,7 @@ from ..clock import monotonic
 from ..rules import StopReason
 from ..store import Claims, Liveness
 from .intake import Scheduler, Sweep
-from .outage import is_disruption
-from .roster import Condition, Roster
+from .roster import Condition, Roster, Running
 
 __all__ = ["Heartbeat", "Leases", "Listener"]
 
@@ -28,6 +27,9 @@ TRUSTED = 0.9
 #: For how many seconds a cancellation is remembered that was heard before the claim it is meant for.
 REMEMBERED = 10.0
 
+#: How many seconds a worker that ends waits for a server that is to forget it.
+LEAVING = 2.0
+
 
 @attrs.define(eq=False)
 class Leases:
@@ -38,23 +40,21 @@ class Leases:
     timeout: timedelta
 
     def trusted_from(self, moment: float) -> float:
+        """Until when a lease is ours that was renewed at ``moment`` (loop times)."""
         return moment + self.timeout.total_seconds() * TRUSTED
 
-    async def run(self) -> None:
+    async def run(self, answered: Callable[[], None]) -> None:
         interval = self.timeout.total_seconds() / 4
         while True:
+            if self.roster:
+                await self._renew()  # also at once after an outage
+                answered()
             await self.roster.wait_nonempty()
             await anyio.sleep(interval)
-            await self._renew()
 
     async def _renew(self) -> None:
         held, began = self.roster.ids(), monotonic()
-        try:
-            lost = await self.claims.renew(held)
-        except RedisError as error:
-            if is_disruption(error):
-                self._stop_untrusted()
-            raise
+        lost = await self.claims.renew(held)
         for message_id in held:
             running = self.roster.get(message_id)
             if running is None:
@@ -65,12 +65,18 @@ class Leases:
             else:
                 running.trusted_until = self.trusted_from(began)
 
-    def _stop_untrusted(self) -> None:
-        now = monotonic()
-        for running in self.roster:
-            if running.trusted_until < now:
-                logger.warning("The lease of %r could not be renewed in time", running.execution)
-                running.stop(StopReason.LOST)
+    async def watch(self) -> None:
+        """Stop bodies whose lease could not be renewed in time, whatever keeps the renewals from succeeding."""
+        while True:
+            await self.roster.wait_nonempty()
+            # A claim that is added meanwhile is trusted for longer than this.
+            first = min(self.roster.first_to_distrust(), monotonic() + self.timeout.total_seconds() / 2)
+            await anyio.sleep_until(first)
+            now = monotonic()
+            for running in self.roster:
+                if running.trusted_until <= now and running.reason is None:
+                    logger.warning("The lease of %r could not be renewed in time", running.execution)
+                    running.stop(StopReason.LOST)
 
 
 @attrs.define(eq=False)
@@ -82,26 +88,31 @@ class Heartbeat:
     tasks: Callable[[], Collection[str]]
     interval: timedelta
     scheduler: Scheduler
-    _advertised: frozenset[str] = attrs.field(init=False, default=frozenset())
+    _advertised: frozenset[str] | None = attrs.field(init=False, default=None)
 
-    async def run(self) -> None:
+    async def run(self, answered: Callable[[], None]) -> None:
         beats = 0
+        sparing = self.liveness.expiry > 3 * self.interval
         while True:
             tasks = frozenset(self.tasks())
-            # The sets of tasks outlive several beats; refreshing them at every other one is a quarter of the cost.
-            refresh = beats % 2 == 0 or tasks != self._advertised
+            # The sets of tasks outlive several beats; refreshing them at every other one is half of the cost.
+            refresh = not sparing or beats % 2 == 0 or tasks != self._advertised
+            self._advertised = tasks | (self._advertised or frozenset())
             first = await self.liveness.beat(self.worker, tasks, tasks_too=refresh)
-            self._advertised |= tasks
+            answered()
             self.scheduler.saw_first(first)
             beats += 1
             await anyio.sleep(math.inf if self.liveness.client.is_memory else self.interval.total_seconds())
 
     async def leave(self) -> None:
         """Take the worker off the lists; a server that is away forgets it by itself."""
-        try:
-            await self.liveness.leave(self.worker, self._advertised)
-        except RedisError as error:
-            logger.debug("Could not take worker %s off the list: %s", self.worker, error)
+        if self._advertised is None:
+            return
+        with anyio.move_on_after(LEAVING, shield=True):
+            try:
+                await self.liveness.leave(self.worker, self._advertised)
+            except RedisError as error:
+                logger.debug("Could not take worker %s off the list: %s", self.worker, error)
 
 
 @attrs.define(eq=False)
@@ -113,38 +124,51 @@ class Listener:
     scheduler: Scheduler
     sweep: Sweep
     finished: Condition = attrs.field(init=False, factory=Condition)
-    """Notified when somebody has finished the docket's last task."""
+    """Notified when somebody may have finished the docket's last task."""
     _unclaimed: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
+    _listening_since: float = attrs.field(init=False, default=math.inf)
 
-    async def run(self) -> None:
+    async def run(self, answered: Callable[[], None]) -> None:
         keys = self.claims.keys
         async with self.claims.client.pubsub() as pubsub:
             await pubsub.subscribe(keys.wake)
             await pubsub.psubscribe(keys.cancellations)
-            # What was said before we listened:
+            # What was said before we listened. Who was asked for before now asks for himself (`recheck`).
+            self._listening_since = monotonic()
             self.scheduler.wake()
-            self.sweep.foreign_claim.notify()
+            self.sweep.look.notify()
+            self.finished.notify()
             await self._stop_requested([running.delivery.message.key for running in self.roster])
+            answered()
             while True:
                 message = await pubsub.receive()
                 if message.pattern is not None:
-                    self._cancellation(message.payload.decode())
+                    self._cancellation(message.payload.decode(errors="replace"))
                 else:
-                    self._wake_up(message.payload.decode())
+                    self._wake_up(message.payload.decode(errors="replace"))
 
     def _cancellation(self, key: str) -> None:
         found = self.roster.under(key)
         for running in found:
             running.stop(StopReason.ASKED)
         if not found:
-            oldest = monotonic() - REMEMBERED
-            self._unclaimed = {key: heard for key, heard in self._unclaimed.items() if heard > oldest}
-            self._unclaimed[key] = monotonic()
+            now = monotonic()
+            self._unclaimed.pop(key, None)
+            self._unclaimed[key] = now  # behind all others: the dictionary is in order of time
+            while (oldest := next(iter(self._unclaimed))) and self._unclaimed[oldest] < now - REMEMBERED:
+                del self._unclaimed[oldest]
 
-    async def recheck(self, key: str) -> None:
-        """A claim has begun: stop it if its cancellation was heard before it was ours."""
-        if self._unclaimed.pop(key, None) is not None:
-            await self._stop_requested([key])
+    def must_recheck(self, running: Running) -> bool:
+        """Whether the cancellation of a claim that begins may have been asked for before it was on the roster."""
+        return (
+            running.began < self._listening_since
+            or running.delivery.redelivered
+            or self._unclaimed.pop(running.delivery.message.key, None) is not None
+        )
+
+    async def recheck(self, running: Running) -> None:
+        """Stop a claim whose cancellation was asked for already. Raises: RedisError."""
+        await self._stop_requested([running.delivery.message.key])
 
     async def _stop_requested(self, keys: list[str]) -> None:
         if not keys:
@@ -158,10 +182,10 @@ class Listener:
         word, _, value = text.partition(" ")
         match word:
             case "due":
-                self.scheduler.announced(float(value))
+                self.scheduler.announced(value)
             case "claimed":
                 if value != self.claims.worker:
-                    self.sweep.foreign_claim.notify()
+                    self.sweep.look.notify()
             case "finished":
                 self.finished.notify()
             case _:

@@ -13,7 +13,9 @@ import anyio
 
 from ..calls import TaskFunction
 from ..docket import Docket
-from ..errors import UsageError
+from ..errors import BadSetting, UsageError
+from .fallback import default_fallback_task, fallback_named
+from .groups import only_one_of
 from .session import Session
 from .settings import MESSAGE_BATCH, Settings, default_name
 
@@ -25,10 +27,12 @@ logger = logging.getLogger("docket.worker")
 class Worker:
     """Runs the tasks of one docket, up to ``concurrency`` at a time.
 
-    ``async with Worker(docket)`` may be entered and left in different tasks; everything that runs lives inside of the
-    ``run_*`` methods (I8). Units: durations are timedeltas. A task whose worker is gone is redelivered to another
-    one ``redelivery_timeout`` after the last renewal of its lease. A worker that stops takes nothing new and gives its
-    running tasks ``shutdown_timeout`` to finish; what is left is queued again at once.
+    ``async with Worker(docket)`` may be entered and left in different tasks; everything that runs lives inside of
+    the ``run_*`` methods (I8). Units: durations are timedeltas. A task whose worker is gone is redelivered to
+    another one ``redelivery_timeout`` after the last renewal of its lease. A worker that stops takes nothing new
+    and gives its running tasks ``shutdown_timeout`` to finish; what is left is queued again at once.
+    ``fallback_task`` runs, with their arguments, in place of tasks that the docket does not know here; without
+    one they fail. ``name`` must be the worker's own: by it the server knows who holds what.
 
     Raises: BadSetting (a ValueError) - a setting out of range.
     """
@@ -49,6 +53,7 @@ class Worker:
         message_batch: int = MESSAGE_BATCH,
         shutdown_timeout: timedelta = timedelta(seconds=25),
     ) -> None:
+        _not_yet("dependencies", dependencies)
         self._settings = Settings(
             concurrency=concurrency,
             message_batch=message_batch,
@@ -62,7 +67,7 @@ class Worker:
         self.docket = docket
         self.name = name or default_name()
         self.concurrency = concurrency
-        self.fallback_task = fallback_task
+        self.fallback_task: TaskFunction = fallback_task or default_fallback_task
         self.enable_internal_instrumentation = enable_internal_instrumentation
         self._session: Session | None = None
 
@@ -105,15 +110,27 @@ class Worker:
     ) -> None:
         pass
 
+    @property
+    def workers_set(self) -> str:
+        return self.docket.workers_set
+
+    def worker_tasks_set(self, worker_name: str) -> str:
+        return self.docket.worker_tasks_set(worker_name)
+
+    def task_workers_set(self, task_name: str) -> str:
+        return self.docket.task_workers_set(task_name)
+
     def labels(self) -> Mapping[str, str]:
         return {"docket.name": self.docket.name, "docket.worker": self.name}
 
     # running ---------------------------------------------------------------------------------------------
 
     async def run_forever(self) -> None:
-        """Run tasks until `stop` is called. A lost Redis is waited for; a bug in docket comes out as it is (I7).
+        """Run tasks until `stop` is called. A Redis that is lost or refuses is waited for, also at the start.
 
-        Cancel: drains (for at most ``shutdown_timeout``), then the cancellation comes out.
+        Raises: AuthenticationError - the server wants other credentials; ResponseError - a command is not
+        permitted; a bug in docket as it is (I7).
+        Cancel: drains (for at most ``shutdown_timeout``), then the cancellation comes out (I6).
         """
         await self._run(Session(self, self._settings))
 
@@ -124,7 +141,8 @@ class Worker:
     async def run_at_most(self, iterations_by_key: Mapping[str, int]) -> None:
         """Run until finished, but the given keys at most so often each; what they still schedule is cancelled.
 
-        For tests of tasks that go on for ever.
+        For tests of tasks that go on for ever. A retry counts as a run; the last one that is allowed is final.
+        Raises: UsageError (a ValueError) - a number of runs below 0; else as `run_forever`.
         """
         for key, count in iterations_by_key.items():
             if count < 0:
@@ -174,28 +192,50 @@ class Worker:
     ) -> None:
         """Open a docket, register task collections and run a worker, as the command line does.
 
-        SIGTERM or SIGINT drains and returns; a second one hands back at once.
+        ``tasks`` are ``"module:collection"``, ``fallback_task`` is ``"module:function"``. SIGTERM or SIGINT
+        drains and returns; a second one hands back at once.
+        Raises: BadSetting, ImportError, AttributeError; else as `run_forever`.
         """
+        _not_yet("healthcheck_port", healthcheck_port)
+        _not_yet("metrics_port", metrics_port)
         async with Docket(name=docket_name, url=url) as docket:
             for collection in tasks:
                 docket.register_collection(collection)
             worker = cls(
                 docket, name, concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval,
                 scheduling_resolution, schedule_automatic_tasks, enable_internal_instrumentation,
-                message_batch=message_batch, shutdown_timeout=shutdown_timeout,
+                fallback_named(fallback_task) if fallback_task else None, _not_yet("dependencies", dependencies),
+                message_batch, shutdown_timeout,
             )  # fmt: skip
-            async with worker, anyio.create_task_group() as group:
-                group.start_soon(worker.heed_signals)
-                await (worker.run_until_finished() if until_finished else worker.run_forever())
-                group.cancel_scope.cancel()
+            async with worker:
+                await worker.run_heeding_signals(until_finished=until_finished)
 
-    async def heed_signals(self) -> None:
-        """Drain at the first SIGTERM or SIGINT, hand back at the second. Only in the main thread."""
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for received in signals:
-                if self._session is None or self._session.stopping:
-                    logger.info("Received %s again, handing back what runs", received.name)
-                    self.hand_back()
-                else:
-                    logger.info("Received %s, initiating graceful shutdown", received.name)
-                    self.stop()
+    async def run_heeding_signals(self, *, until_finished: bool = False) -> None:
+        """`run_forever` or `run_until_finished`, drained by a SIGTERM or SIGINT. Only in the main thread."""
+        session = Session(self, self._settings, until_finished=until_finished)
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(_heed_signals, session)
+                await self._run(session)
+                group.cancel_scope.cancel()
+        except BaseExceptionGroup as errors:
+            if (only := only_one_of(errors)) is None:
+                raise
+            raise only from only.__cause__
+
+
+async def _heed_signals(session: Session) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for received in signals:
+            if session.stopping:
+                logger.info("Received %s again, handing back what runs", received.name)
+                session.hand_back()
+            else:
+                logger.info("Received %s, initiating graceful shutdown", received.name)
+                session.stop()
+
+
+def _not_yet(name: str, value: object) -> None:
+    """Refuse a setting that would be without effect."""
+    if value is not None:
+        raise BadSetting(f"{name} is not supported yet; leave it out")

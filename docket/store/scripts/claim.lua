@@ -1,14 +1,15 @@
 -- Claim deliveries that a blocking read or a redelivery sweep has brought.
 -- KEYS stream queue reserved_queue
 -- ARGV prefix group worker started_at wake_channel deliveries...
--- REPLY a list of {'OK' | 'SUPERSEDED' | 'CANCELLED' | 'LOST', claim}; `deliveries` are triples of id, key, generation
+-- REPLY a list of {'OK' | 'SUPERSEDED' | 'CANCELLED' | 'LOST' | 'BROKEN', claim}; with 'BROKEN' the reason stands for
+--   the claim; `deliveries` are triples of id, key, generation
 -- USE json ack claim_one finish
 local replies, refused = {}, false
 for at = 1, #deliveries, 3 do
   local id, key, generation = deliveries[at], deliveries[at + 1], deliveries[at + 2]
   local reply, claim = 'LOST', 0                              -- taken by another between the read and this call
   if holds(stream, group, worker, id) then
-    reply, claim = claim_one(prefix, stream, group, id, key, generation, worker, started_at)
+    reply, claim = try_claim(prefix, stream, group, id, key, generation, worker, started_at)
   end
   replies[#replies + 1] = {reply, claim}
   refused = refused or reply ~= 'OK'

@@ -12,7 +12,7 @@ if entry then
 end
 ack(stream, group, message_id)                               -- I1
 if key ~= '' then
-  local now = redis.call('HMGET', run, 'claim', 'stream_id')
+  local now = redis.pcall('HMGET', run, 'claim', 'stream_id')  -- what is no hash is not ours to repair
   local claimed = now[1] and string.sub(now[1], 1, #message_id + 1) == message_id .. '.'
   if claimed or now[2] == message_id then                    -- I2: a newer generation is left alone
     if ttl_ms == '0' then

@@ -1,7 +1,8 @@
 -- Read what waits on the stream and claim it, in one step. Never blocks.
 -- KEYS stream queue reserved_queue
 -- ARGV prefix group worker count started_at wake_channel
--- REPLY a list of {message_id, 'OK' | 'SUPERSEDED' | 'CANCELLED' | 'UNREADABLE', claim, fields}
+-- REPLY a list of {message_id, 'OK' | 'SUPERSEDED' | 'CANCELLED' | 'UNREADABLE' | 'BROKEN', claim, fields}; with
+--   'BROKEN' the reason stands for the claim
 -- USE json ack claim_one finish
 local read = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', stream, '>')
 local taken, refused = {}, false
@@ -15,7 +16,7 @@ for i, entry in ipairs(read[1][2]) do
     end
   end
   if key and string.find(generation, '^%d+$') then
-    local reply, claim = claim_one(prefix, stream, group, id, key, generation, worker, started_at)
+    local reply, claim = try_claim(prefix, stream, group, id, key, generation, worker, started_at)
     taken[i] = {id, reply, claim, fields}
     refused = refused or reply ~= 'OK'
   else

@@ -28,3 +28,9 @@ local function claim_one(prefix, stream, group, id, key, generation, worker, sta
     .. ',"started_at":"' .. started_at .. '"}')
   return 'OK', claim
 end
+-- I9: what is wrong with the keys of one message (a string where the run should be) harms only that message.
+local function try_claim(...)
+  local ok, reply, claim = pcall(claim_one, ...)
+  if ok then return reply, claim end
+  return 'BROKEN', type(reply) == 'table' and reply.err or tostring(reply)
+end

@@ -6,6 +6,10 @@ local function check_fence(run, stream, group, id, generation, claim, holder)
   if now[2] == id .. '.' .. claim and now[3] == holder and (now[1] == generation or generation == '0') then
     return 'LIVE'
   end
+  local mine = id .. '.'
+  if now[2] and now[2] ~= mine .. claim and string.sub(now[2], 1, #mine) == mine then
+    return 'LOST'                                              -- claimed again: maybe by a worker of the same name
+  end
   if not holds(stream, group, holder, id) then return 'LOST' end
   ack(stream, group, id)
   return 'SUPERSEDED'

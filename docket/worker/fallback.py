@@ -1,0 +1,48 @@
+"""What runs in place of a task that this worker does not know."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+from ..calls import TaskFunction
+from ..dependencies import CurrentExecution, TaskLogger
+from ..errors import BadSetting, UnknownTask
+from ..execution import Execution
+
+__all__ = ["default_fallback_task", "fallback_named"]
+
+
+async def default_fallback_task(
+    *args: Any,
+    execution: Execution[Any] = CurrentExecution(),
+    logger: logging.LoggerAdapter[logging.Logger] = TaskLogger(),
+    **kwargs: Any,
+) -> None:
+    """Fail the run of an unknown task, and say how to make it known.
+
+    Raises: UnknownTask.
+    """
+    said = (
+        f"Unknown task {execution.function_name!r} received - dropping. "
+        "Register it with docket.register(function), or docket.register_collection('module:collection') "
+        "(`--tasks module:collection` on the command line), before the worker runs"
+    )
+    logger.warning("%s", said)
+    raise UnknownTask(said)
+
+
+def fallback_named(path: str) -> TaskFunction:
+    """The function at ``"module.path:name"``.
+
+    Raises: BadSetting - the path is not of that form or names no callable; ImportError, AttributeError.
+    """
+    module, colon, name = path.partition(":")
+    if not (module and colon and name):
+        raise BadSetting(f"fallback_task takes a function or 'module:function', not {path!r}")
+    found: object = getattr(importlib.import_module(module), name)
+    if not callable(found):
+        raise BadSetting(f"fallback_task {path!r} is {type(found).__name__}, not a function")
+    return cast("Callable[..., Any]", found)
