@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Annotated
@@ -23,62 +23,73 @@ __all__ = ["work"]
 BACKENDS = ("asyncio", "uvloop", "trio")
 
 
+Tasks = Annotated[tuple[str, ...], each("--tasks", path("a collection of tasks"), "DOCKET_TASKS")]
+DocketName = Annotated[str, Parameter(name="--docket", env_var="DOCKET_NAME")]
+Url = Annotated[str, option("--url", url, "DOCKET_URL")]
+Name = Annotated[str | None, Parameter(name="--name", env_var="DOCKET_WORKER_NAME")]
+Backend = Annotated[str, option("--backend", choice(*BACKENDS), "DOCKET_WORKER_BACKEND")]
+Level = Annotated[str, option("--logging-level", choice(*logs.LEVELS, upper=True), "DOCKET_LOGGING_LEVEL")]
+Format = Annotated[str | None, option("--logging-format", choice(*logs.FORMATS), "DOCKET_LOGGING_FORMAT")]
+Fallback = Annotated[str | None, option("--fallback-task", path("a task"), "DOCKET_FALLBACK_TASK")]
+Dependencies = Annotated[
+    str | None, option("--dependencies", path("a list or mapping"), "DOCKET_WORKER_DEPENDENCIES")
+]
+Concurrency = Annotated[int, option("--concurrency", integer(1), "DOCKET_WORKER_CONCURRENCY")]
+MessageBatch = Annotated[int, option("--message-batch", integer(1), "DOCKET_WORKER_MESSAGE_BATCH")]
+Redelivery = Annotated[
+    timedelta, option("--redelivery-timeout", duration(), "DOCKET_WORKER_REDELIVERY_TIMEOUT")
+]
+Reconnection = Annotated[
+    timedelta, option("--reconnection-delay", duration(), "DOCKET_WORKER_RECONNECTION_DELAY")
+]
+CheckInterval = Annotated[
+    timedelta, option("--minimum-check-interval", duration(), "DOCKET_WORKER_MINIMUM_CHECK_INTERVAL")
+]
+Resolution = Annotated[
+    timedelta, option("--scheduling-resolution", duration(), "DOCKET_WORKER_SCHEDULING_RESOLUTION")
+]
+Shutdown = Annotated[
+    timedelta, option("--shutdown-timeout", duration(zero=True), "DOCKET_WORKER_SHUTDOWN_TIMEOUT")
+]
+Automatic = Annotated[
+    bool, Parameter(name="--schedule-automatic-tasks", env_var="DOCKET_WORKER_SCHEDULE_AUTOMATIC_TASKS")
+]
+Instrumented = Annotated[
+    bool,
+    Parameter(
+        name="--enable-internal-instrumentation", env_var="DOCKET_WORKER_ENABLE_INTERNAL_INSTRUMENTATION"
+    ),
+]
+UntilFinished = Annotated[bool, Parameter(name="--until-finished", negative=())]
+HealthPort = Annotated[
+    int | None, option("--healthcheck-port", integer(0, 65535), "DOCKET_WORKER_HEALTHCHECK_PORT")
+]
+MetricsPort = Annotated[int | None, option("--metrics-port", integer(0, 65535), "DOCKET_WORKER_METRICS_PORT")]
+
+
 def work(
     *,
-    tasks: Annotated[tuple[str, ...], each("--tasks", path("a collection of tasks"), "DOCKET_TASKS")] = (
-        "docket.tasks:standard_tasks",
-    ),
-    docket: Annotated[str, Parameter(name="--docket", env_var="DOCKET_NAME")] = "docket",
-    url: Annotated[str, option("--url", url, "DOCKET_URL")] = "redis://localhost:6379/0",
-    name: Annotated[str | None, Parameter(name="--name", env_var="DOCKET_WORKER_NAME")] = None,
-    backend: Annotated[str, option("--backend", choice(*BACKENDS), "DOCKET_WORKER_BACKEND")] = "asyncio",
-    logging_level: Annotated[
-        str, option("--logging-level", choice(*logs.LEVELS, upper=True), "DOCKET_LOGGING_LEVEL")
-    ] = "INFO",
-    logging_format: Annotated[
-        str | None, option("--logging-format", choice(*logs.FORMATS), "DOCKET_LOGGING_FORMAT")
-    ] = None,
-    concurrency: Annotated[int, option("--concurrency", integer(1), "DOCKET_WORKER_CONCURRENCY")] = 10,
-    message_batch: Annotated[
-        int, option("--message-batch", integer(1), "DOCKET_WORKER_MESSAGE_BATCH")
-    ] = 1000,
-    redelivery_timeout: Annotated[
-        timedelta, option("--redelivery-timeout", duration(), "DOCKET_WORKER_REDELIVERY_TIMEOUT")
-    ] = timedelta(minutes=5),
-    reconnection_delay: Annotated[
-        timedelta, option("--reconnection-delay", duration(), "DOCKET_WORKER_RECONNECTION_DELAY")
-    ] = timedelta(seconds=5),
-    minimum_check_interval: Annotated[
-        timedelta, option("--minimum-check-interval", duration(), "DOCKET_WORKER_MINIMUM_CHECK_INTERVAL")
-    ] = timedelta(milliseconds=100),
-    scheduling_resolution: Annotated[
-        timedelta, option("--scheduling-resolution", duration(), "DOCKET_WORKER_SCHEDULING_RESOLUTION")
-    ] = timedelta(milliseconds=250),
-    shutdown_timeout: Annotated[
-        timedelta, option("--shutdown-timeout", duration(zero=True), "DOCKET_WORKER_SHUTDOWN_TIMEOUT")
-    ] = timedelta(seconds=25),
-    schedule_automatic_tasks: Annotated[
-        bool, Parameter(name="--schedule-automatic-tasks", env_var="DOCKET_WORKER_SCHEDULE_AUTOMATIC_TASKS")
-    ] = True,
-    enable_internal_instrumentation: Annotated[
-        bool,
-        Parameter(
-            name="--enable-internal-instrumentation", env_var="DOCKET_WORKER_ENABLE_INTERNAL_INSTRUMENTATION"
-        ),
-    ] = False,
-    until_finished: Annotated[bool, Parameter(name="--until-finished", negative=())] = False,
-    healthcheck_port: Annotated[
-        int | None, option("--healthcheck-port", integer(0, 65535), "DOCKET_WORKER_HEALTHCHECK_PORT")
-    ] = None,
-    metrics_port: Annotated[
-        int | None, option("--metrics-port", integer(0, 65535), "DOCKET_WORKER_METRICS_PORT")
-    ] = None,
-    fallback_task: Annotated[
-        str | None, option("--fallback-task", path("a task"), "DOCKET_FALLBACK_TASK")
-    ] = None,
-    dependencies: Annotated[
-        str | None, option("--dependencies", path("a list or mapping"), "DOCKET_WORKER_DEPENDENCIES")
-    ] = None,
+    tasks: Tasks = ("docket.tasks:standard_tasks",),
+    docket: DocketName = "docket",
+    url: Url = "redis://localhost:6379/0",
+    name: Name = None,
+    backend: Backend = "asyncio",
+    logging_level: Level = "INFO",
+    logging_format: Format = None,
+    concurrency: Concurrency = 10,
+    message_batch: MessageBatch = 1000,
+    redelivery_timeout: Redelivery = timedelta(minutes=5),
+    reconnection_delay: Reconnection = timedelta(seconds=5),
+    minimum_check_interval: CheckInterval = timedelta(milliseconds=100),
+    scheduling_resolution: Resolution = timedelta(milliseconds=250),
+    shutdown_timeout: Shutdown = timedelta(seconds=25),
+    schedule_automatic_tasks: Automatic = True,
+    enable_internal_instrumentation: Instrumented = False,
+    until_finished: UntilFinished = False,
+    healthcheck_port: HealthPort = None,
+    metrics_port: MetricsPort = None,
+    fallback_task: Fallback = None,
+    dependencies: Dependencies = None,
 ) -> int:
     """Start a worker to process tasks.
 
@@ -131,12 +142,7 @@ def work(
         Dependencies of every task of this worker, module:name of a list or a mapping.
     """
     logs.configure(logging_level, logging_format or logs.default_format())
-    if (missing := _missing(backend)) is not None:
-        raise UsageError(f"--backend {backend} needs {missing}: pip install 'anydocket[{backend}]'")
-    sys.path.insert(0, os.getcwd())
-    _import_all("--tasks", tasks)
-    _import_all("--fallback-task", [fallback_task] if fallback_task else [])
-    _import_all("--dependencies", [dependencies] if dependencies else [])
+    _check(backend, {"--tasks": tasks, "--fallback-task": [fallback_task], "--dependencies": [dependencies]})
 
     from ..worker import Worker
 
@@ -168,24 +174,28 @@ def work(
     return 0
 
 
-def _missing(backend: str) -> str | None:
-    """The package that a backend needs and this environment has not."""
-    return backend if backend != "asyncio" and importlib.util.find_spec(backend) is None else None
+def _check(backend: str, places: Mapping[str, Sequence[str | None]]) -> None:
+    """See that everything the command line names is there, while that can be told by the option's name.
 
-
-def _import_all(named: str, places: Sequence[str]) -> None:
-    """Import every ``module:name`` now, while a mistake in it can still be told by the option's name.
-
-    Raises: UsageError - the module is not there or has no such name. What the module itself raises comes out
-            as it is, an ImportError of something that it needs included.
+    Raises: UsageError - the package of the backend, a module or a name in it is missing. What a module of the
+            user raises comes out as it is, an ImportError of something that it needs included.
     """
-    for place in places:
-        module, _, member = place.partition(":")
-        try:
-            found = importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise
-            raise UsageError(f"{named} {place}: there is no module {error.name!r}") from None
-        if not hasattr(found, member):
-            raise UsageError(f"{named} {place}: module {module!r} has no {member!r}")
+    if backend != "asyncio" and importlib.util.find_spec(backend) is None:
+        raise UsageError(f"--backend {backend} needs {backend}: pip install 'anydocket[{backend}]'")
+    sys.path.insert(0, os.getcwd())
+    for named, members in places.items():
+        for place in members:
+            if place is not None:
+                _import(named, place)
+
+
+def _import(named: str, place: str) -> None:
+    module, _, member = place.partition(":")
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise UsageError(f"{named} {place}: there is no module {error.name!r}") from None
+    if not hasattr(found, member):
+        raise UsageError(f"{named} {place}: module {module!r} has no {member!r}")

@@ -11,7 +11,7 @@ import pytest
 from tests.house.tree import PACKAGE, dotted, imports, label, parsed, sources, type_checking_lines
 
 #: From the cellar up. Rooms of one floor do not see each other. A room is a folder, entered by its
-#: ``__init__.py``, or a single file; the files that users hold make up one room with a door each.
+#: ``__init__.py``, or a file; the files on the middle floor are what users hold: one room, each file a door.
 FLOORS = [
     ["errors", "clock", "signals"],
     ["memory", "rules"],
@@ -25,10 +25,6 @@ FLOORS = [
     ["cli"],
     ["main"],
 ]
-MIDDLE = {
-    *("docket", "execution", "agenda", "strikelist", "tasks", "annotations"),
-    *("calls", "events", "following", "keynames", "placing", "registry", "results", "snapshot"),
-}
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 #: Arrows that go up all the same, for the type checker alone: (file, module that it imports), and why.
@@ -47,9 +43,9 @@ SOURCES = pytest.mark.parametrize("path", sources(), ids=label)
 def room_of(module: str) -> str:
     """The room of a dotted module name below ``docket``."""
     _, first, *_ = [*module.split("."), ""]
-    if first in MIDDLE:
-        return "middle"
-    return {"": "front", "__main__": "main"}.get(first, first)
+    if first not in FLOOR_OF and (PACKAGE / f"{first}.py").is_file():
+        return {"__main__": "main"}.get(first, "middle")
+    return first or "front"
 
 
 def is_door(module: str) -> bool:

@@ -1,0 +1,144 @@
+"""A worker in a process of its own, from its start to its exit status, on every event loop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from docket import Docket
+
+BIN = Path(sys.executable).parent
+
+TASKS = """
+import sys
+import anyio
+
+async def hello(name):
+    print("hello", name, flush=True)
+
+async def linger(path):
+    print("lingering", flush=True)
+    while not await anyio.Path(path).exists():
+        await anyio.sleep(0.01)
+    print("lingered", flush=True)
+
+async def stay():
+    print("staying", flush=True)
+    await anyio.sleep_forever()
+
+every = [hello, linger, stay]
+"""
+
+
+class Process:
+    """``docket-worker`` in a folder with the tasks above; what it prints and logs goes to one pipe."""
+
+    def __init__(self, folder: Path, url: str, *options: str) -> None:
+        (folder / "tasks_of_a_shell.py").write_text(TASKS)
+        command = [str(BIN / "docket-worker"), "--url", url, "--tasks", "tasks_of_a_shell:every", *options]
+        self.process = subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.lines: list[str] = []
+        self.watchdog = threading.Timer(60, self.process.kill)  # so that no reader of its pipe waits for ever
+        self.watchdog.start()
+
+    def wait_for(self, text: str) -> None:
+        """Read on until a line has the text."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if text in line:
+                return
+        raise AssertionError(f"the worker ended without saying {text!r}: {self.lines}")
+
+    def ended(self) -> int:
+        """The exit status; what was printed until then is in ``lines``."""
+        rest, _ = self.process.communicate(timeout=20)
+        self.lines += rest.splitlines(keepends=True)
+        return self.process.returncode
+
+    def close(self) -> None:
+        self.watchdog.cancel()
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture(params=["asyncio", "uvloop", "trio"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def started(tmp_path: Path, redis_url: str, backend: str) -> Iterator[Any]:
+    running: list[Process] = []
+
+    def start(*options: str) -> Process:
+        running.append(Process(tmp_path, redis_url, "--backend", backend, *options))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.close()
+
+
+def add(url: str, function: str, *args: object) -> None:
+    """Put a task of the worker's on its docket, from this process, which has not got the function."""
+
+    async def schedule() -> None:
+        async with Docket(url=url) as docket:
+            docket.register(_stand_in(function))
+            await docket.add(function)(*args)
+
+    anyio.run(schedule)
+
+
+def _stand_in(name: str) -> Any:
+    async def function(*args: object) -> None: ...
+
+    function.__name__ = name
+    return function
+
+
+def test_until_finished_runs_what_is_there_and_exits_0(started: Any, redis_url: str) -> None:
+    add(redis_url, "hello", "Jane")
+    worker = started("--until-finished")
+    worker.wait_for("hello Jane")
+    assert worker.ended() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_the_exit_status_is_0(
+    started: Any, redis_url: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    add(redis_url, "linger", str(tmp_path / "go"))
+    worker = started("--logging-format", "json")
+    worker.wait_for("lingering")
+    worker.process.send_signal(number)
+    worker.wait_for(f"Received {number.name}, initiating graceful shutdown")
+    (tmp_path / "go").touch()
+    assert worker.ended() == 0
+    assert "lingered\n" in worker.lines
+    logged = [json.loads(line) for line in worker.lines if line.startswith("{")]
+    assert logged
+    for record in logged:
+        assert {"name", "levelname", "message", "exc_info", "asctime"} <= set(record)
+
+
+def test_after_the_shutdown_timeout_a_task_is_handed_back(started: Any, redis_url: str) -> None:
+    add(redis_url, "stay")
+    first = started("--shutdown-timeout", "0")
+    first.wait_for("staying")
+    first.process.send_signal(signal.SIGTERM)
+    assert first.ended() == 0
+    second = started()
+    second.wait_for("staying")  # at once, long before any redelivery timeout
