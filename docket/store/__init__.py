@@ -13,12 +13,13 @@ from .codec import (
 )
 from .due import DueTasks, Moved
 from .keys import GROUP, Keys
-from .liveness import Liveness, WorkerInfo
+from .liveness import Beat, Liveness, WorkerInfo
 from .records import Picture, PictureEntry, ProgressRecord, Record, Records
 from .schedule import Placed, Schedule, milliseconds
 
 __all__ = [
     "GROUP",
+    "Beat",
     "Claims",
     "Delivery",
     "DueTasks",

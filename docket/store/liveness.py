@@ -15,7 +15,7 @@ from .keys import Keys
 from .lua import script
 from .schedule import milliseconds
 
-__all__ = ["Liveness", "WorkerInfo"]
+__all__ = ["Beat", "Liveness", "WorkerInfo"]
 
 
 @attrs.define
@@ -27,6 +27,16 @@ class WorkerInfo:
     tasks: set[str]
 
 
+@attrs.frozen
+class Beat:
+    """What a heartbeat found: when the first queued task is due, when the worker was last seen (epoch seconds)."""
+
+    first_due: float | None
+    seen: float | None
+    at: float
+    """What the next heartbeat is to find in ``seen``, unless another worker has the same name."""
+
+
 @attrs.define(eq=False)
 class Liveness:
     """Heartbeats of a docket's workers. A worker unseen for ``expiry`` is gone."""
@@ -35,23 +45,25 @@ class Liveness:
     keys: Keys
     expiry: timedelta
 
-    async def beat(self, worker: str, tasks: Collection[str], *, tasks_too: bool) -> float | None:
-        """Record that ``worker`` lives; return when the first queued task is due (epoch seconds), if any.
+    async def beat(self, worker: str, tasks: Collection[str], *, tasks_too: bool) -> Beat:
+        """Record that ``worker`` lives.
 
         On memory:// one beat lasts until `leave`: worker and server share one process, and nothing polls there.
         """
         lasting = self.client.is_memory
         now = clock.timestamp()
+        score = "inf" if lasting else f"{now:.6f}"
         reply = await self.client.run(
             script("heartbeat"),
             [self.keys.workers, self.keys.worker_tasks(worker), self.keys.queue, self.keys.reserved_queue],
             [
-                worker, "inf" if lasting else f"{now:.6f}", f"{now - self.expiry.total_seconds():.6f}",
+                worker, score, f"{now - self.expiry.total_seconds():.6f}",
                 0 if lasting else milliseconds(self.expiry), int(tasks_too), self.keys.task_workers(""),
                 *tasks,
             ],
         )  # fmt: skip
-        return float(cast("bytes", reply)) if reply else None
+        first, before = cast("list[bytes]", reply)
+        return Beat(float(first) if first else None, float(before) if before else None, float(score))
 
     async def leave(self, worker: str, tasks: Collection[str]) -> None:
         """Take ``worker`` off the list."""

@@ -110,7 +110,7 @@ class Settling:
         try:
             result = await self._kept(running, text)
         except Exception as error:  # noqa: BLE001 - a result storage of the user's may raise anything
-            logger.error("The result of %r cannot be stored", running.execution, exc_info=error)
+            _log_not_stored(running, error)
             said = f"{type(error).__name__}: the result of task {name!r} cannot be stored: {error}"
             return lambda: claims.settle(delivery, state="failed", error=said)
         return lambda: claims.settle(delivery, state="completed", result=result)
@@ -130,7 +130,7 @@ class Settling:
         try:
             result = await self._kept(running, text)
         except Exception as problem:  # noqa: BLE001 - a result storage of the user's may raise anything
-            logger.error("The exception of %r cannot be stored", running.execution, exc_info=problem)
+            _log_not_stored(running, problem)
         return lambda: claims.settle(delivery, state="failed", error=said, result=result)
 
     async def _kept(self, running: Running, text: str) -> tuple[str, str | None]:
@@ -143,6 +143,10 @@ class Settling:
             return result_key, text
         await storage.put(result_key, {"data": text}, ttl=self.docket.execution_ttl.total_seconds())
         return result_key, None
+
+
+def _log_not_stored(running: Running, error: Exception) -> None:
+    logger.error("What came of %r cannot be stored", running.execution, exc_info=error)
 
 
 async def _nothing() -> Settled:

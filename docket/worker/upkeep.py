@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from ..clock import monotonic
 from ..rules import StopReason
-from ..store import Claims, Liveness
+from ..store import Beat, Claims, Liveness
 from .intake import Scheduler, Sweep
 from .roster import Condition, Roster, Running
 
@@ -89,20 +89,39 @@ class Heartbeat:
     interval: timedelta
     scheduler: Scheduler
     _advertised: frozenset[str] | None = attrs.field(init=False, default=None)
+    _last_beat: float | None = attrs.field(init=False, default=None)
+    _warned: bool = attrs.field(init=False, default=False)
 
     async def run(self, answered: Callable[[], None]) -> None:
-        beats = 0
+        beats, self._last_beat = 0, None  # what was sent when the server went away is not known
         sparing = self.liveness.expiry > 3 * self.interval
         while True:
             tasks = frozenset(self.tasks())
             # The sets of tasks outlive several beats; refreshing them at every other one is half of the cost.
             refresh = not sparing or beats % 2 == 0 or tasks != self._advertised
             self._advertised = tasks | (self._advertised or frozenset())
-            first = await self.liveness.beat(self.worker, tasks, tasks_too=refresh)
+            beat = await self.liveness.beat(self.worker, tasks, tasks_too=refresh)
             answered()
-            self.scheduler.saw_first(first)
+            self._look_for_a_twin(beat)
+            self.scheduler.saw_first(beat.first_due)
             beats += 1
             await anyio.sleep(math.inf if self.liveness.client.is_memory else self.interval.total_seconds())
+
+    def _look_for_a_twin(self, beat: Beat) -> None:
+        """Warn if our entry changes without us. At the first beat it may be that of the process before this one."""
+        expected = self._last_beat
+        if self.liveness.client.is_memory:
+            foreign = beat.seen is not None
+        else:
+            foreign = expected is not None and beat.seen is not None and abs(beat.seen - expected) > 1e-4
+        self._last_beat = beat.at
+        if foreign and not self._warned:
+            self._warned = True
+            logger.warning(
+                "There is another worker named %r on this docket; each task still runs once, "
+                "but give every worker a name of its own to tell them apart",
+                self.worker,
+            )
 
     async def leave(self) -> None:
         """Take the worker off the lists; a server that is away forgets it by itself."""

@@ -1,7 +1,9 @@
 -- Say that a worker lives, and for which tasks; the names of dead workers are pruned on the way.
 -- KEYS workers worker_tasks queue reserved_queue
 -- ARGV worker score oldest ttl_ms known_tasks task_workers_prefix tasks...
--- REPLY the score of the first queued task, or ''; tasks are refreshed only where known_tasks is '1'
+-- REPLY {score of the first queued task or '', score that the worker had or ''}; tasks are refreshed only where
+--   known_tasks is '1'
+local before = redis.call('ZSCORE', workers, worker)
 redis.call('ZADD', workers, score, worker)
 if known_tasks == '1' then
   redis.call('ZREMRANGEBYSCORE', workers, '-inf', '(' .. oldest)
@@ -17,4 +19,4 @@ end
 local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
 local reserved = redis.call('ZRANGE', reserved_queue, 0, 0, 'WITHSCORES')[2]
 if reserved and (not first or tonumber(reserved) < tonumber(first)) then first = reserved end
-return first or ''
+return {first or '', before or ''}

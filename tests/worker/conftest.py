@@ -1,0 +1,51 @@
+"""A docket on a fresh server of each kind, and workers that run for as long as a block."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from docket import Docket, Worker
+
+_names = itertools.count()
+
+#: No test waits longer than this for anything; all of them wait for events.
+PATIENCE = 20
+
+
+@pytest.fixture
+async def docket(url: str, anyio_backend: Any) -> AsyncGenerator[Docket]:
+    async with Docket(f"work-{next(_names)}", url) as docket:
+        yield docket
+
+
+@asynccontextmanager
+async def working(*workers: Worker) -> AsyncGenerator[None]:
+    """Workers at work; stopped without a drain when the block is left."""
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as group:
+            for worker in workers:
+                group.start_soon(worker.run_forever)
+            yield
+            for worker in workers:
+                worker.hand_back()
+
+
+@asynccontextmanager
+async def at_most(seconds: float = PATIENCE) -> AsyncGenerator[None]:
+    with anyio.fail_after(seconds):
+        yield
+
+
+def ms(number: float) -> timedelta:
+    return timedelta(milliseconds=number)
+
+
+def a_worker(docket: Docket, name: str = "worker", **settings: Any) -> Worker:
+    return Worker(docket, name, **settings)
