@@ -22,8 +22,10 @@ class ProgressEvent(TypedDict):
 
 
 class StateEvent(TypedDict):
-    """An execution has changed its state (an `ExecutionState`, which is a str). Times are ISO 8601 text; what the
-    writer left out is None."""
+    """An execution has changed its state. Times are ISO 8601 text; what the writer left out is None.
+
+    ``state`` is an `ExecutionState`, which is a str.
+    """
 
     type: Literal["state"]
     key: str
@@ -49,7 +51,7 @@ def read_event(payload: bytes) -> StateEvent | ProgressEvent | None:
         return None
     match event:
         case {"type": "state", "state": str(state)} if state in _STATES:
-            return cast("StateEvent", {**_NO_STATE, **event})
+            return cast("StateEvent", {**_NO_STATE, **event, "state": ExecutionState(state)})
         case {"type": "progress", "current": int()}:
             return cast("ProgressEvent", {**_NO_PROGRESS, **event})
         case _:

@@ -47,8 +47,8 @@ class Execution(Generic[R]):
 
     __slots__ = (
         "__weakref__", "_args", "_docket", "_function", "_function_name", "_generation", "_key", "_kwargs",
-        "_redelivered", "_trace_context", "attempt", "completed_at", "disposition", "error", "extra_fields", "message_id",
-        "progress", "result_key", "schedule_exception", "started_at", "state", "when", "worker",
+        "_redelivered", "_trace_context", "attempt", "completed_at", "disposition", "error", "extra_fields",
+        "message_id", "progress", "result_key", "schedule_exception", "started_at", "state", "when", "worker",
     )  # fmt: skip
 
     def __init__(

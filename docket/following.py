@@ -49,7 +49,7 @@ def _state_of(execution: Execution[Any]) -> StateEvent:
     return {
         "type": "state",
         "key": execution.key,
-        "state": execution.state.value,
+        "state": execution.state,
         "when": execution.when.isoformat(),
         "worker": execution.worker,
         "started_at": _iso(execution.started_at),

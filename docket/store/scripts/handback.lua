@@ -16,7 +16,7 @@ end
 local fresh = redis.call('XADD', stream, '*', unpack(carry(entry[2])))
 ack(stream, group, message_id)                               -- I1
 redis.call('HSET', run, 'state', 'queued', 'known', now_epoch, 'stream_id', fresh)
-redis.call('HDEL', run, 'worker', 'started_at')
+redis.call('HDEL', run, 'claim', 'worker', 'started_at')
 redis.call('DEL', progress)
 redis.call('PUBLISH', state_channel, '{"type":"state","key":' .. json(key) .. ',"state":"queued"}')
 return 'OK'

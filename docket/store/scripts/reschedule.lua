@@ -9,7 +9,7 @@ if live ~= 'LIVE' then
   return live
 end
 fields[14] = tonumber(claimed_generation) + 1
-redis.call('HDEL', run, 'worker', 'started_at', 'cancel_requested')
+redis.call('HDEL', run, 'claim', 'worker', 'started_at', 'cancel_requested')
 redis.call('DEL', progress)
 place(run, parked, key_queue, stream, key, when, due, fields)
 ack(stream, group, message_id)                               -- I1

@@ -15,7 +15,7 @@ if state == 'completed' or state == 'failed' or state == 'cancelled' then
 elseif state then
   if stream_id then ack(stream, group, stream_id) end
   unpark(key, parked, key_queue, queue, plain_parked)
-  redis.call('HDEL', run, 'stream_id', 'worker', 'started_at', 'cancel_requested')
+  redis.call('HDEL', run, 'stream_id', 'claim', 'worker', 'started_at', 'cancel_requested')
 end
 fields[14] = generation + 1                                  -- I5: whatever is older is refused from here on
 place(run, parked, key_queue, stream, key, when, due, fields)

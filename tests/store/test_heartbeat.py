@@ -1,0 +1,79 @@
+"""heartbeat.lua: which workers live, and for which tasks."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tests.store.conftest import FUTURE, Store, message
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_beat_names_the_worker_and_its_tasks(store: Store) -> None:
+    beat = await store.liveness.beat("w", ["f", "g"], tasks_too=True)
+    assert (beat.first_due, beat.seen) == (None, None)
+    memory = store.client.is_memory
+    everything = await store.everything()
+    seen = everything["d:workers"]["w"]  # type: ignore[index]
+    assert seen == beat.at
+    assert seen == math.inf if memory else seen > 1_000_000_000
+    assert everything == {
+        "d:workers": {"w": seen},
+        "d:task-workers:f": {"w": seen},
+        "d:task-workers:g": {"w": seen},
+        "d:worker-tasks:w" + ("" if memory else " (expires)"): ["f", "g"],
+    }
+
+
+async def test_the_tasks_may_be_left_out(store: Store) -> None:
+    await store.liveness.beat("w", ["f"], tasks_too=False)
+    assert set(await store.everything()) == {"d:workers"}
+
+
+async def test_dead_workers_are_pruned(store: Store) -> None:
+    for name in "d:workers", "d:task-workers:f":
+        await store.client.zadd(name, {"dead": 1_000_000_000})
+    await store.liveness.beat("w", ["f"], tasks_too=True)
+    everything = await store.everything()
+    assert list(everything["d:workers"]) == ["w"]  # type: ignore[call-overload]
+    assert list(everything["d:task-workers:f"]) == ["w"]  # type: ignore[call-overload]
+
+
+async def test_a_beat_tells_when_the_first_task_is_due(store: Store) -> None:
+    await store.schedule.place(message("k", FUTURE), replace=False)
+    assert (await store.liveness.beat("w", [], tasks_too=False)).first_due == FUTURE.timestamp()
+    await store.schedule.place(message("stream", FUTURE.replace(year=2060)), replace=False)
+    earlier = FUTURE.replace(year=2060)
+    assert (await store.liveness.beat("w", [], tasks_too=False)).first_due == earlier.timestamp()
+
+
+async def test_a_beat_finds_the_one_before(store: Store) -> None:
+    first = await store.liveness.beat("w", [], tasks_too=False)
+    assert (await store.liveness.beat("w", [], tasks_too=False)).seen == first.at
+
+
+async def test_a_worker_leaves_without_a_trace(store: Store) -> None:
+    await store.liveness.beat("w", ["f"], tasks_too=True)
+    await store.liveness.leave("w", ["f"])
+    assert await store.everything() == {}
+
+
+async def test_the_live_workers_are_told(store: Store) -> None:
+    await store.client.zadd("d:workers", {"dead": 1_000_000_000})
+    await store.liveness.beat("w", ["f"], tasks_too=True)
+    await store.liveness.beat("v", ["f", "g"], tasks_too=True)
+    assert {(worker.name, *sorted(worker.tasks)) for worker in await store.liveness.workers()} == {
+        ("v", "f", "g"),
+        ("w", "f"),
+    }
+    assert [worker.name for worker in await store.liveness.workers("g")] == ["v"]
+    assert await store.liveness.workers("h") == []
+
+
+async def test_a_worker_may_know_thousands_of_tasks(store: Store) -> None:
+    names = [f"task {n}" for n in range(9000)]
+    await store.liveness.beat("w", names, tasks_too=True)
+    (worker,) = await store.liveness.workers()
+    assert worker.tasks == set(names)

@@ -1,0 +1,98 @@
+"""Reading: records, progress, results, and the picture of a whole docket."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from docket.rules import ExecutionState
+from docket.store import ProgressRecord, dump_value, load_value
+from tests.store.conftest import FUTURE, PAST, Store, message
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_an_unknown_key_has_no_record(store: Store) -> None:
+    assert await store.records.read("k") == (None, ProgressRecord())
+    assert await store.records.generation("k") is None
+
+
+async def test_a_run_is_read_with_its_progress(store: Store) -> None:
+    await store.running()
+    await store.client.hset(
+        "d:progress:k",
+        mapping={"current": 2, "total": 5, "message": "half", "updated_at": "2026-01-01T00:00:00+00:00"},
+    )
+    record, progress = await store.records.read("k")
+    assert record is not None
+    assert (record.state, record.generation, record.worker) == (ExecutionState.RUNNING, 1, "w")
+    assert (record.function, record.args, record.kwargs, record.when) == ("f", b"ARGS", b"KWARGS", PAST)
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    assert progress == ProgressRecord(current=2, total=5, message="half", updated_at=moment)
+    assert await store.records.generation("k") == 1
+
+
+@pytest.mark.parametrize("when", ["1795204147.4255469", "1795204147.425547", "1795204147", "1.795204147e9"])
+async def test_a_moment_is_read_however_lua_writes_it(store: Store, when: str) -> None:
+    await store.client.hset("d:runs:k", mapping={"state": "queued", "when": when})
+    record, _ = await store.records.read("k")
+    assert record is not None
+    assert record.when == datetime.fromtimestamp(round(float(when), 6), UTC)
+
+
+async def test_a_result_is_found_in_either_place(store: Store) -> None:
+    text = dump_value(7)
+    assert await store.records.result("k:1") is None
+    await store.client.set("d:results:k:1", json.dumps({"data": text}))
+    assert load_value(await store.records.result("k:1") or "") == 7
+    await store.client.set("d:results::k:1", json.dumps({"key": "k:1", "value": {"data": dump_value(8)}}))
+    assert load_value(await store.records.result("k:1") or "") == 8
+
+
+async def test_the_result_of_one_key_is_not_that_of_another(store: Store) -> None:
+    """The bare result of ``:k`` would be where the envelope of ``k`` is."""
+    await store.claims().settle(await store.running(), state="completed", result=("k:1", dump_value(7)))
+    assert await store.records.result(":k:1") is None
+
+
+async def test_an_empty_docket_is_an_empty_picture(store: Store) -> None:
+    picture = await store.records.picture()
+    assert (picture.waiting, picture.running) == ([], [])
+
+
+async def test_a_picture_shows_what_waits_in_the_order_of_its_time_and_what_runs(store: Store) -> None:
+    await store.running("running")
+    await store.schedule.place(message("later", FUTURE), replace=False)
+    await store.schedule.place(message("stream", FUTURE.replace(year=2050)), replace=False)
+    await store.schedule.place(message("queued"), replace=False)
+    picture = await store.records.picture()
+    assert [entry.message.key for entry in picture.waiting] == ["queued", "stream", "later"]
+    ((running),) = picture.running
+    assert (running.message.key, running.worker) == ("running", "w")
+    assert running.started_at is not None
+
+
+async def test_what_cannot_be_decoded_is_left_out_of_a_picture(store: Store) -> None:
+    """I9."""
+    await store.client.xadd("d:stream", {"nonsense": "x"})
+    await store.client.zadd("d:queue", {"ghost": 1, "stolen": 2})
+    await store.client.set("d:stolen", "not a message")
+    await store.schedule.place(message(), replace=False)
+    picture = await store.records.picture()
+    assert [entry.message.key for entry in picture.waiting] == ["k"]
+
+
+async def test_thousands_of_tasks_are_read_page_by_page(store: Store) -> None:
+    count = 2300
+    await store.schedule.place_many([message(f"r{n}") for n in range(count)], replace=False)
+    claims = store.claims()
+    await claims.create_group()
+    await claims.take(count)
+    await store.schedule.place_many([message(f"q{n}") for n in range(count)], replace=False)
+    await store.schedule.place_many([message(f"s{n}", FUTURE) for n in range(count)], replace=False)
+    picture = await store.records.picture()
+    assert {entry.message.key for entry in picture.running} == {f"r{n}" for n in range(count)}
+    assert {entry.message.key for entry in picture.waiting} == {f"{q}{n}" for q in "qs" for n in range(count)}
+    assert len(picture.waiting) == 2 * count

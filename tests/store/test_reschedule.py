@@ -1,0 +1,84 @@
+"""reschedule.lua: the end of a claim and the next run of its key, in one step."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import attrs
+import pytest
+
+from docket.store import Delivery, Message, Settled
+from tests.store.conftest import FUTURE, PAST, Heard, Store, fields, message, run
+
+pytestmark = pytest.mark.anyio
+
+
+def following(delivery: Delivery, **changes: object) -> Message:
+    return attrs.evolve(delivery.message, attempt=2, **changes)
+
+
+async def test_a_later_run_is_parked(store: Store, heard: Heard) -> None:
+    """I1, I5: a retry is a generation of its own."""
+    delivery = await store.running()
+    await heard.all()
+    assert await store.claims().reschedule(delivery, following(delivery, when=FUTURE)) is Settled.OK
+    assert await store.everything() == {
+        "d:stream": {"entries": []},
+        "d:queue": {"k": 3000000000.0},
+        "d:k": fields(when=FUTURE, generation=2) | {"attempt": "2"},
+        "d:runs:k": run("scheduled", 2, "3000000000", known="3000000000"),
+    }
+    event = '{"type": "state", "key": "k", "state": "scheduled", "when": "2065-01-24T05:20:00+00:00"}'
+    assert await heard.all() == [("d:state:k", event), ("d:wake", "due 3000000000")]
+
+
+async def test_a_due_run_goes_to_the_end_of_the_stream(store: Store) -> None:
+    delivery = await store.running()
+    assert await store.claims().reschedule(delivery, following(delivery, when=PAST)) is Settled.OK
+    assert await store.everything() == {
+        "d:stream": {"entries": [{"id": "#2", **fields(generation=2), "attempt": "2"}]},
+        "d:runs:k": run("queued", 2, known="1000000000", stream_id="#2"),
+    }
+
+
+async def test_trace_context_and_foreign_fields_survive(store: Store) -> None:
+    await store.schedule.place(message(traceparent="00", foreign="x"), replace=False)
+    delivery = await store.claimed()
+    await store.claims().reschedule(delivery, following(delivery, when=FUTURE))
+    await store.due.move(10)
+    everything = await store.everything()
+    assert everything["d:k"] == fields(when=FUTURE, generation=2, traceparent="00", foreign="x") | {
+        "attempt": "2"
+    }
+
+
+async def test_new_arguments_are_recorded(store: Store) -> None:
+    delivery = await store.running()
+    await store.claims().reschedule(delivery, following(delivery, when=FUTURE, args=b"NEW"))
+    assert (await store.everything())["d:runs:k"]["args"] == "NEW"  # type: ignore[index]
+
+
+async def test_a_cancellation_that_was_asked_for_is_not_meant_for_the_next_run(store: Store) -> None:
+    delivery = await store.running()
+    await store.schedule.cancel("k")
+    await store.claims().reschedule(delivery, following(delivery, when=FUTURE))
+    assert "cancel_requested" not in (await store.everything())["d:runs:k"]  # type: ignore[operator]
+
+
+async def test_a_replaced_run_places_nothing(store: Store) -> None:
+    """I2."""
+    delivery = await store.running()
+    await store.schedule.place(message(when=FUTURE), replace=True)
+    before = await store.everything()
+    assert await store.claims().reschedule(delivery, following(delivery)) is Settled.SUPERSEDED
+    assert await store.everything() == {**before, "d:stream": {"entries": []}}
+
+
+async def test_a_lost_delivery_places_nothing(store: Store) -> None:
+    """I2."""
+    delivery = await store.running()
+    other = store.claims("other")
+    await other.take_over(await other.abandoned(timedelta(0), 10, ours=()), timedelta(0))
+    before = await store.everything()
+    assert await store.claims().reschedule(delivery, following(delivery)) is Settled.LOST
+    assert await store.everything() == before

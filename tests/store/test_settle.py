@@ -1,0 +1,134 @@
+"""settle.lua: the end of a claim, in one step with its acknowledgement."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import timedelta
+
+import pytest
+
+from docket.store import Delivery, Settled, dump_value, load_value
+from tests.store.conftest import FUTURE, PAST, Heard, Store, fields, message, run
+
+pytestmark = pytest.mark.anyio
+
+ENDED = {"worker": "w", "started_at": "now", "claim": "#1.1", "completed_at": "now"}
+EMPTY = {"d:stream": {"entries": []}}
+
+
+async def test_a_completed_run(store: Store, heard: Heard) -> None:
+    """I1: the record, the acknowledgement and the end of the progress are one step."""
+    delivery = await store.running()
+    await heard.all()
+    assert await store.claims().settle(delivery, state="completed") is Settled.OK
+    assert await store.everything() == {**EMPTY, "d:runs:k (expires)": run("completed", **ENDED)}
+    (state, event), finished = await heard.all()
+    assert state == "d:state:k"
+    assert event.startswith('{"type": "state", "key": "k", "state": "completed", "completed_at": "')
+    assert finished == ("d:wake", "finished")
+
+
+async def test_a_result_is_kept_as_long_as_its_record(store: Store) -> None:
+    delivery = await store.running()
+    await store.claims().settle(delivery, state="completed", result=("k:1", dump_value({"a": 1})))
+    everything = await store.everything()
+    stored = everything.pop("d:results::k:1 (expires)")
+    assert everything == {**EMPTY, "d:runs:k (expires)": run("completed", result_key="k:1", **ENDED)}
+    envelope = json.loads(str(stored))
+    assert envelope["collection"] == "d:results"
+    assert envelope["key"] == "k:1"
+    assert load_value(envelope["value"]["data"]) == {"a": 1}
+    assert base64.b64decode(envelope["value"]["data"])
+    assert await store.client.pttl("d:results::k:1") == pytest.approx(900_000, abs=5000)
+    assert await store.client.pttl("d:runs:k") == pytest.approx(900_000, abs=5000)
+
+
+async def test_a_result_that_is_kept_elsewhere_is_only_named(store: Store) -> None:
+    await store.claims().settle(await store.running(), state="completed", result=("k:1", None))
+    assert await store.everything() == {
+        **EMPTY,
+        "d:runs:k (expires)": run("completed", result_key="k:1", **ENDED),
+    }
+
+
+async def test_a_failed_run(store: Store, heard: Heard) -> None:
+    delivery = await store.running()
+    await heard.all()
+    error = 'ValueError: no\n"q"'
+    assert await store.claims().settle(delivery, state="failed", error=error) is Settled.OK
+    assert await store.everything() == {**EMPTY, "d:runs:k (expires)": run("failed", error=error, **ENDED)}
+    assert json.loads((await heard.all())[0][1])["error"] == error
+
+
+async def test_without_a_ttl_nothing_is_left(store: Store) -> None:
+    store.ttl = timedelta(0)
+    await store.claims().settle(await store.running(), state="completed")
+    assert await store.everything() == EMPTY
+
+
+async def test_nobody_is_told_of_an_end_that_is_none(store: Store, heard: Heard) -> None:
+    await store.schedule.place(message("later", FUTURE), replace=False)
+    await store.claims().settle(await store.running(), state="completed")
+    assert ("d:wake", "finished") not in await heard.all()
+
+
+async def test_a_message_without_a_generation_ends_too(store: Store) -> None:
+    await store.client.xadd("d:stream", {k: v for k, v in fields().items() if k != "generation"})
+    assert await store.claims().settle(await store.claimed(), state="completed") is Settled.OK
+    assert await store.everything() == {**EMPTY, "d:runs:k (expires)": {"state": "completed", **ENDED}}
+
+
+async def test_a_replaced_run_changes_nothing_but_removes_its_own_entry(store: Store, heard: Heard) -> None:
+    """I2: a stale generation."""
+    delivery = await store.running()
+    await store.schedule.place(message(when=FUTURE), replace=True)
+    before = await store.everything()
+    await heard.all()
+    assert await store.claims().settle(delivery, state="completed", result=("k:1", "x")) is Settled.SUPERSEDED
+    assert await store.everything() == {**before, **EMPTY}
+    assert await heard.all() == []
+
+
+async def test_a_lost_delivery_changes_nothing_at_all(store: Store) -> None:
+    """I2: a stale holder."""
+    delivery = await store.running()
+    other = store.claims("other")
+    await other.take_over(await other.abandoned(timedelta(0), 10, ours=()), timedelta(0))
+    before = await store.everything()
+    assert await store.claims().settle(delivery, state="completed") is Settled.LOST
+    assert await store.everything() == before
+
+
+async def test_a_second_claim_by_a_worker_of_the_same_name_outdates_the_first(store: Store) -> None:
+    """I2: a stale claim."""
+    delivery = await store.running()
+    again = store.claims()
+    await again.take_over(await again.abandoned(timedelta(0), 10, ours=()), timedelta(0))
+    before = await store.everything()
+    assert await store.claims().settle(delivery, state="completed") is Settled.LOST
+    assert await store.everything() == before
+
+
+async def test_a_claim_of_a_record_that_began_anew_is_stale(store: Store) -> None:
+    """I2: generation, number of the claim and holder are the same again once the record was deleted."""
+    store.ttl = timedelta(0)
+    stale = await store.running()
+    await store.claims().settle(stale, state="completed")
+    fresh = await store.running()
+    assert (stale.message.generation, stale.claim) == (fresh.message.generation, fresh.claim)
+    before = await store.everything()
+    assert await store.claims().settle(stale, state="failed") is Settled.LOST
+    assert await store.everything() == before
+    assert await store.claims().settle(fresh, state="completed") is Settled.OK
+
+
+async def test_the_last_end_is_told_though_its_run_was_replaced(store: Store, heard: Heard) -> None:
+    stale = await store.running()
+    await store.schedule.place(message(when=PAST), replace=True)
+    fresh = await store.claimed("other")
+    assert isinstance(fresh, Delivery)
+    await store.claims("other").settle(fresh, state="completed")
+    assert ("d:wake", "finished") not in await heard.all()
+    await store.claims().settle(stale, state="completed")
+    assert ("d:wake", "finished") in await heard.all()
