@@ -49,7 +49,7 @@ class Store:
 
     client: Client
     ttl: timedelta = timedelta(minutes=15)
-    keys: Keys = Keys("d")
+    keys: Keys = attrs.field(factory=lambda: Keys("d"))
 
     @property
     def schedule(self) -> Schedule:

@@ -29,10 +29,11 @@ class Text(str):
 
 
 PAYLOADS: list[tuple[Any, ...] | dict[str, Any]] = [
-    (), {}, (1,), (-1, 2**70), ("a",), ("ü\ud7ff\U0001f419",), ("x" * 300,), ("x" * 70_000,), (b"bytes\0",), (b"x" * 70_000,),
-    (1.5, float("inf")), (None, True, False), ("same", "same"), ("",), tuple(range(300)), {"a": 1}, {"a": "b", "c": None},
-    {f"key {n}": n for n in range(1500)}, ((1, 2), [3]), ([], {}), ({"nested": {"deep": (1,)}},), (Colour.RED,), (Text("t"),),
-    (Point(1, 2),), (UUID(int=7),), (datetime(2026, 1, 1, tzinfo=UTC),), (timedelta(seconds=1),), {"when": UTC},
+    (), {}, (1,), (-1, 2**70), ("a",), ("ü\ud7ff\U0001f419",), ("x" * 300,), ("x" * 70_000,), (b"bytes\0",),
+    (b"x" * 70_000,), (1.5, float("inf")), (None, True, False), ("same", "same"), ("",), tuple(range(300)),
+    {"a": 1}, {"a": "b", "c": None}, {f"key {n}": n for n in range(1500)}, ((1, 2), [3]), ([], {}),
+    ({"nested": {"deep": (1,)}},), (Colour.RED,), (Text("t"),), (Point(1, 2),), (UUID(int=7),),
+    (datetime(2026, 1, 1, tzinfo=UTC),), (timedelta(seconds=1),), {"when": UTC},
 ]  # fmt: skip
 
 

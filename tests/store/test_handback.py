@@ -24,8 +24,8 @@ async def test_the_task_is_queued_again_and_the_attempt_does_not_count(store: St
     assert isinstance(record, dict)
     assert float(record.pop("known")) > 1_000_000_000
     assert everything == {
-        "d:stream": {"entries": [{"id": "#2", **fields(traceparent="00")}]},
-        "d:runs:k": run("queued", stream_id="#2"),
+        "d:stream": {"entries": [{"id": "#1", **fields(traceparent="00")}]},
+        "d:runs:k": run("queued", stream_id="#1"),
     }
     assert await heard.all() == [("d:state:k", '{"type":"state","key":"k","state":"queued"}')]
 

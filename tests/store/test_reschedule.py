@@ -36,8 +36,8 @@ async def test_a_due_run_goes_to_the_end_of_the_stream(store: Store) -> None:
     delivery = await store.running()
     assert await store.claims().reschedule(delivery, following(delivery, when=PAST)) is Settled.OK
     assert await store.everything() == {
-        "d:stream": {"entries": [{"id": "#2", **fields(generation=2), "attempt": "2"}]},
-        "d:runs:k": run("queued", 2, known="1000000000", stream_id="#2"),
+        "d:stream": {"entries": [{"id": "#1", **fields(generation=2), "attempt": "2"}]},
+        "d:runs:k": run("queued", 2, known="1000000000", stream_id="#1"),
     }
 
 
