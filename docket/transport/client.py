@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from inspect import isawaitable
@@ -252,6 +253,11 @@ class Client(AsyncCoreCommands):
         if self._hold is not None:
             self._hold.close()
             self._hold = None
+
+    def __del__(self) -> None:
+        # A forgotten client: the event loop that watches its sockets would keep them open.
+        if not sys.is_finalizing():
+            self.close()
 
     async def aclose(self) -> None:
         """``close()``, for those who await it."""

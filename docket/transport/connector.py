@@ -16,6 +16,7 @@ from redis.exceptions import (
     ConnectionError,
     NoPermissionError,
     RedisError,
+    TimeoutError,
 )
 
 from docket.transport import sockets
@@ -68,7 +69,7 @@ class Connector:
                     return await self._once(backend)
                 except (AuthenticationError, AuthenticationWrongNumberOfArgsError, TlsRefused):
                     raise
-                except (OSError, ConnectionError) as error:
+                except (OSError, ConnectionError, TimeoutError) as error:
                     refusal = error
                 if pause is None:
                     break

@@ -151,4 +151,7 @@ async def test_info_and_config_are_parsed(redis: Client) -> None:
     assert await redis.config_get("port") == {"port": str(redis.address.port)}
     assert await redis.client_list()
     assert isinstance(await redis.time(), tuple)
-    assert await redis.slowlog_get() == []
+    await redis.config_set("slowlog-log-slower-than", 0)
+    await redis.ping()
+    await redis.config_set("slowlog-log-slower-than", 10_000)
+    assert b"PING" in [entry["command"] for entry in await redis.slowlog_get()]

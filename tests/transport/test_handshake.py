@@ -122,6 +122,14 @@ async def test_a_missing_unix_socket_is_named() -> None:
             await client.ping()
 
 
+async def test_a_server_that_is_silent_from_the_start_is_named_too() -> None:
+    with Server() as server:
+        server.pause()
+        async with Client.from_url(at(server, rest="?socket_timeout=0.05")) as client:
+            with pytest.raises(ConnectionError, match=f"127.0.0.1:{server.port}"):
+                await client.ping()
+
+
 async def test_a_host_name_is_resolved_and_its_addresses_are_tried(redis_url: str) -> None:
     async with Client.from_url(redis_url.replace("127.0.0.1", "localhost")) as client:
         assert await client.ping()

@@ -89,6 +89,19 @@ async def test_a_closed_client_connects_again_when_used_again(redis: Client) -> 
 
 
 @pytest.mark.anyio
+async def test_a_forgotten_client_leaves_nothing_open(redis: Client) -> None:
+    await redis.ping()
+    before = open_descriptors()
+    forgotten = Client.from_url(f"redis://127.0.0.1:{redis.address.port}")
+    await forgotten.ping()
+    await forgotten.blpop(["nothing"], 0.01)
+    assert open_descriptors() == before + 2
+    del forgotten
+    gc.collect()
+    assert open_descriptors() == before
+
+
+@pytest.mark.anyio
 async def test_the_server_in_this_process_lives_as_long_as_its_client(memory_url: str) -> None:
     async with Client.from_url(memory_url) as first, Client.from_url(memory_url) as second:
         await first.set("key", "kept")
