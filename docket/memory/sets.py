@@ -22,8 +22,10 @@ def sadd(core: Core, argv: list[bytes]) -> Reply:
     members = core.keys.ensure(argv[1], Set)
     before = len(members)
     members.update(dict.fromkeys(argv[2:]))
-    core.keys.changed(argv[1])
-    return len(members) - before
+    added = len(members) - before
+    if added:
+        core.keys.changed(argv[1])
+    return added
 
 
 @commands("SREM", -3, "writes")

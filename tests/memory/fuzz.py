@@ -444,7 +444,10 @@ class Sequence:
             ("EXPIRE", -1),
             ("PEXPIREAT", 1),
         )
-        return (name, self._key(), at, *self._maybe(0.4, self._one("NX", "XX", "GT", "LT")))
+        conditions = (
+            ("NX", "XX", "GT", "LT") if name.endswith("AT") else ("NX", "XX")
+        )  # relative ones may be equal
+        return (name, self._key(), at, *self._maybe(0.4, self._one(*conditions)))
 
     def _ttl(self) -> Arguments:
         return self._one(
@@ -478,7 +481,7 @@ class Sequence:
         commands: list[Arguments] = []
         while len(commands) < self.random.randint(1, 4):
             command = self.command()
-            if command[0] not in UNSORTED and not str(command[0]).startswith(("EVAL", "SCRIPT")):
+            if command[0] not in UNSORTED and command[0] != "EVAL" and "CREATECONSUMER" not in command:
                 commands.append(command)
         argv: list[Any] = []
         for command in commands:
