@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from docket.transport.stream import Stream
 from docket.transport.waiting import Slot
@@ -46,6 +46,9 @@ class AsyncioBackend:
 
     def timer(self, check: Callable[[], float]) -> LoopTimer:
         return LoopTimer(self._loop, check)
+
+    async def within(self, seconds: float, wait: Callable[[], Awaitable[None]]) -> None:
+        await wait()  # the timer sees to it
 
     def watch(self, stream: Stream, on_readable: Callable[[], None]) -> LoopWatch | None:
         descriptor = getattr(stream, "fileno", None)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
@@ -54,7 +54,8 @@ class Connection:
         self._patience = self._timeout = math.inf if immediate else patience
         self._immediate = immediate
         self._timer = backend.timer(self._due)
-        self._armed = False  # the timer is due in time for the usual patience
+        #: The timer is due in time for the usual patience; where there is none, waits end by themselves.
+        self._armed = self._timer is None
         self._reader = make_reader()
         self._out = bytearray()
         self._pending: deque[Slot] = deque()
@@ -172,7 +173,7 @@ class Connection:
                     del self._out[:sent]  # T2
                     self._progress = perf_counter()
                 else:
-                    await self._stream.wait_writable()
+                    await self._patiently(self._stream.wait_writable)
         except OSError as error:
             self.fail(error)
         finally:
@@ -182,7 +183,7 @@ class Connection:
         self._leading = True
         try:
             while not slot.done and (self._flushing or not self._out):
-                await self._stream.wait_readable()
+                await self._patiently(self._stream.wait_readable)
                 self._pump()
         except (OSError, RedisError) as error:
             self.fail(error)
@@ -270,13 +271,21 @@ class Connection:
             self.fail(TimeoutError(f"No answer from the server for {self._patience:.6g} s"))
         return math.inf
 
+    async def _patiently(self, wait: Callable[[], Awaitable[None]]) -> None:
+        """Wait for the server, at most as long as it has left."""
+        if self._timer is not None or self._patience == math.inf:
+            await wait()
+        else:
+            await self._backend.within(self._time_left(), wait)
+            self._check_progress()
+
     def _due(self) -> float:
         left = self._check_progress()
         self._armed = left <= self._timeout
         return left
 
     def _arm(self) -> None:
-        if self._patience != math.inf:
+        if self._patience != math.inf and self._timer is not None:
             self._armed = self._patience == self._timeout
             self._timer.arm(self._patience)
 
@@ -331,7 +340,7 @@ class Connection:
         self._out.clear()
         self._stop_watching()
         running = self._backend.is_current()
-        if running:
+        if running and self._timer is not None:
             self._timer.disarm()
         self._stream.close()  # wakes whoever waits on it
         for slot in reversed(self._pending):

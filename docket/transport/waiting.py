@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -54,11 +54,16 @@ class Backend(Protocol):
         """Let every task that can run do so once; a point of cancellation."""
         ...
 
-    def timer(self, check: Callable[[], float]) -> Timer:
+    def timer(self, check: Callable[[], float]) -> Timer | None:
         """Return a timer that calls ``check`` when due, in the loop.
 
-        ``check`` returns after how many seconds to be called again; infinity ends it.
+        ``check`` returns after how many seconds to be called again; infinity ends it. None where waits carry their
+        own deadline (`within`): a timer would be a task that nobody owns.
         """
+        ...
+
+    async def within(self, seconds: float, wait: Callable[[], Awaitable[None]]) -> None:
+        """Await ``wait()``, for at most ``seconds`` where there is no timer."""
         ...
 
     def watch(self, stream: Stream, on_readable: Callable[[], None]) -> Watch | None:
