@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 import anyio
 import attrs
 from anyio.lowlevel import checkpoint
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError
 
 from .. import clock
 from ..clock import monotonic
@@ -145,10 +145,8 @@ async def _client_id(connection: Connection) -> int | None:
     """The number by which another connection can unblock this one; None where the server does not tell."""
     try:
         return cast("int", await connection.call("CLIENT", "ID"))
-    except ResponseError as error:
-        if str(error).startswith("NOPERM"):
-            return None
-        raise
+    except NoPermissionError:
+        return None
 
 
 @attrs.define(eq=False)

@@ -29,7 +29,7 @@ logger = logging.getLogger("docket.worker")
 #: Error replies by which a server says that it cannot now, not that the command was wrong.
 _REFUSALS = (
     "BUSY ", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOGROUP", "NOREPLICAS", "OOM", "READONLY",
-    "TRYAGAIN", "max number of clients",
+    "TRYAGAIN", "UNBLOCKED", "max number of clients",
 )  # fmt: skip
 
 Loop: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]

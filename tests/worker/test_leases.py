@@ -22,6 +22,7 @@ pytestmark = pytest.mark.anyio
 
 DIES = """
     import sys, anyio
+    from datetime import timedelta
     from docket import Docket, Worker
     async def task():
         print("begun", flush=True)
@@ -29,7 +30,7 @@ DIES = """
     async def main():
         async with Docket(sys.argv[1], sys.argv[2]) as docket:
             docket.register(task)
-            await Worker(docket, "dies").run_forever()
+            await Worker(docket, "dies", redelivery_timeout=timedelta(seconds=0.3)).run_forever()
     anyio.run(main)
 """
 

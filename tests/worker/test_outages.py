@@ -1,0 +1,280 @@
+"""Redis away, refusing or back again; and bugs, which are something else (I7)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from redis.exceptions import AuthenticationError, ResponseError
+
+from docket import Docket, Worker
+from docket.execution import ExecutionState
+from docket.store import Claims, DueTasks
+from docket.transport import Client
+from tests.servers import Server, free_port
+from tests.worker.conftest import at_most, ms
+
+pytestmark = pytest.mark.anyio
+
+
+def quick(docket: Docket, **settings: Any) -> Worker:
+    return Worker(docket, "worker", reconnection_delay=ms(50), **settings)
+
+
+async def logged(caplog: pytest.LogCaptureFixture, pattern: str) -> None:
+    """A log record is no event; look for it again and again."""
+    while not any(re.search(pattern, message) for message in caplog.messages):
+        await anyio.sleep(0.01)
+
+
+@asynccontextmanager
+async def at_work(worker: Worker) -> AsyncGenerator[None]:
+    async with at_most(), anyio.create_task_group() as group:
+        group.start_soon(worker.run_forever)
+        yield
+        worker.stop()
+
+
+async def test_a_server_that_is_not_there_is_tried_until_it_is_and_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def task() -> int:
+        return 1
+
+    server = Server(port=free_port())
+    async with Docket("late", server.url) as docket:
+        docket.register(task)
+        async with at_work(quick(docket)):
+            await logged(caplog, "unavailable")
+            # Several tries go by here; that there is one line for all of them is what this test is about.
+            await anyio.sleep(0.3)
+            with server:
+                execution = await docket.add(task)()
+                assert await execution.get_result() == 1
+                await logged(caplog, "is back after")
+                assert len([m for m in caplog.messages if "unavailable" in m]) == 1
+                assert len([m for m in caplog.messages if "is back after" in m]) == 1
+
+
+async def test_bodies_go_on_while_redis_is_away_and_are_settled_when_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The server keeps its append-only file, so that what was claimed is known after its restart."""
+    begun, go_on = anyio.Event(), anyio.Event()
+
+    async def long() -> str:
+        begun.set()
+        await go_on.wait()
+        return "through it all"
+
+    with Server("--appendonly", "yes", "--appendfsync", "always") as server:
+        async with Docket("away", server.url) as docket:
+            execution = await docket.add(long)()
+            async with at_work(quick(docket)):
+                await begun.wait()
+                server.kill()
+                await logged(caplog, "unavailable")
+                go_on.set()
+                await anyio.sleep(0.1)  # the settle fails meanwhile, and is tried again
+                server.start()
+                async with docket.redis() as redis:
+                    assert await redis.xlen(docket.stream_key) in (0, 1)
+                assert await execution.get_result() == "through it all"
+                after = await docket.add(long)()
+                assert await after.get_result() == "through it all"
+    assert len([m for m in caplog.messages if "unavailable" in m]) == 1
+
+
+async def test_a_server_that_lost_everything_is_worked_on_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Without the stream there is no group (NOGROUP): it is made again."""
+
+    async def task() -> int:
+        return 1
+
+    with Server() as server:
+        async with Docket("lost", server.url) as docket:
+            docket.register(task)
+            async with at_work(quick(docket)):
+                assert await (await docket.add(task)()).get_result() == 1
+                server.restart()
+                execution = await docket.add(task)()
+                assert await execution.get_result() == 1
+
+
+async def test_a_flushed_server_is_worked_on_again(redis_url: str) -> None:
+    async def task() -> int:
+        return 1
+
+    async with Docket("flushed", redis_url) as docket:
+        async with at_work(quick(docket)):
+            assert await (await docket.add(task)()).get_result() == 1
+            async with docket.redis() as redis:
+                await redis.flushall()
+                await redis.script_flush()
+            execution = await docket.add(task)()
+            assert await execution.get_result() == 1
+
+
+async def test_a_wrong_password_comes_out_as_it_is_and_is_not_tried_for_ever() -> None:
+    with Server("--requirepass", "secret") as server:
+        url = server.url.replace("redis://", "redis://:wrong@")
+        async with Docket("refused", url) as docket, at_most():
+            with pytest.raises(AuthenticationError):
+                await quick(docket).run_forever()
+        async with at_most():
+            with pytest.raises(AuthenticationError):
+                await Worker.run("refused", url, tasks=[])
+
+
+async def test_what_the_user_may_not_do_comes_out() -> None:
+    with Server() as server:
+        async with Docket("forbidden", server.url) as docket, at_most():
+            async with docket.redis() as redis:
+                await redis.execute_command("ACL", "SETUSER", "default", "-xgroup")
+            with pytest.raises(ResponseError, match=r"NOPERM|no permissions"):
+                await quick(docket).run_forever()
+
+
+async def test_a_worker_that_may_not_ask_for_its_connections_number_works_and_ends(redis_url: str) -> None:
+    async def task() -> int:
+        return 1
+
+    with Server() as server:
+        async with Docket("restricted", server.url) as docket:
+            async with docket.redis() as redis:
+                await redis.execute_command("ACL", "SETUSER", "default", "-client")
+            async with at_work(quick(docket)):
+                assert await (await docket.add(task)()).get_result() == 1
+
+
+async def test_a_server_that_refuses_writes_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    async def task() -> int:
+        return 1
+
+    with Server() as server:
+        async with Docket("full", server.url) as docket:
+            execution = await docket.add(task)()
+            async with docket.redis() as redis:
+                await redis.config_set("maxmemory", "1")
+                async with at_work(quick(docket)):
+                    await logged(caplog, "maxmemory")
+                    await redis.config_set("maxmemory", "0")
+                    assert await execution.get_result() == 1
+
+
+async def test_shutting_down_during_an_outage_ends_in_bounded_time(caplog: pytest.LogCaptureFixture) -> None:
+    begun = anyio.Event()
+
+    async def endless() -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    with Server() as server:
+        async with Docket("gone", server.url) as docket:
+            await docket.add(endless)()
+            worker = quick(docket, shutdown_timeout=ms(100))
+            async with at_most(10):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(worker.run_forever)
+                    await begun.wait()
+                    server.kill()
+                    await logged(caplog, "unavailable")
+                    worker.stop()
+
+
+@pytest.mark.parametrize("where", ["reader", "scheduler", "settle"])
+async def test_a_bug_in_a_loop_crashes_the_worker_with_its_traceback(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """I7; and everything is torn down, also what runs."""
+    closed = anyio.Event()
+
+    async def broken(*args: Any, **kwargs: Any) -> Any:
+        raise ZeroDivisionError("a bug")
+
+    async def quick_task() -> None: ...
+
+    async def endless() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            closed.set()
+
+    patched = {
+        "reader": (Claims, "wait_for_tasks"),
+        "scheduler": (DueTasks, "move"),
+        "settle": (Claims, "settle"),
+    }
+    monkeypatch.setattr(*patched[where], broken)
+    await docket.add(endless)()
+    await docket.add(quick_task)()
+    async with at_most():
+        with pytest.raises(ZeroDivisionError, match="a bug") as caught:
+            await Worker(docket).run_forever()
+    assert "broken" in {entry.name for entry in caught.traceback}
+    assert where == "scheduler" or closed.is_set()
+    execution = await docket.get_execution("nothing")
+    assert execution is None
+    assert not await docket.workers()
+
+
+async def test_a_crash_takes_no_delivery_along(docket: Docket, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*args: Any, **kwargs: Any) -> Any:
+        raise ZeroDivisionError("a bug")
+
+    async def task() -> int:
+        return 1
+
+    execution = await docket.add(task)()
+    with monkeypatch.context() as patch:
+        patch.setattr(Claims, "settle", broken)
+        async with at_most():
+            with pytest.raises(ZeroDivisionError):
+                await Worker(docket, "crashes", redelivery_timeout=ms(100)).run_forever()
+    await execution.sync()
+    assert execution.state is ExecutionState.RUNNING
+    async with at_most():
+        await Worker(docket, "next", redelivery_timeout=ms(100)).run_until_finished()
+        assert await execution.get_result() == 1
+
+
+# The cost of waiting -----------------------------------------------------------------------------------------
+
+
+async def test_an_idle_worker_makes_at_most_five_calls_a_second() -> None:
+    async def task() -> None: ...
+
+    with Server() as server:
+        async with Docket("idle", server.url) as docket:
+            docket.register(task)
+            async with at_work(Worker(docket, "idle")):
+                async with Client.from_url(server.url) as observer:
+                    while not await docket.workers():
+                        await anyio.sleep(0.05)
+                    before = (await observer.info("stats"))["total_commands_processed"]
+                    await anyio.sleep(4)  # a rate takes time
+                    after = (await observer.info("stats"))["total_commands_processed"]
+    assert (after - before) / 4 <= 5
+
+
+async def test_an_idle_worker_on_memory_takes_no_processor_time(memory_url: str) -> None:
+    """I10: nothing polls."""
+    async with Docket("idle", memory_url) as docket:
+        async with at_work(Worker(docket, "idle")):
+            while not await docket.workers():
+                await anyio.sleep(0.01)
+            steps = 0
+            original = docket.client._request  # pyright: ignore[reportPrivateUsage]
+
+            async def counted(*args: Any, **kwargs: Any) -> Any:
+                nonlocal steps
+                steps += 1
+                return await original(*args, **kwargs)
+
+            docket.client._request = counted  # type: ignore[method-assign]
+            await anyio.sleep(1)  # that nothing happens takes time
+            assert steps == 0
