@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from .dependencies import Depends as Depends
     from .dependencies import Perpetual as Perpetual
     from .dependencies import Retry as Retry
-    from .dependencies import Shared as Shared
     from .dependencies import TaskArgument as TaskArgument
     from .dependencies import TaskKey as TaskKey
     from .dependencies import TaskLogger as TaskLogger
@@ -32,29 +31,46 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-#: Name to module, for everything that is imported when it is asked for.
+__all__ = [
+    "CallArgument",
+    "CurrentDocket",
+    "CurrentExecution",
+    "CurrentWorker",
+    "CycleError",
+    "Depends",
+    "Disposition",
+    "Docket",
+    "Execution",
+    "ExecutionCancelled",
+    "ExecutionState",
+    "Perpetual",
+    "Retry",
+    "TaskArgument",
+    "TaskCall",
+    "TaskKey",
+    "TaskLogger",
+    "Worker",
+    "__version__",
+    "testing",
+]
+
+#: Where the names are that are not dependencies.
 _HOMES = {
     **dict.fromkeys(
-        (
-            "CallArgument", "CurrentDocket", "CurrentExecution", "CurrentWorker", "CycleError", "Depends", "Perpetual",
-            "Retry", "Shared", "TaskArgument", "TaskKey", "TaskLogger",
-        ),
-        "dependencies",
+        ("Disposition", "Execution", "ExecutionCancelled", "ExecutionState", "TaskCall"), "execution"
     ),
-    **dict.fromkeys(("Disposition", "Execution", "ExecutionCancelled", "ExecutionState", "TaskCall"), "execution"),
     "Docket": "docket",
     "Worker": "worker",
-}  # fmt: skip
-
-__all__ = ["__version__", "testing", *sorted(_HOMES)]  # noqa: PLE0604 - names, computed
+}
 
 
 def __getattr__(name: str) -> Any:
     if name == "testing":
         return importlib.import_module(".testing", __name__)
-    if (home := _HOMES.get(name)) is None:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{home}", __name__), name)
+    home = importlib.import_module(f".{_HOMES.get(name, 'dependencies')}", __name__)
+    value = getattr(home, name)
     globals()[name] = value
     return value
 

@@ -43,4 +43,4 @@ async def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, *(sys.argv[1:] or ["memory://orders"]))
+    anyio.run(main, sys.argv[1] if len(sys.argv) > 1 else "memory://orders")
