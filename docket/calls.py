@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import attrs
-from uncalled_for import Dependency, get_dependency_parameters
+from uncalled_for import get_dependency_parameters
 from uncalled_for.introspection import _signature_cache  # pyright: ignore[reportPrivateUsage]
 
 from . import clock
@@ -129,11 +129,6 @@ def _bind(function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs
         raise TypeError(
             f"task {name!r} cannot be called so: {error}; its signature is {name}{signature}"
         ) from None
-    for parameter, value in bound.arguments.items():
-        if isinstance(value, Dependency):
-            raise TypeError(
-                f"task {name!r}: {parameter!r} was given a dependency; leave it out, the worker supplies it"
-            )
 
 
 def check_key(key: Any) -> None:

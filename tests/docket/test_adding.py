@@ -129,7 +129,9 @@ async def test_an_execution_is_placed_only_where_its_generation_is_expected(dock
     assert found.args == (2,)
 
 
-@pytest.mark.parametrize("key", ["stream", "queue", "workers", "runs:k", "parked", "parked:queue", "results:k:1", "strikes"])
+@pytest.mark.parametrize(
+    "key", ["stream", "queue", "workers", "runs:k", "parked", "parked:queue", "results:k:1", "strikes"]
+)
 async def test_any_text_is_a_key(docket: Docket, key: str) -> None:
     """Also what the docket calls things of its own."""
     await docket.add(nothing, when=later())()

@@ -49,7 +49,11 @@ async def test_entering_does_not_connect() -> None:
 
 @pytest.mark.anyio
 async def test_memory_is_shared_by_name(memory_url: str) -> None:
-    async with Docket("d", memory_url) as one, Docket("d", memory_url) as two, Docket("d", f"{memory_url}-x") as other:
+    async with (
+        Docket("d", memory_url) as one,
+        Docket("d", memory_url) as two,
+        Docket("d", f"{memory_url}-x") as other,
+    ):
         await one.add(add, key="k")(1)
         assert await two.get_execution("k") is not None
         assert await other.get_execution("k") is None

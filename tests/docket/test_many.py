@@ -45,7 +45,9 @@ async def test_each_call_has_a_disposition_of_its_own(docket: Docket) -> None:
 
 async def test_many_are_replaced(docket: Docket) -> None:
     await docket.add(add, when=later(), key="k")(1)
-    executions = await docket.replace_many([docket.call(add, datetime.now(UTC), key)(2) for key in ("k", "new")])
+    executions = await docket.replace_many(
+        [docket.call(add, datetime.now(UTC), key)(2) for key in ("k", "new")]
+    )
     assert [execution.generation for execution in executions] == [2, 1]
     await work(docket)
     assert [await execution.get_result() for execution in executions] == [2, 2]

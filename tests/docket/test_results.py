@@ -83,7 +83,7 @@ async def test_a_task_that_returns_nothing_has_the_result_none(docket: Docket) -
 async def test_the_exception_of_the_task_is_raised(docket: Docket) -> None:
     execution = await docket.add(refuse)("no")
     await work(docket)
-    with pytest.raises(ValueError, match="^no$"):
+    with pytest.raises(ValueError, match=r"^no$"):
         await execution.get_result()
     assert execution.state is ExecutionState.FAILED
     assert execution.error == "ValueError: no"
@@ -156,7 +156,7 @@ async def test_nobody_waits_for_a_record_that_has_expired(docket: Docket) -> Non
     execution = await docket.add(add)(1)
     await work(docket)
     await docket.client.delete(docket.runs_key(execution.key))
-    with pytest.raises(ResultExpired, match="execution_ttl .* has passed"):
+    with pytest.raises(ResultExpired, match=r"execution_ttl .* has passed"):
         await execution.get_result()
 
 

@@ -1,0 +1,147 @@
+"""Watching an execution: `sync` and `subscribe`."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+import pytest
+
+from docket import Docket, Execution, ExecutionState
+from tests.docket.conftest import add, later, nothing, refuse, work, working
+
+pytestmark = pytest.mark.anyio
+
+
+async def followed(execution: Execution[Any], ready: Any = None) -> list[str]:
+    """The states that an execution goes through, to its end."""
+    async with aclosing(execution.subscribe(ready=ready)) as events:
+        return [event["state"] async for event in events if event["type"] == "state"]
+
+
+async def test_sync_reads_where_an_execution_stands(docket: Docket) -> None:
+    execution = await docket.add(refuse)("no")
+    assert (execution.worker, execution.started_at, execution.completed_at) == (None, None, None)
+    await work(docket)
+    assert execution.state is ExecutionState.QUEUED
+    await execution.sync()
+    assert execution.state is ExecutionState.FAILED
+    assert execution.error == "ValueError: no"
+    assert execution.worker is not None
+    assert execution.started_at is not None
+    assert execution.completed_at is not None
+    assert execution.started_at <= execution.completed_at
+
+
+async def test_an_execution_is_followed_from_its_present_state_to_its_end(docket: Docket) -> None:
+    execution = await docket.add(add)(1, 2)
+    states: list[str] = []
+
+    async def follow(ready: anyio.Event) -> None:
+        states.extend(await followed(execution, ready))
+
+    ready = anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(follow, ready)
+        await ready.wait()  # whatever happens from now on is seen
+        await work(docket)
+    assert states == ["queued", "running", "completed"]
+    assert execution.state is ExecutionState.COMPLETED
+
+
+async def test_what_has_ended_is_told_at_once(docket: Docket) -> None:
+    execution = await docket.add(add)(1, 2)
+    await work(docket)
+    async with aclosing(execution.subscribe()) as events:
+        first, second = [event async for event in events]
+    assert first["type"] == "state"
+    assert (first["key"], first["state"], first["error"]) == (execution.key, ExecutionState.COMPLETED, None)
+    assert first["completed_at"] is not None
+    assert second["type"] == "progress"
+    assert (second["current"], second["total"]) == (None, 100)
+
+
+async def test_a_record_that_is_gone_ends_the_following(docket: Docket) -> None:
+    execution = await docket.add(add)(1)
+    await work(docket)
+    await docket.client.delete(docket.runs_key(execution.key))
+    assert await followed(execution) == []
+
+
+@pytest.mark.parametrize("kind", [anyio.Event, threading.Event])
+async def test_ready_is_anything_that_can_be_set(docket: Docket, kind: type[Any]) -> None:
+    execution = await docket.add(nothing)()
+    ready = kind()
+    async with aclosing(execution.subscribe(ready=ready)) as events:
+        await anext(events)
+        assert ready.is_set()
+
+
+async def test_progress_is_followed_too(docket: Docket) -> None:
+    execution = await docket.add(nothing, when=later(), key="k")()
+    async with aclosing(execution.subscribe()) as events:
+        await anext(events)
+        await anext(events)
+        event = '{"type": "progress", "key": "k", "current": 2, "total": 5, "message": "half", "updated_at": null}'
+        await docket.client.publish("d:progress:k", event)
+        assert await anext(events) == {
+            "type": "progress", "key": "k", "current": 2, "total": 5, "message": "half", "updated_at": None,
+        }  # fmt: skip
+    assert (execution.progress.current, execution.progress.total, execution.progress.message) == (
+        2,
+        5,
+        "half",
+    )
+
+
+async def test_events_that_nobody_knows_are_passed_over(docket: Docket) -> None:
+    """I9."""
+    execution = await docket.add(nothing, when=later(), key="k")()
+    async with aclosing(execution.subscribe()) as events:
+        await anext(events)
+        await anext(events)
+        for payload in (
+            "",
+            "{",
+            "\xff",
+            "[]",
+            "7",
+            '{"type": "news"}',
+            '{"type": "state"}',
+            '{"type": "progress"}',
+        ):
+            await docket.client.publish("d:state:k", payload)
+        await docket.client.publish("d:state:k", b"\xff\xfe")
+        await docket.client.publish("d:state:k", '{"type": "state", "key": "k", "state": "puzzled"}')
+        await docket.cancel("k")
+        event = await anext(events)
+        assert event["type"] == "state"
+        assert event["state"] == "cancelled"
+
+
+async def test_a_follower_may_leave_at_any_time(docket: Docket) -> None:
+    execution = await docket.add(nothing, when=later())()
+    with anyio.CancelScope() as scope:
+        async with aclosing(execution.subscribe()) as events:
+            async for _ in events:
+                scope.cancel()
+    assert scope.cancelled_caught
+    assert (await docket.get_execution(execution.key)) is not None
+
+
+async def test_many_follow_one_execution(docket: Docket) -> None:
+    execution = await docket.add(add)(1)
+    seen: list[list[str]] = []
+    ready = [anyio.Event() for _ in range(5)]
+
+    async def follow(event: anyio.Event) -> None:
+        same = await docket.get_execution(execution.key)
+        assert same is not None
+        seen.append(await followed(same, event))
+
+    async with working(docket), anyio.create_task_group() as group:
+        for event in ready:
+            group.start_soon(follow, event)
+    assert [states[-1] for states in seen] == ["completed"] * 5
