@@ -1,0 +1,85 @@
+"""What the hot paths cost the server: commands per task, those inside of scripts counted, and time per step."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import pytest
+
+from docket.docket import CLEAR_BATCH
+from docket.store import Delivery
+from docket.transport import Client
+from tests.store.conftest import FUTURE, Store, message
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[Store]:
+    async with Client.from_url(redis_url) as client:
+        yield Store(client)
+
+
+class Meter:
+    """Counts the commands that the server executes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._seen = store, 0
+
+    async def commands(self) -> int:
+        """How many since the last look."""
+        stats: Any = await self._store.client.info("stats")
+        before, self._seen = self._seen, stats["total_commands_processed"]
+        return self._seen - before - 1  # the last look itself
+
+
+async def test_the_life_of_a_task_takes_nineteen_commands(store: Store) -> None:
+    """One to call each script; placing: 4 in it, claiming: 5, settling: 8; reading ten at once: 2 for the ten."""
+    meter, claims, count = Meter(store), store.claims(), 100
+    await store.running("warm up")  # loads the scripts
+    await claims.settle(await store.running("w2"), state="completed")
+    await meter.commands()
+    await store.schedule.place_many([message(f"{n}") for n in range(count)], replace=False)
+    assert await meter.commands() == 5 * count
+    taken: list[Delivery] = []
+    for _ in range(count // 10):
+        taken += [delivery for delivery in await claims.take(10) if isinstance(delivery, Delivery)]
+    assert await meter.commands() == 5 * count + 2 * (count // 10)
+    for delivery in taken:
+        await claims.settle(delivery, state="completed")
+    assert await meter.commands() == 9 * count
+
+
+async def test_moving_a_due_task_takes_six_commands(store: Store) -> None:
+    count = 100
+    await store.schedule.place_many([message(f"{n}", FUTURE) for n in range(count)], replace=False)
+    await store.client.zadd("d:queue", {f"{n}": 1 for n in range(count)})
+    await store.due.move(1)
+    meter = Meter(store)
+    await meter.commands()
+    assert (await store.due.move(count)).count == count - 1
+    assert await meter.commands() <= 6 * (count - 1) + 6
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_hundred_thousand_due_tasks_keep_the_server_for_ten_milliseconds_at_most(
+    store: Store,
+) -> None:
+    """Real time: of what the server does, and only where nothing else disturbs it."""
+    count = 100_000
+    for start in range(0, count, 5000):
+        keys = [f"{n}" for n in range(start, start + 5000)]
+        await store.schedule.place_many([message(key, FUTURE) for key in keys], replace=False)
+        await store.client.zadd("d:queue", dict.fromkeys(keys, 1))
+    await store.client.config_set("slowlog-log-slower-than", 10_000)
+    await store.client.slowlog_reset()
+    with anyio.fail_after(120):
+        while (await store.due.move(250)).count:
+            pass
+        assert await store.schedule.clear(CLEAR_BATCH) == count
+    slow: Any = await store.client.slowlog_get()
+    assert len(slow) <= 3  # of 1400 steps; the machine may have had something else to do
+    assert await store.claims().unfinished() == 0
