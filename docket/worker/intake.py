@@ -211,8 +211,10 @@ class Scheduler:
     remembered: timedelta = timedelta(minutes=10)
     _next_due: float | None = attrs.field(init=False, default=None)
     _unannounced: float | None = attrs.field(init=False, default=None)
+    _announced: float | None = attrs.field(init=False, default=None)
     _shared_until: float = attrs.field(init=False, default=0.0)
     _wakes: Condition = attrs.field(init=False, factory=Condition)
+    _has_looked: bool = attrs.field(init=False, default=False)
 
     def wake(self) -> None:
         """Look at once."""
@@ -224,6 +226,7 @@ class Scheduler:
             due = float(when)
         except ValueError:
             return  # not from us
+        self._announced = due
         if due == self._unannounced:  # the heartbeat was faster than the announcement
             self._unannounced, self._shared_until = None, 0.0
         if self._is_earlier(due):
@@ -232,10 +235,10 @@ class Scheduler:
 
     def saw_first(self, when: float | None) -> None:
         """The first queued task is due at ``when``; if nobody announced it, someone shares the docket."""
-        if when is None or self.due.client.is_memory:
+        if when is None or not self._has_looked or self.due.client.is_memory:
             return
         now = clock.timestamp()
-        if self._is_earlier(when):
+        if self._is_earlier(when) and when != self._announced:
             self._next_due = self._unannounced = when
             self._shared_until = now + self.remembered.total_seconds()
             self.wake()
@@ -246,11 +249,12 @@ class Scheduler:
         return self._next_due is None or when < self._next_due
 
     async def run(self, answered: Callable[[], None]) -> None:
+        self._has_looked = False  # nor has anybody heard what was announced during an outage
         while True:
             seen = self._wakes.count
             moved = await self.due.move(DUE_BATCH)
             answered()
-            self._next_due = moved.next_due
+            self._has_looked, self._next_due = True, moved.next_due
             now = clock.timestamp()
             if moved.next_due is not None and moved.next_due <= now:
                 continue  # more than one batch is due

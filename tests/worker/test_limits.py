@@ -1,0 +1,89 @@
+"""``run_at_most``: tasks that go on for ever, run a few times."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from docket import Docket, Perpetual, Retry, Worker, clock
+from docket.execution import ExecutionState
+from tests.worker.conftest import at_most
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_perpetual_task_runs_as_often_as_told(docket: Docket) -> None:
+    runs: list[str] = []
+
+    async def endless(name: str, perpetual: Perpetual = Perpetual()) -> None:
+        runs.append(name)
+
+    await docket.add(endless, key="two")("two")
+    await docket.add(endless, key="three")("three")
+    async with at_most():
+        await Worker(docket).run_at_most({"two": 2, "three": 3})
+    assert sorted(runs) == ["three"] * 3 + ["two"] * 2
+    assert (await docket.snapshot()).total_tasks == 0
+
+
+async def test_the_last_run_is_final(docket: Docket) -> None:
+    async def endless(perpetual: Perpetual = Perpetual()) -> str:
+        return "done"
+
+    execution = await docket.add(endless, key="key")()
+    async with at_most():
+        await Worker(docket).run_at_most({"key": 1})
+        assert await execution.get_result() == "done"
+
+
+async def test_a_retry_counts_as_a_run(docket: Docket) -> None:
+    attempts: list[int] = []
+
+    async def fails(retry: Retry = Retry(attempts=None)) -> None:
+        attempts.append(retry.attempt)
+        raise ValueError(retry.attempt)
+
+    execution = await docket.add(fails, key="key")()
+    async with at_most():
+        await Worker(docket).run_at_most({"key": 3})
+        with pytest.raises(ValueError, match="3"):
+            await execution.get_result()
+    assert attempts == [1, 2, 3]
+
+
+async def test_a_task_that_places_itself_again_is_cancelled_after_its_last_run(docket: Docket) -> None:
+    runs: list[int] = []
+
+    async def again(number: int) -> None:
+        runs.append(number)
+        when = clock.now() + (timedelta(0) if number < 3 else timedelta(days=1))
+        await docket.replace(again, when, "key")(number + 1)
+
+    await docket.add(again, key="key")(1)
+    async with at_most():
+        await Worker(docket).run_at_most({"key": 3})
+    assert runs == [1, 2, 3]
+    execution = await docket.get_execution("key")
+    assert execution is not None
+    assert execution.state is ExecutionState.CANCELLED
+
+
+async def test_a_key_with_no_runs_is_cancelled_and_others_run_without_limit(docket: Docket) -> None:
+    ran: list[str] = []
+
+    async def task(name: str) -> None:
+        ran.append(name)
+
+    never = await docket.add(task, key="never")("never")
+    await docket.add(task, key="other")("other")
+    async with at_most():
+        await Worker(docket).run_at_most({"never": 0})
+    await never.sync()
+    assert ran == ["other"]
+    assert never.state is ExecutionState.CANCELLED
+
+
+async def test_less_than_no_runs_are_refused(docket: Docket) -> None:
+    with pytest.raises(ValueError, match="'key' takes a number of runs from 0, not -1"):
+        await Worker(docket).run_at_most({"key": -1})

@@ -1,0 +1,145 @@
+"""``Worker.run``: what the command line calls. Each test starts a process and sends it signals."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from docket import Docket, Worker
+from docket.errors import BadSetting
+from docket.execution import ExecutionState
+from tests.worker.conftest import at_most
+
+pytestmark = pytest.mark.anyio
+
+TASKS = """
+    import anyio
+    async def slow(seconds: float) -> str:
+        print("begun", flush=True)
+        await anyio.sleep(seconds)
+        print("ended", flush=True)
+        return "finished"
+    async def fallback(*args, **kwargs) -> str:
+        return "fallback"
+    tasks = [slow]
+"""
+
+MAIN = """
+    import logging, sys, anyio
+    from docket import Worker
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    async def main():
+        await Worker.run("run", sys.argv[1], "worker", tasks=["run_tasks:tasks"], fallback_task="run_tasks:fallback")
+    anyio.run(main, backend=sys.argv[2])
+    print("over", flush=True)
+"""
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@contextlib.contextmanager
+def process(tmp_path: Path, url: str, backend: str) -> Iterator[subprocess.Popen[str]]:
+    (tmp_path / "run_tasks.py").write_text(textwrap.dedent(TASKS))
+    (tmp_path / "main.py").write_text(textwrap.dedent(MAIN))
+    command = [sys.executable, str(tmp_path / "main.py"), url, backend]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+async def said(child: subprocess.Popen[str], *, until: str) -> list[str]:
+    def read() -> list[str]:
+        assert child.stdout is not None
+        lines: list[str] = []
+        for line in child.stdout:
+            lines.append(line.strip())
+            if until in line:
+                return lines
+        raise AssertionError(f"ended without saying {until!r}: {lines}")
+
+    return await anyio.to_thread.run_sync(read)
+
+
+async def slow(seconds: float) -> str:
+    raise AssertionError("runs in the process")
+
+
+async def test_sigterm_finishes_what_runs_and_exits_normally(
+    redis_url: str, tmp_path: Path, anyio_backend: str
+) -> None:
+    async with Docket("run", redis_url) as docket, at_most():
+        execution = await docket.add(slow)(0.3)
+        with process(tmp_path, redis_url, anyio_backend) as child:
+            await said(child, until="begun")
+            child.send_signal(signal.SIGTERM)
+            lines = await said(child, until="over")
+            assert child.wait(5) == 0
+        assert "Received SIGTERM, initiating graceful shutdown" in lines
+        assert "ended" in lines
+        assert await execution.get_result() == "finished"
+
+
+async def test_a_second_signal_hands_back_at_once(redis_url: str, tmp_path: Path, anyio_backend: str) -> None:
+    async with Docket("run", redis_url) as docket, at_most():
+        execution = await docket.add(slow)(3600)
+        with process(tmp_path, redis_url, anyio_backend) as child:
+            await said(child, until="begun")
+            child.send_signal(signal.SIGINT)
+            await said(child, until="initiating graceful shutdown")
+            child.send_signal(signal.SIGTERM)
+            await said(child, until="over")
+            assert child.wait(5) == 0
+        await execution.sync()
+        assert execution.state is ExecutionState.QUEUED
+
+
+async def test_an_unknown_task_goes_to_the_fallback_that_was_named(
+    redis_url: str, tmp_path: Path, anyio_backend: str
+) -> None:
+    async def mystery(number: int) -> str:
+        return "runs in the process"
+
+    async with Docket("run", redis_url) as docket, at_most():
+        execution = await docket.add(mystery)(1)
+        with process(tmp_path, redis_url, anyio_backend):
+            assert await execution.get_result() == "fallback"
+
+
+@pytest.mark.parametrize("path", ["nowhere", "os:", ":name", "os:sep"])
+async def test_a_fallback_that_names_no_function_is_refused(memory_url: str, path: str) -> None:
+    with pytest.raises(BadSetting, match="fallback_task"):
+        await Worker.run("run", memory_url, tasks=[], fallback_task=path)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"healthcheck_port": 8080}, {"metrics_port": 9000}, {"dependencies": "a:b"}]
+)
+async def test_what_is_not_there_yet_is_refused_rather_than_ignored(
+    memory_url: str, setting: dict[str, Any]
+) -> None:
+    with pytest.raises(BadSetting, match=f"{next(iter(setting))} is not supported yet"):
+        await Worker.run("run", memory_url, tasks=[], **setting)
+
+
+async def test_run_until_finished_returns_by_itself(memory_url: str) -> None:
+    async def task() -> int:
+        return 1
+
+    async with Docket("run", memory_url) as docket, at_most():
+        docket.register(task)
+        await Worker.run("run", memory_url, tasks=[], until_finished=True)

@@ -1,0 +1,144 @@
+"""The scheduler sleeps until the next due moment, and is woken by earlier additions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from docket import Docket, Worker
+from docket.store import DueTasks, Moved, dump
+from tests.worker.conftest import ms, working
+
+pytestmark = pytest.mark.anyio
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Moves:
+    """Counts what the scheduler asks of the server; ``changed`` is set at each."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.limits: list[int] = []
+        self.counts: list[int] = []
+        self.changed = anyio.Event()
+        original = DueTasks.move
+
+        async def move(due: DueTasks, limit: int) -> Moved:
+            moved = await original(due, limit)
+            self.limits.append(limit)
+            self.counts.append(moved.count)
+            self.changed.set()
+            self.changed = anyio.Event()
+            return moved
+
+        patch.setattr(DueTasks, "move", move)
+
+    async def wait_for(self, number: int) -> None:
+        while len(self.limits) < number:
+            await self.changed.wait()
+
+
+async def test_a_task_starts_when_it_is_due(docket: Docket) -> None:
+    started: list[datetime] = []
+    ran = anyio.Event()
+
+    async def task() -> None:
+        started.append(now())
+        ran.set()
+
+    async with working(Worker(docket)):
+        due = now() + ms(120)
+        await docket.add(task, when=due)()
+        await ran.wait()
+    assert ms(0) <= started[0] - due < ms(100)
+
+
+async def test_an_earlier_addition_wakes_it_from_a_longer_sleep(docket: Docket) -> None:
+    ran = anyio.Event()
+
+    async def late() -> None:
+        raise AssertionError("not today")
+
+    async def early() -> None:
+        ran.set()
+
+    await docket.add(late, when=now() + timedelta(days=1))()
+    async with working(Worker(docket)):
+        await docket.add(early, when=now() + ms(50))()
+        with anyio.fail_after(2):
+            await ran.wait()
+
+
+async def test_it_sleeps_while_nothing_is_due(docket: Docket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No poll of ``scheduling_resolution`` where nobody but us works on the docket."""
+    moves = Moves(monkeypatch)
+
+    async def later() -> None: ...
+
+    await docket.add(later, when=now() + timedelta(days=1))()
+    docket.heartbeat_interval = ms(40)
+    async with working(Worker(docket, scheduling_resolution=ms(10))):
+        await moves.wait_for(1)
+        async with anyio.create_task_group() as group:
+            group.start_soon(docket.add(later, when=now() + timedelta(hours=1)))
+            group.start_soon(docket.add(later, when=now() + timedelta(hours=2)))
+        # Several heartbeats and resolutions go by; that nothing is asked in them is what this test is about.
+        await anyio.sleep(0.4)
+    assert len(moves.limits) <= 5
+
+
+async def test_what_is_due_is_moved_in_bounded_batches(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[int] = []
+
+    async def task(number: int) -> None:
+        ran.append(number)
+
+    due = now() + ms(150)
+    await docket.add_many([docket.call(task, when=due)(number) for number in range(600)])
+    await anyio.sleep(max((due - now()).total_seconds(), 0))  # all of them are due when the worker starts
+    moves = Moves(monkeypatch)
+    with anyio.fail_after(20):
+        await Worker(docket, concurrency=100).run_until_finished()
+    assert sorted(ran) == list(range(600))
+    assert max(moves.counts) <= max(moves.limits) <= 250
+
+
+async def test_what_a_client_that_announces_nothing_adds_is_found_and_then_looked_for(redis_url: str) -> None:
+    """pydocket's clients write the same keys and wake nobody (WIRE 9)."""
+    runs: list[anyio.Event] = [anyio.Event(), anyio.Event()]
+
+    async def foreign(number: int) -> None:
+        runs[number].set()
+
+    async def add_as_pydocket_does(docket: Docket, number: int, when: datetime) -> None:
+        key = f"foreign-{number}"
+        message: dict[str, Any] = {
+            "key": key, "when": when.isoformat(), "function": "foreign", "args": dump((number,)),
+            "kwargs": dump({}), "attempt": 1, "generation": 1,
+        }  # fmt: skip
+        async with docket.redis() as redis, redis.pipeline() as pipe:
+            pipe.hset(docket.parked_task_key(key), mapping=message)
+            pipe.zadd(docket.queue_key, {key: when.timestamp()})
+            pipe.hset(docket.runs_key(key), mapping={"state": "scheduled", "generation": 1, "known": 1})
+            await pipe.execute()
+
+    async with Docket("shared", redis_url, heartbeat_interval=ms(50)) as docket:
+        docket.register(foreign)
+        async with working(Worker(docket, scheduling_resolution=ms(20))):
+            await add_as_pydocket_does(docket, 0, now() + ms(100))
+            await runs[0].wait()
+            docket.heartbeat_interval = timedelta(
+                days=1
+            )  # from here on only the resolution can find anything
+            await anyio.sleep(0.1)
+            added = now()
+            await add_as_pydocket_does(docket, 1, added)
+            await runs[1].wait()
+            assert now() - added < ms(500)
