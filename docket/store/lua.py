@@ -23,17 +23,14 @@ def _one_line(text: str) -> str:
 
 
 def _bind(line: str) -> str:
-    """The Lua that stands for one header line.
-
-    Arguments are named one by one: ``unpack`` would refuse some thousands of them.
-    """
+    """The Lua that stands for one header line."""
     match line.removeprefix("-- ").split():
         case ["KEYS" | "ARGV" as table, *names] if names[-1].endswith("..."):
             rest, fixed = names[-1][:-3], len(names) - 1
-            copied = (
-                f"local {rest} = {{}} for i = {fixed + 1}, #{table} do {rest}[i - {fixed}] = {table}[i] end"
-            )
-            return f"{_named(table, names[:-1])} {copied}"
+            # ``unpack`` is the quickest, and refuses some thousands of values.
+            few = f"{rest} = {{unpack({table}, {fixed + 1})}}"
+            many = f"{rest} = {{}} for i = {fixed + 1}, #{table} do {rest}[i - {fixed}] = {table}[i] end"
+            return f"{_named(table, names[:-1])} local {rest} if #{table} < 4000 then {few} else {many} end"
         case ["KEYS" | "ARGV" as table, *names]:
             return _named(table, names)
         case ["USE", *names]:
@@ -43,9 +40,7 @@ def _bind(line: str) -> str:
 
 
 def _named(table: str, names: list[str]) -> str:
-    if not names:
-        return ""
-    return f"local {', '.join(names)} = {', '.join(f'{table}[{at}]' for at in range(1, len(names) + 1))}"
+    return f"local {', '.join(names)} = unpack({table}, 1, {len(names)})" if names else ""
 
 
 @functools.cache
