@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 
 import attrs
 
@@ -27,7 +28,7 @@ _OWN_ROOMS = frozenset(
 _SCOPED = (":concurrency:", ":cooldown:", ":debounce:", ":ratelimit:")
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # with a dictionary for the names that every call needs
 class Keys:
     """The keys and channels below one prefix (the docket's name; ``{name}`` with braces on a cluster)."""
 
@@ -35,15 +36,15 @@ class Keys:
 
     # every docket has these ------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def stream(self) -> str:
         return f"{self.prefix}:stream"
 
-    @property
+    @cached_property
     def queue(self) -> str:
         return f"{self.prefix}:queue"
 
-    @property
+    @cached_property
     def reserved_queue(self) -> str:
         """The queue of the keys that pydocket's scheduler must not see; their parked hashes' names begin so.
 
@@ -51,29 +52,29 @@ class Keys:
         """
         return f"{self.prefix}:parked"
 
-    @property
+    @cached_property
     def strikes(self) -> str:
         return f"{self.prefix}:strikes"
 
-    @property
+    @cached_property
     def workers(self) -> str:
         return f"{self.prefix}:workers"
 
-    @property
+    @cached_property
     def sweep_lease(self) -> str:
         return f"{self.prefix}:leases:redelivery-sweep"
 
-    @property
+    @cached_property
     def dead(self) -> str:
         """The stream of deliveries that could not be decoded, each with the reason; unknown to pydocket."""
         return f"{self.prefix}:dead"
 
-    @property
+    @cached_property
     def wake(self) -> str:
         """Channel: something that a waiting worker should look at. pydocket does not know it."""
         return f"{self.prefix}:wake"
 
-    @property
+    @cached_property
     def cancellations(self) -> str:
         """Channel pattern of all cancellation requests."""
         return _GLOB.sub(r"\\\g<0>", self.prefix) + ":cancel:*"

@@ -217,12 +217,15 @@ class Session:
     def _start(self, taken: Sequence[Delivery | Unreadable], began: float) -> None:
         work = self._work
         assert work is not None
+        now, trusted_until = clock.now(), self.leases.trusted_from(began)
         for delivery in taken:
             if isinstance(delivery, Unreadable):
                 logger.error("Message %s is set aside: %s", delivery.message_id.decode(), delivery.reason)
                 work.start_soon(self.outages.supervise, self._setting_aside(delivery))
                 continue
-            running = self._running(delivery, began)
+            execution, broken = self._execution(delivery)
+            execution.started_at = now
+            running = Running(delivery, execution, broken, began=began, trusted_until=trusted_until)
             if self._stopped:  # was on its way when the worker stopped
                 running.stop(StopReason.DRAIN)
             self.roster.add(running)
@@ -234,7 +237,8 @@ class Session:
 
         return set_aside
 
-    def _running(self, delivery: Delivery, began: float) -> Running:
+    def _execution(self, delivery: Delivery) -> tuple[Execution[Any], Exception | None]:
+        """The call that was delivered, and why it cannot be read, if so."""
         message, docket = delivery.message, self.docket
         function = docket.tasks.get(message.function) or self.worker.fallback_task
         broken: Exception | None = None
@@ -256,7 +260,4 @@ class Session:
                 function_name=message.function, generation=message.generation, message_id=delivery.message_id,
             )  # fmt: skip
         execution.worker, execution.state = self.worker.name, ExecutionState.RUNNING
-        execution.started_at = clock.now()
-        return Running(
-            delivery, execution, broken, began=began, trusted_until=self.leases.trusted_from(began)
-        )
+        return execution, broken
