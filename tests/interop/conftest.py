@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import redis
@@ -31,8 +31,8 @@ def peer(pydocket_python: str) -> Iterator[Program]:
     program.close()
 
 
-@pytest.fixture
-async def table(server: Server, peer: Program, anyio_backend: object) -> AsyncGenerator[Table, None]:
+@asynccontextmanager
+async def laid(server: Server, peer: Program) -> AsyncGenerator[Table, None]:
     name = f"interop-{next(_names)}"
     async with AsyncExitStack() as stack:
         client = stack.enter_context(redis.Redis.from_url(server.url))
@@ -41,3 +41,18 @@ async def table(server: Server, peer: Program, anyio_backend: object) -> AsyncGe
         stack.push_async_callback(remote.close)
         yield Table(name, server.url, remote, ours, client)
         client.set(f"release:{name}", 1)
+
+
+@pytest.fixture
+async def table(server: Server, peer: Program, anyio_backend: object) -> AsyncGenerator[Table, None]:
+    async with laid(server, peer) as table:
+        yield table
+
+
+@pytest.fixture
+async def twins(
+    server: Server, peer: Program, anyio_backend: object
+) -> AsyncGenerator[dict[str, Table], None]:
+    """Two dockets: one that only pydocket touches, one that only ours touches."""
+    async with laid(server, peer) as theirs, laid(server, peer) as ours:
+        yield {"pydocket": theirs, "ours": ours}

@@ -10,12 +10,13 @@ Usage: ``python peer.py tasks.py``
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
 import sys
 import types
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 
@@ -31,8 +32,6 @@ def load_tasks(path: str) -> Any:
 
 
 tasks = load_tasks(sys.argv[1])
-
-import contextlib
 
 from docket import Docket, Worker  # noqa: E402 - after the tasks, which import it too
 

@@ -1,4 +1,4 @@
-"""The two sides of a test: `Ours`, in this process and on the test's event loop, and `Program`, in a process of its own.
+"""The two sides of a test: `Ours`, in this process on the test's event loop, and `Program`, in a process of its own.
 
 Both answer the same questions, so that a test can be told which of them adds and which of them works.
 """
@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncGenerator
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -80,7 +80,7 @@ class Program:
     """``peer.py`` in a process of its own. Calls may come from any event loop, and side by side."""
 
     def __init__(self, python: str, **environment: str) -> None:
-        self.errors = tempfile.TemporaryFile("w+")
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `close`
         self.process = subprocess.Popen(
             [python, str(HERE / "peer.py"), str(HERE / "tasks.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment,

@@ -58,10 +58,10 @@ class Table:
         assert found is not None, f"{key} did not begin"
         return found[1].decode()
 
-    async def reaches(self, key: str, state: str) -> None:
-        """Wait for the record of ``key`` to say ``state``."""
+    async def reaches(self, key: str, value: str, *, field: str = "state") -> None:
+        """Wait for a field of the record of ``key`` to be ``value``."""
         with fail_after(20):
-            while self.redis.hget(f"{self.name}:runs:{key}", "state") != state.encode():
+            while self.redis.hget(f"{self.name}:runs:{key}", field) != value.encode():
                 await sleep(0.01)  # a record that changed before one subscribed must be looked at
 
     def assert_left_clean(self) -> None:

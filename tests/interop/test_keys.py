@@ -174,3 +174,18 @@ async def test_ours_replaces_and_cancels_what_pydocket_parked_under_a_key_that_o
     assert (await table.pydocket.execution(key + "2"))["state"] == "cancelled"
     assert not table.redis.exists(f"{table.name}:{key}", f"{table.name}:{key}2")
     table.assert_left_clean()
+
+
+@pytest.mark.parametrize("key", ["results:42", "cooldown:mail", "a:concurrency:b", "known:people"])
+async def test_pydocket_replaces_and_cancels_what_ours_parked_where_it_does_not_look(
+    table: Table, key: str
+) -> None:
+    await table.ours.add("tally", 1, key=key, when=from_now(0.3))
+    await table.pydocket.replace("tally", 2, key=key, when=from_now(0.5))
+    await table.ours.add("tally", 3, key=key + "2", when=from_now(0.3))
+    await table.pydocket.cancel(key + "2")
+    await table.ours.drain("ours")
+    assert table.runs() == {b"2": b"1"}
+    assert (await table.pydocket.execution(key + "2"))["state"] == "cancelled"
+    assert await table.pydocket.outcome(key) == {"result": key}
+    table.assert_left_clean()
