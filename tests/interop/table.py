@@ -58,6 +58,18 @@ class Table:
         assert found is not None, f"{key} did not begin"
         return found[1].decode()
 
+    async def ticks(self, worker: str, count: int) -> None:
+        """Wait until ``worker`` has run `tick` so often."""
+
+        def wait() -> None:
+            left = count
+            while left:
+                found = self.redis.blpop([f"ticks:{self.name}"], timeout=20)
+                assert found is not None, "the perpetual task has ended"
+                left -= found[1] == worker.encode()  # the one before may have left some
+
+        await to_thread.run_sync(wait)
+
     async def reaches(self, key: str, value: str, *, field: str = "state") -> None:
         """Wait for a field of the record of ``key`` to be ``value``."""
         with fail_after(20):

@@ -8,7 +8,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from docket import CurrentDocket, CurrentExecution, CurrentWorker, Docket, Execution, Retry, TaskKey, Worker
+from docket import (
+    CurrentDocket,
+    CurrentExecution,
+    CurrentWorker,
+    Docket,
+    Execution,
+    Perpetual,
+    Retry,
+    TaskKey,
+    Worker,
+)
 
 try:
     from anyio import sleep
@@ -76,10 +86,20 @@ async def handed_over(first: str, worker: Worker = CurrentWorker(), retry: Retry
     return f"{worker.name} at attempt {retry.attempt}"
 
 
+async def tick(
+    docket: Docket = CurrentDocket(),
+    worker: Worker = CurrentWorker(),
+    perpetual: Perpetual = Perpetual(every=timedelta(milliseconds=200)),
+) -> None:
+    """Run for ever, and say each time who ran it."""
+    async with docket.redis() as redis:
+        await redis.rpush(f"ticks:{docket.name}", worker.name)
+
+
 async def describe(
     x: Any, *rest: Any, execution: Execution = CurrentExecution(), key: str = TaskKey(), **named: Any
 ) -> dict[str, Any]:
     return {"x": x, "rest": list(rest), "named": named, "key": key, "attempt": execution.attempt}
 
 
-TASKS = [echo, refuse, fail, tally, hold, flaky, patient, handed_over, describe]
+TASKS = [echo, refuse, fail, tally, hold, flaky, patient, handed_over, tick, describe]

@@ -111,6 +111,24 @@ async def test_a_worker_that_leaves_finishes_what_it_has_and_leaves_the_rest_to_
     table.assert_left_clean()
 
 
+@pytest.mark.parametrize(("first", "second"), [("ours", "pydocket"), ("pydocket", "ours")])
+async def test_a_perpetual_task_goes_on_with_the_other_side_until_the_first_cancels_it(
+    table: Table, first: str, second: str
+) -> None:
+    await table.side(first).start_worker("first")
+    await table.side(first).add("tick", key="tick")
+    await table.ticks("first", 2)
+    await table.side(first).stop_worker("first")
+    assert (await table.side(second).snapshot())["total"] == 1
+    await table.side(second).start_worker("second")
+    await table.ticks("second", 2)
+    await table.reaches("tick", "scheduled")  # pydocket does not stop what it hears of while a run ends
+    await table.side(first).cancel("tick")
+    assert (await table.side(second).execution("tick"))["state"] == "cancelled"
+    await table.side(second).stop_worker("second")
+    table.assert_left_clean()
+
+
 async def test_ours_starts_what_pydocket_adds_for_later_on_time_once_it_knows_that_the_docket_is_shared(
     table: Table,
 ) -> None:
