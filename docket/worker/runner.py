@@ -28,9 +28,11 @@ from ..dependencies import (
 from ..errors import UnknownTask
 from ..execution import Execution
 from ..rules import (
+    Abandon,
     Cancel,
     Complete,
     Fail,
+    HandBack,
     Outcome,
     Raised,
     Reschedule,
@@ -93,7 +95,7 @@ class Runner:
             settled = await self.settling.settle(running, verdict)
             if settled is Settled.SUPERSEDED:
                 logger.info("%r was superseded while it ran", execution)
-            if running.last:
+            if running.last and not isinstance(verdict, HandBack | Abandon):
                 await self.settling.insist(running, lambda: self.docket.cancel(execution.key))
         except LeaseOver:
             logger.warning("%r ended, but Redis stayed away; it will be redelivered", execution)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import anyio
 import pytest
 
 from docket import Docket, Perpetual, Retry, Worker, clock
@@ -87,3 +88,20 @@ async def test_a_key_with_no_runs_is_cancelled_and_others_run_without_limit(dock
 async def test_less_than_no_runs_are_refused(docket: Docket) -> None:
     with pytest.raises(ValueError, match="'key' takes a number of runs from 0, not -1"):
         await Worker(docket).run_at_most({"key": -1})
+
+
+async def test_a_last_run_that_is_handed_back_is_not_cancelled(docket: Docket) -> None:
+    begun = anyio.Event()
+
+    async def endless() -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    execution = await docket.add(endless, key="key")()
+    worker = Worker(docket)
+    async with at_most(), anyio.create_task_group() as group:
+        group.start_soon(worker.run_at_most, {"key": 1})
+        await begun.wait()
+        worker.hand_back()
+    await execution.sync()
+    assert execution.state is ExecutionState.QUEUED
