@@ -71,9 +71,9 @@ class Running:
         self.reason: StopReason | None = None
         self._scope: anyio.CancelScope | None = None
 
-    def scope(self) -> anyio.CancelScope:
-        """A new scope, the one that `stop` cancels from now on."""
-        self._scope = anyio.CancelScope()
+    def scope(self, kind: type[anyio.CancelScope]) -> anyio.CancelScope:
+        """A new scope of the running loop's ``kind``, the one that `stop` cancels from now on."""
+        self._scope = kind()
         return self._scope
 
     def let_end(self) -> None:
