@@ -122,15 +122,10 @@ class Runner:
         if logger.isEnabledFor(logging.INFO):
             logger.info("Starting %r, attempt %d", execution, execution.attempt)
         outcome = await self._outcome(running, resolved)
-        policy, following = RetryPolicy(), None
-        for value in resolved.values():
-            if isinstance(value, Retry):
-                policy = value.policy()
-            elif isinstance(value, Perpetual):
-                following = value.following()
-        verdict = decide(outcome, attempt=execution.attempt, retry=policy, now=clock.now())
-        if following is not None and isinstance(verdict, Complete | Fail):
-            verdict = following
+        try:
+            verdict = _decided(execution, outcome, resolved)
+        except Exception as error:  # noqa: BLE001 - a dependency may ask for what cannot be (I9)
+            outcome, verdict = Raised(error), Fail(error)
         if running.last and isinstance(verdict, Reschedule):
             verdict = decide(outcome, attempt=execution.attempt, now=clock.now())
         _log_end(running, outcome, verdict)
@@ -190,6 +185,18 @@ class Runner:
         if anyio.current_effective_deadline() == -math.inf:
             return True
         return self.sentinel is not None and self.sentinel.loop_shuts_down()
+
+
+def _decided(execution: Execution[Any], outcome: Outcome, resolved: Mapping[str, Any]) -> Verdict:
+    """What follows a run, by what its dependencies say; a retry comes before the next run of a perpetual task."""
+    policy, following = RetryPolicy(), None
+    for value in resolved.values():
+        if isinstance(value, Retry):
+            policy = value.policy()
+        elif isinstance(value, Perpetual):
+            following = value.following()
+    verdict = decide(outcome, attempt=execution.attempt, retry=policy, now=clock.now())
+    return following if following is not None and isinstance(verdict, Complete | Fail) else verdict
 
 
 def _is_plain(function: TaskFunction) -> bool:

@@ -93,7 +93,12 @@ class Settling:
             case Abandon():
                 return _nothing
             case Reschedule():
-                following = _following(delivery.message, verdict)
+                try:
+                    following = _following(delivery.message, verdict)
+                except Exception as error:  # noqa: BLE001 - pickling runs the arguments' own code
+                    name = running.execution.function_name
+                    problem = TypeError(f"the next arguments of task {name!r} cannot be pickled: {error}")
+                    return await self._prepared_failure(running, problem)
                 return lambda: claims.reschedule(delivery, following)
 
     async def _prepared_result(self, running: Running, value: Any) -> Callable[[], Awaitable[Settled]]:

@@ -176,6 +176,40 @@ async def test_a_perpetual_task_runs_again_until_it_cancels_itself_also_after_fa
     assert execution.state is ExecutionState.COMPLETED
 
 
+async def test_a_perpetual_task_is_retried_before_its_next_run(docket: Docket) -> None:
+    runs: list[tuple[int, int]] = []
+
+    async def chain(
+        number: int, retry: Retry = Retry(attempts=2), perpetual: Perpetual = Perpetual()
+    ) -> None:
+        runs.append((number, retry.attempt))
+        perpetual.perpetuate(number + 1)
+        if number == 2:
+            perpetual.cancel()
+        raise ValueError("never good")
+
+    execution = await ended(docket, await docket.add(chain, key="chain")(1))
+    assert runs == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert execution.state is ExecutionState.FAILED
+
+
+@pytest.mark.parametrize("impossible", ["arguments", "time"])
+async def test_a_next_run_that_cannot_be_fails_the_task_only(docket: Docket, impossible: str) -> None:
+    """I9."""
+    every = timedelta.max if impossible == "time" else timedelta(0)
+
+    async def chain(argument: Any = None, perpetual: Perpetual = Perpetual(every=every)) -> None:
+        perpetual.perpetuate((number for number in range(3)) if impossible == "arguments" else 1)
+
+    async def fine() -> int:
+        return 1
+
+    bad, good = await docket.add(chain)(), await docket.add(fine)()
+    await ended(docket, bad)
+    assert bad.state is ExecutionState.FAILED
+    assert await good.get_result() == 1
+
+
 async def test_an_automatic_perpetual_task_needs_nobody_to_add_it(docket: Docket) -> None:
     ran = anyio.Event()
 
