@@ -28,6 +28,10 @@ FOR_EVER = timedelta(0)
 #: How many seconds the server gets to end a blocking read before its connection is closed.
 UNBLOCKING = 1.0
 
+#: How often other tasks of the loop get a turn between a slot becoming free and the read that fills it, so that
+#: one read fills the slots of all that end together. Measured: a tenth of the processor time of short tasks.
+GATHERING = 4
+
 #: Due tasks per script: it keeps the server for a few milliseconds.
 DUE_BATCH = 250
 
@@ -64,7 +68,8 @@ class Reader:
             drained = False
             while True:
                 await self.roster.wait_for_fewer_than(self.concurrency())
-                await checkpoint()  # the one place where a shutdown ends the reader
+                for _ in range(GATHERING):
+                    await checkpoint()  # the one place where a shutdown ends the reader
                 began = monotonic()
                 if self._abandoned:
                     taken = await self._take_over()
