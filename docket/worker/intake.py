@@ -63,25 +63,32 @@ class Reader:
     async def run(self, answered: Callable[[], None]) -> None:
         """Read until cancelled or until Redis is lost."""
         await self.claims.create_group()
-        async with self.claims.client.dedicated() as connection:
-            self._client_id = await _client_id(connection)
-            drained = False
-            while True:
-                await self.roster.wait_for_fewer_than(self.concurrency())
-                for _ in range(GATHERING):
-                    await checkpoint()  # the one place where a shutdown ends the reader
+        while True:
+            async with self.claims.client.dedicated() as connection:
+                self._client_id = await _client_id(connection)
+                await self._read(connection, answered)
+
+    async def _read(self, connection: Connection, answered: Callable[[], None]) -> None:
+        """Read for as long as there is something to use ``connection`` for, the one that waits in the server."""
+        drained = False
+        while True:
+            await self.roster.wait_for_fewer_than(self.concurrency())
+            for _ in range(GATHERING):
+                await checkpoint()  # the one place where a shutdown ends the reader
+            began = monotonic()
+            if self._abandoned:
+                taken = await self._take_over()
+            elif not drained:
+                taken = await self._take()
+                drained = not taken
+            elif connection.is_usable():
+                taken = await self._wait(connection)
                 began = monotonic()
-                if self._abandoned:
-                    taken = await self._take_over()
-                elif not drained:
-                    taken = await self._take()
-                    drained = not taken
-                else:
-                    taken = await self._wait(connection)
-                    began = monotonic()
-                    drained = not taken
-                answered()
-                self.start(taken, began)
+                drained = not taken
+            else:
+                return  # it was lost while it rested, which says nothing about the server of now
+            answered()
+            self.start(taken, began)
 
     def _free(self) -> int:
         return max(1, min(self.concurrency() - len(self.roster), self.batch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -32,6 +33,10 @@ _REFUSALS = (
     "TRYAGAIN", "UNBLOCKED", "max number of clients",
 )  # fmt: skip
 
+#: For so many seconds after an outage, who only now finds the connection that it cost is a part of it, and not
+#: said again; unless it goes on for longer than that.
+TAIL = 1.0
+
 Loop: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]
 """A loop on the server; it calls what it is given whenever the server has answered it."""
 
@@ -56,13 +61,18 @@ class Outages:
         self._delay = delay.total_seconds()
         self._where = where
         self._since: float | None = None
+        self._over_at = -math.inf
+        self._said = False
         self._cut_off: set[object] = set()
 
     def noted(self, who: object, error: RedisError) -> None:
         """``who`` cannot reach the server; say so if nobody has."""
         self._cut_off.add(who)
+        now = monotonic()
         if self._since is None:
-            self._since = monotonic()
+            self._since = now
+        if not self._said and max(now - self._since, now - self._over_at) >= TAIL:
+            self._said = True
             logger.warning(
                 "Redis at %s is unavailable: %s; trying again until it is back", self._where, error
             )
@@ -73,8 +83,10 @@ class Outages:
             return
         self._cut_off.discard(who)
         if not self._cut_off:
-            logger.warning("Redis at %s is back after %.1f s", self._where, monotonic() - self._since)
-            self._since = None
+            now = monotonic()
+            if self._said:
+                logger.warning("Redis at %s is back after %.1f s", self._where, now - self._since)
+            self._since, self._over_at, self._said = None, now, False
 
     def given_up(self, who: object) -> None:
         """``who`` does not try again."""

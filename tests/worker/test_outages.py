@@ -271,6 +271,7 @@ async def test_an_idle_worker_on_memory_takes_no_processor_time(memory_url: str)
         async with at_work(Worker(docket, "idle")):
             while not await docket.workers():
                 await anyio.sleep(0.01)
+            await anyio.wait_all_tasks_blocked()
             steps = 0
             original = docket.client._request  # pyright: ignore[reportPrivateUsage]
 
