@@ -129,7 +129,7 @@ async def test_arguments_that_cannot_be_pickled(docket: Docket) -> None:
     assert (await docket.snapshot()).total_tasks == 0
 
 
-@pytest.mark.parametrize("function", [7, None, object()], ids=str)
+@pytest.mark.parametrize("function", [7, None, object()], ids=["int", "none", "object"])
 async def test_a_task_that_cannot_be_called(docket: Docket, function: Any) -> None:
     with pytest.raises(TypeError):
         docket.register(function)
