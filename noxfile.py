@@ -20,6 +20,7 @@ nox.options.sessions = ["tests", "lint", "types", "docs"]
 PYPROJECT = load_toml("pyproject.toml")
 PYTHONS = python_versions(PYPROJECT)
 EXTRAS = ".[trio,uvloop,rich]"
+PARALLEL = ["-n", "auto"]  # each process starts servers of its own
 
 
 def group(name: str) -> list[str]:
@@ -40,14 +41,14 @@ def lowest() -> list[str]:
 def tests(session: nox.Session) -> None:
     """The default suite; asyncio, uvloop and trio inside of one run."""
     session.install("-e", EXTRAS, *group("test"))
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])
 def tests_lowest(session: nox.Session) -> None:
     """The default suite on the oldest dependencies that pyproject.toml admits."""
     session.install("-e", EXTRAS, *group("test"), *lowest())
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session
