@@ -10,15 +10,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import anyio
 
 __all__ = ["add_virtual_source", "monotonic", "now", "perf_counter", "timestamp"]
-
-UTC = timezone.utc
 
 #: Wall time minus loop time, per virtual clock: fixed when the clock is first read.
 _offsets: WeakKeyDictionary[Any, float] = WeakKeyDictionary()

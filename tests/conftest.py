@@ -37,12 +37,12 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def redis_url(server: Server) -> Iterator[str]:
+def redis_url(server: Server) -> str:
     """An empty database of the shared server."""
     with redis.Redis.from_url(server.url) as client:
         client.flushall()
         client.script_flush()
-    yield server.url
+    return server.url
 
 
 @pytest.fixture

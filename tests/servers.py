@@ -61,7 +61,9 @@ class Server:
              "--appendonly", "no", "--dir", self.directory.name, *self.arguments],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        port = int(self.arguments[self.arguments.index("--tls-port") + 1]) if "--tls-port" in self.arguments else self.port
+        port = self.port
+        if "--tls-port" in self.arguments:
+            port = int(self.arguments[self.arguments.index("--tls-port") + 1])
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:  # a child process can only be asked again and again
             if self.process.poll() is not None:
@@ -94,6 +96,8 @@ class Server:
     def __enter__(self) -> Server:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self.kill()
         self.directory.cleanup()
