@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from key_value.aio.stores.memory import MemoryStore
 
 from docket import Docket
 from docket.execution import ResultExpired
@@ -58,8 +59,7 @@ async def test_a_result_that_the_storage_has_lost_is_missed(url: str) -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # that package's own locks are asyncio's
 async def test_the_memory_store_of_py_key_value_serves(url: str) -> None:
-    stores = pytest.importorskip("key_value.aio.stores.memory")
-    async with Docket("d", url, result_storage=stores.MemoryStore()) as docket:
+    async with Docket("d", url, result_storage=MemoryStore()) as docket:
         execution = await docket.add(add)(1, 2)
         await work(docket)
         assert await execution.get_result() == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.memory.battery import CASES, Pause, arguments
 from tests.memory.normal import normalise
 from tests.memory.resp import Failure, MemoryClient, SocketClient
-from tests.servers import Server, valkey_binary, version
+from tests.servers import Server, binary, valkey_binary, version
 
 NO_BLOCK = "7.0 refuses blocking commands in scripts, later releases run them as if they did not block"
 
@@ -40,15 +41,13 @@ def kind_of(server: Server) -> str:
     return "redis 7.0" if "Redis server v=7.0" in version(server.program) else "other"
 
 
-@pytest.fixture(scope="module", params=["path", "valkey"])
-def reference(request: pytest.FixtureRequest, server: Server) -> Iterator[Server]:
-    if request.param == "path":
-        yield server
-        return
-    if server.program == valkey_binary():
-        pytest.skip("the server from PATH is this one")
-    with Server(program=valkey_binary()) as valkey:
-        yield valkey
+@pytest.fixture(
+    scope="module", params=dict.fromkeys([binary(), valkey_binary()]), ids=lambda path: Path(path).name
+)
+def reference(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The server from PATH, and Valkey where that is another."""
+    with Server(program=request.param) as running:
+        yield running
 
 
 def shown(step: Any) -> str:
