@@ -6,13 +6,14 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 from cyclopts import Parameter
+from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 
 from ..errors import UsageError
 from . import logs
@@ -129,20 +130,27 @@ def work(
     schedule_automatic_tasks
         Whether this worker schedules the automatic perpetual tasks when it starts.
     enable_internal_instrumentation
-        Whether docket's own commands are traced too.
+        Accepted for pydocket's sake; there is nothing to trace yet.
     until_finished
         Exit when nothing is left to do.
     healthcheck_port
-        Answer health checks on this port.
+        Not supported yet.
     metrics_port
-        Serve Prometheus metrics on this port.
+        Not supported yet.
     fallback_task
         The task, module:name, that runs in place of one that nobody registered.
     dependencies
-        Dependencies of every task of this worker, module:name of a list or a mapping.
+        Not supported yet.
     """
     logs.configure(logging_level, logging_format or logs.default_format())
-    _check(backend, {"--tasks": tasks, "--fallback-task": [fallback_task], "--dependencies": [dependencies]})
+    _refuse_what_is_to_come(
+        {
+            "--healthcheck-port": healthcheck_port,
+            "--metrics-port": metrics_port,
+            "--dependencies": dependencies,
+        }
+    )
+    _check(backend, {"--tasks": tasks, "--fallback-task": [fallback_task]})
 
     from ..worker import Worker
 
@@ -159,19 +167,31 @@ def work(
         schedule_automatic_tasks=schedule_automatic_tasks,
         enable_internal_instrumentation=enable_internal_instrumentation,
         until_finished=until_finished,
-        healthcheck_port=healthcheck_port,
-        metrics_port=metrics_port,
         tasks=list(tasks),
         fallback_task=fallback_task,
         message_batch=message_batch,
-        dependencies=dependencies,
         shutdown_timeout=shutdown_timeout,
     )
-    if backend == "trio":
-        anyio.run(run, backend="trio")
-    else:
-        anyio.run(run, backend="asyncio", backend_options={"use_uvloop": backend == "uvloop"})
+    return _work(run, backend)
+
+
+def _work(run: Callable[[], Coroutine[Any, Any, None]], backend: str) -> int:
+    """Run a worker to its end on an event loop of its own."""
+    try:
+        if backend == "trio":
+            anyio.run(run, backend="trio")
+        else:
+            anyio.run(run, backend="asyncio", backend_options={"use_uvloop": backend == "uvloop"})
+    except (AuthenticationError, AuthorizationError, NoPermissionError) as error:
+        raise UsageError(f"--url: the server refuses the user or the password: {error}") from error
     return 0
+
+
+def _refuse_what_is_to_come(settings: Mapping[str, object]) -> None:
+    """Say so where a setting of pydocket's would be without effect."""
+    for named, value in settings.items():
+        if value is not None:
+            raise UsageError(f"{named} is not supported yet; leave it out")
 
 
 def _check(backend: str, places: Mapping[str, Sequence[str | None]]) -> None:

@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 from docket import Docket
+from tests.servers import Server
 
 BIN = Path(sys.executable).parent
 
@@ -142,3 +143,25 @@ def test_after_the_shutdown_timeout_a_task_is_handed_back(started: Any, redis_ur
     assert first.ended() == 0
     second = started()
     second.wait_for("staying")  # at once, long before any redelivery timeout
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--healthcheck-port", "8080"), ("--metrics-port", "9090"), ("--dependencies", "a.b:c")],
+)
+def test_what_is_not_there_yet_is_refused_by_name(tmp_path: Path, option: str, value: str) -> None:
+    worker = Process(tmp_path, "memory://", option, value)
+    assert worker.ended() == 2
+    assert worker.lines == [f"docket-worker: {option} is not supported yet; leave it out\n"]
+    worker.close()
+
+
+def test_a_wrong_password_ends_the_worker_with_one_line(tmp_path: Path, backend: str) -> None:
+    with Server("--requirepass", "secret") as server:
+        url = server.url.replace("redis://", "redis://:wrong@")
+        worker = Process(tmp_path, url, "--backend", backend, "--logging-level", "error")
+        assert worker.ended() == 2
+        (line,) = worker.lines
+        assert line.startswith("docket-worker: --url: the server refuses the user or the password")
+        assert "wrong@" not in line
+        worker.close()
