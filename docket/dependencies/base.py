@@ -11,6 +11,8 @@ from typing import Any, ClassVar, TypeVar
 import attrs
 from uncalled_for import Dependency as _Dependency
 
+from ..rules import Reschedule
+
 __all__ = [
     "CompletionHandler",
     "Dependency",
@@ -70,6 +72,8 @@ class FailureHandler(Dependency[T]):
     """Decides about failed runs; at most one a task."""
 
     single = True
+    next_run: Reschedule | None = None
+    """With an answer of True: the run of the same key that is placed in the same step that ends this one."""
 
     @abc.abstractmethod
     async def handle_failure(self, execution: Any, outcome: TaskOutcome) -> bool:
@@ -80,6 +84,8 @@ class CompletionHandler(Dependency[T]):
     """Decides what follows a run, failed or not; at most one a task."""
 
     single = True
+    next_run: Reschedule | None = None
+    """With an answer of True: the run of the same key that is placed in the same step that ends this one."""
 
     @abc.abstractmethod
     async def on_complete(self, execution: Any, outcome: TaskOutcome) -> bool:

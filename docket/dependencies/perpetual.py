@@ -56,4 +56,5 @@ class Perpetual(CompletionHandler["Perpetual"]):
         return Reschedule(when=clock.now() + self.every, attempt=1, call=call)
 
     async def on_complete(self, execution: Any, outcome: TaskOutcome) -> bool:
-        return False  # the worker takes the verdict of `following` instead
+        self.next_run = self.following()
+        return self.next_run is not None

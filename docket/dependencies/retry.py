@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from ..rules import RetryPolicy
+from .. import clock
+from ..rules import Reschedule, RetryPolicy
 from .base import FailureHandler, TaskOutcome
 
 __all__ = ["Retry"]
@@ -33,4 +34,7 @@ class Retry(FailureHandler["Retry"]):
         return RetryPolicy(attempts=self.attempts, delay=self.delay)
 
     async def handle_failure(self, execution: Any, outcome: TaskOutcome) -> bool:
-        return False  # the worker takes the verdict of `policy` instead
+        if not self.policy().allows_another(execution.attempt):
+            return False
+        self.next_run = Reschedule(when=clock.now() + self.delay, attempt=execution.attempt + 1)
+        return True

@@ -51,10 +51,12 @@ class Running:
 
     ``broken`` says why the call could not be decoded, if so. ``began`` and ``trusted_until`` are loop times: when
     the worker asked for the delivery, and until when its lease can be taken for ours. ``last`` is set where the
-    key may not run again (`Worker.run_at_most`).
+    key may not run again (`Worker.run_at_most`), ``uninterruptible`` while its body is a thread's.
     """
 
-    __slots__ = ("_scope", "began", "broken", "delivery", "execution", "last", "reason", "trusted_until")
+    __slots__ = (
+        "_scope", "began", "broken", "delivery", "execution", "last", "reason", "trusted_until", "uninterruptible",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class Running:
     ) -> None:
         self.delivery, self.execution, self.broken = delivery, execution, broken
         self.began, self.trusted_until = began, trusted_until
-        self.last = False
+        self.last = self.uninterruptible = False
         self.reason: StopReason | None = None
         self._scope: anyio.CancelScope | None = None
 
@@ -139,6 +141,11 @@ class Roster:
     async def wait_nonempty(self) -> None:
         while not self._running:
             await self._filled.wait()
+
+    async def wait_until_interruptible(self) -> None:
+        """Wait until no body runs in a thread."""
+        while any(running.uninterruptible for running in self._running.values()):
+            await self._freed.wait()
 
     async def wait_empty(self) -> None:
         while self._running:

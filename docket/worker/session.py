@@ -171,7 +171,7 @@ class Session:
         if anyio.get_cancelled_exc_class().__module__.startswith("asyncio"):
             from .backend_asyncio import Sentinel
 
-            self.runner.sentinel = Sentinel()
+            self.runner.caller.sentinel = Sentinel()
         await anyio.sleep_forever()
 
     async def _end_the_drain(self, work: anyio.CancelScope) -> None:
@@ -181,6 +181,11 @@ class Session:
             logger.warning("Handing back %d tasks that have not finished", len(self.roster))
         self.hand_back()
         await anyio.sleep(GRACE)
+        threads = sum(running.uninterruptible for running in self.roster)
+        if threads:
+            logger.warning("Waiting for %d tasks in threads, which nothing can interrupt", threads)
+            await self.roster.wait_until_interruptible()
+            await anyio.sleep(GRACE)
         if self.roster:
             logger.warning("%d tasks cannot be handed back; they will be redelivered", len(self.roster))
         work.cancel()

@@ -49,15 +49,6 @@ async def test_a_failed_task_is_logged_with_its_traceback_and_its_exception_is_k
     assert await nothing_is_left(docket)
 
 
-async def test_a_result_that_cannot_be_awaited_fails_the_task_and_says_so(docket: Docket) -> None:
-    def plain() -> int:
-        return 1
-
-    execution = await ended(docket, await docket.add(plain)())  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="'plain' returned int, which cannot be awaited"):
-        await execution.get_result()
-
-
 async def test_a_result_that_cannot_be_pickled_fails_the_task_only(docket: Docket) -> None:
     async def unpicklable() -> object:
         return (number for number in range(3))

@@ -1,0 +1,42 @@
+"""From how a run ended to what is written about it, by what its dependencies say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from .. import clock
+from ..dependencies import CompletionHandler, FailureHandler, TaskOutcome
+from ..rules import Fail, Outcome, Raised, Returned, Verdict, decide
+
+if TYPE_CHECKING:
+    from ..execution import Execution
+
+__all__ = ["verdict_on"]
+
+
+async def verdict_on(
+    outcome: Outcome, execution: Execution[Any], values: Mapping[str, Any], seconds: float
+) -> Verdict:
+    """Decide what follows a run of ``seconds`` whose dependencies have these values.
+
+    A failure handler is asked first, then a completion handler; one that answers True has taken care of what
+    follows: what it left in ``next_run`` is placed in the same step that ends the run.
+    Raises: whatever a handler raises.
+    """
+    settled = decide(outcome, attempt=execution.attempt, now=clock.now())
+    if not values or not isinstance(outcome, Returned | Raised):
+        return settled
+    told = TaskOutcome(timedelta(seconds=seconds))
+    if isinstance(outcome, Raised):
+        told.exception = outcome.error
+        for value in values.values():
+            if isinstance(value, FailureHandler) and await value.handle_failure(execution, told):
+                return value.next_run or Fail(outcome.error)
+    else:
+        told.result = outcome.value
+    for value in values.values():
+        if isinstance(value, CompletionHandler) and await value.on_complete(execution, told):
+            return value.next_run or settled
+    return settled
