@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import testing as testing
+    from .annotations import Logged as Logged
     from .dependencies import CallArgument as CallArgument
     from .dependencies import CurrentDocket as CurrentDocket
     from .dependencies import CurrentExecution as CurrentExecution
@@ -43,6 +44,7 @@ __all__ = [
     "Execution",
     "ExecutionCancelled",
     "ExecutionState",
+    "Logged",
     "Perpetual",
     "Retry",
     "TaskArgument",
@@ -60,6 +62,7 @@ _HOMES = {
         ("Disposition", "Execution", "ExecutionCancelled", "ExecutionState", "TaskCall"), "execution"
     ),
     "Docket": "docket",
+    "Logged": "annotations",
     "Worker": "worker",
 }
 

@@ -1,4 +1,4 @@
-"""Calls of task functions: their signatures, whether arguments fit, how they are shown, new keys."""
+"""Calls of task functions: their signatures, whether arguments fit, new keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ __all__ = [
     "check_when",
     "get_signature",
     "new_key",
-    "show_call",
     "signature_cache",
 ]
 
@@ -169,12 +168,6 @@ def new_key() -> str:
         | noise & 0x3FFF_FFFF_FFFF_FFFF
     )
     return str(UUID(int=value))
-
-
-def show_call(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    """A call for people and logs: ``name(..., b=...)``."""
-    shown = [*("..." for _ in args), *(f"{parameter}=..." for parameter in kwargs)]
-    return f"{name}({', '.join(shown)})"
 
 
 @attrs.frozen(repr=False)

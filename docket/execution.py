@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import clock
-from .calls import TaskCall, TaskFunction, Unreadable, get_signature, show_call, signature_cache
+from .calls import TaskCall, TaskFunction, Unreadable, get_signature, signature_cache
 from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UnknownTask, UsageError
 from .events import ProgressEvent, StateEvent
 from .following import Settable, events_of
 from .results import wait_for_result
 from .rules import Disposition, ExecutionState
+from .showing import compact_signature, show_call
 from .store import Message, PictureEntry, ProgressRecord, Record, decode_message, dump, load
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "StateEvent",
     "TaskCall",
     "TaskFunction",
+    "compact_signature",
     "get_signature",
 ]
 
@@ -145,8 +147,8 @@ class Execution(Generic[R]):
         }
 
     def call_repr(self) -> str:
-        """The call for people: ``name(..., b=...)``. Values may be secret and are not shown."""
-        return show_call(self._function_name, self._args, self._kwargs)
+        """The call for people: ``name(..., b=...){key}``. Values may be secret: only `Logged` ones are shown."""
+        return show_call(self._function, self._function_name, self._args, self._kwargs, self._key)
 
     # to and from the docket ------------------------------------------------------------------------------
 

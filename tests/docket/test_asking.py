@@ -36,7 +36,7 @@ async def test_an_execution_is_found_by_its_key(docket: Docket) -> None:
     assert (found.key, found.when, found.generation, found.state) == ("k", when, 1, ExecutionState.SCHEDULED)
     assert found.get_argument("b") == 2
     assert found.get_argument("c") is None
-    assert found.call_repr() == "add(..., b=...)"
+    assert found.call_repr() == f"add(..., b=...){{{found.key}}}"
 
 
 async def test_an_execution_of_an_unknown_task_is_shown_and_cannot_be_called(docket: Docket) -> None:
