@@ -77,6 +77,8 @@ class Claims:
     keys: Keys
     worker: str
     ttl: timedelta
+    newest_strike: bytes = attrs.field(init=False, default=b"")
+    """The id of the last strike that was there when tasks were last taken; empty for none."""
 
     # taking ----------------------------------------------------------------------------------------------
 
@@ -90,13 +92,16 @@ class Claims:
 
     async def take(self, count: int) -> list[Taken]:
         """Read and claim at most ``count`` waiting tasks at once; never blocks."""
-        replies = await self.client.run(
+        reply = await self.client.run(
             script("take"),
-            [self.keys.stream, self.keys.queue, self.keys.reserved_queue],
+            [self.keys.stream, self.keys.queue, self.keys.reserved_queue, self.keys.strikes],
             [self.keys.prefix, GROUP, self.worker, count, clock.now().isoformat(), self.keys.wake],
         )
+        newest_strike, read = cast("tuple[bytes, list[tuple[bytes, bytes, Any, list[bytes]]]]", reply)
+        if read:
+            self.newest_strike = newest_strike
         taken: list[Taken] = []
-        for message_id, reply, claim, flat in cast("list[tuple[bytes, bytes, Any, list[bytes]]]", replies):
+        for message_id, reply, claim, flat in read:
             if reply == b"OK" or reply == b"UNREADABLE":
                 taken.append(self._decode(message_id, _fields(flat), claim, redelivered=False))
             elif reply == b"BROKEN":
@@ -156,15 +161,16 @@ class Claims:
                 taken.append(self._decode(message_id, fields, 0, redelivered=redelivered))
         if good:
             triples = ((mid, f[b"key"], f.get(b"generation", b"0")) for mid, f in good)
-            replies = await self.client.run(
+            reply = await self.client.run(
                 script("claim"),
-                [self.keys.stream, self.keys.queue, self.keys.reserved_queue],
+                [self.keys.stream, self.keys.queue, self.keys.reserved_queue, self.keys.strikes],
                 [
                     self.keys.prefix, GROUP, self.worker, clock.now().isoformat(), self.keys.wake,
                     *itertools.chain.from_iterable(triples),
                 ],
             )  # fmt: skip
-            for (message_id, fields), (reply, claim) in zip(good, cast("list[Any]", replies), strict=True):
+            self.newest_strike, replies = cast("tuple[bytes, list[Any]]", reply)
+            for (message_id, fields), (reply, claim) in zip(good, replies, strict=True):
                 if reply == b"OK":
                     taken.append(self._decode(message_id, fields, claim, redelivered=redelivered))
                 elif reply == b"BROKEN":

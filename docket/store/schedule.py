@@ -16,12 +16,16 @@ from .codec import Message, state_event
 from .keys import GROUP, Keys
 from .lua import script
 
-__all__ = ["Placed", "Schedule", "epoch", "milliseconds"]
+__all__ = ["ANY_STRIKES", "Placed", "Schedule", "epoch", "milliseconds"]
+
+#: Place whatever the strikes say: the caller has looked, or its worker will.
+ANY_STRIKES = b"*"
 
 _DISPOSITIONS = {
     b"OK": Disposition.SCHEDULED,
     b"EXISTS": Disposition.ALREADY_SCHEDULED,
     b"SUPERSEDED": Disposition.SUPERSEDED,
+    b"STRIKES": Disposition.STRUCK,
 }
 
 
@@ -37,7 +41,10 @@ def milliseconds(duration: timedelta) -> int:
 
 @attrs.frozen
 class Placed:
-    """What came of placing a message, and the generation that the key has now."""
+    """What came of placing a message, and the generation that the key has now.
+
+    STRUCK: there are strikes that the caller has not read. It reads them, and decides.
+    """
 
     disposition: Disposition
     generation: int
@@ -57,7 +64,13 @@ class Schedule:
     ttl: timedelta
 
     def _placing(
-        self, message: Message, now: datetime, replace: bool, rescheduled: bytes = b"", expected: int = 0
+        self,
+        message: Message,
+        now: datetime,
+        replace: bool,
+        strikes: bytes,
+        rescheduled: bytes = b"",
+        expected: int = 0,
     ) -> tuple[list[str], list[Any]]:
         keys, key = self.keys, message.key
         due = message.when <= now
@@ -65,31 +78,42 @@ class Schedule:
         return (
             [
                 keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.queue, keys.plain_parked(key),
+                keys.strikes,
             ],
             [
                 key, epoch(message.when), int(due), int(replace), rescheduled, expected, GROUP,
-                keys.state_channel(key), event, keys.wake, *message.fields(),
+                keys.state_channel(key), event, keys.wake, strikes, *message.fields(),
             ],
         )  # fmt: skip
 
     async def place(
-        self, message: Message, *, replace: bool, rescheduled: bytes = b"", expected: int = 0
+        self,
+        message: Message,
+        *,
+        replace: bool,
+        rescheduled: bytes = b"",
+        expected: int = 0,
+        strikes: bytes = ANY_STRIKES,
     ) -> Placed:
         """Place one message; with ``replace``, instead of what its key has.
 
+        ``strikes`` is the id of the last strike that the caller has read, empty for none: nothing is written if
+        there is another.
         ``rescheduled`` is the id of a delivery of this key that ends with the placing. ``expected`` is the
         generation that the key must have for it, 0 for any.
         Raises: redis.exceptions.RedisError - the server could not be reached (then the task may or may not
         have been placed) or refused.
         Cancel: the task may or may not have been placed.
         """
-        placing = self._placing(message, clock.now(), replace, rescheduled, expected)
+        placing = self._placing(message, clock.now(), replace, strikes, rescheduled, expected)
         return Placed.of(await self.client.run(script("schedule"), *placing))
 
-    async def place_many(self, messages: Sequence[Message], *, replace: bool) -> list[Placed | RedisError]:
+    async def place_many(
+        self, messages: Sequence[Message], *, replace: bool, strikes: bytes = ANY_STRIKES
+    ) -> list[Placed | RedisError]:
         """Place messages in order, in one write; where the server refuses one, its error is in its place."""
         now = clock.now()
-        calls = [self._placing(message, now, replace) for message in messages]
+        calls = [self._placing(message, now, replace, strikes) for message in messages]
         replies = await self.client.run_many(script("schedule"), calls)
         return [reply if isinstance(reply, RedisError) else Placed.of(reply) for reply in replies]
 

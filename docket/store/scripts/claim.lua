@@ -1,9 +1,9 @@
 -- Claim deliveries that a blocking read or a redelivery sweep has brought.
--- KEYS stream queue reserved_queue
+-- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel deliveries...
--- REPLY a list of {'OK' | 'SUPERSEDED' | 'CANCELLED' | 'LOST' | 'BROKEN', claim}; with 'BROKEN' the reason stands for
---   the claim; `deliveries` are triples of id, key, generation
--- USE json ack claim_one finish
+-- REPLY {id of the last strike or '', replies}; `replies` is a list of {'OK' | 'SUPERSEDED' | 'CANCELLED' | 'LOST' |
+--   'BROKEN', claim}; with 'BROKEN' the reason stands for the claim; `deliveries` are triples of id, key, generation
+-- USE json ack claim_one finish strikes
 local replies, refused = {}, false
 for at = 1, #deliveries, 3 do
   local id, key, generation = deliveries[at], deliveries[at + 1], deliveries[at + 2]
@@ -15,4 +15,4 @@ for at = 1, #deliveries, 3 do
   refused = refused or reply ~= 'OK'
 end
 if refused then tell_if_finished(stream, queue, reserved_queue, wake_channel) end
-return replies
+return {last_strike(strikes), replies}

@@ -1,10 +1,12 @@
 -- Place one task under its key: now on the stream, or later on the queue.
--- KEYS run parked key_queue stream queue plain_parked
--- ARGV key when due replace rescheduled expected group state_channel state_event wake_channel fields...
--- REPLY {'OK' | 'EXISTS' | 'SUPERSEDED', generation}. EXISTS: the key is scheduled, queued or running, and neither is
---   `replace` '1' nor `rescheduled` the id of the delivery to end with this. SUPERSEDED: `expected` is not '0' and
---   not the key's generation.
--- USE ack place unpark
+-- KEYS run parked key_queue stream queue plain_parked strikes
+-- ARGV key when due replace rescheduled expected group state_channel state_event wake_channel known_strikes fields...
+-- REPLY {'OK' | 'EXISTS' | 'SUPERSEDED' | 'STRIKES', generation}. EXISTS: the key is scheduled, queued or running, and
+--   neither is `replace` '1' nor `rescheduled` the id of the delivery to end with this. SUPERSEDED: `expected` is not
+--   '0' and not the key's generation. STRIKES: the id of the last strike is another than `known_strikes`, so that the
+--   caller has to read them first; '*' is any.
+-- USE ack place unpark strikes
+if known_strikes ~= '*' and last_strike(strikes) ~= known_strikes then return {'STRIKES', 0} end
 local now = redis.call('HMGET', run, 'state', 'known', 'generation', 'stream_id')
 local state, known, generation, stream_id = now[1], now[2], tonumber(now[3]) or 0, now[4]
 if rescheduled ~= '' then ack(stream, group, rescheduled) end

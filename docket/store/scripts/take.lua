@@ -1,12 +1,12 @@
 -- Read what waits on the stream and claim it, in one step. Never blocks.
--- KEYS stream queue reserved_queue
+-- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker count started_at wake_channel
--- REPLY a list of {message_id, 'OK' | 'SUPERSEDED' | 'CANCELLED' | 'UNREADABLE' | 'BROKEN', claim, fields}; with
---   'BROKEN' the reason stands for the claim
--- USE json ack claim_one finish
+-- REPLY {id of the last strike or '', taken}; `taken` is a list of {message_id, 'OK' | 'SUPERSEDED' | 'CANCELLED' |
+--   'UNREADABLE' | 'BROKEN', claim, fields}; with 'BROKEN' the reason stands for the claim. Nothing taken: no id.
+-- USE json ack claim_one finish strikes
 local read = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', stream, '>')
 local taken, refused = {}, false
-if not read then return taken end
+if not read then return {'', taken} end
 for i, entry in ipairs(read[1][2]) do
   local id, fields = entry[1], entry[2]
   local key, generation = nil, '0'
@@ -24,4 +24,4 @@ for i, entry in ipairs(read[1][2]) do
   end
 end
 if refused then tell_if_finished(stream, queue, reserved_queue, wake_channel) end
-return taken
+return {last_strike(strikes), taken}
