@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .dependencies import CurrentWorker as CurrentWorker
     from .dependencies import CycleError as CycleError
     from .dependencies import Depends as Depends
+    from .dependencies import ExponentialRetry as ExponentialRetry
     from .dependencies import Perpetual as Perpetual
     from .dependencies import Retry as Retry
     from .dependencies import TaskArgument as TaskArgument
@@ -44,6 +45,7 @@ __all__ = [
     "Execution",
     "ExecutionCancelled",
     "ExecutionState",
+    "ExponentialRetry",
     "Logged",
     "Perpetual",
     "Retry",

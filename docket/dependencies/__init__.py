@@ -24,7 +24,7 @@ from .base import (
 )
 from .contextual import CurrentDocket, CurrentExecution, CurrentWorker, TaskArgument, TaskKey, TaskLogger
 from .perpetual import Perpetual
-from .retry import Retry
+from .retry import ExponentialRetry, ForcedRetry, Retry
 
 __all__ = [
     "CallArgument",
@@ -35,8 +35,10 @@ __all__ = [
     "CycleError",
     "Dependency",
     "Depends",
+    "ExponentialRetry",
     "FailedDependency",
     "FailureHandler",
+    "ForcedRetry",
     "Perpetual",
     "Retry",
     "Runtime",

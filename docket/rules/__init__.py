@@ -1,5 +1,6 @@
 """Facts and pure decisions. No await, no I/O, no clock."""
 
+from .backoff import RetryPolicy, leaves
 from .states import FINAL, Disposition, ExecutionState
 from .verdicts import (
     Abandon,
@@ -10,7 +11,6 @@ from .verdicts import (
     Outcome,
     Raised,
     Reschedule,
-    RetryPolicy,
     Returned,
     Stopped,
     StopReason,
@@ -36,4 +36,5 @@ __all__ = [
     "Stopped",
     "Verdict",
     "decide",
+    "leaves",
 ]

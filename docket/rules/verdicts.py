@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import attrs
@@ -17,7 +17,6 @@ __all__ = [
     "Outcome",
     "Raised",
     "Reschedule",
-    "RetryPolicy",
     "Returned",
     "StopReason",
     "Stopped",
@@ -96,29 +95,17 @@ class Abandon:
 class Reschedule:
     """Another run of the same key.
 
-    ``call`` is None where the arguments stay as they are, else the new (args, kwargs).
+    ``call`` is None where the arguments stay as they are, else the new (args, kwargs). ``first`` is when the first
+    attempt was due, where the next one is to know.
     """
 
     when: datetime
     attempt: int
     call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    first: datetime | None = None
 
 
 Verdict: TypeAlias = Complete | Fail | Cancel | HandBack | Abandon | Reschedule
-
-
-@attrs.frozen(kw_only=True)
-class RetryPolicy:
-    """How often (None: for ever) and after which pause a failed attempt is repeated."""
-
-    attempts: int | None = 1
-    delay: timedelta = timedelta(0)
-
-    def allows_another(self, attempt: int) -> bool:
-        return self.attempts is None or attempt < self.attempts
-
-
-NO_RETRY = RetryPolicy()
 
 
 _STOPPED: dict[StopReason, Verdict] = {
@@ -128,14 +115,12 @@ _STOPPED: dict[StopReason, Verdict] = {
 }
 
 
-def decide(outcome: Outcome, *, attempt: int, retry: RetryPolicy = NO_RETRY, now: datetime) -> Verdict:
-    """Decide what to write about a claim whose ``attempt``-th attempt (from 1) ended with ``outcome``."""
+def decide(outcome: Outcome) -> Verdict:
+    """Decide what to write about a claim that ended with ``outcome`` and that nothing follows."""
     match outcome:
         case Returned(value):
             return Complete(value)
         case Stopped(reason):
             return _STOPPED[reason]
-        case Raised() if retry.allows_another(attempt):
-            return Reschedule(when=now + retry.delay, attempt=attempt + 1)
         case Raised(error):
             return Fail(error)

@@ -21,12 +21,16 @@ __all__ = [
     "dump",
     "dump_value",
     "encode_json_string",
+    "first_when",
     "load",
     "load_value",
     "open_envelope",
     "result_envelope",
     "state_event",
 ]
+
+#: A field of the messages of retries: when the first attempt was due. Only where a retry has a maximum age.
+FIRST_WHEN = b"first_when"
 
 #: A script can pass on some 4,000 fields, and nobody has an honest use for that many.
 MOST_FIELDS = 1000
@@ -86,6 +90,24 @@ class Message:
         for name, value in self.extra.items():
             flat += (name, value)
         return flat
+
+    def again(self, when: datetime, attempt: int, first: datetime | None = None) -> Message:
+        """The message of another attempt, or (``attempt`` 1) of another run, of the same call.
+
+        ``first`` is when the first attempt was due, if the next one is to know (`first_when`).
+        """
+        extra = {name: value for name, value in self.extra.items() if name != FIRST_WHEN or attempt > 1}
+        if first is not None:
+            extra[FIRST_WHEN] = first.isoformat().encode()
+        return attrs.evolve(self, when=when, attempt=attempt, extra=extra)
+
+
+def first_when(extra: Mapping[bytes, bytes]) -> datetime | None:
+    """When the first attempt of a call was due, if its message tells."""
+    try:
+        return _time(extra[FIRST_WHEN])
+    except (KeyError, ValueError):
+        return None
 
 
 @attrs.frozen(kw_only=True)

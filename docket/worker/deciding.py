@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from .. import clock
 from ..dependencies import CompletionHandler, FailureHandler, TaskOutcome
 from ..rules import Fail, Outcome, Raised, Returned, Verdict, decide
 
@@ -25,7 +24,7 @@ async def verdict_on(
     follows: what it left in ``next_run`` is placed in the same step that ends the run.
     Raises: whatever a handler raises.
     """
-    settled = decide(outcome, attempt=execution.attempt, now=clock.now())
+    settled = decide(outcome)
     if not values or not isinstance(outcome, Returned | Raised):
         return settled
     told = TaskOutcome(timedelta(seconds=seconds))

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import cast
+from ..rules import leaves
 
 __all__ = ["leaves", "only_one_of"]
-
-
-def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group and the groups in it; an error that is no group itself."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-            yield from leaves(inner)
-    else:
-        yield error
 
 
 def only_one_of(group: BaseExceptionGroup[BaseException]) -> BaseException | None:

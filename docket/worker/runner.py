@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from .. import clock
 from ..dependencies import current_docket, current_execution, current_worker
 from ..rules import Abandon, Cancel, HandBack, Reschedule, Verdict, decide
 from ..store import Settled
@@ -70,7 +69,7 @@ class Runner:
         log_start(running)
         outcome, verdict, seconds = await self.caller.call(running)
         if running.last and isinstance(verdict, Reschedule):
-            verdict = decide(outcome, attempt=running.execution.attempt, now=clock.now())
+            verdict = decide(outcome)
         log_end(running, outcome, verdict, seconds)
         return verdict
 

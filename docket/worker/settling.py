@@ -166,7 +166,7 @@ def _text(error: BaseException) -> str:
 
 
 def _following(message: Message, verdict: Reschedule) -> Message:
-    following = attrs.evolve(message, when=verdict.when, attempt=verdict.attempt)
+    following = message.again(verdict.when, verdict.attempt, verdict.first)
     if verdict.call is None:
         return following
     args, kwargs = verdict.call
