@@ -14,6 +14,7 @@ __all__ = [
     "ExecutionCancelled",
     "ExecutionError",
     "ExecutionFailed",
+    "PortUnavailable",
     "ResultExpired",
     "UnknownTask",
     "UsageError",
@@ -34,6 +35,10 @@ class BadUrl(UsageError):
 
 class BadSetting(UsageError):
     """A setting outside of its range; the message names the setting and what it takes."""
+
+
+class PortUnavailable(BadSetting, OSError):
+    """A port that nothing can be served on: it is in use, or not for this user."""
 
 
 class UnknownTask(UsageError, KeyError):

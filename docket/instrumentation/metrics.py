@@ -1,0 +1,177 @@
+"""The counters, histograms and gauges, and what makes them count. Names and labels are those of pydocket's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from opentelemetry import metrics
+
+from ..signals import Labels, Subscriber
+
+__all__ = [
+    "CACHE_SIZE",
+    "QUEUE_DEPTH",
+    "REDIS_DISRUPTIONS",
+    "SCHEDULE_DEPTH",
+    "STRIKES_IN_EFFECT",
+    "TASKS_ADDED",
+    "TASKS_CANCELLED",
+    "TASKS_COMPLETED",
+    "TASKS_FAILED",
+    "TASKS_PERPETUATED",
+    "TASKS_REDELIVERED",
+    "TASKS_REPLACED",
+    "TASKS_RETRIED",
+    "TASKS_RUNNING",
+    "TASKS_SCHEDULED",
+    "TASKS_STARTED",
+    "TASKS_STRICKEN",
+    "TASKS_SUCCEEDED",
+    "TASKS_SUPERSEDED",
+    "TASK_DURATION",
+    "TASK_PUNCTUALITY",
+    "Metrics",
+    "meter",
+]
+
+meter: metrics.Meter = metrics.get_meter("docket")
+
+TASKS_ADDED = meter.create_counter(
+    "docket_tasks_added", description="How many tasks added to the docket", unit="1"
+)
+TASKS_REPLACED = meter.create_counter(
+    "docket_tasks_replaced", description="How many tasks replaced on the docket", unit="1"
+)
+TASKS_SCHEDULED = meter.create_counter(
+    "docket_tasks_scheduled", description="How many tasks added or replaced on the docket", unit="1"
+)
+TASKS_CANCELLED = meter.create_counter(
+    "docket_tasks_cancelled", description="How many tasks cancelled from the docket", unit="1"
+)
+TASKS_STARTED = meter.create_counter("docket_tasks_started", description="How many tasks started", unit="1")
+TASKS_REDELIVERED = meter.create_counter(
+    "docket_tasks_redelivered",
+    description="How many tasks started that were redelivered from another worker",
+    unit="1",
+)
+TASKS_STRICKEN = meter.create_counter(
+    "docket_tasks_stricken", description="How many tasks have been stricken from executing", unit="1"
+)
+TASKS_SUPERSEDED = meter.create_counter(
+    "docket_tasks_superseded",
+    description="How many tasks were superseded by a newer schedule before execution",
+    unit="1",
+)
+TASKS_COMPLETED = meter.create_counter(
+    "docket_tasks_completed", description="How many tasks that have completed in any state", unit="1"
+)
+TASKS_FAILED = meter.create_counter(
+    "docket_tasks_failed", description="How many tasks that have failed", unit="1"
+)
+TASKS_SUCCEEDED = meter.create_counter(
+    "docket_tasks_succeeded", description="How many tasks that have succeeded", unit="1"
+)
+TASKS_RETRIED = meter.create_counter(
+    "docket_tasks_retried", description="How many tasks that have been retried", unit="1"
+)
+TASKS_PERPETUATED = meter.create_counter(
+    "docket_tasks_perpetuated", description="How many tasks that have been self-perpetuated", unit="1"
+)
+TASK_DURATION = meter.create_histogram(
+    "docket_task_duration", description="How long tasks take to complete", unit="s"
+)
+TASK_PUNCTUALITY = meter.create_histogram(
+    "docket_task_punctuality", description="How close a task was to its scheduled time", unit="s"
+)
+TASKS_RUNNING = meter.create_up_down_counter(
+    "docket_tasks_running", description="How many tasks that are currently running", unit="1"
+)
+REDIS_DISRUPTIONS = meter.create_counter(
+    "docket_redis_disruptions",
+    description="How many times Redis dropped, timed out, or refused a command that the worker then retried",
+    unit="1",
+)
+STRIKES_IN_EFFECT = meter.create_up_down_counter(
+    "docket_strikes_in_effect", description="How many strikes are currently in effect", unit="1"
+)
+QUEUE_DEPTH = meter.create_gauge(
+    "docket_queue_depth", description="How many tasks are due to be executed now", unit="1"
+)
+SCHEDULE_DEPTH = meter.create_gauge(
+    "docket_schedule_depth", description="How many tasks are scheduled to be executed in the future", unit="1"
+)
+CACHE_SIZE = meter.create_gauge("docket_cache_size", description="Size of internal docket caches", unit="1")
+
+
+class Metrics(Subscriber):
+    """Counts what happens."""
+
+    def __init__(self) -> None:
+        #: The same few label sets come again with every task.
+        self._of_runs: dict[tuple[str, str, str], Mapping[str, str]] = {}
+
+    def _run(self, docket: str, worker: str, task: str) -> Mapping[str, str]:
+        labels = self._of_runs.get((docket, worker, task))
+        if labels is None:
+            labels = {"docket.name": docket, "docket.worker": worker, "docket.task": task}
+            self._of_runs[docket, worker, task] = labels
+        return labels
+
+    def placed(self, docket: str, task: str, *, replacing: bool, disposition: str) -> None:
+        labels = {"docket.name": docket, "docket.task": task}
+        if disposition == "struck":
+            TASKS_STRICKEN.add(1, {**labels, "docket.where": "docket"})
+            return
+        if replacing:
+            TASKS_REPLACED.add(1, labels)
+            TASKS_CANCELLED.add(1, labels)
+        else:
+            TASKS_ADDED.add(1, labels)
+        if disposition == "scheduled":
+            TASKS_SCHEDULED.add(1, labels)
+
+    def cancelled(self, docket: str, count: int) -> None:
+        TASKS_CANCELLED.add(count, {"docket.name": docket})
+
+    def stricken(self, docket: str, worker: str, task: str) -> None:
+        TASKS_STRICKEN.add(1, {**self._run(docket, worker, task), "docket.where": "worker"})
+
+    def superseded(self, docket: str, worker: str, task: str) -> None:
+        TASKS_SUPERSEDED.add(1, {**self._run(docket, worker, task), "docket.where": "worker"})
+
+    def run_started(self, docket: str, worker: str, task: str, *, late: float, redelivered: bool) -> None:
+        labels = self._run(docket, worker, task)
+        TASKS_STARTED.add(1, labels)
+        TASKS_RUNNING.add(1, labels)
+        TASK_PUNCTUALITY.record(late, labels)
+        if redelivered:
+            TASKS_REDELIVERED.add(1, labels)
+
+    def run_ended(
+        self, docket: str, worker: str, task: str, *, seconds: float, ended: str, then: str
+    ) -> None:
+        labels = self._run(docket, worker, task)
+        TASKS_RUNNING.add(-1, labels)
+        TASKS_COMPLETED.add(1, labels)
+        TASK_DURATION.record(seconds, labels)
+        if ended == "succeeded":
+            TASKS_SUCCEEDED.add(1, labels)
+        elif ended == "failed":
+            TASKS_FAILED.add(1, labels)
+        if then == "retried":
+            TASKS_RETRIED.add(1, labels)
+        elif then == "perpetuated":
+            TASKS_PERPETUATED.add(1, labels)
+
+    def disrupted(self, docket: str, worker: str) -> None:
+        REDIS_DISRUPTIONS.add(1, {"docket.name": docket, "docket.worker": worker})
+
+    def depths(self, docket: str, due: int, later: int) -> None:
+        QUEUE_DEPTH.set(due, {"docket.name": docket})
+        SCHEDULE_DEPTH.set(later, {"docket.name": docket})
+
+    def strikes(self, labels: Labels, change: int) -> None:
+        STRIKES_IN_EFFECT.add(change, labels)
+
+    def cached(self, cache: str, size: int) -> None:
+        CACHE_SIZE.set(size, {"cache": cache})

@@ -1,0 +1,111 @@
+"""Spans: one for each thing that is asked of a docket, and one for each run, linked to the span that asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextvars import Token
+from types import TracebackType
+
+from opentelemetry import trace
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, Status, StatusCode, set_span_in_context
+
+from ..propagation import carried, context_of, links_to
+from ..signals import Labels, Operation, Tracer
+
+__all__ = ["Spans"]
+
+
+class Spans(Tracer):
+    """Makes spans with the program's tracer provider; without one they cost little and go nowhere."""
+
+    def __init__(self) -> None:
+        self._asked = trace.get_tracer("docket.docket")
+        self._runs = trace.get_tracer("docket.worker")
+
+    def operation(self, name: str, labels: Labels) -> Operation:
+        return _Span(self._asked, name, labels)
+
+    def run(self, task: str, labels: Labels, fields: Mapping[bytes, bytes]) -> Operation:
+        # A trace of its own: the run may come long after the one that asked for it has ended. What was put in
+        # the baggage there is there for the task, and for what the task adds.
+        context = context_of(fields) if fields else Context()
+        links = links_to(context) if fields else ()
+        return _Run(self._runs, task, labels, set_span_in_context(INVALID_SPAN, context), links)
+
+    def fields(self) -> Mapping[bytes, bytes]:
+        return carried()
+
+
+class _Span(Operation):
+    """An operation in a span that is the current one meanwhile."""
+
+    kind = SpanKind.INTERNAL
+
+    def __init__(
+        self,
+        tracer: trace.Tracer,
+        name: str,
+        labels: Labels,
+        context: Context | None = None,
+        links: Sequence[Link] = (),
+    ) -> None:
+        self._context = context
+        self._span: Span = tracer.start_span(name, context, self.kind, attributes=labels, links=links)
+        self._token: Token[Context] | None = None
+
+    def __enter__(self) -> Operation:
+        self._token = attach(set_span_in_context(self._span, self._context))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._token is not None:
+            detach(self._token)
+        if isinstance(error, Exception):  # no cancellation
+            self.failed(error)
+        self._span.end()
+
+    def note(self, name: str, value: str | int) -> None:
+        self._span.set_attribute(name, value)
+
+    def failed(self, error: BaseException) -> None:
+        if not self._span.is_recording():
+            return
+        text = type(error).__name__
+        try:
+            text = str(error)
+            self._span.record_exception(error)
+        except Exception:  # noqa: BLE001 - a class of the user's that cannot be shown; its name has to do
+            self._span.add_event("exception", {"exception.type": text})
+        self._span.set_status(Status(StatusCode.ERROR, text))
+
+
+class _Run(_Span):
+    """A run of a task: one that did not fail went well, cancelled or not."""
+
+    kind = SpanKind.CONSUMER
+
+    def __init__(
+        self, tracer: trace.Tracer, name: str, labels: Labels, context: Context, links: Sequence[Link]
+    ) -> None:
+        super().__init__(tracer, name, labels, context, links)
+        self._failed = False
+
+    def failed(self, error: BaseException) -> None:
+        self._failed = True
+        super().failed(error)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None and not self._failed:
+            self._span.set_status(Status(StatusCode.OK))
+        super().__exit__(kind, error, traceback)
