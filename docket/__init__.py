@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .dependencies import Depends as Depends
     from .dependencies import ExponentialRetry as ExponentialRetry
     from .dependencies import Perpetual as Perpetual
+    from .dependencies import Progress as Progress
     from .dependencies import Retry as Retry
     from .dependencies import TaskArgument as TaskArgument
     from .dependencies import TaskKey as TaskKey
@@ -48,6 +49,7 @@ __all__ = [
     "ExponentialRetry",
     "Logged",
     "Perpetual",
+    "Progress",
     "Retry",
     "TaskArgument",
     "TaskCall",

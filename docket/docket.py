@@ -292,7 +292,7 @@ class Docket(KeyNames):
             ),
         )
         execution.apply(record)
-        execution.progress = progress
+        execution.progress.apply(progress)
         return execution
 
     async def snapshot(self) -> DocketSnapshot:

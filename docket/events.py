@@ -52,7 +52,7 @@ def read_event(payload: bytes) -> StateEvent | ProgressEvent | None:
     match event:
         case {"type": "state", "state": str(state)} if state in _STATES:
             return cast("StateEvent", {**_NO_STATE, **event, "state": ExecutionState(state)})
-        case {"type": "progress", "current": int()}:
+        case {"type": "progress", "current": int() | None}:
             return cast("ProgressEvent", {**_NO_PROGRESS, **event})
         case _:
             return None

@@ -12,10 +12,11 @@ from .calls import TaskCall, TaskFunction, Unreadable, get_signature, signature_
 from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UnknownTask, UsageError
 from .events import ProgressEvent, StateEvent
 from .following import Settable, events_of
+from .progress import ExecutionProgress
 from .results import wait_for_result
 from .rules import Disposition, ExecutionState
 from .showing import compact_signature, show_call
-from .store import Message, PictureEntry, ProgressRecord, Record, decode_message, dump, load
+from .store import Fence, Message, PictureEntry, Record, decode_message, dump, load
 
 if TYPE_CHECKING:
     from .docket import Docket
@@ -25,6 +26,7 @@ __all__ = [
     "Execution",
     "ExecutionCancelled",
     "ExecutionFailed",
+    "ExecutionProgress",
     "ExecutionState",
     "ProgressEvent",
     "ResultExpired",
@@ -48,9 +50,10 @@ class Execution(Generic[R]):
     """
 
     __slots__ = (
-        "__weakref__", "_args", "_docket", "_function", "_function_name", "_generation", "_key", "_kwargs",
-        "_redelivered", "_trace_context", "attempt", "completed_at", "disposition", "error", "extra_fields",
-        "message_id", "progress", "result_key", "schedule_exception", "started_at", "state", "when", "worker",
+        "__weakref__", "_args", "_claim", "_docket", "_function", "_function_name", "_generation", "_key",
+        "_kwargs", "_progress", "_redelivered", "_trace_context", "attempt", "completed_at", "disposition",
+        "error", "extra_fields", "message_id", "result_key", "schedule_exception", "started_at", "state",
+        "when", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -82,7 +85,8 @@ class Execution(Generic[R]):
         self.completed_at: datetime | None = None
         self.error: str | None = None
         self.result_key: str | None = None
-        self.progress = ProgressRecord()
+        self._claim: tuple[int, str] | None = None
+        self._progress: ExecutionProgress | None = None
         self.extra_fields: Mapping[bytes, bytes] = {}
 
     def __repr__(self) -> str:
@@ -129,6 +133,19 @@ class Execution(Generic[R]):
     def trace_context(self) -> object:
         """The OpenTelemetry context of whoever added it, where one is known."""
         return self._trace_context
+
+    @property
+    def progress(self) -> ExecutionProgress:
+        """How far it is, as of the last `sync`; in a worker, the progress of this very run."""
+        if self._progress is None:
+            fence = None
+            if self._claim is not None and self.message_id is not None:
+                claim, holder = self._claim
+                fence = Fence(
+                    message_id=self.message_id, generation=self._generation, claim=claim, holder=holder
+                )
+            self._progress = ExecutionProgress(self._docket, self._key, fence)
+        return self._progress
 
     def get_argument(self, parameter: str) -> Any:
         """The value that the call gives to a parameter; None where it gives none."""
@@ -272,6 +289,11 @@ class Execution(Generic[R]):
         if record.when is not None and record.when != self.when:
             self.when = record.when
 
+    def claimed(self, worker: str, claim: int) -> None:
+        """Note which claim of its delivery a worker runs it under."""
+        self.worker, self.state = worker, ExecutionState.RUNNING
+        self._claim = (claim, worker)
+
     def placed(self, disposition: Disposition, generation: int = 0) -> None:
         """Note what came of placing this execution, and the generation that the key has now."""
         self.disposition = disposition
@@ -309,8 +331,9 @@ class Execution(Generic[R]):
 
     async def refresh(self) -> Record | None:
         """`sync`, and return what is recorded; None where nothing is."""
-        record, self.progress = await self._docket.records.read(self._key)
+        record, progress = await self._docket.records.read(self._key)
         self.apply(record)
+        self.progress.apply(progress)
         return record
 
     async def is_superseded(self) -> bool:
@@ -331,12 +354,7 @@ class Execution(Generic[R]):
     def take_over(self, event: StateEvent | ProgressEvent) -> None:
         """Take over what an event says."""
         if event["type"] == "progress":
-            self.progress = ProgressRecord(
-                current=event["current"],
-                total=event["total"],
-                message=event["message"],
-                updated_at=_moment(event["updated_at"]),
-            )
+            self.progress.take_over(event)
             return
         self.state = ExecutionState(event["state"])
         if event["worker"] is not None:

@@ -11,8 +11,9 @@ from .rules import FINAL
 
 if TYPE_CHECKING:
     from .execution import Execution
+    from .progress import ExecutionProgress
 
-__all__ = ["Settable", "events_of"]
+__all__ = ["Settable", "events_of", "progress_events_of"]
 
 
 class Settable(Protocol):
@@ -43,6 +44,28 @@ async def events_of(
                 execution.take_over(event)
                 yield event
                 ended = event["type"] == "state" and execution.state in FINAL
+
+
+async def progress_events_of(
+    progress: ExecutionProgress, ready: Settable | None
+) -> AsyncGenerator[ProgressEvent, None]:
+    """See `ExecutionProgress.subscribe`."""
+    docket, key = progress.docket, progress.key
+    async with docket.client.pubsub() as pubsub:
+        await pubsub.subscribe(docket.keys.progress(key), docket.keys.state_channel(key))
+        record, _ = await docket.records.read(key)
+        if ready is not None:
+            ready.set()
+        ended = record is not None and record.state in FINAL
+        while not ended:
+            event = read_event((await pubsub.receive()).payload)
+            if event is None:
+                continue
+            if event["type"] == "progress":
+                progress.take_over(event)
+                yield event
+            else:
+                ended = event["state"] in FINAL
 
 
 def _state_of(execution: Execution[Any]) -> StateEvent:

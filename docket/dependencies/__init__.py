@@ -24,6 +24,7 @@ from .base import (
 )
 from .contextual import CurrentDocket, CurrentExecution, CurrentWorker, TaskArgument, TaskKey, TaskLogger
 from .perpetual import Perpetual
+from .progress import Progress
 from .retry import ExponentialRetry, ForcedRetry, Retry
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "FailureHandler",
     "ForcedRetry",
     "Perpetual",
+    "Progress",
     "Retry",
     "Runtime",
     "TaskArgument",

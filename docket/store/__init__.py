@@ -15,6 +15,7 @@ from .codec import (
 from .due import DueTasks, Moved
 from .keys import GROUP, Keys
 from .liveness import Beat, Liveness, WorkerInfo
+from .progress import Fence, ProgressReports
 from .records import Picture, PictureEntry, ProgressRecord, Record, Records
 from .schedule import Placed, Schedule, milliseconds
 
@@ -24,6 +25,7 @@ __all__ = [
     "Claims",
     "Delivery",
     "DueTasks",
+    "Fence",
     "Keys",
     "Liveness",
     "Message",
@@ -32,6 +34,7 @@ __all__ = [
     "PictureEntry",
     "Placed",
     "ProgressRecord",
+    "ProgressReports",
     "Record",
     "Records",
     "Schedule",

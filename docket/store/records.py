@@ -15,12 +15,13 @@ from ..transport import Client
 from .codec import Message, decode_message, open_envelope
 from .keys import GROUP, Keys
 
-__all__ = ["Picture", "PictureEntry", "ProgressRecord", "Record", "Records"]
+__all__ = ["Picture", "PictureEntry", "ProgressRecord", "Record", "Records", "read_mapping"]
 
 PAGE = 1000
 
 
-def _mapping(reply: Any) -> dict[bytes, bytes]:
+def read_mapping(reply: Any) -> dict[bytes, bytes]:
+    """A flat reply of names and values as a dictionary."""
     flat = cast("Sequence[bytes]", reply)
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
@@ -31,6 +32,10 @@ def _iso(text: bytes | None) -> datetime | None:
 
 def _text(raw: bytes | None) -> str | None:
     return None if raw is None else raw.decode(errors="replace")
+
+
+def _number(raw: bytes | None) -> int | None:
+    return int(raw) if raw is not None and raw.lstrip(b"-").isdigit() else None
 
 
 @attrs.frozen(kw_only=True)
@@ -82,12 +87,16 @@ class ProgressRecord:
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> ProgressRecord:
-        current = fields.get(b"current")
+        get = fields.get
+        return cls.read(get(b"current"), get(b"total"), get(b"message"), _iso(get(b"updated_at")))
+
+    @classmethod
+    def read(
+        cls, current: bytes | None, total: bytes | None, message: bytes | None, updated_at: datetime | None
+    ) -> ProgressRecord:
+        """Read single fields. A total that is no whole number (pydocket takes any) counts as unknown."""
         return cls(
-            current=None if current is None else int(current),
-            total=int(fields.get(b"total", b"100")),
-            message=_text(fields.get(b"message")),
-            updated_at=_iso(fields.get(b"updated_at")),
+            current=_number(current), total=_number(total) or 100, message=_text(message), updated_at=updated_at
         )
 
 
@@ -123,7 +132,7 @@ class Records:
         for reply in (run, progress):
             if isinstance(reply, RedisError):
                 raise reply
-        return Record.of(_mapping(run)), ProgressRecord.of(_mapping(progress))
+        return Record.of(read_mapping(run)), ProgressRecord.of(read_mapping(progress))
 
     async def generation(self, key: str) -> int | None:
         """The live generation of a key; None where nothing is recorded."""
@@ -159,7 +168,7 @@ class Records:
             held: list[tuple[Message, str]] = []
             for message_id, flat in page:
                 try:
-                    message = decode_message(_mapping(flat))
+                    message = decode_message(read_mapping(flat))
                 except DeliveryUnreadable:
                     continue
                 if (holder := holders.get(message_id)) is None:
@@ -214,7 +223,7 @@ class Records:
                 if isinstance(parked, RedisError):
                     continue  # not a message: the scheduler drops it (I9)
                 try:
-                    message = decode_message(_mapping(parked))
+                    message = decode_message(read_mapping(parked))
                 except DeliveryUnreadable:
                     continue  # so too what was moved or replaced between the two reads
                 entries[message.key, message.generation] = PictureEntry(message=message)

@@ -22,7 +22,7 @@ from anyio.abc import TaskGroup
 from .. import clock
 from ..dependencies import Perpetual, get_dependency_parameters
 from ..errors import DeliveryUnreadable
-from ..execution import Execution, ExecutionState
+from ..execution import Execution
 from ..rules import StopReason
 from ..store import Claims, Delivery, DueTasks, Unreadable
 from .groups import only_one_of
@@ -264,5 +264,5 @@ class Session:
                 docket, function, (), {}, message.key, message.when, message.attempt,
                 function_name=message.function, generation=message.generation, message_id=delivery.message_id,
             )  # fmt: skip
-        execution.worker, execution.state = self.worker.name, ExecutionState.RUNNING
+        execution.claimed(self.worker.name, delivery.claim)
         return execution, broken

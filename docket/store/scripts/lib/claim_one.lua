@@ -22,8 +22,10 @@ local function claim_one(prefix, stream, group, id, key, generation, worker, sta
   redis.call('HSET', run, 'state', 'running', 'claim', id .. '.' .. claim, 'worker', worker, 'started_at', started_at)
   redis.call('HDEL', run, 'known', 'stream_id')
   local progress = prefix .. ':progress:' .. key
-  if claim > 1 then redis.call('HDEL', progress, 'message', 'updated_at') end
-  redis.call('HSET', progress, 'current', 0, 'total', 100, 'generation', generation)
+  if redis.call('HSET', progress, 'current', 0, 'total', 100, 'generation', generation) < 3 then
+    redis.call('HDEL', progress, 'message', 'updated_at')        -- reported before this run
+    redis.call('PERSIST', progress)
+  end
   redis.call('PUBLISH', channel, '{"type":"state","key":' .. name .. ',"state":"running","worker":' .. json(worker)
     .. ',"started_at":"' .. started_at .. '"}')
   return 'OK', claim
