@@ -8,10 +8,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .signals import signals as _signals
+
 if TYPE_CHECKING:
     from . import testing as testing
+    from .agenda import Agenda as Agenda
     from .annotations import Logged as Logged
     from .dependencies import CallArgument as CallArgument
+    from .dependencies import Cron as Cron
     from .dependencies import CurrentDocket as CurrentDocket
     from .dependencies import CurrentExecution as CurrentExecution
     from .dependencies import CurrentWorker as CurrentWorker
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from .dependencies import TaskArgument as TaskArgument
     from .dependencies import TaskKey as TaskKey
     from .dependencies import TaskLogger as TaskLogger
+    from .dependencies import Timeout as Timeout
     from .docket import Docket as Docket
     from .execution import Disposition as Disposition
     from .execution import Execution as Execution
@@ -35,7 +40,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Agenda",
     "CallArgument",
+    "Cron",
     "CurrentDocket",
     "CurrentExecution",
     "CurrentWorker",
@@ -55,6 +62,7 @@ __all__ = [
     "TaskCall",
     "TaskKey",
     "TaskLogger",
+    "Timeout",
     "Worker",
     "__version__",
     "testing",
@@ -65,10 +73,14 @@ _HOMES = {
     **dict.fromkeys(
         ("Disposition", "Execution", "ExecutionCancelled", "ExecutionState", "TaskCall"), "execution"
     ),
+    "Agenda": "agenda",
     "Docket": "docket",
     "Logged": "annotations",
     "Worker": "worker",
 }
+
+
+_signals.load_telemetry = lambda: importlib.import_module(".instrumentation", __name__)
 
 
 def __getattr__(name: str) -> Any:

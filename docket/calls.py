@@ -142,13 +142,13 @@ def check_key(key: Any) -> None:
         raise UsageError(f"a task key is text that has a UTF-8 form, not {key!r}: {error.reason}") from None
 
 
-def check_when(when: Any) -> None:
+def check_when(when: Any, name: str = "when") -> None:
     """Refuse a moment without a time zone: nobody could say when it is."""
     if not isinstance(when, datetime):
-        raise TypeError(f"when= takes an aware datetime, not {type(when).__name__}: {when!r}")
+        raise TypeError(f"{name}= takes an aware datetime, not {type(when).__name__}: {when!r}")
     if when.tzinfo is None or when.utcoffset() is None:
         raise UsageError(
-            f"when={when.isoformat()} has no time zone; use datetime.now(timezone.utc) or .astimezone(), "
+            f"{name}={when.isoformat()} has no time zone; use datetime.now(timezone.utc) or .astimezone(), "
             "not a naive datetime"
         )
 

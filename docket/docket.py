@@ -13,9 +13,10 @@ from .calls import TaskCall, TaskFunction, check_key
 from .errors import BadSetting
 from .execution import Execution
 from .keynames import KeyNames
-from .placing import place_many, preparing
+from .placing import place, place_many, preparing
 from .registry import TaskCollection, collection_at, register, stand_in
 from .results import ResultStorage
+from .signals import signals
 from .snapshot import DocketSnapshot, RunningExecution
 from .store import Keys, Liveness, Message, Records, Schedule, WorkerInfo
 from .tasks import standard_tasks
@@ -81,6 +82,7 @@ class Docket(KeyNames):
 
     async def __aenter__(self) -> Self:
         self._entered += 1
+        signals.follow_the_program()
         if self._hold is None and (memory := self._client.address.memory) is not None:
             from .memory import hold  # a docket on a real server never loads it
 
@@ -186,9 +188,7 @@ class Docket(KeyNames):
         prepare = preparing(self, function, when, key)
 
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
-            execution = prepare(args, kwargs)
-            await execution.schedule()
-            return execution
+            return await place("docket.add", prepare(args, kwargs))
 
         return scheduler
 
@@ -207,9 +207,7 @@ class Docket(KeyNames):
         prepare = preparing(self, function, when, key)
 
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
-            execution = prepare(args, kwargs)
-            await execution.schedule(replace=True)
-            return execution
+            return await place("docket.replace", prepare(args, kwargs), replace=True)
 
         return scheduler
 
@@ -258,7 +256,7 @@ class Docket(KeyNames):
 
     async def schedule(self, execution: Execution[Any]) -> None:
         """Place an execution that was made by hand."""
-        await execution.schedule()
+        await place("docket.schedule", execution)
 
     async def cancel(self, key: str) -> None:
         """Cancel what waits under ``key``; stop it where it runs. Without effect on what has ended.
@@ -266,11 +264,18 @@ class Docket(KeyNames):
         Raises: TypeError - not a string.
         """
         check_key(key)
-        await self.writes.cancel(key)
+        with signals.operation("docket.cancel", lambda: {**self.labels(), "docket.key": key}):
+            if await self.writes.cancel(key):
+                for each in signals.subscribers:
+                    each.cancelled(self.name, 1)
 
     async def clear(self) -> int:
         """Cancel everything that waits; what runs goes on. Return how many tasks that were."""
-        return await self.writes.clear(CLEAR_BATCH)
+        with signals.operation("docket.clear", self.labels):
+            cleared = await self.writes.clear(CLEAR_BATCH)
+        for each in signals.subscribers:
+            each.cancelled(self.name, cleared)
+        return cleared
 
     # asking ----------------------------------------------------------------------------------------------
 

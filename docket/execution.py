@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import clock
 from .calls import TaskCall, TaskFunction, Unreadable, get_signature, signature_cache
-from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UnknownTask, UsageError
+from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UnknownTask
 from .events import ProgressEvent, StateEvent
 from .following import Settable, events_of
+from .linking import carrying, context_in, links_to
 from .progress import ExecutionProgress
 from .results import wait_for_result
 from .rules import Disposition, ExecutionState
@@ -19,6 +19,9 @@ from .showing import compact_signature, show_call
 from .store import Fence, Message, PictureEntry, Record, decode_message, dump, load
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Link
+
     from .docket import Docket
 
 __all__ = [
@@ -65,7 +68,7 @@ class Execution(Generic[R]):
         key: str,
         when: datetime,
         attempt: int,
-        trace_context: object = None,
+        trace_context: Context | None = None,
         redelivered: bool = False,
         function_name: str | None = None,
         generation: int = 0,
@@ -130,9 +133,13 @@ class Execution(Generic[R]):
         return self._generation
 
     @property
-    def trace_context(self) -> object:
+    def trace_context(self) -> Context | None:
         """The OpenTelemetry context of whoever added it, where one is known."""
-        return self._trace_context
+        return context_in(self.extra_fields) if self._trace_context is None else self._trace_context
+
+    def incoming_span_links(self) -> list[Link]:
+        """A link to the span of whoever added it, if one is known."""
+        return links_to(self.trace_context)
 
     @property
     def progress(self) -> ExecutionProgress:
@@ -312,6 +319,7 @@ class Execution(Generic[R]):
         Nothing is placed (SUPERSEDED) where the key's generation is another than ``expected_generation``; 0 is any.
         Raises: as `Docket.add`.
         """
+        self.extra_fields = carrying(self.extra_fields)
         placed = await self._docket.writes.place(
             self.message(),
             replace=replace,
@@ -373,16 +381,7 @@ class Execution(Generic[R]):
         result is no longer kept (``execution_ttl``); ExecutionFailed - it failed and its exception is not kept;
         TimeoutError - it did not end in time; redis.exceptions.ConnectionError.
         """
-        if timeout is not None and deadline is not None:
-            raise UsageError("Cannot specify both timeout and deadline")
-        limit = math.inf
-        if timeout is not None:
-            limit = timeout.total_seconds()
-        elif deadline is not None:
-            if deadline.tzinfo is None:
-                raise UsageError(f"deadline={deadline.isoformat()} has no time zone")
-            limit = (deadline - clock.now()).total_seconds()
-        return cast("R", await wait_for_result(self, limit))
+        return cast("R", await wait_for_result(self, timeout, deadline))
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -12,13 +12,15 @@ from . import clock
 from .calls import TaskCall, TaskFunction, check_arguments, check_key, check_when, new_key
 from .errors import UsageError
 from .execution import Execution
+from .linking import carrying
 from .registry import find, name_of
 from .rules import Disposition
+from .signals import Labels, signals
 
 if TYPE_CHECKING:
     from .docket import Docket
 
-__all__ = ["Prepare", "place_many", "preparing"]
+__all__ = ["Prepare", "place", "place_many", "preparing"]
 
 Prepare = Callable[[tuple[Any, ...], dict[str, Any]], Execution[Any]]
 
@@ -45,6 +47,28 @@ def preparing(
     return prepare
 
 
+async def place(operation: str, execution: Execution[Any], *, replace: bool = False) -> Execution[Any]:
+    """Place one execution, for somebody who asked for this ``operation``."""
+    with signals.operation(operation, lambda: _labels(execution)) as heard:
+        await execution.schedule(replace=replace)
+        heard.note("docket.disposition", execution.disposition.value)
+    _tell(execution, replace=replace)
+    return execution
+
+
+def _labels(execution: Execution[Any]) -> Labels:
+    named = {"code.function.name": execution.function_name}
+    return {**execution.docket.labels(), **execution.specific_labels(), **named}
+
+
+def _tell(execution: Execution[Any], *, replace: bool) -> None:
+    for each in signals.subscribers:
+        disposition = execution.disposition.value
+        each.placed(
+            execution.docket.name, execution.function_name, replacing=replace, disposition=disposition
+        )
+
+
 def _execution(docket: Docket, call: TaskCall) -> Execution[Any]:
     """The execution of a prepared call; one that was made by hand is checked like any other."""
     check_when(call.when)
@@ -64,12 +88,21 @@ async def place_many(
         raise UsageError(f"chunk_size takes a whole number from 1, or None, not {chunk_size!r}")
     executions = [_execution(docket, call) for call in calls]
     size = chunk_size or len(executions) or 1
-    for at in range(0, len(executions), size):
-        await _place_chunk(docket, executions[at : at + size], replace=replace)
+    operation = "docket.replace_many" if replace else "docket.add_many"
+    with signals.operation(
+        operation, lambda: {**docket.labels(), "docket.batch.count": len(executions)}
+    ) as heard:
+        for at in range(0, len(executions), size):
+            await _place_chunk(docket, executions[at : at + size], replace=replace)
+        stricken = sum(execution.disposition is Disposition.STRUCK for execution in executions)
+        heard.note("docket.batch.stricken", stricken)
     return executions
 
 
 async def _place_chunk(docket: Docket, executions: Sequence[Execution[Any]], *, replace: bool) -> None:
+    if present := carrying({}):
+        for execution in executions:
+            execution.extra_fields = {**execution.extra_fields, **present}
     messages = [execution.message() for execution in executions]
     placed = await docket.writes.place_many(messages, replace=replace)
     for execution, reply in zip(executions, placed, strict=True):
@@ -78,3 +111,4 @@ async def _place_chunk(docket: Docket, executions: Sequence[Execution[Any]], *, 
             execution.placed(Disposition.FAILED)
         else:
             execution.placed(reply.disposition, reply.generation)
+        _tell(execution, replace=replace)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from redis.exceptions import ConnectionError
 
-from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired
+from . import clock
+from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UsageError
 from .events import read_event
 from .rules import FINAL, ExecutionState
 from .store import load_value
@@ -40,11 +41,14 @@ class ResultStorage(Protocol):
     ) -> None: ...
 
 
-async def wait_for_result(execution: Execution[Any], limit: float) -> Any:
-    """Wait at most ``limit`` seconds for the end; return the result. See `Execution.get_result`.
+async def wait_for_result(
+    execution: Execution[Any], timeout: timedelta | None, deadline: datetime | None
+) -> Any:
+    """Wait for the end, at most for or until a limit; return the result. See `Execution.get_result`.
 
-    A limit of zero or less still looks once.
+    A limit that is over still looks once.
     """
+    limit = _seconds(timeout, deadline)
     if limit <= 0:
         if await _refresh(execution) in FINAL:
             return await _outcome(execution)
@@ -53,6 +57,18 @@ async def wait_for_result(execution: Execution[Any], limit: float) -> Any:
             await _wait_until_final(execution)
             return await _outcome(execution)
     raise TimeoutError(f"Timeout waiting for execution {execution.key!r} of {execution.function_name!r}")
+
+
+def _seconds(timeout: timedelta | None, deadline: datetime | None) -> float:
+    if timeout is not None and deadline is not None:
+        raise UsageError("Cannot specify both timeout and deadline")
+    if timeout is not None:
+        return timeout.total_seconds()
+    if deadline is None:
+        return math.inf
+    if deadline.tzinfo is None:
+        raise UsageError(f"deadline={deadline.isoformat()} has no time zone")
+    return (deadline - clock.now()).total_seconds()
 
 
 async def _refresh(execution: Execution[Any]) -> ExecutionState:

@@ -122,13 +122,15 @@ class Metrics(Subscriber):
         if disposition == "struck":
             TASKS_STRICKEN.add(1, {**labels, "docket.where": "docket"})
             return
+        if disposition in ("failed", "superseded"):
+            return
+        if disposition == "scheduled":
+            TASKS_SCHEDULED.add(1, labels)
         if replacing:
             TASKS_REPLACED.add(1, labels)
             TASKS_CANCELLED.add(1, labels)
         else:
             TASKS_ADDED.add(1, labels)
-        if disposition == "scheduled":
-            TASKS_SCHEDULED.add(1, labels)
 
     def cancelled(self, docket: str, count: int) -> None:
         TASKS_CANCELLED.add(count, {"docket.name": docket})
