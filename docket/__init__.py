@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .annotations import Logged as Logged
     from .dependencies import CallArgument as CallArgument
     from .dependencies import Cron as Cron
+    from .dependencies import Cron as Cron
     from .dependencies import CurrentDocket as CurrentDocket
     from .dependencies import CurrentExecution as CurrentExecution
     from .dependencies import CurrentWorker as CurrentWorker
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .dependencies import TaskArgument as TaskArgument
     from .dependencies import TaskKey as TaskKey
     from .dependencies import TaskLogger as TaskLogger
+    from .dependencies import Timeout as Timeout
     from .dependencies import Timeout as Timeout
     from .docket import Docket as Docket
     from .execution import Disposition as Disposition
@@ -42,6 +44,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Agenda",
     "CallArgument",
+    "Cron",
     "Cron",
     "CurrentDocket",
     "CurrentExecution",
@@ -62,6 +65,7 @@ __all__ = [
     "TaskCall",
     "TaskKey",
     "TaskLogger",
+    "Timeout",
     "Timeout",
     "Worker",
     "__version__",

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
-__all__ = ["add_virtual_source", "monotonic", "now", "perf_counter", "timestamp"]
+__all__ = ["add_virtual_source", "is_virtual", "monotonic", "now", "perf_counter", "timestamp"]
 
 #: Wall time minus loop time, per virtual clock: fixed when the clock is first read.
 _offsets: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
@@ -48,6 +48,11 @@ def _virtual() -> Any:
         if (driver := source()) is not None:
             return driver
     return _trio_mock_clock()
+
+
+def is_virtual() -> bool:
+    """Whether a virtual clock drives the running event loop."""
+    return (bool(_sources) or "trio.testing" in sys.modules) and _virtual() is not None
 
 
 def timestamp() -> float:

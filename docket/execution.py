@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import clock
-from .calls import TaskCall, TaskFunction, Unreadable, get_signature, signature_cache
+from .calls import TaskCall, TaskFunction, Unreadable, check_arguments, get_signature, signature_cache
 from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UnknownTask
 from .events import ProgressEvent, StateEvent
 from .following import Settable, events_of
@@ -158,6 +158,10 @@ class Execution(Generic[R]):
         """The value that the call gives to a parameter; None where it gives none."""
         bound = get_signature(self._function).bind_partial(*self._args, **self._kwargs)
         return bound.arguments.get(parameter)
+
+    def check_arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Raise the TypeError of a call of this task with arguments that do not fit."""
+        check_arguments(self._function, self._function_name, args, kwargs)
 
     def general_labels(self) -> Mapping[str, str]:
         return {"docket.task": self._function_name}

@@ -23,13 +23,16 @@ from .base import (
     format_duration,
 )
 from .contextual import CurrentDocket, CurrentExecution, CurrentWorker, TaskArgument, TaskKey, TaskLogger
+from .cron import Cron
 from .perpetual import Perpetual
 from .progress import Progress
 from .retry import ExponentialRetry, ForcedRetry, Retry
+from .timeout import Timeout
 
 __all__ = [
     "CallArgument",
     "CompletionHandler",
+    "Cron",
     "CurrentDocket",
     "CurrentExecution",
     "CurrentWorker",
@@ -48,6 +51,7 @@ __all__ = [
     "TaskKey",
     "TaskLogger",
     "TaskOutcome",
+    "Timeout",
     "current_docket",
     "current_execution",
     "current_worker",

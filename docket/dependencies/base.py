@@ -73,7 +73,7 @@ class FailureHandler(Dependency[T]):
 
     single = True
     next_run: Reschedule | None = None
-    """With an answer of True: the run of the same key that is placed in the same step that ends this one."""
+    """If set by the answer: the run of the same key that is placed in the same step that ends this one."""
 
     @abc.abstractmethod
     async def handle_failure(self, execution: Any, outcome: TaskOutcome) -> bool:
@@ -85,7 +85,7 @@ class CompletionHandler(Dependency[T]):
 
     single = True
     next_run: Reschedule | None = None
-    """With an answer of True: the run of the same key that is placed in the same step that ends this one."""
+    """If set by the answer: the run of the same key that is placed in the same step that ends this one."""
 
     @abc.abstractmethod
     async def on_complete(self, execution: Any, outcome: TaskOutcome) -> bool:

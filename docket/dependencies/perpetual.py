@@ -2,59 +2,111 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from .. import clock
 from ..rules import Reschedule
 from .base import CompletionHandler, TaskOutcome
+from .checks import check_duration, check_moment
 
 __all__ = ["Perpetual"]
 
+ZERO = timedelta(0)
+
 
 class Perpetual(CompletionHandler["Perpetual"]):
-    """Run the task again ``every`` so long after each run, failed or not, under the same key.
+    """Run the task again ``every`` so long after each run began, or as it ends if that is later; under the same key.
 
-    ``automatic`` tasks need nobody to add them: every worker that knows one sees to it that it is scheduled, under
-    its own name as the key. As a dependency its value can `cancel` the chain or `perpetuate` it with other arguments.
+    A run that fails is followed by the next one all the same; if the task has a Retry, by that one's attempts first.
+    ``docket.cancel(key)`` ends the chain. ``automatic`` tasks need nobody to add them: each worker that knows one
+    sees to it that it is scheduled, under its own name as the key, and again within a minute of the end of its chain.
+
+    As a dependency its value says, until the run ends, what comes next: ``every`` may be set for the next time,
+    ``args`` and ``kwargs`` are those of the next call.
+
+    Raises: TypeError - ``every`` is no timedelta; UsageError (a ValueError) - it is below zero.
     """
 
-    def __init__(self, every: timedelta = timedelta(0), automatic: bool = False) -> None:
-        if every < timedelta(0):
-            raise ValueError(f"every takes a duration from zero, not {every}")
-        self.every, self.automatic = every, automatic
-        self.args: tuple[Any, ...] = ()
-        self.kwargs: dict[str, Any] = {}
-        self.cancelled = False
-        self._perpetuated = False
+    automatic: bool
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    cancelled: bool
 
-    async def __aenter__(self) -> Perpetual:
+    def __init__(self, every: timedelta = ZERO, automatic: bool = False) -> None:
+        self.every, self.automatic = every, automatic
+        self.args, self.kwargs = (), {}
+        self.cancelled = False
+        self._next_when: datetime | None = None
+
+    async def __aenter__(self) -> Self:
         execution = self.execution.get()
-        running = type(self)(self.every, self.automatic)
+        running = copy.copy(self)
         running.args, running.kwargs = execution.args, execution.kwargs
+        running.cancelled, running._next_when, running.next_run = False, None, None
         return running
+
+    @property
+    def every(self) -> timedelta:
+        """How long after the beginning of one run the next one begins."""
+        return self._every
+
+    @every.setter
+    def every(self, every: timedelta) -> None:
+        self._every = check_duration("every", every)
 
     @property
     def initial_when(self) -> datetime | None:
         """When an automatic task runs first; None: at once."""
         return None
 
+    # for the task ----------------------------------------------------------------------------------------
+
     def cancel(self) -> None:
-        """Let this run be the last one."""
+        """Let this run be the last one of the chain."""
         self.cancelled = True
 
     def perpetuate(self, *args: Any, **kwargs: Any) -> None:
-        """Call the next run with these arguments."""
-        self.args, self.kwargs = args, kwargs
-        self._perpetuated = True
+        """Call the next run with these arguments.
 
-    def following(self) -> Reschedule | None:
-        """The next run, or None where this was the last one."""
+        Raises: TypeError - the task cannot be called with them.
+        """
+        if (execution := self.execution.get(None)) is not None:
+            execution.check_arguments(args, kwargs)
+        self.args, self.kwargs = args, kwargs
+
+    def after(self, delay: timedelta) -> None:
+        """Let the next run begin ``delay`` from now; this once.
+
+        Raises: TypeError, UsageError - ``delay`` is not a duration from zero.
+        """
+        self._next_when = clock.now() + check_duration("delay", delay)
+
+    def at(self, when: datetime) -> None:
+        """Let the next run begin at ``when``, or at once if that is over; this once.
+
+        Raises: TypeError, UsageError - ``when`` is not an aware datetime.
+        """
+        self._next_when = check_moment("when", when)
+
+    # for the worker --------------------------------------------------------------------------------------
+
+    def following(self, duration: timedelta = ZERO) -> Reschedule | None:
+        """The next run, after one of ``duration`` that has just ended; None if that was the last one."""
         if self.cancelled:
             return None
-        call = (self.args, self.kwargs) if self._perpetuated else None
-        return Reschedule(when=clock.now() + self.every, attempt=1, call=call)
+        now = clock.now()
+        when = self._next_when or self._regularly(now, duration)
+        return Reschedule(when=max(when, now), attempt=1, call=(self.args, self.kwargs))
+
+    def _regularly(self, now: datetime, duration: timedelta) -> datetime:
+        return now + self.every - duration
 
     async def on_complete(self, execution: Any, outcome: TaskOutcome) -> bool:
-        self.next_run = self.following()
+        """Leave the next run in ``next_run``; whether there is one.
+
+        A class of your own may override this and call it: whatever it answers then, ``next_run`` is placed.
+        """
+        self.next_run = self.following(outcome.duration)
         return self.next_run is not None

@@ -1,6 +1,7 @@
 """Facts and pure decisions. No await, no I/O, no clock."""
 
 from .backoff import RetryPolicy, leaves
+from .cron import VIXIE_KEYWORDS, BadCronLine, CronLine
 from .states import FINAL, Disposition, ExecutionState
 from .verdicts import (
     Abandon,
@@ -20,9 +21,12 @@ from .verdicts import (
 
 __all__ = [
     "FINAL",
+    "VIXIE_KEYWORDS",
     "Abandon",
+    "BadCronLine",
     "Cancel",
     "Complete",
+    "CronLine",
     "Disposition",
     "ExecutionState",
     "Fail",

@@ -9,6 +9,7 @@ from typing import Any, cast
 import attrs
 from redis.exceptions import RedisError, ResponseError
 
+from .. import clock
 from ..errors import DeliveryUnreadable
 from ..rules import ExecutionState
 from ..transport import Client
@@ -151,6 +152,23 @@ class Records:
             if raw is not None and (text := open_envelope(raw, result_key)) is not None:
                 return text
         return None
+
+    async def depths(self) -> tuple[int, int]:
+        """How many tasks are due, those that run among them; and how many are scheduled for later."""
+        now = f"{clock.timestamp():.6f}"
+        queues = (self.keys.queue, self.keys.reserved_queue)
+        counts = await self.client.call_many(
+            [
+                ("XLEN", self.keys.stream),
+                *(("ZCOUNT", queue, "-inf", now) for queue in queues),
+                *(("ZCOUNT", queue, f"({now}", "+inf") for queue in queues),
+            ]
+        )
+        for count in counts:
+            if isinstance(count, RedisError):
+                raise count
+        stream, *queued = cast("list[int]", counts)
+        return stream + sum(queued[:2]), sum(queued[2:])
 
     async def picture(self) -> Picture:
         """Read the whole docket, page by page.

@@ -20,8 +20,8 @@ async def verdict_on(
 ) -> Verdict:
     """Decide what follows a run of ``seconds`` whose dependencies have these values.
 
-    A failure handler is asked first, then a completion handler; one that answers True has taken care of what
-    follows: what it left in ``next_run`` is placed in the same step that ends the run.
+    A failure handler is asked first, then a completion handler; one that answers True, or leaves a ``next_run``, has
+    taken care of what follows: that run is placed in the same step that ends this one.
     Raises: whatever a handler raises.
     """
     settled = decide(outcome)
@@ -31,11 +31,15 @@ async def verdict_on(
     if isinstance(outcome, Raised):
         told.exception = outcome.error
         for value in values.values():
-            if isinstance(value, FailureHandler) and await value.handle_failure(execution, told):
-                return value.next_run or Fail(outcome.error)
+            if isinstance(value, FailureHandler):
+                handled = await value.handle_failure(execution, told)
+                if handled or value.next_run is not None:
+                    return value.next_run or Fail(outcome.error)
     else:
         told.result = outcome.value
     for value in values.values():
-        if isinstance(value, CompletionHandler) and await value.on_complete(execution, told):
-            return value.next_run or settled
+        if isinstance(value, CompletionHandler):
+            handled = await value.on_complete(execution, told)
+            if handled or value.next_run is not None:
+                return value.next_run or settled
     return settled

@@ -22,6 +22,7 @@ from redis.exceptions import (
 )
 
 from ..clock import monotonic
+from ..signals import signals
 
 __all__ = ["Loop", "Outages", "is_disruption"]
 
@@ -54,12 +55,13 @@ class Outages:
     """Restarts the loops of one worker while Redis is away; knows when that began.
 
     An outage begins with the first who cannot reach the server, and is over when everybody who could not can
-    again. ``delay`` is the longest pause between two tries, ``where`` the server's address for people.
+    again. ``delay`` is the longest pause between two tries, ``where`` the server's address for people, ``whose``
+    the names of the docket and the worker.
     """
 
-    def __init__(self, delay: timedelta, where: str) -> None:
+    def __init__(self, delay: timedelta, where: str, whose: tuple[str, str]) -> None:
         self._delay = delay.total_seconds()
-        self._where = where
+        self._where, self._whose = where, whose
         self._since: float | None = None
         self._over_at = -math.inf
         self._said = False
@@ -68,6 +70,8 @@ class Outages:
     def noted(self, who: object, error: RedisError) -> None:
         """``who`` cannot reach the server; say so if nobody has."""
         self._cut_off.add(who)
+        for each in signals.subscribers:
+            each.disrupted(*self._whose)
         now = monotonic()
         if self._since is None:
             self._since = now

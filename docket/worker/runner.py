@@ -12,6 +12,7 @@ from ..rules import Abandon, Cancel, HandBack, Reschedule, Verdict, decide
 from ..store import Settled
 from .calling import Caller
 from .journal import log_end, log_start
+from .reporting import reported
 from .roster import Roster, Running
 from .settling import LeaseOver, Settling
 from .upkeep import Listener
@@ -66,11 +67,13 @@ class Runner:
         return None
 
     async def _called(self, running: Running) -> Verdict:
-        log_start(running)
-        outcome, verdict, seconds = await self.caller.call(running)
-        if running.last and isinstance(verdict, Reschedule):
-            verdict = decide(outcome)
-        log_end(running, outcome, verdict, seconds)
+        with reported(running) as report:
+            log_start(running)
+            outcome, verdict, seconds = await self.caller.call(running)
+            if running.last and isinstance(verdict, Reschedule):
+                verdict = decide(outcome)
+            log_end(running, outcome, verdict, seconds)
+            report.ended(outcome, verdict, seconds)
         return verdict
 
     def _may_run(self, running: Running) -> bool:

@@ -24,10 +24,12 @@ from ..dependencies import Perpetual, get_dependency_parameters
 from ..errors import DeliveryUnreadable
 from ..execution import Execution
 from ..rules import StopReason
+from ..signals import signals
 from ..store import Claims, Delivery, DueTasks, Unreadable
 from .groups import only_one_of
 from .intake import Reader, Scheduler, Sweep
 from .outage import Outages
+from .reporting import Depths
 from .roster import Roster, Running
 from .runner import Runner
 from .settings import Settings
@@ -69,7 +71,7 @@ class Session:
         self.until_finished = until_finished
         self.claims = Claims(client, keys, worker.name, docket.execution_ttl)
         self.roster = Roster()
-        self.outages = Outages(settings.reconnection_delay, str(client.address))
+        self.outages = Outages(settings.reconnection_delay, str(client.address), (docket.name, worker.name))
         self.scheduler = Scheduler(DueTasks(client, keys), settings.scheduling_resolution)
         self.reader = Reader(
             self.claims,
@@ -143,7 +145,7 @@ class Session:
                 async with anyio.create_task_group() as upkeep:
                     upkeep.start_soon(self._stand_guard)
                     upkeep.start_soon(self.leases.watch)
-                    for loop in (self.leases.run, self.heartbeat.run, self.listener.run):
+                    for loop in (self.leases.run, self.heartbeat.run, self.listener.run, self._tell_depths):
                         upkeep.start_soon(self.outages.supervise, loop)
                     await self._work_and_intake(upkeep)
                     upkeep.cancel_scope.cancel()
@@ -165,6 +167,11 @@ class Session:
                 if self.until_finished:
                     intake.start_soon(self.outages.supervise, self._finish)
             upkeep.start_soon(self._end_the_drain, work.cancel_scope)
+
+    async def _tell_depths(self, answered: Callable[[], None]) -> None:
+        """Tell how full the docket is, to whoever listens; in a virtual time nobody does who can wait for it."""
+        if signals.subscribers and not clock.is_virtual():
+            await Depths(self.docket.name, self.docket.records, self.docket.heartbeat_interval).run(answered)
 
     async def _stand_guard(self) -> None:
         """Be the task by which the runner on asyncio knows that the loop cancels everything."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,8 @@ import anyio
 from ..calls import TaskFunction
 from ..docket import Docket
 from ..errors import BadSetting, UsageError
+from ..serving import healthcheck_server, metrics_server
+from ..signals import signals
 from .fallback import default_fallback_task, fallback_named
 from .groups import only_one_of
 from .session import Session
@@ -153,6 +156,7 @@ class Worker:
         if self._session is not None:
             raise RuntimeError(f"worker {self.name!r} is already running; one Worker runs once at a time")
         self._session = session
+        signals.follow_the_program()
         try:
             await session.run()
         finally:
@@ -193,12 +197,14 @@ class Worker:
         """Open a docket, register task collections and run a worker, as the command line does.
 
         ``tasks`` are ``"module:collection"``, ``fallback_task`` is ``"module:function"``. SIGTERM or SIGINT
-        drains and returns; a second one hands back at once.
-        Raises: BadSetting, ImportError, AttributeError; else as `run_forever`.
+        drains and returns; a second one hands back at once. Where ports are given, health checks and metrics are
+        served on them meanwhile (`docket.instrumentation`).
+        Raises: BadSetting (PortUnavailable is one), ImportError, AttributeError; else as `run_forever`.
         """
-        _not_yet("healthcheck_port", healthcheck_port)
-        _not_yet("metrics_port", metrics_port)
-        async with Docket(name=docket_name, url=url) as docket:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(healthcheck_server(port=healthcheck_port))
+            stack.enter_context(metrics_server(port=metrics_port))
+            docket = await stack.enter_async_context(Docket(name=docket_name, url=url))
             for collection in tasks:
                 docket.register_collection(collection)
             worker = cls(

@@ -1,0 +1,55 @@
+"""Tasks that run by the clock on the wall."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone, tzinfo
+
+from .. import clock
+from ..rules import VIXIE_KEYWORDS, CronLine
+from .perpetual import Perpetual
+
+__all__ = ["VIXIE_KEYWORDS", "Cron"]
+
+UTC = timezone.utc  # noqa: UP017 - its repr is what the signature shows
+
+
+class Cron(Perpetual):
+    """Run the task at the times of a line of cron, in the time zone ``tz``; no two runs for one of them.
+
+    ``expression`` has five fields (minute, hour, day, month, weekday), six with the second before them, or is one of
+    `VIXIE_KEYWORDS` (``"@daily"``). Times that pass while a run lasts, or while there is no worker, are left out.
+    What a change of the clocks does to it `CronLine` tells. ``automatic`` and what the task may do with its value are
+    as with `Perpetual`, but ``every`` means nothing; `after` and `at` put one time in place of the next of the line.
+
+    Raises: CronSimError (also a ValueError) - the expression cannot be read, or never fires; TypeError - ``tz`` is no
+    tzinfo.
+    """
+
+    expression: str
+    tz: tzinfo
+
+    def __init__(self, expression: str, automatic: bool = True, tz: tzinfo = UTC) -> None:
+        super().__init__(timedelta(0), automatic)
+        if not isinstance(expression, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"Cron takes a line of cron as text, not {type(expression).__name__}: {expression!r}"
+            )
+        if not isinstance(tz, tzinfo):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"tz takes a tzinfo, such as zoneinfo.ZoneInfo('Europe/Berlin'), not {tz!r}")
+        self._line = CronLine.read(expression, tz)
+        self.expression, self.tz = self._line.expression, tz
+
+    def next_time(self) -> datetime:
+        """The next time of the line: after now, and in a run also after the time that this one was for."""
+        now = clock.now()
+        execution = self.execution.get(None)
+        # A worker whose clock is behind would find the same time once more.
+        return self._line.after(now if execution is None else max(now, execution.when))
+
+    @property
+    def initial_when(self) -> datetime | None:
+        """The next time of the line."""
+        return self._line.after(clock.now())
+
+    def _regularly(self, now: datetime, duration: timedelta) -> datetime:
+        return self.next_time()

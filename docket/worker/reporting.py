@@ -1,0 +1,102 @@
+"""Tells the signals of runs, and how full the docket is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from types import TracebackType
+
+import anyio
+import attrs
+
+from .. import clock
+from ..clock import monotonic
+from ..rules import Outcome, Raised, Reschedule, Returned, Verdict
+from ..signals import UNHEARD, Labels, Operation, signals
+from ..store import Records
+from .roster import Running
+
+__all__ = ["Depths", "Report", "reported"]
+
+
+class Report:
+    """A run that nobody wants to hear of. Entered when it begins, left when it is decided what follows."""
+
+    def __enter__(self) -> Report:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def ended(self, outcome: Outcome, verdict: Verdict, seconds: float) -> None:
+        """Note how the run has ended, what follows, and how long it took."""
+
+
+_UNHEARD = Report()
+
+
+def reported(running: Running) -> Report:
+    """The report of a run that is about to begin."""
+    return _Heard(running) if signals.heard else _UNHEARD
+
+
+class _Heard(Report):
+    """A run that subscribers and the tracer hear of."""
+
+    def __init__(self, running: Running) -> None:
+        execution = self._execution = running.execution
+        self._names = (execution.docket.name, execution.worker or "", execution.function_name)
+        self._span: Operation = UNHEARD
+        if signals.tracer is not None:
+            self._span = signals.tracer.run(execution.function_name, self._labels(), execution.extra_fields)
+        self._began, self._seconds = monotonic(), -1.0
+        self._ended, self._then = "stopped", ""
+
+    def _labels(self) -> Labels:
+        docket, worker, task = self._names
+        named = {"docket.name": docket, "docket.worker": worker, "code.function.name": task}
+        return {**named, **self._execution.specific_labels()}
+
+    def __enter__(self) -> Report:
+        late = clock.timestamp() - self._execution.when.timestamp()
+        for each in signals.subscribers:
+            each.run_started(*self._names, late=late, redelivered=self._execution.redelivered)
+        self._span.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._span.__exit__(kind, error, trace)
+        seconds = self._seconds if self._seconds >= 0 else monotonic() - self._began
+        for each in signals.subscribers:
+            each.run_ended(*self._names, seconds=seconds, ended=self._ended, then=self._then)
+
+    def ended(self, outcome: Outcome, verdict: Verdict, seconds: float) -> None:
+        self._seconds = seconds
+        if isinstance(outcome, Returned):
+            self._ended = "succeeded"
+        elif isinstance(outcome, Raised):
+            self._ended = "failed"
+            self._span.failed(outcome.error)
+        if isinstance(verdict, Reschedule):
+            self._then = "retried" if verdict.attempt > self._execution.attempt else "perpetuated"
+
+
+@attrs.define(eq=False)
+class Depths:
+    """Tells every ``interval`` how many tasks are due, and how many are scheduled for later."""
+
+    docket: str
+    records: Records
+    interval: timedelta
+
+    async def run(self, answered: Callable[[], None]) -> None:
+        while True:
+            due, later = await self.records.depths()
+            answered()
+            for each in signals.subscribers:
+                each.depths(self.docket, due, later)
+            await anyio.sleep(self.interval.total_seconds())
