@@ -1,4 +1,4 @@
-"""The two applications, and how their mistakes are told: one line that names the option, exit status 2."""
+"""The two applications, and how their mistakes are told: one line on stderr, and the exit status."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from cyclopts import App, CoercionError, CycloptsError
 
 from .. import __version__
 from ..errors import UsageError
+from .failing import CommandFailed
 
 __all__ = ["docket_app", "run", "worker_app"]
 
@@ -18,6 +19,18 @@ def docket_app() -> App:
     app = App(name="docket", help="Distributed background tasks for Python functions.", version=__version__)
     app.command("docket.cli.worker:work", name="worker", help="Start a worker to process tasks.")
     app.command("docket.cli.version:version", name="version", help="Print the version of docket.")
+    app.command("docket.cli.clear:clear", name="clear", help="Cancel everything that waits on a docket.")
+    app.command("docket.cli.snapshot:snapshot", name="snapshot", help="Show what waits and runs on a docket.")
+    app.command("docket.cli.watch:watch", name="watch", help="Follow one task until it has ended.")
+    tasks = App(name="tasks", help="Add one of the tasks that every worker knows.")
+    tasks.command("docket.cli.tasks:trace", name="trace", help="Add a task that logs a message.")
+    tasks.command("docket.cli.tasks:fail", name="fail", help="Add a task that fails.")
+    tasks.command("docket.cli.tasks:sleep", name="sleep", help="Add a task that does nothing for a while.")
+    app.command(tasks)
+    workers = App(name="workers", help="Look at the workers of a docket.")
+    workers.command("docket.cli.workers:ls", name="ls", help="List the live workers of a docket.")
+    workers.command("docket.cli.workers:for_task", name="for-task", help="List those that know a task.")
+    app.command(workers)
     return app
 
 
@@ -31,10 +44,11 @@ def worker_app() -> App:
 
 
 def run(app: App, tokens: Sequence[str]) -> int:
-    """Run a command line and return the exit status: the command's own (0 unless it says otherwise), or 2.
+    """Run a command line and return the exit status: 0 unless the command says otherwise, 2, or 1.
 
-    Raises: what a command raises, but UsageError: that one, like whatever cannot be parsed, is the user's
-            mistake and told in one line on stderr.
+    2 is the user's mistake: what cannot be parsed, and UsageError; 1 is CommandFailed. Each is told in one line
+    on stderr.
+    Raises: what else a command raises.
     """
     try:
         status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
@@ -44,6 +58,9 @@ def run(app: App, tokens: Sequence[str]) -> int:
     except UsageError as error:
         print(f"{app.name[0]}: {error}", file=sys.stderr)
         return 2
+    except CommandFailed as error:
+        print(f"{app.name[0]}: {error}", file=sys.stderr)
+        return 1
     return status if isinstance(status, int) else 0
 
 

@@ -17,8 +17,13 @@ __all__ = ["choice", "duration", "each", "integer", "option", "path", "url"]
 Reader = tuple[Callable[[str], Any], str]
 
 
-def option(name: str, reader: Reader, variable: str | None = None) -> Parameter:
-    """The option ``name``, and the environment variable that stands in where it is not given."""
+def option(
+    name: str | tuple[str, ...] | None, reader: Reader, variable: str | tuple[str, ...] | None = None
+) -> Parameter:
+    """The option ``name`` (None: an argument), and the environment variable that stands in for it.
+
+    Of several variables the first that is set counts.
+    """
     read, takes = reader
 
     def convert(_: Any, tokens: Sequence[Token]) -> Any:

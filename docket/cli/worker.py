@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import os
-import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
 
-import anyio
 from cyclopts import Parameter
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 
 from ..errors import UsageError
 from . import logs
+from .loops import BACKENDS, check_backend, run_on
 from .options import choice, duration, each, integer, option, path, url
+from .places import check_places
 
 __all__ = ["work"]
-
-BACKENDS = ("asyncio", "uvloop", "trio")
-
 
 Tasks = Annotated[tuple[str, ...], each("--tasks", path("a collection of tasks"), "DOCKET_TASKS")]
 DocketName = Annotated[str, Parameter(name="--docket", env_var="DOCKET_NAME")]
@@ -150,7 +144,8 @@ def work(
             "--dependencies": dependencies,
         }
     )
-    _check(backend, {"--tasks": tasks, "--fallback-task": [fallback_task]})
+    check_backend(backend)
+    check_places({"--tasks": tasks, "--fallback-task": [fallback_task]})
 
     from ..worker import Worker
 
@@ -178,10 +173,7 @@ def work(
 def _work(run: Callable[[], Coroutine[Any, Any, None]], backend: str) -> int:
     """Run a worker to its end on an event loop of its own."""
     try:
-        if backend == "trio":
-            anyio.run(run, backend="trio")
-        else:
-            anyio.run(run, backend="asyncio", backend_options={"use_uvloop": backend == "uvloop"})
+        run_on(backend, run)
     except (AuthenticationError, AuthorizationError, NoPermissionError) as error:
         raise UsageError(f"--url: the server refuses the user or the password: {error}") from error
     return 0
@@ -192,30 +184,3 @@ def _refuse_what_is_to_come(settings: Mapping[str, object]) -> None:
     for named, value in settings.items():
         if value is not None:
             raise UsageError(f"{named} is not supported yet; leave it out")
-
-
-def _check(backend: str, places: Mapping[str, Sequence[str | None]]) -> None:
-    """See that everything the command line names is there, while that can be told by the option's name.
-
-    Raises: UsageError - the package of the backend, a module or a name in it is missing. What a module of the
-            user raises comes out as it is, an ImportError of something that it needs included.
-    """
-    if backend != "asyncio" and importlib.util.find_spec(backend) is None:
-        raise UsageError(f"--backend {backend} needs {backend}: pip install 'anydocket[{backend}]'")
-    sys.path.insert(0, os.getcwd())
-    for named, members in places.items():
-        for place in members:
-            if place is not None:
-                _import(named, place)
-
-
-def _import(named: str, place: str) -> None:
-    module, _, member = place.partition(":")
-    try:
-        found = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise UsageError(f"{named} {place}: there is no module {error.name!r}") from None
-    if not hasattr(found, member):
-        raise UsageError(f"{named} {place}: module {module!r} has no {member!r}")

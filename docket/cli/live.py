@@ -1,0 +1,61 @@
+"""A task that is being watched, as one picture at a terminal. Needs rich."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+from .. import clock
+from ..events import ProgressEvent, StateEvent
+from .sighting import Sighting
+from .telling import printable
+
+__all__ = ["LiveFace"]
+
+COLOURS = {
+    "running": "cyan",
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+}
+
+
+class LiveFace:
+    """Drawn again with each event, and a few times a second for the clock in it."""
+
+    def __init__(self) -> None:
+        self._sighting: Sighting | None = None
+        self._live = Live(get_renderable=self._picture, refresh_per_second=4)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def begin(self, sighting: Sighting) -> None:
+        self._sighting = sighting
+
+    def show(self, sighting: Sighting, event: StateEvent | ProgressEvent) -> None:
+        self._live.refresh()
+
+    def _picture(self) -> Group:
+        seen = self._sighting
+        if seen is None or seen.state is None:
+            return Group()
+        lines: list[Text | ProgressBar] = [
+            Text(printable(seen.title), style="bold"),
+            Text(seen.story(clock.now()), style=COLOURS.get(seen.state.value, "")),
+        ]
+        if seen.current is not None or seen.message is not None:
+            lines.append(ProgressBar(total=max(seen.total, 1), completed=seen.current or 0, width=40))
+            lines.append(Text(seen.advance().partition("] ")[2]))
+        return Group(*lines)

@@ -1,0 +1,62 @@
+"""How a command reaches its docket: the options that name it, and what is said when it cannot be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from cyclopts import Parameter
+
+from ..errors import BadUrl, UsageError
+from .failing import CommandFailed
+from .loops import check_backend, run_on
+from .options import Reader, option, url
+
+if TYPE_CHECKING:
+    from ..docket import Docket
+
+__all__ = ["DEFAULT_URL", "DocketName", "ServerUrl", "server_url", "with_docket"]
+
+T = TypeVar("T")
+
+DEFAULT_URL = "redis://localhost:6379/0"
+
+
+def _server_url(text: str) -> str:
+    read, _ = url
+    if text.partition(":")[0].strip().lower() == "memory":
+        raise BadUrl("memory:// is a server inside of one process, where no other command can see it")
+    return read(text)
+
+
+#: The URL of a server that other processes can reach.
+server_url: Reader = (_server_url, url[1])
+
+DocketName = Annotated[str, Parameter(name="--docket", env_var="DOCKET_NAME")]
+ServerUrl = Annotated[str, option("--url", server_url, "DOCKET_URL")]
+
+
+def with_docket(act: Callable[[Docket], Awaitable[T]], *, docket: str, url: str, backend: str) -> T:
+    """Open a docket on an event loop of its own, do something with it, and return what that returns.
+
+    Raises: UsageError - the settings, the user or the password are wrong; CommandFailed - the server cannot be
+            reached, or refuses.
+    """
+    from redis.exceptions import AuthenticationError, AuthorizationError, ConnectionError, RedisError
+
+    from ..docket import Docket
+
+    check_backend(backend)
+
+    async def opened() -> T:
+        async with Docket(name=docket, url=url) as found:
+            return await act(found)
+
+    try:
+        return run_on(backend, opened)
+    except (AuthenticationError, AuthorizationError) as error:
+        raise UsageError(f"--url: the server refuses the user or the password: {error}") from error
+    except (ConnectionError, TimeoutError) as error:
+        raise CommandFailed(str(error)) from error
+    except RedisError as error:
+        raise CommandFailed(f"the server refuses: {error}") from error

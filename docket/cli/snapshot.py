@@ -1,0 +1,108 @@
+"""``docket snapshot``: what waits and what runs on a docket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from .loops import Backend
+from .options import each, path
+from .places import check_places
+from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .telling import relative, say_table
+
+if TYPE_CHECKING:
+    from ..docket import Docket
+    from ..snapshot import DocketSnapshot
+
+__all__ = ["snapshot"]
+
+Tasks = Annotated[tuple[str, ...], each("--tasks", path("a collection of tasks"), "DOCKET_TASKS")]
+Stats = Annotated[bool, Parameter(name="--stats", negative=())]
+
+
+def snapshot(
+    *,
+    tasks: Tasks = ("docket.tasks:standard_tasks",),
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    stats: Stats = False,
+    backend: Backend = "asyncio",
+) -> None:
+    """Show what waits and what runs on a docket right now.
+
+    Parameters
+    ----------
+    tasks
+        A collection of tasks to register, module:name of an iterable of functions; may be repeated. Tasks that
+        nobody registered are shown as well.
+    docket
+        The name of the docket.
+    url
+        The server of the docket.
+    stats
+        Also count the tasks of each function.
+    backend
+        The event loop: asyncio, uvloop or trio.
+    """
+    check_places({"--tasks": tasks})
+
+    async def take(opened: Docket) -> DocketSnapshot:
+        for collection in tasks:
+            opened.register_collection(collection)
+        return await opened.snapshot()
+
+    taken = with_docket(take, docket=docket, url=url, backend=backend)
+    running, total = len(taken.running), taken.total_tasks
+    print(f"Docket {docket!r} at {taken.taken:%Y-%m-%d %H:%M:%S %z}")
+    print(f"{len(taken.workers)} workers, {running}/{total} running")
+    print()
+    say_table(("When", "Function", "Key", "Worker", "Started"), _tasks(taken))
+    if stats:
+        print()
+        print("Task Count Statistics by Function")
+        headers = ("Function", "Total", "Running", "Queued", "Oldest Queued", "Latest Queued")
+        say_table(headers, _counts(taken), numbers=3)
+
+
+def _tasks(taken: DocketSnapshot) -> list[Sequence[str]]:
+    """What runs, then what waits, each by its time."""
+    now = taken.taken
+    running = [
+        (
+            relative(task.when, now),
+            task.function_name,
+            task.key,
+            task.worker or "",
+            relative(task.started, now) if task.started is not None else "",
+        )
+        for task in sorted(taken.running, key=lambda task: task.when)
+    ]
+    waiting = [
+        (relative(task.when, now), task.function_name, task.key, "", "")
+        for task in sorted(taken.future, key=lambda task: task.when)
+    ]
+    return [*running, *waiting]
+
+
+def _counts(taken: DocketSnapshot) -> list[Sequence[str]]:
+    """The functions with the most tasks first. What is due and what is for later are both queued."""
+    running: dict[str, int] = {}
+    queued: dict[str, list[datetime]] = {}
+    for task in taken.running:
+        running[task.function_name] = running.get(task.function_name, 0) + 1
+    for task in taken.future:
+        queued.setdefault(task.function_name, []).append(task.when)
+
+    def total(name: str) -> int:
+        return running.get(name, 0) + len(queued.get(name, ()))
+
+    rows: list[Sequence[str]] = []
+    for name in sorted(running.keys() | queued.keys(), key=lambda name: (-total(name), name)):
+        times = queued.get(name, [])
+        ends = [relative(end(times), taken.taken) for end in (min, max)] if times else ["", ""]
+        rows.append((name, str(total(name)), str(running.get(name, 0)), str(len(times)), *ends))
+    return rows

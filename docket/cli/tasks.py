@@ -1,0 +1,121 @@
+"""``docket tasks``: put one of the tasks that every worker knows on a docket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+from .. import clock
+from .loops import Backend
+from .options import duration, option
+from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+
+if TYPE_CHECKING:
+    from ..docket import Docket
+    from ..execution import Execution
+
+__all__ = ["fail", "sleep", "trace"]
+
+Delay = Annotated[timedelta, option("--delay", duration(zero=True))]
+
+
+def trace(
+    message: str = "Howdy!",
+    /,
+    *,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    delay: Delay = timedelta(0),
+    backend: Backend = "asyncio",
+) -> None:
+    """Add a task that logs a message, with where and when it was added and run.
+
+    Parameters
+    ----------
+    message
+        The message to log.
+    docket
+        The name of the docket.
+    url
+        The server of the docket.
+    delay
+        How long from now the task is due.
+    backend
+        The event loop: asyncio, uvloop or trio.
+    """
+    _add("trace", message, delay, docket=docket, url=url, backend=backend)
+
+
+def fail(
+    message: str = "Howdy!",
+    /,
+    *,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    delay: Delay = timedelta(0),
+    backend: Backend = "asyncio",
+) -> None:
+    """Add a task that fails with a message, is tried once more, and fails again.
+
+    Parameters
+    ----------
+    message
+        The message to fail with.
+    docket
+        The name of the docket.
+    url
+        The server of the docket.
+    delay
+        How long from now the task is due.
+    backend
+        The event loop: asyncio, uvloop or trio.
+    """
+    _add("fail", message, delay, docket=docket, url=url, backend=backend)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    timedelta(seconds=seconds)  # infinity and what is not a number are no durations
+    if seconds < 0:
+        raise ValueError(text)
+    return seconds
+
+
+Seconds = Annotated[float, option(None, (_seconds, "a number of seconds from 0"))]
+
+
+def sleep(
+    seconds: Seconds = 1.0,
+    /,
+    *,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    delay: Delay = timedelta(0),
+    backend: Backend = "asyncio",
+) -> None:
+    """Add a task that does nothing for a while.
+
+    Parameters
+    ----------
+    seconds
+        How long.
+    docket
+        The name of the docket.
+    url
+        The server of the docket.
+    delay
+        How long from now the task is due.
+    backend
+        The event loop: asyncio, uvloop or trio.
+    """
+    _add("sleep", seconds, delay, docket=docket, url=url, backend=backend)
+
+
+def _add(name: str, argument: object, delay: timedelta, *, docket: str, url: str, backend: str) -> None:
+    async def add(opened: Docket) -> Execution[Any]:
+        prepare: Callable[..., Any] = opened.add(name, when=clock.now() + delay)
+        return await prepare(argument)
+
+    added = with_docket(add, docket=docket, url=url, backend=backend)
+    print(f"Added {name} task {added.key!r} to docket {docket!r}")

@@ -1,0 +1,67 @@
+"""Times, names and tables as people read them; plain text, and rich's tables at a terminal."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+__all__ = ["at_a_terminal", "printable", "relative", "say_table", "span"]
+
+
+def printable(text: str) -> str:
+    """The text on one line, without what would move a terminal's cursor: other people chose it."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
+def span(length: timedelta) -> str:
+    """A duration to the millisecond: ``0:00:04.620``, ``2 days, 0:00:00.000``; never negative."""
+    milliseconds = max(round(length / timedelta(milliseconds=1)), 0)
+    seconds, milliseconds = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    before = f"{days} day{'' if days == 1 else 's'}, " if days else ""
+    return f"{before}{hours}:{minutes:02}:{seconds:02}.{milliseconds:03}"
+
+
+def relative(when: datetime, now: datetime) -> str:
+    """How far a moment is away: ``in 0:01:30.000``, ``0:00:04.620 ago``."""
+    return f"in {span(when - now)}" if when > now else f"{span(now - when)} ago"
+
+
+def at_a_terminal() -> bool:
+    """Whether somebody watches, and rich is there to please them."""
+    return sys.stdout.isatty() and importlib.util.find_spec("rich") is not None
+
+
+def say_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int = 0) -> None:
+    """Print a table; of its columns the ``numbers`` after the first are set to the right."""
+    right = range(1, 1 + numbers)
+    rows = [[printable(cell) for cell in row] for row in rows]
+    if at_a_terminal():
+        _say_rich_table(headers, rows, right)
+        return
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    for row in (headers, *rows):
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def _say_rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: range) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for column, header in enumerate(headers):
+        table.add_column(header, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
