@@ -241,11 +241,12 @@ class Claims:
         state: str,
         error: str | None = None,
         result: tuple[str, str | None] | None = None,
+        slots: str = "",
     ) -> Settled:
         """Write a final state, store the result with it, and acknowledge, in one step (I1, I2).
 
         ``result`` is its key and its text (`dump_value`), or its key and None where it was put into another
-        storage before this call.
+        storage before this call. ``slots`` are the limits that the run holds a slot of (`Limits`).
         """
         keys, key = self.keys, delivery.message.key
         now = clock.now()
@@ -268,13 +269,12 @@ class Claims:
             [keys.run(key), keys.stream, keys.progress(key), stored_at, keys.queue, keys.reserved_queue],
             [
                 *self._fence(delivery), ttl, keys.state_channel(key), state_event(key, state, *ending),
-                keys.wake,
-                stored, *record,
+                keys.wake, keys.prefix, key, slots, stored, *record,
             ],
         )  # fmt: skip
         return Settled(reply)
 
-    async def reschedule(self, delivery: Delivery, following: Message) -> Settled:
+    async def reschedule(self, delivery: Delivery, following: Message, *, slots: str = "") -> Settled:
         """Place the next run of the key and acknowledge this delivery, in one step (I1, I2)."""
         keys, key = self.keys, following.key
         due = following.when <= clock.now()
@@ -287,22 +287,25 @@ class Claims:
             ],
             [
                 *self._fence(delivery), key, epoch(following.when), int(due), keys.state_channel(key), event,
-                keys.wake, *following.fields(),
+                keys.wake, keys.prefix, slots, *following.fields(),
             ],
         )  # fmt: skip
         return Settled(reply)
 
-    async def hand_back(self, delivery: Delivery) -> Settled:
+    async def hand_back(self, delivery: Delivery, *, slots: str = "") -> Settled:
         """Queue the task again at once for any worker; this attempt does not count."""
         keys, key = self.keys, delivery.message.key
         reply = await self.client.run(
             script("handback"),
             [keys.run(key), keys.stream, keys.progress(key), keys.queue, keys.reserved_queue],
-            [*self._fence(delivery), key, epoch(clock.now()), keys.state_channel(key), keys.wake],
-        )
+            [
+                *self._fence(delivery), key, epoch(clock.now()), keys.state_channel(key), keys.wake, keys.prefix,
+                slots,
+            ],
+        )  # fmt: skip
         return Settled(reply)
 
-    async def set_aside(self, unreadable: Unreadable) -> None:
+    async def set_aside(self, unreadable: Unreadable, *, slots: str = "", generation: int = 0) -> None:
         """Put aside, with the reason, a delivery that cannot be decoded; fail its run if it has one (I9)."""
         keys, key, at = self.keys, unreadable.key or "", clock.now().isoformat()
         event = state_event(
@@ -313,6 +316,6 @@ class Claims:
             [keys.stream, keys.dead, keys.run(key), keys.progress(key), keys.queue, keys.reserved_queue],
             [
                 unreadable.message_id, GROUP, self.worker, str(unreadable.reason), at, milliseconds(self.ttl),
-                key, keys.state_channel(key), event, keys.wake,
+                key, keys.state_channel(key), event, keys.wake, keys.prefix, slots, generation,
             ],
         )  # fmt: skip

@@ -82,7 +82,7 @@ class Schedule:
             ],
             [
                 key, epoch(message.when), int(due), int(replace), rescheduled, expected, GROUP,
-                keys.state_channel(key), event, keys.wake, strikes, *message.fields(),
+                keys.state_channel(key), event, keys.wake, strikes, keys.prefix, *message.fields(),
             ],
         )  # fmt: skip
 
@@ -129,6 +129,7 @@ class Schedule:
             [
                 key, at, milliseconds(self.ttl), GROUP, keys.state_channel(key),
                 state_event(key, "cancelled", "completed_at", at), keys.cancel_channel(key), keys.wake,
+                keys.prefix,
             ],
         )  # fmt: skip
         return reply != b"NOTHING"

@@ -1,9 +1,9 @@
 -- Cancel what waits under a key; ask the worker where it runs.
 -- KEYS run parked key_queue stream progress queue reserved_queue plain_parked
--- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel
+-- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel prefix
 -- REPLY 'CANCELLED' | 'ASKED' | 'NOTHING'
--- USE finish unpark
-local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation')
+-- USE json finish unpark slots
+local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved')
 local state, stream_id = now[1], now[2]
 local reply = 'NOTHING'
 if state == 'running' then
@@ -22,11 +22,13 @@ elseif state == 'scheduled' or state == 'queued' then
     -- Where the entry is not known (pydocket moved it to the stream) the claim must find out that it was cancelled,
     -- and the next generation must not be the same again (I5).
     redis.call('HSET', run, 'state', 'cancelled', 'completed_at', completed_at)
-    redis.call('HDEL', run, 'known', 'stream_id')
+    redis.call('HDEL', run, 'known', 'stream_id', 'waiter_stream', 'waiter_entry_id')
     redis.call('PEXPIRE', run, ttl_ms == '0' and 900000 or ttl_ms)
   end
   redis.call('PUBLISH', state_channel, state_event)
-  tell_if_finished(stream, queue, reserved_queue, wake_channel)
+  if now[4] and now[5] then unqueue(site_of(prefix, stream, wake_channel), now[4], now[5]) end
+  if now[6] then forget(site_of(prefix, stream, wake_channel), key, now[6]) end
+  tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
   reply = 'CANCELLED'
 end
 redis.call('PUBLISH', cancel_channel, key)

@@ -3,7 +3,7 @@
 -- ARGV prefix group worker started_at wake_channel deliveries...
 -- REPLY {id of the last strike or '', replies}; `replies` is a list of {'OK' | 'SUPERSEDED' | 'CANCELLED' | 'LOST' |
 --   'BROKEN', claim}; with 'BROKEN' the reason stands for the claim; `deliveries` are triples of id, key, generation
--- USE json ack claim_one finish strikes
+-- USE json ack slots claim_one finish strikes
 local replies, refused = {}, false
 for at = 1, #deliveries, 3 do
   local id, key, generation = deliveries[at], deliveries[at + 1], deliveries[at + 2]
@@ -14,5 +14,5 @@ for at = 1, #deliveries, 3 do
   replies[#replies + 1] = {reply, claim}
   refused = refused or reply ~= 'OK'
 end
-if refused then tell_if_finished(stream, queue, reserved_queue, wake_channel) end
+if refused then tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
 return {last_strike(strikes), replies}

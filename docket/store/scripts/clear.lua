@@ -2,15 +2,17 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix group completed_at ttl_ms limit start wake_channel
 -- REPLY {cancelled, where to go on in the stream, or '' where all is done}
--- USE json finish
-local count, last = 0, ''
+-- USE json ack finish slots
+local count, last, kept = 0, '', {}
 local function cancel(key)
   local run = prefix .. ':runs:' .. key
+  local reserved = redis.call('HGET', run, 'reserved')
+  if reserved then kept[#kept + 1] = {key, reserved} end
   if ttl_ms == '0' then
     redis.call('DEL', run)
   else
     redis.call('HSET', run, 'state', 'cancelled', 'completed_at', completed_at)
-    redis.call('HDEL', run, 'known', 'stream_id')
+    redis.call('HDEL', run, 'known', 'stream_id', 'waiter_stream', 'waiter_entry_id')
     redis.call('PEXPIRE', run, ttl_ms)
   end
   redis.call('DEL', prefix .. ':progress:' .. key)
@@ -24,6 +26,25 @@ for at = 2, 3 do
     redis.call('DEL', shelf .. ':' .. key)
     redis.call('ZREM', waiting, key)
     cancel(key)
+  end
+  if count >= tonumber(limit) then return {count, start} end
+end
+for _, name in ipairs(redis.call('SMEMBERS', prefix .. ':waiting')) do
+  local waiters = name .. ':waiters'
+  for _, entry in ipairs(redis.call('XRANGE', waiters, '-', '+', 'COUNT', limit - count)) do
+    local key
+    for f = 1, #entry[2], 2 do
+      if entry[2][f] == 'key' then key = entry[2][f + 1] end
+    end
+    local now = key and redis.call('HMGET', prefix .. ':runs:' .. key, 'state', 'waiter_entry_id')
+    if now and now[1] == 'scheduled' and now[2] == entry[1] then cancel(key) end
+    redis.call('XDEL', waiters, entry[1])
+  end
+  if redis.call('XLEN', waiters) == 0 then
+    redis.call('DEL', waiters)
+    local packed = redis.call('HGET', prefix .. ':limits', name)
+    if packed then wake(site_of(prefix, stream, wake_channel), limits_of(packed)) end
+    redis.call('SREM', prefix .. ':waiting', name)
   end
   if count >= tonumber(limit) then return {count, start} end
 end
@@ -46,6 +67,7 @@ for _, entry in ipairs(entries) do
   end
   last = '(' .. id
 end
+for _, one in ipairs(kept) do forget(site_of(prefix, stream, wake_channel), one[1], one[2]) end
 if #entries == tonumber(limit) then return {count, last} end
-tell_if_finished(stream, queue, reserved_queue, wake_channel)
+tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return {count, ''}

@@ -1,8 +1,8 @@
 -- Set a delivery aside that cannot be decoded (I9): its fields and the reason are kept for a while, its run fails.
 -- KEYS stream dead run progress queue reserved_queue
--- ARGV message_id group worker reason at ttl_ms key state_channel state_event wake_channel
--- REPLY 'OK' | 'LOST'; `key` is '' where even that could not be read
--- USE ack carry finish
+-- ARGV message_id group worker reason at ttl_ms key state_channel state_event wake_channel prefix slots generation
+-- REPLY 'OK' | 'LOST'; `key` is '' where even that could not be read; `slots` as in settle.lua
+-- USE json ack carry finish slots
 if not holds(stream, group, worker, message_id) then return 'LOST' end
 local entry = redis.call('XRANGE', stream, message_id, message_id)[1]
 if entry then
@@ -12,7 +12,7 @@ if entry then
 end
 ack(stream, group, message_id)                               -- I1
 if key ~= '' then
-  local now = redis.pcall('HMGET', run, 'claim', 'stream_id')  -- what is no hash is not ours to repair
+  local now = redis.pcall('HMGET', run, 'claim', 'stream_id', 'reserved')  -- what is no hash is not ours to repair
   local claimed = now[1] and string.sub(now[1], 1, #message_id + 1) == message_id .. '.'
   if claimed or now[2] == message_id then                    -- I2: a newer generation is left alone
     if ttl_ms == '0' then
@@ -25,6 +25,9 @@ if key ~= '' then
     redis.call('DEL', progress)
     redis.call('PUBLISH', state_channel, state_event)
   end
+  if slots ~= '' or now[3] then
+    release(site_of(prefix, stream, wake_channel), slots, key, message_id, generation, now[3])
+  end
 end
-tell_if_finished(stream, queue, reserved_queue, wake_channel)
+tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return 'OK'

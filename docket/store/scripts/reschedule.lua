@@ -1,11 +1,17 @@
 -- End one claim and place the next run of its key (a retry, a perpetual task) in the same step.
 -- KEYS run parked key_queue stream progress queue reserved_queue
--- ARGV message_id claimed_generation claim holder group key when due state_channel state_event wake_channel fields...
--- REPLY 'OK' | 'SUPERSEDED' | 'LOST'
--- USE ack fence place finish
-local live = check_fence(run, stream, group, message_id, claimed_generation, claim, holder)
+-- ARGV message_id claimed_generation claim holder group key when due state_channel state_event wake_channel prefix slots fields...
+-- REPLY 'OK' | 'SUPERSEDED' | 'LOST'; `slots` as in settle.lua
+-- USE json ack fence place finish slots
+local live, reserved = check_fence(run, stream, group, message_id, claimed_generation, claim, holder)
+local function let_go()
+  if slots ~= '' or reserved then
+    release(site_of(prefix, stream, wake_channel), slots, key, message_id, claimed_generation, reserved)
+  end
+end
 if live ~= 'LIVE' then
-  tell_if_finished(stream, queue, reserved_queue, wake_channel)
+  if live == 'SUPERSEDED' then let_go() end
+  tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
   return live
 end
 fields[14] = tonumber(claimed_generation) + 1
@@ -15,4 +21,5 @@ place(run, parked, key_queue, stream, key, when, due, fields)
 ack(stream, group, message_id)                               -- I1
 redis.call('PUBLISH', state_channel, state_event)
 if due == '0' then wake_if_first(key_queue, key, when, wake_channel) end
+let_go()
 return 'OK'

@@ -1,9 +1,10 @@
 -- Write the final state of one claim and acknowledge its delivery.
 -- KEYS run stream progress result_key queue reserved_queue
--- ARGV message_id generation claim holder group ttl_ms state_channel state_event wake_channel result record...
--- REPLY 'OK' | 'SUPERSEDED' | 'LOST'; `record` are the fields of the run to set; no result is ''
--- USE ack fence finish
-local live = check_fence(run, stream, group, message_id, generation, claim, holder)
+-- ARGV message_id generation claim holder group ttl_ms state_channel state_event wake_channel prefix key slots result record...
+-- REPLY 'OK' | 'SUPERSEDED' | 'LOST'; `record` are the fields of the run to set; no result is ''; `slots` are the limits whose slots
+--   it holds (lib/slots.lua), or ''
+-- USE json ack fence finish slots
+local live, reserved = check_fence(run, stream, group, message_id, generation, claim, holder)
 if live == 'LIVE' then
   if ttl_ms == '0' then
     redis.call('DEL', run)
@@ -17,5 +18,8 @@ if live == 'LIVE' then
   redis.call('PUBLISH', state_channel, state_event)
   live = 'OK'
 end
-tell_if_finished(stream, queue, reserved_queue, wake_channel)
+if live ~= 'LOST' and (slots ~= '' or reserved) then
+  release(site_of(prefix, stream, wake_channel), slots, key, message_id, generation, reserved)
+end
+tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return live

@@ -3,7 +3,7 @@
 -- ARGV prefix group worker count started_at wake_channel
 -- REPLY {id of the last strike or '', taken}; `taken` is a list of {message_id, 'OK' | 'SUPERSEDED' | 'CANCELLED' |
 --   'UNREADABLE' | 'BROKEN', claim, fields}; with 'BROKEN' the reason stands for the claim. Nothing taken: no id.
--- USE json ack claim_one finish strikes
+-- USE json ack slots claim_one finish strikes
 local read = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', stream, '>')
 local taken, refused = {}, false
 if not read then return {'', taken} end
@@ -23,5 +23,5 @@ for i, entry in ipairs(read[1][2]) do
     taken[i] = {id, 'UNREADABLE', 0, fields or {}}           -- I9
   end
 end
-if refused then tell_if_finished(stream, queue, reserved_queue, wake_channel) end
+if refused then tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
 return {last_strike(strikes), taken}

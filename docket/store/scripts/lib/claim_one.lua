@@ -1,11 +1,18 @@
+-- Other clients than ours cancel and replace a woken task without giving back the slots that are kept for it.
+local function forget_refused(prefix, stream, key, generation, reserved)
+  if string.match(reserved, '^(%d+) ') == generation then
+    forget(site_of(prefix, stream, prefix .. ':wake'), key, reserved)
+  end
+end
 -- Make one delivery ours, unless a newer generation or a cancellation took the key from it (then it is
 -- acknowledged and gone). Returns what happened and which claim of this delivery it is, from 1.
 local function claim_one(prefix, stream, group, id, key, generation, worker, started_at)
   local run = prefix .. ':runs:' .. key
-  local now = redis.call('HMGET', run, 'generation', 'state', 'claim')
+  local now = redis.call('HMGET', run, 'generation', 'state', 'claim', 'reserved')
   local live, mine = tonumber(now[1]), tonumber(generation)
   if mine > 0 and (not live or mine < live) then
     ack(stream, group, id)
+    if now[4] then forget_refused(prefix, stream, key, generation, now[4]) end
     return 'SUPERSEDED', 0
   end
   local channel, name = prefix .. ':state:' .. key, json(key)
@@ -13,6 +20,7 @@ local function claim_one(prefix, stream, group, id, key, generation, worker, sta
     ack(stream, group, id)
     redis.call('PUBLISH', channel, '{"type":"state","key":' .. name .. ',"state":"cancelled","completed_at":"'
       .. started_at .. '"}')
+    if now[4] then forget_refused(prefix, stream, key, generation, now[4]) end
     return 'CANCELLED', 0
   end
   local claim, before = 1, now[3]
