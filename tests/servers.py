@@ -55,12 +55,14 @@ class Server:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    def command(self) -> list[str]:
+        return [
+            self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+            "--appendonly", "no", "--dir", self.directory.name, *self.arguments,
+        ]  # fmt: skip
+
     def start(self) -> Server:
-        self.process = subprocess.Popen(
-            [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-             "--appendonly", "no", "--dir", self.directory.name, *self.arguments],
-            stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        self.process = subprocess.Popen(self.command(), stdout=subprocess.DEVNULL)
         port = self.port
         if "--tls-port" in self.arguments:
             port = int(self.arguments[self.arguments.index("--tls-port") + 1])

@@ -70,10 +70,12 @@ class Client(AsyncCoreCommands):
         *,
         credential_provider: CredentialProvider | None = None,
         client_name: str | None = None,
-    ) -> Self:
+        home: Argument = "",
+    ) -> Client:
         """Make a client; needs no running event loop and does not connect.
 
-        ``client_name`` is what the URL does not say otherwise (CLIENT SETNAME).
+        ``client_name`` is what the URL does not say otherwise (CLIENT SETNAME). ``home`` is a key: on a cluster the
+        owner of its slot serves whatever names no key (pub/sub, dedicated connections).
 
         Raises: BadUrl (a ValueError) - no server that can be served; ValueError - credentials in the URL and
                 a provider too.
@@ -83,6 +85,14 @@ class Client(AsyncCoreCommands):
             import attrs
 
             address = attrs.evolve(address, client_name=client_name)
+        if address.is_cluster:
+            from docket.transport.cluster import ClusterClient
+
+            return ClusterClient(Connector(address, credential_provider), home)
+        if address.service is not None:
+            from docket.transport.sentinel import SentinelClient, SentinelConnector
+
+            return SentinelClient(SentinelConnector(address, credential_provider))
         return cls(Connector(address, credential_provider))
 
     @property
@@ -94,6 +104,11 @@ class Client(AsyncCoreCommands):
     def is_memory(self) -> bool:
         """Whether the server is the one in this process (memory://)."""
         return self._connector.address.memory is not None
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether keys are spread over several servers, by the slot of their ``{tag}``."""
+        return self._connector.address.is_cluster
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._connector.address}>"
@@ -121,8 +136,8 @@ class Client(AsyncCoreCommands):
         Raises: ResponseError - with ``atomic``, the server refused to queue a command, so none was executed.
         """
         if not atomic:
-            return await self.request([pack(command) for command in commands])
-        return await self._transaction([pack(command) for command in commands])
+            return await self.exchange(commands)
+        return await self._transaction(commands)
 
     async def run(self, lua: Lua, keys: Sequence[Argument], args: Sequence[Argument]) -> Reply:
         """Run a script by its digest on the shared connection; load it if the server does not know it."""
@@ -146,6 +161,11 @@ class Client(AsyncCoreCommands):
         await scripts.rerun_unknown(self, self.pool(), lua, calls, replies, seen)
         return replies
 
+    async def exchange(self, commands: Sequence[Sequence[Argument]], *, atomic: bool = False) -> list[Any]:
+        """Send commands as ``call_many`` does; ``atomic`` returns the replies to MULTI and EXEC, too."""
+        packed = [pack(command) for command in commands]
+        return await self.request([pack(("MULTI",)), *packed, pack(("EXEC",))] if atomic else packed)
+
     async def request(self, packed: Sequence[bytes]) -> list[Any]:
         """Send packed commands contiguously; return as many raw replies, error replies in their places."""
         if not packed:
@@ -153,10 +173,10 @@ class Client(AsyncCoreCommands):
         replies = await self._request(b"".join(packed), len(packed))
         return replies if len(packed) > 1 else [replies]
 
-    async def _transaction(self, packed: Sequence[bytes]) -> list[Any]:
-        if not packed:
+    async def _transaction(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        if not commands:
             return []
-        *queued, result = await self.request([pack(("MULTI",)), *packed, pack(("EXEC",))])
+        *queued, result = await self.exchange(commands, atomic=True)
         if isinstance(result, RedisError):
             refused = [reply for reply in queued if isinstance(reply, RedisError)]
             raise refused[0] if refused and isinstance(result, ExecAbortError) else result
@@ -197,14 +217,11 @@ class Client(AsyncCoreCommands):
             args = (*command.words, *args[1:])
         kind = command.kind
         if kind is Kind.SHARED or (kind is Kind.MAY_BLOCK and block_seconds(args) is None):
-            reply = await self._request(pack(args))
-            if isinstance(reply, RedisError):
-                raise reply
+            reply = await self.call(*args)
         elif kind is Kind.STATEFUL:
             raise RedisError(command.instead())
         else:
-            async with self.dedicated() as connection:
-                reply = await connection.call(*args)
+            reply = await self.call_alone(*args)
         return reply if command.callback is None else command.callback(reply, **options)
 
     def look_up(self, args: Sequence[Any]) -> Command:
@@ -221,6 +238,11 @@ class Client(AsyncCoreCommands):
 
     # Connections.
 
+    async def call_alone(self, *command: Argument) -> Reply:
+        """Send one command on a connection of its own, and return its raw reply."""
+        async with self.dedicated() as connection:
+            return await connection.call(*command)
+
     @asynccontextmanager
     async def dedicated(self) -> AsyncGenerator[Connection]:
         """A connection for the caller alone, for blocking commands: ``await connection.call(...)``.
@@ -228,12 +250,35 @@ class Client(AsyncCoreCommands):
         When left it is kept for the next one, or closed if anything is owed on it, as after cancelling a
         blocked command, which makes the server forget it. Waits while ``max_connections`` (100) are in use.
         """
-        pool = self.pool()
-        connection = await pool.acquire()
+        pool, connection = await self.acquire()
         try:
             yield connection
+        except RedisError as error:
+            self.heard(error)
+            raise
         finally:
             pool.release(connection)
+
+    async def acquire(self, *command: Argument) -> tuple[Pool, Connection]:
+        """Return a connection for the caller alone, to where ``command`` goes, and the pool to release it to."""
+        pool = self.pool()
+        return pool, await pool.acquire()
+
+    async def open(self) -> tuple[Pool, Connection]:
+        """Return a new connection for a subscriber, and the pool to drop it from."""
+        pool = self.pool()
+        return pool, await pool.open()
+
+    async def unblock(self, connection: Connection, number: int) -> None:
+        """End what ``connection``, of which the server said ``number`` to CLIENT ID, waits for in its server."""
+        await self.call("CLIENT", "UNBLOCK", number)
+
+    def heard(self, error: RedisError) -> None:
+        """Take note of an error that came out of a connection of somebody's own."""
+
+    async def servers_of(self, commands: Sequence[Sequence[Argument]]) -> Sequence[Client]:
+        """Return clients of all the servers that ``commands`` go to."""
+        return [self]
 
     def pool(self) -> Pool:
         """Return the connections of the running event loop; those of a loop before are closed."""

@@ -43,12 +43,19 @@ class Connection:
     """A connection to one server; get one from ``Client.dedicated()``.
 
     ``patience`` is after how many seconds without any progress a server that owes replies is given up.
-    ``immediate`` streams execute what is sent before ``try_send`` returns (memory://).
+    ``immediate`` streams execute what is sent before ``try_send`` returns (memory://). ``peer`` names the server.
     """
 
     def __init__(
-        self, stream: Stream, backend: Backend, *, patience: float = math.inf, immediate: bool = False
+        self,
+        stream: Stream,
+        backend: Backend,
+        *,
+        patience: float = math.inf,
+        immediate: bool = False,
+        peer: str = "",
     ) -> None:
+        self.peer = peer
         self._stream, self._backend = stream, backend
         self._park, self._wake = backend.park, backend.wake
         self._patience = self._timeout = math.inf if immediate else patience

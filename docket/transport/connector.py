@@ -30,10 +30,14 @@ from docket.transport.waiting import Backend
 if TYPE_CHECKING:
     from docket.memory import Hold
 
-__all__ = ["Connector"]
+__all__ = ["Connector", "Unreachable"]
 
 #: Pauses before the second, third, ... try; each is shortened by up to half, at random.
 _PAUSES = (0.02, 0.1, 0.4)
+
+
+class Unreachable(ConnectionError):
+    """No connection could be made, so nothing was sent."""
 
 
 class TlsRefused(ConnectionError):
@@ -46,27 +50,43 @@ class Connector:
     Raises (when made): BadUrl - TLS files that cannot be loaded; ValueError - credentials twice.
     """
 
-    def __init__(self, address: Address, credential_provider: CredentialProvider | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        credential_provider: CredentialProvider | None = None,
+        *,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         if credential_provider is not None and (address.username or address.password):
             raise ValueError("Credentials are given twice: in the URL and by a credential provider")
         self.address = address
-        self._context: ssl.SSLContext | None = make_context(address.tls) if address.tls is not None else None
+        if context is None and address.tls is not None:
+            context = make_context(address.tls)
+        self._context = context
         self._provider = credential_provider
+
+    def at(self, host: str, port: int) -> Connector:
+        """One server out of several, with the same credentials and certificates."""
+        return Connector(self.address.at(host, port), self._provider, context=self._context)
+
+    def sentinel(self, host: str, port: int) -> Connector:
+        """One of the sentinels, with the sentinels' credentials and the servers' certificates."""
+        return Connector(self.address.sentinel(host, port), context=self._context)
 
     async def connect(self, backend: Backend) -> Connection:
         """Open a connection, within ``socket_connect_timeout`` seconds, a few quick tries included.
 
         Raises: AuthenticationError - at once, without another try; ResponseError - the server refuses the
-                database or the name; ConnectionError, which names the server - nothing answers there.
+                database or the name; Unreachable, which names the server - nothing answers there.
         Cancel: safe, nothing stays open.
         """
         if self.address.memory is not None:
-            return await self._once(backend)
+            return await self.once(backend)
         refusal: BaseException | None = None
         with anyio.move_on_after(self.address.connect_timeout):
             for pause in (*_PAUSES, None):
                 try:
-                    return await self._once(backend)
+                    return await self.once(backend)
                 except (AuthenticationError, AuthenticationWrongNumberOfArgsError, TlsRefused):
                     raise
                 except (OSError, ConnectionError, TimeoutError) as error:
@@ -74,9 +94,7 @@ class Connector:
                 if pause is None:
                     break
                 await anyio.sleep(pause * random.uniform(0.5, 1))
-        raise ConnectionError(
-            f"Cannot connect to {self.address}: {_reason(refusal, self.address)}"
-        ) from refusal
+        raise Unreachable(f"Cannot connect to {self.address}: {_reason(refusal, self.address)}") from refusal
 
     def hold(self) -> Hold | None:
         """Keep the server in this process alive, where it is one: also between two event loops."""
@@ -86,13 +104,15 @@ class Connector:
 
         return memory.hold(self.address.memory)
 
-    async def _once(self, backend: Backend) -> Connection:
+    async def once(self, backend: Backend) -> Connection:
+        """Open a connection or raise, without another try and without a limit of time."""
         stream = await self._open()
         connection = Connection(
             stream,
             backend,
             patience=self.address.socket_timeout,
             immediate=self.address.memory is not None,
+            peer=str(self.address),
         )
         try:
             await self._greet(connection)

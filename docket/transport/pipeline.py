@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import attrs
 from redis.commands import AsyncCoreCommands
@@ -144,21 +144,23 @@ class Pipeline(AsyncCoreCommands):
         self._explicit = True
 
     async def _run_now(self, queued: _Queued) -> Any:
-        connection = await self._connection()
+        connection = await self._connection(queued)
         try:
             reply = await connection.call(*queued.args)
         except (ConnectionError, TimeoutError) as error:
             raise self._watch_lost(error) from error
+        except RedisError as error:
+            self._client.heard(error)
+            raise
         if queued.command.name == "WATCH":
             self._watching = True
         elif queued.command.name == "UNWATCH":
             self._watching = False
         return queued.convert(reply)
 
-    async def _connection(self) -> Connection:
+    async def _connection(self, first: _Queued) -> Connection:
         if self._own is None:
-            pool = self._client.pool()
-            self._own = (pool, await pool.acquire())
+            self._own = await self._client.acquire(*first.args)
         return self._own[1]
 
     def _watch_lost(self, error: RedisError) -> RedisError:
@@ -183,9 +185,9 @@ class Pipeline(AsyncCoreCommands):
         try:
             if not queue and not self._watching:
                 return []
-            if self._scripts:
-                await self._load_scripts()
             sent = [queued for queued in queue if "EMPTY_RESPONSE" not in queued.options]
+            if self._scripts:
+                await self._load_scripts(sent)
             replies = iter(await self._send(sent))
             result = [
                 queued.options["EMPTY_RESPONSE"] if "EMPTY_RESPONSE" in queued.options else next(replies)
@@ -200,15 +202,16 @@ class Pipeline(AsyncCoreCommands):
             self._reset()
 
     async def _send(self, queue: Sequence[_Queued]) -> list[Any]:
-        packed = [pack(queued.args) for queued in queue]
+        commands = [queued.args for queued in queue]
         transaction = self._transaction or self._explicit
-        if transaction:
-            packed = [pack(("MULTI",)), *packed, pack(("EXEC",))]
         if self._own is None:
-            replies = await self._client.request(packed)
-        elif not packed:
+            replies = await self._client.exchange(commands, atomic=transaction)
+        elif not (commands or transaction):
             return []
         else:
+            packed = [pack(command) for command in commands]
+            if transaction:
+                packed = [pack(("MULTI",)), *packed, pack(("EXEC",))]
             try:
                 replies = await self._own[1].request(b"".join(packed), len(packed))
             except (ConnectionError, TimeoutError) as error:
@@ -227,14 +230,14 @@ class Pipeline(AsyncCoreCommands):
             raise WatchError("Watched variable changed.")
         return result
 
-    async def _load_scripts(self) -> None:
+    async def _load_scripts(self, queue: Sequence[_Queued]) -> None:
         wanted = list(self._scripts.values())
-        known = await self._client.call("SCRIPT", "EXISTS", *(lua.sha for lua in wanted))
-        if isinstance(known, list):
-            for lua, exists in zip(wanted, known, strict=True):
+        for server in await self._client.servers_of([queued.args for queued in queue]):
+            known = await server.call("SCRIPT", "EXISTS", *(lua.sha for lua in wanted))
+            for lua, exists in zip(wanted, cast("list[int]", known), strict=True):
                 if not exists:
-                    pool = self._client.pool()
-                    await scripts.ensure_loaded(self._client, pool, lua, pool.loads.get(lua.sha, 0))
+                    pool = server.pool()
+                    await scripts.ensure_loaded(server, pool, lua, pool.loads.get(lua.sha, 0))
 
     # What redis-py's mixins ask of a client.
 

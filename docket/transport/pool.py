@@ -98,6 +98,14 @@ class Pool:
         self._busy.discard(connection)
         connection.fail(ConnectionError(_CLOSED))
 
+    def forsake(self, why: str) -> None:
+        """Close what is not a single caller's: the next ones connect anew. Never suspends."""
+        for connection in (self._shared, *self._idle):
+            if connection is not None:
+                connection.fail(ConnectionError(why))
+        self._idle.clear()
+        self._shared = None
+
     def close(self) -> None:
         """Close every connection; whoever is in flight gets ConnectionError. Never suspends."""
         self.closed = True

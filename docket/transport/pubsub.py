@@ -274,8 +274,7 @@ class PubSub:
                     return self._line.connection, False
                 self._line.pool.drop(self._line.connection)
                 self._awaited.clear()
-            pool = self._client.pool()
-            connection = await pool.open()
+            pool, connection = await self._client.open()
             connection.subscribe_to_replies(self._take)
             self._line = _Line(pool, connection)
             wanted = [("SUBSCRIBE", list(self.channels)), ("PSUBSCRIBE", list(self.patterns))]

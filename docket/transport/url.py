@@ -6,6 +6,7 @@ Syntax and option names are redis-py's, so that one URL serves both. Nothing her
 from __future__ import annotations
 
 import math
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -17,10 +18,19 @@ from docket.errors import BadUrl
 __all__ = ["SCHEMES", "Address", "TlsOptions", "parse"]
 
 #: Every scheme that is served, in the order in which messages list them.
-SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys", "memory")
+SCHEMES = (
+    "redis", "rediss", "unix", "valkey", "valkeys", "memory",
+    "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel",
+)  # fmt: skip
 
-_LATER = ("redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
-_SECURE = ("rediss", "valkeys")
+_CLUSTER = ("redis+cluster", "rediss+cluster")
+_SENTINEL = ("redis+sentinel", "rediss+sentinel")
+_SECURE = ("rediss", "valkeys", "rediss+cluster", "rediss+sentinel")
+
+_REDIS_PORT, _SENTINEL_PORT = 6379, 26379
+
+#: Matches anything; urlsplit would take several hosts for one, and their ports for a bad one.
+_PARTS = re.compile(r"([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)
 
 #: Options of redis-py that tune its pool or its retries; accepted so that a URL can be shared, without effect
 # here.
@@ -70,6 +80,32 @@ class Address:
     keepalive: bool = True
     max_connections: int = 100
     tls: TlsOptions | None = None
+    #: The nodes of a cluster that are asked first, or the sentinels; then ``host`` and ``port`` mean nothing.
+    hosts: tuple[tuple[str, int], ...] = ()
+    #: What the sentinels call the servers of which they name the master.
+    service: str | None = None
+    sentinel_username: str | None = None
+    sentinel_password: str | None = attrs.field(default=None, repr=False)
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether ``hosts`` are nodes of a cluster."""
+        return self.scheme in _CLUSTER
+
+    def at(self, host: str, port: int) -> Address:
+        """One server out of several, greeted as this address says."""
+        scheme = "redis" if self.tls is None else "rediss"
+        return attrs.evolve(self, scheme=scheme, host=host, port=port, hosts=(), service=None)
+
+    def sentinel(self, host: str, port: int) -> Address:
+        """One of the sentinels: they have users and passwords of their own."""
+        return attrs.evolve(
+            self.at(host, port),
+            db=0,
+            username=self.sentinel_username,
+            password=self.sentinel_password,
+            client_name=None,
+        )
 
     def __str__(self) -> str:
         """Name the server for messages: ``host:port``, the socket's path or ``memory://name``; no secrets."""
@@ -77,7 +113,14 @@ class Address:
             return f"memory://{self.memory}"
         if self.path is not None:
             return self.path
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        if not self.hosts:
+            return _spelled(self.host, self.port)
+        hosts = ", ".join(_spelled(host, port) for host, port in self.hosts)
+        return f"the cluster of {hosts}" if self.service is None else f"{self.service!r} of sentinel {hosts}"
+
+
+def _spelled(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _integer(text: str, least: int = 0) -> int:
@@ -150,6 +193,11 @@ _OPTIONS: dict[str, _Rule] = {
     "decode_responses": (None, _false, "false: replies are always bytes here"),
 }
 
+_SENTINEL_OPTIONS: dict[str, _Rule] = {
+    "sentinel_username": ("sentinel_username", str, "text"),
+    "sentinel_password": ("sentinel_password", str, "text"),
+}
+
 _TLS_OPTIONS: dict[str, _Rule] = {
     "ssl_cert_reqs": ("cert_reqs", _verify_mode, "none, optional or required"),
     "ssl_ca_certs": ("ca_certs", str, "the path of a file"),
@@ -171,24 +219,32 @@ def parse(url: str) -> Address:
             message names it and what is accepted, and never repeats a password.
     Source: https://redis.readthedocs.io/en/stable/connections.html (``from_url``)
     """
-    scheme, separator, _ = url.partition("://")
+    scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
-    if separator and scheme in _LATER:
-        raise BadUrl(
-            f"{scheme}:// is not served yet; give the URL of a single server ({_listed()}), "
-            "or wait for the release that follows clusters and sentinels"
-        )
     if not separator or scheme not in SCHEMES:
         # Without "://" the text may be anything, a password included: it is not repeated.
         named = f"unknown scheme {scheme}://" if separator else "there is no scheme"
+        if scheme.count("+") > 1:
+            named += " (servers are reached through a cluster or through sentinels, not both)"
         raise BadUrl(f"Bad server URL: {named}; accepted are {_listed()}")
+    if "://" in rest.partition("?")[0]:
+        raise BadUrl(
+            f"Bad {scheme}:// URL: one scheme stands in front of all hosts, which commas separate, "
+            "as in redis+sentinel://a:26379,b:26379/service"
+        )
+    if scheme in _CLUSTER or scheme in _SENTINEL:
+        return _several(scheme, rest)
+    if scheme != "memory" and "," in re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]:
+        raise BadUrl(
+            f"Bad {scheme}:// URL: several hosts are served by redis+sentinel:// and redis+cluster:// only"
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:  # it may quote the network location, which holds the password
-        raise BadUrl(f"Bad {scheme}:// URL: host and port cannot be read; a port is 1 to 65535") from None
+        raise _no_port(scheme) from None
     if port == 0:
-        raise BadUrl(f"Bad {scheme}:// URL: port 0; a port is 1 to 65535")
+        raise _no_port(scheme)
     options, tls_options = _options(scheme, parts.query)
     fields: dict[str, object] = {"scheme": scheme, **options}
     if scheme in _SECURE:
@@ -205,10 +261,59 @@ def parse(url: str) -> Address:
         fields["path"] = unquote(parts.path)
     else:
         fields["host"] = unquote(parts.hostname or "localhost")
-        fields["port"] = port or 6379
+        fields["port"] = port or _REDIS_PORT
         if "db" not in options:
             fields["db"] = _database(scheme, unquote(parts.path).replace("/", ""))
     return Address(**fields)  # pyright: ignore[reportArgumentType] - parsed by the table
+
+
+def _several(scheme: str, rest: str) -> Address:
+    """Read what follows the scheme where there may be several hosts: a cluster's nodes, or sentinels."""
+    authority, path, query = _PARTS.fullmatch(rest).groups("")  # pyright: ignore[reportOptionalMemberAccess]
+    options, tls_options = _options(scheme, query)
+    fields: dict[str, object] = {"scheme": scheme, **options}
+    if scheme in _SECURE:
+        fields["tls"] = TlsOptions(**tls_options)  # pyright: ignore[reportArgumentType] - parsed by the table
+    credentials, _, hosts = authority.rpartition("@")
+    username, _, password = credentials.partition(":")
+    if username:
+        fields["username"] = unquote(username)
+    if password:
+        fields["password"] = unquote(password)
+    default = _SENTINEL_PORT if scheme in _SENTINEL else _REDIS_PORT
+    if not hosts:
+        raise BadUrl(f"Bad {scheme}:// URL: there is no host; write {_model(scheme)}")
+    fields["hosts"] = tuple(_host_and_port(scheme, host, default) for host in hosts.split(","))
+    words = [unquote(word) for word in path.strip("/").split("/")] if path.strip("/") else []
+    if scheme in _SENTINEL:
+        if not words:
+            raise BadUrl(f"Bad {scheme}:// URL: the name of the service is missing; write {_model(scheme)}")
+        fields["service"] = words.pop(0)
+    if len(words) > 1:
+        raise BadUrl(f"Bad {scheme}:// URL: the path is too long; write {_model(scheme)}")
+    if words and "db" not in options:
+        fields["db"] = _database(scheme, words[0])
+    if scheme in _CLUSTER and fields.get("db"):
+        raise BadUrl(f"Bad {scheme}:// URL: a cluster has database 0 only; write {_model(scheme)}")
+    return Address(**fields)  # pyright: ignore[reportArgumentType] - parsed by the table
+
+
+def _host_and_port(scheme: str, text: str, default: int) -> tuple[str, int]:
+    found = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::(\d*))?", text)
+    port = int(found[3] or default) if found else 0
+    if not found or not 0 < port < 65536:  # what is no host may be a password
+        raise _no_port(scheme)
+    return unquote(found[1] or found[2]), port
+
+
+def _no_port(scheme: str) -> BadUrl:
+    return BadUrl(f"Bad {scheme}:// URL: host and port cannot be read; a port is 1 to 65535")
+
+
+def _model(scheme: str) -> str:
+    if scheme in _CLUSTER:
+        return f"{scheme}://[user:password@]host[:6379][,host...]"
+    return f"{scheme}://[user:password@]host[:26379][,host...]/service[/db]"
 
 
 def _listed() -> str:
@@ -229,11 +334,13 @@ def _options(scheme: str, query: str) -> tuple[Mapping[str, object], Mapping[str
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name in _WITHOUT_EFFECT:
             continue
-        rule = _OPTIONS.get(name) or _TLS_OPTIONS.get(name)
+        rule = _OPTIONS.get(name) or _TLS_OPTIONS.get(name) or _SENTINEL_OPTIONS.get(name)
         if rule is None:
             raise BadUrl(f"Bad {scheme}:// URL: unknown option {name!r}; known are {', '.join(_known())}")
+        if name in _SENTINEL_OPTIONS and scheme not in _SENTINEL:
+            raise BadUrl(f"Bad {scheme}:// URL: option {name!r} needs redis+sentinel://")
         if name in _TLS_OPTIONS and scheme not in _SECURE:
-            raise BadUrl(f"Bad {scheme}:// URL: option {name!r} needs rediss:// or valkeys://")
+            raise BadUrl(f"Bad {scheme}:// URL: option {name!r} needs {_secure(scheme)}://")
         attribute, read, takes = rule
         try:
             value = read(text)
@@ -245,4 +352,9 @@ def _options(scheme: str, query: str) -> tuple[Mapping[str, object], Mapping[str
 
 
 def _known() -> list[str]:
-    return sorted({*_OPTIONS, *_TLS_OPTIONS, *_WITHOUT_EFFECT})
+    return sorted({*_OPTIONS, *_TLS_OPTIONS, *_SENTINEL_OPTIONS, *_WITHOUT_EFFECT})
+
+
+def _secure(scheme: str) -> str:
+    kind, plus, rest = scheme.partition("+")
+    return f"{'valkeys' if kind == 'valkey' else 'rediss'}{plus}{rest}"

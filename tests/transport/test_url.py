@@ -74,6 +74,39 @@ def test_tls_options_are_read() -> None:
     assert parse("rediss://h?ssl_min_version=771").tls == parse("rediss://h?ssl_min_version=1.2").tls
 
 
+def test_a_sentinel_url_names_sentinels_a_service_and_a_database() -> None:
+    address = parse(
+        "rediss+sentinel://us%20er:p%40ss@one:26380,two,[::1]:5/my%2Fservice/3"
+        "?sentinel_username=watch&sentinel_password=s%26p&socket_timeout=2&ssl_cert_reqs=none"
+    )
+    assert address.hosts == (("one", 26380), ("two", 26379), ("::1", 5))
+    assert (address.service, address.db) == ("my/service", 3)
+    assert (address.username, address.password) == ("us er", "p@ss")
+    assert (address.sentinel_username, address.sentinel_password) == ("watch", "s&p")
+    assert address.socket_timeout == 2
+    assert address.tls is not None
+    assert str(address) == "'my/service' of sentinel one:26380, two:26379, [::1]:5"
+    assert parse("redis+sentinel://h/service").db == 0
+    assert parse("redis+sentinel://h/service/?db=4").db == 4
+
+
+def test_the_sentinels_get_credentials_of_their_own_and_no_database() -> None:
+    address = parse("redis+sentinel://user:pass@h/service/3?sentinel_password=other")
+    sentinel, server = address.sentinel("h", 26379), address.at("s", 6379)
+    assert (sentinel.username, sentinel.password, sentinel.db) == (None, "other", 0)
+    assert (server.username, server.password, server.db) == ("user", "pass", 3)
+
+
+def test_a_cluster_url_names_nodes_to_begin_with() -> None:
+    address = parse("rediss+cluster://user:pass@one,two:7000/0?ssl_cert_reqs=none")
+    assert address.is_cluster
+    assert address.hosts == (("one", 6379), ("two", 7000))
+    assert (address.username, address.password) == ("user", "pass")
+    assert address.tls is not None
+    assert str(address) == "the cluster of one:6379, two:7000"
+    assert not parse("redis://one").is_cluster
+
+
 def test_no_timeout_may_be_asked_for() -> None:
     assert parse("redis://h?socket_timeout=none").socket_timeout == math.inf
 
@@ -83,9 +116,30 @@ def test_no_timeout_may_be_asked_for() -> None:
     [
         ("", "scheme"),
         ("localhost:6379", "scheme"),
-        ("http://h", "http://.*redis://, rediss://, unix://, valkey://, valkeys://, memory://"),
-        ("redis+cluster://h", "redis\\+cluster:// is not served yet"),
-        ("redis+sentinel://h/service", "redis\\+sentinel:// is not served yet"),
+        ("http://h", "http://.*redis://, rediss://, unix://, valkey://, valkeys://, memory://, redis"),
+        ("redis+cluster+sentinel://h/s", "through a cluster or through sentinels, not both"),
+        ("valkey+cluster://h", r"unknown scheme.*redis\+cluster://"),
+        ("redis://h1,redis://h2", "one scheme stands in front of all hosts"),
+        ("redis+sentinel://h1,redis+sentinel://h2/s", "one scheme stands in front of all hosts"),
+        ("redis://h1,h2", "several hosts"),
+        ("redis+cluster://", r"no host; write redis\+cluster://"),
+        ("redis+cluster://h:port", "port is 1 to 65535"),
+        ("redis+cluster://h:1,h:0", "port is 1 to 65535"),
+        ("redis+cluster://h/3", r"database 0 only; write redis\+cluster://"),
+        ("redis+cluster://h?db=3", "database 0 only"),
+        ("redis+cluster://h/0/1", "path is too long"),
+        ("redis+cluster://h?sentinel_password=p", r"'sentinel_password' needs redis\+sentinel://"),
+        ("redis+cluster://h?ssl_ca_certs=file", r"'ssl_ca_certs' needs rediss\+cluster://"),
+        ("redis+sentinel://", "no host"),
+        ("redis+sentinel:///service", r"no host; write redis\+sentinel://"),
+        ("redis+sentinel://h", r"name of the service is missing; write redis\+sentinel://.*/service"),
+        ("redis+sentinel://h/", "name of the service is missing"),
+        ("redis+sentinel://h?socket_timeout=1", "name of the service is missing"),
+        ("redis+sentinel://h,/service", "port is 1 to 65535"),
+        ("redis+sentinel://h:1:2/service", "port is 1 to 65535"),
+        ("redis+sentinel://h/service/zero", "number of a database.*'zero'"),
+        ("redis+sentinel://h/service/1/2", "path is too long"),
+        ("redis+sentinel://h/service?sentinel=1", "unknown option 'sentinel'.*sentinel_password"),
         ("redis://h:port", "port is 1 to 65535"),
         ("redis://h:70000", "port is 1 to 65535"),
         ("redis://h:0", "port is 1 to 65535"),
@@ -113,7 +167,17 @@ def test_a_bad_url_is_refused_by_name_before_anything_connects(url: str, names: 
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://:secret@h:port", "secret@h", "redis://u:secret@h?no=1", "x://:secret@h"]
+    "url",
+    [
+        "redis://:secret@h:port",
+        "secret@h",
+        "redis://u:secret@h?no=1",
+        "x://:secret@h",
+        "redis+sentinel://u:secret@h:port/s",
+        "redis+sentinel://u:secret,h/s",
+        "redis+sentinel://u:secret@h/s/x?sentinel_password=secret",
+        "redis+cluster://:secret@h/3",
+    ],
 )
 def test_no_message_repeats_a_password(url: str) -> None:
     with pytest.raises(BadUrl) as refused:
@@ -122,8 +186,13 @@ def test_no_message_repeats_a_password(url: str) -> None:
 
 
 def test_nothing_printed_holds_a_password() -> None:
-    client = Client.from_url("rediss://user:secret@h?ssl_password=secret&ssl_cert_reqs=none")
-    assert "secret" not in f"{client!r} {client.address!r} {client.address}"
+    for url in (
+        "rediss://user:secret@h?ssl_password=secret&ssl_cert_reqs=none",
+        "rediss+cluster://user:secret@h?ssl_password=secret&ssl_cert_reqs=none",
+        "redis+sentinel://user:secret@h/service?sentinel_password=secret",
+    ):
+        client = Client.from_url(url)
+        assert "secret" not in f"{client!r} {client.address!r} {client.address}"
 
 
 def test_options_of_redis_py_s_pool_and_retries_are_accepted_without_effect() -> None:
