@@ -19,6 +19,8 @@ def docket_app() -> App:
     app = App(name="docket", help="Distributed background tasks for Python functions.", version=__version__)
     app.command("docket.cli.worker:work", name="worker", help="Start a worker to process tasks.")
     app.command("docket.cli.version:version", name="version", help="Print the version of docket.")
+    app.command("docket.cli.strike:strike", name="strike", help="Forbid a task, or calls with some argument.")
+    app.command("docket.cli.strike:restore", name="restore", help="Take back a strike.")
     app.command("docket.cli.clear:clear", name="clear", help="Cancel everything that waits on a docket.")
     app.command("docket.cli.snapshot:snapshot", name="snapshot", help="Show what waits and runs on a docket.")
     app.command("docket.cli.watch:watch", name="watch", help="Follow one task until it has ended.")

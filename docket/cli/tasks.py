@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from .. import clock
+from ..rules import Disposition
+from .failing import CommandFailed
 from .loops import Backend
 from .options import duration, option
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
@@ -118,4 +120,6 @@ def _add(name: str, argument: object, delay: timedelta, *, docket: str, url: str
         return await prepare(argument)
 
     added = with_docket(add, docket=docket, url=url, backend=backend)
+    if added.disposition is Disposition.STRUCK:
+        raise CommandFailed(f"nothing was added: {name} is struck on docket {docket!r}")
     print(f"Added {name} task {added.key!r} to docket {docket!r}")
