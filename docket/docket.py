@@ -72,9 +72,9 @@ class Docket(KeyNames):
         self.execution_ttl = execution_ttl
         self.result_storage = result_storage
         self.enable_internal_instrumentation = enable_internal_instrumentation
-        self.keys = Keys(name)
+        self._client = Client.from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
+        self.keys = Keys.on_cluster(name) if self._client.is_cluster else Keys(name)
         self.tasks: dict[str, TaskFunction] = {task.__name__: task for task in standard_tasks}
-        self._client = Client.from_url(url, credential_provider=credential_provider)
         self._hold: Hold | None = None
         self._entered = 0
 

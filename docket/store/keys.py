@@ -7,6 +7,8 @@ from functools import cached_property
 
 import attrs
 
+from ..errors import BadSetting
+
 __all__ = ["GROUP", "Keys"]
 
 _GLOB = re.compile(r"[\\*?\[\]]")
@@ -33,6 +35,23 @@ class Keys:
     """The keys and channels below one prefix (the docket's name; ``{name}`` with braces on a cluster)."""
 
     prefix: str
+    #: The docket's name, in the few names that pydocket makes of it without the braces, on a cluster too.
+    name: str = attrs.field(default=attrs.Factory(lambda self: self.prefix, takes_self=True))
+
+    @classmethod
+    def on_cluster(cls, name: str) -> Keys:
+        """The keys of a docket on a cluster: all of one slot, by the tag in their prefix.
+
+        Raises: BadSetting - no tag can be made of the name.
+        """
+        if name.startswith("}"):
+            raise BadSetting(f"on a cluster the name of a docket does not begin with '}}', as {name!r} does")
+        return cls(f"{{{name}}}", name)
+
+    @property
+    def tagged(self) -> bool:
+        """Whether these are a cluster's."""
+        return self.prefix != self.name
 
     # every docket has these ------------------------------------------------------------------------------
 

@@ -58,14 +58,15 @@ class Reader:
     _abandoned: list[bytes] = attrs.field(init=False, factory=list[bytes])
     _read_ended: anyio.Event | None = attrs.field(init=False, default=None)
     _blocking: anyio.CancelScope | None = attrs.field(init=False, default=None)
-    _client_id: int | None = attrs.field(init=False, default=None)
+    _unblockable: tuple[Connection, int] | None = attrs.field(init=False, default=None)
 
     async def run(self, answered: Callable[[], None]) -> None:
         """Read until cancelled or until Redis is lost."""
         await self.claims.create_group()
         while True:
             async with self.claims.client.dedicated() as connection:
-                self._client_id = await _client_id(connection)
+                number = await _client_id(connection)
+                self._unblockable = None if number is None else (connection, number)
                 await self._read(connection, answered)
 
     async def _read(self, connection: Connection, answered: Callable[[], None]) -> None:
@@ -143,9 +144,9 @@ class Reader:
             return
         with anyio.move_on_after(UNBLOCKING):
             # The request may overtake the read that it is to end, so it is repeated until the read has ended.
-            while self._client_id is not None and not ended.is_set():
+            while self._unblockable is not None and not ended.is_set():
                 try:
-                    await self.claims.client.call("CLIENT", "UNBLOCK", self._client_id)
+                    await self.claims.client.unblock(*self._unblockable)
                 except RedisError:
                     break
                 with anyio.move_on_after(0.01):

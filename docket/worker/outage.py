@@ -13,12 +13,14 @@ import anyio
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
+    ClusterDownError,
     ConnectionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
     TimeoutError,
+    TryAgainError,
 )
 
 from ..clock import monotonic
@@ -30,9 +32,11 @@ logger = logging.getLogger("docket.worker")
 
 #: Error replies by which a server says that it cannot now, not that the command was wrong.
 _REFUSALS = (
-    "BUSY ", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOGROUP", "NOREPLICAS", "OOM", "READONLY",
-    "TRYAGAIN", "UNBLOCKED", "max number of clients",
+    "BUSY ", "LOADING", "MISCONF", "NOGROUP", "NOREPLICAS", "OOM", "READONLY", "UNBLOCKED", "max number of clients",
 )  # fmt: skip
+
+#: The same, where redis-py has classes for them, whose text lacks the first word.
+_REFUSAL_TYPES = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError)
 
 #: For so many seconds after an outage, who only now finds the connection that it cost is a part of it, and not
 #: said again; unless it goes on for longer than that.
@@ -46,7 +50,7 @@ def is_disruption(error: BaseException) -> bool:
     """Whether trying again may help: a lost or refusing server, not a mistake of ours (I7)."""
     if isinstance(error, AuthenticationError | AuthorizationError):
         return False
-    if isinstance(error, ConnectionError | TimeoutError | ReadOnlyError | OutOfMemoryError):
+    if isinstance(error, (ConnectionError, TimeoutError, *_REFUSAL_TYPES)):
         return True
     return isinstance(error, ResponseError) and str(error).startswith(_REFUSALS)
 
