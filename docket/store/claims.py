@@ -14,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 from .. import clock
 from ..errors import DeliveryUnreadable
 from ..transport import Client, Connection
-from .codec import Delivery, Message, decode_message, result_envelope, state_event
+from .codec import Delivery, Message, bare_result, decode_message, result_envelope, state_event
 from .keys import GROUP, Keys
 from .lua import script
 from .schedule import epoch, milliseconds
@@ -260,7 +260,9 @@ class Claims:
         if result is not None:
             result_key, text = result
             record += ("result_key", result_key)
-            if text is not None:
+            if text is not None and keys.tagged:
+                stored_at, stored = keys.result_bare(result_key), bare_result(text)
+            elif text is not None:
                 stored_at = keys.result_envelope(result_key)
                 stored = result_envelope(keys.results_collection, result_key, text, now=now, ttl=self.ttl)
         ttl = milliseconds(self.ttl)

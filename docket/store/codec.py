@@ -17,6 +17,7 @@ from ..errors import DeliveryUnreadable
 __all__ = [
     "Delivery",
     "Message",
+    "bare_result",
     "decode_message",
     "dump",
     "dump_value",
@@ -183,6 +184,11 @@ def result_envelope(collection: str, result_key: str, text: str, *, now: datetim
             "version": 1,
         }
     )
+
+
+def bare_result(text: str) -> str:
+    """What pydocket writes on a cluster."""
+    return json.dumps({"data": text})
 
 
 def open_envelope(stored: bytes, result_key: str) -> str | None:
