@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Hashable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -14,11 +14,12 @@ from .errors import BadSetting
 from .execution import Execution
 from .keynames import KeyNames
 from .placing import place, place_many, preparing
-from .registry import TaskCollection, collection_at, register, stand_in
+from .registry import TaskCollection, collection_at, name_of, register, stand_in
 from .results import ResultStorage
 from .signals import signals
 from .snapshot import DocketSnapshot, RunningExecution
 from .store import Keys, Liveness, Message, Records, Schedule, WorkerInfo
+from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
 from .transport import Client
 
@@ -75,6 +76,7 @@ class Docket(KeyNames):
         self._client = Client.from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
         self.keys = Keys.on_cluster(name) if self._client.is_cluster else Keys(name)
         self.tasks: dict[str, TaskFunction] = {task.__name__: task for task in standard_tasks}
+        self.strike_list = DocketStrikes(self)
         self._hold: Hold | None = None
         self._entered = 0
 
@@ -277,6 +279,44 @@ class Docket(KeyNames):
             each.cancelled(self.name, cleared)
         return cleared
 
+    # striking --------------------------------------------------------------------------------------------
+
+    async def strike(
+        self,
+        function: Callable[..., Awaitable[Any]] | str | None = None,
+        parameter: str | None = None,
+        operator: Operator | LiteralOperator = "==",
+        value: Hashable | None = None,
+    ) -> None:
+        """Forbid a task, or calls in which a parameter compares so with ``value``, of one task or of all (None).
+
+        ``between`` takes ``(lower, upper)``, both included. In force, in every process, for whatever is added once
+        this has returned (its disposition is STRUCK), and for what waits: a worker cancels it instead of running it.
+        What runs goes on. A task need not be registered.
+        Raises: UsageError (a ValueError) - an unknown operator, a comparison without a parameter, a ``between`` that
+        is no ordered pair; TypeError - a value that cannot be hashed, compared so, or pickled.
+        """
+        await self.strike_list.strike(_named(function), parameter, operator, value)
+
+    async def restore(
+        self,
+        function: Callable[..., Awaitable[Any]] | str | None = None,
+        parameter: str | None = None,
+        operator: Operator | LiteralOperator = "==",
+        value: Hashable | None = None,
+    ) -> None:
+        """Take back the strike that was made with the same words; others stay. Raises as `strike`."""
+        await self.strike_list.restore(_named(function), parameter, operator, value)
+
+    async def strikes(self) -> list[Strike]:
+        """The strikes in effect at this moment."""
+        await self.strike_list.wait_for_strikes_loaded()
+        return self.strike_list.strikes()
+
+    async def wait_for_strikes_loaded(self) -> None:
+        """Read the strikes, so that ``strike_list`` shows them. Adding and running look by themselves."""
+        await self.strike_list.wait_for_strikes_loaded()
+
     # asking ----------------------------------------------------------------------------------------------
 
     async def get_execution(self, key: str) -> Execution[Any] | None:
@@ -318,3 +358,7 @@ class Docket(KeyNames):
     async def task_workers(self, task_name: str) -> Collection[WorkerInfo]:
         """The live workers that can run a task."""
         return await self.liveness.workers(task_name)
+
+
+def _named(function: Callable[..., Awaitable[Any]] | str | None) -> str | None:
+    return name_of(function) if callable(function) else function

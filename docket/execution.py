@@ -17,6 +17,7 @@ from .results import wait_for_result
 from .rules import Disposition, ExecutionState
 from .showing import compact_signature, show_call
 from .store import Fence, Message, PictureEntry, Record, decode_message, dump, load
+from .striking import place
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -321,11 +322,13 @@ class Execution(Generic[R]):
 
         ``reschedule_message`` is the id of the delivery that this is the next run of; it ends in the same step.
         Nothing is placed (SUPERSEDED) where the key's generation is another than ``expected_generation``; 0 is any.
+        Nothing is placed (STRUCK) where a strike forbids it.
         Raises: as `Docket.add`.
         """
         self.extra_fields = carrying(self.extra_fields)
-        placed = await self._docket.writes.place(
-            self.message(),
+        placed = await place(
+            self._docket,
+            self,
             replace=replace,
             rescheduled=reschedule_message or b"",
             expected=expected_generation,

@@ -16,6 +16,7 @@ from .linking import carrying
 from .registry import find, name_of
 from .rules import Disposition
 from .signals import Labels, signals
+from .striking import place_all
 
 if TYPE_CHECKING:
     from .docket import Docket
@@ -103,8 +104,7 @@ async def _place_chunk(docket: Docket, executions: Sequence[Execution[Any]], *, 
     if present := carrying({}):
         for execution in executions:
             execution.extra_fields = {**execution.extra_fields, **present}
-    messages = [execution.message() for execution in executions]
-    placed = await docket.writes.place_many(messages, replace=replace)
+    placed = await place_all(docket, executions, replace=replace)
     for execution, reply in zip(executions, placed, strict=True):
         if isinstance(reply, RedisError):
             execution.schedule_exception = reply

@@ -3,6 +3,16 @@
 from .backoff import RetryPolicy, leaves
 from .cron import VIXIE_KEYWORDS, BadCronLine, CronLine
 from .states import FINAL, Disposition, ExecutionState
+from .strikes import (
+    Condition,
+    LiteralOperator,
+    MinimalStrike,
+    Operator,
+    ParameterStrikes,
+    StrikesInEffect,
+    TaskStrikes,
+    checked_condition,
+)
 from .verdicts import (
     Abandon,
     Cancel,
@@ -26,19 +36,27 @@ __all__ = [
     "BadCronLine",
     "Cancel",
     "Complete",
+    "Condition",
     "CronLine",
     "Disposition",
     "ExecutionState",
     "Fail",
     "HandBack",
+    "LiteralOperator",
+    "MinimalStrike",
+    "Operator",
     "Outcome",
+    "ParameterStrikes",
     "Raised",
     "Reschedule",
     "RetryPolicy",
     "Returned",
     "StopReason",
     "Stopped",
+    "StrikesInEffect",
+    "TaskStrikes",
     "Verdict",
+    "checked_condition",
     "decide",
     "leaves",
 ]

@@ -17,9 +17,11 @@ from .keys import GROUP, Keys
 from .liveness import Beat, Liveness, WorkerInfo
 from .progress import Fence, ProgressReports
 from .records import Picture, PictureEntry, ProgressRecord, Record, Records
-from .schedule import Placed, Schedule, milliseconds
+from .schedule import ANY_STRIKES, Placed, Schedule, milliseconds
+from .strikes import Restore, Strike, StrikeInstruction, StrikeLog, StrikeMessage, Strikes
 
 __all__ = [
+    "ANY_STRIKES",
     "GROUP",
     "Beat",
     "Claims",
@@ -37,8 +39,14 @@ __all__ = [
     "ProgressReports",
     "Record",
     "Records",
+    "Restore",
     "Schedule",
     "Settled",
+    "Strike",
+    "StrikeInstruction",
+    "StrikeLog",
+    "StrikeMessage",
+    "Strikes",
     "Unreadable",
     "WorkerInfo",
     "decode_message",

@@ -20,6 +20,7 @@ __all__ = [
     "bare_result",
     "decode_message",
     "dump",
+    "dump_any",
     "dump_value",
     "encode_json_string",
     "first_when",
@@ -41,7 +42,9 @@ _cloudpickle = cast("Callable[[Any], bytes]", cloudpickle.dumps)  # pyright: ign
 _EMPTY_DICT = _cloudpickle({})
 _EMPTY_TUPLE = _cloudpickle(())
 encode_json_string = json.encoder.encode_basestring_ascii
-_NAMED = frozenset({b"key", b"when", b"function", b"args", b"kwargs", b"attempt", b"generation"})
+#: What lib/slots.lua adds to a message while it waits for a slot; pydocket passes it on when it wakes it.
+_LIMITS = b"docket:limits"
+_NAMED = frozenset({b"key", b"when", b"function", b"args", b"kwargs", b"attempt", b"generation", _LIMITS})
 
 
 def dump(value: tuple[Any, ...] | dict[str, Any]) -> bytes:
@@ -58,8 +61,13 @@ def dump(value: tuple[Any, ...] | dict[str, Any]) -> bytes:
     return _cloudpickle(value)
 
 
+def dump_any(value: Any) -> bytes:
+    """Pickle a value by itself. Raises: whatever pickling raises."""
+    return _cloudpickle(value)
+
+
 def load(pickled: bytes) -> Any:
-    """The inverse of `dump`."""
+    """The inverse of `dump` and of `dump_any`."""
     if pickled == _EMPTY_DICT:
         return {}
     return pickle.loads(pickled)

@@ -1,0 +1,347 @@
+"""The strikes of a docket: a stream of instructions, folded by everyone who reads it, compacted by those who write.
+
+An instruction that a later one about the same overrides is removed by whoever writes next, and so is a `restore` that
+has been the last word about something for a day: until then nobody who reads in between misses one. The last
+instruction of all always stays; its id is the version that placing and taking tasks compare.
+"""
+
+from __future__ import annotations
+
+import abc
+import logging
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import ClassVar, Literal, Self, TypeAlias, cast
+
+import attrs
+from redis.exceptions import RedisError, ResponseError
+
+from ..rules import Condition, Operator, StrikesInEffect
+from ..transport import Client
+from .codec import dump_any, load
+from .keys import Keys
+from .lua import script
+
+__all__ = ["Restore", "Strike", "StrikeInstruction", "StrikeLog", "StrikeMessage", "Strikes"]
+
+logger = logging.getLogger("docket.strikelist")
+
+StrikeMessage: TypeAlias = dict[bytes, bytes]
+
+#: Instructions per read.
+PAGE = 500
+
+#: Instructions that one write removes at most.
+SPENT = 500
+
+#: How long a `restore` that is the last word stays, by the server's clock.
+DAY = 86_400_000
+
+#: Who has not read for so long starts anew: a `restore` may be gone that it has not seen.
+LONG = DAY // 2
+
+
+class StrikeInstruction(abc.ABC):
+    """One instruction as it travels: strike or restore a task, a parameter with a value, or both."""
+
+    direction: ClassVar[Literal["strike", "restore"]]
+
+    def __init__(
+        self, function: str | None, parameter: str | None, operator: Operator, value: Hashable
+    ) -> None:
+        self.function, self.parameter, self.operator, self.value = function, parameter, operator, value
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.call_repr()}>"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((self.direction, self.function, self.parameter, self.operator))
+
+    @property
+    def condition(self) -> Condition:
+        """What it is about."""
+        return Condition(self.function, self.parameter, Operator(self.operator), self.value)
+
+    @classmethod
+    def about(cls, condition: Condition) -> Self:
+        """The instruction about a condition."""
+        return cls(condition.function, condition.parameter, condition.operator, condition.value)
+
+    def as_message(self) -> StrikeMessage:
+        """The fields of the stream entry.
+
+        Raises: TypeError - the value cannot be pickled.
+        """
+        message = {b"direction": self.direction.encode()}
+        if self.function is not None:
+            message[b"function"] = self.function.encode()
+        if self.parameter is not None:
+            message[b"parameter"] = self.parameter.encode()
+        try:
+            value = dump_any(self.value)
+        except Exception as error:  # pickling runs the value's own code: it may raise anything
+            raise TypeError(f"the value of a strike cannot be pickled: {self.value!r}: {error}") from error
+        return message | {b"operator": Operator(self.operator).value.encode(), b"value": value}
+
+    @classmethod
+    def from_message(cls, message: StrikeMessage) -> StrikeInstruction:
+        """The instruction that the fields of a stream entry describe.
+
+        Raises: KeyError, ValueError - they describe none; whatever unpickling the value raises.
+        """
+        kind = Strike if message[b"direction"] == b"strike" else Restore
+        function, parameter = message.get(b"function"), message.get(b"parameter")
+        return kind(
+            None if function is None else function.decode(),
+            None if parameter is None else parameter.decode(),
+            Operator(message[b"operator"].decode()),
+            load(message[b"value"]),
+        )
+
+    def labels(self) -> Mapping[str, str]:
+        """What telemetry says of it."""
+        labels: dict[str, str] = {}
+        if self.function is not None:
+            labels["docket.task"] = self.function
+        if self.parameter is not None:
+            labels |= {
+                "docket.parameter": self.parameter,
+                "docket.operator": self.operator,
+                "docket.value": repr(self.value),
+            }
+        return labels
+
+    def call_repr(self) -> str:
+        """For people: ``task(parameter == value)``, a ``*`` for whatever is not named."""
+        value = "*" if self.parameter is None else repr(self.value)
+        return f"{self.function or '*'}({self.parameter or '*'} {Operator(self.operator).value} {value})"
+
+
+class Strike(StrikeInstruction):
+    """From now on, what it is about is neither placed nor run."""
+
+    direction = "strike"
+
+
+class Restore(StrikeInstruction):
+    """Takes back the strike that is about the same."""
+
+    direction = "restore"
+
+
+#: What an instruction is about, byte by byte: a later one with the same overrides it.
+_Identity: TypeAlias = tuple[bytes | None, ...]
+
+
+def _identity(message: Mapping[bytes, bytes]) -> _Identity:
+    function, parameter = message.get(b"function"), message.get(b"parameter")
+    if parameter is None:
+        return (function,)  # of a whole task nothing is compared
+    return (function, parameter, message.get(b"operator"), message.get(b"value"))
+
+
+def _number(entry_id: bytes) -> tuple[int, int]:
+    ms, _, sequence = entry_id.partition(b"-")
+    return (int(ms), int(sequence or b"0")) if ms else (0, 0)
+
+
+@attrs.frozen
+class _Word:
+    """The last word about something."""
+
+    entry_id: bytes
+    condition: Hashable
+    """By Python's equality: values with different pickles may be equal. None: cannot be told."""
+
+
+@attrs.define(eq=False)
+class StrikeLog:
+    """Instructions read so far, and what they come down to."""
+
+    effect: StrikesInEffect = attrs.field(factory=StrikesInEffect)
+    version: bytes = b""
+    """The id of the last instruction read; empty for none."""
+    _last: dict[_Identity, _Word] = attrs.field(init=False, factory=dict["_Identity", _Word])
+    _restored: dict[_Identity, _Word] = attrs.field(init=False, factory=dict["_Identity", _Word])
+    """Those of them that are a `restore`, the oldest first."""
+    _alike: dict[Hashable, int] = attrs.field(init=False, factory=dict["Hashable", int])
+    """How many identities there are of equal conditions."""
+    _spent: dict[bytes, None] = attrs.field(init=False, factory=dict["bytes", None])
+    """Ids that may be removed; for those who never write, the latest of them."""
+
+    def is_behind(self, newest: bytes) -> bool:
+        """Whether an instruction is there that was not read."""
+        return newest != self.version
+
+    def must_start_anew(self, newest: bytes) -> bool:
+        """Whether instructions may be gone that were not read; ``newest`` is the last one on the stream."""
+        if not self.version:
+            return False
+        (ms, _), (newest_ms, _) = _number(self.version), _number(newest)
+        return _number(newest) < _number(self.version) or newest_ms - ms > LONG
+
+    def fold(self, entries: Iterable[tuple[bytes, Sequence[bytes]]]) -> None:
+        """Take in entries of the stream, in their order; those that were read before change nothing."""
+        for entry_id, flat in entries:
+            if _number(entry_id) > _number(self.version):
+                self._fold_one(entry_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+
+    def _fold_one(self, entry_id: bytes, message: StrikeMessage) -> None:
+        self.version = entry_id
+        identity = _identity(message)
+        self._override(identity)
+        about: Hashable = None
+        instruction = None
+        try:
+            instruction = StrikeInstruction.from_message(message)
+            about = self._apply(instruction)
+        except Exception as error:  # noqa: BLE001 - unpickling runs foreign code; one instruction harms only itself
+            logger.warning(
+                "Strike instruction %s cannot be read and is skipped: %r", entry_id.decode(), error
+            )
+        word = self._last[identity] = _Word(entry_id, about)
+        if about is not None:
+            self._alike[about] = self._alike.get(about, 0) + 1
+            if isinstance(instruction, Restore):
+                self._restored[identity] = word
+        self._retire(_number(entry_id)[0] - DAY)
+
+    def _apply(self, instruction: StrikeInstruction) -> Hashable:
+        self.apply(instruction)
+        condition = instruction.condition
+        if condition.parameter is None:
+            return (condition.function,)
+        about = (condition.function, condition.parameter, condition.operator, condition.value)
+        try:
+            hash(about)
+        except TypeError:
+            return None
+        return about
+
+    def apply(self, instruction: StrikeInstruction) -> None:
+        """Let one instruction take effect; one with a value that cannot be hashed is skipped."""
+        try:
+            if isinstance(instruction, Strike):
+                self.effect.strike(instruction.condition)
+            else:
+                self.effect.restore(instruction.condition)
+        except TypeError:
+            logger.warning(
+                "Incompatible type for strike condition: %s %r",
+                Operator(instruction.operator).value,
+                instruction.value,
+            )
+            return
+        verb = "Striking" if isinstance(instruction, Strike) else "Restoring"
+        logger.info("%s %r", verb, instruction.call_repr())
+
+    def _override(self, identity: _Identity) -> None:
+        """Forget the last word about something: it may be removed."""
+        self._restored.pop(identity, None)
+        if (word := self._last.pop(identity, None)) is None:
+            return
+        if word.condition is not None:
+            self._alike[word.condition] -= 1
+            if not self._alike[word.condition]:
+                del self._alike[word.condition]
+        self._spent[word.entry_id] = None
+        if len(self._spent) > 2 * SPENT:
+            del self._spent[next(iter(self._spent))]
+
+    def _retire(self, before: int) -> None:
+        """Let restores go that have been the last word since before that moment (ms of the server's clock).
+
+        Not one that overrides a strike on an equal value with another pickle (1 and 1.0), which would come back.
+        """
+        while self._restored:
+            identity = next(iter(self._restored))
+            word = self._restored[identity]
+            if _number(word.entry_id)[0] >= before:
+                break
+            del self._restored[identity]
+            if self._alike[word.condition] == 1:
+                self._override(identity)
+
+    def spent(self, message: StrikeMessage) -> list[bytes]:
+        """The ids that may be removed once ``message`` is written, the oldest first; so many as one write takes."""
+        found = list(self._spent)[: SPENT - 1]
+        if (before := self._last.get(_identity(message))) is not None:
+            found.append(before.entry_id)
+        return found
+
+    def forget(self, removed: Iterable[bytes]) -> None:
+        """Note that ids were removed."""
+        for entry_id in removed:
+            self._spent.pop(entry_id, None)
+
+
+@attrs.define(eq=False)
+class Strikes:
+    """The strikes of one docket, as far as this process has read them."""
+
+    keys: Keys
+    log: StrikeLog = attrs.field(factory=StrikeLog)
+
+    async def catch_up(self, client: Client) -> None:
+        """Read what was written since the last time; start anew where instructions may be gone unseen.
+
+        Raises: redis.exceptions.RedisError. Cancel: safe; what was read stays read.
+        """
+        newest, page = await self._read(client, self.log.version)
+        if self.log.must_start_anew(newest):
+            log = StrikeLog()
+            newest, page = await self._read(client, b"")
+        else:
+            log = self.log
+        log.fold(page)
+        while len(page) == PAGE:
+            _, page = await self._read(client, log.version)
+            log.fold(page)
+        self.log = log
+
+    async def _read(self, client: Client, after: bytes) -> tuple[bytes, list[tuple[bytes, list[bytes]]]]:
+        """The id of the last instruction, and the first page of those after an id."""
+        replies = await client.call_many(
+            [
+                ("XREVRANGE", self.keys.strikes, "+", "-", "COUNT", 1),
+                ("XRANGE", self.keys.strikes, after_id(after), "+", "COUNT", PAGE),
+            ]
+        )
+        for reply in replies:
+            if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
+                return b"", []  # a task of pydocket's lies there, see last_strike in scripts/lib
+            if isinstance(reply, RedisError):
+                raise reply
+        last, page = cast("list[list[tuple[bytes, list[bytes]]]]", replies)
+        return (last[0][0] if last else b""), page
+
+    async def write(self, client: Client, instruction: StrikeInstruction) -> None:
+        """Add an instruction, remove what is spent, and read up to it.
+
+        Raises: TypeError - the value cannot be pickled; redis.exceptions.RedisError - it may have been added.
+        """
+        message = instruction.as_message()
+        if not self.log.version:
+            await self.catch_up(client)  # to know what is spent
+        log = self.log
+        spent = log.spent(message)
+        fields = [part for pair in message.items() for part in pair]
+        reply = await client.run(
+            script("strike"),
+            [self.keys.strikes],
+            [after_id(log.version), PAGE, len(spent), *spent, *fields],
+        )
+        log.forget(spent)
+        page = cast("list[tuple[bytes, list[bytes]]]", reply)
+        anew = bool(page) and log.must_start_anew(page[-1][0])
+        if not anew:
+            log.fold(page)
+        if anew or len(page) == PAGE or log is not self.log:
+            await self.catch_up(client)
+
+
+def after_id(version: bytes) -> bytes:
+    """Where a range begins that holds what comes after an id."""
+    return b"(" + version if version else b"-"

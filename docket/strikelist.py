@@ -1,0 +1,257 @@
+"""Strikes: what may not run at present, in every process. Names that users of pydocket import from here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from uncalled_for import get_dependency_parameters
+
+from .calls import get_signature
+from .rules import (
+    LiteralOperator,
+    MinimalStrike,
+    Operator,
+    ParameterStrikes,
+    TaskStrikes,
+    checked_condition,
+)
+from .store import Keys, Restore, Strike, StrikeInstruction, StrikeMessage, Strikes
+from .transport import Client
+
+if TYPE_CHECKING:
+    from redis.credentials import CredentialProvider
+
+    from .docket import Docket
+    from .execution import Execution
+
+__all__ = [
+    "DocketStrikes",
+    "LiteralOperator",
+    "Message",
+    "MinimalStrike",
+    "Operator",
+    "ParameterStrikes",
+    "Restore",
+    "Strike",
+    "StrikeInstruction",
+    "StrikeList",
+    "TaskStrikes",
+]
+
+logger = logging.getLogger("docket.strikelist")
+
+Message = StrikeMessage
+
+_NOT_CONNECTED = (
+    "Cannot send strike instruction: not connected to Redis; give the StrikeList a url= and use it in "
+    "`async with`"
+)
+
+
+class StrikeList:
+    """The strikes of a docket, for programs that have no docket; or, without a ``url``, a list of their own.
+
+    Entered (``async with StrikeList(url=..., name=...)``) it keeps a connection over which the server tells of new
+    strikes, without a background task: what has arrived is read when the list is used, so `is_stricken` knows what
+    other processes have struck. Where that connection is lost, what is known so far goes on to count (the log says
+    so once) until one of the asynchronous methods is used, which connects again. ``async with`` may be entered and
+    left in different tasks, and again.
+
+    Raises: BadUrl (a ValueError) - the URL names no server.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        name: str = "strikelist",
+        enable_internal_instrumentation: bool = False,
+        credential_provider: CredentialProvider | None = None,
+    ) -> None:
+        self.url, self.name = url, name
+        self.enable_internal_instrumentation = enable_internal_instrumentation
+        self._conditions: list[Callable[[Execution[Any]], bool]] = []
+        self._strikes = Strikes(Keys(name))
+        self._client = None if url is None else Client.from_url(url, credential_provider=credential_provider)
+        self._entered = 0
+
+    @property
+    def prefix(self) -> str:
+        """What all keys of the docket begin with."""
+        return self._strikes.keys.prefix
+
+    @property
+    def strike_key(self) -> str:
+        """The stream of instructions."""
+        return self._strikes.keys.strikes
+
+    # opening and closing ---------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._entered += 1
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._entered -= 1
+        if not self._entered and self._client is not None:
+            self._client.close()
+
+    async def wait_for_strikes_loaded(self) -> None:
+        """Return once everything that the server holds at this moment is known here.
+
+        Raises: redis.exceptions.RedisError; RuntimeError - the list has not been entered. A list without a
+        ``url`` returns at once.
+        """
+        if self._client is not None:
+            await self.catch_up()
+
+    # striking --------------------------------------------------------------------------------------------
+
+    async def strike(
+        self,
+        function: str | None = None,
+        parameter: str | None = None,
+        operator: Operator | LiteralOperator = "==",
+        value: Hashable | None = None,
+    ) -> None:
+        """Forbid a task, or calls in which a parameter compares so with ``value``, of one task or of all.
+
+        ``between`` takes ``(lower, upper)``, both included. Once this has returned the strike is in force for
+        everything that is added from then on, in every process, and for what is queued and has not begun.
+
+        Raises: UsageError (a ValueError) - an unknown operator, a comparison without a parameter, a ``between``
+        that is no ordered pair; TypeError - a value that cannot be hashed, compared so, or pickled; RuntimeError -
+        not entered, or no ``url``; redis.exceptions.RedisError - it may have been added.
+        Cancel: it may have been added.
+        """
+        await self.send_instruction(Strike.about(checked_condition(function, parameter, operator, value)))
+
+    async def restore(
+        self,
+        function: str | None = None,
+        parameter: str | None = None,
+        operator: Operator | LiteralOperator = "==",
+        value: Hashable | None = None,
+    ) -> None:
+        """Take back the strike that was made with the same words; others stay. Raises as `strike`."""
+        await self.send_instruction(Restore.about(checked_condition(function, parameter, operator, value)))
+
+    async def send_instruction(self, instruction: StrikeInstruction) -> None:
+        """Add an instruction. Raises: TypeError - its value cannot be pickled; otherwise as `strike`."""
+        await self._strikes.write(self._connected(), instruction)
+
+    def update(self, instruction: StrikeInstruction) -> None:
+        """Let an instruction take effect here, and nowhere else."""
+        self._strikes.log.apply(instruction)
+
+    def add_condition(self, condition: Callable[[Execution[Any]], bool]) -> None:
+        """Strike, here, the executions for which ``condition`` is true."""
+        self._conditions.append(condition)
+
+    def remove_condition(self, condition: Callable[[Execution[Any]], bool]) -> None:
+        """Take back a condition. Raises: ValueError - it was not added."""
+        self._conditions.remove(condition)
+
+    # asking ----------------------------------------------------------------------------------------------
+
+    @property
+    def task_strikes(self) -> TaskStrikes:
+        """What is struck of single tasks: by task, then by parameter, ``(operator, value)``. Read only.
+
+        A task that is struck as a whole is there, too, with whatever of its parameters is struck besides.
+        """
+        self._look()
+        return self._strikes.log.effect.tasks
+
+    @property
+    def parameter_strikes(self) -> ParameterStrikes:
+        """What is struck for every task: by parameter, ``(operator, value)``. Read only."""
+        self._look()
+        return self._strikes.log.effect.parameters
+
+    def strikes(self) -> list[Strike]:
+        """The strikes in effect, as far as they are known here."""
+        self._look()
+        return [Strike.about(condition) for condition in self._strikes.log.effect.conditions()]
+
+    def is_stricken(self, target: Execution[Any] | Mapping[str, Any]) -> bool:
+        """Whether an execution is struck; or, for a mapping, whether values of parameters are for every task.
+
+        Of an execution all arguments count, also those that it leaves to the defaults of the function and those in
+        ``**kwargs``; not what dependencies supply. A value that cannot be compared does not match, and is logged.
+        """
+        self._look()
+        effect = self._strikes.log.effect
+        if isinstance(target, Mapping):
+            return effect.forbids_values(target, _complain)
+        if effect and effect.forbids(target.function_name, lambda: _arguments(target), _complain):
+            return True
+        return any(condition(target) for condition in self._conditions)
+
+    # inside ----------------------------------------------------------------------------------------------
+
+    def _connected(self) -> Client:
+        if self._client is None or not self._entered:
+            raise RuntimeError(_NOT_CONNECTED)
+        return self._client
+
+    async def catch_up(self) -> None:
+        """Read what is new on the server. Raises as `wait_for_strikes_loaded`."""
+        await self._strikes.catch_up(self._connected())
+
+    def _look(self) -> None:
+        """Take in what the server has told meanwhile; never waits."""
+
+
+class DocketStrikes(StrikeList):
+    """The strikes of a docket that is open: they are read when the server says, on adding, that there are new ones.
+
+    So the synchronous methods know what was there when something was last added, or `wait_for_strikes_loaded`.
+    """
+
+    def __init__(self, docket: Docket) -> None:
+        super().__init__(None, docket.name, docket.enable_internal_instrumentation)
+        self.url = docket.url
+        self._strikes = Strikes(docket.keys)
+        self._docket = docket
+
+    @property
+    def version(self) -> bytes:
+        """The id of the last instruction that is known here; empty for none."""
+        return self._strikes.log.version
+
+    async def wait_for_strikes_loaded(self) -> None:
+        await self.catch_up()
+
+    def _connected(self) -> Client:
+        return self._docket.client
+
+
+def _complain(operator: Operator, struck: object, value: object) -> None:
+    logger.warning(
+        "Incompatible type for strike condition: %r %s %r", struck, operator.value, value, exc_info=True
+    )
+
+
+def _arguments(execution: Execution[Any]) -> Mapping[str, Any]:
+    """What a call gives to the parameters of its function, by name; nothing where it does not fit."""
+    signature = get_signature(execution.function)
+    try:
+        bound = signature.bind_partial(*execution.args, **execution.kwargs)
+    except TypeError:
+        return {}
+    given = set(bound.arguments)
+    bound.apply_defaults()
+    supplied = get_dependency_parameters(execution.function)
+    values = {name: value for name, value in bound.arguments.items() if name in given or name not in supplied}
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            values = {**values[parameter.name], **values}
+    return values
