@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.fleets import Cluster, Sentinels
 from tests.servers import Server, binary, version
 
 BACKENDS = [
@@ -43,6 +44,34 @@ def redis_url(server: Server) -> str:
         client.flushall()
         client.script_flush()
     return server.url
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The cluster that most tests share: three primaries, none of which may be stopped."""
+    with Cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def cluster_url(cluster: Cluster) -> str:
+    """An empty cluster."""
+    cluster.empty()
+    return cluster.url
+
+
+@pytest.fixture(scope="session")
+def sentinels() -> Iterator[Sentinels]:
+    """A master, its replica and three sentinels that most tests share; none may be stopped."""
+    with Sentinels() as running:
+        yield running
+
+
+@pytest.fixture
+def sentinel_url(sentinels: Sentinels) -> str:
+    """An empty master behind sentinels."""
+    sentinels.empty()
+    return sentinels.url
 
 
 @pytest.fixture

@@ -141,6 +141,12 @@ class Cluster(_Fleet):
     def url(self) -> str:
         return f"redis+cluster://127.0.0.1:{self.nodes[0].port}"
 
+    def empty(self) -> None:
+        """Forget all keys and scripts."""
+        for node in self.nodes[: self.primaries]:
+            self.ask(node, "FLUSHALL")
+            self.ask(node, "SCRIPT", "FLUSH")
+
     def owner(self, key: str) -> Server:
         """The node that owns the slot of a key, as the first node that answers sees it."""
         slot = key_slot(key.encode())
@@ -248,6 +254,11 @@ class Sentinels(_Fleet):
     def url(self) -> str:
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
         return f"redis+sentinel://{hosts}/{SERVICE}"
+
+    def empty(self) -> None:
+        """Forget all keys and scripts."""
+        self.ask(self.master, "FLUSHALL")
+        self.ask(self.master, "SCRIPT", "FLUSH")
 
     def named(self, sentinel: Server | None = None) -> int:
         """The port of the master that a sentinel names."""
