@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +13,9 @@ from ..errors import UsageError
 from .failing import CommandFailed
 
 __all__ = ["docket_app", "run", "worker_app"]
+
+UNREAD = 141
+"""What a shell says of a command that SIGPIPE ended."""
 
 
 def docket_app() -> App:
@@ -49,11 +53,12 @@ def run(app: App, tokens: Sequence[str]) -> int:
     """Run a command line and return the exit status: 0 unless the command says otherwise, 2, or 1.
 
     2 is the user's mistake: what cannot be parsed, and UsageError; 1 is CommandFailed. Each is told in one line
-    on stderr.
+    on stderr. Where nobody reads stdout any more (``docket snapshot | head``) it is 141, and nothing is said.
     Raises: what else a command raises.
     """
     try:
         status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except CycloptsError as error:
         print(f"{app.name[0]}: {explained(error)}", file=sys.stderr)
         return 2
@@ -63,7 +68,16 @@ def run(app: App, tokens: Sequence[str]) -> int:
     except CommandFailed as error:
         print(f"{app.name[0]}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        return _leave_unread()
     return status if isinstance(status, int) else 0
+
+
+def _leave_unread() -> int:
+    """Let what is left in the buffer of stdout go nowhere, also when Python ends; return the exit status."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return UNREAD
 
 
 def explained(error: CycloptsError) -> str:

@@ -8,6 +8,7 @@ from typing import Self
 from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from .. import clock
@@ -51,11 +52,13 @@ class LiveFace:
         seen = self._sighting
         if seen is None or seen.state is None:
             return Group()
-        lines: list[Text | ProgressBar] = [
+        lines: list[Text | Table] = [
             Text(printable(seen.title), style="bold"),
             Text(seen.story(clock.now()), style=COLOURS.get(seen.state.value, "")),
         ]
-        if seen.current is not None or seen.message is not None:
-            lines.append(ProgressBar(total=max(seen.total, 1), completed=seen.current or 0, width=40))
-            lines.append(Text(seen.advance().partition("] ")[2]))
+        if seen.reported:
+            row = Table.grid(padding=(0, 1))
+            bar = ProgressBar(total=max(seen.total, 1), completed=seen.current or 0, width=40)
+            row.add_row(bar, Text(seen.advance().partition("] ")[2]))
+            lines.append(row)
         return Group(*lines)

@@ -33,10 +33,13 @@ class Sighting:
     current: int | None = None
     total: int = 100
     message: str | None = None
+    reported: bool = False
+    """Whether the task has said how far it is."""
 
     def take_over(self, event: StateEvent | ProgressEvent) -> None:
         if event["type"] == "progress":
             self.current, self.total, self.message = event["current"], event["total"], event["message"]
+            self.reported = bool(self.current or self.message or event["updated_at"])
             return
         self.state = ExecutionState(event["state"])
         if self.state in {
@@ -44,7 +47,7 @@ class Sighting:
             ExecutionState.QUEUED,
         }:  # another run: nothing of the last one holds
             self.worker = self.started_at = self.completed_at = self.error = None
-            self.current = self.message = None
+            self.current, self.message, self.reported = None, None, False
         self.when = _moment(event["when"]) or self.when
         self.worker = event["worker"] or self.worker
         self.started_at = _moment(event["started_at"]) or self.started_at
@@ -108,7 +111,7 @@ class Lines:
     def show(self, sighting: Sighting, event: StateEvent | ProgressEvent) -> None:
         if event["type"] == "state":
             self._say(sighting.story(clock.now()))
-        elif sighting.current is not None or sighting.message is not None:
+        elif sighting.reported:
             self._say(sighting.advance())
 
     def _say(self, line: str) -> None:

@@ -54,7 +54,7 @@ async def _follow(key: str, docket: Docket) -> None:
     execution = await docket.get_execution(key)
     if execution is None:
         raise CommandFailed(f"there is no task {key!r} on docket {docket.name!r}")
-    sighting = Sighting(f"{execution.call_repr()} {key!r} on docket {docket.name!r}")
+    sighting = Sighting(f"{execution.call_repr()} on docket {docket.name!r}")
     with _face() as face:
         face.begin(sighting)
         async with aclosing(execution.subscribe()) as events:
