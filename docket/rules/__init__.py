@@ -1,5 +1,6 @@
 """Facts and pure decisions. No await, no I/O, no clock."""
 
+from .admission import AdmissionRule, CooldownRule, DebounceRule, RateRule, SlotRule, pack
 from .backoff import RetryPolicy, leaves
 from .cron import VIXIE_KEYWORDS, BadCronLine, CronLine
 from .states import FINAL, Disposition, ExecutionState
@@ -17,9 +18,12 @@ from .verdicts import (
     Abandon,
     Cancel,
     Complete,
+    Defer,
+    Drop,
     Fail,
     HandBack,
     Outcome,
+    Parked,
     Raised,
     Reschedule,
     Returned,
@@ -33,12 +37,17 @@ __all__ = [
     "FINAL",
     "VIXIE_KEYWORDS",
     "Abandon",
+    "AdmissionRule",
     "BadCronLine",
     "Cancel",
     "Complete",
     "Condition",
+    "CooldownRule",
     "CronLine",
+    "DebounceRule",
+    "Defer",
     "Disposition",
+    "Drop",
     "ExecutionState",
     "Fail",
     "HandBack",
@@ -47,10 +56,13 @@ __all__ = [
     "Operator",
     "Outcome",
     "ParameterStrikes",
+    "Parked",
     "Raised",
+    "RateRule",
     "Reschedule",
     "RetryPolicy",
     "Returned",
+    "SlotRule",
     "StopReason",
     "Stopped",
     "StrikesInEffect",
@@ -59,4 +71,5 @@ __all__ = [
     "checked_condition",
     "decide",
     "leaves",
+    "pack",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import attrs
@@ -12,9 +12,12 @@ __all__ = [
     "Abandon",
     "Cancel",
     "Complete",
+    "Defer",
+    "Drop",
     "Fail",
     "HandBack",
     "Outcome",
+    "Parked",
     "Raised",
     "Reschedule",
     "Returned",
@@ -105,7 +108,28 @@ class Reschedule:
     first: datetime | None = None
 
 
-Verdict: TypeAlias = Complete | Fail | Cancel | HandBack | Abandon | Reschedule
+@attrs.frozen
+class Parked:
+    """Admission has put the message behind those who wait for ``limit``; all of it is written."""
+
+    limit: str
+
+
+@attrs.frozen
+class Defer:
+    """Not now: again after ``wait``, as the same attempt."""
+
+    wait: timedelta
+
+
+@attrs.frozen
+class Drop:
+    """Never: the rule or dependency ``rule`` does not admit it. Final, as a cancellation is."""
+
+    rule: str
+
+
+Verdict: TypeAlias = Complete | Fail | Cancel | HandBack | Abandon | Reschedule | Parked | Defer | Drop
 
 
 _STOPPED: dict[StopReason, Verdict] = {

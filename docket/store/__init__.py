@@ -1,5 +1,6 @@
 """What Redis remembers of a docket. The only room that writes to it."""
 
+from .admission import Admissions, Holding, LimitInUse
 from .claims import Claims, Settled, Unreadable
 from .codec import (
     Delivery,
@@ -23,12 +24,15 @@ from .strikes import Restore, Strike, StrikeInstruction, StrikeLog, StrikeMessag
 __all__ = [
     "ANY_STRIKES",
     "GROUP",
+    "Admissions",
     "Beat",
     "Claims",
     "Delivery",
     "DueTasks",
     "Fence",
+    "Holding",
     "Keys",
+    "LimitInUse",
     "Liveness",
     "Message",
     "Moved",

@@ -116,14 +116,20 @@ class Claims:
             await self.client.call("PUBLISH", self.keys.wake, f"claimed {self.worker}")
 
     async def unfinished(self) -> int:
-        """How many tasks wait or run on the docket, here or elsewhere."""
+        """How many tasks wait or run on the docket, here or elsewhere; not exact, but zero only if there are none."""
         replies = await self.client.call_many(
-            [("XLEN", self.keys.stream), ("ZCARD", self.keys.queue), ("ZCARD", self.keys.reserved_queue)]
-        )
+            [
+                ("XLEN", self.keys.stream), ("ZCARD", self.keys.queue), ("ZCARD", self.keys.reserved_queue),
+                ("SMEMBERS", self.keys.waiting),
+            ]
+        )  # fmt: skip
         for reply in replies:
             if isinstance(reply, RedisError):
                 raise reply
-        return sum(cast("list[int]", replies))
+        *counts, limits = cast("tuple[int, int, int, Any]", tuple(replies))
+        # pydocket wakes waiters without taking the limit off our set, so it is looked at itself.
+        waiters = await self.client.call_many([("XLEN", name + b":waiters") for name in limits])
+        return sum(counts) + sum(count for count in waiters if isinstance(count, int))
 
     async def wait_for_tasks(self, connection: Connection, count: int, block: timedelta) -> list[Taken]:
         """Wait up to ``block`` for tasks, on a connection of its own; read and claim at most ``count``."""

@@ -18,7 +18,7 @@ GROUP = "docket-workers"
 
 #: First words of names that the docket itself uses below its prefix. pydocket parks a future task at
 #: ``{prefix}:{key}``, so a task key that begins so would overwrite them.
-_OWN_NAMES = frozenset({"stream", "queue", "strikes", "workers", "dead", "parked"})
+_OWN_NAMES = frozenset({"stream", "queue", "strikes", "workers", "dead", "parked", "limits", "waiting"})
 _OWN_ROOMS = frozenset(
     {
         "concurrency", "cooldown", "debounce", "known", "leases", "parked", "perpetual", "progress",
@@ -89,6 +89,16 @@ class Keys:
         return f"{self.prefix}:dead"
 
     @cached_property
+    def limits(self) -> str:
+        """Hash of the concurrency limits in use; unknown to pydocket."""
+        return f"{self.prefix}:limits"
+
+    @cached_property
+    def waiting(self) -> str:
+        """Set of the concurrency limits that somebody waits for; unknown to pydocket."""
+        return f"{self.prefix}:waiting"
+
+    @cached_property
     def wake(self) -> str:
         """Channel: something that a waiting worker should look at. pydocket does not know it."""
         return f"{self.prefix}:wake"
@@ -129,6 +139,30 @@ class Keys:
 
     def cancel_channel(self, key: str) -> str:
         return f"{self.prefix}:cancel:{key}"
+
+    # one per rule of admission -----------------------------------------------------------------------------
+
+    def slots(self, tag: str, scope: str | None = None) -> str:
+        """Who runs under a concurrency limit. ``tag`` is ``argument:value``, or the name of the task."""
+        return f"{self.prefix}:{scope}:concurrency:{tag}" if scope else f"{self.prefix}:concurrency:{tag}"
+
+    def _scope(self, scope: str | None) -> str:
+        """pydocket leaves out the prefix; on a cluster one script could not reach such a key and the run."""
+        if self.tagged and scope:
+            return f"{self.prefix}:{scope}"
+        return scope or self.prefix
+
+    def rate(self, tag: str, scope: str | None = None) -> str:
+        """Which runs began lately. A ``scope`` stands in the place of the docket's name, here and below."""
+        return f"{self._scope(scope)}:ratelimit:{tag}"
+
+    def cooldown(self, tag: str, scope: str | None = None) -> str:
+        return f"{self._scope(scope)}:cooldown:{tag}"
+
+    def debounce(self, tag: str, scope: str | None = None) -> tuple[str, str]:
+        """The key of whoever will run, and when the last of the burst came."""
+        name = f"{self._scope(scope)}:debounce:{tag}:{{{tag}}}"
+        return f"{name}:winner", f"{name}:last_seen"
 
     # one per result, worker, task name --------------------------------------------------------------------
 

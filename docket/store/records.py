@@ -178,6 +178,7 @@ class Records:
         """
         waiting = await self._parked(self.keys.queue, self.keys.prefix)
         waiting |= await self._parked(self.keys.reserved_queue, self.keys.reserved_queue)
+        waiting |= await self._without_slots()
         running: list[PictureEntry] = []
         holders = await self._holders()
         start: str | None = "-"
@@ -198,6 +199,21 @@ class Records:
         return Picture(
             waiting=sorted(waiting.values(), key=lambda entry: entry.message.when), running=running
         )
+
+    async def _without_slots(self) -> dict[tuple[str, int], PictureEntry]:
+        """Who waits for a concurrency limit."""
+        entries: dict[tuple[str, int], PictureEntry] = {}
+        for limit in cast("Sequence[bytes]", await self.client.call("SMEMBERS", self.keys.waiting)):
+            start: str | None = "-"
+            while start:
+                page, start = await self._page("XRANGE", limit + b":waiters", start, "+", "COUNT", PAGE)
+                for _, flat in page:
+                    try:
+                        message = decode_message(read_mapping(flat))
+                    except DeliveryUnreadable:
+                        continue
+                    entries[message.key, message.generation] = PictureEntry(message=message)
+        return entries
 
     async def _page(self, *command: Any) -> tuple[list[Any], str | None]:
         """What a command says that reads a range of stream ids, and where to go on."""

@@ -19,8 +19,9 @@ local function limits_of(packed)
   end
   return limits
 end
-local function index(site, limit)
-  redis.call('HSET', site.prefix .. ':limits', limit.name,
+-- `how`: HSET where a task has just declared the limit, HSETNX where one did so when it began to wait.
+local function index(site, limit, how)
+  redis.call(how, site.prefix .. ':limits', limit.name,
     string.format('%d %d:%d:%s', limit.lease, limit.most, #limit.name, limit.name))
 end
 -- Drop what is kept for tasks that will not come for it: cancelled or replaced, or they have their slot already.
@@ -45,12 +46,12 @@ local function remove_entry(waiters, id)
   if redis.call('XLEN', waiters) == 0 then redis.call('DEL', waiters) end
 end
 -- Put a message behind the others who wait for `limit`.
-local function enqueue(site, run, limit, fields)
+local function enqueue(site, run, limit, fields, how)
   local waiters = limit.name .. ':waiters'
   local id = redis.call('XADD', waiters, '*', unpack(fields))
   redis.call('HSET', run, 'waiter_stream', waiters, 'waiter_entry_id', id)
   redis.call('SADD', site.prefix .. ':waiting', limit.name)
-  index(site, limit)
+  index(site, limit, how)
 end
 -- The fields of a message without the limits that were added to it; and these, or nothing.
 local function without_limits(fields)
@@ -82,14 +83,14 @@ local function wake_first(site, limit, entry)
     if redis.call('ZSCORE', one.name, key) or (one.name ~= limit.name and not has_room(site, one)) then
       if one.name == limit.name then return false end          -- an older run of this key has the slot
       remove_entry(waiters, id)
-      enqueue(site, run, one, fields)
+      enqueue(site, run, one, fields, 'HSETNX')
       return true
     end
   end
   packed = packed or string.format('%d %d:%d:%s', limit.lease, limit.most, #limit.name, limit.name)
   for _, one in ipairs(all) do
     redis.call('ZADD', one.name .. ':woken', site.now, key)
-    index(site, one)
+    index(site, one, 'HSETNX')
   end
   generation = tonumber(generation) + 1
   kept[at_generation] = generation

@@ -1,0 +1,58 @@
+"""The rules that decide whether a run may begin now, as values. Who checks them is admit.lua."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TypeAlias
+
+import attrs
+
+__all__ = ["AdmissionRule", "CooldownRule", "DebounceRule", "RateRule", "SlotRule", "pack"]
+
+
+@attrs.frozen
+class SlotRule:
+    """At most ``most`` runs at a time hold a slot of the limit ``name``."""
+
+    name: str
+    most: int
+
+
+@attrs.frozen
+class RateRule:
+    """At most ``most`` runs begin in any ``window``; what is too many waits for its moment, or is dropped."""
+
+    name: str
+    most: int
+    window: timedelta
+    drop: bool = False
+
+
+@attrs.frozen
+class CooldownRule:
+    """For a ``window`` after a run has begun, others are dropped."""
+
+    name: str
+    window: timedelta
+
+
+@attrs.frozen
+class DebounceRule:
+    """The first of a burst runs, ``settle`` after its last; the others are dropped."""
+
+    winner: str
+    last_seen: str
+    settle: timedelta
+
+
+AdmissionRule: TypeAlias = SlotRule | RateRule | CooldownRule | DebounceRule
+
+
+def pack(limits: Iterable[SlotRule], lease: timedelta) -> str:
+    """Limits as one text for the scripts: each name with its length before it, since names are any text.
+
+    ``lease`` is after how long a slot that nobody renews counts as free. No limits: an empty text.
+    """
+    each = "".join(f"{limit.most}:{len(limit.name.encode())}:{limit.name}" for limit in limits)
+    return f"{max(1, round(lease / timedelta(milliseconds=1)))} {each}" if each else ""

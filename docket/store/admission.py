@@ -1,0 +1,218 @@
+"""Who may begin: the rules of a task, checked and taken together; and what can be seen of limits in use."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import timedelta
+from typing import Any, cast
+
+import attrs
+from redis.exceptions import RedisError
+
+from ..rules import (
+    Abandon,
+    AdmissionRule,
+    Cancel,
+    CooldownRule,
+    DebounceRule,
+    Defer,
+    Drop,
+    Parked,
+    RateRule,
+    SlotRule,
+    Verdict,
+    pack,
+)
+from ..transport import Client
+from .codec import Delivery, state_event
+from .keys import GROUP, Keys
+from .lua import script
+from .schedule import milliseconds
+
+__all__ = ["Admissions", "Holding", "LimitInUse"]
+
+#: Limits that one script looks after.
+WAKE_CHUNK = 50
+PAGE = 500
+
+
+@attrs.frozen
+class Holding:
+    """The slots that one delivery holds, as `docket.rules.pack` writes them."""
+
+    message_id: bytes
+    key: str
+    slots: str
+
+
+@attrs.frozen
+class LimitInUse:
+    """A concurrency limit with tasks that run under it or wait for it.
+
+    ``key`` is its name on the server. ``holders`` are the keys of the tasks that run, ``woken`` of those that have
+    been given a slot and are on the way to a worker, ``waiters`` of those who wait, in their order. Of very long
+    rows only the first are listed; ``waiting`` counts them all.
+    """
+
+    key: str
+    limit: int
+    holders: tuple[str, ...]
+    woken: tuple[str, ...]
+    waiters: tuple[str, ...]
+    waiting: int
+
+
+@attrs.define(eq=False)
+class Admissions:
+    """What one worker (or, with ``worker`` empty, a client) does about the limits of one docket."""
+
+    client: Client
+    keys: Keys
+    worker: str = ""
+
+    async def admit(
+        self, delivery: Delivery, rules: Sequence[AdmissionRule], lease: timedelta
+    ) -> Verdict | None:
+        """Take everything that a claimed run needs to begin, or nothing; None: it may begin.
+
+        Parked is written already, and Abandon leaves nothing to write; the other verdicts are to be settled, and
+        nothing is held for them. ``lease`` is after how long a slot that is not renewed counts as free.
+        Units: the server's clock decides; what it says of time is relative.
+        Cancel: the run may or may not hold slots; what comes of them is decided again at redelivery.
+        """
+        keys, message = self.keys, delivery.message
+        flat: list[Any] = []
+        for rule in rules:
+            flat += _flat(rule)
+        limits = pack((rule for rule in rules if isinstance(rule, SlotRule)), lease)
+        word, *more = cast(
+            "list[Any]",
+            await self.client.run(
+                script("admit"),
+                [
+                    keys.run(message.key), keys.stream, keys.progress(message.key), keys.queue,
+                    keys.reserved_queue,
+                ],
+                [
+                    delivery.message_id, message.generation, delivery.claim, self.worker, GROUP, message.key,
+                    int(delivery.redelivered), keys.prefix, keys.state_channel(message.key),
+                    state_event(message.key, "scheduled"), keys.wake, limits, *flat,
+                ],
+            ),
+        )  # fmt: skip
+        match word:
+            case b"ADMITTED":
+                return None
+            case b"PARKED":
+                return Parked(more[0].decode())
+            case b"DEFERRED":
+                return Defer(timedelta(milliseconds=more[0]))
+            case b"DROPPED":
+                return Drop(more[0].decode())
+            case b"CANCELLED":
+                return Cancel()
+            case _:  # superseded, or lost to another worker
+                return Abandon()
+
+    async def renew(self, holdings: Sequence[Holding]) -> None:
+        """Keep the slots of deliveries that are still this worker's; none: no command is sent."""
+        for at in range(0, len(holdings), PAGE):
+            flat: list[Any] = []
+            for holding in holdings[at : at + PAGE]:
+                flat += (holding.message_id, holding.key, holding.slots)
+            await self.client.run(
+                script("renew_slots"), [self.keys.stream], [self.keys.prefix, GROUP, self.worker, *flat]
+            )
+
+    # waking ----------------------------------------------------------------------------------------------
+
+    async def wake(self, packed: Sequence[str | bytes]) -> None:
+        """Free what holders that are gone have left, and wake who waits while there is room.
+
+        ``packed`` are limits, each by itself. What is more than one script should do is announced on the docket's
+        wake channel, for a worker to go on (`look_after`).
+        """
+        for at in range(0, len(packed), WAKE_CHUNK):
+            await self.client.run(
+                script("wake"),
+                [self.keys.stream, self.keys.queue, self.keys.reserved_queue],
+                [self.keys.prefix, self.keys.wake, *packed[at : at + WAKE_CHUNK]],
+            )
+
+    async def look_after(self, name: str) -> None:
+        """Do that for one limit that is in use."""
+        packed = cast("bytes | None", await self.client.call("HGET", self.keys.limits, name))
+        if packed is not None:
+            await self.wake([packed])
+
+    async def sweep(self) -> None:
+        """Do that for all limits in use."""
+        await self.wake([packed async for _, packed in self._in_use()])
+
+    async def safeguard(self, waiter_stream: str, most: int, lease: timedelta) -> None:
+        """What pydocket's workers ask for, some time after they have parked a task."""
+        limit = SlotRule(waiter_stream.removesuffix(":waiters"), most)
+        await self.wake([pack([limit], lease)])
+
+    async def _in_use(self) -> AsyncIterator[tuple[str, bytes]]:
+        """Name and packed form of every limit in use."""
+        cursor = b"0"
+        while True:
+            reply = await self.client.call("HSCAN", self.keys.limits, cursor, "COUNT", PAGE)
+            cursor, flat = cast("tuple[bytes, list[bytes]]", reply)
+            for name, packed in zip(flat[::2], flat[1::2], strict=True):
+                yield name.decode(errors="replace"), packed
+            if cursor == b"0":
+                return
+
+    # asking ----------------------------------------------------------------------------------------------
+
+    async def in_use(self) -> list[LimitInUse]:
+        """Every limit that is in use, by name."""
+        found: dict[str, LimitInUse] = {}
+        async for name, packed in self._in_use():
+            lease, _, rest = packed.decode(errors="replace").partition(" ")
+            seconds, micros = cast("list[bytes]", await self.client.call("TIME"))
+            oldest = int(seconds) + int(micros) / 1e6 - int(lease) / 1000
+            replies = await self.client.call_many(
+                [
+                    ("ZRANGEBYSCORE", name, f"({oldest:.6f}", "+inf", "LIMIT", 0, PAGE),
+                    ("ZRANGE", f"{name}:woken", 0, PAGE - 1),
+                    ("XRANGE", f"{name}:waiters", "-", "+", "COUNT", PAGE),
+                    ("XLEN", f"{name}:waiters"),
+                ]
+            )
+            for reply in replies:
+                if isinstance(reply, RedisError):
+                    raise reply
+            holders, woken, waiters, waiting = cast("tuple[Any, Any, Any, int]", tuple(replies))
+            found[name] = LimitInUse(
+                key=name,
+                limit=int(rest.partition(":")[0]),
+                holders=_texts(holders),
+                woken=_texts(woken),
+                waiters=_texts(_key_of(entry[1]) for entry in waiters),
+                waiting=waiting,
+            )
+        return [found[name] for name in sorted(found)]
+
+
+def _texts(raw: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(text.decode(errors="replace") for text in raw)
+
+
+def _key_of(flat: Sequence[bytes]) -> bytes:
+    return dict(zip(flat[::2], flat[1::2], strict=True)).get(b"key", b"")
+
+
+def _flat(rule: AdmissionRule) -> tuple[Any, ...]:
+    """A rule in the six words that admit.lua takes; slots travel by themselves."""
+    match rule:
+        case SlotRule():
+            return ()
+        case RateRule(name, most, window, drop):
+            return "rate", name, f"{name}:reserved", most, milliseconds(window), int(drop)
+        case CooldownRule(name, window):
+            return "cooldown", name, "", "", milliseconds(window), ""
+        case DebounceRule(winner, last_seen, settle):
+            return "debounce", winner, last_seen, "", milliseconds(settle), ""

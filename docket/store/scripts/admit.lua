@@ -1,0 +1,155 @@
+-- Decide whether a claimed run may begin: all rules of its task together, and all that they take, or nothing.
+-- KEYS run stream progress queue reserved_queue
+-- ARGV message_id generation claim holder group key redelivered prefix state_channel state_event wake_channel limits rules...
+-- REPLY {'ADMITTED'} | {'PARKED', name of the limit} | {'DEFERRED', ms} | {'DROPPED', name of the rule} | {'CANCELLED'} |
+--   {'SUPERSEDED'} | {'LOST'}. PARKED is written and acknowledged; after DEFERRED, DROPPED and CANCELLED nothing is held,
+--   and the caller settles. `rules` are in sixes: 'rate' name moments most window_ms drop; 'cooldown' name '' '' window_ms
+--   ''; 'debounce' winner last_seen '' settle_ms ''.
+-- USE json ack fence finish slots
+local site = site_of(prefix, stream, wake_channel)
+local live = check_fence(run, stream, group, message_id, generation, claim, holder)
+if live ~= 'LIVE' then
+  if live == 'SUPERSEDED' then release(site, limits, key, message_id, generation) end
+  tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
+  return {live}
+end
+local ms = math.floor(site.now * 1000)
+local all = limits_of(limits)
+local record = redis.call('HMGET', run, 'reserved', 'admitted', 'cancel_requested')
+local reserved = record[1]
+local has_waited = reserved and string.match(reserved, '^(%d+) ') == generation
+if record[2] == message_id then rules = {} end                 -- redelivered: it has passed them once
+local entry = redis.call('XRANGE', stream, message_id, message_id)[1]
+local function refused(...)
+  release(site, limits, key, message_id, generation, reserved)
+  return {...}
+end
+if not entry then
+  redis.call('XACK', stream, group, message_id)                -- somebody trimmed the stream
+  return refused('LOST')
+end
+if record[3] == generation then return refused('CANCELLED') end
+
+-- First what drops or defers, since who has to wait for a slot is admitted later, or never.
+local wait, settled, marks = 0, true, {}                        -- `marks`: what is written once it is admitted
+local function rate(name, moments, most, window, drop)
+  redis.call('ZREMRANGEBYSCORE', name, '-inf', ms - window)
+  redis.call('ZREMRANGEBYSCORE', moments, '-inf', ms - window)   -- nobody came for them
+  local used, mine = redis.call('ZCARD', name), tonumber(redis.call('ZSCORE', moments, key))
+  local ahead = mine and 0 or redis.call('ZCARD', moments)
+  if used + ahead >= most or (mine and mine > ms) then
+    if drop == '1' then return 'DROPPED' end
+    -- The run of number n begins a window after that of number n - most: of those that ran and those with a moment.
+    if not mine or mine <= ms then
+      local from, nth = name, most - ahead
+      if ahead >= most then from, nth = moments, most end
+      mine = tonumber(redis.call('ZRANGE', from, -nth, -nth, 'WITHSCORES')[2]) + window
+      redis.call('ZADD', moments, mine, key)
+      redis.call('PEXPIRE', moments, math.ceil(mine - ms) + 2 * window)
+    end
+    wait = math.max(wait, math.ceil(mine - ms), 1)
+  end
+  marks[#marks + 1] = function()
+    redis.call('ZREM', moments, key)
+    redis.call('ZADD', name, ms, string.format('%s:%d', key, ms))
+    redis.call('PEXPIRE', name, 2 * window)
+  end
+end
+local function cooldown(name, _, _, window)
+  if redis.call('EXISTS', name) == 1 then return 'DROPPED' end
+  marks[#marks + 1] = function() redis.call('SET', name, 1, 'PX', window) end
+end
+local function debounce(winner, last_seen, _, settle)
+  local first, left = redis.call('GET', winner), settle
+  if first and first ~= key then
+    local state = redis.call('HGET', prefix .. ':runs:' .. first, 'state')
+    if state == 'cancelled' or state == 'completed' or state == 'failed' then first = nil end
+  end
+  if first == key then
+    left = (tonumber(redis.call('GET', last_seen)) or ms) + settle - ms
+  elseif first then
+    redis.call('SET', last_seen, ms, 'PX', 10 * settle)
+    redis.call('PEXPIRE', winner, 10 * settle)
+    return 'DROPPED'
+  elseif has_waited then
+    left = 0                                                   -- it had settled when it began to wait for a slot
+  else
+    redis.call('SET', winner, key, 'PX', 10 * settle)
+    redis.call('SET', last_seen, ms, 'PX', 10 * settle)
+  end
+  wait = math.max(wait, left)
+  marks[#marks + 1] = function() redis.call('DEL', winner, last_seen) end
+end
+local kinds = {rate = rate, cooldown = cooldown, debounce = debounce}
+local function turn_of(at)                                      -- what can drop it comes before what writes
+  return rules[at] == 'debounce' and 2 or rules[at] == 'rate' and rules[at + 5] ~= '1' and 3 or 1
+end
+for turn = 1, 3 do
+  for at = 1, #rules, 6 do
+    if turn_of(at) == turn and (turn < 3 or settled) then
+      local no = kinds[rules[at]](rules[at + 1], rules[at + 2], tonumber(rules[at + 3]), tonumber(rules[at + 4]),
+        rules[at + 5])
+      if no then return refused(no, rules[at + 1]) end
+    end
+  end
+  if wait > 0 and turn == 2 then settled = false end
+end
+if wait > 0 then
+  for at = 1, #rules, 6 do
+    if rules[at] == 'debounce' and redis.call('GET', rules[at + 1]) == key then   -- to find them again
+      redis.call('PEXPIRE', rules[at + 1], wait + 10 * rules[at + 4])
+      redis.call('PEXPIRE', rules[at + 2], wait + 10 * rules[at + 4])
+    end
+  end
+  return refused('DEFERRED', math.ceil(wait))
+end
+
+-- Then the slots. Who comes fresh does not overtake those who wait.
+local kept, was_packed = without_limits(entry[2])
+local full
+for _, limit in ipairs(all) do
+  local owner = redis.call('HGET', limit.name .. ':owners', key)
+  local taken = redis.call('ZSCORE', limit.name, key)
+  if taken and (owner == message_id or (redelivered == '1' and not owner)) then
+    limit.mine = true
+  else
+    local room = has_room(site, limit)
+    if has_waited and redis.call('ZSCORE', limit.name .. ':woken', key) then
+      room = redis.call('ZCARD', limit.name) < limit.most      -- pydocket's workers do not know what is kept for us
+    elseif room and not was_packed and redis.call('EXISTS', limit.name .. ':waiters') == 1 then
+      room = false
+    end
+    if taken and redis.call('ZSCORE', limit.name, key) then room = false end   -- an older run of this key has it
+    if not room then
+      full = limit
+      break
+    end
+  end
+end
+if full then
+  for at = 1, #kept, 2 do
+    if kept[at] == 'generation' then kept[at + 1] = generation + 1 end
+  end
+  kept[#kept + 1], kept[#kept + 2] = 'docket:limits', limits
+  redis.call('HSET', run, 'state', 'scheduled', 'generation', generation + 1, 'known', site.now)
+  redis.call('HDEL', run, 'claim', 'worker', 'started_at', 'reserved')
+  redis.call('DEL', progress)
+  enqueue(site, run, full, kept, 'HSET')
+  ack(stream, group, message_id)                               -- I1
+  redis.call('PUBLISH', state_channel, state_event)
+  release(site, limits, key, message_id, generation, reserved)
+  return {'PARKED', full.name}
+end
+for _, limit in ipairs(all) do
+  local owners = limit.name .. ':owners'
+  redis.call('ZADD', limit.name, site.now, key)
+  redis.call('HSET', owners, key, message_id)
+  redis.call('PEXPIRE', limit.name, math.max(1000, 4 * limit.lease))
+  redis.call('PEXPIRE', owners, math.max(1000, 4 * limit.lease))
+  if has_waited then redis.call('ZREM', limit.name .. ':woken', key) end
+  index(site, limit, 'HSET')
+end
+for _, mark in ipairs(marks) do mark() end
+if has_waited then redis.call('HDEL', run, 'reserved') end
+if #rules > 0 then redis.call('HSET', run, 'admitted', message_id) end
+return {'ADMITTED'}

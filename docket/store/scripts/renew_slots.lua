@@ -1,0 +1,20 @@
+-- Push back the moment at which the slots of deliveries that are still ours count as free.
+-- KEYS stream
+-- ARGV prefix group worker holdings...
+-- REPLY 'OK'; `holdings` are triples of message id, task key and limits (lib/slots.lua)
+-- USE json ack slots
+local site = site_of(prefix, stream, prefix .. ':wake')
+for at = 1, #holdings, 3 do
+  local id, key = holdings[at], holdings[at + 1]
+  if holds(stream, group, worker, id) then
+    for _, limit in ipairs(limits_of(holdings[at + 2])) do
+      local owners = limit.name .. ':owners'
+      redis.call('ZADD', limit.name, site.now, key)
+      redis.call('HSET', owners, key, id)
+      redis.call('PEXPIRE', limit.name, math.max(1000, 4 * limit.lease))
+      redis.call('PEXPIRE', owners, math.max(1000, 4 * limit.lease))
+      index(site, limit, 'HSETNX')
+    end
+  end
+end
+return 'OK'

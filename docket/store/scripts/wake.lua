@@ -1,0 +1,22 @@
+-- Look after limits: free the slots of holders that are gone, wake who waits for limits that have room.
+-- KEYS stream queue reserved_queue
+-- ARGV prefix wake_channel limits...
+-- REPLY 'OK'; each of `limits` is one limit (lib/slots.lua)
+-- USE json finish slots
+local site = site_of(prefix, stream, wake_channel)
+for _, packed in ipairs(limits) do
+  local one = limits_of(packed)
+  for _, limit in ipairs(one) do
+    prune_woken(site, limit)
+    has_room(site, limit)
+    local owners = limit.name .. ':owners'
+    if redis.call('HLEN', owners) > redis.call('ZCARD', limit.name) then
+      for _, key in ipairs(redis.call('HKEYS', owners)) do
+        if not redis.call('ZSCORE', limit.name, key) then redis.call('HDEL', owners, key) end
+      end
+    end
+  end
+  wake(site, one)
+end
+tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
+return 'OK'
