@@ -1,0 +1,144 @@
+"""Every command, argument, option and environment variable that users of pydocket 0.27 know."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cyclopts import App
+
+from docket.cli.app import docket_app
+
+REQUIRED = object()
+
+DOCKET = ("--docket", "DOCKET_NAME", "docket")
+URL = ("--url", "DOCKET_URL", "redis://localhost:6379/0")
+TASKS = ("--tasks", "DOCKET_TASKS", ("docket.tasks:standard_tasks",))
+DELAY = ("--delay", None, timedelta(0))
+CONDITION = [
+    ("FUNCTION", None, "*"),
+    ("PARAMETER", None, "*"),
+    ("OPERATOR", None, "=="),
+    ("VALUE", None, None),
+]
+INSTRUMENTATION = "enable-internal-instrumentation"
+
+#: Command -> argument or option, environment variable, default.
+COMMANDS: dict[str, list[tuple[str, str | None, object]]] = {
+    "version": [],
+    "worker": [
+        TASKS,
+        DOCKET,
+        URL,
+        ("--name", "DOCKET_WORKER_NAME", None),
+        ("--logging-level", "DOCKET_LOGGING_LEVEL", "INFO"),
+        ("--logging-format", "DOCKET_LOGGING_FORMAT", None),  # rich at a terminal, else plain
+        ("--concurrency", "DOCKET_WORKER_CONCURRENCY", 10),
+        ("--message-batch", "DOCKET_WORKER_MESSAGE_BATCH", 1000),
+        ("--redelivery-timeout", "DOCKET_WORKER_REDELIVERY_TIMEOUT", timedelta(minutes=5)),
+        ("--reconnection-delay", "DOCKET_WORKER_RECONNECTION_DELAY", timedelta(seconds=5)),
+        ("--minimum-check-interval", "DOCKET_WORKER_MINIMUM_CHECK_INTERVAL", timedelta(milliseconds=100)),
+        ("--scheduling-resolution", "DOCKET_WORKER_SCHEDULING_RESOLUTION", timedelta(milliseconds=250)),
+        ("--schedule-automatic-tasks", "DOCKET_WORKER_SCHEDULE_AUTOMATIC_TASKS", True),
+        ("--no-schedule-automatic-tasks", "DOCKET_WORKER_SCHEDULE_AUTOMATIC_TASKS", True),
+        (f"--{INSTRUMENTATION}", "DOCKET_WORKER_ENABLE_INTERNAL_INSTRUMENTATION", False),
+        (f"--no-{INSTRUMENTATION}", "DOCKET_WORKER_ENABLE_INTERNAL_INSTRUMENTATION", False),
+        ("--until-finished", None, False),
+        ("--healthcheck-port", "DOCKET_WORKER_HEALTHCHECK_PORT", None),
+        ("--metrics-port", "DOCKET_WORKER_METRICS_PORT", None),
+        ("--fallback-task", "DOCKET_FALLBACK_TASK", None),
+        ("--dependencies", "DOCKET_WORKER_DEPENDENCIES", None),
+    ],
+    "strike": [*CONDITION, DOCKET, URL],
+    "clear": [DOCKET, URL],
+    "restore": [*CONDITION, DOCKET, URL],
+    "tasks trace": [DOCKET, URL, ("MESSAGE", None, "Howdy!"), DELAY],
+    "tasks fail": [DOCKET, URL, ("MESSAGE", None, "Howdy!"), DELAY],
+    "tasks sleep": [DOCKET, URL, ("SECONDS", None, 1.0), DELAY],
+    "snapshot": [TASKS, DOCKET, URL, ("--stats", None, False)],
+    "watch": [
+        ("KEY", None, REQUIRED),
+        ("--url", "DOCKET_REDIS_URL", "redis://localhost:6379/0"),
+        ("-u", "DOCKET_URL", "redis://localhost:6379/0"),
+        ("--docket", "DOCKET_NAME", "docket"),
+        ("-d", "DOCKET_NAME", "docket"),
+    ],
+    "workers ls": [DOCKET, URL],
+    "workers for-task": [("TASK", None, REQUIRED), DOCKET, URL],
+}
+
+#: What is ours alone.
+BEYOND = {
+    "--backend": "DOCKET_WORKER_BACKEND",
+    "--shutdown-timeout": "DOCKET_WORKER_SHUTDOWN_TIMEOUT",
+}
+
+
+def command(path: str) -> App:
+    app = docket_app()
+    for name in path.split():
+        app = app[name]
+    return app
+
+
+def arguments(path: str) -> dict[str, Any]:
+    """What a command takes, by each of its names."""
+    return {name: one for one in command(path).assemble_argument_collection() for name in one.names}
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "variable", "default"),
+    [(path, *one) for path, every in COMMANDS.items() for one in every],
+)
+def test_every_argument_has_its_variable_and_its_default(
+    path: str, name: str, variable: str | None, default: object
+) -> None:
+    argument = arguments(path)[name]
+    variables = set(argument.parameter.env_var) - {BEYOND.get(name)}
+    assert variable in variables if variable else not variables
+    assert argument.required is (default is REQUIRED)
+    if default is not REQUIRED:
+        assert argument.field_info.default == default
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_nothing_else_is_taken(path: str) -> None:
+    known = {name for name, _, _ in COMMANDS[path]} | (BEYOND.keys() if path != "version" else set())
+    assert set(arguments(path)) <= known
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_arguments_come_in_their_order(path: str) -> None:
+    wanted = [name for name, _, _ in COMMANDS[path] if name.isupper()]
+    found = [one for one in command(path).assemble_argument_collection() if one.index is not None]
+    assert [one.name for one in sorted(found, key=lambda one: one.index or 0)] == wanted
+
+
+@pytest.mark.parametrize("path", ["", *COMMANDS])
+def test_help_names_all_of_it(
+    path: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # a narrow one breaks long names apart
+    app = docket_app()
+    app([*path.split(), "--help"], result_action="return_value")
+    said = capsys.readouterr().out
+    if not path:
+        assert {name.split()[0] for name in COMMANDS} <= set(said.split())
+    for name, variable, _ in COMMANDS.get(path, []):
+        assert name in said
+        assert (variable or "") in said
+
+
+def test_watch_looks_at_the_variable_of_pydocket_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def url(*options: str) -> object:
+        _, bound, _ = docket_app().parse_args(["watch", "k", *options], exit_on_error=False)
+        bound.apply_defaults()
+        return bound.arguments["url"]
+
+    assert url() == "redis://localhost:6379/0"
+    monkeypatch.setenv("DOCKET_URL", "redis://second/0")
+    assert url() == "redis://second/0"
+    monkeypatch.setenv("DOCKET_REDIS_URL", "redis://first/0")
+    assert url() == "redis://first/0"
+    assert url("-u", "redis://given/0") == "redis://given/0"
