@@ -143,7 +143,7 @@ def _serving(
     thread = threading.Thread(target=server.serve_until, args=[told], name=f"docket {what}", daemon=True)
     with server, ending, told:
         thread.start()
-        logger.info("Serving %s on port %d of %s", what, server.server_port, host)
+        logger.debug("Serving %s on port %d of %s", what, server.server_port, host)
         try:
             yield server.server_port
         finally:

@@ -93,5 +93,5 @@ class CompletionHandler(Dependency[T]):
 
 
 def format_duration(seconds: float) -> str:
-    """A duration for people: milliseconds below a tenth of a second, else seconds."""
-    return f"{seconds * 1000:6.0f}ms" if seconds < 0.1 else f"{seconds:6.2f}s "
+    """A duration for people, always as wide: milliseconds below a hundred seconds, else seconds."""
+    return f"{seconds * 1000:6.0f}ms" if seconds < 100 else f"{seconds:6.0f}s "

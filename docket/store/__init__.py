@@ -1,7 +1,7 @@
 """What Redis remembers of a docket. The only room that writes to it."""
 
 from .admission import Admissions, Holding, LimitInUse
-from .claims import Claims, Settled, Unreadable
+from .claims import Claims, Refused, Settled, Taken, Unreadable
 from .codec import (
     Delivery,
     Message,
@@ -43,6 +43,7 @@ __all__ = [
     "ProgressReports",
     "Record",
     "Records",
+    "Refused",
     "Restore",
     "Schedule",
     "Settled",
@@ -51,6 +52,7 @@ __all__ = [
     "StrikeLog",
     "StrikeMessage",
     "Strikes",
+    "Taken",
     "Unreadable",
     "WorkerInfo",
     "decode_message",

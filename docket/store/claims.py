@@ -6,7 +6,7 @@ import enum
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import attrs
 from redis.exceptions import RedisError, ResponseError
@@ -19,7 +19,7 @@ from .keys import GROUP, Keys
 from .lua import script
 from .schedule import epoch, milliseconds
 
-__all__ = ["Claims", "Settled", "Unreadable"]
+__all__ = ["Claims", "Refused", "Settled", "Taken", "Unreadable"]
 
 #: Ids per renewing script: at two commands an id it keeps the server for about a millisecond.
 RENEW_CHUNK = 500
@@ -44,7 +44,15 @@ class Unreadable:
     reason: DeliveryUnreadable
 
 
-Taken = Delivery | Unreadable
+@attrs.frozen(kw_only=True)
+class Refused:
+    """A delivery that is gone: its key was given to a newer generation, or cancelled."""
+
+    message: Message
+    superseded: bool
+
+
+Taken: TypeAlias = Delivery | Unreadable | Refused
 
 
 def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
@@ -63,6 +71,16 @@ def _broken(message_id: bytes, fields: Mapping[bytes, bytes], reason: bytes) -> 
         key=_key(fields),
         reason=DeliveryUnreadable(f"its run cannot be claimed: {said}"),
     )
+
+
+def _refused(reply: bytes, fields: Mapping[bytes, bytes]) -> Refused | None:
+    """What the log may say of it; None where nothing can be said."""
+    if reply not in (b"SUPERSEDED", b"CANCELLED"):
+        return None
+    try:
+        return Refused(message=decode_message(fields), superseded=reply == b"SUPERSEDED")
+    except DeliveryUnreadable:
+        return None
 
 
 @attrs.define(eq=False)
@@ -106,7 +124,9 @@ class Claims:
                 taken.append(self._decode(message_id, _fields(flat), claim, redelivered=False))
             elif reply == b"BROKEN":
                 taken.append(_broken(message_id, _fields(flat), claim))
-        if taken:
+            elif refused := _refused(reply, _fields(flat)):
+                taken.append(refused)
+        if not all(isinstance(one, Refused) for one in taken):
             await self._tell_neighbours()
         return taken
 
@@ -181,6 +201,8 @@ class Claims:
                     taken.append(self._decode(message_id, fields, claim, redelivered=redelivered))
                 elif reply == b"BROKEN":
                     taken.append(_broken(message_id, fields, claim))
+                elif refused := _refused(reply, fields):
+                    taken.append(refused)
             await self._tell_neighbours()
         return taken
 

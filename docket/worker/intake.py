@@ -14,7 +14,7 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from .. import clock
 from ..clock import monotonic
-from ..store import Claims, Delivery, DueTasks, Unreadable
+from ..store import Claims, DueTasks, Taken
 from ..transport import Connection
 from .roster import Condition, Roster
 
@@ -38,7 +38,7 @@ DUE_BATCH = 250
 #: Abandoned deliveries that one look finds.
 SWEEP_BATCH = 1000
 
-Start: TypeAlias = Callable[[Sequence[Delivery | Unreadable], float], None]
+Start: TypeAlias = Callable[[Sequence[Taken], float], None]
 """Runs what was taken; the second argument is the loop time at which it was asked for."""
 
 
@@ -94,21 +94,21 @@ class Reader:
     def _free(self) -> int:
         return max(1, min(self.concurrency() - len(self.roster), self.batch))
 
-    async def _take(self) -> Sequence[Delivery | Unreadable]:
+    async def _take(self) -> Sequence[Taken]:
         with anyio.CancelScope(shield=True):  # cut in half, a read would strand what it was given
             return await self.claims.take(self._free())
         raise AssertionError("nobody cancels this scope")
 
-    async def _take_over(self) -> Sequence[Delivery | Unreadable]:
+    async def _take_over(self) -> Sequence[Taken]:
         count = self._free()
         wanted, self._abandoned = self._abandoned[:count], self._abandoned[count:]
         with anyio.CancelScope(shield=True):
             return await self.claims.take_over(wanted, self.redelivery_timeout)
         raise AssertionError("nobody cancels this scope")
 
-    async def _wait(self, connection: Connection) -> Sequence[Delivery | Unreadable]:
+    async def _wait(self, connection: Connection) -> Sequence[Taken]:
         block = FOR_EVER if self.claims.client.is_memory else READ_BLOCK
-        taken: Sequence[Delivery | Unreadable] = ()
+        taken: Sequence[Taken] = ()
         ended = self._read_ended = anyio.Event()
         self.idle = True
         self.became_idle.notify()

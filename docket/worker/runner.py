@@ -9,9 +9,8 @@ import attrs
 
 from ..dependencies import current_docket, current_execution, current_worker
 from ..rules import Abandon, Cancel, HandBack, Reschedule, Verdict, decide
-from ..store import Settled
 from .calling import Caller
-from .journal import log_end, log_start
+from .journal import log_end, log_settled, log_start
 from .reporting import reported
 from .roster import Roster, Running
 from .settling import LeaseOver, Settling
@@ -48,11 +47,11 @@ class Runner:
             current_execution.set(execution)
             if self.listener.must_recheck(running):
                 await self.settling.insist(running, lambda: self.listener.recheck(running))
+            seconds: float | None = None
             if (verdict := await self._refused(running)) is None:
-                verdict = await self._called(running)
+                verdict, seconds = await self._called(running)
             settled = await self.settling.settle(running, verdict)
-            if settled is Settled.SUPERSEDED:
-                logger.info("%r was superseded while it ran", execution)
+            log_settled(running, verdict, settled, seconds)
             if running.last and not isinstance(verdict, HandBack | Abandon):
                 await self.settling.insist(running, lambda: self.docket.cancel(execution.key))
         except LeaseOver:
@@ -66,7 +65,7 @@ class Runner:
             return Cancel()
         return None
 
-    async def _called(self, running: Running) -> Verdict:
+    async def _called(self, running: Running) -> tuple[Verdict, float]:
         with reported(running) as report:
             log_start(running)
             outcome, verdict, seconds = await self.caller.call(running)
@@ -74,7 +73,7 @@ class Runner:
                 verdict = decide(outcome)
             log_end(running, outcome, verdict, seconds)
             report.ended(outcome, verdict, seconds)
-        return verdict
+        return verdict, seconds
 
     def _may_run(self, running: Running) -> bool:
         """Count a run of a limited key; whether there was one left."""

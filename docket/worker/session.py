@@ -25,9 +25,10 @@ from ..errors import DeliveryUnreadable
 from ..execution import Execution
 from ..rules import StopReason
 from ..signals import signals
-from ..store import Claims, Delivery, DueTasks, Unreadable
+from ..store import Claims, Delivery, DueTasks, Refused, Taken, Unreadable
 from .groups import only_one_of
 from .intake import Reader, Scheduler, Sweep
+from .journal import log_refused, log_tasks
 from .outage import Outages
 from .reporting import Depths
 from .roster import Roster, Running
@@ -123,6 +124,7 @@ class Session:
 
     async def run(self) -> None:
         """Run until stopped, finished, or cancelled; drain in any case. Cancellation comes out after it (I6)."""
+        log_tasks(self.worker.name, self.docket.tasks)
         over = anyio.Event()
         try:
             async with anyio.create_task_group() as outer:
@@ -226,7 +228,7 @@ class Session:
 
     # claims ----------------------------------------------------------------------------------------------
 
-    def _start(self, taken: Sequence[Delivery | Unreadable], began: float) -> None:
+    def _start(self, taken: Sequence[Taken], began: float) -> None:
         work = self._work
         assert work is not None
         now, trusted_until = clock.now(), self.leases.trusted_from(began)
@@ -234,6 +236,9 @@ class Session:
             if isinstance(delivery, Unreadable):
                 logger.error("Message %s is set aside: %s", delivery.message_id.decode(), delivery.reason)
                 work.start_soon(self.outages.supervise, self._setting_aside(delivery))
+                continue
+            if isinstance(delivery, Refused):
+                log_refused(self.docket, self.worker.name, delivery)
                 continue
             execution, broken = self._execution(delivery)
             execution.started_at = now

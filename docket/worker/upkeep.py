@@ -169,6 +169,8 @@ class Listener:
     def _cancellation(self, key: str) -> None:
         found = self.roster.under(key)
         for running in found:
+            if running.reason is not StopReason.ASKED:
+                logger.info("Cancelling running task %r", key)
             running.stop(StopReason.ASKED)
         if not found:
             now = monotonic()

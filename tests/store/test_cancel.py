@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from docket.store import Refused
 from tests.store.conftest import FUTURE, RUNNING_PROGRESS, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -74,7 +75,8 @@ async def test_an_entry_that_cannot_be_found_is_refused_when_it_is_claimed(store
     await store.schedule.place(message(), replace=False)
     claims = store.claims()
     await claims.create_group()
-    (taken,) = await claims.take(10)
+    refused, taken = await claims.take(10)
+    assert isinstance(refused, Refused)
     assert taken.message.generation == 2  # type: ignore[union-attr]
     everything = await store.everything()
     assert everything["d:stream"]["entries"] == [{"id": "#1", **fields(generation=2)}]  # type: ignore[index]

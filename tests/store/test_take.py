@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
-from docket.store import Delivery, Unreadable
+from docket.store import Delivery, Refused, Unreadable
 from tests.store.conftest import RUNNING_PROGRESS, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +51,8 @@ async def test_a_replaced_entry_is_removed(store: Store) -> None:
     await store.schedule.place(message(), replace=True)
     claims = store.claims()
     await claims.create_group()
-    (taken,) = await claims.take(10)
+    refused, taken = await claims.take(10)
+    assert refused == Refused(message=attrs.evolve(message(), generation=1), superseded=True)
     assert isinstance(taken, Delivery)
     assert taken.message.generation == 2
     assert await store.everything() == {
@@ -66,7 +68,7 @@ async def test_a_cancelled_entry_is_removed_and_said_to_be_cancelled(store: Stor
     await heard.all()
     claims = store.claims()
     await claims.create_group()
-    assert await claims.take(10) == []
+    assert await claims.take(10) == [Refused(message=attrs.evolve(message(), generation=1), superseded=False)]
     assert (await store.everything())["d:stream"] == {"entries": []}
     (channel, event), finished = await heard.all()
     assert channel == "d:state:k"
@@ -79,7 +81,7 @@ async def test_an_entry_whose_record_is_gone_is_removed(store: Store) -> None:
     await store.client.delete("d:runs:k")
     claims = store.claims()
     await claims.create_group()
-    assert await claims.take(10) == []
+    assert await claims.take(10) == [Refused(message=attrs.evolve(message(), generation=1), superseded=True)]
     assert await store.everything() == {"d:stream": {"entries": []}}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -229,16 +228,3 @@ async def test_a_setting_out_of_range_is_refused_by_name(
 ) -> None:
     with pytest.raises(BadSetting, match=setting):
         Worker(Docket(url=memory_url), **{setting: value})  # type: ignore[arg-type]
-
-
-async def test_starts_and_ends_are_logged_where_somebody_listens(
-    docket: Docket, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def task() -> None: ...
-
-    with caplog.at_level(logging.INFO, "docket.worker"):
-        await docket.add(task, key="the-key")()
-        async with at_most():
-            await Worker(docket).run_until_finished()
-    said = [record.message for record in caplog.records if "the-key" in record.message]
-    assert [words.split()[0] for words in said] == ["Starting", "<Execution"]
