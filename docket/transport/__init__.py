@@ -12,14 +12,17 @@ from docket.transport.pubsub import Message, PubSub
 from docket.transport.resp import Argument, Reply
 from docket.transport.scripts import Lua, Script, ScriptCall
 from docket.transport.stream import Stream
+from docket.transport.tail import HELD, Entry, Tail, entry_number
 from docket.transport.url import SCHEMES, Address, parse
 
 __all__ = [
+    "HELD",
     "SCHEMES",
     "Address",
     "Argument",
     "Client",
     "Connection",
+    "Entry",
     "Lock",
     "Lua",
     "Message",
@@ -29,5 +32,7 @@ __all__ = [
     "Script",
     "ScriptCall",
     "Stream",
+    "Tail",
+    "entry_number",
     "parse",
 ]

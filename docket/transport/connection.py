@@ -310,6 +310,15 @@ class Connection:
         if self._immediate:
             self._exchange()
 
+    def push(self) -> None:
+        """Send what goes of what is to be sent, without waiting; a broken connection fails."""
+        if self._error is None:
+            try:
+                while self._out and (sent := self._stream.try_send(self._out)):
+                    del self._out[:sent]
+            except OSError as error:
+                self.fail(error)
+
     def await_slot(self, slot: Slot) -> None:
         """Let ``slot`` be driven although no request is its own; done at once if the connection is lost."""
         if self._error is not None:

@@ -1,0 +1,129 @@
+"""What is appended to a stream, as far as it has arrived: for callers who may not await.
+
+The server tells of it by itself because it owes an answer: a read that blocks for ever is outstanding on a connection
+of its own. One alone would hide what comes between its answer and the next read, so many are sent at once, and before
+each of them, in the same step of the server, the last entries are asked for: nothing falls in between.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias, cast
+
+from redis.exceptions import ConnectionError, RedisError
+
+from docket.transport.client import Client
+from docket.transport.connection import Connection
+from docket.transport.pool import Pool
+from docket.transport.resp import Argument, pack
+
+__all__ = ["HELD", "Entry", "Tail", "entry_number"]
+
+#: How often the server tells of something new before the caller has to look.
+HELD = 32
+
+#: How many of the last entries are asked for as a read begins.
+OVERLAP = 64
+
+Entry: TypeAlias = tuple[bytes, list[bytes]]
+"""The id of an entry, and its flat fields."""
+
+
+def entry_number(entry_id: bytes) -> tuple[int, int]:
+    """An id in the form that compares: milliseconds of the server's clock, and a count. ``b""`` comes first."""
+    ms, _, count = entry_id.partition(b"-")
+    return (int(ms), int(count or b"0")) if ms else (0, 0)
+
+
+class Tail:
+    """Follows the stream ``key`` on the server of ``client`` (on a cluster: on its home). Not for two tasks at a time.
+
+    ``kept_ms`` is for how long an entry surely stays on the stream: a look back over more than that is not trusted.
+    """
+
+    def __init__(self, client: Client, key: Argument, *, kept_ms: float = math.inf) -> None:
+        self._client, self._kept_ms = client, kept_ms
+        self._reading = pack(("XREVRANGE", key, "+", "-", "COUNT", OVERLAP)) + pack(
+            ("XREAD", "BLOCK", 0, "STREAMS", key, "$")
+        )
+        self._line: tuple[Pool, Connection] | None = None
+        self._replies: list[Any] = []
+        self._looking_back = True  # what the next reply answers
+        self._outstanding = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server will tell of what comes, as far as is known."""
+        return self._line is not None and self._line[1].is_usable()
+
+    async def open(self) -> None:
+        """Follow the stream from now on: read afterwards what it holds already.
+
+        Raises: redis.exceptions.RedisError - no connection. Cancel: safe.
+        """
+        self.close()
+        self._line = await self._client.open()
+        connection = self._line[1]
+        connection.subscribe_to_replies(self._replies.append)
+        self._ask(connection)
+
+    def news(self, known: bytes) -> list[Entry]:
+        """What has arrived since the last call, in its order; never waits. Some of it may be known already.
+
+        ``known`` is the id up to which the caller has read the stream.
+        Raises: redis.exceptions.RedisError - the connection is lost, or more has come than the server holds for one
+                who does not look (`HELD` additions at least): some of it is unknown. `open` begins anew.
+        """
+        if self._line is None:
+            raise ConnectionError("Not connected")
+        connection, told = self._line[1], list[Entry]()
+        while connection.error is None:
+            connection.read_now()
+            if not self._replies:
+                break
+            replies = self._replies[:]
+            self._replies.clear()
+            for reply in replies:
+                if connection.error is None:
+                    self._take(connection, reply, told, told[-1][0] if told else known)
+            self._ask(connection)
+        if connection.error is not None and not told:
+            raise ConnectionError(f"Connection lost: {connection.error}") from connection.error
+        return told
+
+    def close(self) -> None:
+        """Forget the stream. Never suspends; idempotent."""
+        if self._line is not None:
+            pool, connection = self._line
+            self._line = None
+            pool.drop(connection)
+        self._replies = []
+        self._looking_back, self._outstanding = True, 0
+
+    def _ask(self, connection: Connection) -> None:
+        """See to it that the server holds `HELD` additions for us."""
+        if (missing := HELD - self._outstanding) and connection.error is None:
+            self._outstanding = HELD
+            connection.send(self._reading * missing)
+        connection.push()
+
+    def _take(self, connection: Connection, reply: Any, told: list[Entry], known: bytes) -> None:
+        looking_back, self._looking_back = self._looking_back, not self._looking_back
+        if isinstance(reply, RedisError):
+            connection.fail(reply)
+        elif not looking_back:
+            self._outstanding -= 1
+            if reply is not None:  # another client has ended the wait
+                told += cast("list[Entry]", reply[0][1])
+        elif reply:
+            self._look_back(connection, cast("list[Entry]", reply[::-1]), told, known)
+
+    def _look_back(self, connection: Connection, last: list[Entry], told: list[Entry], known: bytes) -> None:
+        """Take what is new of the last entries, unless there may have been others before them."""
+        since = entry_number(known)
+        new = [entry for entry in last if entry_number(entry[0]) > since]
+        too_long = bool(new and known) and entry_number(new[-1][0])[0] - since[0] > self._kept_ms
+        if too_long or len(new) == OVERLAP:
+            connection.fail(ConnectionError("more has come than the server holds for one who does not look"))
+        else:
+            told += new
