@@ -6,6 +6,7 @@ Each server answers from threads of its own, so that a busy event loop does not 
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import selectors
 import socket
@@ -66,7 +67,10 @@ def _exposition() -> Callable[[], bytes]:
             f"metrics for Prometheus need packages that are not here ({error}): pip install 'anydocket[metrics]'"
         ) from error
     if not isinstance(metrics.get_meter_provider(), MeterProvider):
-        metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()]))
+        # The labels that pydocket's have: newer exporters add those of the scope unless told not to.
+        told = inspect.signature(PrometheusMetricReader).parameters.keys() & {"scope_info_enabled"}
+        reader = PrometheusMetricReader(**dict.fromkeys(told, False))
+        metrics.set_meter_provider(MeterProvider([reader]))
     elif not any(metric.name.startswith(("target", "docket_")) for metric in REGISTRY.collect()):
         logger.warning(
             "This program has a MeterProvider of its own without a PrometheusMetricReader: "
@@ -143,7 +147,7 @@ def _serving(
     thread = threading.Thread(target=server.serve_until, args=[told], name=f"docket {what}", daemon=True)
     with server, ending, told:
         thread.start()
-        logger.debug("Serving %s on port %d of %s", what, server.server_port, host)
+        logger.info("Serving %s on port %d of %s", what, server.server_port, host)
         try:
             yield server.server_port
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import partial
@@ -124,13 +125,13 @@ def work(
     schedule_automatic_tasks
         Whether this worker schedules the automatic perpetual tasks when it starts.
     enable_internal_instrumentation
-        Accepted for pydocket's sake; there is nothing to trace yet.
+        Accepted for pydocket's sake; what docket itself asks of the server is not traced.
     until_finished
         Exit when nothing is left to do.
     healthcheck_port
-        Not supported yet.
+        The port on which HTTP requests are answered with OK while the worker runs; 0 for one that is free.
     metrics_port
-        Not supported yet.
+        The port on which Prometheus finds the metrics of this worker; 0 for one that is free.
     fallback_task
         The task, module:name, that runs in place of one that nobody registered.
     dependencies
@@ -139,13 +140,13 @@ def work(
     logs.configure(logging_level, logging_format or logs.default_format())
     _refuse_what_is_to_come(
         {
-            "--healthcheck-port": healthcheck_port,
-            "--metrics-port": metrics_port,
             "--dependencies": dependencies,
         }
     )
     check_backend(backend)
     check_places({"--tasks": tasks, "--fallback-task": [fallback_task]})
+    if metrics_port is not None:
+        _check_exporter()
 
     from ..worker import Worker
 
@@ -162,6 +163,8 @@ def work(
         schedule_automatic_tasks=schedule_automatic_tasks,
         enable_internal_instrumentation=enable_internal_instrumentation,
         until_finished=until_finished,
+        healthcheck_port=healthcheck_port,
+        metrics_port=metrics_port,
         tasks=list(tasks),
         fallback_task=fallback_task,
         message_batch=message_batch,
@@ -177,6 +180,13 @@ def _work(run: Callable[[], Coroutine[Any, Any, None]], backend: str) -> int:
     except (AuthenticationError, AuthorizationError, NoPermissionError) as error:
         raise UsageError(f"--url: the server refuses the user or the password: {error}") from error
     return 0
+
+
+def _check_exporter() -> None:
+    try:
+        importlib.import_module("opentelemetry.exporter.prometheus")
+    except ImportError as error:
+        raise UsageError(f"--metrics-port: {error}; pip install 'anydocket[metrics]'") from error
 
 
 def _refuse_what_is_to_come(settings: Mapping[str, object]) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import anyio
 import pytest
 
 from docket import Docket
+from docket.serving import healthcheck_server
 from tests.servers import Server
 
 BIN = Path(sys.executable).parent
@@ -135,6 +137,37 @@ def test_a_signal_drains_and_the_exit_status_is_0(
         assert {"name", "levelname", "message", "exc_info", "asctime"} <= set(record)
 
 
+def port_of(worker: Process, what: str) -> int:
+    """The port on which the worker has said that it serves something."""
+    worker.wait_for(f"Serving {what} on port ")
+    return int(worker.lines[-1].partition(" on port ")[2].split()[0])
+
+
+def fetched(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+        assert answer.status == 200
+        return answer.read().decode()
+
+
+def test_while_it_runs_it_serves_health_checks_and_metrics(started: Any, redis_url: str) -> None:
+    worker = started("--healthcheck-port", "0", "--metrics-port", "0", "--name", "served")
+    health, metrics = port_of(worker, "health checks"), port_of(worker, "metrics")
+    assert fetched(health) == "OK"
+    add(redis_url, "stay")
+    worker.wait_for("staying")
+    running = 'docket_tasks_running{docket_name="docket",docket_task="stay",docket_worker="served"} 1.0'
+    assert running in fetched(metrics).splitlines()
+
+
+def test_a_port_that_is_in_use_ends_the_worker_with_one_line(tmp_path: Path) -> None:
+    with healthcheck_server("0.0.0.0", 0) as port:
+        worker = Process(tmp_path, "memory://", "--healthcheck-port", str(port))
+        assert worker.ended() == 2
+    assert len(worker.lines) == 1
+    assert worker.lines[0].startswith(f"docket-worker: health checks cannot be served on port {port}")
+    worker.close()
+
+
 def test_after_the_shutdown_timeout_a_task_is_handed_back(started: Any, redis_url: str) -> None:
     add(redis_url, "stay")
     first = started("--shutdown-timeout", "0")
@@ -147,7 +180,7 @@ def test_after_the_shutdown_timeout_a_task_is_handed_back(started: Any, redis_ur
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--healthcheck-port", "8080"), ("--metrics-port", "9090"), ("--dependencies", "a.b:c")],
+    [("--dependencies", "a.b:c")],
 )
 def test_what_is_not_there_yet_is_refused_by_name(tmp_path: Path, option: str, value: str) -> None:
     worker = Process(tmp_path, "memory://", option, value)

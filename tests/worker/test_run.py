@@ -126,9 +126,7 @@ async def test_a_fallback_that_names_no_function_is_refused(memory_url: str, pat
         await Worker.run("run", memory_url, tasks=[], fallback_task=path)
 
 
-@pytest.mark.parametrize(
-    "setting", [{"healthcheck_port": 8080}, {"metrics_port": 9000}, {"dependencies": "a:b"}]
-)
+@pytest.mark.parametrize("setting", [{"dependencies": "a:b"}])
 async def test_what_is_not_there_yet_is_refused_rather_than_ignored(
     memory_url: str, setting: dict[str, Any]
 ) -> None:
