@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,8 +79,7 @@ def fail(
 
 def _seconds(text: str) -> float:
     seconds = float(text)
-    timedelta(seconds=seconds)  # infinity and what is not a number are no durations
-    if seconds < 0:
+    if not 0 <= seconds < math.inf:
         raise ValueError(text)
     return seconds
 

@@ -68,7 +68,7 @@ def _reader(named: str) -> Callable[[str], Any]:
     module, _, name = named.rpartition(".")
     hint = "VALUE is type:text, like int:3 or uuid.UUID:...; for a string that has a colon in it, write :text"
     found: Any = None
-    if not module:
+    if "." not in named:
         found = getattr(builtins, name, None)
     elif all(part.isidentifier() for part in module.split(".")):
         sys.path.insert(0, os.getcwd())

@@ -135,16 +135,12 @@ def work(
     fallback_task
         The task, module:name, that runs in place of one that nobody registered.
     dependencies
-        Not supported yet.
+        Dependencies of every task that runs here, module:name of a list or mapping.
     """
     logs.configure(logging_level, logging_format or logs.default_format())
-    _refuse_what_is_to_come(
-        {
-            "--dependencies": dependencies,
-        }
-    )
+    _refuse_what_is_to_come({})
     check_backend(backend)
-    check_places({"--tasks": tasks, "--fallback-task": [fallback_task]})
+    check_places({"--tasks": tasks, "--fallback-task": [fallback_task], "--dependencies": [dependencies]})
     if metrics_port is not None:
         _check_exporter()
 
@@ -167,6 +163,7 @@ def work(
         metrics_port=metrics_port,
         tasks=list(tasks),
         fallback_task=fallback_task,
+        dependencies=dependencies,
         message_batch=message_batch,
         shutdown_timeout=shutdown_timeout,
     )
