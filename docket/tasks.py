@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from . import clock
 from .calls import TaskFunction
 from .dependencies import CurrentDocket, CurrentExecution, CurrentWorker, Retry, TaskLogger
 
@@ -25,13 +26,13 @@ async def trace(
     worker: Worker = CurrentWorker(),
     execution: Execution[None] = CurrentExecution(),
 ) -> None:
-    """Log a message with where and when it was added and run."""
+    """Log a message, with where and how long ago it was due."""
     logger.info(
-        "%s: %r added to docket %r for %s, run by worker %r",
+        "%s: %r added to docket %r %s ago now running on worker %r",
         message,
         execution.key,
         docket.name,
-        execution.when.isoformat(),
+        clock.now() - execution.when,
         worker.name,
     )
 
@@ -45,8 +46,8 @@ async def fail(
 ) -> None:
     """Raise an exception, twice."""
     raise Exception(
-        f"{message}: {execution.key!r} on docket {docket.name!r}, run by worker {worker.name!r}, "
-        f"attempt {retry.attempt} of {retry.attempts}"
+        f"{message}: {execution.key} added to docket {docket.name} {clock.now() - execution.when} ago "
+        f"now running on worker {worker.name}"
     )
 
 
