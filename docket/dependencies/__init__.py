@@ -5,12 +5,22 @@ from uncalled_for import (
     CycleError,
     Depends,
     FailedDependency,
+    Shared,
     get_annotation_dependencies,
     get_dependency_parameters,
-    resolved_dependencies,
     validate_dependencies,
 )
+from uncalled_for import DependencyFactory as DependencyFunction
+from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsage] - downstream relies on it
+from uncalled_for.introspection import _parameter_cache  # pyright: ignore[reportPrivateUsage] - so it does on this
 
+from .admission import (
+    ADMISSION_BLOCKED_RETRY_DELAY,
+    Admission,
+    AdmissionBlocked,
+    admission_dependencies,
+    check_admission,
+)
 from .base import (
     CompletionHandler,
     Dependency,
@@ -22,22 +32,43 @@ from .base import (
     current_worker,
     format_duration,
 )
+from .concurrency import ConcurrencyBlocked, ConcurrencyLimit
 from .contextual import CurrentDocket, CurrentExecution, CurrentWorker, TaskArgument, TaskKey, TaskLogger
+from .cooldown import Cooldown
 from .cron import Cron
+from .debounce import Debounce
 from .perpetual import Perpetual
 from .progress import Progress
+from .resolution import (
+    Resolved,
+    conflicts,
+    get_single_dependency_of_type,
+    get_single_dependency_parameter_of_type,
+    resolve,
+    resolved_dependencies,
+)
+from .ratelimit import RateLimit
 from .retry import ExponentialRetry, ForcedRetry, Retry
+from .shared import SharedContext, SharedHost
 from .timeout import Timeout
 
 __all__ = [
+    "ADMISSION_BLOCKED_RETRY_DELAY",
+    "Admission",
+    "AdmissionBlocked",
     "CallArgument",
     "CompletionHandler",
+    "ConcurrencyBlocked",
+    "ConcurrencyLimit",
+    "Cooldown",
     "Cron",
     "CurrentDocket",
     "CurrentExecution",
     "CurrentWorker",
     "CycleError",
+    "Debounce",
     "Dependency",
+    "DependencyFunction",
     "Depends",
     "ExponentialRetry",
     "FailedDependency",
@@ -45,19 +76,32 @@ __all__ = [
     "ForcedRetry",
     "Perpetual",
     "Progress",
+    "RateLimit",
+    "Resolved",
     "Retry",
     "Runtime",
+    "Shared",
+    "SharedContext",
+    "SharedHost",
     "TaskArgument",
     "TaskKey",
     "TaskLogger",
     "TaskOutcome",
     "Timeout",
+    "_Depends",
+    "_parameter_cache",
+    "conflicts",
+    "admission_dependencies",
+    "check_admission",
     "current_docket",
     "current_execution",
     "current_worker",
     "format_duration",
     "get_annotation_dependencies",
     "get_dependency_parameters",
+    "get_single_dependency_of_type",
+    "get_single_dependency_parameter_of_type",
+    "resolve",
     "resolved_dependencies",
     "validate_dependencies",
 ]

@@ -6,7 +6,8 @@ import functools
 import inspect
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,11 +17,14 @@ from anyio import get_cancelled_exc_class, to_thread
 from ..calls import TaskFunction, get_signature
 from ..clock import monotonic
 from ..dependencies import (
+    Dependency,
     FailedDependency,
+    Resolved,
     Runtime,
+    conflicts,
     get_annotation_dependencies,
     get_dependency_parameters,
-    resolved_dependencies,
+    resolve,
 )
 from ..rules import Complete, Fail, Outcome, Raised, Returned, Stopped, StopReason, Verdict
 from .deciding import verdict_on
@@ -47,7 +51,7 @@ class _Run:
     def __init__(self, running: Running) -> None:
         self.running = running
         self.began = monotonic()
-        self.values: Mapping[str, Any] = {}
+        self.values: Iterable[Any] = ()
         self.outcome: Outcome = Returned(None)
         self.verdict: Verdict = Complete(None)
         self.error: BaseException | None = None
@@ -67,8 +71,9 @@ class _Run:
 
 @attrs.define(eq=False)
 class Caller:
-    """Calls task functions for one worker."""
+    """Calls task functions for one worker; ``dependencies`` are resolved for every call, by name."""
 
+    dependencies: Mapping[str, Dependency[Any]]
     sentinel: Sentinel | None = attrs.field(init=False, default=None)
     """Set on asyncio: tells the shutdown of the loop from a body that cancels itself."""
     #: What anyio finds out anew for each scope: 3 us of the 150 that a task takes.
@@ -97,7 +102,7 @@ class Caller:
         function = running.execution.function
         plain = self._plain.get(function)
         if plain is None:
-            plain = self._plain[function] = _is_plain(function)
+            plain = self._plain[function] = not self.dependencies and _is_plain(function)
         try:
             with running.scope(self._scopes):
                 if plain:
@@ -121,38 +126,34 @@ class Caller:
     async def _with_dependencies(self, run: _Run) -> None:
         running = run.running
         execution = running.execution
-        given = get_signature(execution.function).bind_partial(*execution.args, **execution.kwargs).arguments
-        async with resolved_dependencies(execution.function, dict(given)) as values:
-            run.values = values
-            try:
-                failed = [value for value in values.values() if isinstance(value, FailedDependency)]
-                if failed:
-                    raise _dependency_failure(failed)
-                supplied = {name: value for name, value in values.items() if name not in given}
-                # Only the call is stopped from here on: dependencies close undisturbed, and see why.
-                with running.scope(self._scopes):
-                    if running.reason is not None:
-                        raise _BodyStopped
-                    value = await self._called(running, values, supplied)
-                    running.let_end()
-                    await run.ended(Returned(value))
-                    return
+        function = execution.function
+        given = get_signature(function).bind_partial(*execution.args, **execution.kwargs).arguments
+        if self.dependencies and (wrong := conflicts(function, self.dependencies)):
+            raise _dependency_failure(list(wrong.values()))
+        async with AsyncExitStack() as stack:
+            run.values = found = await resolve(stack, function, given, self.dependencies)
+            if found.failed:
+                raise _dependency_failure(found.failed)
+            # Only the call is stopped from here on: dependencies close undisturbed, and see why.
+            with running.scope(self._scopes):
+                if running.reason is not None:
+                    raise _BodyStopped
+                value = await self._called(running, found)
                 running.let_end()
-                raise _BodyStopped
-            except BaseException as error:
-                # Decided while the dependencies are open, so that a handler among them can use the others.
-                parts = list(leaves(error))
-                if not self._concerns_us(parts):
-                    await run.ended(_outcome_of(running, error, parts), error)
-                raise
+                await run.ended(Returned(value))
+                return
+            running.let_end()
+            raise _BodyStopped
         await run.ended(Returned(None))  # a dependency has suppressed what the body raised
 
-    async def _called(self, running: Running, values: Mapping[str, Any], supplied: Mapping[str, Any]) -> Any:
+    async def _called(self, running: Running, found: Resolved) -> Any:
         execution, body = running.execution, self._body(running)
-        for value in values.values():
+        for value in found:
             if isinstance(value, Runtime):
-                return await value.run(execution, body, execution.args, {**execution.kwargs, **supplied})
-        return await body(*execution.args, **execution.kwargs, **supplied)
+                return await value.run(
+                    execution, body, execution.args, {**execution.kwargs, **found.supplied}
+                )
+        return await body(*execution.args, **execution.kwargs, **found.supplied)
 
     # plain functions --------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ __all__ = ["verdict_on"]
 
 
 async def verdict_on(
-    outcome: Outcome, execution: Execution[Any], values: Mapping[str, Any], seconds: float
+    outcome: Outcome, execution: Execution[Any], values: Iterable[Any], seconds: float
 ) -> Verdict:
     """Decide what follows a run of ``seconds`` whose dependencies have these values.
 
@@ -25,19 +25,19 @@ async def verdict_on(
     Raises: whatever a handler raises.
     """
     settled = decide(outcome)
-    if not values or not isinstance(outcome, Returned | Raised):
+    if values == () or not isinstance(outcome, Returned | Raised):
         return settled
     told = TaskOutcome(timedelta(seconds=seconds))
     if isinstance(outcome, Raised):
         told.exception = outcome.error
-        for value in values.values():
+        for value in values:
             if isinstance(value, FailureHandler):
                 handled = await value.handle_failure(execution, told)
                 if handled or value.next_run is not None:
                     return value.next_run or Fail(outcome.error)
     else:
         told.result = outcome.value
-    for value in values.values():
+    for value in values:
         if isinstance(value, CompletionHandler):
             handled = await value.on_complete(execution, told)
             if handled or value.next_run is not None:

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..dependencies import current_docket, current_execution, current_worker
+from ..dependencies import current_execution
 from ..rules import Abandon, Cancel, HandBack, Reschedule, Verdict, decide
 from .calling import Caller
 from .journal import log_end, log_settled, log_start
 from .reporting import reported
 from .roster import Roster, Running
 from .settling import LeaseOver, Settling
+from .struck import struck
 from .upkeep import Listener
 
 if TYPE_CHECKING:
     from ..docket import Docket
-    from .worker import Worker
 
 __all__ = ["Runner"]
 
@@ -30,20 +30,17 @@ class Runner:
     """Runs claims for one worker; one child of the work group per claim."""
 
     docket: Docket
-    worker: Worker
     roster: Roster
     settling: Settling
     listener: Listener
     limits: dict[str, int]
     """How often each of these keys may still run; the others without limit."""
-    caller: Caller = attrs.field(factory=Caller)
+    caller: Caller
 
     async def run(self, running: Running) -> None:
         """Run one claim to its end. Leaves it to redelivery if Redis stays away past the lease (I3)."""
         execution = running.execution
         try:
-            current_docket.set(self.docket)
-            current_worker.set(self.worker)
             current_execution.set(execution)
             if self.listener.must_recheck(running):
                 await self.settling.insist(running, lambda: self.listener.recheck(running))
@@ -61,6 +58,9 @@ class Runner:
 
     async def _refused(self, running: Running) -> Verdict | None:
         """What is to be done instead of running it, if it may not run."""
+        if self.docket.strike_list.may_concern(self.settling.claims.newest_strike):
+            if (verdict := await struck(self.settling, running)) is not None:
+                return verdict
         if self.limits and not self._may_run(running):
             return Cancel()
         return None

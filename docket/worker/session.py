@@ -5,8 +5,9 @@
     run()                       the caller's cancellation reaches only the wait in here, and begins the drain
     └─ nest (shielded)
        └─ upkeep                lease refresher and watch, heartbeat, listener, drain deadline
-          └─ work               one child per claim
-             └─ intake          reader, sweep, scheduler, seeder
+          └─ sharing            host of what tasks share
+             └─ work            one child per claim
+                └─ intake       reader, sweep, scheduler, seeder
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .. import clock
-from ..dependencies import Perpetual, get_dependency_parameters
+from ..dependencies import SharedHost, current_docket, current_worker
 from ..errors import DeliveryUnreadable
 from ..execution import Execution
 from ..rules import StopReason
 from ..signals import signals
 from ..store import Claims, Delivery, DueTasks, Refused, Taken, Unreadable
+from .calling import Caller
 from .groups import only_one_of
 from .intake import Reader, Scheduler, Sweep
 from .journal import log_refused, log_tasks
@@ -33,6 +35,7 @@ from .outage import Outages
 from .reporting import Depths
 from .roster import Roster, Running
 from .runner import Runner
+from .seeding import Seeder
 from .settings import Settings
 from .settling import Settling
 from .upkeep import Heartbeat, Leases, Listener
@@ -89,9 +92,12 @@ class Session:
         )
         self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep)
         self.settling = Settling(docket, self.claims, self.outages)
+        self.caller = Caller(worker.dependencies)
+        self.shared = SharedHost()
         self.runner = Runner(
-            docket, worker, self.roster, self.settling, self.listener, dict(limits) if limits else {}
+            docket, self.roster, self.settling, self.listener, dict(limits) if limits else {}, self.caller
         )
+        self.seeder = Seeder(docket, self.runner.limits)
         self._work: TaskGroup | None = None
         self._intake: anyio.CancelScope | None = None
         self._stopped = False
@@ -143,13 +149,19 @@ class Session:
 
     async def _nest(self, over: anyio.Event) -> None:
         try:
+            current_docket.set(self.docket)  # for every task that is started from here on
+            current_worker.set(self.worker)
+            self.shared.share()
             with anyio.CancelScope(shield=True):
                 async with anyio.create_task_group() as upkeep:
                     upkeep.start_soon(self._stand_guard)
                     upkeep.start_soon(self.leases.watch)
                     for loop in (self.leases.run, self.heartbeat.run, self.listener.run, self._tell_depths):
                         upkeep.start_soon(self.outages.supervise, loop)
-                    await self._work_and_intake(upkeep)
+                    async with anyio.create_task_group() as sharing:
+                        sharing.start_soon(self.shared.run)
+                        await self._work_and_intake(upkeep)
+                        await self._close_shared(sharing.cancel_scope)
                     upkeep.cancel_scope.cancel()
         finally:
             self._nest_over = True
@@ -164,11 +176,21 @@ class Session:
                 if self._stopped:
                     intake.cancel_scope.cancel()
                 intake.start_soon(self.reader.unblock_when_cancelled)
-                for loop in (self._seed, self.scheduler.run, self.sweep.run, self.reader.run):
+                for loop in (self.scheduler.run, self.sweep.run, self.reader.run):
                     intake.start_soon(self.outages.supervise, loop)
+                if self.settings.schedule_automatic_tasks:
+                    intake.start_soon(self.outages.supervise, self.seeder.run)
                 if self.until_finished:
                     intake.start_soon(self.outages.supervise, self._finish)
             upkeep.start_soon(self._end_the_drain, work.cancel_scope)
+
+    async def _close_shared(self, hosting: anyio.CancelScope) -> None:
+        """Let the host close everything; what is still being opened, for nobody any more, is not waited for."""
+        self.shared.close()
+        with anyio.move_on_after(GRACE):
+            await self.shared.wait_until_idle()
+            return
+        hosting.cancel()
 
     async def _tell_depths(self, answered: Callable[[], None]) -> None:
         """Tell how full the docket is, to whoever listens; in a virtual time nobody does who can wait for it."""
@@ -180,7 +202,7 @@ class Session:
         if anyio.get_cancelled_exc_class().__module__.startswith("asyncio"):
             from .backend_asyncio import Sentinel
 
-            self.runner.caller.sentinel = Sentinel()
+            self.caller.sentinel = Sentinel()
         await anyio.sleep_forever()
 
     async def _end_the_drain(self, work: anyio.CancelScope) -> None:
@@ -202,6 +224,8 @@ class Session:
     async def _finish(self, answered: Callable[[], None]) -> None:
         """Stop when the docket has nothing left that waits or runs, here or elsewhere."""
         recheck = max(RECHECK, self.settings.minimum_check_interval).total_seconds()
+        if self.settings.schedule_automatic_tasks:
+            await self.seeder.wait_seeded()
         while True:
             await self.reader.wait_idle()
             await self.roster.wait_empty()
@@ -215,16 +239,6 @@ class Session:
                 return
             with anyio.move_on_after(None if self.docket.client.is_memory else recheck):
                 await self.listener.finished.wait_past(seen)
-
-    async def _seed(self, answered: Callable[[], None]) -> None:
-        """See to it that automatic perpetual tasks are scheduled."""
-        if not self.settings.schedule_automatic_tasks:
-            return
-        for name, function in list(self.docket.tasks.items()):
-            for dependency in get_dependency_parameters(function).values():
-                if isinstance(dependency, Perpetual) and dependency.automatic:
-                    await self.docket.add(name, when=dependency.initial_when, key=name)()
-                    answered()
 
     # claims ----------------------------------------------------------------------------------------------
 

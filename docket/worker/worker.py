@@ -14,10 +14,11 @@ import anyio
 
 from ..calls import TaskFunction
 from ..docket import Docket
-from ..errors import BadSetting, UsageError
+from ..errors import UsageError
 from ..serving import healthcheck_server, metrics_server
 from ..signals import signals
 from .fallback import default_fallback_task, fallback_named
+from .given import dependencies_at, named_dependencies
 from .groups import only_one_of
 from .session import Session
 from .settings import MESSAGE_BATCH, Settings, default_name
@@ -35,9 +36,10 @@ class Worker:
     another one ``redelivery_timeout`` after the last renewal of its lease. A worker that stops takes nothing new
     and gives its running tasks ``shutdown_timeout`` to finish; what is left is queued again at once.
     ``fallback_task`` runs, with their arguments, in place of tasks that the docket does not know here; without
-    one they fail. ``name`` must be the worker's own: by it the server knows who holds what.
+    one they fail. ``name`` must be the worker's own: by it the server knows who holds what. ``dependencies`` are
+    resolved for every task that this worker runs, in addition to its own, and given to none of its parameters.
 
-    Raises: BadSetting (a ValueError) - a setting out of range.
+    Raises: BadSetting (a ValueError) - a setting out of range; TypeError - a dependency that is none.
     """
 
     def __init__(
@@ -56,7 +58,6 @@ class Worker:
         message_batch: int = MESSAGE_BATCH,
         shutdown_timeout: timedelta = timedelta(seconds=25),
     ) -> None:
-        _not_yet("dependencies", dependencies)
         self._settings = Settings(
             concurrency=concurrency,
             message_batch=message_batch,
@@ -72,6 +73,7 @@ class Worker:
         self.concurrency = concurrency
         self.fallback_task: TaskFunction = fallback_task or default_fallback_task
         self.enable_internal_instrumentation = enable_internal_instrumentation
+        self.dependencies = named_dependencies(dependencies)
         self._session: Session | None = None
 
     @property
@@ -210,7 +212,7 @@ class Worker:
             worker = cls(
                 docket, name, concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval,
                 scheduling_resolution, schedule_automatic_tasks, enable_internal_instrumentation,
-                fallback_named(fallback_task) if fallback_task else None, _not_yet("dependencies", dependencies),
+                fallback_named(fallback_task) if fallback_task else None, dependencies_at(dependencies),
                 message_batch, shutdown_timeout,
             )  # fmt: skip
             async with worker:
@@ -239,9 +241,3 @@ async def _heed_signals(session: Session) -> None:
             else:
                 logger.info("Received %s, initiating graceful shutdown", received.name)
                 session.stop()
-
-
-def _not_yet(name: str, value: object) -> None:
-    """Refuse a setting that would be without effect."""
-    if value is not None:
-        raise BadSetting(f"{name} is not supported yet; leave it out")

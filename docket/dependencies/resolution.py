@@ -1,0 +1,140 @@
+"""Resolves what a call depends on: its parameters' dependencies, those in their metadata, and the worker's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar, cast
+
+import attrs
+from uncalled_for import Dependency as _Dependency
+from uncalled_for import FailedDependency, frame_scope, get_annotation_dependencies, get_dependency_parameters
+from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsage]
+from uncalled_for.introspection import get_signature
+
+from .base import current_docket, current_execution, current_worker
+
+__all__ = [
+    "Resolved",
+    "conflicts",
+    "get_single_dependency_of_type",
+    "get_single_dependency_parameter_of_type",
+    "resolve",
+    "resolved_dependencies",
+]
+
+D = TypeVar("D")
+
+
+@attrs.define
+class Resolved:
+    """The values of what a call depends on."""
+
+    supplied: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    """By the parameter that takes it."""
+    others: list[Any] = attrs.field(factory=list[Any])
+    """Those that no parameter takes: of ``Annotated`` metadata, and of the worker's own dependencies."""
+    failed: list[FailedDependency] = attrs.field(factory=list[FailedDependency])
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self.supplied.values()
+        yield from self.others
+
+
+async def resolve(
+    stack: AsyncExitStack,
+    function: Any,
+    given: Mapping[str, Any],
+    also: Mapping[str, _Dependency[Any]],
+) -> Resolved:
+    """Enter everything that a call of ``function`` depends on, onto ``stack``: ``also`` first, by name.
+
+    ``given`` are the arguments of the call, by parameter; where one is given its dependency stays closed. What
+    cannot be resolved is in ``failed``; the rest is resolved all the same.
+    """
+    _Depends.cache.set({})
+    _Depends.stack.set(stack)
+    frame = stack.enter_context(frame_scope(function, dict(given)))
+    found = Resolved()
+
+    async def enter(name: str, dependency: _Dependency[Any]) -> None:
+        try:
+            found.others.append(await stack.enter_async_context(dependency))
+        except Exception as error:  # noqa: BLE001 - foreign code; it fails the task
+            found.failed.append(FailedDependency(name, error))
+
+    for name, dependency in also.items():
+        await enter(name, dependency.for_parameter(name))
+    for name in get_dependency_parameters(function):
+        if name in given:
+            continue
+        try:
+            found.supplied[name] = await frame.resolve(name)
+        except Exception as error:  # noqa: BLE001 - foreign code; it fails the task
+            found.failed.append(FailedDependency(name, error))
+    parameters = get_signature(function).parameters
+    for name, dependencies in get_annotation_dependencies(function).items():
+        default = parameters[name].default
+        value = given.get(
+            name, found.supplied.get(name, None if default is parameters[name].empty else default)
+        )
+        for dependency in dependencies:
+            await enter(name, dependency.bind_to_parameter(name, value))
+    return found
+
+
+def conflicts(function: Any, also: Mapping[str, _Dependency[Any]]) -> dict[str, FailedDependency]:
+    """What the worker's dependencies ``also`` and those of ``function`` may have only one of, by the kind's name."""
+    places: dict[type[Any], list[str]] = {}
+
+    def count(name: str, dependency: _Dependency[Any]) -> None:
+        for kind in cast("tuple[type[Any], ...]", type(dependency).__mro__):
+            if getattr(kind, "single", False):
+                places.setdefault(kind, []).append(name)
+
+    for name, dependency in also.items():
+        count(name, dependency)
+    mine = {name for names in places.values() for name in names}
+    for name, dependency in get_dependency_parameters(function).items():
+        count(name, dependency)
+    for name, dependencies in get_annotation_dependencies(function).items():
+        for dependency in dependencies:
+            count(name, dependency)
+    found: dict[str, FailedDependency] = {}
+    for kind, names in places.items():
+        if len(names) > 1 and mine.intersection(names):
+            said = ", ".join(repr(name) for name in names)
+            error = ValueError(
+                f"Only one {kind.__name__} dependency is allowed, but found at: {said}. "
+                "Declare it in one place, the task or the worker"
+            )
+            found[f"__conflict_{kind.__name__}__"] = FailedDependency(f"__conflict_{kind.__name__}__", error)
+    return found
+
+
+@asynccontextmanager
+async def resolved_dependencies(worker: Any, execution: Any) -> AsyncGenerator[dict[str, Any]]:
+    """Resolve what an execution depends on when ``worker`` runs it; yield the values by parameter.
+
+    What cannot be resolved is a `FailedDependency`. Dependencies close, the last one first, when the block is left.
+    """
+    current_docket.set(execution.docket)
+    current_worker.set(worker)
+    current_execution.set(execution)
+    given = get_signature(execution.function).bind_partial(*execution.args, **execution.kwargs).arguments
+    async with AsyncExitStack() as stack:
+        found = await resolve(stack, execution.function, given, worker.dependencies)
+        yield {**found.supplied, **{failure.parameter: failure for failure in found.failed}}
+
+
+def get_single_dependency_parameter_of_type(function: Any, dependency_type: type[D]) -> D | None:
+    """The dependency of this type that a parameter of ``function`` takes; None if none does."""
+    return get_single_dependency_of_type(get_dependency_parameters(function), dependency_type)
+
+
+def get_single_dependency_of_type(dependencies: Mapping[str, Any], dependency_type: type[D]) -> D | None:
+    """The one of this type among dependencies; None if there is none."""
+    for value in dependencies.values():
+        if isinstance(value, dependency_type):
+            return value
+    return None

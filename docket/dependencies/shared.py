@@ -1,0 +1,113 @@
+"""Dependencies that live as long as a run of their worker: opened once, closed after its last task has ended."""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from typing import Any, TypeVar, cast
+
+import anyio
+from uncalled_for import SharedContext as _SharedContext
+from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsage]
+
+__all__ = ["SharedContext", "SharedHost"]
+
+T = TypeVar("T")
+
+
+class SharedContext(_SharedContext):
+    """The scope of `Shared` dependencies: each is opened once in here. Runs on every event loop."""
+
+    async def __aenter__(self) -> SharedContext:
+        await super().__aenter__()
+        self.lock.set(cast("Any", anyio.Lock()))  # the engine's own is asyncio's
+        return self
+
+
+class _Opening:
+    """A context manager that is to be entered by the host, and what came of it."""
+
+    __slots__ = ("_context", "_done", "_error", "_value")
+
+    def __init__(self, context: AbstractAsyncContextManager[Any]) -> None:
+        self._context = context
+        self._done = anyio.Event()
+        self._error: Exception | None = None
+        self._value: Any = None
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        try:
+            self._value = await stack.enter_async_context(self._context)
+        except Exception as error:  # noqa: BLE001 - is raised where it was asked for
+            self._error = error
+        finally:
+            self._done.set()
+
+    async def value(self) -> Any:
+        await self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+class _HostedStack(AsyncExitStack):
+    """What the engine takes for the stack of everything shared: it has the host enter it."""
+
+    def __init__(self, host: SharedHost) -> None:
+        super().__init__()
+        self._host = host
+
+    async def enter_async_context(self, cm: AbstractAsyncContextManager[T, Any]) -> T:
+        return await self._host.open(cm)
+
+    def enter_context(self, cm: AbstractContextManager[T, Any]) -> T:
+        return self._host.stack.enter_context(cm)
+
+
+class SharedHost:
+    """One task that opens and closes everything shared, so that it may hold task groups and cancel scopes.
+
+    A resource is asked for by whichever task needs it first, which ends long before the resource does: entered
+    there, its scopes could not be left again. Cancelling who asked leaves what is being opened to the next one.
+    """
+
+    def __init__(self) -> None:
+        self.stack = AsyncExitStack()
+        self._asked, self._heard = anyio.create_memory_object_stream[_Opening](math.inf)
+        self._idle = anyio.Event()
+
+    async def open(self, context: AbstractAsyncContextManager[T, Any]) -> T:
+        """Have ``context`` entered; return its value. Raises: what entering raises."""
+        opening = _Opening(context)
+        self._asked.send_nowait(opening)
+        return cast("T", await opening.value())
+
+    def share(self) -> None:
+        """Make this the host for the tasks that are started from here on (a matter of context variables)."""
+        SharedContext.resolved.set({})
+        SharedContext.lock.set(cast("Any", anyio.Lock()))
+        SharedContext.stack.set(_HostedStack(self))
+
+    async def run(self) -> None:
+        """Open what is asked for until `close`; then close all of it, the last one first.
+
+        Raises: what a shared resource raises by itself, or as it closes.
+        """
+        # What a shared dependency depends on lives as long, and is opened right here: this task waits for nobody.
+        _Depends.cache.set({})
+        _Depends.stack.set(self.stack)
+        SharedContext.lock.set(cast("Any", anyio.Lock()))
+        SharedContext.stack.set(self.stack)
+        with self._heard:
+            async with self.stack:
+                async for opening in self._heard:
+                    await opening.open(self.stack)
+                self._idle.set()
+
+    async def wait_until_idle(self) -> None:
+        """Wait until, after `close`, nothing is being opened any more."""
+        await self._idle.wait()
+
+    def close(self) -> None:
+        """Ask for nothing more; `run` ends when everything is closed."""
+        self._asked.close()

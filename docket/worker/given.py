@@ -1,0 +1,62 @@
+"""The dependencies that a worker is given for every task that it runs."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from uncalled_for import Dependency as AnyDependency
+
+from ..dependencies import Dependency
+from ..errors import BadSetting
+
+__all__ = ["dependencies_at", "named_dependencies"]
+
+
+def named_dependencies(given: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Dependency[Any]]:
+    """Dependencies by name; those of a sequence get names by their place.
+
+    Raises: TypeError - one of them is no dependency, or ``given`` is a string.
+    """
+    if given is None:
+        return {}
+    if isinstance(given, str):
+        raise TypeError(
+            f"dependencies takes a mapping or a sequence of dependencies, not {given!r}; "
+            "only Worker.run and the command line take 'module:member'"
+        )
+    if isinstance(given, Mapping):
+        named = dict(given)
+        places = {name: repr(name) for name in named}
+    else:
+        named = {f"__worker_dep_{at}__": dependency for at, dependency in enumerate(given)}
+        places = {name: f"'index {at}'" for at, name in enumerate(named)}
+    for name, dependency in named.items():
+        if not isinstance(dependency, AnyDependency):
+            raise TypeError(
+                f"Worker dependency {places[name]} must be a Dependency instance "
+                f"(Depends(function), Retry(...)), not {type(dependency).__name__}: {dependency!r}"
+            )
+    return cast("dict[str, Dependency[Any]]", named)
+
+
+def dependencies_at(
+    given: Mapping[str, Any] | Sequence[Any] | str | None,
+) -> Mapping[str, Any] | Sequence[Any] | None:
+    """What ``"module.path:member"`` names; everything else as it is.
+
+    Raises: BadSetting - the path is not of that form, or names neither a mapping nor a sequence; ImportError,
+    AttributeError - nothing is there.
+    """
+    if not isinstance(given, str):
+        return given
+    module, colon, member = given.partition(":")
+    if not (module and colon and member):
+        raise BadSetting(f"dependencies takes dependencies or 'module:member', not {given!r}")
+    found: object = getattr(importlib.import_module(module), member)
+    if isinstance(found, str) or not isinstance(found, Mapping | Sequence):
+        raise BadSetting(
+            f"dependencies {given!r} is {type(found).__name__}, neither a mapping nor a sequence of dependencies"
+        )
+    return cast("Mapping[str, Any] | Sequence[Any]", found)
