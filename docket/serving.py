@@ -68,9 +68,10 @@ def _exposition() -> Callable[[], bytes]:
         ) from error
     if not isinstance(metrics.get_meter_provider(), MeterProvider):
         # The labels that pydocket's have: newer exporters add those of the scope unless told not to.
-        told = inspect.signature(PrometheusMetricReader).parameters.keys() & {"scope_info_enabled"}
-        reader = PrometheusMetricReader(**dict.fromkeys(told, False))
-        metrics.set_meter_provider(MeterProvider([reader]))
+        settings: dict[str, Any] = {}
+        if "scope_info_enabled" in inspect.signature(PrometheusMetricReader).parameters:
+            settings["scope_info_enabled"] = False
+        metrics.set_meter_provider(MeterProvider([PrometheusMetricReader(**settings)]))
     elif not any(metric.name.startswith(("target", "docket_")) for metric in REGISTRY.collect()):
         logger.warning(
             "This program has a MeterProvider of its own without a PrometheusMetricReader: "

@@ -178,17 +178,6 @@ def test_after_the_shutdown_timeout_a_task_is_handed_back(started: Any, redis_ur
     second.wait_for("staying")  # at once, long before any redelivery timeout
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [("--dependencies", "a.b:c")],
-)
-def test_what_is_not_there_yet_is_refused_by_name(tmp_path: Path, option: str, value: str) -> None:
-    worker = Process(tmp_path, "memory://", option, value)
-    assert worker.ended() == 2
-    assert worker.lines == [f"docket-worker: {option} is not supported yet; leave it out\n"]
-    worker.close()
-
-
 def test_a_wrong_password_ends_the_worker_with_one_line(tmp_path: Path, backend: str) -> None:
     with Server("--requirepass", "secret") as server:
         url = server.url.replace("redis://", "redis://:wrong@")
