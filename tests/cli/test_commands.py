@@ -331,14 +331,16 @@ class TestServers:
         assert line.startswith("--url takes the URL of a server")
         assert "hunter2" not in line
 
-    def test_a_server_that_is_not_there_is_named(self, tokens: list[str], capsys: Any) -> None:
-        port = free_port()
-        assert f"127.0.0.1:{port}" in complaint(capsys, 1, *tokens, "--url", f"redis://127.0.0.1:{port}/0")
-
     def test_a_backend_that_does_not_exist_is_named(self, tokens: list[str], capsys: Any) -> None:
         assert "--backend takes asyncio, uvloop or trio" in complaint(
             capsys, 2, *tokens, "--backend", "curio"
         )
+
+
+@pytest.mark.parametrize("tokens", [["clear"], ["watch", "k1"], ["strike", "trace"]], ids=" ".join)
+def test_a_server_that_is_not_there_is_named(tokens: list[str], capsys: Any) -> None:
+    port = free_port()
+    assert f"127.0.0.1:{port}" in complaint(capsys, 1, *tokens, "--url", f"redis://127.0.0.1:{port}/0")
 
 
 @BACKENDS
