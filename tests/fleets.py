@@ -57,6 +57,12 @@ class _Fleet:
         with self.admin(server) as admin:
             return admin.execute_command(*command)
 
+    def info_of(self, server: Server, section: str) -> str:
+        """The raw reply to ``INFO <section>``."""
+        with self.admin(server) as admin:
+            admin.response_callbacks.clear()
+            return str(admin.execute_command("INFO", section))
+
     def close(self) -> None:
         self._stack.close()
 
@@ -110,7 +116,7 @@ class Cluster(_Fleet):
                 "the replica knows its owner",
             )
             self.ask(node, "CLUSTER", "REPLICATE", owner)
-        _until(lambda: all("cluster_state:ok" in self.info(node) for node in self.nodes), "the cluster is up")
+        self.until_up()
         for node in self.nodes[self.primaries :]:
             self.replicated(node)
 
@@ -129,13 +135,9 @@ class Cluster(_Fleet):
 
     def replicated(self, node: Server) -> None:
         """Wait until ``node`` is a replica with everything that its owner has."""
-        _until(lambda: "master_link_status:up" in str(self.ask_info(node)), "the replica has its data")
-
-    def ask_info(self, node: Server) -> str:
-        with self.admin(node) as admin:
-            admin.response_callbacks.clear()
-            reply = admin.execute_command("INFO", "replication")
-        return reply if isinstance(reply, str) else reply.decode()
+        _until(
+            lambda: "master_link_status:up" in self.info_of(node, "replication"), "the replica has its data"
+        )
 
     @property
     def url(self) -> str:
@@ -143,9 +145,10 @@ class Cluster(_Fleet):
 
     def empty(self) -> None:
         """Forget all keys and scripts."""
-        for node in self.nodes[: self.primaries]:
-            self.ask(node, "FLUSHALL")
-            self.ask(node, "SCRIPT", "FLUSH")
+        for node in self.others():
+            if "role:master" in self.info_of(node, "replication"):
+                self.ask(node, "FLUSHALL")
+                self.ask(node, "SCRIPT", "FLUSH")
 
     def owner(self, key: str) -> Server:
         """The node that owns the slot of a key, as the first node that answers sees it."""
@@ -164,10 +167,34 @@ class Cluster(_Fleet):
 
     def replica_of(self, owner: Server) -> Server:
         mine = self.id(owner)
-        for node in self.nodes:
-            if node is not owner and f"slave {mine}" in self.ask_text(node, "NODES").split("myself,")[1]:
+        for node in self.others(owner):
+            if f"slave {mine}" in self.ask_text(node, "NODES").split("myself,")[1]:
                 return node
         raise RuntimeError("it has no replica")
+
+    def take_over(self, replica: Server) -> None:
+        """Make a replica the owner of its owner's slots, whatever the others think of it."""
+        with contextlib.suppress(redis.ResponseError):  # the others were quicker
+            self.ask(replica, "CLUSTER", "FAILOVER", "TAKEOVER")
+        _until(
+            lambda: all(self.id(replica) in self._owners(node) for node in self.others()),
+            "everybody knows the new owner",
+        )
+
+    def _owners(self, node: Server) -> str:
+        return str([entry[2] for entry in self.slots(node)])
+
+    def bring_back(self, node: Server) -> None:
+        """Start a killed node again: it becomes the replica of whoever took its slots."""
+        node.start()
+        self.replicated(node)
+        self.until_up()
+
+    def until_up(self) -> None:
+        """Wait until every node is content with the cluster."""
+        _until(
+            lambda: all("cluster_state:ok" in self.info(node) for node in self.others()), "the cluster is up"
+        )
 
     def others(self, *but: Server) -> Iterator[Server]:
         return (node for node in self.nodes if node not in but and node.process is not None)
@@ -183,7 +210,7 @@ class Cluster(_Fleet):
     def end_of_move(self, slot: int, target: Server) -> None:
         """``target`` owns the slot; everybody is told."""
         for node in (target, *self.others(target)):
-            if "role:master" in self.ask_info(node):
+            if "role:master" in self.info_of(node, "replication"):
                 self.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", self.id(target))
 
     def move(self, slot: int, source: Server, target: Server) -> None:
@@ -277,16 +304,11 @@ class Sentinels(_Fleet):
     def replicated(self) -> None:
         """Wait until the replica has everything."""
         for server in self.servers:
-            if server.process is not None and "role:slave" in self._replication(server):
+            if server.process is not None and "role:slave" in self.info_of(server, "replication"):
                 _until(
-                    lambda server=server: "master_link_status:up" in self._replication(server),
+                    lambda server=server: "master_link_status:up" in self.info_of(server, "replication"),
                     "the replica has its data",
                 )
-
-    def _replication(self, server: Server) -> str:
-        with self.admin(server) as admin:
-            admin.response_callbacks.clear()
-            return str(admin.execute_command("INFO", "replication"))
 
     def hand_over(self) -> Server:
         """Make the replica the master, by hand and at once; the old master goes on as its replica. Return that."""
