@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .execution import ExecutionCancelled as ExecutionCancelled
     from .execution import ExecutionState as ExecutionState
     from .execution import TaskCall as TaskCall
+    from .strikelist import StrikeList as StrikeList
     from .worker import Worker as Worker
 
 __version__ = "0.1.0"
@@ -61,6 +62,7 @@ __all__ = [
     "Perpetual",
     "Progress",
     "Retry",
+    "StrikeList",
     "TaskArgument",
     "TaskCall",
     "TaskKey",
@@ -79,6 +81,7 @@ _HOMES = {
     ),
     "Agenda": "agenda",
     "Docket": "docket",
+    "StrikeList": "strikelist",
     "Logged": "annotations",
     "Worker": "worker",
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from redis.exceptions import RedisError
 from uncalled_for import get_dependency_parameters
 
 from .calls import get_signature
@@ -18,8 +19,8 @@ from .rules import (
     TaskStrikes,
     checked_condition,
 )
-from .store import Keys, Restore, Strike, StrikeInstruction, StrikeMessage, Strikes
-from .transport import Client
+from .store import READ_AT_LEAST, Keys, Restore, Strike, StrikeInstruction, StrikeMessage, Strikes
+from .transport import Client, Tail
 
 if TYPE_CHECKING:
     from redis.credentials import CredentialProvider
@@ -56,9 +57,10 @@ class StrikeList:
 
     Entered (``async with StrikeList(url=..., name=...)``) it keeps a connection over which the server tells of new
     strikes, without a background task: what has arrived is read when the list is used, so `is_stricken` knows what
-    other processes have struck. Where that connection is lost, what is known so far goes on to count (the log says
-    so once) until one of the asynchronous methods is used, which connects again. ``async with`` may be entered and
-    left in different tasks, and again.
+    other processes have struck. Where that connection is lost, or somebody struck or restored about a hundred times
+    since the list was last used, what is known so far goes on to count (the log says so once) until one of the
+    asynchronous methods is used, which begins anew. ``async with`` may be entered and left in different tasks, and
+    again; it does not fail if the server cannot be reached.
 
     Raises: BadUrl (a ValueError) - the URL names no server.
     """
@@ -73,8 +75,12 @@ class StrikeList:
         self.url, self.name = url, name
         self.enable_internal_instrumentation = enable_internal_instrumentation
         self._conditions: list[Callable[[Execution[Any]], bool]] = []
-        self._strikes = Strikes(Keys(name))
-        self._client = None if url is None else Client.from_url(url, credential_provider=credential_provider)
+        self._client: Client | None = None
+        if url is not None:
+            self._client = Client.from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
+        on_cluster = self._client is not None and self._client.is_cluster
+        self._strikes = Strikes(Keys.on_cluster(name) if on_cluster else Keys(name))
+        self._tail: Tail | None = None
         self._entered = 0
 
     @property
@@ -91,6 +97,12 @@ class StrikeList:
 
     async def __aenter__(self) -> Self:
         self._entered += 1
+        if self._client is not None and self._tail is None:
+            self._tail = Tail(self._client, self.strike_key, kept_ms=READ_AT_LEAST)
+            try:
+                await self.catch_up()
+            except RedisError as error:
+                self._cut_off(error)
         return self
 
     async def __aexit__(
@@ -101,6 +113,9 @@ class StrikeList:
     ) -> None:
         self._entered -= 1
         if not self._entered and self._client is not None:
+            if self._tail is not None:
+                self._tail.close()
+                self._tail = None
             self._client.close()
 
     async def wait_for_strikes_loaded(self) -> None:
@@ -145,7 +160,9 @@ class StrikeList:
 
     async def send_instruction(self, instruction: StrikeInstruction) -> None:
         """Add an instruction. Raises: TypeError - its value cannot be pickled; otherwise as `strike`."""
-        await self._strikes.write(self._connected(), instruction)
+        client = self._connected()
+        await self._follow()
+        await self._strikes.write(client, instruction)
 
     def update(self, instruction: StrikeInstruction) -> None:
         """Let an instruction take effect here, and nowhere else."""
@@ -204,10 +221,31 @@ class StrikeList:
 
     async def catch_up(self) -> None:
         """Read what is new on the server. Raises as `wait_for_strikes_loaded`."""
-        await self._strikes.catch_up(self._connected())
+        client = self._connected()
+        await self._follow()
+        await self._strikes.catch_up(client)
+
+    async def _follow(self) -> None:
+        """Have the server tell of what comes, if it does not. What is there already is read after this."""
+        if self._tail is not None and not self._tail.is_open:
+            await self._tail.open()
 
     def _look(self) -> None:
         """Take in what the server has told meanwhile; never waits."""
+        if self._tail is not None and self._tail.is_followed:
+            try:
+                self._strikes.log.fold(self._tail.news(self._strikes.log.version))
+            except RedisError as error:
+                self._cut_off(error)
+
+    def _cut_off(self, error: RedisError) -> None:
+        if self._tail is not None:
+            self._tail.close()  # so this is said once
+        logger.warning(
+            "The strikes of %r are not followed any more: %s; what is known of them counts until the list is awaited",
+            self.name,
+            error,
+        )
 
 
 class DocketStrikes(StrikeList):
@@ -226,6 +264,14 @@ class DocketStrikes(StrikeList):
     def version(self) -> bytes:
         """The id of the last instruction that is known here; empty for none."""
         return self._strikes.log.version
+
+    def may_concern(self, newest: bytes) -> bool:
+        """Whether anything can be struck at all; ``newest`` is the id of the last instruction on the server, if any."""
+        return bool(newest or self._conditions)
+
+    def knows(self, newest: bytes) -> bool:
+        """Whether everything up to an instruction of this id is known here."""
+        return self._strikes.log.reaches(newest)
 
     async def wait_for_strikes_loaded(self) -> None:
         await self.catch_up()

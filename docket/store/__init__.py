@@ -19,11 +19,12 @@ from .liveness import Beat, Liveness, WorkerInfo
 from .progress import Fence, ProgressReports
 from .records import Picture, PictureEntry, ProgressRecord, Record, Records
 from .schedule import ANY_STRIKES, Placed, Schedule, milliseconds
-from .strikes import Restore, Strike, StrikeInstruction, StrikeLog, StrikeMessage, Strikes
+from .strikes import READ_AT_LEAST, Restore, Strike, StrikeInstruction, StrikeLog, StrikeMessage, Strikes
 
 __all__ = [
     "ANY_STRIKES",
     "GROUP",
+    "READ_AT_LEAST",
     "Admissions",
     "Beat",
     "Claims",

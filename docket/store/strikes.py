@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import abc
 import logging
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from typing import ClassVar, Literal, Self, TypeAlias, cast
 
 import attrs
 from redis.exceptions import RedisError, ResponseError
 
 from ..rules import Condition, Operator, StrikesInEffect
-from ..transport import Client
+from ..signals import signals
+from ..transport import Client, Entry, entry_number
 from .codec import dump_any, load
 from .keys import Keys
 from .lua import script
 
-__all__ = ["Restore", "Strike", "StrikeInstruction", "StrikeLog", "StrikeMessage", "Strikes"]
+__all__ = ["READ_AT_LEAST", "Restore", "Strike", "StrikeInstruction", "StrikeLog", "StrikeMessage", "Strikes"]
 
 logger = logging.getLogger("docket.strikelist")
 
@@ -30,14 +31,14 @@ StrikeMessage: TypeAlias = dict[bytes, bytes]
 #: Instructions per read.
 PAGE = 500
 
-#: Instructions that one write removes at most.
-SPENT = 500
+#: Instructions that one write removes at most, and those that are kept in mind for later writes.
+SPENT, REMEMBERED = 500, 10_000
 
 #: How long a `restore` that is the last word stays, by the server's clock.
 DAY = 86_400_000
 
-#: Who has not read for so long starts anew: a `restore` may be gone that it has not seen.
-LONG = DAY // 2
+#: Who has not read for so long (ms) starts anew: a `restore` may be gone that it has not seen.
+READ_AT_LEAST = DAY // 2
 
 
 class StrikeInstruction(abc.ABC):
@@ -142,11 +143,6 @@ def _identity(message: Mapping[bytes, bytes]) -> _Identity:
     return (function, parameter, message.get(b"operator"), message.get(b"value"))
 
 
-def _number(entry_id: bytes) -> tuple[int, int]:
-    ms, _, sequence = entry_id.partition(b"-")
-    return (int(ms), int(sequence or b"0")) if ms else (0, 0)
-
-
 @attrs.frozen
 class _Word:
     """The last word about something."""
@@ -158,8 +154,9 @@ class _Word:
 
 @attrs.define(eq=False)
 class StrikeLog:
-    """Instructions read so far, and what they come down to."""
+    """Instructions read so far, and what they come down to. ``name`` is the docket's, for telemetry."""
 
+    name: str = ""
     effect: StrikesInEffect = attrs.field(factory=StrikesInEffect)
     version: bytes = b""
     """The id of the last instruction read; empty for none."""
@@ -171,21 +168,21 @@ class StrikeLog:
     _spent: dict[bytes, None] = attrs.field(init=False, factory=dict["bytes", None])
     """Ids that may be removed; for those who never write, the latest of them."""
 
-    def is_behind(self, newest: bytes) -> bool:
-        """Whether an instruction is there that was not read."""
-        return newest != self.version
+    def reaches(self, entry_id: bytes) -> bool:
+        """Whether the instruction of this id, and so all before it, were read."""
+        return entry_id == self.version or entry_number(entry_id) <= entry_number(self.version)
 
     def must_start_anew(self, newest: bytes) -> bool:
         """Whether instructions may be gone that were not read; ``newest`` is the last one on the stream."""
         if not self.version:
             return False
-        (ms, _), (newest_ms, _) = _number(self.version), _number(newest)
-        return _number(newest) < _number(self.version) or newest_ms - ms > LONG
+        (ms, _), (newest_ms, _) = entry_number(self.version), entry_number(newest)
+        return entry_number(newest) < entry_number(self.version) or newest_ms - ms > READ_AT_LEAST
 
-    def fold(self, entries: Iterable[tuple[bytes, Sequence[bytes]]]) -> None:
+    def fold(self, entries: Iterable[Entry]) -> None:
         """Take in entries of the stream, in their order; those that were read before change nothing."""
         for entry_id, flat in entries:
-            if _number(entry_id) > _number(self.version):
+            if entry_number(entry_id) > entry_number(self.version):
                 self._fold_one(entry_id, dict(zip(flat[::2], flat[1::2], strict=True)))
 
     def _fold_one(self, entry_id: bytes, message: StrikeMessage) -> None:
@@ -206,7 +203,7 @@ class StrikeLog:
             self._alike[about] = self._alike.get(about, 0) + 1
             if isinstance(instruction, Restore):
                 self._restored[identity] = word
-        self._retire(_number(entry_id)[0] - DAY)
+        self._retire(entry_number(entry_id)[0] - DAY)
 
     def _apply(self, instruction: StrikeInstruction) -> Hashable:
         self.apply(instruction)
@@ -222,11 +219,10 @@ class StrikeLog:
 
     def apply(self, instruction: StrikeInstruction) -> None:
         """Let one instruction take effect; one with a value that cannot be hashed is skipped."""
+        strikes, condition = isinstance(instruction, Strike), instruction.condition
         try:
-            if isinstance(instruction, Strike):
-                self.effect.strike(instruction.condition)
-            else:
-                self.effect.restore(instruction.condition)
+            changes = self.effect.has(condition) is not strikes
+            (self.effect.strike if strikes else self.effect.restore)(condition)
         except TypeError:
             logger.warning(
                 "Incompatible type for strike condition: %s %r",
@@ -234,8 +230,18 @@ class StrikeLog:
                 instruction.value,
             )
             return
-        verb = "Striking" if isinstance(instruction, Strike) else "Restoring"
-        logger.info("%s %r", verb, instruction.call_repr())
+        logger.info("%s %r", "Striking" if strikes else "Restoring", instruction.call_repr())
+        if changes:
+            self._signal(instruction, 1 if strikes else -1)
+
+    def give_up(self) -> None:
+        """Tell telemetry that nothing of this is in effect any more: another log takes its place."""
+        for condition in self.effect.conditions():
+            self._signal(Strike.about(condition), -1)
+
+    def _signal(self, instruction: StrikeInstruction, change: int) -> None:
+        for each in signals.subscribers:
+            each.strikes({"docket.name": self.name, **instruction.labels()}, change)
 
     def _override(self, identity: _Identity) -> None:
         """Forget the last word about something: it may be removed."""
@@ -247,7 +253,7 @@ class StrikeLog:
             if not self._alike[word.condition]:
                 del self._alike[word.condition]
         self._spent[word.entry_id] = None
-        if len(self._spent) > 2 * SPENT:
+        if len(self._spent) > REMEMBERED:
             del self._spent[next(iter(self._spent))]
 
     def _retire(self, before: int) -> None:
@@ -258,7 +264,7 @@ class StrikeLog:
         while self._restored:
             identity = next(iter(self._restored))
             word = self._restored[identity]
-            if _number(word.entry_id)[0] >= before:
+            if entry_number(word.entry_id)[0] >= before:
                 break
             del self._restored[identity]
             if self._alike[word.condition] == 1:
@@ -282,7 +288,10 @@ class Strikes:
     """The strikes of one docket, as far as this process has read them."""
 
     keys: Keys
-    log: StrikeLog = attrs.field(factory=StrikeLog)
+    log: StrikeLog = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.log = StrikeLog(self.keys.name)
 
     async def catch_up(self, client: Client) -> None:
         """Read what was written since the last time; start anew where instructions may be gone unseen.
@@ -291,7 +300,7 @@ class Strikes:
         """
         newest, page = await self._read(client, self.log.version)
         if self.log.must_start_anew(newest):
-            log = StrikeLog()
+            log = StrikeLog(self.keys.name)
             newest, page = await self._read(client, b"")
         else:
             log = self.log
@@ -299,9 +308,11 @@ class Strikes:
         while len(page) == PAGE:
             _, page = await self._read(client, log.version)
             log.fold(page)
-        self.log = log
+        if log is not self.log:
+            self.log.give_up()
+            self.log = log
 
-    async def _read(self, client: Client, after: bytes) -> tuple[bytes, list[tuple[bytes, list[bytes]]]]:
+    async def _read(self, client: Client, after: bytes) -> tuple[bytes, list[Entry]]:
         """The id of the last instruction, and the first page of those after an id."""
         replies = await client.call_many(
             [
@@ -314,7 +325,7 @@ class Strikes:
                 return b"", []  # a task of pydocket's lies there, see last_strike in scripts/lib
             if isinstance(reply, RedisError):
                 raise reply
-        last, page = cast("list[list[tuple[bytes, list[bytes]]]]", replies)
+        last, page = cast("list[list[Entry]]", replies)
         return (last[0][0] if last else b""), page
 
     async def write(self, client: Client, instruction: StrikeInstruction) -> None:
@@ -334,7 +345,7 @@ class Strikes:
             [after_id(log.version), PAGE, len(spent), *spent, *fields],
         )
         log.forget(spent)
-        page = cast("list[tuple[bytes, list[bytes]]]", reply)
+        page = cast("list[Entry]", reply)
         anew = bool(page) and log.must_start_anew(page[-1][0])
         if not anew:
             log.fold(page)

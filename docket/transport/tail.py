@@ -52,6 +52,11 @@ class Tail:
         self._outstanding = 0
 
     @property
+    def is_followed(self) -> bool:
+        """Whether it was opened and not closed, be the connection lost or not."""
+        return self._line is not None
+
+    @property
     def is_open(self) -> bool:
         """Whether the server will tell of what comes, as far as is known."""
         return self._line is not None and self._line[1].is_usable()
