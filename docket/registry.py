@@ -8,10 +8,11 @@ from typing import Any, TypeAlias, cast
 
 from uncalled_for import validate_dependencies
 
-from .calls import TaskFunction
+from .calls import TaskFunction, check_arguments
+from .dependencies import Perpetual, get_dependency_parameters
 from .errors import UnknownTask, UsageError
 
-__all__ = ["TaskCollection", "Tasks", "collection_at", "find", "name_of", "register", "stand_in"]
+__all__ = ["TaskCollection", "Tasks", "automatic", "collection_at", "find", "name_of", "register", "stand_in"]
 
 Tasks: TypeAlias = dict[str, TaskFunction]
 TaskCollection: TypeAlias = Iterable[TaskFunction]
@@ -33,13 +34,27 @@ def name_of(function: TaskFunction) -> str:
 def register(tasks: Tasks, function: TaskFunction, names: list[str] | None = None) -> None:
     """Enter a function under ``names``, or under its own.
 
-    Raises: TypeError - not a callable, or without a name; ValueError - its dependencies contradict each other.
+    Raises: TypeError - not a callable, or without a name, or an automatic task that needs arguments; ValueError - its
+    dependencies contradict each other.
     """
     if not callable(function):
         raise TypeError(f"a task is a callable, not {function!r}")
     validate_dependencies(function)
+    if automatic(function):
+        try:
+            check_arguments(function, name_of(function), (), {})
+        except TypeError as error:
+            raise TypeError(f"an automatic task is called by nobody, without arguments: {error}") from None
     for name in names or [name_of(function)]:
         tasks[name] = function
+
+
+def automatic(function: TaskFunction) -> Perpetual | None:
+    """The Perpetual or Cron of a task that workers schedule by themselves; None for the others."""
+    for dependency in get_dependency_parameters(function).values():
+        if isinstance(dependency, Perpetual) and dependency.automatic:
+            return dependency
+    return None
 
 
 def collection_at(path: str) -> TaskCollection:

@@ -1,6 +1,7 @@
 """What Redis remembers of a docket. The only room that writes to it."""
 
 from .admission import Admissions, Holding, LimitInUse
+from .chain import Chain, chains
 from .claims import Claims, Refused, Settled, Taken, Unreadable
 from .codec import (
     Delivery,
@@ -27,6 +28,7 @@ __all__ = [
     "READ_AT_LEAST",
     "Admissions",
     "Beat",
+    "Chain",
     "Claims",
     "Delivery",
     "DueTasks",
@@ -56,6 +58,7 @@ __all__ = [
     "Taken",
     "Unreadable",
     "WorkerInfo",
+    "chains",
     "decode_message",
     "dump",
     "dump_value",

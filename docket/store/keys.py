@@ -84,6 +84,11 @@ class Keys:
         return f"{self.prefix}:leases:redelivery-sweep"
 
     @cached_property
+    def perpetual_lock(self) -> str:
+        """Held by who sees to the automatic tasks."""
+        return f"{self.prefix}:perpetual:lock"
+
+    @cached_property
     def dead(self) -> str:
         """The stream of deliveries that could not be decoded, each with the reason; unknown to pydocket."""
         return f"{self.prefix}:dead"

@@ -1,0 +1,39 @@
+"""Whether the runs under some keys still have a way to go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import attrs
+from redis.exceptions import RedisError
+
+from ..transport import Client
+from .keys import Keys
+from .lua import script
+
+__all__ = ["Chain", "chains"]
+
+
+@attrs.frozen
+class Chain:
+    """What is under a key. ``generation`` is 0 where nothing is recorded."""
+
+    is_live: bool
+    """Whether it waits or runs. A record that says so, of which nothing is left on queue and stream, does not."""
+    generation: int
+
+
+async def chains(client: Client, keys: Keys, task_keys: Sequence[str]) -> list[Chain]:
+    """What is under each of the keys, in one round trip. Raises: RedisError."""
+    replies = await client.run_many(
+        script("alive"),
+        [([keys.run(key), keys.stream, keys.queue, keys.reserved_queue], [key]) for key in task_keys],
+    )
+    found: list[Chain] = []
+    for reply in replies:
+        if isinstance(reply, RedisError):
+            raise reply
+        live, generation = cast("list[int]", reply)
+        found.append(Chain(live == 1, generation))
+    return found

@@ -1,0 +1,118 @@
+"""Sees to it that the automatic tasks are scheduled: when a worker starts, and again when a chain has ended."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from ..clock import monotonic
+from ..placing import preparing
+from ..registry import automatic
+from ..rules import FINAL
+from ..store import chains
+
+if TYPE_CHECKING:
+    from ..docket import Docket
+
+__all__ = [
+    "AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS",
+    "AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS",
+    "Seeder",
+]
+
+logger = logging.getLogger("docket.worker")
+
+AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS = 10
+AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS = 60
+
+_FINAL = frozenset(state.value for state in FINAL)
+
+
+@attrs.define(eq=False)
+class Seeder:
+    """Schedules the automatic tasks of a docket that are not, under their names, every ``interval`` seconds.
+
+    One worker of the fleet at a time looks, pydocket's among them. On a server in this process nothing polls (I10):
+    there it hears of the end of a chain, and looks an ``interval`` later. ``limits`` says how often some keys may
+    still run; one that may not is left alone.
+    """
+
+    docket: Docket
+    limits: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    interval: float = AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS
+    _seeded: anyio.Event = attrs.field(init=False, factory=anyio.Event)
+    _refused: set[str] = attrs.field(init=False, factory=set[str])
+
+    async def run(self, answered: Callable[[], None]) -> None:
+        """Seed until cancelled or until Redis is lost."""
+        if self.docket.client.is_memory:
+            await self._run_without_polling(answered)
+        while True:
+            await self._seed_alone()
+            answered()
+            await anyio.sleep(self.interval)
+
+    async def wait_seeded(self) -> None:
+        """Wait until it has looked once. Cancel: safe."""
+        await self._seeded.wait()
+
+    async def _run_without_polling(self, answered: Callable[[], None]) -> None:
+        async with self.docket.client.pubsub() as pubsub:
+            while True:
+                channels = [self.docket.keys.state_channel(name) for name in self._automatic()]
+                if channels:
+                    await pubsub.subscribe(*channels)  # before the look, which would miss what ends after it
+                await self._seed_alone()
+                answered()
+                if not channels:
+                    await anyio.sleep_forever()
+                look_at = math.inf
+                while (left := look_at - monotonic()) > 0:
+                    with anyio.move_on_after(left):
+                        event = await pubsub.receive()
+                        if json.loads(event.payload)["state"] in _FINAL:
+                            look_at = min(look_at, monotonic() + self.interval)
+
+    async def _seed_alone(self) -> None:
+        """Seed as the one who has the lock. Another worker may know other tasks, so its turn does not do for ours."""
+        if self._automatic():
+            lock = self.docket.client.lock(
+                self.docket.keys.perpetual_lock,
+                timeout=AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS,
+                raise_on_release_error=False,
+            )
+            async with lock:
+                await self._seed()
+        self._seeded.set()
+
+    async def _seed(self) -> None:
+        wanted = self._automatic()
+        found = await chains(self.docket.client, self.docket.keys, list(wanted))
+        for (name, when), chain in zip(wanted.items(), found, strict=True):
+            if chain.is_live:
+                continue
+            try:
+                execution = preparing(self.docket, name, when, name)((), {})
+            except TypeError as error:  # entered past `Docket.register`, which refuses it
+                if name not in self._refused:
+                    self._refused.add(name)
+                    logger.error("Automatic task %r cannot be scheduled: %s", name, error)
+                continue
+            # A record of this generation may claim that it waits; if a newer one was placed meanwhile, that one lives.
+            await execution.schedule(replace=chain.generation > 0, expected_generation=chain.generation)
+
+    def _automatic(self) -> dict[str, datetime | None]:
+        """The automatic tasks, each with the time of its first run (None: at once)."""
+        found = {
+            name: automatic(function)
+            for name, function in list(self.docket.tasks.items())
+            if self.limits.get(name) != 0
+        }
+        return {name: each.initial_when for name, each in found.items() if each is not None}
