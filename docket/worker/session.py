@@ -36,7 +36,6 @@ from .reporting import Depths
 from .roster import Roster, Running
 from .runner import Runner
 from .seeding import Seeder
-from .seeding import Seeder
 from .settings import Settings
 from .settling import Settling
 from .upkeep import Heartbeat, Leases, Listener
@@ -98,7 +97,6 @@ class Session:
         self.runner = Runner(
             docket, self.roster, self.settling, self.listener, dict(limits) if limits else {}, self.caller
         )
-        self.seeder = Seeder(docket, self.runner.limits)
         self.seeder = Seeder(docket, self.runner.limits)
         self._work: TaskGroup | None = None
         self._intake: anyio.CancelScope | None = None
@@ -226,8 +224,6 @@ class Session:
     async def _finish(self, answered: Callable[[], None]) -> None:
         """Stop when the docket has nothing left that waits or runs, here or elsewhere."""
         recheck = max(RECHECK, self.settings.minimum_check_interval).total_seconds()
-        if self.settings.schedule_automatic_tasks:
-            await self.seeder.wait_seeded()
         if self.settings.schedule_automatic_tasks:
             await self.seeder.wait_seeded()
         while True:
