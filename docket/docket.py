@@ -296,7 +296,9 @@ class Docket(KeyNames):
         Raises: UsageError (a ValueError) - an unknown operator, a comparison without a parameter, a ``between`` that
         is no ordered pair; TypeError - a value that cannot be hashed, compared so, or pickled.
         """
-        await self.strike_list.strike(_named(function), parameter, operator, value)
+        words = (_named(function), parameter, operator, value)
+        with signals.operation("docket.strike", lambda: self._strike_labels(*words)):
+            await self.strike_list.strike(*words)
 
     async def restore(
         self,
@@ -306,7 +308,14 @@ class Docket(KeyNames):
         value: Hashable | None = None,
     ) -> None:
         """Take back the strike that was made with the same words; others stay. Raises as `strike`."""
-        await self.strike_list.restore(_named(function), parameter, operator, value)
+        words = (_named(function), parameter, operator, value)
+        with signals.operation("docket.restore", lambda: self._strike_labels(*words)):
+            await self.strike_list.restore(*words)
+
+    def _strike_labels(
+        self, function: str | None, parameter: str | None, operator: str, value: Hashable
+    ) -> Mapping[str, str]:
+        return {**self.labels(), **Strike(function, parameter, Operator(operator), value).labels()}
 
     async def strikes(self) -> list[Strike]:
         """The strikes in effect at this moment."""

@@ -13,10 +13,10 @@ from .. import clock
 from ..clock import monotonic
 from ..rules import Outcome, Raised, Reschedule, Returned, Verdict
 from ..signals import UNHEARD, Labels, Operation, signals
-from ..store import Records
+from ..store import Records, Refused
 from .roster import Running
 
-__all__ = ["Depths", "Report", "reported"]
+__all__ = ["Depths", "Report", "reported", "tell_refused"]
 
 
 class Report:
@@ -83,6 +83,13 @@ class _Heard(Report):
             self._span.failed(outcome.error)
         if isinstance(verdict, Reschedule):
             self._then = "retried" if verdict.attempt > self._execution.attempt else "perpetuated"
+
+
+def tell_refused(docket: str, worker: str, refused: Refused) -> None:
+    """Tell of a delivery that was taken and is not to be run; the cancelled ones were told of by who cancelled."""
+    if refused.superseded:
+        for each in signals.subscribers:
+            each.superseded(docket, worker, refused.message.function)
 
 
 @attrs.define(eq=False)

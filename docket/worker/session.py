@@ -32,7 +32,7 @@ from .groups import only_one_of
 from .intake import Reader, Scheduler, Sweep
 from .journal import log_refused, log_tasks
 from .outage import Outages
-from .reporting import Depths
+from .reporting import Depths, tell_refused
 from .roster import Roster, Running
 from .runner import Runner
 from .seeding import Seeder
@@ -253,6 +253,7 @@ class Session:
                 continue
             if isinstance(delivery, Refused):
                 log_refused(self.docket, self.worker.name, delivery)
+                tell_refused(self.docket.name, self.worker.name, delivery)
                 continue
             execution, broken = self._execution(delivery)
             execution.started_at = now
