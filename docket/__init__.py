@@ -15,21 +15,23 @@ if TYPE_CHECKING:
     from .agenda import Agenda as Agenda
     from .annotations import Logged as Logged
     from .dependencies import CallArgument as CallArgument
-    from .dependencies import Cron as Cron
+    from .dependencies import ConcurrencyLimit as ConcurrencyLimit
+    from .dependencies import Cooldown as Cooldown
     from .dependencies import Cron as Cron
     from .dependencies import CurrentDocket as CurrentDocket
     from .dependencies import CurrentExecution as CurrentExecution
     from .dependencies import CurrentWorker as CurrentWorker
     from .dependencies import CycleError as CycleError
+    from .dependencies import Debounce as Debounce
     from .dependencies import Depends as Depends
     from .dependencies import ExponentialRetry as ExponentialRetry
     from .dependencies import Perpetual as Perpetual
     from .dependencies import Progress as Progress
+    from .dependencies import RateLimit as RateLimit
     from .dependencies import Retry as Retry
     from .dependencies import TaskArgument as TaskArgument
     from .dependencies import TaskKey as TaskKey
     from .dependencies import TaskLogger as TaskLogger
-    from .dependencies import Timeout as Timeout
     from .dependencies import Timeout as Timeout
     from .docket import Docket as Docket
     from .execution import Disposition as Disposition
@@ -45,12 +47,14 @@ __version__ = "0.1.0"
 __all__ = [
     "Agenda",
     "CallArgument",
-    "Cron",
+    "ConcurrencyLimit",
+    "Cooldown",
     "Cron",
     "CurrentDocket",
     "CurrentExecution",
     "CurrentWorker",
     "CycleError",
+    "Debounce",
     "Depends",
     "Disposition",
     "Docket",
@@ -61,13 +65,13 @@ __all__ = [
     "Logged",
     "Perpetual",
     "Progress",
+    "RateLimit",
     "Retry",
     "StrikeList",
     "TaskArgument",
     "TaskCall",
     "TaskKey",
     "TaskLogger",
-    "Timeout",
     "Timeout",
     "Worker",
     "__version__",

@@ -18,7 +18,7 @@ from .registry import TaskCollection, collection_at, name_of, register, stand_in
 from .results import ResultStorage
 from .signals import signals
 from .snapshot import DocketSnapshot, RunningExecution
-from .store import Keys, Liveness, Message, Records, Schedule, WorkerInfo
+from .store import Admissions, Keys, LimitInUse, Liveness, Message, Records, Schedule, WorkerInfo
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
 from .transport import Client
@@ -129,6 +129,11 @@ class Docket(KeyNames):
     def records(self) -> Records:
         """What reads executions."""
         return Records(self.client, self.keys)
+
+    @property
+    def admissions(self) -> Admissions:
+        """What knows the limits in use."""
+        return Admissions(self.client, self.keys)
 
     @property
     def liveness(self) -> Liveness:
@@ -367,6 +372,10 @@ class Docket(KeyNames):
     async def task_workers(self, task_name: str) -> Collection[WorkerInfo]:
         """The live workers that can run a task."""
         return await self.liveness.workers(task_name)
+
+    async def concurrency(self) -> list[LimitInUse]:
+        """Every concurrency limit that tasks run under or wait for, by name: who runs, who waits, in which order."""
+        return await self.admissions.in_use()
 
 
 def _named(function: Callable[..., Awaitable[Any]] | str | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 from uncalled_for import validate_dependencies
 
 from .calls import TaskFunction, check_arguments
-from .dependencies import Perpetual, get_dependency_parameters
+from .dependencies import Perpetual, check_admission, get_dependency_parameters
 from .errors import UnknownTask, UsageError
 
 __all__ = ["TaskCollection", "Tasks", "automatic", "collection_at", "find", "name_of", "register", "stand_in"]
@@ -40,6 +40,7 @@ def register(tasks: Tasks, function: TaskFunction, names: list[str] | None = Non
     if not callable(function):
         raise TypeError(f"a task is a callable, not {function!r}")
     validate_dependencies(function)
+    check_admission(function)
     if automatic(function):
         try:
             check_arguments(function, name_of(function), (), {})

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .execution import Execution
     from .worker import Worker
 
-__all__ = ["fail", "sleep", "standard_tasks", "trace"]
+__all__ = ["fail", "peer_tasks", "sleep", "standard_tasks", "trace"]
 
 
 async def trace(
@@ -58,3 +58,17 @@ async def sleep(seconds: float, logger: logging.LoggerAdapter[logging.Logger] = 
 
 
 standard_tasks: list[TaskFunction] = [trace, fail, sleep]
+
+
+async def _safeguard_wake(
+    waiter_stream: str,
+    max_concurrent: int,
+    docket: Docket = CurrentDocket(),
+    worker: Worker = CurrentWorker(),
+) -> None:
+    """Wake who waits for a concurrency limit whose holders are gone: pydocket's workers schedule it as they park."""
+    await docket.admissions.safeguard(waiter_stream, max_concurrent, worker.redelivery_timeout)
+
+
+peer_tasks: dict[str, TaskFunction] = {"_safeguard_wake": _safeguard_wake}
+"""What pydocket's workers expect any worker to know, though nobody has registered it; not advertised."""

@@ -39,6 +39,7 @@ from .cron import Cron
 from .debounce import Debounce
 from .perpetual import Perpetual
 from .progress import Progress
+from .ratelimit import RateLimit
 from .resolution import (
     Resolved,
     conflicts,
@@ -47,7 +48,6 @@ from .resolution import (
     resolve,
     resolved_dependencies,
 )
-from .ratelimit import RateLimit
 from .retry import ExponentialRetry, ForcedRetry, Retry
 from .shared import SharedContext, SharedHost
 from .timeout import Timeout
@@ -90,9 +90,9 @@ __all__ = [
     "Timeout",
     "_Depends",
     "_parameter_cache",
-    "conflicts",
     "admission_dependencies",
     "check_admission",
+    "conflicts",
     "current_docket",
     "current_execution",
     "current_worker",

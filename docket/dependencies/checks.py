@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import UsageError
 
-__all__ = ["check_duration", "check_moment"]
+__all__ = ["check_count", "check_duration", "check_moment"]
 
 ZERO = timedelta(0)
 
@@ -23,6 +23,18 @@ def check_duration(name: str, given: Any, *, positive: bool = False) -> timedelt
         raise UsageError(f"{name} takes a duration above zero, not {given}")
     if given < ZERO:
         raise UsageError(f"{name} takes a duration from zero, not {given}")
+    return given
+
+
+def check_count(name: str, given: Any) -> int:
+    """Return ``given`` if it is a whole number from 1.
+
+    Raises: TypeError - it is no whole number; UsageError (a ValueError) - it is below 1.
+    """
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise TypeError(f"{name} takes a whole number, not {type(given).__name__}: {given!r}")
+    if given < 1:
+        raise UsageError(f"{name} takes a whole number from 1, not {given}")
     return given
 
 

@@ -16,6 +16,7 @@ from .strikes import (
 )
 from .verdicts import (
     Abandon,
+    Blocked,
     Cancel,
     Complete,
     Defer,
@@ -39,6 +40,7 @@ __all__ = [
     "Abandon",
     "AdmissionRule",
     "BadCronLine",
+    "Blocked",
     "Cancel",
     "Complete",
     "Condition",

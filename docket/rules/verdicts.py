@@ -10,6 +10,7 @@ import attrs
 
 __all__ = [
     "Abandon",
+    "Blocked",
     "Cancel",
     "Complete",
     "Defer",
@@ -63,7 +64,14 @@ class Stopped:
     reason: StopReason
 
 
-Outcome: TypeAlias = Returned | Raised | Stopped
+@attrs.frozen
+class Blocked:
+    """A dependency of the task did not admit it (`AdmissionBlocked`), and said what is to be done."""
+
+    verdict: Verdict
+
+
+Outcome: TypeAlias = Returned | Raised | Stopped | Blocked
 
 
 # Verdicts -------------------------------------------------------------------------------------------------
@@ -148,3 +156,5 @@ def decide(outcome: Outcome) -> Verdict:
             return _STOPPED[reason]
         case Raised(error):
             return Fail(error)
+        case Blocked(verdict):
+            return verdict

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 from .. import clock
 from ..errors import DeliveryUnreadable
 from ..transport import Client, Connection
+from .admission import Admissions
 from .codec import Delivery, Message, bare_result, decode_message, result_envelope, state_event
 from .keys import GROUP, Keys
 from .lua import script
@@ -37,11 +38,13 @@ class Settled(enum.Enum):
 
 @attrs.frozen(kw_only=True)
 class Unreadable:
-    """A delivery that is ours and cannot be decoded."""
+    """A delivery that is ours and cannot be decoded; or how it ended cannot be written, then with what it holds."""
 
     message_id: bytes
     key: str | None
     reason: DeliveryUnreadable
+    generation: int = 0
+    slots: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -97,6 +100,11 @@ class Claims:
     ttl: timedelta
     newest_strike: bytes = attrs.field(init=False, default=b"")
     """The id of the last strike that was there when tasks were last taken; empty for none."""
+
+    @property
+    def admissions(self) -> Admissions:
+        """What this worker does about limits."""
+        return Admissions(self.client, self.keys, self.worker)
 
     # taking ----------------------------------------------------------------------------------------------
 
@@ -269,12 +277,11 @@ class Claims:
         state: str,
         error: str | None = None,
         result: tuple[str, str | None] | None = None,
-        slots: str = "",
     ) -> Settled:
         """Write a final state, store the result with it, and acknowledge, in one step (I1, I2).
 
         ``result`` is its key and its text (`dump_value`), or its key and None where it was put into another
-        storage before this call. ``slots`` are the limits that the run holds a slot of (`Limits`).
+        storage before this call.
         """
         keys, key = self.keys, delivery.message.key
         now = clock.now()
@@ -299,12 +306,12 @@ class Claims:
             [keys.run(key), keys.stream, keys.progress(key), stored_at, keys.queue, keys.reserved_queue],
             [
                 *self._fence(delivery), ttl, keys.state_channel(key), state_event(key, state, *ending),
-                keys.wake, keys.prefix, key, slots, stored, *record,
+                keys.wake, keys.prefix, key, delivery.slots, stored, *record,
             ],
         )  # fmt: skip
         return Settled(reply)
 
-    async def reschedule(self, delivery: Delivery, following: Message, *, slots: str = "") -> Settled:
+    async def reschedule(self, delivery: Delivery, following: Message) -> Settled:
         """Place the next run of the key and acknowledge this delivery, in one step (I1, I2)."""
         keys, key = self.keys, following.key
         due = following.when <= clock.now()
@@ -317,12 +324,12 @@ class Claims:
             ],
             [
                 *self._fence(delivery), key, epoch(following.when), int(due), keys.state_channel(key), event,
-                keys.wake, keys.prefix, slots, *following.fields(),
+                keys.wake, keys.prefix, delivery.slots, *following.fields(),
             ],
         )  # fmt: skip
         return Settled(reply)
 
-    async def hand_back(self, delivery: Delivery, *, slots: str = "") -> Settled:
+    async def hand_back(self, delivery: Delivery) -> Settled:
         """Queue the task again at once for any worker; this attempt does not count."""
         keys, key = self.keys, delivery.message.key
         reply = await self.client.run(
@@ -330,12 +337,12 @@ class Claims:
             [keys.run(key), keys.stream, keys.progress(key), keys.queue, keys.reserved_queue],
             [
                 *self._fence(delivery), key, epoch(clock.now()), keys.state_channel(key), keys.wake, keys.prefix,
-                slots,
+                delivery.slots,
             ],
         )  # fmt: skip
         return Settled(reply)
 
-    async def set_aside(self, unreadable: Unreadable, *, slots: str = "", generation: int = 0) -> None:
+    async def set_aside(self, unreadable: Unreadable) -> None:
         """Put aside, with the reason, a delivery that cannot be decoded; fail its run if it has one (I9)."""
         keys, key, at = self.keys, unreadable.key or "", clock.now().isoformat()
         event = state_event(
@@ -346,6 +353,7 @@ class Claims:
             [keys.stream, keys.dead, keys.run(key), keys.progress(key), keys.queue, keys.reserved_queue],
             [
                 unreadable.message_id, GROUP, self.worker, str(unreadable.reason), at, milliseconds(self.ttl),
-                key, keys.state_channel(key), event, keys.wake, keys.prefix, slots, generation,
+                key, keys.state_channel(key), event, keys.wake, keys.prefix, unreadable.slots,
+                unreadable.generation,
             ],
         )  # fmt: skip

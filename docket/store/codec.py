@@ -121,12 +121,16 @@ def first_when(extra: Mapping[bytes, bytes]) -> datetime | None:
 
 @attrs.frozen(kw_only=True)
 class Delivery:
-    """A message as this worker claimed it. ``claim`` numbers the claims of one generation."""
+    """A message as this worker claimed it. ``claim`` numbers the claims of one generation.
+
+    ``slots`` are the concurrency limits that it holds a slot of (`docket.rules.pack`), to be given back as it ends.
+    """
 
     message: Message
     message_id: bytes
     claim: int
     redelivered: bool
+    slots: str = ""
 
 
 def _time(text: bytes) -> datetime:

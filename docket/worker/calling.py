@@ -17,6 +17,7 @@ from anyio import get_cancelled_exc_class, to_thread
 from ..calls import TaskFunction, get_signature
 from ..clock import monotonic
 from ..dependencies import (
+    AdmissionBlocked,
     Dependency,
     FailedDependency,
     Resolved,
@@ -26,8 +27,8 @@ from ..dependencies import (
     get_dependency_parameters,
     resolve,
 )
-from ..rules import Complete, Fail, Outcome, Raised, Returned, Stopped, StopReason, Verdict
-from .deciding import verdict_on
+from ..rules import Blocked, Complete, Fail, Outcome, Raised, Returned, Stopped, StopReason, Verdict
+from .deciding import on_blocked, verdict_on
 from .groups import leaves
 from .roster import Running
 
@@ -133,6 +134,10 @@ class Caller:
         async with AsyncExitStack() as stack:
             run.values = found = await resolve(stack, function, given, self.dependencies)
             if found.failed:
+                blocked = next((f.error for f in found.failed if isinstance(f.error, AdmissionBlocked)), None)
+                if blocked is not None:
+                    await run.ended(Blocked(on_blocked(blocked, execution)))
+                    return
                 raise _dependency_failure(found.failed)
             # Only the call is stopped from here on: dependencies close undisturbed, and see why.
             with running.scope(self._scopes):

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..dependencies import CompletionHandler, FailureHandler, TaskOutcome
-from ..rules import Fail, Outcome, Raised, Returned, Verdict, decide
+from ..dependencies import (
+    ADMISSION_BLOCKED_RETRY_DELAY,
+    AdmissionBlocked,
+    CompletionHandler,
+    FailureHandler,
+    Perpetual,
+    TaskOutcome,
+    get_dependency_parameters,
+)
+from ..rules import Abandon, Defer, Drop, Fail, Outcome, Raised, Returned, Verdict, decide
 
 if TYPE_CHECKING:
     from ..execution import Execution
 
-__all__ = ["verdict_on"]
+__all__ = ["dropped", "on_blocked", "verdict_on"]
+
+
+def dropped(execution: Execution[Any], verdict: Drop) -> Verdict:
+    """What is written of a run that is not admitted for good: a task that repeats itself goes on with the next one."""
+    for dependency in get_dependency_parameters(execution.function).values():
+        if isinstance(dependency, Perpetual):
+            following = copy.copy(dependency)
+            following.args, following.kwargs = execution.args, execution.kwargs
+            return following.following() or verdict
+    return verdict
+
+
+def on_blocked(error: AdmissionBlocked, execution: Execution[Any]) -> Verdict:
+    """What is written of a run that a dependency of its own does not admit."""
+    if error.handled:
+        return Abandon()
+    if error.reschedule:
+        delay = ADMISSION_BLOCKED_RETRY_DELAY if error.retry_delay is None else error.retry_delay
+        return Defer(max(delay, timedelta(0)))
+    return dropped(execution, Drop(error.reason))
 
 
 async def verdict_on(

@@ -164,7 +164,7 @@ async def _client_id(connection: Connection) -> int | None:
 
 @attrs.define(eq=False)
 class Sweep:
-    """Looks for deliveries that nobody renews: their worker is gone. The reader takes them over.
+    """Looks for deliveries and slots that nobody renews: their worker is gone. The reader takes over the deliveries.
 
     On a server of its own one worker of the fleet at a time looks, every quarter of ``timeout``. In this process
     nothing polls: a look comes when the oldest foreign delivery will be due, woken by foreign claims.
@@ -209,6 +209,7 @@ class Sweep:
         abandoned = await self.claims.abandoned(self.timeout, SWEEP_BATCH, ours=self.roster.ids())
         if abandoned:
             await self.reader.take_over(abandoned)
+        await self.claims.admissions.sweep()
 
 
 @attrs.define(eq=False)

@@ -23,7 +23,7 @@ from ..calls import TaskFunction, get_signature
 from ..dependencies import format_duration
 from ..errors import UnknownTask
 from ..execution import Execution, compact_signature
-from ..rules import Outcome, Raised, Reschedule, Returned, StopReason, Verdict
+from ..rules import Blocked, Defer, Drop, Outcome, Parked, Raised, Reschedule, Returned, StopReason, Verdict
 from ..store import Refused, Settled
 from .fallback import default_fallback_task
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .roster import Running
 
 __all__ = [
+    "log_blocked",
     "log_end",
     "log_refused",
     "log_settled",
@@ -79,6 +80,9 @@ def log_end(running: Running, outcome: Outcome, verdict: Verdict, seconds: float
         case Returned():
             if isinstance(verdict, Reschedule):
                 return
+        case Blocked():
+            log_blocked(running, verdict)
+            return
         case Raised(UnknownTask()) if execution.function is default_fallback_task:
             pass  # was said there
         case Raised(raised):
@@ -88,6 +92,20 @@ def log_end(running: Running, outcome: Outcome, verdict: Verdict, seconds: float
     if teller.isEnabledFor(level):
         shown = (format_duration(seconds), execution.call_repr())
         teller.log(level, text, *shown, exc_info=error, extra=_extra(execution, seconds))
+
+
+def log_blocked(running: Running, verdict: Verdict) -> None:
+    """Say that it may not run now, and what is done about it."""
+    key = running.execution.key
+    match verdict:
+        case Parked(limit):
+            following_logger.debug("⏳ Task %s parked on waiter stream %s:waiters", key, limit)
+        case Defer():
+            logger.debug("⏳ Task %s blocked by admission control, rescheduling", key)
+        case Drop() | Reschedule():
+            logger.debug("⏭ Task %s blocked by admission control, dropping", key)
+        case _:
+            pass
 
 
 def log_settled(running: Running, verdict: Verdict, settled: Settled, seconds: float | None) -> None:

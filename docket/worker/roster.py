@@ -10,7 +10,7 @@ import anyio
 
 from ..execution import Execution
 from ..rules import StopReason
-from ..store import Delivery
+from ..store import Delivery, Holding
 
 __all__ = ["Condition", "Roster", "Running"]
 
@@ -120,6 +120,14 @@ class Roster:
 
     def ids(self) -> list[bytes]:
         return list(self._running)
+
+    def holdings(self) -> list[Holding]:
+        """The slots that are held by what runs; those of what was lost are another worker's business."""
+        return [
+            Holding(message_id, running.delivery.message.key, running.delivery.slots)
+            for message_id, running in self._running.items()
+            if running.delivery.slots and running.reason is not StopReason.LOST
+        ]
 
     def get(self, message_id: bytes) -> Running | None:
         return self._running.get(message_id)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..dependencies import current_execution
-from ..rules import Abandon, Cancel, HandBack, Reschedule, Verdict, decide
+from ..rules import Abandon, Cancel, Defer, HandBack, Reschedule, Verdict, decide
 from .calling import Caller
+from .gate import Gate
 from .journal import log_end, log_settled, log_start
 from .reporting import reported
 from .roster import Roster, Running
@@ -36,6 +37,7 @@ class Runner:
     limits: dict[str, int]
     """How often each of these keys may still run; the others without limit."""
     caller: Caller
+    gate: Gate
 
     async def run(self, running: Running) -> None:
         """Run one claim to its end. Leaves it to redelivery if Redis stays away past the lease (I3)."""
@@ -54,6 +56,7 @@ class Runner:
         except LeaseOver:
             logger.warning("%r ended, but Redis stayed away; it will be redelivered", execution)
         finally:
+            self.gate.leave(running)
             self.roster.remove(running)
 
     async def _refused(self, running: Running) -> Verdict | None:
@@ -61,6 +64,8 @@ class Runner:
         if self.docket.strike_list.may_concern(self.settling.claims.newest_strike):
             if (verdict := await struck(self.settling, running)) is not None:
                 return verdict
+        if (verdict := await self.gate.admit(running)) is not None:
+            return verdict
         if self.limits and not self._may_run(running):
             return Cancel()
         return None
@@ -71,9 +76,17 @@ class Runner:
             outcome, verdict, seconds = await self.caller.call(running)
             if running.last and isinstance(verdict, Reschedule):
                 verdict = decide(outcome)
+            if isinstance(verdict, Defer):  # it has not run
+                self._may_run_after_all(running)
             log_end(running, outcome, verdict, seconds)
             report.ended(outcome, verdict, seconds)
         return verdict, seconds
+
+    def _may_run_after_all(self, running: Running) -> None:
+        """Take back that a run was counted."""
+        if running.execution.key in self.limits:
+            self.limits[running.execution.key] += 1
+            running.last = False
 
     def _may_run(self, running: Running) -> bool:
         """Count a run of a limited key; whether there was one left."""

@@ -27,7 +27,9 @@ from ..execution import Execution
 from ..rules import StopReason
 from ..signals import signals
 from ..store import Claims, Delivery, DueTasks, Refused, Taken, Unreadable
+from ..tasks import peer_tasks
 from .calling import Caller
+from .gate import Gate
 from .groups import only_one_of
 from .intake import Reader, Scheduler, Sweep
 from .journal import log_refused, log_tasks
@@ -94,8 +96,11 @@ class Session:
         self.settling = Settling(docket, self.claims, self.outages)
         self.caller = Caller(worker.dependencies)
         self.shared = SharedHost()
+        gate = Gate(
+            self.claims.admissions, self.settling, worker.dependencies, settings.redelivery_timeout
+        )
         self.runner = Runner(
-            docket, self.roster, self.settling, self.listener, dict(limits) if limits else {}, self.caller
+            docket, self.roster, self.settling, self.listener, dict(limits) if limits else {}, self.caller, gate
         )
         self.seeder = Seeder(docket, self.runner.limits)
         self._work: TaskGroup | None = None
@@ -261,6 +266,7 @@ class Session:
             if self._stopped:  # was on its way when the worker stopped
                 running.stop(StopReason.DRAIN)
             self.roster.add(running)
+            self.runner.gate.line_up(running)
             work.start_soon(self.runner.run, running, name=delivery.message.function)
 
     def _setting_aside(self, unreadable: Unreadable) -> Callable[[Callable[[], None]], Any]:
@@ -272,7 +278,8 @@ class Session:
     def _execution(self, delivery: Delivery) -> tuple[Execution[Any], Exception | None]:
         """The call that was delivered, and why it cannot be read, if so."""
         message, docket = delivery.message, self.docket
-        function = docket.tasks.get(message.function) or self.worker.fallback_task
+        name = message.function
+        function = docket.tasks.get(name) or peer_tasks.get(name) or self.worker.fallback_task
         broken: Exception | None = None
         execution: Execution[Any]
         try:

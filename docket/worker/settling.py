@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 from redis.exceptions import RedisError, ResponseError
 
+from .. import clock
 from ..clock import monotonic
 from ..errors import DeliveryUnreadable
 from ..execution import ExecutionFailed
-from ..rules import Abandon, Cancel, Complete, Fail, HandBack, Reschedule, Verdict
+from ..rules import Abandon, Cancel, Complete, Defer, Drop, Fail, HandBack, Parked, Reschedule, Verdict
 from ..store import Claims, Message, Settled, Unreadable, dump, dump_value
 from .outage import Outages, is_disruption
 from .roster import Running
@@ -75,7 +76,13 @@ class Settling:
             logger.exception("How %r ended cannot be written; it is set aside", running.execution)
             delivery = running.delivery
             reason = DeliveryUnreadable(f"how it ended cannot be written: {error}")
-            aside = Unreadable(message_id=delivery.message_id, key=delivery.message.key, reason=reason)
+            aside = Unreadable(
+                message_id=delivery.message_id,
+                key=delivery.message.key,
+                reason=reason,
+                generation=delivery.message.generation,
+                slots=delivery.slots,
+            )
             await self.insist(running, lambda: self.claims.set_aside(aside))
             return Settled.LOST
 
@@ -86,12 +93,16 @@ class Settling:
                 return await self._prepared_result(running, value)
             case Fail(error):
                 return await self._prepared_failure(running, error)
-            case Cancel():
+            case Cancel() | Drop():
                 return lambda: claims.settle(delivery, state="cancelled")
             case HandBack():
                 return lambda: claims.hand_back(delivery)
-            case Abandon():
+            case Abandon() | Parked():
                 return _nothing
+            case Defer(wait):
+                message = delivery.message
+                later = message.again(clock.now() + wait, message.attempt)
+                return lambda: claims.reschedule(delivery, later)
             case Reschedule():
                 try:
                     following = _following(delivery.message, verdict)

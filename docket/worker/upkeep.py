@@ -55,6 +55,7 @@ class Leases:
     async def _renew(self) -> None:
         held, began = self.roster.ids(), monotonic()
         lost = await self.claims.renew(held)
+        await self.claims.admissions.renew(self.roster.holdings())
         for message_id in held:
             running = self.roster.get(message_id)
             if running is None:
@@ -164,7 +165,7 @@ class Listener:
                 if message.pattern is not None:
                     self._cancellation(message.payload.decode(errors="replace"))
                 else:
-                    self._wake_up(message.payload.decode(errors="replace"))
+                    await self._wake_up(message.payload.decode(errors="replace"))
 
     def _cancellation(self, key: str) -> None:
         found = self.roster.under(key)
@@ -199,7 +200,7 @@ class Listener:
                 if generation == running.delivery.message.generation:
                     running.stop(StopReason.ASKED)
 
-    def _wake_up(self, text: str) -> None:
+    async def _wake_up(self, text: str) -> None:
         word, _, value = text.partition(" ")
         match word:
             case "due":
@@ -209,5 +210,7 @@ class Listener:
                     self.sweep.look.notify()
             case "finished":
                 self.finished.notify()
+            case "limit":
+                await self.claims.admissions.look_after(value)
             case _:
                 pass  # of a later version

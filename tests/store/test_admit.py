@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+import attrs
 import pytest
 
 from docket.errors import DeliveryUnreadable
@@ -38,12 +39,16 @@ def admissions(store: Store, worker: str = "w") -> Admissions:
     return Admissions(store.client, store.keys, worker)
 
 
+def holding(delivery: Delivery, *limits: SlotRule) -> Delivery:
+    return attrs.evolve(delivery, slots=pack(limits, LEASE))
+
+
 async def ask(store: Store, delivery: Delivery, *rules: AdmissionRule) -> Verdict | None:
     return await admissions(store).admit(delivery, rules, LEASE)
 
 
 async def end(store: Store, delivery: Delivery, *limits: SlotRule) -> Settled:
-    return await store.claims().settle(delivery, state="completed", slots=pack(limits, LEASE))
+    return await store.claims().settle(holding(delivery, *limits), state="completed")
 
 
 async def seen(store: Store) -> dict[str, object]:
@@ -203,17 +208,19 @@ async def test_the_slot_of_a_holder_that_is_gone_is_free_after_its_lease(store: 
 @pytest.mark.parametrize("ending", ["reschedule", "hand_back", "fail", "cancel", "set_aside"])
 async def test_however_a_run_ends_its_slot_is_free(store: Store, ending: str) -> None:
     first, _ = await one_runs_and_one_waits(store)
-    claims, slots = store.claims(), pack([A], LEASE)
+    claims, first = store.claims(), holding(first, A)
     if ending == "reschedule":
-        await claims.reschedule(first, message("k1", FUTURE), slots=slots)
+        await claims.reschedule(first, message("k1", FUTURE))
     elif ending == "hand_back":
-        await claims.hand_back(first, slots=slots)
+        await claims.hand_back(first)
     elif ending == "set_aside":
         reason = DeliveryUnreadable("so")
-        aside = Unreadable(message_id=first.message_id, key="k1", reason=reason)
-        await claims.set_aside(aside, slots=slots, generation=1)
+        aside = Unreadable(
+            message_id=first.message_id, key="k1", reason=reason, generation=1, slots=first.slots
+        )
+        await claims.set_aside(aside)
     else:
-        await claims.settle(first, state={"fail": "failed", "cancel": "cancelled"}[ending], slots=slots)
+        await claims.settle(first, state={"fail": "failed", "cancel": "cancelled"}[ending])
     (limit,) = await admissions(store).in_use()
     assert (limit.holders, limit.woken, limit.waiting) == ((), ("k2",), 0)
 
@@ -376,5 +383,5 @@ async def test_a_redelivered_or_handed_back_run_does_not_meet_its_own_cooldown(s
     (again,) = await store.claims("w2").take_over([first.message_id], timedelta(0))
     assert isinstance(again, Delivery)
     assert await admissions(store, "w2").admit(again, [A, cooldown], LEASE) is None
-    await store.claims("w2").hand_back(again, slots=pack([A], LEASE))
+    await store.claims("w2").hand_back(holding(again, A))
     assert await ask(store, await store.claimed(), A, cooldown) is None

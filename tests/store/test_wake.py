@@ -9,7 +9,7 @@ import pytest
 from docket.rules import Parked, SlotRule, pack
 from docket.store import Delivery
 from tests.store.conftest import Heard, Store, message
-from tests.store.test_admit import LEASE, A, admissions, ask, one_runs_and_one_waits
+from tests.store.test_admit import LEASE, A, admissions, ask, holding, one_runs_and_one_waits
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,7 @@ async def test_what_was_kept_for_a_task_that_is_gone_is_given_to_the_next(store:
     """Other clients than ours cancel it without giving it back."""
     first, _ = await one_runs_and_one_waits(store)
     await ask(store, await store.running("k3"), A)
-    await store.claims().settle(first, state="completed", slots=pack([A], LEASE))
+    await store.claims().settle(holding(first, A), state="completed")
     await store.client.hset("d:runs:k2", "state", "cancelled")
     await admissions(store).sweep()
     assert (await admissions(store).in_use())[0].woken == ("k3",)
@@ -47,7 +47,7 @@ async def test_a_waiter_that_is_gone_is_passed_over(store: Store) -> None:
     first, _ = await one_runs_and_one_waits(store)
     await ask(store, await store.running("k3"), A)
     await store.client.hset("d:runs:k2", "generation", 7)  # replaced by pydocket
-    await store.claims().settle(first, state="completed", slots=pack([A], LEASE))
+    await store.claims().settle(holding(first, A), state="completed")
     (limit,) = await admissions(store).in_use()
     assert (limit.woken, limit.waiters) == (("k3",), ())
 

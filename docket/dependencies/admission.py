@@ -1,0 +1,145 @@
+"""What decides before a task begins whether it may: the base of limits, and what is raised to say no."""
+
+from __future__ import annotations
+
+import abc
+import copy
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Self, TypeVar
+
+from uncalled_for import Dependency as _Dependency
+from uncalled_for import get_annotation_dependencies, get_dependency_parameters, get_signature
+
+from ..errors import UsageError
+from ..rules import AdmissionRule
+from .base import Dependency
+
+__all__ = [
+    "ADMISSION_BLOCKED_RETRY_DELAY",
+    "Admission",
+    "AdmissionBlocked",
+    "admission_dependencies",
+    "check_admission",
+]
+
+T = TypeVar("T", covariant=True)
+
+ADMISSION_BLOCKED_RETRY_DELAY = timedelta(milliseconds=100)
+"""After how long a task is tried again that a dependency of its own did not admit, unless it says otherwise."""
+
+
+class AdmissionBlocked(Exception):
+    """Raise it in the ``__aenter__`` of a dependency of your own to keep a task from running now.
+
+    The run is no failure and its attempt does not count. It is tried again after ``retry_delay`` (None: 100 ms);
+    with ``reschedule=False`` it is dropped for good: its state becomes cancelled. With ``handled=True`` whoever
+    raises it has taken care of everything himself, and nothing is written; until he does, the delivery stays
+    pending and is redelivered when its lease runs out.
+    """
+
+    def __init__(
+        self,
+        execution: Any,
+        reason: str = "admission control",
+        *,
+        handled: bool = False,
+        reschedule: bool = True,
+        retry_delay: timedelta | None = None,
+    ) -> None:
+        self.execution, self.reason = execution, reason
+        self.handled, self.reschedule, self.retry_delay = handled, reschedule, retry_delay
+        super().__init__(f"Task {execution.key} blocked by {reason}")
+
+
+class Admission(Dependency[T], abc.ABC):
+    """A rule that the worker has checked before it resolves any dependency; entering it does nothing."""
+
+    scope: str | None = None
+    _bound: tuple[str, Any] | None = None
+    _task: str | None = None
+
+    def bind_to_parameter(self, name: str, value: Any) -> Self:
+        """The same rule for each value of a parameter by itself."""
+        bound = copy.copy(self)
+        bound._bound = (name, value)
+        return bound
+
+    def argument(self, execution: Any, name: str) -> Any:
+        """The value that a call gives to an argument, or the argument's default.
+
+        Raises: UsageError (a ValueError) - there is no such argument.
+        """
+        signature = get_signature(execution.function)
+        given = signature.bind_partial(*execution.args, **execution.kwargs).arguments
+        if name in given:
+            return given[name]
+        for parameter in signature.parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD and name in given.get(parameter.name, {}):
+                return given[parameter.name][name]
+        parameter = signature.parameters.get(name)
+        if (
+            parameter is None
+            or parameter.default is parameter.empty
+            or isinstance(parameter.default, _Dependency)
+        ):
+            raise UsageError(
+                f"{type(self).__name__} argument {name!r} not found in task arguments. Available: {[*given]}"
+            )
+        return parameter.default
+
+    def _tag(self, execution: Any) -> str:
+        """Whom the rule counts together: ``argument:value``, or the task's name."""
+        return str(execution.function_name) if self._bound is None else f"{self._bound[0]}:{self._bound[1]}"
+
+    @abc.abstractmethod
+    def rule(self, execution: Any) -> AdmissionRule:
+        """The rule for one execution.
+
+        Raises: ValueError - the call lacks the argument that it is about.
+        """
+
+    def check(self, function: Any) -> None:
+        """Refuse what can never work for this function. Raises: UsageError (a ValueError)."""
+
+
+def admission_dependencies(
+    function: Any, also: Mapping[str, _Dependency[Any]]
+) -> list[tuple[str | None, Admission[Any]]]:
+    """The rules that calls of ``function`` are subject to, each with the parameter in whose metadata it stands.
+
+    Those of what it depends on (`Depends`) count as its own, and so do ``also``, a worker's.
+    """
+    found: list[tuple[str | None, Admission[Any]]] = [
+        (None, rule) for rule in also.values() if isinstance(rule, Admission)
+    ]
+    found += ((None, rule) for rule in _declared(function, set()))
+    for name, dependencies in get_annotation_dependencies(function).items():
+        found += ((name, rule) for rule in dependencies if isinstance(rule, Admission))
+    return found
+
+
+def _declared(function: Any, seen: set[Any]) -> Iterator[Admission[Any]]:
+    for dependency in get_dependency_parameters(function).values():
+        factory = getattr(dependency, "factory", None)
+        if isinstance(dependency, Admission):
+            yield dependency
+        elif factory is not None and factory not in seen:
+            seen.add(factory)
+            yield from _declared(factory, seen)
+
+
+def check_admission(function: Any) -> None:
+    """Refuse rules that can never work for this function.
+
+    Raises: UsageError (a ValueError) - a rule is about an argument that the function does not have, or whose value
+    is not known before its dependencies are resolved.
+    """
+    supplied = get_dependency_parameters(function)
+    for name, rule in admission_dependencies(function, {}):
+        if name is not None and name in supplied:
+            raise UsageError(
+                f"{type(rule).__name__} is decided before dependencies are resolved, so it cannot be about {name!r}, "
+                "which a dependency supplies; put it on an argument of the call"
+            )
+        rule.check(function)

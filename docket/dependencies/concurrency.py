@@ -1,0 +1,96 @@
+"""How many runs there are at a time."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Self, overload
+
+from uncalled_for import get_dependency_parameters, get_signature
+
+from ..errors import UsageError
+from ..rules import SlotRule
+from .admission import Admission, AdmissionBlocked
+from .checks import check_count
+
+__all__ = ["ConcurrencyBlocked", "ConcurrencyLimit"]
+
+
+class ConcurrencyBlocked(AdmissionBlocked):
+    """A concurrency limit has no slot left."""
+
+    def __init__(self, execution: Any, concurrency_key: str, max_concurrent: int) -> None:
+        self.concurrency_key, self.max_concurrent = concurrency_key, max_concurrent
+        super().__init__(
+            execution, f"concurrency limit ({max_concurrent} max) on {concurrency_key}", handled=True
+        )
+
+
+class ConcurrencyLimit(Admission["ConcurrencyLimit"]):
+    """At most ``max_concurrent`` runs at a time, on all workers together; the others wait, first come, first served.
+
+    Runs are counted per value of an argument, which is named (``ConcurrencyLimit("customer_id", 2)``) or in whose
+    annotation it stands (``customer_id: Annotated[int, ConcurrencyLimit(2)]``); or per task where neither is so.
+    Limits with a ``scope`` count apart from those with another. A task may have several: it begins when all have
+    room, and holds no slot of one while it waits for another. Nothing of the task is open while it waits.
+
+    Raises: UsageError (a ValueError) - ``max_concurrent`` below 1; TypeError - it is no whole number. With an
+    argument that the task does not have: UsageError, where the task is registered or first added.
+    """
+
+    argument_name: str | None
+
+    @overload
+    def __init__(self, max_concurrent: int, /, *, scope: str | None = None) -> None: ...
+    @overload
+    def __init__(self, argument_name: str, max_concurrent: int = 1, scope: str | None = None) -> None: ...
+    @overload
+    def __init__(self, *, max_concurrent: int = 1, scope: str | None = None) -> None: ...
+    def __init__(
+        self, argument_name: str | int | None = None, max_concurrent: int = 1, scope: str | None = None
+    ) -> None:
+        if isinstance(argument_name, int):
+            if max_concurrent != 1:
+                raise UsageError(
+                    f"ConcurrencyLimit takes one maximum, not {argument_name} and {max_concurrent}"
+                )
+            argument_name, max_concurrent = None, argument_name
+        elif argument_name is not None and not isinstance(argument_name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"ConcurrencyLimit takes the name of an argument, not {argument_name!r}")
+        self.argument_name, self.scope = argument_name, scope
+        self.max_concurrent = check_count("max_concurrent", max_concurrent)
+        self._key: str | None = None
+
+    def check(self, function: Any) -> None:
+        if self.argument_name is None:
+            return
+        parameters, supplied = get_signature(function).parameters, get_dependency_parameters(function)
+        available = [name for name in parameters if name not in supplied]
+        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+        if self.argument_name not in available and not takes_any:
+            raise UsageError(
+                f"ConcurrencyLimit argument {self.argument_name!r} not found in task arguments. "
+                f"Available: {available}"
+            )
+
+    def _tag(self, execution: Any) -> str:
+        if self.argument_name is None:
+            return super()._tag(execution)
+        return f"{self.argument_name}:{self.argument(execution, self.argument_name)}"
+
+    def rule(self, execution: Any) -> SlotRule:
+        return SlotRule(execution.docket.keys.slots(self._tag(execution), self.scope), self.max_concurrent)
+
+    async def __aenter__(self) -> Self:
+        running = copy.copy(self)
+        running._key = self.rule(self.execution.get()).name
+        return running
+
+    @property
+    def concurrency_key(self) -> str:
+        """Where the server keeps who runs under this limit.
+
+        Raises: RuntimeError - this is not the value that a running task gets.
+        """
+        if self._key is None:
+            raise RuntimeError("ConcurrencyLimit not initialized - use within task context")
+        return self._key

@@ -1,0 +1,31 @@
+"""A pause after each run."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Self
+
+from ..rules import CooldownRule
+from .admission import Admission
+from .checks import check_duration
+
+__all__ = ["Cooldown"]
+
+
+class Cooldown(Admission["Cooldown"]):
+    """After a run has begun, drop what comes within ``window``: it is cancelled.
+
+    Counted per task, or per value of the argument in whose annotation it stands. The attempts that follow the
+    failure of an admitted run are admitted too.
+
+    Raises: UsageError (a ValueError) - ``window`` is not above zero; TypeError.
+    """
+
+    def __init__(self, window: timedelta, *, scope: str | None = None) -> None:
+        self.window, self.scope = check_duration("window", window, positive=True), scope
+
+    def rule(self, execution: Any) -> CooldownRule:
+        return CooldownRule(execution.docket.keys.cooldown(self._tag(execution), self.scope), self.window)
+
+    async def __aenter__(self) -> Self:
+        return self

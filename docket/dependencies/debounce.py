@@ -1,0 +1,34 @@
+"""One run for a burst of calls."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Self
+
+from ..rules import DebounceRule
+from .admission import Admission
+from .checks import check_duration
+
+__all__ = ["Debounce"]
+
+
+class Debounce(Admission["Debounce"]):
+    """Of a burst of calls run the first, when none has come for ``settle``; the others are dropped: cancelled.
+
+    Counted per task, or per value of the argument in whose annotation it stands. The attempts that follow the
+    failure of an admitted run are admitted too. A task has at most one.
+
+    Raises: UsageError (a ValueError) - ``settle`` is not above zero; TypeError.
+    """
+
+    single = True
+
+    def __init__(self, settle: timedelta, *, scope: str | None = None) -> None:
+        self.settle, self.scope = check_duration("settle", settle, positive=True), scope
+
+    def rule(self, execution: Any) -> DebounceRule:
+        winner, last_seen = execution.docket.keys.debounce(self._tag(execution), self.scope)
+        return DebounceRule(winner, last_seen, self.settle)
+
+    async def __aenter__(self) -> Self:
+        return self

@@ -1,0 +1,35 @@
+"""How many runs begin in a while."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Self
+
+from ..rules import RateRule
+from .admission import Admission
+from .checks import check_count, check_duration
+
+__all__ = ["RateLimit"]
+
+
+class RateLimit(Admission["RateLimit"]):
+    """At most ``limit`` runs begin in any stretch of time ``per``, on all workers together.
+
+    Who is too many is scheduled for the moment when it may begin, in the order of arrival, as the same attempt; with
+    ``drop`` it is cancelled instead. Runs are counted per task, or per value of the argument in whose annotation it
+    stands. Every attempt of a task that is retried counts.
+
+    Raises: UsageError (a ValueError) - ``limit`` below 1, or ``per`` not above zero; TypeError.
+    """
+
+    def __init__(self, limit: int, *, per: timedelta, drop: bool = False, scope: str | None = None) -> None:
+        self.limit = check_count("limit", limit)
+        self.per = check_duration("per", per, positive=True)
+        self.drop, self.scope = drop, scope
+
+    def rule(self, execution: Any) -> RateRule:
+        name = execution.docket.keys.rate(self._tag(execution), self.scope)
+        return RateRule(name, self.limit, self.per, self.drop)
+
+    async def __aenter__(self) -> Self:
+        return self
