@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Has
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast, overload
 
 from . import clock
 from .calls import TaskCall, TaskFunction, check_key
@@ -320,7 +320,8 @@ class Docket(KeyNames):
     def _strike_labels(
         self, function: str | None, parameter: str | None, operator: str, value: Hashable
     ) -> Mapping[str, str]:
-        return {**self.labels(), **Strike(function, parameter, Operator(operator), value).labels()}
+        # What is no operator is refused inside of the operation.
+        return {**self.labels(), **Strike(function, parameter, cast("Operator", operator), value).labels()}
 
     async def strikes(self) -> list[Strike]:
         """The strikes in effect at this moment."""
