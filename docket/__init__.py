@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .dependencies import Progress as Progress
     from .dependencies import RateLimit as RateLimit
     from .dependencies import Retry as Retry
+    from .dependencies import Shared as Shared
     from .dependencies import TaskArgument as TaskArgument
     from .dependencies import TaskKey as TaskKey
     from .dependencies import TaskLogger as TaskLogger
@@ -67,6 +68,7 @@ __all__ = [
     "Progress",
     "RateLimit",
     "Retry",
+    "Shared",
     "StrikeList",
     "TaskArgument",
     "TaskCall",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from uncalled_for import CallArgument
 
+from ..errors import UsageError
 from .base import Dependency, current_docket, current_execution, current_worker
 
 if TYPE_CHECKING:
@@ -27,7 +28,13 @@ class _FromContext(Dependency[T], Generic[T]):
         self._read = read
 
     async def __aenter__(self) -> T:
-        return self._read()
+        try:
+            return self._read()
+        except LookupError:
+            raise UsageError(
+                "only what a running task depends on can ask for its execution, key, logger, docket or worker; "
+                "what is Shared lives longer than one task and can ask for the docket and the worker"
+            ) from None
 
 
 def CurrentDocket() -> Docket:

@@ -61,6 +61,7 @@ async def verdict_on(
         told.exception = outcome.error
         for value in values:
             if isinstance(value, FailureHandler):
+                value.next_run = None  # of another run, where the value is the same for all of them
                 handled = await value.handle_failure(execution, told)
                 if handled or value.next_run is not None:
                     return value.next_run or Fail(outcome.error)
@@ -68,6 +69,7 @@ async def verdict_on(
         told.result = outcome.value
     for value in values:
         if isinstance(value, CompletionHandler):
+            value.next_run = None
             handled = await value.on_complete(execution, told)
             if handled or value.next_run is not None:
                 return value.next_run or settled

@@ -1,0 +1,197 @@
+"""What tasks share is opened once by whoever needs it first, and closed after the last task has ended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from docket import CurrentDocket, CurrentWorker, Depends, Docket, Shared, TaskKey, Worker
+from tests.worker.conftest import PATIENCE, working
+
+pytestmark = pytest.mark.anyio
+
+
+async def run(docket: Docket) -> None:
+    with anyio.fail_after(PATIENCE):
+        await Worker(docket, "worker").run_until_finished()
+
+
+async def test_what_is_shared_is_opened_once_for_tasks_that_ask_at_the_same_time(docket: Docket) -> None:
+    log: list[str] = []
+
+    @asynccontextmanager
+    async def pool() -> AsyncGenerator[str]:
+        log.append("opening")
+        await anyio.sleep(0.01)  # the others ask meanwhile
+        yield "pool"
+        log.append("closed")
+
+    async def task(pool: str = Shared(pool)) -> None:
+        log.append(pool)
+
+    for _ in range(5):
+        await docket.add(task)()
+    await run(docket)
+    assert log == ["opening", *["pool"] * 5, "closed"]
+
+
+async def test_what_is_shared_may_hold_a_task_group(docket: Docket) -> None:
+    """It is opened and closed by one and the same task, whoever asked for it."""
+
+    @asynccontextmanager
+    async def echo() -> AsyncGenerator[Any]:
+        send, receive = anyio.create_memory_object_stream[tuple[int, list[int], anyio.Event]](10)
+
+        async def serve() -> None:
+            async for number, answer, done in receive:
+                answer.append(number)
+                done.set()
+
+        async with send, receive, anyio.create_task_group() as group:
+            group.start_soon(serve)
+            yield send
+            group.cancel_scope.cancel()
+
+    async def task(number: int, echo: Any = Shared(echo)) -> int:
+        answer: list[int] = []
+        done = anyio.Event()
+        await echo.send((number, answer, done))
+        await done.wait()
+        return answer[0]
+
+    executions = [await docket.add(task)(number) for number in range(3)]
+    await run(docket)
+    assert [await execution.get_result() for execution in executions] == [0, 1, 2]
+
+
+async def test_what_is_shared_may_depend_on_the_docket_the_worker_and_on_other_shared_things(
+    docket: Docket,
+) -> None:
+    log: list[str] = []
+
+    @contextmanager
+    def settings(worker: Worker = CurrentWorker()) -> Generator[str]:
+        log.append("settings of " + worker.name)
+        yield "settings"
+        log.append("settings closed")
+
+    @asynccontextmanager
+    async def per_pool() -> AsyncGenerator[str]:
+        yield "own"
+        log.append("own closed")
+
+    @asynccontextmanager
+    async def pool(
+        of: Docket = CurrentDocket(), settings: str = Shared(settings), own: str = Depends(per_pool)
+    ) -> AsyncGenerator[str]:
+        yield f"{own} pool of {of is docket} with {settings}"
+        log.append("pool closed")
+
+    async def task(pool: str = Shared(pool), settings: str = Shared(settings)) -> None:
+        log.append(pool)
+
+    await docket.add(task)()
+    await docket.add(task)()
+    await run(docket)
+    assert log == [
+        "settings of worker",
+        *["own pool of True with settings"] * 2,
+        "pool closed",
+        "own closed",
+        "settings closed",
+    ]
+
+
+async def test_what_is_shared_cannot_depend_on_one_call(docket: Docket) -> None:
+    def per_call(key: str = TaskKey()) -> str:
+        return key
+
+    async def task(shared: str = Shared(per_call)) -> None: ...
+
+    execution = await docket.add(task)()
+    await run(docket)
+    with pytest.raises(ExceptionGroup, match=r"parameter\(s\): shared") as info:
+        await execution.get_result()
+    assert "Shared lives longer than one task" in str(info.value.exceptions[0])
+
+
+async def test_what_could_not_be_opened_is_opened_for_the_next_task(docket: Docket) -> None:
+    tries: list[int] = []
+
+    def flaky() -> str:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError("not yet")
+        return "there"
+
+    async def task(shared: str = Shared(flaky)) -> str:
+        return shared
+
+    first, second = await docket.add(task)(), await docket.add(task)()
+    with anyio.fail_after(PATIENCE):
+        await Worker(docket, concurrency=1).run_until_finished()
+    with pytest.raises(ExceptionGroup):
+        await first.get_result()
+    assert await second.get_result() == "there"
+
+
+async def test_a_task_that_is_cancelled_while_something_shared_opens_harms_nobody(docket: Docket) -> None:
+    opening, go_on = anyio.Event(), anyio.Event()
+    closed: list[str] = []
+
+    @asynccontextmanager
+    async def slow() -> AsyncGenerator[str]:
+        opening.set()
+        await go_on.wait()
+        yield "slow"
+        closed.append("slow")
+
+    async def task(shared: str = Shared(slow)) -> str:
+        return shared
+
+    worker = Worker(docket, "worker")
+    async with working(worker):
+        await docket.add(task, key="impatient")()
+        await opening.wait()
+        patient = await docket.add(task, key="patient")()
+        await docket.cancel("impatient")
+        while (await _state(docket, "impatient")) != "cancelled":
+            await anyio.sleep(0.001)  # the record of another process's doing; nothing to wait for here
+        go_on.set()
+        assert await patient.get_result() == "slow"
+    assert closed
+
+
+async def _state(docket: Docket, key: str) -> str | None:
+    execution = await docket.get_execution(key)
+    return execution and execution.state.value
+
+
+async def test_a_shutdown_closes_what_is_shared_after_the_last_body(docket: Docket) -> None:
+    started = anyio.Event()
+    log: list[str] = []
+
+    @contextmanager
+    def pool() -> Generator[str]:
+        yield "pool"
+        log.append("pool closed")
+
+    async def task(pool: str = Shared(pool)) -> None:
+        started.set()
+        try:
+            await anyio.sleep(0.05)  # longer than the shutdown takes to begin
+        finally:
+            log.append("body ended")
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as group:
+            worker = Worker(docket, "worker")
+            group.start_soon(worker.run_forever)
+            await docket.add(task)()
+            await started.wait()
+            worker.stop()
+    assert log == ["body ended", "pool closed"]
