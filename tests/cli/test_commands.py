@@ -159,6 +159,16 @@ class TestSnapshot:
             if event["type"] == "state" and event["state"] == "running":
                 return
 
+    def test_at_a_terminal_a_table_shows_keys_as_they_are(
+        self, here: Office, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", "100")
+        here.ask(lambda docket: docket.add("paint", key="[red]p1\x1b[2J")(4))
+        out = said(capsys, "snapshot")
+        assert "┏━" in out
+        assert r"│ [red]p1\x1b[2J │" in out
+
     def test_what_only_its_owner_knows_is_shown_too(self, here: Office, capsys: Any) -> None:
         here.ask(lambda docket: docket.add("paint", key="p1")(4))
         assert re.search(rf"^{SPAN} ago +paint +p1$", said(capsys, "snapshot"), re.MULTILINE)
