@@ -101,6 +101,24 @@ class Peer:
         self.executions[docket.name, key] = execution
         return {"key": execution.key, "disposition": execution.disposition.value}
 
+    async def strike(self, docket: Docket, direction: str, words: list[Any]) -> None:
+        await getattr(docket, direction)(*words[:3], tuple(words[3]) if words[2] == "between" else words[3])
+
+    async def strikes(self, docket: Docket, after: str) -> Any:
+        """The strikes that are known here once ``after``, the name of a task, is among the struck ones."""
+        while after not in docket.strike_list.task_strikes:
+            await docket.wait_for_strikes_loaded()
+            await asyncio.sleep(0.01)  # pydocket's list tells nobody when it has read something new
+        whole: dict[str, Any] = {"*": [("==", None)]}
+        listed = {task: parameters or whole for task, parameters in docket.strike_list.task_strikes.items()}
+        listed["*"] = docket.strike_list.parameter_strikes
+        return sorted(
+            [task, parameter, str(getattr(operator, "value", operator)), repr(value)]
+            for task, parameters in listed.items()
+            for parameter, strikes in parameters.items()
+            for operator, value in strikes
+        )
+
     async def cancel(self, docket: Docket, key: str) -> None:
         await docket.cancel(key)
 

@@ -155,6 +155,12 @@ class RemoteDocket:
     async def replace(self, function: str, *args: Any, key: str, when: str, **kwargs: Any) -> Any:
         return await self._do("replace", function=function, args=args, kwargs=kwargs, key=key, when=when)
 
+    async def strike(self, *words: Any, direction: str = "strike") -> None:
+        await self._do("strike", direction=direction, words=words)
+
+    async def strikes(self, after: str) -> list[list[str]]:
+        return list(await self._do("strikes", after=after))
+
     async def cancel(self, key: str) -> None:
         await self._do("cancel", key=key)
 
