@@ -15,7 +15,6 @@ from uncalled_for.introspection import _signature_cache  # pyright: ignore[repor
 
 from . import clock
 from .errors import UsageError
-from .signals import signals
 
 __all__ = [
     "TaskCall",
@@ -41,8 +40,6 @@ def get_signature(function: Callable[..., Any]) -> inspect.Signature:
         explicit = getattr(function, "__signature__", None)
         found = explicit if isinstance(explicit, inspect.Signature) else inspect.signature(function)
         signature_cache[function] = found
-        for each in signals.subscribers:
-            each.cached("signature", len(signature_cache))
     return found
 
 

@@ -10,6 +10,7 @@ import anyio
 import attrs
 
 from .. import clock
+from ..calls import signature_cache
 from ..clock import monotonic
 from ..rules import Outcome, Raised, Reschedule, Returned, Verdict
 from ..signals import UNHEARD, Labels, Operation, signals
@@ -94,7 +95,7 @@ def tell_refused(docket: str, worker: str, refused: Refused) -> None:
 
 @attrs.define(eq=False)
 class Depths:
-    """Tells every ``interval`` how many tasks are due, and how many are scheduled for later."""
+    """Tells every ``interval`` how many tasks are due, how many are scheduled for later, and how caches have grown."""
 
     docket: str
     records: Records
@@ -106,4 +107,5 @@ class Depths:
             answered()
             for each in signals.subscribers:
                 each.depths(self.docket, due, later)
+                each.cached("signature", len(signature_cache))
             await anyio.sleep(self.interval.total_seconds())
