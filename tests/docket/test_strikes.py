@@ -257,3 +257,36 @@ async def test_a_docket_that_is_opened_later_knows_them(docket: Docket) -> None:
     async with Docket("d", docket.url) as reopened:
         reopened.register(order)
         assert await struck(reopened, "c")
+
+
+async def _asked(docket: Docket) -> dict[str, int]:
+    """How often scripts were run and strikes were read since the last look."""
+    async with docket.redis() as redis:
+        stats: Any = await redis.info("commandstats")
+        await redis.config_resetstat()
+    return {
+        name: stats[f"cmdstat_{name}"]["calls"]
+        for name in ("evalsha", "xrange")
+        if f"cmdstat_{name}" in stats
+    }
+
+
+@pytest.mark.parametrize("url", ["redis"], indirect=True)
+async def test_only_news_and_what_is_struck_cost_a_round_trip(docket: Docket, elsewhere: Docket) -> None:
+    await docket.add(order)("c")
+    await _asked(docket)
+    await docket.add(order)("c")
+    assert await _asked(docket) == {"evalsha": 1}, "no strikes"
+    await elsewhere.strike(order, "customer", "==", "bad")
+    await _asked(docket)
+    await docket.add(order)("c")
+    assert await _asked(docket) == {"evalsha": 2, "xrange": 1}, "refused, read, placed"
+    await docket.add(order)("c")
+    await docket.add_many([docket.call(order)("c")])
+    assert await _asked(docket) == {"evalsha": 2}, "known strikes"
+    await docket.add(order)("bad")
+    assert await _asked(docket) == {"xrange": 1}, "has it been restored?"
+    await elsewhere.strike(order, "customer", "==", "worse")
+    await _asked(docket)
+    await docket.add_many([docket.call(order)(name) for name in ("a", "b", "c", "worse")])
+    assert await _asked(docket) == {"evalsha": 4 + 3, "xrange": 1}, "all were refused; three are sent again"
