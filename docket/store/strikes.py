@@ -109,7 +109,7 @@ class StrikeInstruction(abc.ABC):
         if self.parameter is not None:
             labels |= {
                 "docket.parameter": self.parameter,
-                "docket.operator": self.operator,
+                "docket.operator": str.__str__(self.operator),  # an enum's own would be its name
                 "docket.value": repr(self.value),
             }
         return labels
