@@ -175,9 +175,9 @@ class Caller:
         function = running.execution.function
         running.uninterruptible = True
         try:
-            returned: object = await to_thread.run_sync(
-                functools.partial(function, *args, **kwargs), limiter=self._threads
-            )
+            # In a tuple, since trio refuses threads that return a coroutine.
+            call: Callable[[], tuple[object]] = lambda: (function(*args, **kwargs),)  # noqa: E731
+            [returned] = await to_thread.run_sync(call, limiter=self._threads)
         finally:
             running.uninterruptible = False
         if inspect.isawaitable(returned):  # it only made a coroutine, as a decorated function does
