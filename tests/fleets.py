@@ -45,23 +45,25 @@ def _until(condition: Callable[[], object], what: str, seconds: float = 20) -> N
 class _Fleet:
     def __init__(self) -> None:
         self._stack = ExitStack()
+        self._admins: dict[int, redis.Redis] = {}
 
     def started(self, *arguments: str, port: int, program: str | None) -> Server:
         return self._stack.enter_context(Server(*arguments, port=port, program=program))
 
-    def admin(self, server: Server) -> redis.Redis:
-        """A plain client of one of the servers, whatever its role."""
-        return redis.Redis(port=server.port, decode_responses=True, protocol=2)
-
     def ask(self, server: Server, *command: str | int) -> Any:
-        with self.admin(server) as admin:
+        """Send a command to one of the servers, whatever its role; return the raw reply, texts decoded."""
+        admin = self._admins.get(server.port)
+        if admin is None:
+            admin = redis.Redis(port=server.port, decode_responses=True, protocol=2)
+            admin.response_callbacks.clear()
+            self._admins[server.port] = self._stack.enter_context(admin)
+        try:
+            return admin.execute_command(*command)
+        except redis.ConnectionError:  # to the process before this one
             return admin.execute_command(*command)
 
     def info_of(self, server: Server, section: str) -> str:
-        """The raw reply to ``INFO <section>``."""
-        with self.admin(server) as admin:
-            admin.response_callbacks.clear()
-            return str(admin.execute_command("INFO", section))
+        return str(self.ask(server, "INFO", section))
 
     def close(self) -> None:
         self._stack.close()
@@ -112,7 +114,7 @@ class Cluster(_Fleet):
         for index, node in enumerate(self.nodes[self.primaries :]):
             owner = self.id(primaries[index % len(primaries)])
             _until(
-                lambda owner=owner, node=node: owner in self.ask_text(node, "NODES"),
+                lambda owner=owner, node=node: owner in self.ask(node, "CLUSTER", "NODES"),
                 "the replica knows its owner",
             )
             self.ask(node, "CLUSTER", "REPLICATE", owner)
@@ -120,18 +122,11 @@ class Cluster(_Fleet):
         for node in self.nodes[self.primaries :]:
             self.replicated(node)
 
-    def ask_text(self, node: Server, word: str) -> str:
-        """The raw reply to ``CLUSTER <word>``."""
-        with self.admin(node) as admin:
-            admin.response_callbacks.clear()
-            reply = admin.execute_command("CLUSTER", word)
-        return reply if isinstance(reply, str) else reply.decode()
-
     def info(self, node: Server) -> str:
-        return self.ask_text(node, "INFO")
+        return str(self.ask(node, "CLUSTER", "INFO"))
 
     def id(self, node: Server) -> str:
-        return self.ask_text(node, "MYID")
+        return str(self.ask(node, "CLUSTER", "MYID"))
 
     def replicated(self, node: Server) -> None:
         """Wait until ``node`` is a replica with everything that its owner has."""
@@ -161,14 +156,12 @@ class Cluster(_Fleet):
         raise RuntimeError(f"nobody owns slot {slot}")
 
     def slots(self, node: Server) -> list[Any]:
-        with self.admin(node) as admin:
-            admin.response_callbacks.clear()
-            return list(admin.execute_command("CLUSTER", "SLOTS"))
+        return list(self.ask(node, "CLUSTER", "SLOTS"))
 
     def replica_of(self, owner: Server) -> Server:
         mine = self.id(owner)
         for node in self.others(owner):
-            if f"slave {mine}" in self.ask_text(node, "NODES").split("myself,")[1]:
+            if f"myself,slave {mine}" in self.ask(node, "CLUSTER", "NODES"):
                 return node
         raise RuntimeError("it has no replica")
 
@@ -271,11 +264,9 @@ class Sentinels(_Fleet):
         )
 
     def _sees_all(self, sentinel: Server) -> bool:
-        with self.admin(sentinel) as admin:
-            admin.response_callbacks.clear()
-            reply = admin.execute_command("SENTINEL", "MASTER", SERVICE)
-            master = dict(zip(reply[::2], reply[1::2], strict=True))
-            return master["flags"] == "master" and master["num-slaves"] == "1"
+        reply = self.ask(sentinel, "SENTINEL", "MASTER", SERVICE)
+        master = dict(zip(reply[::2], reply[1::2], strict=True))
+        return master["flags"] == "master" and master["num-slaves"] == "1"
 
     @property
     def url(self) -> str:
@@ -313,12 +304,17 @@ class Sentinels(_Fleet):
     def hand_over(self) -> Server:
         """Make the replica the master, by hand and at once; the old master goes on as its replica. Return that."""
         old, new = self.master, self.replica
+        if old.process is not None:
+            _until(lambda: self._offset(new) >= self._offset(old), "the replica has everything")
         self.ask(new, "REPLICAOF", "NO", "ONE")
         self._name(new)
         if old.process is not None:
             self.ask(old, "REPLICAOF", "127.0.0.1", new.port)
             self.replicated()
         return old
+
+    def _offset(self, server: Server) -> int:
+        return int(self.info_of(server, "replication").split("master_repl_offset:")[1].split("\r")[0])
 
     def _name(self, master: Server) -> None:
         for sentinel in self.sentinels:
@@ -329,6 +325,15 @@ class Sentinels(_Fleet):
                 )
                 self.ask(sentinel, "SENTINEL", "SET", SERVICE, "down-after-milliseconds", 500)
                 self.ask(sentinel, "SENTINEL", "SET", SERVICE, "failover-timeout", 3000)
+
+    def bring_back(self) -> None:
+        """Start what was killed, as the replica of whoever is the master now."""
+        for server in self.servers:
+            if server.process is None:
+                server.start()
+                if server is not self.master:
+                    self.ask(server, "REPLICAOF", "127.0.0.1", self.master.port)
+        self.replicated()
 
     def until_another_than(self, old: Server) -> Server:
         """Wait until all sentinels that live name another master."""
