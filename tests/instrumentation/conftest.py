@@ -1,0 +1,35 @@
+"""A docket on a fresh server of each kind, and what telemetry says of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+
+import pytest
+
+from docket import Docket
+from tests.instrumentation.exposition import Scrape, scraping
+from tests.instrumentation.spans import Heard, listening
+
+_names = itertools.count()
+
+
+@pytest.fixture
+def heard() -> Iterator[Heard]:
+    """The spans of this test."""
+    with listening() as heard:
+        yield heard
+
+
+@pytest.fixture
+def scrape() -> Iterator[Scrape]:
+    """The metrics of this process, as Prometheus gets them."""
+    with scraping() as scrape:
+        yield scrape
+
+
+@pytest.fixture
+async def docket(url: str, anyio_backend: Any) -> AsyncGenerator[Docket]:
+    async with Docket(f"told-{next(_names)}", url) as docket:
+        yield docket

@@ -1,0 +1,134 @@
+"""The two HTTP servers of a worker's process, and what they say when they cannot serve."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from docket.errors import PortUnavailable
+from docket.instrumentation import healthcheck_server, metrics_server
+
+LOCAL = "127.0.0.1"
+
+
+def asked(port: int | None, method: str = "GET", path: str = "/") -> tuple[int, str | None, bytes]:
+    """Status, content type and content of an answer."""
+    assert port is not None
+    connection = http.client.HTTPConnection(LOCAL, port, timeout=10)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Content-Type"), answer.read()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/anything?at=all"])
+def test_a_health_check_is_answered_with_ok_under_every_path(path: str) -> None:
+    with healthcheck_server(LOCAL, 0) as port:
+        assert asked(port, path=path) == (200, "text/plain", b"OK")
+
+
+def test_a_load_balancer_may_ask_with_head() -> None:
+    with healthcheck_server(LOCAL, 0) as port:
+        assert asked(port, "HEAD") == (200, "text/plain", b"")
+
+
+def test_without_a_port_nothing_is_served() -> None:
+    before = threading.active_count()
+    with healthcheck_server(LOCAL) as health, metrics_server(LOCAL) as metrics:
+        assert (health, metrics) == (None, None)
+        assert threading.active_count() == before
+
+
+def test_after_the_block_nothing_is_served_and_no_thread_is_left() -> None:
+    before = threading.active_count()
+    with healthcheck_server(LOCAL, 0) as port:
+        assert asked(port)[0] == 200
+    with pytest.raises(ConnectionRefusedError):
+        asked(port)
+    assert threading.active_count() <= before + 1  # the one that answered may take a moment to end
+
+
+def test_metrics_have_prometheus_text_format_and_its_content_type() -> None:
+    with metrics_server(LOCAL, 0) as port:
+        status, content_type, content = asked(port, path="/metrics")
+    assert (status, content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert b"# TYPE process_cpu_seconds_total counter" in content
+
+
+@pytest.mark.parametrize("serve", [healthcheck_server, metrics_server])
+def test_a_port_that_is_in_use_is_named(serve: type) -> None:
+    with healthcheck_server(LOCAL, 0) as port:
+        with pytest.raises(PortUnavailable, match=rf"cannot be served on port {port} of {LOCAL}") as caught:
+            with serve(LOCAL, port):
+                pass
+    assert isinstance(caught.value, OSError)
+    assert isinstance(caught.value, ValueError)
+
+
+WITHOUT = """
+import importlib.abc, json, sys
+
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if any(name == gone or name.startswith(gone + ".") for gone in {missing!r}):
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+said = []
+try:
+    {code}
+except Exception as error:
+    said = [type(error).__name__, str(error)]
+print(json.dumps(said))
+"""
+
+
+def without(missing: list[str], code: str) -> list[str]:
+    """What a fresh process without some packages says to some code: type and text of its exception."""
+    program = WITHOUT.format(missing=missing, code=code)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_without_opentelemetry_the_import_says_which_extra_to_install() -> None:
+    kind, said = without(["opentelemetry"], "import docket.instrumentation")
+    assert kind == "ImportError"
+    assert "pip install 'anydocket[otel]'" in said
+
+
+def test_without_the_prometheus_exporter_serving_metrics_says_which_extra_to_install() -> None:
+    code = "from docket.instrumentation import metrics_server; metrics_server(port=0).__enter__()"
+    kind, said = without(["opentelemetry.exporter", "prometheus_client"], code)
+    assert kind == "ImportError"
+    assert "pip install 'anydocket[metrics]'" in said
+
+
+def test_health_checks_need_no_opentelemetry() -> None:
+    code = "from docket.serving import healthcheck_server; healthcheck_server('127.0.0.1', 0).__enter__()"
+    assert without(["opentelemetry"], code) == []
+
+
+def test_without_opentelemetry_dockets_and_workers_work() -> None:
+    code = """
+    import anyio, docket
+
+    async def task():
+        return 3
+
+    async def main():
+        async with docket.Docket("plain", "memory://plain") as plain, docket.Worker(plain) as worker:
+            execution = await plain.add(task)()
+            assert execution.trace_context is None
+            assert execution.incoming_span_links() == []
+            await worker.run_until_finished()
+            assert await execution.get_result() == 3
+
+    anyio.run(main)"""
+    assert without(["opentelemetry"], code.strip()) == []
