@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import typing
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +12,7 @@ import anyio
 import pytest
 from redis.exceptions import RedisError
 
-from docket import Docket, Execution, StrikeList
+from docket import Docket, Execution, StrikeList, strikelist
 from docket.strikelist import Operator, Restore, Strike, StrikeInstruction
 from tests.docket.conftest import add, later
 from tests.servers import Server
@@ -180,3 +182,37 @@ def test_an_instruction_travels_as_pydocket_writes_it() -> None:
     assert between.call_repr() == "*(p between (1, 2))"
     with pytest.raises(KeyError):
         StrikeInstruction.from_message({})
+
+
+def test_the_names_and_signatures_are_those_of_pydocket() -> None:
+    words = "(function=None, parameter=None, operator='==', value=None)"
+    expected = {
+        StrikeList: "(url=None, name='strikelist', enable_internal_instrumentation=False, credential_provider=None)",
+        StrikeList.strike: words,
+        StrikeList.restore: words,
+        Docket.strike: words,
+        Docket.restore: words,
+        StrikeList.is_stricken: "(target)",
+        StrikeList.send_instruction: "(instruction)",
+        StrikeList.update: "(instruction)",
+        StrikeList.add_condition: "(condition)",
+        StrikeList.remove_condition: "(condition)",
+        StrikeList.wait_for_strikes_loaded: "()",
+        Docket.wait_for_strikes_loaded: "()",
+        StrikeInstruction: "(function, parameter, operator, value)",
+        StrikeInstruction.as_message: "()",
+        StrikeInstruction.from_message: "(message)",
+        StrikeInstruction.labels: "()",
+        StrikeInstruction.call_repr: "()",
+    }
+    for function, signature in expected.items():
+        found = inspect.signature(function)
+        plain = [p.replace(annotation=p.empty) for p in found.parameters.values() if p.name != "self"]
+        assert str(inspect.Signature(plain)) == signature, function
+    assert {name: each.value for name, each in Operator.__members__.items()} == {
+        "EQUAL": "==", "NOT_EQUAL": "!=", "GREATER_THAN": ">", "GREATER_THAN_OR_EQUAL": ">=", "LESS_THAN": "<",
+        "LESS_THAN_OR_EQUAL": "<=", "BETWEEN": "between",
+    }  # fmt: skip
+    assert typing.get_args(strikelist.LiteralOperator) == tuple(each.value for each in Operator)
+    assert (Strike.direction, Restore.direction) == ("strike", "restore")
+    assert {"Message", "MinimalStrike", "ParameterStrikes", "TaskStrikes"} <= set(strikelist.__all__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -290,3 +291,23 @@ async def test_only_news_and_what_is_struck_cost_a_round_trip(docket: Docket, el
     await _asked(docket)
     await docket.add_many([docket.call(order)(name) for name in ("a", "b", "c", "worse")])
     assert await _asked(docket) == {"evalsha": 4 + 3, "xrange": 1}, "all were refused; three are sent again"
+
+
+async def test_the_example_of_the_documentation_runs(docket: Docket) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "strikes.md").read_text(encoding="utf-8")
+    first, second = (block.partition("```")[0] for block in text.split("```python\n")[1:])
+    names: dict[str, Any] = {}
+    exec(first, names)
+    exec(second, names)
+    await names["stop"](docket)
+    assert len(await docket.strikes()) == 4
+    for amount, customer in (1, "x"), (150, "x"), (10_001, "x"), (1, "12345"):
+        call = docket.add(names["process_order"])(customer, amount)
+        assert (await call).disposition is Disposition.STRUCK
+    await names["go_on"](docket)
+    for amount, expected in (
+        (1, Disposition.SCHEDULED),
+        (150, Disposition.STRUCK),
+        (10_001, Disposition.STRUCK),
+    ):
+        assert (await docket.add("process_order")("12345", amount)).disposition is expected
