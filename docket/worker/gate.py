@@ -40,6 +40,7 @@ class Gate:
         init=False, factory=dict[bytes, tuple[anyio.Event | None, anyio.Event]]
     )
     _last: anyio.Event | None = attrs.field(init=False, default=None)
+    _has_asked: bool = attrs.field(init=False, default=False)
 
     def line_up(self, running: Running) -> None:
         """Let it ask after those that were taken before it: trio starts tasks in any order."""
@@ -82,11 +83,15 @@ class Gate:
         before, asked = self._turns.get(delivery.message_id, (None, None))
         if before is not None:
             await before.wait()
-        if asked is not None:
-            asked.set()  # the request below is on its way before anybody else has a turn
+        # Requests leave in the order in which they are made, but for the first: the server asks for the script.
+        if asked is not None and self._has_asked:
+            asked.set()
         verdict = await self.settling.insist(
             running, lambda: self.admissions.admit(delivery, rules, self.lease)
         )
+        self._has_asked = True
+        if asked is not None:
+            asked.set()
         if verdict is None:
             running.delivery = attrs.evolve(delivery, slots=slots)
             return None
