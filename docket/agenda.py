@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from random import Random
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 from . import clock
 from .calls import TaskFunction, check_arguments, check_key, check_when
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Agenda"]
 
 P = ParamSpec("P")
-R = TypeVar("R")
 
 Item = tuple[TaskFunction | str, tuple[Any, ...], dict[str, Any], str | None]
 
@@ -41,12 +40,10 @@ class Agenda:
         return iter(self._items)
 
     @overload
-    def add(self, function: Callable[P, Awaitable[R]], key: str | None = None) -> Callable[P, None]: ...
+    def add(self, function: Callable[P, Any], key: str | None = None) -> Callable[P, None]: ...
     @overload
     def add(self, function: str, key: str | None = None) -> Callable[..., None]: ...
-    def add(
-        self, function: Callable[..., Awaitable[Any]] | str, key: str | None = None
-    ) -> Callable[..., None]:
+    def add(self, function: TaskFunction | str, key: str | None = None) -> Callable[..., None]:
         """Add a call: ``agenda.add(function)(arguments)``. Without a key it gets a new one in every scatter.
 
         Raises: at once, TypeError for what is no task function or key; by the returned function, TypeError for

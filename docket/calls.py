@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -28,7 +28,8 @@ __all__ = [
     "signature_cache",
 ]
 
-TaskFunction: TypeAlias = Callable[..., Awaitable[Any]]
+TaskFunction: TypeAlias = Callable[..., Any]
+"""``async def``, or ``def``, which runs in a thread."""
 
 signature_cache = _signature_cache
 

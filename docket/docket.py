@@ -173,11 +173,15 @@ class Docket(KeyNames):
     ) -> Callable[P, Awaitable[Execution[R]]]: ...
     @overload
     def add(
+        self, function: Callable[P, R], when: datetime | None = None, key: str | None = None
+    ) -> Callable[P, Awaitable[Execution[R]]]: ...
+    @overload
+    def add(
         self, function: str, when: datetime | None = None, key: str | None = None
     ) -> Callable[..., Awaitable[Execution[Any]]]: ...
     def add(
         self,
-        function: Callable[..., Awaitable[Any]] | str,
+        function: TaskFunction | str,
         when: datetime | None = None,
         key: str | None = None,
     ) -> Callable[..., Awaitable[Execution[Any]]]:
@@ -205,10 +209,14 @@ class Docket(KeyNames):
     ) -> Callable[P, Awaitable[Execution[R]]]: ...
     @overload
     def replace(
+        self, function: Callable[P, R], when: datetime, key: str
+    ) -> Callable[P, Awaitable[Execution[R]]]: ...
+    @overload
+    def replace(
         self, function: str, when: datetime, key: str
     ) -> Callable[..., Awaitable[Execution[Any]]]: ...
     def replace(
-        self, function: Callable[..., Awaitable[Any]] | str, when: datetime, key: str
+        self, function: TaskFunction | str, when: datetime, key: str
     ) -> Callable[..., Awaitable[Execution[Any]]]:
         """Schedule a call instead of whatever its key has. A run in progress ends without a say. Raises as `add`."""
         prepare = preparing(self, function, when, key)
@@ -220,7 +228,7 @@ class Docket(KeyNames):
 
     @overload
     def call(
-        self, function: Callable[P, Awaitable[R]], when: datetime | None = None, key: str | None = None
+        self, function: Callable[P, Any], when: datetime | None = None, key: str | None = None
     ) -> Callable[P, TaskCall]: ...
     @overload
     def call(
@@ -228,7 +236,7 @@ class Docket(KeyNames):
     ) -> Callable[..., TaskCall]: ...
     def call(
         self,
-        function: Callable[..., Awaitable[Any]] | str,
+        function: TaskFunction | str,
         when: datetime | None = None,
         key: str | None = None,
     ) -> Callable[..., TaskCall]:
@@ -288,7 +296,7 @@ class Docket(KeyNames):
 
     async def strike(
         self,
-        function: Callable[..., Awaitable[Any]] | str | None = None,
+        function: TaskFunction | str | None = None,
         parameter: str | None = None,
         operator: Operator | LiteralOperator = "==",
         value: Hashable | None = None,
@@ -307,7 +315,7 @@ class Docket(KeyNames):
 
     async def restore(
         self,
-        function: Callable[..., Awaitable[Any]] | str | None = None,
+        function: TaskFunction | str | None = None,
         parameter: str | None = None,
         operator: Operator | LiteralOperator = "==",
         value: Hashable | None = None,
@@ -379,5 +387,5 @@ class Docket(KeyNames):
         return await self.admissions.in_use()
 
 
-def _named(function: Callable[..., Awaitable[Any]] | str | None) -> str | None:
+def _named(function: TaskFunction | str | None) -> str | None:
     return name_of(function) if callable(function) else function

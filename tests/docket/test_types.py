@@ -19,6 +19,10 @@ async def add(a: int, b: int = 0) -> int:
 async def nothing(name: str) -> None: ...
 
 
+def plain(name: str) -> list[str]:
+    return [name]
+
+
 async def use(docket: Docket) -> None:
     execution = await docket.add(add)(1, b=2)
     assert_type(execution, Execution[int])
@@ -28,6 +32,7 @@ async def use(docket: Docket) -> None:
     assert_type(await docket.add("add")(1), Execution[Any])
     assert_type(docket.call(add)(1), TaskCall)
     assert_type(await docket.add_many([docket.call(add)(1)]), list[Execution[Any]])
+    assert_type(await docket.add(plain)("x"), Execution[list[str]])
     wider: Execution[float] = execution
     print(wider)
 """
