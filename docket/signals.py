@@ -95,11 +95,11 @@ UNHEARD = Operation()
 class Tracer:
     """Makes operations heard, and says what of them is to travel with a message. Subclass it whole."""
 
-    def operation(self, name: str, labels: Labels) -> Operation:
-        """Something that is done for whoever calls it."""
+    def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:
+        """Something that is done for whoever calls it; ``labels`` is called if anybody hears of it."""
         raise NotImplementedError
 
-    def run(self, task: str, labels: Labels, fields: Mapping[bytes, bytes]) -> Operation:
+    def run(self, task: str, labels: Callable[[], Labels], fields: Mapping[bytes, bytes]) -> Operation:
         """A run of a task whose message has these further ``fields``."""
         raise NotImplementedError
 
@@ -137,7 +137,7 @@ class Signals:
 
     def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:
         """An operation of this name; ``labels`` is called if anybody hears of it."""
-        return UNHEARD if self.tracer is None else self.tracer.operation(name, labels())
+        return UNHEARD if self.tracer is None else self.tracer.operation(name, labels)
 
 
 signals = Signals()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Token
 from types import TracebackType
 
@@ -11,27 +11,36 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from ..propagation import carried, context_of, links_to
-from ..signals import Labels, Operation, Tracer
+from ..signals import UNHEARD, Labels, Operation, Tracer
 
 __all__ = ["Spans"]
 
 
 class Spans(Tracer):
-    """Makes spans with the program's tracer provider; without one they cost little and go nowhere."""
+    """Makes spans with the program's tracer provider; without one, it only passes on what messages carry."""
 
     def __init__(self) -> None:
         self._asked = trace.get_tracer("docket.docket")
         self._runs = trace.get_tracer("docket.worker")
+        self._provided = False
 
-    def operation(self, name: str, labels: Labels) -> Operation:
-        return _Span(self._asked, name, labels)
+    def _heard(self) -> bool:
+        """Whether the program has set a tracer provider, which it can do once. Libraries load the API in vain."""
+        if not self._provided:
+            self._provided = type(trace.get_tracer_provider()) is not trace.ProxyTracerProvider
+        return self._provided
 
-    def run(self, task: str, labels: Labels, fields: Mapping[bytes, bytes]) -> Operation:
+    def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:
+        return _Span(self._asked, name, labels()) if self._heard() else UNHEARD
+
+    def run(self, task: str, labels: Callable[[], Labels], fields: Mapping[bytes, bytes]) -> Operation:
+        if not fields and not self._heard():
+            return UNHEARD
         # A trace of its own: the run may come long after the one that asked for it has ended. What was put in
         # the baggage there is there for the task, and for what the task adds.
         context = context_of(fields) if fields else Context()
         links = links_to(context) if fields else ()
-        return _Run(self._runs, task, labels, set_span_in_context(INVALID_SPAN, context), links)
+        return _Run(self._runs, task, labels(), set_span_in_context(INVALID_SPAN, context), links)
 
     def fields(self) -> Mapping[bytes, bytes]:
         return carried()

@@ -51,7 +51,7 @@ class _Heard(Report):
         self._names = (execution.docket.name, execution.worker or "", execution.function_name)
         self._span: Operation = UNHEARD
         if signals.tracer is not None:
-            self._span = signals.tracer.run(execution.function_name, self._labels(), execution.extra_fields)
+            self._span = signals.tracer.run(execution.function_name, self._labels, execution.extra_fields)
         self._began, self._seconds = monotonic(), -1.0
         self._ended, self._then = "stopped", ""
 
