@@ -1,8 +1,20 @@
-"""What tests of a program that uses docket need: time travel, assertions, workers that end."""
+"""What tests of a program that uses docket need: assertions, time travel, fixtures (`docket.testing.fixtures`)."""
 
 from __future__ import annotations
 
+from .assertions import assert_no_tasks, assert_task_count, assert_task_not_scheduled, assert_task_scheduled
 from .backend_asyncio import VirtualEventLoop
 from .clocks import run, virtual_backend, virtual_backends
+from .travel import run_until
 
-__all__ = ["VirtualEventLoop", "run", "virtual_backend", "virtual_backends"]
+__all__ = [
+    "VirtualEventLoop",
+    "assert_no_tasks",
+    "assert_task_count",
+    "assert_task_not_scheduled",
+    "assert_task_scheduled",
+    "run",
+    "run_until",
+    "virtual_backend",
+    "virtual_backends",
+]

@@ -6,6 +6,7 @@ It must know asyncio's loop and its threads, and nothing of docket but the clock
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import sys
 import threading
@@ -66,7 +67,9 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         self._executor_calls -= 1
 
     def _pass_time(self, seconds: float) -> None:
-        self._virtual_now += seconds
+        # A timer is due once the time is past it by more than nothing, and half a year from now on the loop's
+        # resolution, which should see to that, is less than the least step of a float.
+        self._virtual_now = math.nextafter(self._virtual_now + seconds, math.inf)
 
     def _threads_at_work(self) -> bool:
         return self._executor_calls > 0 or _anyio_workers_busy(self)

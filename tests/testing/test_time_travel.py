@@ -97,6 +97,17 @@ def test_run_returns_what_the_function_returns(backend: str) -> None:
 
 
 @BACKENDS
+def test_years_pass_as_months_do(backend: str) -> None:
+    async def journey() -> timedelta:
+        began = clock.now()
+        for days in (200, 400, 3650):
+            await anyio.sleep(days * 24 * 3600)
+        return clock.now() - began
+
+    assert abs(docket.testing.run(journey, backend=backend) - timedelta(days=4250)) <= 10 * MICROSECOND
+
+
+@BACKENDS
 def test_runs_in_one_process_do_not_disturb_each_other(backend: str) -> None:
     async def journey() -> tuple[datetime, datetime]:
         began = clock.now()
