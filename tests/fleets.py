@@ -305,13 +305,18 @@ class Sentinels(_Fleet):
         """Make the replica the master, by hand and at once; the old master goes on as its replica. Return that."""
         old, new = self.master, self.replica
         if old.process is not None:
-            _until(lambda: self._offset(new) >= self._offset(old), "the replica has everything")
+            self.in_step()
         self.ask(new, "REPLICAOF", "NO", "ONE")
         self._name(new)
         if old.process is not None:
             self.ask(old, "REPLICAOF", "127.0.0.1", new.port)
             self.replicated()
         return old
+
+    def in_step(self) -> None:
+        """Wait until the replica has everything that the master has."""
+        old, new = self.master, self.replica
+        _until(lambda: self._offset(new) >= self._offset(old), "the replica has everything")
 
     def _offset(self, server: Server) -> int:
         return int(self.info_of(server, "replication").split("master_repl_offset:")[1].split("\r")[0])
