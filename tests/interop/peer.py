@@ -16,6 +16,7 @@ import importlib.util
 import json
 import sys
 import types
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,6 +38,20 @@ from docket import Docket, Worker  # noqa: E402 - after the tasks, which import 
 
 FINAL = {"completed", "failed", "cancelled"}
 SETTINGS = {"minimum_check_interval", "redelivery_timeout", "scheduling_resolution"}
+
+
+@contextlib.contextmanager
+def spanning(traceparent: str | None) -> Iterator[None]:
+    if traceparent is None:
+        yield
+        return
+    from opentelemetry import context, propagate
+
+    token = context.attach(propagate.extract({"traceparent": traceparent}))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 class Peer:
@@ -81,9 +96,12 @@ class Peer:
         kwargs: dict[str, Any],
         key: str | None,
         when: str | None,
+        traceparent: str | None = None,
     ) -> Any:
+        """``traceparent`` is the span in which it is added."""
         moment = None if when is None else datetime.fromisoformat(when)
-        execution = await docket.add(function, when=moment, key=key)(*args, **kwargs)
+        with spanning(traceparent):
+            execution = await docket.add(function, when=moment, key=key)(*args, **kwargs)
         self.executions[docket.name, execution.key] = execution
         return {"key": execution.key, "disposition": execution.disposition.value}
 

@@ -102,4 +102,10 @@ async def describe(
     return {"x": x, "rest": list(rest), "named": named, "key": key, "attempt": execution.attempt}
 
 
-TASKS = [echo, refuse, fail, tally, hold, flaky, patient, handed_over, tick, describe]
+async def origins(execution: Execution = CurrentExecution()) -> list[str]:
+    """The spans that the run is linked to."""
+    contexts = [link.context for link in execution.incoming_span_links()]
+    return [f"{context.trace_id:032x}-{context.span_id:016x}" for context in contexts]
+
+
+TASKS = [echo, refuse, fail, tally, hold, flaky, patient, handed_over, tick, describe, origins]
