@@ -10,6 +10,9 @@ import attrs
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
+from docket.instrumentation.tracing import Spans
+from docket.signals import signals
+
 __all__ = ["Heard", "listening"]
 
 
@@ -43,9 +46,10 @@ def _processor() -> Heard:
 
 @contextmanager
 def listening() -> Generator[Heard]:
+    """The spans of a block. Nobody hears of spans afterwards, so that messages of other tests carry none."""
     heard = _processor()
-    heard.spans = []
+    heard.spans, signals.tracer = [], Spans()
     try:
         yield heard
     finally:
-        heard.spans = None
+        heard.spans, signals.tracer = None, None
