@@ -79,10 +79,10 @@ class Side(Protocol):
 class Program:
     """``peer.py`` in a process of its own. Calls may come from any event loop, and side by side."""
 
-    def __init__(self, python: str, **environment: str) -> None:
+    def __init__(self, python: str, tasks: str = "tasks.py", **environment: str) -> None:
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `close`
         self.process = subprocess.Popen(
-            [python, str(HERE / "peer.py"), str(HERE / "tasks.py")],
+            [python, str(HERE / "peer.py"), str(HERE / tasks)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment,
         )  # fmt: skip
         self._replies: dict[int, Future[Any]] = {0: Future()}

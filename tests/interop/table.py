@@ -20,8 +20,8 @@ def environment(**more: str) -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | more
 
 
-def start_pydocket(python: str) -> Program:
-    program = Program(python, **environment())
+def start_pydocket(python: str, tasks: str = "tasks.py") -> Program:
+    program = Program(python, tasks, **environment())
     assert program.versions == {"pydocket": "0.27.0"}
     return program
 
