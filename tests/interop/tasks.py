@@ -15,6 +15,7 @@ from docket import (
     Docket,
     Execution,
     Perpetual,
+    Progress,
     Retry,
     TaskKey,
     Worker,
@@ -96,6 +97,20 @@ async def tick(
         await redis.rpush(f"ticks:{docket.name}", worker.name)
 
 
+async def advance(
+    message: str, docket: Docket = CurrentDocket(), key: str = TaskKey(), progress: Progress = Progress()
+) -> dict[str, str]:
+    """Report every kind of step; return what is kept of it half-way."""
+    await progress.set_total(7)
+    await progress.increment(2)
+    await progress.set_message(message)
+    async with docket.redis() as redis:
+        kept = await redis.hgetall(docket.key(f"progress:{key}"))
+    await progress.increment()
+    await progress.set_message(None)
+    return {field.decode(): value.decode() for field, value in kept.items() if field != b"updated_at"}
+
+
 async def describe(
     x: Any, *rest: Any, execution: Execution = CurrentExecution(), key: str = TaskKey(), **named: Any
 ) -> dict[str, Any]:
@@ -108,4 +123,4 @@ async def origins(execution: Execution = CurrentExecution()) -> list[str]:
     return [f"{context.trace_id:032x}-{context.span_id:016x}" for context in contexts]
 
 
-TASKS = [echo, refuse, fail, tally, hold, flaky, patient, handed_over, tick, describe, origins]
+TASKS = [echo, refuse, fail, tally, hold, flaky, patient, handed_over, tick, describe, origins, advance]
