@@ -1,0 +1,122 @@
+"""Who hears what happens, from when on, and what it costs where nobody does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import timeit
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from docket import Docket, Execution, Worker, clock
+from docket.signals import Signals, Subscriber, signals
+
+pytestmark = pytest.mark.anyio
+
+
+def printed(program: str) -> Any:
+    """What a fresh process prints, as JSON."""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+OPEN = """
+import anyio, json, sys
+{first}
+import docket
+
+async def task(): ...
+
+async def main():
+    async with docket.Docket("said", "memory://said") as said:
+        await said.add(task)()
+        async with said.redis() as redis:
+            [(_, fields)] = await redis.xrange("said:stream")
+    print(json.dumps([b"traceparent" in fields, "docket.instrumentation" in sys.modules]))
+
+before = "docket.instrumentation" in sys.modules
+anyio.run(main)
+assert not before
+"""
+
+PROVIDER = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+trace.set_tracer_provider(TracerProvider())
+"""
+
+
+def test_a_program_with_opentelemetry_is_heard_of_without_a_line_more() -> None:
+    assert printed(OPEN.format(first=PROVIDER)) == [True, True]
+
+
+def test_without_a_tracer_provider_messages_carry_nothing() -> None:
+    carries, _ = printed(OPEN.format(first="import opentelemetry.trace"))
+    assert not carries
+
+
+class Recorder(Subscriber):
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+
+    def placed(self, docket: str, task: str, *, replacing: bool, disposition: str) -> None:
+        self.said.append(("placed", docket, task, replacing, disposition))
+
+    def run_started(self, docket: str, worker: str, task: str, *, late: float, redelivered: bool) -> None:
+        self.said.append(("started", docket, worker, task, redelivered))
+
+    def run_ended(
+        self, docket: str, worker: str, task: str, *, seconds: float, ended: str, then: str
+    ) -> None:
+        self.said.append(("ended", docket, worker, task, ended, then))
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    recorder = Recorder()
+    signals.subscribers.append(recorder)
+    yield recorder
+    signals.subscribers.remove(recorder)
+
+
+async def task(number: int = 0) -> None: ...
+
+
+async def test_a_subscriber_hears_what_happens_in_order(docket: Docket, recorder: Recorder) -> None:
+    await docket.add(task)(1)
+    async with Worker(docket, "w") as worker:
+        await worker.run_until_finished()
+    assert recorder.said == [
+        ("placed", docket.name, "task", False, "scheduled"),
+        ("started", docket.name, "w", "task", False),
+        ("ended", docket.name, "w", "task", "succeeded", ""),
+    ]
+
+
+async def test_who_hears_of_nothing_in_particular_may_subscribe_too(docket: Docket) -> None:
+    silent = Subscriber()
+    signals.subscribers.append(silent)
+    try:
+        await docket.add(task)(1)
+        await docket.clear()
+    finally:
+        signals.subscribers.remove(silent)
+
+
+async def test_what_nobody_hears_of_costs_less_than_writing_a_message(docket: Docket) -> None:
+    unheard = Signals()
+    execution = Execution(docket, task, (1,), {}, "k", clock.now(), 1)
+
+    def say() -> None:
+        with unheard.operation("docket.add", dict) as heard:
+            heard.note("docket.disposition", "scheduled")
+        for each in unheard.subscribers:
+            each.cancelled(docket.name, 1)
+
+    def seconds(act: Any) -> float:
+        return min(timeit.repeat(act, number=2000, repeat=7))
+
+    assert seconds(say) < seconds(execution.message)
