@@ -8,10 +8,12 @@ from typing import Any, Self
 
 from .. import clock
 from ..rules import Reschedule
+from ..store import chains
+from ..transport import Client
 from .base import CompletionHandler, TaskOutcome
 from .checks import check_duration, check_moment
 
-__all__ = ["Perpetual"]
+__all__ = ["Perpetual", "perpetual_is_live"]
 
 ZERO = timedelta(0)
 
@@ -110,3 +112,9 @@ class Perpetual(CompletionHandler["Perpetual"]):
         """
         self.next_run = self.following(outcome.duration)
         return self.next_run is not None
+
+
+async def perpetual_is_live(docket: Any, redis: Client, key: str) -> bool:
+    """Whether a run under ``key`` waits or runs, so that its chain goes on."""
+    (chain,) = await chains(redis, docket.keys, [key])
+    return chain.is_live

@@ -1,0 +1,330 @@
+"""Tasks that schedule themselves again, after a while or by the clock on the wall."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import anyio
+import pytest
+from cronsim import CronSimError
+
+import docket.testing
+from docket import Cron, Docket, ExecutionState, Perpetual, Retry, Worker, clock
+from docket.dependencies import TaskOutcome
+from docket.dependencies.perpetual import perpetual_is_live
+from docket.errors import UsageError
+from tests.worker.conftest import at_most, ms, working
+
+pytestmark = pytest.mark.anyio
+
+EVERY_MS = ms(1)
+
+
+def s(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
+async def run(docket: Docket) -> None:
+    async with at_most():
+        await Worker(docket).run_until_finished()
+
+
+async def test_arguments_change_from_run_to_run_however_they_are_changed(docket: Docket) -> None:
+    ran: list[tuple[list[int], str]] = []
+
+    async def task(
+        items: list[int], text: str = "", perpetual: Perpetual = Perpetual(every=EVERY_MS)
+    ) -> None:
+        ran.append((list(items), text))
+        match len(ran):
+            case 1:
+                perpetual.perpetuate([1], text="a")
+            case 2:
+                perpetual.args = ([2],)
+            case 3:
+                perpetual.kwargs["text"] = "b"
+            case 4:
+                items.append(3)
+            case 5:
+                perpetual.cancel()
+
+    await docket.add(task, key="k")([0])
+    await run(docket)
+    assert ran == [([0], ""), ([1], "a"), ([2], "a"), ([2], "b"), ([2, 3], "b")]
+
+
+async def test_arguments_that_do_not_fit_are_refused_where_they_are_given_and_the_chain_goes_on(
+    docket: Docket,
+) -> None:
+    ran: list[int] = []
+    refused: list[str] = []
+
+    async def task(number: int, perpetual: Perpetual = Perpetual(every=EVERY_MS)) -> None:
+        ran.append(number)
+        if len(ran) == 3:
+            perpetual.cancel()
+        elif len(ran) == 1:
+            try:
+                perpetual.perpetuate(1, 2, 3)
+            except TypeError as error:
+                refused.append(str(error))
+                raise
+
+    await docket.add(task, key="k")(1)
+    await run(docket)
+    assert ran == [1, 1, 1]
+    assert "task 'task' cannot be called so: too many positional arguments" in refused[0]
+
+
+async def test_cancelling_the_key_while_it_runs_ends_the_chain(docket: Docket) -> None:
+    begun = anyio.Event()
+
+    async def task(perpetual: Perpetual = Perpetual()) -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    async with at_most(), anyio.create_task_group() as group:
+        execution = await docket.add(task, key="k")()
+        group.start_soon(Worker(docket).run_until_finished)
+        await begun.wait()
+        await docket.cancel("k")
+    await execution.sync()
+    assert execution.state is ExecutionState.CANCELLED
+
+
+@pytest.mark.parametrize("ending", ["goes on", "cancels"])
+async def test_a_run_that_was_replaced_leaves_what_replaced_it(docket: Docket, ending: str) -> None:
+    """I2."""
+    begun, replaced, done = anyio.Event(), anyio.Event(), anyio.Event()
+    ran: list[str] = []
+
+    async def task(text: str, perpetual: Perpetual = Perpetual(every=s(3600))) -> None:
+        ran.append(text)
+        if text == "old":
+            begun.set()
+            await replaced.wait()
+            if ending == "cancels":
+                perpetual.cancel()
+            done.set()
+        else:
+            perpetual.cancel()
+
+    async with working(Worker(docket)):
+        await docket.add(task, key="k")("old")
+        await begun.wait()
+        new = await docket.replace(task, clock.now() + ms(100), "k")("new")
+        replaced.set()
+        await done.wait()
+        await new.get_result()
+    assert ran == ["old", "new"]
+
+
+async def test_cancel_lets_a_failing_run_fail_and_a_retry_come_first(docket: Docket) -> None:
+    ran: list[int] = []
+
+    async def task(retry: Retry = Retry(3), perpetual: Perpetual = Perpetual()) -> None:
+        ran.append(retry.attempt)
+        perpetual.cancel()
+        raise ValueError("no")
+
+    execution = await docket.add(task, key="k")()
+    await run(docket)
+    await execution.sync()
+    assert ran == [1, 2, 3]
+    assert (execution.state, execution.error) == (ExecutionState.FAILED, "ValueError: no")
+
+
+class Limited(Perpetual):
+    """Ends after some runs, as only a class of one's own can."""
+
+    def __init__(self, every: timedelta, runs: int) -> None:
+        super().__init__(every)
+        self.outcomes: list[Any] = []
+        self.runs = runs
+
+    async def on_complete(self, execution: Any, outcome: TaskOutcome) -> bool:
+        self.outcomes.append(outcome.result)
+        return len(self.outcomes) < self.runs and await super().on_complete(execution, outcome)
+
+
+async def test_a_perpetual_of_ones_own_is_awaited(docket: Docket) -> None:
+    limited = Limited(EVERY_MS, runs=3)
+    ran: list[int] = []
+
+    async def task(perpetual: Perpetual = limited) -> int:
+        ran.append(len(ran))
+        return ran[-1]
+
+    execution = await docket.add(task, key="k")()
+    await run(docket)
+    assert limited.outcomes == ran == [0, 1, 2]
+    assert await execution.get_result() == 2
+
+
+async def test_whether_a_chain_is_live(docket: Docket) -> None:
+    async def task(perpetual: Perpetual = Perpetual()) -> None: ...
+
+    async with docket.redis() as redis:
+        assert not await perpetual_is_live(docket, redis, "k")
+        await docket.add(task, key="k", when=clock.now() + s(60))()
+        assert await perpetual_is_live(docket, redis, "k")
+        await docket.cancel("k")
+        assert not await perpetual_is_live(docket, redis, "k")
+
+
+class TestInVirtualTime:
+    @pytest.fixture(params=["asyncio", "trio"])
+    def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
+        return docket.testing.virtual_backend(request.param)
+
+    async def times(self, url: str, perpetual: Perpetual, body: Callable[[int, Any], Any]) -> list[float]:
+        """When the runs of a chain begin, in seconds; ``body`` gets their number."""
+        ran: list[datetime] = []
+
+        async def task(perpetual: Any = perpetual) -> None:
+            ran.append(clock.now())
+            if (waiting := body(len(ran), perpetual)) is not None:
+                await waiting
+
+        async with Docket("times", url) as docket:
+            start = clock.now()
+            await docket.add(task, key="k")()
+            await Worker(docket, schedule_automatic_tasks=False).run_until_finished()
+        return [round((at - start).total_seconds(), 1) for at in ran]
+
+    async def test_the_interval_is_counted_from_the_beginning_of_a_run(self, memory_url: str) -> None:
+        def body(number: int, perpetual: Perpetual) -> Any:
+            if number == 4:
+                perpetual.cancel()
+            return anyio.sleep({1: 0, 2: 4, 3: 25}.get(number, 0))
+
+        assert await self.times(memory_url, Perpetual(every=s(10)), body) == [0, 10, 20, 45]
+
+    async def test_one_interval_may_be_another(self, memory_url: str) -> None:
+        def body(number: int, perpetual: Perpetual) -> None:
+            match number:
+                case 1:
+                    perpetual.every = s(3)
+                case 2:
+                    perpetual.after(s(5))
+                case 3:
+                    perpetual.at(clock.now() + s(7))
+                case 4:
+                    perpetual.at(clock.now() - s(3600))
+                case 6:
+                    perpetual.cancel()
+                case _:
+                    raise ValueError("a failure changes nothing")
+
+        assert await self.times(memory_url, Perpetual(every=s(60)), body) == [0, 3, 8, 15, 15, 75]
+
+    async def test_retries_come_before_the_next_run(self, memory_url: str) -> None:
+        ran: list[tuple[float, int]] = []
+
+        async def task(
+            retry: Retry = Retry(3, delay=s(1)), perpetual: Perpetual = Perpetual(every=s(60))
+        ) -> None:
+            ran.append((round((clock.now() - start).total_seconds()), retry.attempt))
+            if len(ran) == 7:
+                perpetual.cancel()
+                return
+            raise ValueError
+
+        async with Docket("retries", memory_url) as docket:
+            start = clock.now()
+            await docket.add(task, key="k")()
+            await Worker(docket).run_until_finished()
+        assert ran == [(0, 1), (1, 2), (2, 3), (62, 1), (63, 2), (64, 3), (124, 1)]
+
+    async def test_a_year_of_nights_has_one_run_each(self, memory_url: str, anyio_backend_name: str) -> None:
+        """Through both changes of the clocks; on each loop those of another zone."""
+        zone = {"asyncio": "America/New_York", "trio": "Europe/Berlin"}[anyio_backend_name]
+        tz, ran = ZoneInfo(zone), list[datetime]()
+
+        async def nightly(cron: Cron = Cron("30 2 * * *", tz=ZoneInfo(zone))) -> None:
+            ran.append(clock.now().astimezone(tz))
+
+        async with Docket("year", memory_url) as docket:
+            docket.register(nightly)
+            async with anyio.create_task_group() as group:
+                worker = Worker(docket)
+                group.start_soon(worker.run_forever)
+                await anyio.sleep(timedelta(days=370).total_seconds())
+                worker.hand_back()
+        assert len(ran) >= 369
+        assert [moment.date() for moment in ran] == [
+            ran[0].date() + timedelta(days=n) for n in range(len(ran))
+        ]
+        shown = [moment.strftime("%H:%M") for moment in ran]
+        assert shown.count("03:00") in (1, 2)  # after the gap; the year has some days more
+        assert set(shown) == {"02:30", "03:00"}
+
+    async def test_a_line_is_left_once_for_another_time_and_then_gone_on_with(self, memory_url: str) -> None:
+        shown: list[str] = []
+
+        def body(number: int, cron: Cron) -> None:
+            shown.append(clock.now().strftime("%M:%S"))
+            match number:
+                case 2:
+                    cron.after(s(20))
+                case 4:
+                    cron.cancel()
+                case _:
+                    pass
+
+        await self.times(memory_url, Cron("* * * * *", automatic=False), body)
+        assert shown[1].endswith(":00")
+        assert shown[2].endswith(":20")
+        assert shown[3].endswith(":00")
+
+
+async def test_a_worker_whose_clock_is_behind_does_not_run_a_time_twice(docket: Docket) -> None:
+    """The next time is later than the one that this run was for, whatever the clock says."""
+    due = clock.now().replace(microsecond=0) + s(3600)
+    seen: list[datetime] = []
+
+    async def task(cron: Cron = Cron("0 * * * *", automatic=False)) -> None:
+        seen.append(cron.next_time())
+        cron.cancel()
+
+    at = due.replace(minute=0, second=0)
+    execution = await docket.add(task, key="k", when=at)()
+    # As a worker moves it to the stream whose clock is ahead of ours.
+    await docket.client.zadd(docket.queue_key, {"k": 0})
+    await run(docket)
+    assert seen == [at + s(3600)]
+    assert execution.when == at
+
+
+def test_what_a_line_says_of_itself() -> None:
+    cron = Cron("@daily", tz=ZoneInfo("Europe/Berlin"))
+    assert (cron.expression, cron.automatic, cron.tz) == ("0 0 * * *", True, ZoneInfo("Europe/Berlin"))
+    first = cron.initial_when
+    assert first is not None
+    assert first.tzinfo == ZoneInfo("Europe/Berlin")
+    assert (first.hour, first.minute) == (0, 0)
+    assert clock.now() < first.astimezone(UTC) <= clock.now() + timedelta(days=1, hours=1)
+    assert cron.next_time() == cron.next_time() == cron.initial_when
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: Perpetual(every=s(-1)), UsageError, "every takes a duration from zero"),
+        (lambda: Perpetual(every=5), TypeError, "every takes a timedelta, not int"),  # type: ignore[arg-type]
+        (lambda: setattr(Perpetual(), "every", s(-1)), UsageError, "every"),
+        (lambda: Perpetual().after(s(-1)), UsageError, "delay takes a duration from zero"),
+        (lambda: Perpetual().at(datetime(2020, 1, 1)), UsageError, "when takes a moment with a time zone"),
+        (lambda: Cron("bad"), CronSimError, "cron line 'bad' cannot be read"),
+        (lambda: Cron("0 0 30 2 *"), CronSimError, "never fires"),
+        (lambda: Cron("0 0 30 2 *"), UsageError, "never fires"),
+        (lambda: Cron(5), TypeError, "Cron takes a line of cron as text, not int"),  # type: ignore[arg-type]
+        (lambda: Cron("@daily", tz="UTC"), TypeError, r"tz takes a tzinfo, such as zoneinfo.ZoneInfo"),  # type: ignore[arg-type]
+    ],
+)
+def test_bad_settings_are_refused_where_they_are_made(make: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        make()
