@@ -61,10 +61,17 @@ class ClusterClient(Client):
 
     async def call(self, *command: Argument) -> Reply:
         """As of ``Client``, at the owner of the command's first key."""
-        replies = await self._deliver([slot_of(command)], _commands([command]))
-        if isinstance(replies[0], RedisError):
-            raise replies[0]
-        return replies[0]
+        slot = slot_of(command)
+        node = self._nodes.owner_now(self._home if slot is None else slot)
+        if node is not None:
+            try:
+                return await node.call(*command)
+            except (AskError, ConnectionError, TimeoutError) as error:
+                await self._failed(node, error)
+        [reply] = await self._deliver([slot], _commands([command]))
+        if isinstance(reply, RedisError):
+            raise reply
+        return reply
 
     async def exchange(self, commands: Sequence[Sequence[Argument]], *, atomic: bool = False) -> list[Any]:
         """As of ``Client``; node by node where the keys are of several slots, which ``atomic`` refuses."""
@@ -90,6 +97,12 @@ class ClusterClient(Client):
 
     async def run(self, lua: Lua, keys: Sequence[Argument], args: Sequence[Argument]) -> Reply:
         """As of ``Client``, at the owner of the first key."""
+        node = self._nodes.owner_now(slot_of_key(keys[0]) if keys else self._home)
+        if node is not None:
+            try:
+                return await node.run(lua, keys, args)
+            except (AskError, ConnectionError, TimeoutError) as error:
+                await self._failed(node, error)
         [reply] = await self.run_many(lua, [(keys, args)])
         if isinstance(reply, RedisError):
             raise reply
@@ -159,6 +172,15 @@ class ClusterClient(Client):
                 return replies
             left = again
         raise ConnectionError("The nodes of the cluster do not agree on who serves a key; they may soon")
+
+    async def _failed(self, node: Client, error: RedisError) -> None:
+        """Learn from an error of ``node``; raise it unless nothing was executed: then ``_deliver`` begins anew."""
+        if isinstance(error, MovedError):
+            await self._nodes.follow(error, node)
+        elif not isinstance(error, AskError):
+            self._nodes.doubt(node)
+            if not isinstance(error, Unreachable):
+                raise error
 
     async def _owner(self, slot: int | None) -> Client:
         slot = self._home if slot is None else slot

@@ -41,7 +41,7 @@ Range = tuple[int, int, Place, tuple[Place, ...]]
 
 def slot_of_key(key: Argument) -> int:
     """Return the slot of a key: that of what stands between its first braces, where something does."""
-    return key_slot(encode(key))
+    return key_slot(key.encode() if isinstance(key, str) else encode(key))
 
 
 def slot_of(command: Sequence[Argument]) -> int | None:
