@@ -62,18 +62,18 @@ def test_from_any_moment_the_next_time_is_the_next_of_the_chain(text: str, zone:
         end, moment = day + timedelta(days=3), day
         chain = [moment := line.after(moment).astimezone(UTC) for _ in range(400) if moment < end]
         assert chain == sorted(set(chain))
-        for minute in range(0, 3 * 24 * 60, 7):
+        for minute in range(0, 3 * 24 * 60, 17):
             at = day + timedelta(minutes=minute, microseconds=1)
             assert line.after(at).astimezone(UTC) == next(time for time in chain if time > at), at
 
 
-def test_every_day_has_one_run_of_a_daily_line_for_ten_years() -> None:
+def test_every_day_has_one_run_of_a_daily_line_for_four_years() -> None:
     line, moment, days = (
         CronLine.read("30 2 * * *", BERLIN),
         datetime(2026, 1, 1, tzinfo=BERLIN),
         list[object](),
     )
-    while moment.year < 2036:
+    while moment.year < 2030:
         moment = line.after(moment)
         days.append(moment.date())
     first = datetime(2026, 1, 1).date()
