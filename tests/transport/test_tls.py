@@ -17,6 +17,7 @@ import trustme
 from redis.exceptions import ConnectionError
 
 from docket.transport import Client
+from tests.fleets import Cluster, Sentinels
 from tests.servers import Server, binary, free_port
 from tests.transport.stress import stress
 
@@ -75,19 +76,24 @@ def tls_server(certificates: Certificates, certificate: Path, *, ask_clients: bo
         with Server(*(word for pair in arguments.items() for word in pair)):
             yield port
     else:
-        with Server() as server:
-            words = [
-                str(server.port),
-                str(certificates.ca),
-                str(certificate),
-                "ask" if ask_clients else "trust",
-            ]
-            command = [sys.executable, "-m", "tests.transport.tls_proxy", *words]
-            proxy = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-            assert proxy.stdout is not None
-            yield int(proxy.stdout.readline())
-            proxy.kill()
-            proxy.communicate()
+        with Server() as server, tls_front(certificates, certificate, server.port, ask_clients) as port:
+            yield port
+
+
+@contextlib.contextmanager
+def tls_front(
+    certificates: Certificates, certificate: Path, port: int, ask_clients: bool = False
+) -> Iterator[int]:
+    """A port that takes TLS and passes it on to ``port`` in plain."""
+    words = [str(port), str(certificates.ca), str(certificate), "ask" if ask_clients else "trust"]
+    command = [sys.executable, "-m", "tests.transport.tls_proxy", *words]
+    proxy = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert proxy.stdout is not None
+    try:
+        yield int(proxy.stdout.readline())
+    finally:
+        proxy.kill()
+        proxy.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +185,48 @@ async def test_replies_reach_their_callers_over_tls_while_callers_are_cancelled(
     # A handshake takes some turns of the loop, and whoever connects is cancelled as often as the others.
     counts = await stress(url, 3000, pause=1000)
     assert counts["verified"] > 1000
+
+
+@pytest.fixture(scope="module")
+def secure_cluster(certificates: Certificates) -> Iterator[int]:
+    """A cluster of one node, which is told that others reach it by a port with TLS."""
+    with Cluster(primaries=1) as cluster:
+        [node] = cluster.nodes
+        with tls_front(certificates, certificates.server, node.port) as port:
+            cluster.ask(node, "CONFIG", "SET", "cluster-announce-port", port)
+            yield port
+
+
+async def test_every_node_of_a_cluster_is_reached_by_tls(
+    certificates: Certificates, secure_cluster: int
+) -> None:
+    url = f"rediss+cluster://127.0.0.1:{secure_cluster}"
+    async with Client.from_url(f"{url}?ssl_ca_certs={certificates.ca}") as client:
+        assert await client.set("key", "value")
+        assert await client.get("key") == b"value"
+    async with Client.from_url(url) as client:
+        with pytest.raises(ConnectionError, match="certificate verify failed"):
+            await client.get("key")
+
+
+@pytest.fixture(scope="module")
+def secure_sentinel(certificates: Certificates) -> Iterator[int]:
+    """A sentinel that names a master by a port with TLS, and is reached by one itself."""
+    with Sentinels(sentinels=1) as running:
+        [sentinel] = running.sentinels
+        with tls_front(certificates, certificates.server, running.master.port) as master:
+            # It cannot watch that port, as it speaks no TLS; asked for the master it names it all the same.
+            running.ask(sentinel, "SENTINEL", "MONITOR", "secure", "127.0.0.1", master, 2)
+            with tls_front(certificates, certificates.server, sentinel.port) as port:
+                yield port
+
+
+async def test_sentinels_and_their_master_are_reached_by_tls(
+    certificates: Certificates, secure_sentinel: int
+) -> None:
+    url = f"rediss+sentinel://127.0.0.1:{secure_sentinel}/secure"
+    async with Client.from_url(f"{url}?ssl_ca_certs={certificates.ca}") as client:
+        assert await client.set("key", "value")
+    async with Client.from_url(url) as client:
+        with pytest.raises(ConnectionError, match="certificate verify failed"):
+            await client.get("key")
