@@ -6,22 +6,23 @@
 --   and the caller settles. `rules` are in sixes: 'rate' name moments most window_ms drop; 'cooldown' name '' '' window_ms
 --   ''; 'debounce' winner last_seen '' settle_ms ''.
 -- USE json ack fence finish slots
-local site = site_of(prefix, stream, wake_channel)
+local lib = limits_lib()
+local site = lib.site_of(prefix, stream, wake_channel)
 local live = check_fence(run, stream, group, message_id, generation, claim, holder)
 if live ~= 'LIVE' then
-  if live == 'SUPERSEDED' then release(site, limits, key, message_id, generation) end
+  if live == 'SUPERSEDED' then lib.release(site, limits, key, message_id, generation) end
   tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
   return {live}
 end
 local ms = math.floor(site.now * 1000)
-local all = limits_of(limits)
+local all = lib.limits_of(limits)
 local record = redis.call('HMGET', run, 'reserved', 'admitted', 'cancel_requested')
 local reserved = record[1]
 local has_waited = reserved and string.match(reserved, '^(%d+) ') == generation
 if record[2] == message_id then rules = {} end                 -- redelivered: it has passed them once
 local entry = redis.call('XRANGE', stream, message_id, message_id)[1]
 local function refused(...)
-  release(site, limits, key, message_id, generation, reserved)
+  lib.release(site, limits, key, message_id, generation, reserved)
   return {...}
 end
 if not entry then
@@ -105,7 +106,7 @@ if wait > 0 then
 end
 
 -- Then the slots. Who comes fresh does not overtake those who wait.
-local kept, was_packed = without_limits(entry[2])
+local kept, was_packed = lib.without_limits(entry[2])
 local full
 for _, limit in ipairs(all) do
   local owner = redis.call('HGET', limit.name .. ':owners', key)
@@ -113,7 +114,7 @@ for _, limit in ipairs(all) do
   if taken and (owner == message_id or (redelivered == '1' and not owner)) then
     limit.mine = true
   else
-    local room = has_room(site, limit)
+    local room = lib.has_room(site, limit)
     if has_waited and redis.call('ZSCORE', limit.name .. ':woken', key) then
       room = redis.call('ZCARD', limit.name) < limit.most      -- pydocket's workers do not know what is kept for us
     elseif room and not was_packed and redis.call('EXISTS', limit.name .. ':waiters') == 1 then
@@ -134,10 +135,10 @@ if full then
   redis.call('HSET', run, 'state', 'scheduled', 'generation', generation + 1, 'known', site.now)
   redis.call('HDEL', run, 'claim', 'worker', 'started_at', 'reserved')
   redis.call('DEL', progress)
-  enqueue(site, run, full, kept, 'HSET')
+  lib.enqueue(site, run, full, kept, 'HSET')
   ack(stream, group, message_id)                               -- I1
   redis.call('PUBLISH', state_channel, state_event)
-  release(site, limits, key, message_id, generation, reserved)
+  lib.release(site, limits, key, message_id, generation, reserved)
   return {'PARKED', full.name}
 end
 for _, limit in ipairs(all) do
@@ -147,7 +148,7 @@ for _, limit in ipairs(all) do
   redis.call('PEXPIRE', limit.name, math.max(1000, 4 * limit.lease))
   redis.call('PEXPIRE', owners, math.max(1000, 4 * limit.lease))
   if has_waited then redis.call('ZREM', limit.name .. ':woken', key) end
-  index(site, limit, 'HSET')
+  lib.index(site, limit, 'HSET')
 end
 for _, mark in ipairs(marks) do mark() end
 if has_waited then redis.call('HDEL', run, 'reserved') end

@@ -26,8 +26,12 @@ elseif state == 'scheduled' or state == 'queued' then
     redis.call('PEXPIRE', run, ttl_ms == '0' and 900000 or ttl_ms)
   end
   redis.call('PUBLISH', state_channel, state_event)
-  if now[4] and now[5] then unqueue(site_of(prefix, stream, wake_channel), now[4], now[5]) end
-  if now[6] then forget(site_of(prefix, stream, wake_channel), key, now[6]) end
+  if now[5] or now[6] then
+    local lib = limits_lib()
+    local site = lib.site_of(prefix, stream, wake_channel)
+    if now[4] and now[5] then lib.unqueue(site, now[4], now[5]) end
+    if now[6] then lib.forget(site, key, now[6]) end
+  end
   tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
   reply = 'CANCELLED'
 end

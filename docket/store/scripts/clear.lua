@@ -3,7 +3,7 @@
 -- ARGV prefix group completed_at ttl_ms limit start wake_channel
 -- REPLY {cancelled, where to go on in the stream, or '' where all is done}
 -- USE json ack finish slots
-local count, last, kept = 0, '', {}
+local count, last, kept, lib = 0, '', {}, limits_lib()
 local function cancel(key)
   local run = prefix .. ':runs:' .. key
   local reserved = redis.call('HGET', run, 'reserved')
@@ -43,7 +43,7 @@ for _, name in ipairs(redis.call('SMEMBERS', prefix .. ':waiting')) do
   if redis.call('XLEN', waiters) == 0 then
     redis.call('DEL', waiters)
     local packed = redis.call('HGET', prefix .. ':limits', name)
-    if packed then wake(site_of(prefix, stream, wake_channel), limits_of(packed)) end
+    if packed then lib.wake(lib.site_of(prefix, stream, wake_channel), lib.limits_of(packed)) end
     redis.call('SREM', prefix .. ':waiting', name)
   end
   if count >= tonumber(limit) then return {count, start} end
@@ -67,7 +67,7 @@ for _, entry in ipairs(entries) do
   end
   last = '(' .. id
 end
-for _, one in ipairs(kept) do forget(site_of(prefix, stream, wake_channel), one[1], one[2]) end
+for _, one in ipairs(kept) do lib.forget(lib.site_of(prefix, stream, wake_channel), one[1], one[2]) end
 if #entries == tonumber(limit) then return {count, last} end
 tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return {count, ''}

@@ -26,7 +26,8 @@ if key ~= '' then
     redis.call('PUBLISH', state_channel, state_event)
   end
   if slots ~= '' or now[3] then
-    release(site_of(prefix, stream, wake_channel), slots, key, message_id, generation, now[3])
+    local lib = limits_lib()
+    lib.release(lib.site_of(prefix, stream, wake_channel), slots, key, message_id, generation, now[3])
   end
 end
 tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)

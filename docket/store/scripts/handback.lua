@@ -5,7 +5,9 @@
 -- USE json ack fence carry finish slots
 local live = check_fence(run, stream, group, message_id, generation, claim, holder)
 local function let_go()
-  if slots ~= '' then release(site_of(prefix, stream, wake_channel), slots, key, message_id, generation) end
+  if slots == '' then return end
+  local lib = limits_lib()
+  lib.release(lib.site_of(prefix, stream, wake_channel), slots, key, message_id, generation)
 end
 local entry = live == 'LIVE' and redis.call('XRANGE', stream, message_id, message_id)[1]
 if not entry then

@@ -6,7 +6,8 @@
 local live, reserved = check_fence(run, stream, group, message_id, claimed_generation, claim, holder)
 local function let_go()
   if slots ~= '' or reserved then
-    release(site_of(prefix, stream, wake_channel), slots, key, message_id, claimed_generation, reserved)
+    local lib = limits_lib()
+    lib.release(lib.site_of(prefix, stream, wake_channel), slots, key, message_id, claimed_generation, reserved)
   end
 end
 if live ~= 'LIVE' then

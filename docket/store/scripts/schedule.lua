@@ -24,6 +24,10 @@ fields[14] = generation + 1                                  -- I5: whatever is 
 place(run, parked, key_queue, stream, key, when, due, fields)
 redis.call('PUBLISH', state_channel, state_event)
 if due == '0' then wake_if_first(key_queue, key, when, wake_channel) end
-if state == 'scheduled' and now[5] and now[6] then unqueue(site_of(prefix, stream, wake_channel), now[5], now[6]) end
-if now[7] then forget(site_of(prefix, stream, wake_channel), key, now[7]) end
+if now[6] or now[7] then
+  local lib = limits_lib()
+  local site = lib.site_of(prefix, stream, wake_channel)
+  if state == 'scheduled' and now[5] and now[6] then lib.unqueue(site, now[5], now[6]) end
+  if now[7] then lib.forget(site, key, now[7]) end
+end
 return {'OK', generation + 1}

@@ -19,7 +19,8 @@ if live == 'LIVE' then
   live = 'OK'
 end
 if live ~= 'LOST' and (slots ~= '' or reserved) then
-  release(site_of(prefix, stream, wake_channel), slots, key, message_id, generation, reserved)
+  local lib = limits_lib()
+  lib.release(lib.site_of(prefix, stream, wake_channel), slots, key, message_id, generation, reserved)
 end
 tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return live

@@ -3,12 +3,13 @@
 -- ARGV prefix wake_channel limits...
 -- REPLY 'OK'; each of `limits` is one limit (lib/slots.lua)
 -- USE json finish slots
-local site = site_of(prefix, stream, wake_channel)
+local lib = limits_lib()
+local site = lib.site_of(prefix, stream, wake_channel)
 for _, packed in ipairs(limits) do
-  local one = limits_of(packed)
+  local one = lib.limits_of(packed)
   for _, limit in ipairs(one) do
-    prune_woken(site, limit)
-    has_room(site, limit)
+    lib.prune_woken(site, limit)
+    lib.has_room(site, limit)
     local owners = limit.name .. ':owners'
     if redis.call('HLEN', owners) > redis.call('ZCARD', limit.name) then
       for _, key in ipairs(redis.call('HKEYS', owners)) do
@@ -16,7 +17,7 @@ for _, packed in ipairs(limits) do
       end
     end
   end
-  wake(site, one)
+  lib.wake(site, one)
 end
 tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return 'OK'

@@ -1,7 +1,8 @@
 -- Other clients than ours cancel and replace a woken task without giving back the slots that are kept for it.
 local function forget_refused(prefix, stream, key, generation, reserved)
   if string.match(reserved, '^(%d+) ') == generation then
-    forget(site_of(prefix, stream, prefix .. ':wake'), key, reserved)
+    local lib = limits_lib()
+    lib.forget(lib.site_of(prefix, stream, prefix .. ':wake'), key, reserved)
   end
 end
 -- Make one delivery ours, unless a newer generation or a cancellation took the key from it (then it is

@@ -3,155 +3,163 @@
 -- the waiters to a worker, `{limit}:waiters` is the stream of those who wait (wire). `{prefix}:limits` lists the limits
 -- in use, `{prefix}:waiting` those with waiters. Of a limit with room nobody waits when a script ends, or it is announced.
 -- `site` is {prefix =, stream =, channel =, now = epoch seconds}.
-local function site_of(prefix, stream, channel)
-  local time = redis.call('TIME')
-  return {prefix = prefix, stream = stream, channel = channel, now = time[1] + time[2] / 1000000}
-end
--- Limits travel as one text: '{lease in ms} ', then for each limit '{most}:{length of its name}:{name}'.
-local function limits_of(packed)
-  local limits = {}
-  local lease, at = string.match(packed, '^(%d+) ()')
-  while at do
-    local most, length, start = string.match(packed, '^(%d+):(%d+):()', at)
-    if not most then return limits end
-    at = start + length
-    limits[#limits + 1] = {name = string.sub(packed, start, at - 1), most = tonumber(most), lease = tonumber(lease)}
+-- All of it is made only where a script needs it: most runs have no limits.
+local function limits_lib()
+  local function site_of(prefix, stream, channel)
+    local time = redis.call('TIME')
+    return {prefix = prefix, stream = stream, channel = channel, now = time[1] + time[2] / 1000000}
   end
-  return limits
-end
--- `how`: HSET where a task has just declared the limit, HSETNX where one did so when it began to wait.
-local function index(site, limit, how)
-  redis.call(how, site.prefix .. ':limits', limit.name,
-    string.format('%d %d:%d:%s', limit.lease, limit.most, #limit.name, limit.name))
-end
--- Drop what is kept for tasks that will not come for it: cancelled or replaced, or they have their slot already.
-local function prune_woken(site, limit)
-  local woken = limit.name .. ':woken'
-  for _, key in ipairs(redis.call('ZRANGE', woken, 0, 63)) do
-    local run = redis.call('HMGET', site.prefix .. ':runs:' .. key, 'state', 'generation', 'reserved')
-    local coming = (run[1] == 'queued' or run[1] == 'running') and run[3]
-      and string.match(run[3], '^(%d+) ') == run[2] and not redis.call('ZSCORE', limit.name, key)
-    if not coming then redis.call('ZREM', woken, key) end
+  -- Limits travel as one text: '{lease in ms} ', then for each limit '{most}:{length of its name}:{name}'.
+  local function limits_of(packed)
+    local limits = {}
+    local lease, at = string.match(packed, '^(%d+) ()')
+    while at do
+      local most, length, start = string.match(packed, '^(%d+):(%d+):()', at)
+      if not most then return limits end
+      at = start + length
+      limits[#limits + 1] = {name = string.sub(packed, start, at - 1), most = tonumber(most), lease = tonumber(lease)}
+    end
+    return limits
   end
-end
-local function has_room(site, limit)
-  local woken = limit.name .. ':woken'
-  redis.call('ZREMRANGEBYSCORE', limit.name, '-inf', site.now - limit.lease / 1000)
-  if redis.call('ZCARD', limit.name) + redis.call('ZCARD', woken) < limit.most then return true end
-  prune_woken(site, limit)
-  return redis.call('ZCARD', limit.name) + redis.call('ZCARD', woken) < limit.most
-end
-local function remove_entry(waiters, id)
-  redis.call('XDEL', waiters, id)
-  if redis.call('XLEN', waiters) == 0 then redis.call('DEL', waiters) end
-end
--- Put a message behind the others who wait for `limit`.
-local function enqueue(site, run, limit, fields, how)
-  local waiters = limit.name .. ':waiters'
-  local id = redis.call('XADD', waiters, '*', unpack(fields))
-  redis.call('HSET', run, 'waiter_stream', waiters, 'waiter_entry_id', id)
-  redis.call('SADD', site.prefix .. ':waiting', limit.name)
-  index(site, limit, how)
-end
--- The fields of a message without the limits that were added to it; and these, or nothing.
-local function without_limits(fields)
-  local kept, packed = {}, nil
-  for at = 1, #fields, 2 do
-    if fields[at] == 'docket:limits' then packed = fields[at + 1]
-    else kept[#kept + 1], kept[#kept + 2] = fields[at], fields[at + 1] end
+  -- `how`: HSET where a task has just declared the limit, HSETNX where one did so when it began to wait.
+  local function index(site, limit, how)
+    redis.call(how, site.prefix .. ':limits', limit.name,
+      string.format('%d %d:%d:%s', limit.lease, limit.most, #limit.name, limit.name))
   end
-  return kept, packed
-end
--- Deal with the first who waits for a limit that has room. False: it has to go on waiting here.
-local function wake_first(site, limit, entry)
-  local waiters, id, fields = limit.name .. ':waiters', entry[1], entry[2]
-  local kept, packed = without_limits(fields)
-  local key, at_generation, generation = '', nil, ''
-  for at = 1, #kept, 2 do
-    if kept[at] == 'key' then key = kept[at + 1]
-    elseif kept[at] == 'generation' then at_generation, generation = at + 1, kept[at + 1] end
+  -- Drop what is kept for tasks that will not come for it: cancelled or replaced, or they have their slot already.
+  local function prune_woken(site, limit)
+    local woken = limit.name .. ':woken'
+    for _, key in ipairs(redis.call('ZRANGE', woken, 0, 63)) do
+      local run = redis.call('HMGET', site.prefix .. ':runs:' .. key, 'state', 'generation', 'reserved')
+      local coming = (run[1] == 'queued' or run[1] == 'running') and run[3]
+        and string.match(run[3], '^(%d+) ') == run[2] and not redis.call('ZSCORE', limit.name, key)
+      if not coming then redis.call('ZREM', woken, key) end
+    end
   end
-  local run = site.prefix .. ':runs:' .. key
-  local now = redis.pcall('HMGET', run, 'state', 'generation', 'waiter_entry_id')
-  if not at_generation or now[1] ~= 'scheduled' or now[2] ~= generation or (now[3] and now[3] ~= id) then
-    remove_entry(waiters, id)                                  -- cancelled or replaced by pydocket
-    return true
+  local function has_room(site, limit)
+    local woken = limit.name .. ':woken'
+    redis.call('ZREMRANGEBYSCORE', limit.name, '-inf', site.now - limit.lease / 1000)
+    if redis.call('ZCARD', limit.name) + redis.call('ZCARD', woken) < limit.most then return true end
+    prune_woken(site, limit)
+    return redis.call('ZCARD', limit.name) + redis.call('ZCARD', woken) < limit.most
   end
-  local all = packed and limits_of(packed) or {limit}
-  if #all == 0 then all = {limit} end
-  for _, one in ipairs(all) do
-    if redis.call('ZSCORE', one.name, key) or (one.name ~= limit.name and not has_room(site, one)) then
-      if one.name == limit.name then return false end          -- an older run of this key has the slot
-      remove_entry(waiters, id)
-      enqueue(site, run, one, fields, 'HSETNX')
+  local function remove_entry(waiters, id)
+    redis.call('XDEL', waiters, id)
+    if redis.call('XLEN', waiters) == 0 then redis.call('DEL', waiters) end
+  end
+  -- Put a message behind the others who wait for `limit`.
+  local function enqueue(site, run, limit, fields, how)
+    local waiters = limit.name .. ':waiters'
+    local id = redis.call('XADD', waiters, '*', unpack(fields))
+    redis.call('HSET', run, 'waiter_stream', waiters, 'waiter_entry_id', id)
+    redis.call('SADD', site.prefix .. ':waiting', limit.name)
+    index(site, limit, how)
+  end
+  -- The fields of a message without the limits that were added to it; and these, or nothing.
+  local function without_limits(fields)
+    local kept, packed = {}, nil
+    for at = 1, #fields, 2 do
+      if fields[at] == 'docket:limits' then packed = fields[at + 1]
+      else kept[#kept + 1], kept[#kept + 2] = fields[at], fields[at + 1] end
+    end
+    return kept, packed
+  end
+  -- Deal with the first who waits for a limit that has room. False: it has to go on waiting here.
+  local function wake_first(site, limit, entry)
+    local waiters, id, fields = limit.name .. ':waiters', entry[1], entry[2]
+    local kept, packed = without_limits(fields)
+    local key, at_generation, generation = '', nil, ''
+    for at = 1, #kept, 2 do
+      if kept[at] == 'key' then key = kept[at + 1]
+      elseif kept[at] == 'generation' then at_generation, generation = at + 1, kept[at + 1] end
+    end
+    local run = site.prefix .. ':runs:' .. key
+    local now = redis.pcall('HMGET', run, 'state', 'generation', 'waiter_entry_id')
+    if not at_generation or now[1] ~= 'scheduled' or now[2] ~= generation or (now[3] and now[3] ~= id) then
+      remove_entry(waiters, id)                                  -- cancelled or replaced by pydocket
       return true
     end
-  end
-  packed = packed or string.format('%d %d:%d:%s', limit.lease, limit.most, #limit.name, limit.name)
-  for _, one in ipairs(all) do
-    redis.call('ZADD', one.name .. ':woken', site.now, key)
-    index(site, one, 'HSETNX')
-  end
-  generation = tonumber(generation) + 1
-  kept[at_generation] = generation
-  remove_entry(waiters, id)
-  local fresh = redis.call('XADD', site.stream, '*', unpack(kept))
-  redis.call('HSET', run, 'state', 'queued', 'generation', generation, 'known', site.now, 'stream_id', fresh,
-    'reserved', generation .. ' ' .. packed)
-  redis.call('HDEL', run, 'waiter_stream', 'waiter_entry_id')
-  if redis.call('ZREM', site.prefix .. ':queue', '__safeguard__:' .. key) == 1 then   -- pydocket's, if it parked it
-    redis.call('DEL', site.prefix .. ':__safeguard__:' .. key, site.prefix .. ':runs:__safeguard__:' .. key)
-  end
-  redis.call('PUBLISH', site.prefix .. ':state:' .. key, '{"type":"state","key":' .. json(key) .. ',"state":"queued"}')
-  return true
-end
--- Wake who waits for these limits, first come, first served, for as long as they have room; a bounded number of them.
-local function wake(site, limits)
-  local steps = 0
-  for _, limit in ipairs(limits) do
-    local waiters, entry, waits = limit.name .. ':waiters', nil, true
-    while waits do
-      entry = redis.call('XRANGE', waiters, '-', '+', 'COUNT', 1)[1]
-      if entry and steps >= 50 then
-        redis.call('PUBLISH', site.channel, 'limit ' .. limit.name)   -- a worker goes on with it
-        break
-      end
-      waits = entry and has_room(site, limit) and wake_first(site, limit, entry)
-      steps = steps + 1
-    end
-    if not entry then
-      redis.call('SREM', site.prefix .. ':waiting', limit.name)
-      if redis.call('ZCARD', limit.name) == 0 and redis.call('ZCARD', limit.name .. ':woken') == 0 then
-        redis.call('HDEL', site.prefix .. ':limits', limit.name)
-        redis.call('DEL', limit.name .. ':owners')
+    local all = packed and limits_of(packed) or {limit}
+    if #all == 0 then all = {limit} end
+    for _, one in ipairs(all) do
+      if redis.call('ZSCORE', one.name, key) or (one.name ~= limit.name and not has_room(site, one)) then
+        if one.name == limit.name then return false end          -- an older run of this key has the slot
+        remove_entry(waiters, id)
+        enqueue(site, run, one, fields, 'HSETNX')
+        return true
       end
     end
+    packed = packed or string.format('%d %d:%d:%s', limit.lease, limit.most, #limit.name, limit.name)
+    for _, one in ipairs(all) do
+      redis.call('ZADD', one.name .. ':woken', site.now, key)
+      index(site, one, 'HSETNX')
+    end
+    generation = tonumber(generation) + 1
+    kept[at_generation] = generation
+    remove_entry(waiters, id)
+    local fresh = redis.call('XADD', site.stream, '*', unpack(kept))
+    redis.call('HSET', run, 'state', 'queued', 'generation', generation, 'known', site.now, 'stream_id', fresh,
+      'reserved', generation .. ' ' .. packed)
+    redis.call('HDEL', run, 'waiter_stream', 'waiter_entry_id')
+    if redis.call('ZREM', site.prefix .. ':queue', '__safeguard__:' .. key) == 1 then   -- pydocket's, if it parked it
+      redis.call('DEL', site.prefix .. ':__safeguard__:' .. key, site.prefix .. ':runs:__safeguard__:' .. key)
+    end
+    redis.call('PUBLISH', site.prefix .. ':state:' .. key, '{"type":"state","key":' .. json(key) .. ',"state":"queued"}')
+    return true
   end
-end
--- Take back what is kept for a woken task that does not run after all; `reserved` is the field of its run.
-local function forget(site, key, reserved)
-  local limits = limits_of(string.match(reserved, '^%d+ (.*)$') or '')
-  for _, limit in ipairs(limits) do redis.call('ZREM', limit.name .. ':woken', key) end
-  redis.call('HDEL', site.prefix .. ':runs:' .. key, 'reserved')
-  wake(site, limits)
-end
--- Give back the slots that a delivery has taken, and what is kept for its run, if that is of its generation.
-local function release(site, packed, key, id, generation, reserved)
-  if reserved and string.match(reserved, '^(%d+) ') == generation then forget(site, key, reserved) end
-  local limits = limits_of(packed)
-  for _, limit in ipairs(limits) do
-    local owners = limit.name .. ':owners'
-    if redis.call('HGET', owners, key) == id then
-      redis.call('ZREM', limit.name, key)
-      redis.call('HDEL', owners, key)
+  -- Wake who waits for these limits, first come, first served, for as long as they have room; a bounded number of them.
+  local function wake(site, limits)
+    local steps = 0
+    for _, limit in ipairs(limits) do
+      local waiters, entry, waits = limit.name .. ':waiters', nil, true
+      while waits do
+        entry = redis.call('XRANGE', waiters, '-', '+', 'COUNT', 1)[1]
+        if entry and steps >= 50 then
+          redis.call('PUBLISH', site.channel, 'limit ' .. limit.name)   -- a worker goes on with it
+          break
+        end
+        waits = entry and has_room(site, limit) and wake_first(site, limit, entry)
+        steps = steps + 1
+      end
+      if not entry then
+        redis.call('SREM', site.prefix .. ':waiting', limit.name)
+        if redis.call('ZCARD', limit.name) == 0 and redis.call('ZCARD', limit.name .. ':woken') == 0 then
+          redis.call('HDEL', site.prefix .. ':limits', limit.name)
+          redis.call('DEL', limit.name .. ':owners')
+        end
+      end
     end
   end
-  wake(site, limits)
-end
--- Take a key from the waiters of `{limit}:waiters`.
-local function unqueue(site, waiters, id)
-  remove_entry(waiters, id)
-  local name = string.gsub(waiters, ':waiters$', '')
-  local packed = redis.call('HGET', site.prefix .. ':limits', name)
-  if packed then wake(site, limits_of(packed)) end
+  -- Take back what is kept for a woken task that does not run after all; `reserved` is the field of its run.
+  local function forget(site, key, reserved)
+    local limits = limits_of(string.match(reserved, '^%d+ (.*)$') or '')
+    for _, limit in ipairs(limits) do redis.call('ZREM', limit.name .. ':woken', key) end
+    redis.call('HDEL', site.prefix .. ':runs:' .. key, 'reserved')
+    wake(site, limits)
+  end
+  -- Give back the slots that a delivery has taken, and what is kept for its run, if that is of its generation.
+  local function release(site, packed, key, id, generation, reserved)
+    if reserved and string.match(reserved, '^(%d+) ') == generation then forget(site, key, reserved) end
+    local limits = limits_of(packed)
+    for _, limit in ipairs(limits) do
+      local owners = limit.name .. ':owners'
+      if redis.call('HGET', owners, key) == id then
+        redis.call('ZREM', limit.name, key)
+        redis.call('HDEL', owners, key)
+      end
+    end
+    wake(site, limits)
+  end
+  -- Take a key from the waiters of `{limit}:waiters`.
+  local function unqueue(site, waiters, id)
+    remove_entry(waiters, id)
+    local name = string.gsub(waiters, ':waiters$', '')
+    local packed = redis.call('HGET', site.prefix .. ':limits', name)
+    if packed then wake(site, limits_of(packed)) end
+  end
+  return {
+    site_of = site_of, limits_of = limits_of, index = index, prune_woken = prune_woken,
+    has_room = has_room, enqueue = enqueue, without_limits = without_limits, wake = wake,
+    forget = forget, release = release, unqueue = unqueue,
+  }
 end
