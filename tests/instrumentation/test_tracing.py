@@ -11,7 +11,18 @@ from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
-from docket import CurrentDocket, CurrentExecution, Depends, Docket, Execution, Perpetual, Retry, Worker
+from docket import (
+    ConcurrencyLimit,
+    CurrentDocket,
+    CurrentExecution,
+    Depends,
+    Docket,
+    Execution,
+    Perpetual,
+    Retry,
+    Worker,
+)
+from docket.dependencies import AdmissionBlocked
 from docket.instrumentation import message_getter, message_setter
 from tests.instrumentation.spans import Heard
 
@@ -210,6 +221,27 @@ async def test_a_dependency_that_fails_is_an_error_of_the_run(docket: Docket, he
     span = heard.only(docket.name, "task")
     assert span.status.status_code is StatusCode.ERROR
     assert "Failed to resolve dependencies for parameter(s): number" in (span.status.description or "")
+
+
+async def test_a_task_that_is_not_admitted_is_no_error(docket: Docket, heard: Heard) -> None:
+    tries = 0
+
+    async def admit(execution: Execution[Any] = CurrentExecution()) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise AdmissionBlocked(execution, retry_delay=timedelta(milliseconds=10))
+
+    async def task(
+        admitted: None = Depends(admit), limit: ConcurrencyLimit = ConcurrencyLimit(1)
+    ) -> None: ...
+
+    await docket.add(task)()
+    await docket.add(task)()
+    await drained(docket)
+    runs = [span for span in heard.of(docket.name) if span.name == "task"]
+    assert len(runs) == 3
+    assert {span.status.status_code for span in runs} == {StatusCode.OK}
 
 
 async def test_a_cancelled_run_is_no_error(docket: Docket, heard: Heard) -> None:
