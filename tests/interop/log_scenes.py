@@ -178,6 +178,12 @@ async def play_all(stage: Stage) -> None:
     async with stage.docket.redis() as redis:
         await redis.hset(stage.docket.runs_key("k19"), "state", "cancelled")
     await stage.play("it was cancelled")
+    await add(fails, "k21")("x")
+    await stage.docket.strike(fails, "a", "==", "x")
+    await add(fails, "k22")("x")
+    await stage.play("it is struck")
+    await stage.docket.restore(fails, "a", "==", "x")
+    stage.end("it is restored")
     await add(begins, "k20")()
     async with stage.worker() as worker:
         running = asyncio.create_task(worker.run_forever())

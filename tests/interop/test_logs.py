@@ -21,7 +21,8 @@ SCENES = [
     "the tasks are listed", "it completes", "arguments are shown", "it is late", "it was scheduled", "it fails",
     "it fails again", "it recovers", "it repeats itself", "it repeats its failure", "it cancels itself",
     "its dependencies fail", "it is replaced while it retries", "it is replaced while it repeats",
-    "it was superseded", "it was cancelled", "it is cancelled while it runs",
+    "it was superseded", "it was cancelled", "it is struck", "it is restored",
+    "it is cancelled while it runs",
 ]  # fmt: skip
 
 Lines = dict[str, list[Any]]
