@@ -35,6 +35,14 @@ async def test_a_docket_and_its_worker(docket: Docket, worker: Worker) -> None:
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=30)
 
 
+async def test_in_real_time_one_may_run_what_is_due(docket: Docket, worker: Worker) -> None:
+    due = await docket.add(double)(1)
+    await docket.add(double, when=clock.now() + MONTH, key="later")(2)
+    await run_until(worker, clock.now())
+    assert await due.get_result() == 2
+    assert [execution.key for execution in (await docket.snapshot()).future] == ["later"]
+
+
 async def test_every_test_has_a_docket_of_its_own(docket: Docket) -> None:
     assert (await docket.snapshot()).total_tasks == 0
     assert docket.url.startswith("memory://test-")
