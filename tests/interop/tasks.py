@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from docket import (
+    Cron,
     CurrentDocket,
     CurrentExecution,
     CurrentWorker,
@@ -97,6 +98,18 @@ async def tick(
         await redis.rpush(f"ticks:{docket.name}", worker.name)
 
 
+async def chime(
+    docket: Docket = CurrentDocket(),
+    worker: Worker = CurrentWorker(),
+    execution: Execution = CurrentExecution(),
+    cron: Cron = Cron("* * * * * *", automatic=False),
+) -> None:
+    """Run every second, and say each time who ran it and for which second."""
+    async with docket.redis() as redis:
+        await redis.rpush(f"ticks:{docket.name}", worker.name)
+        await redis.rpush(f"chimes:{docket.name}", execution.when.isoformat())
+
+
 async def advance(
     message: str, docket: Docket = CurrentDocket(), key: str = TaskKey(), progress: Progress = Progress()
 ) -> dict[str, str]:
@@ -123,4 +136,4 @@ async def origins(execution: Execution = CurrentExecution()) -> list[str]:
     return [f"{context.trace_id:032x}-{context.span_id:016x}" for context in contexts]
 
 
-TASKS = [echo, refuse, fail, tally, hold, flaky, patient, handed_over, tick, describe, origins, advance]
+TASKS = [echo, refuse, fail, tally, hold, flaky, patient, handed_over, tick, chime, describe, origins, advance]
