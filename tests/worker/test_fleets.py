@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,14 @@ from typing import Any
 import anyio
 import pytest
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, ConnectionError, RedisError, TryAgainError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    ConnectionError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from docket import Docket, ExecutionCancelled, ExecutionState, Retry, Worker
 from docket.errors import BadSetting
@@ -170,9 +178,10 @@ def test_a_name_of_which_no_tag_can_be_made_is_refused_on_a_cluster_only() -> No
     [
         (ClusterDownError("Hash slot not served"), True),
         (TryAgainError("Multiple keys request during rehashing of slot"), True),
+        (ResponseError("Script attempted to access a non local key in a cluster node script: x"), True),
         (AskError("1 127.0.0.1:1"), False),  # of a client that was not told that there is a cluster
     ],
-    ids=["CLUSTERDOWN", "TRYAGAIN", "MOVED"],
+    ids=["CLUSTERDOWN", "TRYAGAIN", "a key on its way", "MOVED"],
 )
 def test_a_cluster_in_disorder_is_waited_for(error: RedisError, disrupts: bool) -> None:
     assert is_disruption(error) is disrupts
@@ -203,7 +212,7 @@ async def insist(act: Any) -> Any:
         while True:
             try:
                 return await act()
-            except (ConnectionError, ClusterDownError):
+            except (ConnectionError, ClusterDownError, TryAgainError):
                 await anyio.sleep(0.05)  # as a program would that cares
 
 
@@ -219,10 +228,50 @@ async def test_a_worker_follows_its_docket_to_another_node(own_cluster: Cluster)
             after = await insist(lambda: docket.add(add)(2, 2))
             assert await insist(after.get_result) == 4
             assert await insist(parked.get_result) == 21
-            await anyio.to_thread.run_sync(lambda: own_cluster.owner("{moves}"))
         async with docket.redis() as redis:
             assert await redis.xlen(docket.stream_key) == 0
     assert own_cluster.ask(source, "CLUSTER", "COUNTKEYSINSLOT", key_slot(b"moves")) == 0
+
+
+@pytest.mark.chaos
+async def test_a_slot_that_moves_slowly_under_load_costs_no_task(own_cluster: Cluster) -> None:
+    """While some of its keys are here and some there, the cluster refuses most of what a docket does."""
+    own_cluster.empty()
+    slot, runs = key_slot(b"slow"), dict[int, int]()
+
+    async def count(number: int) -> None:
+        runs[number] = runs.get(number, 0) + 1
+
+    def move() -> None:
+        source = own_cluster.owner("{slow}")
+        target = next(own_cluster.others(source))
+        own_cluster.begin_to_move(slot, source, target)
+        deadline = time.monotonic() + 0.5
+        while keys := own_cluster.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 5):
+            for key in keys:
+                own_cluster.move_key(key, source, target)
+            if time.monotonic() < deadline:
+                time.sleep(0.005)  # the servers' time: what this is about
+        own_cluster.end_of_move(slot, target)
+
+    async with opened(own_cluster.url, "slow") as docket:
+        docket.register(count)
+
+        async def place(numbers: range) -> None:
+            for number in numbers:
+                when = soon() if number % 2 else None
+                await insist(lambda when=when, n=number: docket.add(count, when=when, key=f"k{n}")(n))
+                await anyio.sleep(0.01)
+
+        async with working(*(Worker(docket, f"w{n}", reconnection_delay=ms(100)) for n in range(2))):
+            async with anyio.create_task_group() as group:
+                for start in (0, 100):
+                    group.start_soon(place, range(start, start + 100))
+                for _ in range(3):
+                    await anyio.to_thread.run_sync(move)
+            while len(runs) < 200:
+                await anyio.sleep(0.01)  # within the patience of `working`
+    assert runs == dict.fromkeys(range(200), 1)
 
 
 async def test_a_worker_follows_the_master_that_hands_over(watched: Sentinels) -> None:
