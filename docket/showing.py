@@ -14,6 +14,9 @@ from .calls import get_signature
 __all__ = ["compact_signature", "show_call"]
 
 
+_anything = Logged()
+
+
 def show_call(
     function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], key: str
 ) -> str:
@@ -57,7 +60,7 @@ def compact_signature(signature: inspect.Signature) -> str:
         if parameter.annotation is not parameter.empty:
             text += f": {_type_name(parameter.annotation)}"
         if parameter.default is not parameter.empty:
-            text += f" = {parameter.default!r}"
+            text += f" = {_anything.format(parameter.default)}"
         shown.append(text)
     return ", ".join([*shown, "..."] if supplied else shown)
 

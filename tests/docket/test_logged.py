@@ -17,6 +17,12 @@ from docket.execution import compact_signature, get_signature
 if TYPE_CHECKING:
     from somewhere import Else
 
+
+class Broken:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -89,10 +95,6 @@ def test_of_a_collection_only_the_length_may_be_shown(value: Any, text: str) -> 
 
 
 def test_what_cannot_show_itself_is_named_by_its_type() -> None:
-    class Broken:
-        def __repr__(self) -> str:
-            raise RuntimeError("no")
-
     assert (
         shown(process_payment, Broken()) == "process_payment(<Broken that cannot be shown: RuntimeError>){k}"
     )
@@ -120,6 +122,7 @@ def test_a_signature_is_listed_without_what_dependencies_supply() -> None:
     task.__annotations__ = {"a": int, "rest": Annotated[list[str], Logged], "c": int | None, "return": int}
     assert compact_signature(get_signature(task)) == "a: int, b, rest: list, c: int | None = 1, ..."
     assert compact_signature(inspect.signature(lambda: None)) == ""
+    assert "cannot be shown" in compact_signature(inspect.signature(lambda a=Broken(): None))
     assert compact_signature(get_signature(process_payment)).startswith(
         "customer_id: Annotated[str, Logged], "
     )
