@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from datetime import datetime, timedelta
-from typing import Any, Literal, NoReturn, Self, TypeAlias, cast
+from typing import Any, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, cast
 
 from .. import clock
 from ..errors import UsageError
@@ -22,6 +22,15 @@ Jitter: TypeAlias = float | Literal["full"]
 ZERO = timedelta(0)
 SECOND = timedelta(seconds=1)
 MAXIMUM = timedelta(seconds=64)
+
+
+class Options(TypedDict, total=False):
+    """What every kind of `Retry` takes by name."""
+
+    jitter: Jitter
+    on: ErrorTypes
+    never_on: ErrorTypes
+    maximum_age: timedelta | None
 
 
 class ForcedRetry(Exception):
@@ -74,7 +83,7 @@ class Retry(FailureHandler["Retry"]):
         self._asked: datetime | None = None
 
     @classmethod
-    def forever(cls, delay: timedelta = ZERO, **options: Any) -> Self:
+    def forever(cls, delay: timedelta = ZERO, **options: Unpack[Options]) -> Self:
         """Without a limit of attempts; ``options`` are those of the constructor."""
         return cls(None, delay, **options)
 
@@ -150,12 +159,14 @@ class ExponentialRetry(Retry):
         attempts: int | None = 1,
         minimum_delay: timedelta = SECOND,
         maximum_delay: timedelta = MAXIMUM,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(attempts, minimum_delay=minimum_delay, maximum_delay=maximum_delay, **options)
 
     @classmethod
-    def forever(cls, delay: timedelta = SECOND, maximum_delay: timedelta = MAXIMUM, **options: Any) -> Self:
+    def forever(
+        cls, delay: timedelta = SECOND, maximum_delay: timedelta = MAXIMUM, **options: Unpack[Options]
+    ) -> Self:
         """Without a limit of attempts; ``delay`` is the first pause, ``options`` are those of the constructor."""
         return cls(None, delay, maximum_delay, **options)
 

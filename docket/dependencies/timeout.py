@@ -5,15 +5,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 
 import anyio
+from anyio import NoEventLoopError, from_thread, get_current_task
 
 from .. import clock
 from .base import Runtime
 from .checks import check_duration
 
 __all__ = ["Timeout"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Timeout(Runtime["Timeout"]):
@@ -22,7 +26,7 @@ class Timeout(Runtime["Timeout"]):
     The time begins with the body, after its dependencies are there. When it is up the body is cancelled at its next
     await, and at each one after that, so that catching the cancellation prolongs nothing; whatever it returns
     afterwards is lost. What cannot be interrupted is stopped late: a body that blocks the loop, a plain function in
-    its thread, and what is shielded. As a dependency its value can `extend` the time.
+    its thread, and what is shielded. As a dependency its value can `extend` the time, also from that thread.
 
     Raises: TypeError - ``base`` is no timedelta; UsageError (a ValueError) - it is not above zero.
     """
@@ -44,18 +48,17 @@ class Timeout(Runtime["Timeout"]):
 
     def start(self) -> None:
         """Begin, or begin anew, to count the time. The worker does so before it calls the body."""
-        self._deadline = clock.monotonic() + self._allowed.total_seconds()
-        if self._scope is not None:
-            self._scope.deadline = self._deadline
+        self._put_off(clock.monotonic() + self._allowed.total_seconds())
 
     def expired(self) -> bool:
         """Whether the time is up."""
-        stopped = self._scope is not None and self._scope.cancel_called
-        return stopped or self._remaining_seconds() <= 0
+        return self._deadline is not None and _on_loop(self._expired)
 
     def remaining(self) -> timedelta:
         """The time that is left; below zero for how long it has been up."""
-        return timedelta(seconds=self._remaining_seconds())
+        return (
+            self._allowed if self._deadline is None else timedelta(seconds=_on_loop(self._remaining_seconds))
+        )
 
     def extend(self, by: timedelta | None = None) -> None:
         """Give this run more time: ``by``, or ``base`` once more. A run whose time is up is not saved by it.
@@ -63,15 +66,27 @@ class Timeout(Runtime["Timeout"]):
         Raises: TypeError, UsageError - ``by`` is not a duration from zero.
         """
         more = self.base if by is None else check_duration("extend", by)
-        self._allowed += more
-        if self._deadline is not None:
-            self._deadline += more.total_seconds()
-            if self._scope is not None:
-                self._scope.deadline = self._deadline
+        if self._deadline is None:
+            self._allowed += more
+        else:
+            _on_loop(self._extend, self._deadline, more)
+
+    def _extend(self, deadline: float, more: timedelta) -> None:
+        if not self._expired():
+            self._allowed += more
+            self._put_off(deadline + more.total_seconds())
+
+    def _put_off(self, deadline: float) -> None:
+        self._deadline = deadline
+        if self._scope is not None:
+            self._scope.deadline = deadline
+
+    def _expired(self) -> bool:
+        stopped = self._scope is not None and self._scope.cancel_called
+        return stopped or self._remaining_seconds() <= 0
 
     def _remaining_seconds(self) -> float:
-        if self._deadline is None:
-            return self._allowed.total_seconds()
+        assert self._deadline is not None  # asked only of one that has started
         return self._deadline - clock.monotonic()
 
     # for the worker --------------------------------------------------------------------------------------
@@ -96,3 +111,12 @@ class Timeout(Runtime["Timeout"]):
         raise TimeoutError(
             f"Docket task {execution.key} exceeded timeout of {self._allowed.total_seconds()}s"
         )
+
+
+def _on_loop(function: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+    """Call a function on the event loop of this thread, or on that which has started this thread."""
+    try:
+        get_current_task()
+    except NoEventLoopError:
+        return from_thread.run_sync(function, *args)
+    return function(*args)

@@ -104,6 +104,16 @@ async def test_a_body_that_blocks_the_loop_fails_when_it_returns(docket: Docket)
         assert str((await drained(docket, await docket.add(task)())).error).startswith("TimeoutError")  # type: ignore[arg-type]
 
 
+async def test_a_plain_function_may_ask_for_its_time_and_extend_it(docket: Docket) -> None:
+    def plain(timeout: Timeout = Timeout(ms(20))) -> bool:
+        timeout.extend(s(30))
+        time.sleep(0.05)
+        assert s(20) < timeout.remaining() < s(30)
+        return timeout.expired()
+
+    assert await (await drained(docket, await docket.add(plain)())).get_result() is False  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_cancellation_stays_one(docket: Docket, late: bool) -> None:
     """Also if the time is up while the body cleans up after it."""
@@ -178,7 +188,7 @@ class TestInVirtualTime:
             await Worker(docket).run_until_finished()
             await execution.sync()
         assert lasted == [pytest.approx(25, abs=0.1)]
-        assert str(execution.error).startswith("TimeoutError: Docket task k exceeded timeout of")
+        assert execution.error == "TimeoutError: Docket task k exceeded timeout of 25.0s"
 
     async def test_every_run_has_the_whole_time(self, memory_url: str) -> None:
         lasted: list[float] = []
@@ -205,6 +215,12 @@ class TestInVirtualTime:
         await anyio.sleep(20)
         assert timeout.expired()
         assert timeout.remaining() == pytest.approx(s(-5), abs=s(0.1))
+
+
+def test_one_that_has_not_begun_needs_no_loop() -> None:
+    timeout = Timeout(s(10))
+    timeout.extend(s(5))
+    assert (timeout.remaining(), timeout.expired()) == (s(15), False)
 
 
 @pytest.mark.parametrize(
