@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -12,12 +12,11 @@ from . import clock
 from .calls import TaskCall, TaskFunction, check_key
 from .errors import BadSetting
 from .execution import Execution
-from .keynames import KeyNames
 from .placing import place, place_many, preparing
 from .registry import TaskCollection, collection_at, name_of, register, stand_in
 from .results import ResultStorage
 from .signals import signals
-from .snapshot import DocketSnapshot, RunningExecution
+from .snapshot import DocketSnapshot, DocketSnapshotMixin, RunningExecution
 from .store import Admissions, Keys, LimitInUse, Liveness, Message, Records, Schedule, WorkerInfo
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
@@ -28,7 +27,15 @@ if TYPE_CHECKING:
 
     from .memory import Hold
 
-__all__ = ["CLEAR_BATCH", "Docket", "DocketSnapshot", "RunningExecution", "TaskCollection", "WorkerInfo"]
+__all__ = [
+    "CLEAR_BATCH",
+    "Docket",
+    "DocketSnapshot",
+    "DocketSnapshotMixin",
+    "RunningExecution",
+    "TaskCollection",
+    "WorkerInfo",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,7 +44,7 @@ CLEAR_BATCH = 100
 """How many tasks `Docket.clear` cancels in one step: it keeps the server for a few milliseconds."""
 
 
-class Docket(KeyNames):
+class Docket(DocketSnapshotMixin):
     """A named collection of scheduled calls on one server, shared by every process that opens it.
 
     ``async with Docket(...)`` may be entered and left in different tasks, and again after it was left (I8); it
@@ -362,25 +369,6 @@ class Docket(KeyNames):
         execution.apply(record)
         execution.progress.apply(progress)
         return execution
-
-    async def snapshot(self) -> DocketSnapshot:
-        """Everything that waits and runs, and the live workers, at about this moment."""
-        taken = clock.now()
-        picture = await self.records.picture()
-        future = [Execution.of_entry(self, entry) for entry in picture.waiting]
-        running = [
-            RunningExecution(Execution.of_entry(self, entry), entry.worker, entry.started_at)
-            for entry in picture.running
-        ]
-        return DocketSnapshot(taken, len(future) + len(running), future, running, await self.workers())
-
-    async def workers(self) -> Collection[WorkerInfo]:
-        """The live workers of this docket."""
-        return await self.liveness.workers()
-
-    async def task_workers(self, task_name: str) -> Collection[WorkerInfo]:
-        """The live workers that can run a task."""
-        return await self.liveness.workers(task_name)
 
     async def concurrency(self) -> list[LimitInUse]:
         """Every concurrency limit that tasks run under or wait for, by name: who runs, who waits, in which order."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
+from . import clock
 from .execution import Execution
-from .store import WorkerInfo
+from .keynames import KeyNames
+from .store import Liveness, Records, WorkerInfo
 
-__all__ = ["DocketSnapshot", "RunningExecution", "WorkerInfo"]
+if TYPE_CHECKING:
+    from .docket import Docket
+
+__all__ = ["DocketSnapshot", "DocketSnapshotMixin", "RunningExecution", "WorkerInfo"]
 
 
 class RunningExecution(Execution[Any]):
@@ -42,3 +48,37 @@ class DocketSnapshot:
     future: Sequence[Execution[Any]]
     running: Sequence[RunningExecution]
     workers: Collection[WorkerInfo]
+
+
+class DocketSnapshotMixin(KeyNames):
+    """What a docket shows of the moment."""
+
+    @property
+    @abc.abstractmethod
+    def records(self) -> Records:
+        """What reads executions."""
+
+    @property
+    @abc.abstractmethod
+    def liveness(self) -> Liveness:
+        """What knows the workers."""
+
+    async def snapshot(self) -> DocketSnapshot:
+        """Everything that waits and runs, and the live workers, at about this moment."""
+        taken = clock.now()
+        picture = await self.records.picture()
+        docket = cast("Docket", self)
+        future = [Execution.of_entry(docket, entry) for entry in picture.waiting]
+        running = [
+            RunningExecution(Execution.of_entry(docket, entry), entry.worker, entry.started_at)
+            for entry in picture.running
+        ]
+        return DocketSnapshot(taken, len(future) + len(running), future, running, await self.workers())
+
+    async def workers(self) -> Collection[WorkerInfo]:
+        """The live workers of this docket."""
+        return await self.liveness.workers()
+
+    async def task_workers(self, task_name: str) -> Collection[WorkerInfo]:
+        """The live workers that can run a task."""
+        return await self.liveness.workers(task_name)

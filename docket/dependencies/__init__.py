@@ -3,7 +3,6 @@
 from uncalled_for import (
     CallArgument,
     CycleError,
-    Depends,
     FailedDependency,
     Shared,
     get_annotation_dependencies,
@@ -37,6 +36,7 @@ from .contextual import CurrentDocket, CurrentExecution, CurrentWorker, TaskArgu
 from .cooldown import Cooldown
 from .cron import Cron
 from .debounce import Debounce
+from .functional import Depends
 from .perpetual import Perpetual
 from .progress import Progress
 from .ratelimit import RateLimit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
@@ -41,6 +42,14 @@ class Dependency(_Dependency[T]):
     docket: ClassVar[ContextVar[Any]] = current_docket
     worker: ClassVar[ContextVar[Any]] = current_worker
     execution: ClassVar[ContextVar[Any]] = current_execution
+
+    @classmethod
+    def worker_lifecycle(cls, docket: Any, worker: Any) -> AbstractAsyncContextManager[Any] | None:
+        """What a worker keeps open from before its first task until after its last one, if anything.
+
+        Asked once per run of a worker and class of dependency, for the tasks that are registered by then.
+        """
+        return None
 
 
 @attrs.define

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections import deque
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from typing import Any, TypeVar, cast
 
@@ -73,13 +73,15 @@ class SharedHost:
 
     def __init__(self) -> None:
         self.stack = AsyncExitStack()
-        self._asked, self._heard = anyio.create_memory_object_stream[_Opening](math.inf)
-        self._idle = anyio.Event()
+        self._asked: deque[_Opening] = deque()
+        self._closing = False
+        self._wake, self._idle = anyio.Event(), anyio.Event()
 
     async def open(self, context: AbstractAsyncContextManager[T, Any]) -> T:
         """Have ``context`` entered; return its value. Raises: what entering raises."""
         opening = _Opening(context)
-        self._asked.send_nowait(opening)
+        self._asked.append(opening)
+        self._wake.set()
         return cast("T", await opening.value())
 
     def share(self) -> None:
@@ -98,11 +100,14 @@ class SharedHost:
         _Depends.stack.set(self.stack)
         SharedContext.lock.set(cast("Any", anyio.Lock()))
         SharedContext.stack.set(self.stack)
-        with self._heard:
-            async with self.stack:
-                async for opening in self._heard:
-                    await opening.open(self.stack)
-                self._idle.set()
+        async with self.stack:
+            while self._asked or not self._closing:
+                while self._asked:
+                    await self._asked.popleft().open(self.stack)
+                if not self._closing:
+                    self._wake = anyio.Event()
+                    await self._wake.wait()
+            self._idle.set()
 
     async def wait_until_idle(self) -> None:
         """Wait until, after `close`, nothing is being opened any more."""
@@ -110,4 +115,5 @@ class SharedHost:
 
     def close(self) -> None:
         """Ask for nothing more; `run` ends when everything is closed."""
-        self._asked.close()
+        self._closing = True
+        self._wake.set()

@@ -1,14 +1,31 @@
 """Workers: what takes tasks off a docket and runs them."""
 
+from typing import TypeAlias, TypedDict
+
+from ..dependencies import ADMISSION_BLOCKED_RETRY_DELAY
 from .fallback import default_fallback_task
 from .seeding import AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS, AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS
 from .settings import MESSAGE_BATCH
 from .worker import Worker
 
 __all__ = [
+    "ADMISSION_BLOCKED_RETRY_DELAY",
     "AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS",
     "AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS",
     "MESSAGE_BATCH",
+    "PubSubMessage",
+    "TaskKey",
     "Worker",
     "default_fallback_task",
 ]
+
+TaskKey: TypeAlias = str
+
+
+class PubSubMessage(TypedDict):
+    """A message of a pub/sub subscription, as ``docket.redis()`` and redis-py show it."""
+
+    type: str
+    pattern: bytes
+    channel: bytes
+    data: bytes | str

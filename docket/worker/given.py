@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, cast
 
 from uncalled_for import Dependency as AnyDependency
 
-from ..dependencies import Dependency
+from ..dependencies import Dependency, get_annotation_dependencies, get_dependency_parameters
 from ..errors import BadSetting
 
-__all__ = ["dependencies_at", "named_dependencies"]
+if TYPE_CHECKING:
+    from ..docket import Docket
+    from .worker import Worker
+
+__all__ = ["dependencies_at", "lifecycles", "named_dependencies"]
 
 
 def named_dependencies(given: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Dependency[Any]]:
@@ -60,3 +66,21 @@ def dependencies_at(
             f"dependencies {given!r} is {type(found).__name__}, neither a mapping nor a sequence of dependencies"
         )
     return cast("Mapping[str, Any] | Sequence[Any]", found)
+
+
+def lifecycles(
+    docket: Docket, worker: Worker, given: Mapping[str, Dependency[Any]]
+) -> Iterator[AbstractAsyncContextManager[Any]]:
+    """What a worker has to keep open for the dependencies of its tasks and its own, one per class that asks for it."""
+    of_tasks = (
+        dependency
+        for function in list(docket.tasks.values())
+        for dependency in (
+            *get_dependency_parameters(function).values(),
+            *itertools.chain.from_iterable(get_annotation_dependencies(function).values()),
+        )
+    )
+    for kind in dict.fromkeys(type(dependency) for dependency in (*of_tasks, *given.values())):
+        lifecycle = getattr(kind, "worker_lifecycle", None)
+        if lifecycle is not None and (context := lifecycle(docket, worker)) is not None:
+            yield context

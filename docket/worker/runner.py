@@ -61,9 +61,11 @@ class Runner:
 
     async def _refused(self, running: Running) -> Verdict | None:
         """What is to be done instead of running it, if it may not run."""
+        verdict: Verdict | None = None
         if self.docket.strike_list.may_concern(self.settling.claims.newest_strike):
-            if (verdict := await struck(self.settling, running)) is not None:
-                return verdict
+            verdict = await struck(self.settling, running)
+        if verdict is not None:
+            return verdict
         if (verdict := await self.gate.admit(running)) is not None:
             return verdict
         if self.limits and not self._may_run(running):

@@ -30,6 +30,7 @@ from ..store import Claims, Delivery, DueTasks, Refused, Taken, Unreadable
 from ..tasks import peer_tasks
 from .calling import Caller
 from .gate import Gate
+from .given import lifecycles
 from .groups import only_one_of
 from .intake import Reader, Scheduler, Sweep
 from .journal import log_refused, log_tasks
@@ -96,11 +97,15 @@ class Session:
         self.settling = Settling(docket, self.claims, self.outages)
         self.caller = Caller(worker.dependencies)
         self.shared = SharedHost()
-        gate = Gate(
-            self.claims.admissions, self.settling, worker.dependencies, settings.redelivery_timeout
-        )
+        gate = Gate(self.claims.admissions, self.settling, worker.dependencies, settings.redelivery_timeout)
         self.runner = Runner(
-            docket, self.roster, self.settling, self.listener, dict(limits) if limits else {}, self.caller, gate
+            docket,
+            self.roster,
+            self.settling,
+            self.listener,
+            dict(limits) if limits else {},
+            self.caller,
+            gate,
         )
         self.seeder = Seeder(docket, self.runner.limits)
         self._work: TaskGroup | None = None
@@ -165,6 +170,8 @@ class Session:
                         upkeep.start_soon(self.outages.supervise, loop)
                     async with anyio.create_task_group() as sharing:
                         sharing.start_soon(self.shared.run)
+                        for lifecycle in lifecycles(self.docket, self.worker, self.worker.dependencies):
+                            await self.shared.open(lifecycle)
                         await self._work_and_intake(upkeep)
                         await self._close_shared(sharing.cancel_scope)
                     upkeep.cancel_scope.cancel()

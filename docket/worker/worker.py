@@ -13,6 +13,7 @@ from typing import Any, Self
 import anyio
 
 from ..calls import TaskFunction
+from ..dependencies import Dependency, FailedDependency, conflicts
 from ..docket import Docket
 from ..errors import UsageError
 from ..serving import healthcheck_server, metrics_server
@@ -124,6 +125,16 @@ class Worker:
 
     def task_workers_set(self, task_name: str) -> str:
         return self.docket.task_workers_set(task_name)
+
+    def validate_task_dependencies(
+        self,
+        function: TaskFunction,
+        arguments: Mapping[str, Any] | None = None,
+        annotations: Mapping[str, Sequence[Dependency[Any]]] | None = None,
+    ) -> dict[str, FailedDependency]:
+        """What keeps a task from running here: kinds of dependency that it and this worker both have, of which there
+        may be one, each by a name of its own. Its other arguments are what pydocket needs for that."""
+        return conflicts(function, self.dependencies)
 
     def labels(self) -> Mapping[str, str]:
         return {"docket.name": self.docket.name, "docket.worker": self.name}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from docket import Depends, Docket, Retry, TaskKey, Timeout, Worker
+from docket.dependencies import Dependency
 from docket.errors import BadSetting
 from tests.worker.conftest import PATIENCE
 
@@ -129,3 +130,38 @@ COLLECTION: list[Any] = []
 async def test_a_path_that_names_no_dependencies_is_refused(memory_url: str, path: str) -> None:
     with pytest.raises(BadSetting, match="dependencies"):
         await Worker.run("refused", memory_url, until_finished=True, dependencies=path)
+
+
+async def test_what_a_class_of_dependency_keeps_open_is_open_from_the_first_task_to_the_last(
+    docket: Docket,
+) -> None:
+    log: list[str] = []
+
+    class Cached(Dependency[str]):
+        @classmethod
+        def worker_lifecycle(cls, docket: Docket, worker: Worker) -> AbstractAsyncContextManager[None]:
+            @asynccontextmanager
+            async def keep() -> AsyncGenerator[None]:
+                async with anyio.create_task_group():
+                    log.append(f"open for {worker.name}")
+                    yield
+                log.append("closed")
+
+            return keep()
+
+        async def __aenter__(self) -> str:
+            return "cached"
+
+    async def first(cached: str = Cached()) -> None:  # type: ignore[assignment]
+        log.append("first")
+
+    async def second(cached: str = Cached()) -> None:  # type: ignore[assignment]
+        log.append("second")
+
+    docket.register(first)
+    docket.register(second)
+    await docket.add(first)()
+    await docket.add(second)()
+    with anyio.fail_after(PATIENCE):
+        await Worker(docket, "worker", concurrency=1).run_until_finished()
+    assert log == ["open for worker", "first", "second", "closed"]
