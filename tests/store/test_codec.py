@@ -14,7 +14,7 @@ import cloudpickle
 import pytest
 
 from docket.errors import DeliveryUnreadable
-from docket.store import Message, decode_message, dump, dump_value, load, load_value, state_event
+from docket.store import Message, decode_message, dump, dump_value, first_when, load, load_value, state_event
 from docket.store.codec import open_envelope, result_envelope
 
 Point = namedtuple("Point", "x y")
@@ -138,3 +138,20 @@ def test_an_event_is_spelled_as_pydocket_spells_it() -> None:
     assert state_event("k3", "failed", "error", 'ValueError: no\n"q"') == json.dumps(
         {"type": "state", "key": "k3", "state": "failed", "error": 'ValueError: no\n"q"'}
     )
+
+
+def test_the_first_time_of_a_call_is_told_to_its_retries_and_not_to_its_next_run() -> None:
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    later = when + timedelta(hours=1)
+    placed = Message(key="k", when=when, function="f", args=b"", kwargs=b"", extra={b"traceparent": b"t"})
+    plain = placed.again(later, 2)
+    assert (plain.when, plain.attempt, plain.extra) == (later, 2, placed.extra)
+    assert first_when(plain.extra) is None
+    retry = placed.again(later, 2, when).again(later, 3)
+    assert first_when(retry.extra) == when
+    assert retry.again(later, 1).extra == placed.extra
+
+
+@pytest.mark.parametrize("text", [b"", b"soon", b"2026-01-01T00:00:00"])
+def test_a_first_time_that_cannot_be_read_is_not_known(text: bytes) -> None:
+    assert first_when({b"first_when": text}) is None
