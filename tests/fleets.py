@@ -65,6 +65,14 @@ class _Fleet:
     def info_of(self, server: Server, section: str) -> str:
         return str(self.ask(server, "INFO", section))
 
+    def until_in_step(self, master: Server, replica: Server) -> None:
+        """Wait until a replica has everything that its master had when it was asked."""
+        wanted = self._offset(master)
+        _until(lambda: self._offset(replica) >= wanted, "the replica has everything")
+
+    def _offset(self, server: Server) -> int:
+        return int(self.info_of(server, "replication").split("master_repl_offset:")[1].split("\r")[0])
+
     def close(self) -> None:
         self._stack.close()
 
@@ -164,6 +172,12 @@ class Cluster(_Fleet):
             if f"myself,slave {mine}" in self.ask(node, "CLUSTER", "NODES"):
                 return node
         raise RuntimeError("it has no replica")
+
+    def until_another_owns(self, key: str, old: Server) -> Server:
+        """Wait until the cluster has agreed on another owner than the one that was killed, and is up."""
+        _until(lambda: self.owner(key) is not old, "there is a new owner")
+        self.until_up()
+        return self.owner(key)
 
     def take_over(self, replica: Server) -> None:
         """Make a replica the owner of its owner's slots, whatever the others think of it."""
@@ -315,11 +329,7 @@ class Sentinels(_Fleet):
 
     def in_step(self) -> None:
         """Wait until the replica has everything that the master has."""
-        old, new = self.master, self.replica
-        _until(lambda: self._offset(new) >= self._offset(old), "the replica has everything")
-
-    def _offset(self, server: Server) -> int:
-        return int(self.info_of(server, "replication").split("master_repl_offset:")[1].split("\r")[0])
+        self.until_in_step(self.master, self.replica)
 
     def _name(self, master: Server) -> None:
         for sentinel in self.sentinels:

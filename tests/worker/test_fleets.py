@@ -285,8 +285,8 @@ async def test_a_worker_follows_the_master_that_hands_over(watched: Sentinels) -
             assert await insist(parked.get_result) == 21
 
 
-async def lose_the_master(watched: Sentinels) -> None:
-    """Kill it; the sentinels take some seconds to agree on another one."""
+async def lose(fleet: Cluster | Sentinels) -> None:
+    """Kill the server that a docket is on; the others take some seconds to agree on another one."""
     begun, go_on = anyio.Event(), anyio.Event()
 
     async def long() -> str:
@@ -294,19 +294,24 @@ async def lose_the_master(watched: Sentinels) -> None:
         await go_on.wait()
         return "through it all"
 
-    async with opened(watched.url) as docket:
+    async with opened(fleet.url) as docket:
         docket.register(long)
         parked = [await docket.add(add, when=soon() + ms(900))(number) for number in range(20)]
         async with working(Worker(docket, "w", reconnection_delay=ms(100))):
             runs = await docket.add(long)()
             await begun.wait()
-            async with docket.redis() as redis:
-                await redis.wait(1, 5000)
-            old = watched.master
-            watched.in_step()
-            old.kill()
-            go_on.set()
-            await anyio.to_thread.run_sync(watched.until_another_than, old)
+            if isinstance(fleet, Sentinels):
+                old = fleet.master
+                fleet.in_step()
+                old.kill()
+                go_on.set()
+                await anyio.to_thread.run_sync(fleet.until_another_than, old)
+            else:
+                old = fleet.owner("{fleet}")
+                fleet.until_in_step(old, fleet.replica_of(old))
+                old.kill()
+                go_on.set()
+                await anyio.to_thread.run_sync(fleet.until_another_owns, "{fleet}", old)
             added = await insist(lambda: docket.add(add)(2, 2))
             assert await insist(added.get_result) == 4
             assert await insist(runs.get_result) == "through it all"
@@ -315,11 +320,12 @@ async def lose_the_master(watched: Sentinels) -> None:
 
 def test_a_worker_goes_on_with_the_master_that_the_sentinels_agree_on() -> None:
     """On one loop here, on all of them in the chaos session: the sentinels' seconds are the same on each."""
-    with Sentinels() as watched:
-        anyio.run(lose_the_master, watched, backend="trio")
+    with Sentinels() as sentinels:
+        anyio.run(lose, sentinels, backend="trio")
 
 
 @pytest.mark.chaos
-async def test_a_worker_goes_on_with_the_new_master_on_every_loop() -> None:
-    with Sentinels() as watched:
-        await lose_the_master(watched)
+@pytest.mark.parametrize("kind", ["cluster", "sentinels"])
+async def test_a_worker_goes_on_with_whoever_replaces_its_server_on_every_loop(kind: str) -> None:
+    with Sentinels() if kind == "sentinels" else Cluster(replicas=3) as fleet:
+        await lose(fleet)
