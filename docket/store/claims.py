@@ -311,8 +311,11 @@ class Claims:
         )  # fmt: skip
         return Settled(reply)
 
-    async def reschedule(self, delivery: Delivery, following: Message) -> Settled:
-        """Place the next run of the key and acknowledge this delivery, in one step (I1, I2)."""
+    async def reschedule(self, delivery: Delivery, following: Message, *, same: bool = False) -> Settled:
+        """Place the next run of the key and acknowledge this delivery, in one step (I1, I2).
+
+        With ``same`` it is the same run, put off: the rules that have admitted it are not asked again.
+        """
         keys, key = self.keys, following.key
         due = following.when <= clock.now()
         event = state_event(key, "queued" if due else "scheduled", "when", following.when.isoformat())
@@ -324,7 +327,7 @@ class Claims:
             ],
             [
                 *self._fence(delivery), key, epoch(following.when), int(due), keys.state_channel(key), event,
-                keys.wake, keys.prefix, delivery.slots, *following.fields(),
+                keys.wake, keys.prefix, delivery.slots, int(same), *following.fields(),
             ],
         )  # fmt: skip
         return Settled(reply)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import anyio
 import attrs
+from redis.exceptions import ResponseError
 
 from ..calls import TaskFunction
 from ..dependencies import Admission, Cooldown, Debounce, Dependency, admission_dependencies
-from ..rules import AdmissionRule, Drop, Parked, SlotRule, StopReason, Verdict, pack
+from ..rules import AdmissionRule, Drop, Fail, Parked, SlotRule, StopReason, Verdict, pack
 from ..store import Admissions
 from .deciding import dropped
 from .journal import log_blocked
@@ -19,6 +21,8 @@ from .roster import Running
 from .settling import Settling
 
 __all__ = ["Gate"]
+
+logger = logging.getLogger("docket.worker")
 
 
 @attrs.define(eq=False)
@@ -58,14 +62,18 @@ class Gate:
         function = running.execution.function
         declared = self._declared.get(function)
         if declared is None:
-            declared = self._declared[function] = admission_dependencies(function, self.dependencies)
+            try:
+                declared = admission_dependencies(function, self.dependencies)
+            except Exception:  # noqa: BLE001 - a signature that cannot be read fails the task as it is called (I9)
+                declared = []
+            self._declared[function] = declared
         return declared
 
     async def admit(self, running: Running) -> Verdict | None:
         """Take what the run needs to begin, or nothing. None: it may begin.
 
         What it holds from then on is in ``running.delivery.slots``, and whoever ends the run gives it back.
-        Raises: LeaseOver - Redis stayed away; RedisError.
+        Raises: LeaseOver - Redis stayed away.
         """
         declared = self._rules_of(running)
         if not declared or running.broken is not None:
@@ -86,9 +94,13 @@ class Gate:
         # Requests leave in the order in which they are made, but for the first: the server asks for the script.
         if asked is not None and self._has_asked:
             asked.set()
-        verdict = await self.settling.insist(
-            running, lambda: self.admissions.admit(delivery, rules, self.lease)
-        )
+        try:
+            verdict = await self.settling.insist(
+                running, lambda: self.admissions.admit(delivery, rules, self.lease)
+            )
+        except ResponseError as error:  # somebody keeps something else under the name of the limit (I9)
+            logger.exception("Whether %r may begin cannot be decided", running.execution)
+            verdict = Fail(error)
         self._has_asked = True
         if asked is not None:
             asked.set()

@@ -102,7 +102,7 @@ class Settling:
             case Defer(wait):
                 message = delivery.message
                 later = message.again(clock.now() + wait, message.attempt)
-                return lambda: claims.reschedule(delivery, later)
+                return lambda: claims.reschedule(delivery, later, same=True)
             case Reschedule():
                 try:
                     following = _following(delivery.message, verdict)

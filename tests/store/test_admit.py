@@ -385,3 +385,17 @@ async def test_a_redelivered_or_handed_back_run_does_not_meet_its_own_cooldown(s
     assert await admissions(store, "w2").admit(again, [A, cooldown], LEASE) is None
     await store.claims("w2").hand_back(holding(again, A))
     assert await ask(store, await store.claimed(), A, cooldown) is None
+
+
+async def test_nor_does_one_that_has_lost_its_slot_meanwhile(store: Store) -> None:
+    cooldown = CooldownRule("d:c", 100 * SECOND)
+    first = await store.running("k1")
+    assert await ask(store, first, A, cooldown) is None
+    await store.client.zadd(A.name, {"k1": 1})
+    second = await store.running("k2")
+    assert await ask(store, second, A) is None
+    (again,) = await store.claims("w2").take_over([first.message_id], timedelta(0))
+    assert isinstance(again, Delivery)
+    assert await admissions(store, "w2").admit(again, [A, cooldown], LEASE) == Parked(A.name)
+    await end(store, second, A)
+    assert await ask(store, await store.claimed(), A, cooldown) is None

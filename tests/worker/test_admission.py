@@ -276,6 +276,41 @@ async def test_a_dependency_may_say_not_now(memory_url: str, caplog: pytest.LogC
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+async def test_who_is_put_off_by_a_dependency_of_its_own_does_not_meet_its_own_cooldown(
+    memory_url: str,
+) -> None:
+    log = Log()
+
+    async def task(
+        pause: Cooldown = Cooldown(100 * SECOND),
+        rate: RateLimit = RateLimit(1, per=100 * SECOND),
+        door: None = Door(2),  # type: ignore[assignment]
+    ) -> None:
+        log.note("")
+
+    async with Docket("d", memory_url) as d:
+        await d.add(task)()
+        await Worker(d).run_until_finished()
+    assert log.entries == [("", 0.2)]
+
+
+async def test_what_is_handed_back_does_not_meet_its_own_cooldown(memory_url: str) -> None:
+    log = Log()
+
+    async def task(pause: Cooldown = Cooldown(100 * SECOND)) -> None:
+        log.note("")
+        if len(log.entries) == 1:
+            worker.hand_back()
+            await anyio.sleep_forever()
+
+    async with Docket("d", memory_url) as d:
+        await d.add(task)()
+        worker = Worker(d)
+        await worker.run_forever()
+        await Worker(d).run_until_finished()
+    assert len(log.entries) == 2
+
+
 async def test_and_when_to_ask_again(memory_url: str) -> None:
     log = Log()
 

@@ -374,6 +374,26 @@ async def test_the_slot_of_a_killed_worker_is_free_after_its_lease(redis_url: st
         await nothing_is_left_of_it(docket)
 
 
+async def test_a_limit_whose_key_is_something_else_fails_its_tasks_only(
+    docket: Docket, caplog: pytest.LogCaptureFixture
+) -> None:
+    """I9."""
+
+    async def task(a: int, limit: ConcurrencyLimit = ConcurrencyLimit("a")) -> int:
+        return a
+
+    async with docket.redis() as redis:
+        await redis.set(f"{docket.prefix}:concurrency:a:1", "a string")
+    bad, good = await docket.add(task)(1), await docket.add(task)(2)
+    async with at_most():
+        await Worker(docket).run_until_finished()
+    assert await good.get_result() == 2
+    await bad.sync()
+    assert bad.state is ExecutionState.FAILED
+    assert "WRONGTYPE" in (bad.error or "")
+    assert "cannot be decided" in caplog.text
+
+
 # bad input ------------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ local all = lib.limits_of(limits)
 local record = redis.call('HMGET', run, 'reserved', 'admitted', 'cancel_requested')
 local reserved = record[1]
 local has_waited = reserved and string.match(reserved, '^(%d+) ') == generation
-if record[2] == message_id then rules = {} end                 -- redelivered: it has passed them once
+if record[2] == generation and generation ~= '0' then rules = {} end   -- redelivered or handed back: it has passed
 local entry = redis.call('XRANGE', stream, message_id, message_id)[1]
 local function refused(...)
   lib.release(site, limits, key, message_id, generation, reserved)
@@ -133,6 +133,7 @@ if full then
   end
   kept[#kept + 1], kept[#kept + 2] = 'docket:limits', limits
   redis.call('HSET', run, 'state', 'scheduled', 'generation', generation + 1, 'known', site.now)
+  if record[2] == generation then redis.call('HSET', run, 'admitted', generation + 1) end
   redis.call('HDEL', run, 'claim', 'worker', 'started_at', 'reserved')
   redis.call('DEL', progress)
   lib.enqueue(site, run, full, kept, 'HSET')
@@ -152,5 +153,5 @@ for _, limit in ipairs(all) do
 end
 for _, mark in ipairs(marks) do mark() end
 if has_waited then redis.call('HDEL', run, 'reserved') end
-if #rules > 0 then redis.call('HSET', run, 'admitted', message_id) end
+if #rules > 0 then redis.call('HSET', run, 'admitted', generation) end
 return {'ADMITTED'}

@@ -25,9 +25,6 @@ local fresh = redis.call('XADD', stream, '*', unpack(carry(entry[2])))
 ack(stream, group, message_id)                               -- I1
 redis.call('HSET', run, 'state', 'queued', 'known', now_epoch, 'stream_id', fresh)
 redis.call('HDEL', run, 'claim', 'worker', 'started_at')
-if slots ~= '' and redis.call('HGET', run, 'admitted') == message_id then
-  redis.call('HSET', run, 'admitted', fresh)                 -- it has passed its cooldown and the like
-end
 redis.call('DEL', progress)
 redis.call('PUBLISH', state_channel, '{"type":"state","key":' .. json(key) .. ',"state":"queued"}')
 let_go()

@@ -1,7 +1,7 @@
 -- End one claim and place the next run of its key (a retry, a perpetual task) in the same step.
 -- KEYS run parked key_queue stream progress queue reserved_queue
--- ARGV message_id claimed_generation claim holder group key when due state_channel state_event wake_channel prefix slots fields...
--- REPLY 'OK' | 'SUPERSEDED' | 'LOST'; `slots` as in settle.lua
+-- ARGV message_id claimed_generation claim holder group key when due state_channel state_event wake_channel prefix slots same fields...
+-- REPLY 'OK' | 'SUPERSEDED' | 'LOST'; `slots` as in settle.lua; with `same` '1' the run is not over, and what admission it has stays
 -- USE json ack fence place finish slots
 local live, reserved = check_fence(run, stream, group, message_id, claimed_generation, claim, holder)
 local function let_go()
@@ -16,6 +16,9 @@ if live ~= 'LIVE' then
   return live
 end
 fields[14] = tonumber(claimed_generation) + 1
+if same == '1' and redis.call('HGET', run, 'admitted') == claimed_generation then
+  redis.call('HSET', run, 'admitted', fields[14])
+end
 redis.call('HDEL', run, 'claim', 'worker', 'started_at', 'cancel_requested')
 redis.call('DEL', progress)
 place(run, parked, key_queue, stream, key, when, due, fields)

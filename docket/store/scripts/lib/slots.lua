@@ -74,7 +74,7 @@ local function limits_lib()
       elseif kept[at] == 'generation' then at_generation, generation = at + 1, kept[at + 1] end
     end
     local run = site.prefix .. ':runs:' .. key
-    local now = redis.pcall('HMGET', run, 'state', 'generation', 'waiter_entry_id')
+    local now = redis.pcall('HMGET', run, 'state', 'generation', 'waiter_entry_id', 'admitted')
     if not at_generation or now[1] ~= 'scheduled' or now[2] ~= generation or (now[3] and now[3] ~= id) then
       remove_entry(waiters, id)                                  -- cancelled or replaced by pydocket
       return true
@@ -101,6 +101,7 @@ local function limits_lib()
     redis.call('HSET', run, 'state', 'queued', 'generation', generation, 'known', site.now, 'stream_id', fresh,
       'reserved', generation .. ' ' .. packed)
     redis.call('HDEL', run, 'waiter_stream', 'waiter_entry_id')
+    if now[4] == now[2] then redis.call('HSET', run, 'admitted', generation) end   -- it had begun, and lost its slot
     if redis.call('ZREM', site.prefix .. ':queue', '__safeguard__:' .. key) == 1 then   -- pydocket's, if it parked it
       redis.call('DEL', site.prefix .. ':__safeguard__:' .. key, site.prefix .. ':runs:__safeguard__:' .. key)
     end
