@@ -61,6 +61,10 @@ class Subscriber:
     def disrupted(self, docket: str, worker: str) -> None:
         """A worker could not reach the server, or was refused, and tries again."""
 
+    def wants_depths(self) -> bool:
+        """Whether a worker that starts now is to look at the depths from time to time; it would not otherwise (I10)."""
+        return False
+
     def depths(self, docket: str, due: int, later: int) -> None:
         """So many tasks are due (those that run among them), and so many are scheduled for later."""
 

@@ -205,8 +205,8 @@ class Session:
         hosting.cancel()
 
     async def _tell_depths(self, answered: Callable[[], None]) -> None:
-        """Tell how full the docket is, to whoever listens; in a virtual time nobody does who can wait for it."""
-        if signals.subscribers and not clock.is_virtual():
+        """Tell how full the docket is, to who wants that looked at; in a virtual time nobody has the time to."""
+        if any(each.wants_depths() for each in signals.subscribers) and not clock.is_virtual():
             await Depths(self.docket.name, self.docket.records, self.docket.heartbeat_interval).run(answered)
 
     async def _stand_guard(self) -> None:
