@@ -29,7 +29,7 @@ from docket.transport.waiting import Backend
 
 __all__ = ["SentinelClient", "SentinelConnector"]
 
-#: How many seconds one sentinel gets before the next one is asked.
+#: How many seconds one sentinel gets at most before the next one is asked.
 _PATIENCE = 1.0
 
 
@@ -49,7 +49,7 @@ class SentinelConnector(Connector):
         refusals: list[str] = []
         for sentinel in tuple(self._sentinels):
             try:
-                with anyio.fail_after(min(_PATIENCE, self.address.connect_timeout)):
+                with anyio.fail_after(min(_PATIENCE, self.address.connect_timeout / 4)):
                     host, port = await self._ask(sentinel, backend)
                 with anyio.fail_after(max(_PATIENCE, self.address.connect_timeout / 4)):
                     return await self._greet_master(host, port, backend)

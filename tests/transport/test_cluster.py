@@ -24,7 +24,7 @@ from redis.exceptions import (
 from docket.transport import Client, Lua
 from tests.fleets import Cluster
 from tests.servers import Server, free_port, valkey_binary
-from tests.transport.stress import open_descriptors
+from tests.transport.stress import open_descriptors, stress
 from tests.transport.test_faults import settled, until
 
 pytestmark = pytest.mark.anyio
@@ -38,12 +38,6 @@ GET = Lua("return redis.call('GET', KEYS[1]) .. ARGV[1]")
 async def client(cluster_url: str) -> AsyncIterator[Client]:
     async with Client.from_url(cluster_url, home=HOME) as client:
         yield client
-
-
-@pytest.fixture(scope="module")
-def own_cluster() -> Iterator[Cluster]:
-    with Cluster(replicas=3) as running:
-        yield running
 
 
 @attrs.frozen
@@ -66,18 +60,12 @@ class Move:
 
 
 @pytest.fixture
-def move(own_cluster: Cluster) -> Iterator[Move]:
-    own_cluster.empty()
+def move(cluster: Cluster, cluster_url: str) -> Iterator[Move]:
     key = "{moving}:a"
-    source = own_cluster.owner(key)
-    target = next(
-        node
-        for node in own_cluster.others(source)
-        if "role:master" in own_cluster.info_of(node, "replication")
-    )
-    move = Move(own_cluster, key, source, target)
+    source = cluster.owner(key)
+    move = Move(cluster, key, source, next(cluster.others(source)))
     yield move
-    own_cluster.end_of_move(move.slot, own_cluster.owner(key))
+    cluster.end_of_move(move.slot, cluster.owner(key))
 
 
 async def echo_of_home(client: Client) -> bytes:
@@ -437,30 +425,41 @@ async def test_a_slot_that_nobody_serves_is_told(move: Move) -> None:
         assert await client.get(move.key) is None
 
 
-async def test_the_replica_of_a_killed_owner_is_found_when_it_has_taken_over(move: Move) -> None:
+@pytest.fixture(scope="module")
+def own_cluster() -> Iterator[Cluster]:
+    with Cluster(replicas=3) as running:
+        yield running
+
+
+async def test_the_replica_of_a_killed_owner_is_found_when_it_has_taken_over(own_cluster: Cluster) -> None:
     """The replica is told to take over: what the cluster decides by itself takes it seconds."""
-    cluster, owner = move.cluster, move.source
-    replica = cluster.replica_of(owner)
-    async with Client.from_url(cluster.url, home=move.key) as client, client.pubsub() as pubsub:
-        await client.set(move.key, "kept")
-        await pubsub.subscribe("{moving}:channel")
-        cluster.ask(owner, "WAIT", 1, 5000)
+    owner = own_cluster.owner(HOME)
+    replica = own_cluster.replica_of(owner)
+    async with Client.from_url(own_cluster.url, home=HOME) as client, client.pubsub() as pubsub:
+        await client.set(HOME, "kept")
+        await pubsub.subscribe("channel")
+        own_cluster.until_in_step(owner, replica)
         owner.kill()
         try:
-            cluster.take_over(replica)
+            own_cluster.take_over(replica)
             await settled()
             with contextlib.suppress(
                 ConnectionError
             ):  # it may be sent before anybody notices that the node is gone
-                await client.get(move.key)
-            assert await client.get(move.key) == b"kept"
+                await client.get(HOME)
+            assert await client.get(HOME) == b"kept"
             with pytest.raises(ConnectionError):
                 await pubsub.receive()
             await pubsub.reconnect()
-            await client.publish("{moving}:channel", "again")
+            await client.publish("channel", "again")
             assert (await pubsub.receive()).payload == b"again"
         finally:
-            cluster.bring_back(owner)
+            own_cluster.bring_back(owner)
+
+
+@pytest.mark.chaos
+async def test_cancelled_callers_and_lost_connections_disturb_nobody_else(cluster_url: str) -> None:
+    await stress(cluster_url, 5000)
 
 
 def test_valkey_s_clusters_are_understood_too() -> None:

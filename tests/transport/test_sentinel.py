@@ -16,7 +16,7 @@ from redis.exceptions import AuthenticationError, ConnectionError, ReadOnlyError
 from docket.transport import Client, Lua
 from tests.fleets import SERVICE, Sentinels
 from tests.servers import free_port, valkey_binary
-from tests.transport.stress import open_descriptors
+from tests.transport.stress import open_descriptors, stress
 from tests.transport.test_faults import settled
 
 pytestmark = pytest.mark.anyio
@@ -152,11 +152,12 @@ async def test_a_sentinel_that_does_not_answer_is_asked_last_from_then_on(sentin
             assert len(calls) == 1
 
 
-async def test_a_silent_sentinel_costs_a_second(sentinels: Sentinels) -> None:
+async def test_a_silent_sentinel_costs_a_part_of_the_time_for_connecting(sentinels: Sentinels) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel accepts, nobody answers
-        url = at(silent.getsockname()[1], sentinels.sentinels[0].port)
+        ports = silent.getsockname()[1], sentinels.sentinels[0].port
+        url = at(*ports, rest="?socket_connect_timeout=1.2")
         async with Client.from_url(url) as client:
-            with anyio.fail_after(3):
+            with anyio.fail_after(1):
                 await client.ping()
 
 
@@ -277,6 +278,11 @@ async def test_a_connection_is_not_unblocked_by_its_number_at_another_server(wat
         await client.unblock(before, number)
     calls = watched.info_of(new, "commandstats")
     assert "client|unblock" not in calls
+
+
+@pytest.mark.chaos
+async def test_cancelled_callers_and_lost_connections_disturb_nobody_else(sentinel_url: str) -> None:
+    await stress(sentinel_url, 5000)
 
 
 def test_valkey_s_sentinels_are_understood_too() -> None:

@@ -188,12 +188,6 @@ def test_a_cluster_in_disorder_is_waited_for(error: RedisError, disrupts: bool) 
 
 
 @pytest.fixture(scope="module")
-def own_cluster() -> Iterator[Cluster]:
-    with Cluster(primaries=2) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def own_sentinels() -> Iterator[Sentinels]:
     with Sentinels() as running:
         yield running
@@ -216,45 +210,43 @@ async def insist(act: Any) -> Any:
                 await anyio.sleep(0.05)  # as a program would that cares
 
 
-async def test_a_worker_follows_its_docket_to_another_node(own_cluster: Cluster) -> None:
-    own_cluster.empty()
-    source = own_cluster.owner("{moves}")
-    target = next(own_cluster.others(source))
-    async with opened(own_cluster.url, "moves") as docket:
+async def test_a_worker_follows_its_docket_to_another_node(cluster: Cluster, cluster_url: str) -> None:
+    source = cluster.owner("{moves}")
+    target = next(cluster.others(source))
+    async with opened(cluster_url, "moves") as docket:
         parked = await docket.add(add, when=datetime.now(UTC) + ms(400))(20, 1)
         async with working(Worker(docket, "w", reconnection_delay=ms(50))):
             assert await (await docket.add(add)(1, 1)).get_result() == 2
-            own_cluster.move(key_slot(b"moves"), source, target)
+            cluster.move(key_slot(b"moves"), source, target)
             after = await insist(lambda: docket.add(add)(2, 2))
             assert await insist(after.get_result) == 4
             assert await insist(parked.get_result) == 21
         async with docket.redis() as redis:
             assert await redis.xlen(docket.stream_key) == 0
-    assert own_cluster.ask(source, "CLUSTER", "COUNTKEYSINSLOT", key_slot(b"moves")) == 0
+    assert cluster.ask(source, "CLUSTER", "COUNTKEYSINSLOT", key_slot(b"moves")) == 0
 
 
 @pytest.mark.chaos
-async def test_a_slot_that_moves_slowly_under_load_costs_no_task(own_cluster: Cluster) -> None:
+async def test_a_slot_that_moves_slowly_under_load_costs_no_task(cluster: Cluster, cluster_url: str) -> None:
     """While some of its keys are here and some there, the cluster refuses most of what a docket does."""
-    own_cluster.empty()
     slot, runs = key_slot(b"slow"), dict[int, int]()
 
     async def count(number: int) -> None:
         runs[number] = runs.get(number, 0) + 1
 
     def move() -> None:
-        source = own_cluster.owner("{slow}")
-        target = next(own_cluster.others(source))
-        own_cluster.begin_to_move(slot, source, target)
+        source = cluster.owner("{slow}")
+        target = next(cluster.others(source))
+        cluster.begin_to_move(slot, source, target)
         deadline = time.monotonic() + 0.5
-        while keys := own_cluster.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 5):
+        while keys := cluster.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 5):
             for key in keys:
-                own_cluster.move_key(key, source, target)
+                cluster.move_key(key, source, target)
             if time.monotonic() < deadline:
                 time.sleep(0.005)  # the servers' time: what this is about
-        own_cluster.end_of_move(slot, target)
+        cluster.end_of_move(slot, target)
 
-    async with opened(own_cluster.url, "slow") as docket:
+    async with opened(cluster_url, "slow") as docket:
         docket.register(count)
 
         async def place(numbers: range) -> None:
