@@ -9,10 +9,20 @@ from typing import Any
 import pytest
 
 from docket import Docket
+from docket.instrumentation.metrics import Metrics
+from docket.signals import signals
 from tests.instrumentation.exposition import Scrape, scraping
 from tests.instrumentation.spans import Heard, listening
 
 _names = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def metrics_are_counted_here_only() -> Iterator[None]:
+    """OpenTelemetry's providers cannot be unset; tests of other rooms are to run as in a program without one."""
+    signals.subscribers[:] = [Metrics()]
+    yield
+    signals.subscribers.clear()
 
 
 @pytest.fixture

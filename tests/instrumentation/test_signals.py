@@ -120,3 +120,44 @@ async def test_what_nobody_hears_of_costs_less_than_writing_a_message(docket: Do
         return min(timeit.repeat(act, number=2000, repeat=7))
 
     assert seconds(say) < seconds(execution.message)
+
+
+IDLE = """
+import anyio, json
+from datetime import timedelta
+{first}
+from docket import Docket, Worker
+
+async def main():
+    async with Docket("idle", "memory://idle", timedelta(milliseconds=10)) as idle:
+        async with anyio.create_task_group() as group:
+            worker = Worker(idle)
+            group.start_soon(worker.run_forever)
+            while not await idle.workers():
+                await anyio.sleep(0.01)
+            await anyio.wait_all_tasks_blocked()
+            steps, original = 0, idle.client._request
+
+            async def counted(*args, **kwargs):
+                nonlocal steps
+                steps += 1
+                return await original(*args, **kwargs)
+
+            idle.client._request = counted
+            await anyio.sleep(0.3)  # that nothing happens takes time
+            idle.client._request = original
+            worker.stop()
+    print(json.dumps(steps))
+
+anyio.run(main)
+"""
+
+
+def test_without_a_meter_provider_an_idle_worker_on_memory_polls_nothing() -> None:
+    """I10."""
+    assert printed(IDLE.format(first="import docket.instrumentation")) == 0
+
+
+def test_with_a_meter_provider_it_looks_at_the_depths() -> None:
+    first = "from opentelemetry import metrics; from opentelemetry.sdk.metrics import MeterProvider\n"
+    assert printed(IDLE.format(first=first + "metrics.set_meter_provider(MeterProvider())")) > 3
