@@ -97,7 +97,10 @@ class ProgressRecord:
     ) -> ProgressRecord:
         """Read single fields. A total that is no whole number (pydocket takes any) counts as unknown."""
         return cls(
-            current=_number(current), total=_number(total) or 100, message=_text(message), updated_at=updated_at
+            current=_number(current),
+            total=_number(total) or 100,
+            message=_text(message),
+            updated_at=updated_at,
         )
 
 
