@@ -10,7 +10,7 @@ from . import clock
 from .calls import TaskCall, TaskFunction, Unreadable, check_arguments, get_signature, signature_cache
 from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UnknownTask
 from .events import ProgressEvent, StateEvent
-from .following import Settable, events_of
+from .following import ExecutionEvents, Settable
 from .linking import carrying, context_in, links_to
 from .progress import ExecutionProgress
 from .results import wait_for_result
@@ -361,10 +361,10 @@ class Execution(Generic[R]):
 
         ``ready`` is set once the subscription is in force: whatever happens from then on is yielded.
         Raises: redis.exceptions.ConnectionError - the connection was lost; events may have been missed.
-        Cancel: at any time; leave with ``break`` and close the generator (`contextlib.aclosing`) to free its
-        connection at once.
+        Cancel: at any time; leave with ``break``. Its connection is freed with the last event, when it is closed
+        (`contextlib.aclosing`) or no longer referred to.
         """
-        return events_of(self, ready)
+        return ExecutionEvents(self, ready)
 
     def take_over(self, event: StateEvent | ProgressEvent) -> None:
         """Take over what an event says."""

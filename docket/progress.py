@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from .errors import UsageError
 from .events import ProgressEvent
-from .following import Settable, progress_events_of
+from .following import ProgressEvents, Settable
 from .store import Fence, ProgressRecord, ProgressReports
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class ExecutionProgress:
 
         ``ready`` is set once the subscription is in force. Raises and Cancel: as `Execution.subscribe`.
         """
-        return progress_events_of(self, ready)
+        return ProgressEvents(self, ready)
 
     def apply(self, record: ProgressRecord) -> None:
         """Take over what is recorded."""

@@ -131,6 +131,70 @@ async def test_a_follower_may_leave_at_any_time(docket: Docket) -> None:
     assert (await docket.get_execution(execution.key)) is not None
 
 
+async def nobody_is_subscribed(docket: Docket, key: str) -> None:
+    """Wait until the server has heard that nobody follows a key any more."""
+    with anyio.fail_after(5):
+        while await docket.client.publish(docket.keys.state_channel(key), b""):
+            await anyio.sleep(
+                0.001
+            )  # nothing tells a client that the server has read the end of another connection
+
+
+async def test_leaving_by_break_frees_the_connection(docket: Docket) -> None:
+    """Also on trio, which complains of async generators that are not closed."""
+    execution = await docket.add(nothing, when=later())()
+    async for _ in execution.subscribe():
+        break
+    await nobody_is_subscribed(docket, execution.key)
+
+
+async def test_nothing_is_open_any_more_at_the_last_event(docket: Docket) -> None:
+    execution = await docket.add(nothing, when=later())()
+    events = execution.subscribe()
+    async for event in events:
+        if event["type"] == "progress":
+            await docket.cancel(execution.key)
+        elif event["state"] == "cancelled":
+            await nobody_is_subscribed(docket, execution.key)
+            break
+    assert [event async for event in events] == []
+
+
+async def test_a_follower_that_is_cancelled_has_ended(docket: Docket) -> None:
+    execution = await docket.add(nothing, when=later())()
+    events = execution.subscribe()
+    first = await anext(events), await anext(events)
+    assert [event["type"] for event in first] == ["state", "progress"]
+    with anyio.move_on_after(0.01) as scope:  # no event comes
+        await anext(events)
+    assert scope.cancelled_caught
+    assert [event async for event in events] == []
+    await nobody_is_subscribed(docket, execution.key)
+
+
+async def test_one_subscription_is_followed_by_one_task(docket: Docket) -> None:
+    execution = await docket.add(nothing, when=later())()
+    async with aclosing(execution.subscribe()) as events, anyio.create_task_group() as group:
+        await anext(events)
+        await anext(events)
+        group.start_soon(anext, events)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(RuntimeError, match="a subscription of its own"):
+            await anext(events)
+        with pytest.raises(RuntimeError, match="a subscription of its own"):
+            await events.aclose()
+        await docket.cancel(execution.key)
+
+
+async def test_what_is_thrown_in_comes_out_and_ends_it(docket: Docket) -> None:
+    execution = await docket.add(nothing, when=later())()
+    events = execution.subscribe()
+    await anext(events)
+    with pytest.raises(LookupError, match="enough"):
+        await events.athrow(LookupError("enough"))
+    assert [event async for event in events] == []
+
+
 async def test_many_follow_one_execution(docket: Docket) -> None:
     execution = await docket.add(add)(1)
     seen: list[list[str]] = []
