@@ -1,0 +1,253 @@
+"""A TCP proxy between the code under test and a real server: delays, cuts, half-open connections, refusals.
+
+It has a thread and an event loop of its own, so it serves clients on every loop and goes on where a test blocks
+its own. Its controls may be called from any thread; each has taken effect when it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Literal, TypeVar
+
+__all__ = ["Direction", "Proxy"]
+
+T = TypeVar("T")
+
+Direction = Literal["both", "up", "down"]
+"""``up`` is what clients say to the server, ``down`` what the server says to clients."""
+
+CHUNK = 65536
+
+
+class Proxy:
+    """Forwards each connection to ``port`` on 127.0.0.1; a context manager.
+
+        with Server() as server, Proxy(server.port) as proxy:
+            async with Docket("work", url=proxy.url) as docket:
+                proxy.hang()
+                ...
+                proxy.resume()
+
+    Controls hold for the connections there are and for those to come, until ``resume()``; a cut is a moment.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._links: set[_Link] = set()
+        self._ways = {"up": _Way(), "down": _Way()}
+        self._server: asyncio.Server | None = None
+        self._reserved = _bound(0)  # without listening: the port stays ours while connections are refused
+        self.accepted = 0
+        """How many connections have been made so far."""
+
+    @property
+    def port(self) -> int:
+        return int(self._reserved.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """The server's database 0, by way of this proxy."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def open(self) -> int:
+        """How many connections are open now."""
+        return self._do(lambda: len(self._links))
+
+    def delay(self, seconds: float, direction: Direction = "both") -> None:
+        """Have everything arrive ``seconds`` later; as much at once as before. 0 ends that."""
+        self._do(lambda: [way.delay(seconds) for way in self._along(direction)])
+
+    def hang(self, direction: Direction = "both") -> None:
+        """Forward nothing, as a network does that loses packets: half-open connections, without an error.
+
+        New connections are accepted, and as mute. What is said meanwhile arrives after ``resume()``, as after
+        TCP has sent it again; call ``cut()`` before that to have it lost.
+        """
+        self._do(lambda: [way.hold() for way in self._along(direction)])
+
+    def cut(self, direction: Direction = "both") -> None:
+        """Break the connections that are open now; what is on its way is lost.
+
+        ``both`` resets them at both ends. ``up`` is the server's end only: the client goes on without hearing of
+        it, and what it says is swallowed. ``down`` is the client's end only: to the server, the client is still
+        there.
+        """
+        self._do(lambda: [link.cut(direction) for link in self._links])
+
+    def refuse(self) -> None:
+        """Refuse new connections; those that are open go on (``cut`` them as well)."""
+        self._do(self._stop_listening)
+
+    def resume(self) -> None:
+        """End delays, hanging and refusing. What was held back arrives."""
+        self._do(lambda: [way.clear() for way in self._ways.values()])
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+
+    def __enter__(self) -> Proxy:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._reserved.close()
+
+    def _do(self, action: Callable[[], T]) -> T:
+        async def in_the_loop() -> T:
+            return action()
+
+        return asyncio.run_coroutine_threadsafe(in_the_loop(), self._loop).result()
+
+    def _along(self, direction: Direction) -> Iterator[_Way]:
+        return (way for name, way in self._ways.items() if direction in (name, "both"))
+
+    async def _listen(self) -> None:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._accept, sock=_bound(self.port), backlog=1024)
+
+    def _stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def _end(self) -> None:
+        self._stop_listening()
+        for link in list(self._links):
+            link.cut("both")
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        try:
+            to_server = await asyncio.open_connection("127.0.0.1", self._to)
+        except (
+            OSError
+        ):  # nobody is there: as if the client had connected to it by itself, as nearly as can be
+            return _reset(writer)
+        link = _Link((reader, writer), to_server)
+        self._links.add(link)
+        try:
+            with contextlib.suppress(
+                asyncio.CancelledError
+            ):  # only our end cancels; asyncio's server logs it
+                await link.forward(self._ways["up"], self._ways["down"])
+        finally:
+            self._links.discard(link)
+            link.cut("both")
+
+
+class _Way:
+    """What happens to everything that goes one way."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.open = asyncio.Event()
+        self.open.set()
+
+    def delay(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def hold(self) -> None:
+        self.open.clear()
+
+    def clear(self) -> None:
+        self.seconds = 0.0
+        self.open.set()
+
+
+_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class _Link:
+    """One client's connection and the one to the server that belongs to it."""
+
+    def __init__(self, client: _Stream, server: _Stream) -> None:
+        self._client, self._server = client, server
+        self._is_cut = False  # what is on its way is lost
+        self._swallows = False  # only one end knows of that
+
+    async def forward(self, up: _Way, down: _Way) -> None:
+        """Until both ends are closed, or one where the other would hear of it."""
+        pumps = (
+            asyncio.ensure_future(self._pump(self._client[0], self._server[1], up)),
+            asyncio.ensure_future(self._pump(self._server[0], self._client[1], down)),
+        )
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            if self._swallows:
+                await asyncio.wait(pumps)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+
+    def cut(self, direction: Direction) -> None:
+        self._is_cut, self._swallows = True, self._swallows or direction != "both"
+        if direction != "down":
+            _reset(self._server[1])
+        if direction != "up":
+            _reset(self._client[1])
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: _Way) -> None:
+        said: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(1000)
+        loop = asyncio.get_running_loop()
+
+        async def deliver() -> None:
+            while True:
+                due, chunk = await said.get()
+                await asyncio.sleep(due - loop.time())
+                await way.open.wait()
+                if not chunk:
+                    return writer.close()
+                if not writer.is_closing():  # else it was cut, and this is lost
+                    writer.write(chunk)
+                    with contextlib.suppress(OSError):
+                        await writer.drain()
+
+        delivery = asyncio.ensure_future(deliver())
+        try:
+            chunk = b"?"
+            while chunk:
+                try:
+                    chunk = await reader.read(CHUNK)
+                except OSError:
+                    chunk = b""
+                await said.put((loop.time() + way.seconds, chunk))
+            if not self._is_cut:
+                await delivery
+        finally:
+            delivery.cancel()
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket on ``port``, which another one of ours may use as well."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close at once, so that the other end hears of it by a reset."""
+    held = writer.get_extra_info("socket")
+    if held is not None and not writer.is_closing():
+        with contextlib.suppress(OSError):
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
