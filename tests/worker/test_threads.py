@@ -199,3 +199,26 @@ async def test_the_drain_waits_for_threads_and_keeps_their_leases(
         assert await execution.get_result() == "done"
         second.stop()
     assert runs == ["run"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_thread_that_ends_after_the_deadline_has_ended_but_an_error_is_no_failure(
+    docket: Docket, fails: bool
+) -> None:
+    gate = Gate()
+
+    def task(retry: Retry = Retry(attempts=2)) -> str:
+        gate.pass_through()
+        if fails:
+            raise ValueError("no")
+        return "done"
+
+    execution = await docket.add(task)()
+    worker = Worker(docket, "worker")
+    async with at_most(), anyio.create_task_group() as group:
+        group.start_soon(worker.run_forever)
+        await gate.entered.wait()
+        worker.hand_back()
+        gate.go_on.set()
+    await execution.sync()
+    assert execution.state is (ExecutionState.QUEUED if fails else ExecutionState.COMPLETED)
