@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias, cast
 
@@ -68,8 +69,20 @@ CALLBACKS: Final = _callbacks()
 _serializer = PythonRespSerializer(6000, ENCODER.encode)
 
 
+#: How servers before Redis 7 wrap what a command has answered to a script.
+_WRAPPED = re.compile(
+    r"ERR Error running script \(call to f_[0-9a-f]+\): @user_script:\d+: (?:@user_script: ?\d+: )*-?"
+    r"(?=[A-Z]{3,} |Script killed)"
+)
+
+
 def error_from(text: str) -> RedisError:
-    """Return the exception of redis-py for the text of an error reply."""
+    """Return the exception of redis-py for the text of an error reply.
+
+    What a command has answered to a script comes out as that answer, as it does from Redis 7 on.
+    """
+    if text.startswith("ERR Error running") and (wrapped := _WRAPPED.match(text)):
+        text = text[wrapped.end() :]
     return cast("RedisError", cast("Any", BaseParser).parse_error(text))
 
 

@@ -33,6 +33,7 @@ logger = logging.getLogger("docket.worker")
 #: Error replies by which a server says that it cannot now, not that the command was wrong.
 _REFUSALS = (
     "BUSY ", "LOADING", "MISCONF", "NOGROUP", "NOREPLICAS", "OOM", "READONLY", "UNBLOCKED", "max number of clients",
+    "Script killed by user",  # it kept the server for too long, and had written nothing
     "Script attempted to access a non local key",  # of a slot on its way to another node of a cluster
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ import random
 
 import hiredis
 import pytest
-from redis.exceptions import InvalidResponse, NoScriptError, ResponseError
+from redis.exceptions import InvalidResponse, NoScriptError, ReadOnlyError, ResponseError
 
 from docket.transport import resp
 from docket.transport.parser import Parser
@@ -53,6 +53,35 @@ def test_our_parser_raises_the_same_kinds_of_errors() -> None:
     parser.feed(b"-NOSCRIPT none\r\n-ERR other\r\n")
     assert isinstance(parser.gets(), NoScriptError)
     assert isinstance(parser.gets(), ResponseError)
+
+
+IN_A_SCRIPT = (
+    "ERR Error running script (call to f_1f8f4cfba6f3375f8c4ec02b9de4361a5dea5c64): @user_script:1: "
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        (
+            f"{IN_A_SCRIPT}@user_script: 1: -READONLY You can't write against a read only replica.",
+            ReadOnlyError,
+            "You can't write against a read only replica.",
+        ),
+        (f"{IN_A_SCRIPT}NOGROUP No such key 'st'", ResponseError, "NOGROUP No such key 'st'"),
+        (f"{IN_A_SCRIPT}Script killed by user", ResponseError, "Script killed by user"),
+        (f"{IN_A_SCRIPT}attempt to index", ResponseError, f"{IN_A_SCRIPT[4:]}attempt to index"),
+    ],
+)
+def test_what_redis_6_wraps_when_a_script_is_refused_is_unwrapped(
+    text: str, kind: type[ResponseError], said: str
+) -> None:
+    """As Redis 6.2.14 has sent it; from Redis 7 on the answer to the command is the script's."""
+    for reader in (Parser(), resp.make_reader()):
+        reader.feed(f"-{text}\r\n".encode())
+        error = reader.gets()
+        assert type(error) is kind
+        assert str(error) == said
 
 
 @pytest.mark.parametrize("garbage", [b"HTTP/1.1 200 OK\r\n", b":x\r\n", b"$x\r\n", b"*x\r\n"])
