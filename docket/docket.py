@@ -17,7 +17,7 @@ from .registry import TaskCollection, collection_at, name_of, register, stand_in
 from .results import ResultStorage
 from .signals import signals
 from .snapshot import DocketSnapshot, DocketSnapshotMixin, RunningExecution
-from .store import Admissions, Keys, LimitInUse, Liveness, Message, Records, Schedule, WorkerInfo
+from .store import Admissions, ByHand, Keys, LimitInUse, Liveness, Message, Records, Schedule, WorkerInfo
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
 from .transport import Client
@@ -136,6 +136,11 @@ class Docket(DocketSnapshotMixin):
     def records(self) -> Records:
         """What reads executions."""
         return Records(self.client, self.keys)
+
+    @property
+    def by_hand(self) -> ByHand:
+        """What claims and ends runs for programs that are their own worker."""
+        return ByHand(self.client, self.keys, self.execution_ttl)
 
     @property
     def admissions(self) -> Admissions:

@@ -7,21 +7,22 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import clock
-from .calls import TaskCall, TaskFunction, Unreadable, check_arguments, get_signature, signature_cache
+from .calls import TaskCall, TaskFunction, Unreadable, get_signature, signature_cache
+from .chunks import schedule_many
 from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UnknownTask
 from .events import ProgressEvent, StateEvent
 from .following import ExecutionEvents, Settable
-from .linking import carrying, context_in, links_to
+from .invocation import Invocation
+from .linking import carrying
 from .progress import ExecutionProgress
 from .results import wait_for_result
 from .rules import Disposition, ExecutionState
-from .showing import compact_signature, show_call
-from .store import Fence, Message, PictureEntry, Record, decode_message, dump, load
+from .showing import compact_signature
+from .store import Fence, Message, PictureEntry, Record, decode_message, load
 from .striking import place
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.trace import Link
 
     from .docket import Docket
 
@@ -39,6 +40,7 @@ __all__ = [
     "TaskFunction",
     "compact_signature",
     "get_signature",
+    "schedule_many",
 ]
 
 _signature_cache = signature_cache  # a name that users of pydocket rely on
@@ -46,7 +48,7 @@ _signature_cache = signature_cache  # a name that users of pydocket rely on
 R = TypeVar("R", covariant=True)
 
 
-class Execution(Generic[R]):
+class Execution(Invocation, Generic[R]):
     """A call of a task function under a key, on a docket.
 
     ``function``, ``args``, ``kwargs`` and ``key`` say what is called; ``state`` and what follows from it is as of
@@ -54,10 +56,8 @@ class Execution(Generic[R]):
     """
 
     __slots__ = (
-        "__weakref__", "_args", "_claim", "_docket", "_function", "_function_name", "_generation", "_key",
-        "_kwargs", "_progress", "_redelivered", "_trace_context", "attempt", "completed_at", "disposition",
-        "error", "extra_fields", "message_id", "result_key", "schedule_exception", "started_at", "state",
-        "when", "worker",
+        "__weakref__", "_claim", "_progress", "completed_at", "disposition", "error", "result_key",
+        "schedule_exception", "started_at", "state", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -75,12 +75,10 @@ class Execution(Generic[R]):
         generation: int = 0,
         message_id: bytes | None = None,
     ) -> None:
-        self._docket, self._function, self._key = docket, function, key
-        self._args, self._kwargs = args, kwargs
-        self._function_name = function_name or function.__name__
-        self._trace_context = trace_context
-        self._redelivered, self._generation = redelivered, generation
-        self.when, self.attempt, self.message_id = when, attempt, message_id
+        super().__init__(
+            docket, function, args, kwargs, key, when, attempt, trace_context, redelivered, function_name,
+            generation, message_id,
+        )  # fmt: skip
         self.state = ExecutionState.SCHEDULED
         self.disposition = Disposition.LOADED
         self.schedule_exception: Exception | None = None
@@ -91,56 +89,9 @@ class Execution(Generic[R]):
         self.result_key: str | None = None
         self._claim: tuple[int, str] | None = None
         self._progress: ExecutionProgress | None = None
-        self.extra_fields: Mapping[bytes, bytes] = {}
 
     def __repr__(self) -> str:
         return f"<Execution {self._function_name} key={self._key!r} {self.state.value}>"
-
-    # what it is ------------------------------------------------------------------------------------------
-
-    @property
-    def docket(self) -> Docket:
-        return self._docket
-
-    @property
-    def function(self) -> TaskFunction:
-        return self._function
-
-    @property
-    def args(self) -> tuple[Any, ...]:
-        return self._args
-
-    @property
-    def kwargs(self) -> dict[str, Any]:
-        return self._kwargs
-
-    @property
-    def key(self) -> str:
-        return self._key
-
-    @property
-    def function_name(self) -> str:
-        """The name it is registered under."""
-        return self._function_name
-
-    @property
-    def redelivered(self) -> bool:
-        """Whether another worker had this delivery before and did not finish it."""
-        return self._redelivered
-
-    @property
-    def generation(self) -> int:
-        """Which placing of the key this is, from 1; 0 before it is placed."""
-        return self._generation
-
-    @property
-    def trace_context(self) -> Context | None:
-        """The OpenTelemetry context of whoever added it, where one is known."""
-        return context_in(self.extra_fields) if self._trace_context is None else self._trace_context
-
-    def incoming_span_links(self) -> list[Link]:
-        """A link to the span of whoever added it, if one is known."""
-        return links_to(self.trace_context)
 
     @property
     def progress(self) -> ExecutionProgress:
@@ -155,60 +106,7 @@ class Execution(Generic[R]):
             self._progress = ExecutionProgress(self._docket, self._key, fence)
         return self._progress
 
-    def get_argument(self, parameter: str) -> Any:
-        """The value that the call gives to a parameter; None where it gives none."""
-        bound = get_signature(self._function).bind_partial(*self._args, **self._kwargs)
-        return bound.arguments.get(parameter)
-
-    def check_arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Raise the TypeError of a call of this task with arguments that do not fit."""
-        check_arguments(self._function, self._function_name, args, kwargs)
-
-    def general_labels(self) -> Mapping[str, str]:
-        return {"docket.task": self._function_name}
-
-    def specific_labels(self) -> Mapping[str, str | int]:
-        return {
-            "docket.task": self._function_name,
-            "docket.key": self._key,
-            "docket.when": self.when.isoformat(),
-            "docket.attempt": self.attempt,
-        }
-
-    def call_repr(self) -> str:
-        """The call for people: ``name(..., b=...){key}``. Values may be secret: only `Logged` ones are shown."""
-        return show_call(self._function, self._function_name, self._args, self._kwargs, self._key)
-
     # to and from the docket ------------------------------------------------------------------------------
-
-    def message(self) -> Message:
-        """This execution as it travels.
-
-        Raises: TypeError - the arguments cannot be pickled.
-        """
-        return Message(
-            key=self._key,
-            when=self.when,
-            function=self._function_name,
-            args=self._pickle(self._args),
-            kwargs=self._pickle(self._kwargs),
-            attempt=self.attempt,
-            generation=self._generation,
-            extra=self.extra_fields,
-        )
-
-    def _pickle(self, arguments: tuple[Any, ...] | dict[str, Any]) -> bytes:
-        try:
-            return dump(arguments)
-        except Exception as error:  # pickling runs the argument's own code: it may raise anything
-            raise TypeError(
-                f"the arguments of task {self._function_name!r} cannot be pickled: {error}"
-            ) from error
-
-    def as_message(self) -> dict[bytes, bytes]:
-        """The fields of the stream entry."""
-        flat = [part if isinstance(part, bytes) else str(part).encode() for part in self.message().fields()]
-        return dict(zip(flat[::2], flat[1::2], strict=True))
 
     @classmethod
     async def from_message(
@@ -337,6 +235,56 @@ class Execution(Generic[R]):
         if placed.disposition is Disposition.ALREADY_SCHEDULED:
             await self.sync()
         return self.disposition
+
+    # by hand ---------------------------------------------------------------------------------------------
+
+    async def claim(self, worker: str) -> bool:
+        """Make this run ``worker``'s, for a program that is its own worker; False where it is not to run any more.
+
+        It is to be a delivery that the program has read from the stream (`from_message`): that is kept from others,
+        and redelivered where it is not ended in time. What still waits there can be claimed too, but a worker of
+        the docket may run it as well.
+        Cancel: the claim may have been made all the same.
+        """
+        claimed = await self._docket.by_hand.claim(self._key, self._generation, worker, self.message_id)
+        if claimed is None:
+            return False
+        claim, self.message_id = claimed
+        self.started_at = clock.now()
+        self.claimed(worker, claim)
+        return True
+
+    async def mark_as_completed(self, result_key: str | None = None) -> None:
+        """End this run by hand; ``result_key`` says where its result is kept. See `mark_as_cancelled`."""
+        await self._end(ExecutionState.COMPLETED, result_key=result_key)
+
+    async def mark_as_failed(self, error: str | None = None, result_key: str | None = None) -> None:
+        """End this run by hand; ``error`` says why. See `mark_as_cancelled`."""
+        await self._end(ExecutionState.FAILED, error, result_key)
+
+    async def mark_as_cancelled(self) -> None:
+        """End this run by hand, wherever it stands: what waits is removed, who waits for it hears of it.
+
+        Without effect where it has ended, or a newer run has the key (`state` then says how that stands).
+        """
+        await self._end(ExecutionState.CANCELLED)
+
+    async def _end(
+        self, state: ExecutionState, error: str | None = None, result_key: str | None = None
+    ) -> None:
+        ended = await self._docket.by_hand.conclude(
+            self._key,
+            self._generation,
+            self.message_id,
+            state=state.value,
+            error=error,
+            result_key=result_key,
+        )
+        if not ended:
+            await self.sync()
+            return
+        self.state, self.error, self.result_key = state, error, result_key
+        self.completed_at = clock.now()
 
     # where it stands -------------------------------------------------------------------------------------
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError
-
 from . import clock
 from .calls import TaskCall, TaskFunction, check_arguments, check_key, check_when, new_key
-from .errors import UsageError
+from .chunks import check_chunk_size, place_chunks, tell_placed
 from .execution import Execution
-from .linking import carrying
 from .registry import find, name_of
 from .rules import Disposition
 from .signals import Labels, signals
-from .striking import place_all
 
 if TYPE_CHECKING:
     from .docket import Docket
@@ -53,21 +49,13 @@ async def place(operation: str, execution: Execution[Any], *, replace: bool = Fa
     with signals.operation(operation, lambda: _labels(execution)) as heard:
         await execution.schedule(replace=replace)
         heard.note("docket.disposition", execution.disposition.value)
-    _tell(execution, replace=replace)
+    tell_placed(execution, replace=replace)
     return execution
 
 
 def _labels(execution: Execution[Any]) -> Labels:
     named = {"code.function.name": execution.function_name}
     return {**execution.docket.labels(), **execution.specific_labels(), **named}
-
-
-def _tell(execution: Execution[Any], *, replace: bool) -> None:
-    for each in signals.subscribers:
-        disposition = execution.disposition.value
-        each.placed(
-            execution.docket.name, execution.function_name, replacing=replace, disposition=disposition
-        )
 
 
 def _execution(docket: Docket, call: TaskCall) -> Execution[Any]:
@@ -85,30 +73,13 @@ async def place_many(
     docket: Docket, calls: Iterable[TaskCall], chunk_size: int | None, *, replace: bool
 ) -> list[Execution[Any]]:
     """Place calls in order, ``chunk_size`` of them in one write (None: all)."""
-    if chunk_size is not None and chunk_size < 1:
-        raise UsageError(f"chunk_size takes a whole number from 1, or None, not {chunk_size!r}")
+    check_chunk_size(chunk_size)
     executions = [_execution(docket, call) for call in calls]
-    size = chunk_size or len(executions) or 1
     operation = "docket.replace_many" if replace else "docket.add_many"
     with signals.operation(
         operation, lambda: {**docket.labels(), "docket.batch.count": len(executions)}
     ) as heard:
-        for at in range(0, len(executions), size):
-            await _place_chunk(docket, executions[at : at + size], replace=replace)
+        await place_chunks(executions, chunk_size, replace=replace)
         stricken = sum(execution.disposition is Disposition.STRUCK for execution in executions)
         heard.note("docket.batch.stricken", stricken)
     return executions
-
-
-async def _place_chunk(docket: Docket, executions: Sequence[Execution[Any]], *, replace: bool) -> None:
-    if present := carrying({}):
-        for execution in executions:
-            execution.extra_fields = {**execution.extra_fields, **present}
-    placed = await place_all(docket, executions, replace=replace)
-    for execution, reply in zip(executions, placed, strict=True):
-        if isinstance(reply, RedisError):
-            execution.schedule_exception = reply
-            execution.placed(Disposition.FAILED)
-        else:
-            execution.placed(reply.disposition, reply.generation)
-        _tell(execution, replace=replace)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -47,6 +47,11 @@ Resolution = Annotated[
 Shutdown = Annotated[
     timedelta, option("--shutdown-timeout", duration(zero=True), "DOCKET_WORKER_SHUTDOWN_TIMEOUT")
 ]
+MaxDeliveries = Annotated[int, option("--max-deliveries", integer(1), "DOCKET_WORKER_MAX_DELIVERIES")]
+Patience = Annotated[
+    timedelta,
+    option("--unknown-task-patience", duration(zero=True), "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE"),
+]
 Automatic = Annotated[
     bool, Parameter(name="--schedule-automatic-tasks", env_var="DOCKET_WORKER_SCHEDULE_AUTOMATIC_TASKS")
 ]
@@ -79,6 +84,8 @@ def work(
     minimum_check_interval: CheckInterval = timedelta(milliseconds=100),
     scheduling_resolution: Resolution = timedelta(milliseconds=250),
     shutdown_timeout: Shutdown = timedelta(seconds=25),
+    max_deliveries: MaxDeliveries = 5,
+    unknown_task_patience: Patience = timedelta(hours=1),
     schedule_automatic_tasks: Automatic = True,
     enable_internal_instrumentation: Instrumented = False,
     until_finished: UntilFinished = False,
@@ -122,6 +129,10 @@ def work(
         How exactly future tasks are moved when they are due.
     shutdown_timeout
         How long running tasks may go on after a signal before they are handed back.
+    max_deliveries
+        How many workers may die with a task, or lose it, before it fails.
+    unknown_task_patience
+        How long a task that this worker does not know is put back for one that does, before it fails.
     schedule_automatic_tasks
         Whether this worker schedules the automatic perpetual tasks when it starts.
     enable_internal_instrumentation
@@ -138,7 +149,6 @@ def work(
         Dependencies of every task that runs here, module:name of a list or mapping.
     """
     logs.configure(logging_level, logging_format or logs.default_format())
-    _refuse_what_is_to_come({})
     check_backend(backend)
     check_places({"--tasks": tasks, "--fallback-task": [fallback_task], "--dependencies": [dependencies]})
     if metrics_port is not None:
@@ -166,6 +176,8 @@ def work(
         dependencies=dependencies,
         message_batch=message_batch,
         shutdown_timeout=shutdown_timeout,
+        max_deliveries=max_deliveries,
+        unknown_task_patience=unknown_task_patience,
     )
     return _work(run, backend)
 
@@ -184,10 +196,3 @@ def _check_exporter() -> None:
         importlib.import_module("opentelemetry.exporter.prometheus")
     except ImportError as error:
         raise UsageError(f"--metrics-port: {error}; pip install 'anydocket[metrics]'") from error
-
-
-def _refuse_what_is_to_come(settings: Mapping[str, object]) -> None:
-    """Say so where a setting of pydocket's would be without effect."""
-    for named, value in settings.items():
-        if value is not None:
-            raise UsageError(f"{named} is not supported yet; leave it out")

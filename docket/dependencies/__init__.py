@@ -31,13 +31,13 @@ from .base import (
     current_worker,
     format_duration,
 )
-from .concurrency import ConcurrencyBlocked, ConcurrencyLimit
+from .concurrency import LEASE_RENEWAL_FACTOR, MINIMUM_TTL_SECONDS, ConcurrencyBlocked, ConcurrencyLimit
 from .contextual import CurrentDocket, CurrentExecution, CurrentWorker, TaskArgument, TaskKey, TaskLogger
 from .cooldown import Cooldown
-from .cron import Cron
+from .cron import VIXIE_KEYWORDS, Cron
 from .debounce import Debounce
 from .functional import Depends
-from .perpetual import Perpetual
+from .perpetual import Perpetual, perpetual_is_live
 from .progress import Progress
 from .ratelimit import RateLimit
 from .resolution import (
@@ -54,6 +54,9 @@ from .timeout import Timeout
 
 __all__ = [
     "ADMISSION_BLOCKED_RETRY_DELAY",
+    "LEASE_RENEWAL_FACTOR",
+    "MINIMUM_TTL_SECONDS",
+    "VIXIE_KEYWORDS",
     "Admission",
     "AdmissionBlocked",
     "CallArgument",
@@ -101,6 +104,7 @@ __all__ = [
     "get_dependency_parameters",
     "get_single_dependency_of_type",
     "get_single_dependency_parameter_of_type",
+    "perpetual_is_live",
     "resolve",
     "resolved_dependencies",
     "validate_dependencies",

@@ -12,7 +12,14 @@ from ..rules import SlotRule
 from .admission import Admission, AdmissionBlocked
 from .checks import check_count
 
-__all__ = ["ConcurrencyBlocked", "ConcurrencyLimit"]
+__all__ = ["LEASE_RENEWAL_FACTOR", "MINIMUM_TTL_SECONDS", "ConcurrencyBlocked", "ConcurrencyLimit"]
+
+#: How many times a lease, and the slots that are held with it, are renewed before it would end.
+LEASE_RENEWAL_FACTOR = 4
+
+#: How many seconds pydocket's keys live at least; those of this docket live as long as was asked for. For code that
+#: imports it.
+MINIMUM_TTL_SECONDS = 1
 
 
 class ConcurrencyBlocked(AdmissionBlocked):

@@ -1,11 +1,13 @@
 """What Redis remembers of a docket. The only room that writes to it."""
 
 from .admission import Admissions, Holding, LimitInUse
+from .byhand import ByHand
 from .chain import Chain, chains
 from .claims import Claims, Refused, Settled, Taken, Unreadable
 from .codec import (
     Delivery,
     Message,
+    PassedOn,
     decode_message,
     dump,
     dump_value,
@@ -21,13 +23,16 @@ from .progress import Fence, ProgressReports
 from .records import Picture, PictureEntry, ProgressRecord, Record, Records
 from .schedule import ANY_STRIKES, Placed, Schedule, milliseconds
 from .strikes import READ_AT_LEAST, Restore, Strike, StrikeInstruction, StrikeLog, StrikeMessage, Strikes
+from .sweeping import PENDING_PAGE, Pending, Sweeping
 
 __all__ = [
     "ANY_STRIKES",
     "GROUP",
+    "PENDING_PAGE",
     "READ_AT_LEAST",
     "Admissions",
     "Beat",
+    "ByHand",
     "Chain",
     "Claims",
     "Delivery",
@@ -39,6 +44,8 @@ __all__ = [
     "Liveness",
     "Message",
     "Moved",
+    "PassedOn",
+    "Pending",
     "Picture",
     "PictureEntry",
     "Placed",
@@ -55,6 +62,7 @@ __all__ = [
     "StrikeLog",
     "StrikeMessage",
     "Strikes",
+    "Sweeping",
     "Taken",
     "Unreadable",
     "WorkerInfo",

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias, TypedDict
 
-from ..dependencies import ADMISSION_BLOCKED_RETRY_DELAY
+from ..dependencies import ADMISSION_BLOCKED_RETRY_DELAY, MINIMUM_TTL_SECONDS
 from .fallback import default_fallback_task
 from .seeding import AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS, AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS
 from .settings import MESSAGE_BATCH
@@ -13,6 +13,7 @@ __all__ = [
     "AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS",
     "AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS",
     "MESSAGE_BATCH",
+    "MINIMUM_TTL_SECONDS",
     "PubSubMessage",
     "TaskKey",
     "Worker",

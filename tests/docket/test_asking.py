@@ -35,7 +35,6 @@ async def test_an_execution_is_found_by_its_key(docket: Docket) -> None:
     assert (found.function, found.function_name, found.args, found.kwargs) == (add, "add", (1,), {"b": 2})
     assert (found.key, found.when, found.generation, found.state) == ("k", when, 1, ExecutionState.SCHEDULED)
     assert found.get_argument("b") == 2
-    assert found.get_argument("c") is None
     assert found.call_repr() == f"add(..., b=...){{{found.key}}}"
 
 

@@ -126,14 +126,6 @@ async def test_a_fallback_that_names_no_function_is_refused(memory_url: str, pat
         await Worker.run("run", memory_url, tasks=[], fallback_task=path)
 
 
-@pytest.mark.parametrize("setting", [{"dependencies": "a:b"}])
-async def test_what_is_not_there_yet_is_refused_rather_than_ignored(
-    memory_url: str, setting: dict[str, Any]
-) -> None:
-    with pytest.raises(BadSetting, match=f"{next(iter(setting))} is not supported yet"):
-        await Worker.run("run", memory_url, tasks=[], **setting)
-
-
 async def test_run_until_finished_returns_by_itself(memory_url: str) -> None:
     async def task() -> int:
         return 1

@@ -220,7 +220,6 @@ async def test_two_workers_of_one_name_run_each_task_once_and_are_warned_of(
         ("redelivery_timeout", timedelta(0)),
         ("reconnection_delay", 3),
         ("shutdown_timeout", timedelta(seconds=-1)),
-        ("dependencies", [object()]),
     ],
 )
 async def test_a_setting_out_of_range_is_refused_by_name(

@@ -1,0 +1,65 @@
+"""Claiming and ending runs by hand, for programs that are their own worker."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import cast
+
+import attrs
+
+from .. import clock
+from ..transport import Client
+from .codec import state_event
+from .keys import GROUP, Keys
+from .lua import script
+from .schedule import milliseconds
+
+__all__ = ["ByHand"]
+
+
+@attrs.define(eq=False)
+class ByHand:
+    """Writes about runs that no worker of ours has. ``ttl`` is how long a final record is kept."""
+
+    client: Client
+    keys: Keys
+    ttl: timedelta
+
+    async def claim(
+        self, key: str, generation: int, worker: str, message_id: bytes | None
+    ) -> tuple[int, bytes] | None:
+        """Claim a run for ``worker``: which claim that is, and of which delivery. None: it is not to run any more."""
+        reply = await self.client.run(
+            script("begin"),
+            [self.keys.run(key), self.keys.stream],
+            [self.keys.prefix, GROUP, worker, clock.now().isoformat(), key, generation, message_id or b""],
+        )
+        word, claim, delivery = cast("tuple[bytes, int, bytes]", reply)
+        return (claim, delivery) if word == b"OK" else None
+
+    async def conclude(
+        self,
+        key: str,
+        generation: int,
+        message_id: bytes | None,
+        *,
+        state: str,
+        error: str | None = None,
+        result_key: str | None = None,
+    ) -> bool:
+        """Write the final state of a run; whether it was still to be written. The generation 0 is any."""
+        keys, at = self.keys, clock.now().isoformat()
+        ending = ["completed_at", at, *(() if error is None else ("error", error))]
+        record = ["state", state, *ending, *(() if result_key is None else ("result_key", result_key))]
+        reply = await self.client.run(
+            script("conclude"),
+            [
+                keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key), keys.queue,
+                keys.reserved_queue, keys.plain_parked(key),
+            ],
+            [
+                key, generation, message_id or b"", GROUP, milliseconds(self.ttl), keys.state_channel(key),
+                state_event(key, state, *ending), keys.wake, keys.prefix, *record,
+            ],
+        )  # fmt: skip
+        return reply == b"OK"
