@@ -75,10 +75,13 @@ class Execution(Invocation, Generic[R]):
         generation: int = 0,
         message_id: bytes | None = None,
     ) -> None:
-        super().__init__(
-            docket, function, args, kwargs, key, when, attempt, trace_context, redelivered, function_name,
-            generation, message_id,
-        )  # fmt: skip
+        self._docket, self._function, self._key = docket, function, key
+        self._args, self._kwargs = args, kwargs
+        self._function_name = function_name or function.__name__
+        self._trace_context = trace_context
+        self._redelivered, self._generation = redelivered, generation
+        self.when, self.attempt, self.message_id = when, attempt, message_id
+        self.extra_fields = {}
         self.state = ExecutionState.SCHEDULED
         self.disposition = Disposition.LOADED
         self.schedule_exception: Exception | None = None

@@ -21,36 +21,26 @@ __all__ = ["Invocation"]
 
 
 class Invocation:
-    """The part of an execution that is settled when it is placed."""
+    """The part of an `Execution` that is settled when it is placed."""
 
     __slots__ = (
         "_args", "_docket", "_function", "_function_name", "_generation", "_key", "_kwargs", "_redelivered",
         "_trace_context", "attempt", "extra_fields", "message_id", "when",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        docket: Docket,
-        function: TaskFunction,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        key: str,
-        when: datetime,
-        attempt: int,
-        trace_context: Context | None,
-        redelivered: bool,
-        function_name: str | None,
-        generation: int,
-        message_id: bytes | None,
-    ) -> None:
-        self._docket, self._function, self._key = docket, function, key
-        self._args, self._kwargs = args, kwargs
-        self._function_name = function_name or function.__name__
-        self._trace_context = trace_context
-        self._redelivered, self._generation = redelivered, generation
-        self.when, self.attempt = when, attempt
-        self.message_id: bytes | None = message_id
-        self.extra_fields: Mapping[bytes, bytes] = {}
+    _docket: Docket
+    _function: TaskFunction
+    _args: tuple[Any, ...]
+    _kwargs: dict[str, Any]
+    _key: str
+    _function_name: str
+    _trace_context: Context | None
+    _redelivered: bool
+    _generation: int
+    when: datetime
+    attempt: int
+    message_id: bytes | None
+    extra_fields: Mapping[bytes, bytes]
 
     @property
     def docket(self) -> Docket:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeAlias, cast
 
@@ -19,11 +19,12 @@ from .codec import Delivery, Message, bare_result, decode_message, result_envelo
 from .keys import GROUP, Keys
 from .lua import script
 from .schedule import epoch, milliseconds
+from .sweeping import Sweeping
 
 __all__ = ["Claims", "Refused", "Settled", "Taken", "Unreadable"]
 
-#: Ids per renewing script: at two commands an id it keeps the server for about a millisecond.
-RENEW_CHUNK = 500
+#: Ids per renewing script: it keeps the server for two milliseconds.
+RENEW_CHUNK = 200
 
 
 class Settled(enum.Enum):
@@ -34,6 +35,8 @@ class Settled(enum.Enum):
     """A newer generation owns the key; the delivery was removed, nothing else was written (I2)."""
     LOST = b"LOST"
     """Another worker holds the delivery; nothing was written."""
+    ASKED = b"ASKED"
+    """What was to be put off is to be cancelled; nothing was written yet."""
 
 
 @attrs.frozen(kw_only=True)
@@ -106,6 +109,11 @@ class Claims:
         """What this worker does about limits."""
         return Admissions(self.client, self.keys, self.worker)
 
+    @property
+    def sweeping(self) -> Sweeping:
+        """What this worker does about dead ones."""
+        return Sweeping(self.client, self.keys, self.worker)
+
     # taking ----------------------------------------------------------------------------------------------
 
     async def create_group(self) -> None:
@@ -159,22 +167,20 @@ class Claims:
         waiters = await self.client.call_many([("XLEN", name + b":waiters") for name in limits])
         return sum(counts) + sum(count for count in waiters if isinstance(count, int))
 
-    async def wait_for_tasks(self, connection: Connection, count: int, block: timedelta) -> list[Taken]:
-        """Wait up to ``block`` for tasks, on a connection of its own; read and claim at most ``count``."""
+    async def wait_for_tasks(
+        self, connection: Connection, count: int, block: timedelta, *, come: Callable[[], None] = lambda: None
+    ) -> list[Taken]:
+        """Wait up to ``block`` for tasks, on a connection of its own; read and claim at most ``count``.
+
+        ``come`` is called between the two: their leases begin after it.
+        """
         reply = await connection.call(
             "XREADGROUP", "GROUP", GROUP, self.worker, "COUNT", count, "BLOCK", milliseconds(block),
             "STREAMS", self.keys.stream, ">",
         )  # fmt: skip
+        come()
         entries = cast("list[Any] | None", reply)
         return await self._claim(entries[0][1], redelivered=False) if entries else []
-
-    async def abandoned(self, idle: timedelta, limit: int, *, ours: Collection[bytes]) -> list[bytes]:
-        """Deliveries that nobody has renewed for ``idle``, the oldest first, at most ``limit`` besides ``ours``."""
-        reply = await self.client.call(
-            "XPENDING", self.keys.stream, GROUP, "IDLE", milliseconds(idle), "-", "+", limit + len(ours)
-        )
-        pending = [bytes(entry[0]) for entry in cast("list[list[Any]]", reply)]
-        return [message_id for message_id in pending if message_id not in ours][:limit]
 
     async def take_over(self, message_ids: Sequence[bytes], idle: timedelta) -> list[Taken]:
         """Claim those of these deliveries that still nobody has renewed for ``idle``."""
@@ -204,9 +210,10 @@ class Claims:
                 ],
             )  # fmt: skip
             self.newest_strike, replies = cast("tuple[bytes, list[Any]]", reply)
-            for (message_id, fields), (reply, claim) in zip(good, replies, strict=True):
+            for (message_id, fields), (reply, claim, times) in zip(good, replies, strict=True):
                 if reply == b"OK":
-                    taken.append(self._decode(message_id, fields, claim, redelivered=redelivered))
+                    delivery = self._decode(message_id, fields, claim, redelivered=redelivered, times=times)
+                    taken.append(delivery)
                 elif reply == b"BROKEN":
                     taken.append(_broken(message_id, fields, claim))
                 elif refused := _refused(reply, fields):
@@ -215,13 +222,23 @@ class Claims:
         return taken
 
     def _decode(
-        self, message_id: bytes, fields: Mapping[bytes, bytes], claim: int, *, redelivered: bool
+        self,
+        message_id: bytes,
+        fields: Mapping[bytes, bytes],
+        claim: int,
+        *,
+        redelivered: bool,
+        times: int = 1,
     ) -> Taken:
         try:
             message = decode_message(fields)
         except DeliveryUnreadable as reason:
             return Unreadable(message_id=message_id, key=_key(fields), reason=reason)
-        return Delivery(message=message, message_id=message_id, claim=claim, redelivered=redelivered)
+        if message.passed_on is not None:
+            times += message.passed_on.deliveries
+        return Delivery(
+            message=message, message_id=message_id, claim=claim, redelivered=redelivered, deliveries=times
+        )
 
     # keeping ---------------------------------------------------------------------------------------------
 
@@ -239,24 +256,6 @@ class Claims:
             reply = await self.client.run(script("renew"), [self.keys.stream], [GROUP, self.worker, *ids])
             lost.update(cast("list[bytes]", reply))
         return frozenset(lost)
-
-    async def hold_sweep_lease(self, duration: timedelta) -> bool:
-        """Whether this worker is the one that sweeps for the next ``duration``."""
-        reply = await self.client.call(
-            "SET", self.keys.sweep_lease, self.worker, "NX", "PX", milliseconds(duration)
-        )
-        if reply is not None:
-            return True
-        if await self.client.call("GET", self.keys.sweep_lease) != self.worker.encode():
-            return False
-        await self.client.call("PEXPIRE", self.keys.sweep_lease, milliseconds(duration))
-        return True
-
-    async def oldest_idle(self, *, ours: Collection[bytes]) -> timedelta | None:
-        """How long ago the delivery that has waited longest for a renewal was renewed, ``ours`` aside."""
-        reply = await self.client.call("XPENDING", self.keys.stream, GROUP, "-", "+", 1000)
-        idle = [int(entry[2]) for entry in cast("list[list[Any]]", reply) if entry[0] not in ours]
-        return timedelta(milliseconds=max(idle)) if idle else None
 
     async def cancel_requested(self, keys: Sequence[str]) -> list[int | None]:
         """For each task key the generation whose cancellation was asked for while it ran, or None."""
@@ -314,7 +313,8 @@ class Claims:
     async def reschedule(self, delivery: Delivery, following: Message, *, same: bool = False) -> Settled:
         """Place the next run of the key and acknowledge this delivery, in one step (I1, I2).
 
-        With ``same`` it is the same run, put off: the rules that have admitted it are not asked again.
+        With ``same`` it is the same run, put off: the rules that have admitted it are not asked again, and it is not
+        placed if somebody has asked for its cancellation (ASKED).
         """
         keys, key = self.keys, following.key
         due = following.when <= clock.now()

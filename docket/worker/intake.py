@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -14,7 +15,7 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from .. import clock
 from ..clock import monotonic
-from ..store import Claims, DueTasks, Taken
+from ..store import PENDING_PAGE, Claims, DueTasks, Taken
 from ..transport import Connection
 from .roster import Condition, Roster
 
@@ -32,11 +33,18 @@ UNBLOCKING = 1.0
 #: one read fills the slots of all that end together. Measured: a tenth of the processor time of short tasks.
 GATHERING = 4
 
-#: Due tasks per script: it keeps the server for a few milliseconds.
-DUE_BATCH = 250
+#: Tasks per script that takes them, and per script that moves those that are due: each keeps the server for two or
+#: three milliseconds (tests/store/test_bounds.py).
+TAKE_BATCH = 100
+DUE_BATCH = 100
 
-#: Abandoned deliveries that one look finds.
+#: Abandoned deliveries that a sweep finds at most before it waits for the reader to take them over.
 SWEEP_BATCH = 1000
+
+#: A consumer is removed when its worker is dead and it has asked for nothing for so long. Looking for such lists all
+#: consumers in one step, so it is not done more often than this either.
+CONSUMER_KEPT = timedelta(hours=1)
+RETIRING = timedelta(minutes=10)
 
 Start: TypeAlias = Callable[[Sequence[Taken], float], None]
 """Runs what was taken; the second argument is the loop time at which it was asked for."""
@@ -56,6 +64,7 @@ class Reader:
     """Whether nothing is there to be taken, and the reader waits."""
     became_idle: Condition = attrs.field(init=False, factory=Condition)
     _abandoned: list[bytes] = attrs.field(init=False, factory=list[bytes])
+    _none_abandoned: Condition = attrs.field(init=False, factory=Condition)
     _read_ended: anyio.Event | None = attrs.field(init=False, default=None)
     _blocking: anyio.CancelScope | None = attrs.field(init=False, default=None)
     _unblockable: tuple[Connection, int] | None = attrs.field(init=False, default=None)
@@ -83,8 +92,7 @@ class Reader:
                 taken = await self._take()
                 drained = not taken
             elif connection.is_usable():
-                taken = await self._wait(connection)
-                began = monotonic()
+                taken, began = await self._wait(connection)
                 drained = not taken
             else:
                 return  # it was lost while it rested, which says nothing about the server of now
@@ -92,7 +100,7 @@ class Reader:
             self.start(taken, began)
 
     def _free(self) -> int:
-        return max(1, min(self.concurrency() - len(self.roster), self.batch))
+        return max(1, min(self.concurrency() - len(self.roster), self.batch, TAKE_BATCH))
 
     async def _take(self) -> Sequence[Taken]:
         with anyio.CancelScope(shield=True):  # cut in half, a read would strand what it was given
@@ -102,24 +110,32 @@ class Reader:
     async def _take_over(self) -> Sequence[Taken]:
         count = self._free()
         wanted, self._abandoned = self._abandoned[:count], self._abandoned[count:]
+        if not self._abandoned:
+            self._none_abandoned.notify()
         with anyio.CancelScope(shield=True):
             return await self.claims.take_over(wanted, self.redelivery_timeout)
         raise AssertionError("nobody cancels this scope")
 
-    async def _wait(self, connection: Connection) -> Sequence[Taken]:
+    async def _wait(self, connection: Connection) -> tuple[Sequence[Taken], float]:
         block = FOR_EVER if self.claims.client.is_memory else READ_BLOCK
         taken: Sequence[Taken] = ()
+        began = monotonic()
+
+        def come() -> None:
+            nonlocal began
+            began = monotonic()
+
         ended = self._read_ended = anyio.Event()
         self.idle = True
         self.became_idle.notify()
         try:
             with anyio.CancelScope(shield=True) as self._blocking:
-                taken = await self.claims.wait_for_tasks(connection, self._free(), block)
+                taken = await self.claims.wait_for_tasks(connection, self._free(), block, come=come)
         finally:
             self.idle = False
             self._read_ended = self._blocking = None
             ended.set()
-        return taken
+        return taken, began
 
     async def wait_idle(self) -> None:
         while not self.idle:
@@ -129,6 +145,15 @@ class Reader:
         """Have these deliveries taken over from their holders, as slots become free. Ends a blocking read."""
         self._abandoned = list(abandoned)
         await self._unblock()
+
+    @property
+    def has_abandoned(self) -> bool:
+        """Whether some of these wait for a slot."""
+        return bool(self._abandoned)
+
+    async def wait_for_no_abandoned(self) -> None:
+        while self._abandoned:
+            await self._none_abandoned.wait()
 
     async def unblock_when_cancelled(self) -> None:
         """Sleep until the shutdown, then end the blocking read that it does not reach."""
@@ -166,16 +191,23 @@ async def _client_id(connection: Connection) -> int | None:
 class Sweep:
     """Looks for deliveries and slots that nobody renews: their worker is gone. The reader takes over the deliveries.
 
-    On a server of its own one worker of the fleet at a time looks, every quarter of ``timeout``. In this process
-    nothing polls: a look comes when the oldest foreign delivery will be due, woken by foreign claims.
+    On a server of its own one worker of the fleet at a time looks, every quarter of ``timeout``, at the whole list
+    of pending deliveries, a page at a time. In this process nothing polls: a look comes when the oldest foreign
+    delivery will be due, woken by foreign claims. A worker that was not seen for ``expiry`` is dead.
     """
 
     claims: Claims
     roster: Roster
     reader: Reader
     timeout: timedelta
+    expiry: timedelta
+    kept: timedelta = CONSUMER_KEPT
+    """For how long consumers of dead workers are kept that hold nothing."""
     look: Condition = attrs.field(init=False, factory=Condition)
     """Notified when another worker in this process has claimed something."""
+    _cursor: bytes = attrs.field(init=False, default=b"")
+    """The id behind which the next look begins. Who sweeps next, instead of this worker, begins at the front."""
+    _retires_at: float = attrs.field(init=False, default=-math.inf)
 
     async def run(self, answered: Callable[[], None]) -> None:
         await self.claims.create_group()
@@ -183,16 +215,21 @@ class Sweep:
             await self._run_without_polling(answered)
         interval = self.timeout / 4
         while True:
-            if await self.claims.hold_sweep_lease(interval):
+            # Who has found more than it has room for leaves the next sweep, and with it the rest, to others.
+            if not self.reader.has_abandoned and await self.claims.sweeping.hold_lease(interval):
                 await self._sweep()
             answered()
-            await anyio.sleep((interval * random.uniform(0.75, 1.25)).total_seconds())
+            with anyio.move_on_after((interval * random.uniform(0.75, 1.25)).total_seconds()):
+                if self._cursor:  # there may be more
+                    await self.reader.wait_for_no_abandoned()
+                else:
+                    await anyio.sleep_forever()
 
     async def _run_without_polling(self, answered: Callable[[], None]) -> None:
         while True:
             seen = self.look.count
-            await self._sweep()
-            idle = await self.claims.oldest_idle(ours=self.roster.ids())
+            self._cursor = b""
+            idle = await self._sweep()
             answered()
             if idle is None:
                 await self.look.wait_past(seen)
@@ -204,12 +241,29 @@ class Sweep:
                 await self.roster.wait_for_fewer_than(self.reader.concurrency())
                 await anyio.sleep(0.001)
 
-    async def _sweep(self) -> None:
-        # Being late with what we are at work on is no reason to run it twice.
-        abandoned = await self.claims.abandoned(self.timeout, SWEEP_BATCH, ours=self.roster.ids())
+    async def _sweep(self) -> timedelta | None:
+        """Look from the cursor on; return the longest time for which anything of others was not renewed."""
+        abandoned: list[bytes] = []
+        longest: timedelta | None = None
+        while True:
+            page = await self.claims.sweeping.look(self._cursor)
+            for pending in page:
+                # Being late with what we are at work on is no reason to run it twice.
+                if pending.message_id not in self.roster:
+                    longest = max(longest or pending.idle, pending.idle)
+                    if pending.idle >= self.timeout:
+                        abandoned.append(pending.message_id)
+            is_last = len(page) < PENDING_PAGE
+            self._cursor = b"" if is_last else page[-1].message_id
+            if is_last or len(abandoned) >= SWEEP_BATCH:
+                break
         if abandoned:
             await self.reader.take_over(abandoned)
         await self.claims.admissions.sweep()
+        if monotonic() >= self._retires_at:
+            self._retires_at = monotonic() + RETIRING.total_seconds()
+            await self.claims.sweeping.retire_consumers(max(self.kept, 2 * self.timeout), self.expiry)
+        return longest
 
 
 @attrs.define(eq=False)

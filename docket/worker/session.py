@@ -4,7 +4,7 @@
 
     run()                       the caller's cancellation reaches only the wait in here, and begins the drain
     └─ nest (shielded)
-       └─ upkeep                lease refresher and watch, heartbeat, listener, drain deadline
+       └─ upkeep                lease refresher and watch, standby (a thread), heartbeat, listener, drain deadline
           └─ sharing            host of what tasks share
              └─ work            one child per claim
                 └─ intake       reader, sweep, scheduler, seeder
@@ -22,12 +22,9 @@ from anyio.abc import TaskGroup
 
 from .. import clock
 from ..dependencies import SharedHost, current_docket, current_worker
-from ..errors import DeliveryUnreadable
-from ..execution import Execution
 from ..rules import StopReason
 from ..signals import signals
-from ..store import Claims, Delivery, DueTasks, Refused, Taken, Unreadable
-from ..tasks import peer_tasks
+from ..store import Claims, DueTasks, Refused, Taken, Unreadable
 from .calling import Caller
 from .gate import Gate
 from .given import lifecycles
@@ -35,12 +32,15 @@ from .groups import only_one_of
 from .intake import Reader, Scheduler, Sweep
 from .journal import log_refused, log_tasks
 from .outage import Outages
+from .receiving import Receiver
 from .reporting import Depths, tell_refused
-from .roster import Roster, Running
+from .roster import Roster
 from .runner import Runner
 from .seeding import Seeder
 from .settings import Settings
 from .settling import Settling
+from .standby import Standby
+from .unknown import Unknown
 from .upkeep import Heartbeat, Leases, Listener
 
 if TYPE_CHECKING:
@@ -88,8 +88,11 @@ class Session:
             settings.message_batch,
             settings.redelivery_timeout,
         )
-        self.sweep = Sweep(self.claims, self.roster, self.reader, settings.redelivery_timeout)
+        self.sweep = Sweep(
+            self.claims, self.roster, self.reader, settings.redelivery_timeout, docket.liveness.expiry
+        )
         self.leases = Leases(self.claims, self.roster, settings.redelivery_timeout)
+        self.standby = Standby(self.leases, worker.name)
         self.heartbeat = Heartbeat(
             docket.liveness, worker.name, lambda: docket.tasks, docket.heartbeat_interval, self.scheduler
         )
@@ -97,6 +100,9 @@ class Session:
         self.settling = Settling(docket, self.claims, self.outages)
         self.caller = Caller(worker.dependencies)
         self.shared = SharedHost()
+        # Who runs until finished waits for nobody who may never come.
+        patience = timedelta(0) if until_finished else settings.unknown_task_patience
+        self.receiver = Receiver(worker)
         gate = Gate(self.claims.admissions, self.settling, worker.dependencies, settings.redelivery_timeout)
         self.runner = Runner(
             docket,
@@ -106,6 +112,7 @@ class Session:
             dict(limits) if limits else {},
             self.caller,
             gate,
+            Unknown(docket, worker.name, self.settling, patience),
         )
         self.seeder = Seeder(docket, self.runner.limits)
         self._work: TaskGroup | None = None
@@ -166,6 +173,7 @@ class Session:
                 async with anyio.create_task_group() as upkeep:
                     upkeep.start_soon(self._stand_guard)
                     upkeep.start_soon(self.leases.watch)
+                    upkeep.start_soon(self.standby.run)
                     for loop in (self.leases.run, self.heartbeat.run, self.listener.run, self._tell_depths):
                         upkeep.start_soon(self.outages.supervise, loop)
                     async with anyio.create_task_group() as sharing:
@@ -267,43 +275,18 @@ class Session:
                 log_refused(self.docket, self.worker.name, delivery)
                 tell_refused(self.docket.name, self.worker.name, delivery)
                 continue
-            execution, broken = self._execution(delivery)
-            execution.started_at = now
-            running = Running(delivery, execution, broken, began=began, trusted_until=trusted_until)
+            running = self.receiver.received(delivery, began=began, trusted_until=trusted_until)
+            running.execution.started_at = now
             if self._stopped:  # was on its way when the worker stopped
                 running.stop(StopReason.DRAIN)
             self.roster.add(running)
             self.runner.gate.line_up(running)
             work.start_soon(self.runner.run, running, name=delivery.message.function)
+        if self.standby.resting:  # what begins now may be the last that the loop does for long
+            self.standby.rouse()
 
     def _setting_aside(self, unreadable: Unreadable) -> Callable[[Callable[[], None]], Any]:
         async def set_aside(answered: Callable[[], None]) -> None:
             await self.claims.set_aside(unreadable)
 
         return set_aside
-
-    def _execution(self, delivery: Delivery) -> tuple[Execution[Any], Exception | None]:
-        """The call that was delivered, and why it cannot be read, if so."""
-        message, docket = delivery.message, self.docket
-        name = message.function
-        function = docket.tasks.get(name) or peer_tasks.get(name) or self.worker.fallback_task
-        broken: Exception | None = None
-        execution: Execution[Any]
-        try:
-            execution = Execution.of_message(
-                docket,
-                message,
-                function,
-                redelivered=delivery.redelivered,
-                message_id=delivery.message_id,
-            )
-        except Exception as error:  # noqa: BLE001 - unpickling runs foreign code: it may raise anything (I9)
-            broken = DeliveryUnreadable(
-                f"the arguments of task {message.function!r} cannot be unpickled: {error!r}"
-            )
-            execution = Execution(
-                docket, function, (), {}, message.key, message.when, message.attempt,
-                function_name=message.function, generation=message.generation, message_id=delivery.message_id,
-            )  # fmt: skip
-        execution.claimed(self.worker.name, delivery.claim)
-        return execution, broken

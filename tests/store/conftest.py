@@ -70,6 +70,10 @@ class Store:
     def claims(self, worker: str = "w") -> Claims:
         return Claims(self.client, self.keys, worker, self.ttl)
 
+    async def abandoned(self, idle: timedelta = timedelta(0)) -> list[bytes]:
+        """The ids of what nobody has renewed for so long."""
+        return [p.message_id for p in await self.claims().sweeping.look() if p.idle >= idle]
+
     async def everything(self) -> dict[str, object]:
         """The whole keyspace."""
         return await keyspace(self.client)

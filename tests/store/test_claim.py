@@ -42,7 +42,7 @@ async def test_an_abandoned_delivery_is_claimed_once_more(store: Store) -> None:
     await store.running(worker="dead")
     await store.client.hset("d:progress:k", mapping={"current": 7, "message": "half", "updated_at": "then"})
     claims = store.claims()
-    abandoned = await claims.abandoned(ZERO, 10, ours=())
+    abandoned = await store.abandoned()
     (delivery,) = await claims.take_over(abandoned, ZERO)
     assert isinstance(delivery, Delivery)
     assert delivery.redelivered
@@ -63,7 +63,7 @@ async def test_a_delivery_that_another_took_in_between_is_lost(store: Store) -> 
         "XREADGROUP", "GROUP", "docket-workers", "slow", "STREAMS", "d:stream", ">"
     )
     other = store.claims("quick")
-    (taken,) = await other.take_over(await other.abandoned(ZERO, 10, ours=()), ZERO)
+    (taken,) = await other.take_over(await store.abandoned(), ZERO)
     before = await store.everything()
     assert await claims._claim(reply[0][1], redelivered=False) == []  # type: ignore[index]
     assert await store.everything() == before

@@ -90,7 +90,7 @@ async def test_a_message_of_too_many_fields_is_set_aside_too(store: Store) -> No
 async def test_what_another_worker_holds_is_not_ours_to_set_aside(store: Store) -> None:
     taken = await unreadable(store, BROKEN)
     other = store.claims("other")
-    await other.take_over(await other.abandoned(timedelta(0), 10, ours=()), timedelta(0))
+    await other.take_over(await store.abandoned(), timedelta(0))
     before = await store.everything()
     await store.claims().set_aside(taken)
     assert await store.everything() == before

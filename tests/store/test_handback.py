@@ -55,7 +55,7 @@ async def test_a_lost_delivery_is_not_queued_again(store: Store) -> None:
     """I2."""
     delivery = await store.running()
     other = store.claims("other")
-    await other.take_over(await other.abandoned(timedelta(0), 10, ours=()), timedelta(0))
+    await other.take_over(await store.abandoned(), timedelta(0))
     before = await store.everything()
     assert await store.claims().hand_back(delivery) is Settled.LOST
     assert await store.everything() == before

@@ -20,14 +20,14 @@ async def test_a_held_delivery_is_renewed_and_its_counter_stays(store: Store) ->
     before = await store.everything()
     assert await store.claims().renew([delivery.message_id]) == frozenset()
     assert await store.everything() == before
-    assert await store.claims().abandoned(timedelta(seconds=60), 10, ours=()) == []
+    assert await store.abandoned(timedelta(seconds=60)) == []
 
 
 async def test_what_another_worker_holds_stays_with_it(store: Store) -> None:
     """I4."""
     delivery = await store.running()
     other = store.claims("other")
-    await other.take_over(await other.abandoned(ZERO, 10, ours=()), ZERO)
+    await other.take_over(await store.abandoned(), ZERO)
     before = await store.everything()
     assert await store.claims().renew([delivery.message_id]) == {delivery.message_id}
     assert await store.everything() == before

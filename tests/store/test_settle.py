@@ -94,7 +94,7 @@ async def test_a_lost_delivery_changes_nothing_at_all(store: Store) -> None:
     """I2: a stale holder."""
     delivery = await store.running()
     other = store.claims("other")
-    await other.take_over(await other.abandoned(timedelta(0), 10, ours=()), timedelta(0))
+    await other.take_over(await store.abandoned(), timedelta(0))
     before = await store.everything()
     assert await store.claims().settle(delivery, state="completed") is Settled.LOST
     assert await store.everything() == before
@@ -104,7 +104,7 @@ async def test_a_second_claim_by_a_worker_of_the_same_name_outdates_the_first(st
     """I2: a stale claim."""
     delivery = await store.running()
     again = store.claims()
-    await again.take_over(await again.abandoned(timedelta(0), 10, ours=()), timedelta(0))
+    await again.take_over(await store.abandoned(), timedelta(0))
     before = await store.everything()
     assert await store.claims().settle(delivery, state="completed") is Settled.LOST
     assert await store.everything() == before

@@ -1,0 +1,92 @@
+"""Looking after what dead workers leave: their deliveries, and their places in the consumer group."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, cast
+
+import attrs
+
+from .. import clock
+from ..transport import Client
+from .keys import GROUP, Keys
+from .lua import script
+from .records import read_mapping
+from .schedule import milliseconds
+
+__all__ = ["PENDING_PAGE", "Pending", "Sweeping"]
+
+#: Deliveries that one look at the pending list sees: it keeps the server for a millisecond, however long the list.
+PENDING_PAGE = 1000
+
+#: Consumers that one script removes: three commands each.
+RETIRE_CHUNK = 100
+
+
+@attrs.frozen
+class Pending:
+    """A delivery that is not acknowledged.
+
+    ``idle`` is how long ago it was delivered or renewed, ``deliveries`` how often it was delivered.
+    """
+
+    message_id: bytes
+    holder: bytes
+    idle: timedelta
+    deliveries: int
+
+
+@attrs.define(eq=False)
+class Sweeping:
+    """What one worker does about the deliveries and consumers of others on one docket."""
+
+    client: Client
+    keys: Keys
+    worker: str
+
+    async def hold_lease(self, duration: timedelta) -> bool:
+        """Whether this worker is the one that sweeps for the next ``duration``."""
+        reply = await self.client.call(
+            "SET", self.keys.sweep_lease, self.worker, "NX", "PX", milliseconds(duration)
+        )
+        if reply is not None:
+            return True
+        if await self.client.call("GET", self.keys.sweep_lease) != self.worker.encode():
+            return False
+        await self.client.call("PEXPIRE", self.keys.sweep_lease, milliseconds(duration))
+        return True
+
+    async def look(self, after: bytes = b"") -> list[Pending]:
+        """The first `PENDING_PAGE` deliveries behind an id, in the order of their ids; fewer: these are the last.
+
+        Not by ``XPENDING ... IDLE``, which goes through the whole list where nothing is idle for so long.
+        """
+        start = b"(" + after if after else b"-"
+        reply = await self.client.call("XPENDING", self.keys.stream, GROUP, start, "+", PENDING_PAGE)
+        return [
+            Pending(bytes(message_id), bytes(holder), timedelta(milliseconds=int(idle)), int(deliveries))
+            for message_id, holder, idle, deliveries in cast("list[list[Any]]", reply)
+        ]
+
+    async def retire_consumers(self, idle: timedelta, expiry: timedelta) -> int:
+        """Remove the consumers of dead workers; return how many were.
+
+        Those that have asked for nothing for ``idle``, hold no delivery, and whose worker was not seen for
+        ``expiry``: the last two are looked at in the step that removes them, so no delivery is lost with one. A
+        worker that lives all the same becomes a consumer again when it next reads.
+        """
+        reply = await self.client.call("XINFO", "CONSUMERS", self.keys.stream, GROUP)
+        idle_ms, names = milliseconds(idle), list[bytes]()
+        for flat in cast("list[Any]", reply):
+            consumer = cast("dict[bytes, Any]", read_mapping(flat))
+            if not consumer[b"pending"] and consumer[b"idle"] >= idle_ms:
+                names.append(consumer[b"name"])
+        oldest, removed = clock.timestamp() - expiry.total_seconds(), 0
+        for at in range(0, len(names), RETIRE_CHUNK):
+            reply = await self.client.run(
+                script("retire"),
+                [self.keys.stream, self.keys.workers],
+                [GROUP, f"{oldest:.6f}", *names[at : at + RETIRE_CHUNK]],
+            )
+            removed += cast("int", reply)
+        return removed
