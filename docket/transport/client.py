@@ -95,6 +95,10 @@ class Client(AsyncCoreCommands):
             return SentinelClient(SentinelConnector(address, credential_provider))
         return cls(Connector(address, credential_provider))
 
+    def another(self) -> Client:
+        """A client of the same server with connections of its own, as for another event loop in another thread."""
+        return type(self)(self._connector)
+
     @property
     def address(self) -> Address:
         """Where the server is."""

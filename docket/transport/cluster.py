@@ -54,8 +54,12 @@ class ClusterClient(Client):
 
     def __init__(self, connector: Connector, home: Argument) -> None:
         super().__init__(connector)
-        self._home = slot_of_key(home)
+        self._home_key, self._home = home, slot_of_key(home)
         self._nodes = Nodes(connector)
+
+    def another(self) -> ClusterClient:
+        """As of ``Client``; it asks for the map of slots itself."""
+        return ClusterClient(self._connector, self._home_key)
 
     # The ways to the nodes.
 

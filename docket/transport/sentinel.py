@@ -57,8 +57,8 @@ class SentinelConnector(Connector):
                 raise
             except (OSError, RedisError) as error:
                 refusals.append(f"sentinel {self.address.sentinel(*sentinel)}: {str(error) or 'no answer'}")
-            self._sentinels.remove(sentinel)
-            self._sentinels.append(sentinel)
+            # In one step, since clients in several threads may share the connector.
+            self._sentinels = [*(one for one in self._sentinels if one != sentinel), sentinel]
         raise ConnectionError("; ".join(refusals))
 
     async def _ask(self, sentinel: tuple[str, int], backend: Backend) -> tuple[str, int]:

@@ -90,6 +90,8 @@ class Caller:
         Raises: only what concerns the worker itself (its own cancellation, the end of the process).
         """
         run = _Run(running)
+        if run.began >= running.trusted_until:  # the loop was blocked between the claim and this moment
+            running.stop(StopReason.LOST)
         if running.broken is not None:
             await run.ended(Raised(running.broken))
         elif running.reason is not None:  # stopped before it began

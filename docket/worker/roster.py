@@ -91,7 +91,7 @@ class Running:
 
 
 class Roster:
-    """What runs in this worker right now, by message id."""
+    """What runs in this worker right now, by message id. Other threads than the loop's may look, too."""
 
     def __init__(self) -> None:
         self._running: dict[bytes, Running] = {}
@@ -101,7 +101,7 @@ class Roster:
         return len(self._running)
 
     def __iter__(self) -> Iterator[Running]:
-        return iter(list(self._running.values()))
+        return iter(self._running.copy().values())  # one step, which no other thread comes in between
 
     def __contains__(self, message_id: object) -> bool:
         return message_id in self._running
@@ -125,7 +125,7 @@ class Roster:
         """The slots that are held by what runs; those of what was lost are another worker's business."""
         return [
             Holding(message_id, running.delivery.message.key, running.delivery.slots)
-            for message_id, running in self._running.items()
+            for message_id, running in self._running.copy().items()
             if running.delivery.slots and running.reason is not StopReason.LOST
         ]
 

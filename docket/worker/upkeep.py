@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Collection
 from datetime import timedelta
 
@@ -38,6 +39,8 @@ class Leases:
     claims: Claims
     roster: Roster
     timeout: timedelta
+    #: Two threads may renew at a time (`Standby`).
+    _renewed: threading.Lock = attrs.field(init=False, factory=threading.Lock)
 
     def trusted_from(self, moment: float) -> float:
         """Until when a lease is ours that was renewed at ``moment`` (loop times)."""
@@ -47,24 +50,37 @@ class Leases:
         interval = self.timeout.total_seconds() / 4
         while True:
             if self.roster:
-                await self._renew()  # also at once after an outage
+                await self.renew(self.claims, monotonic)  # also at once after an outage
+                self._stop_distrusted()
                 answered()
             await self.roster.wait_nonempty()
             await anyio.sleep(interval)
 
-    async def _renew(self) -> None:
-        held, began = self.roster.ids(), monotonic()
-        lost = await self.claims.renew(held)
-        await self.claims.admissions.renew(self.roster.holdings())
-        for message_id in held:
-            running = self.roster.get(message_id)
-            if running is None:
-                continue
-            if message_id in lost:
-                logger.warning("The lease of %r was lost to another worker", running.execution)
+    async def renew(self, claims: Claims, now: Callable[[], float]) -> None:
+        """Renew what is held, through ``claims``, and note until when that can be trusted. In any thread.
+
+        ``now`` tells the time of the loop in which the bodies run.
+        """
+        held, began = list(self.roster), now()
+        lost = await claims.renew([running.delivery.message_id for running in held])
+        await claims.admissions.renew(self.roster.holdings())
+        until, answered = self.trusted_from(began), now()
+        with self._renewed:
+            for running in held:
+                if running.delivery.message_id in lost:
+                    running.trusted_until = -math.inf
+                elif running.trusted_until > answered:  # else somebody may have had it meanwhile
+                    running.trusted_until = max(running.trusted_until, until)
+
+    def _stop_distrusted(self) -> None:
+        now = monotonic()
+        for running in self.roster:
+            if running.trusted_until <= now and running.reason is None:
+                if running.trusted_until == -math.inf:
+                    logger.warning("The lease of %r was lost to another worker", running.execution)
+                else:
+                    logger.warning("The lease of %r could not be renewed in time", running.execution)
                 running.stop(StopReason.LOST)
-            else:
-                running.trusted_until = self.trusted_from(began)
 
     async def watch(self) -> None:
         """Stop bodies whose lease could not be renewed in time, whatever keeps the renewals from succeeding."""
@@ -73,11 +89,7 @@ class Leases:
             # A claim that is added meanwhile is trusted for longer than this.
             first = min(self.roster.first_to_distrust(), monotonic() + self.timeout.total_seconds() / 2)
             await anyio.sleep_until(first)
-            now = monotonic()
-            for running in self.roster:
-                if running.trusted_until <= now and running.reason is None:
-                    logger.warning("The lease of %r could not be renewed in time", running.execution)
-                    running.stop(StopReason.LOST)
+            self._stop_distrusted()
 
 
 @attrs.define(eq=False)

@@ -10,6 +10,7 @@ for at = 1, #deliveries, 3 do
   local reply, claim = 'LOST', 0                              -- taken by another between the read and this call
   if holds(stream, group, worker, id) then
     reply, claim = try_claim(prefix, stream, group, id, key, generation, worker, started_at)
+    redis.call('XCLAIM', stream, group, worker, 0, id, 'JUSTID') -- the lease begins now, however long ago it was read
   end
   replies[#replies + 1] = {reply, claim}
   refused = refused or reply ~= 'OK'
