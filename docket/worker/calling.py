@@ -27,8 +27,9 @@ from ..dependencies import (
     get_dependency_parameters,
     resolve,
 )
+from ..errors import DeliveryLimitExceeded
 from ..rules import Blocked, Complete, Fail, Outcome, Raised, Returned, Stopped, StopReason, Verdict
-from .deciding import on_blocked, verdict_on
+from .deciding import given_up, on_blocked, verdict_on
 from .groups import leaves
 from .roster import Running
 
@@ -65,7 +66,10 @@ class _Run:
         """Note how it ended, by ``error`` if that is so, and decide what follows."""
         self.outcome, self.error = outcome, error
         try:
-            self.verdict = await verdict_on(outcome, self.running.execution, self.values, self.seconds)
+            if isinstance(self.running.broken, DeliveryLimitExceeded):
+                self.verdict = given_up(self.running.execution, self.running.broken)
+            else:
+                self.verdict = await verdict_on(outcome, self.running.execution, self.values, self.seconds)
         except Exception as problem:  # noqa: BLE001 - a handler of the user's, or a next run that cannot be (I9)
             self.outcome, self.verdict = Raised(problem), Fail(problem)
 
@@ -151,7 +155,8 @@ class Caller:
                 return
             running.let_end()
             raise _BodyStopped
-        await run.ended(Returned(None))  # a dependency has suppressed what the body raised
+        # A dependency has suppressed what the body raised; it cannot undo that the body was stopped (I6).
+        await run.ended(Returned(None) if running.reason is None else Stopped(running.reason))
 
     async def _called(self, running: Running, found: Resolved) -> Any:
         execution, body = running.execution, self._body(running)

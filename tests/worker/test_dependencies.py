@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Annotated, Any, ClassVar
 
 import anyio
@@ -282,6 +282,30 @@ async def test_a_context_manager_sees_the_error_of_the_body_and_may_suppress_it(
     await execution.sync()
     assert seen == ["forgiven"]
     assert execution.state is ExecutionState.COMPLETED
+
+
+async def test_a_context_manager_that_suppresses_everything_does_not_make_a_stopped_run_complete(
+    docket: Docket,
+) -> None:
+    """I6: what was cancelled is cancelled."""
+    began = anyio.Event()
+
+    @contextmanager
+    def swallowing() -> Generator[None]:
+        with suppress(BaseException):
+            yield
+
+    async def task(swallowed: None = Depends(swallowing)) -> None:
+        began.set()
+        await anyio.sleep_forever()
+
+    execution = await docket.add(task)()
+    async with anyio.create_task_group() as group:
+        group.start_soon(run, docket)
+        await began.wait()
+        await docket.cancel(execution.key)
+    await execution.sync()
+    assert execution.state is ExecutionState.CANCELLED
 
 
 async def test_an_error_on_closing_fails_the_task(docket: Docket) -> None:
