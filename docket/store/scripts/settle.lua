@@ -4,18 +4,19 @@
 -- REPLY 'OK' | 'SUPERSEDED' | 'LOST'; `record` are the fields of the run to set; no result is ''; `slots` are the limits whose slots
 --   it holds (lib/slots.lua), or ''
 -- USE json ack fence finish slots
-local live, reserved = check_fence(run, stream, group, message_id, generation, claim, holder)
+local live, reserved, state = check_fence(run, stream, group, message_id, generation, claim, holder)
 if live == 'LIVE' then
+  local over = state ~= 'running'                            -- written already: the reply was lost, or it was done by hand
   if ttl_ms == '0' then
     redis.call('DEL', run)
-  else
+  elseif not over then
     redis.call('HSET', run, unpack(record))
     redis.call('PEXPIRE', run, ttl_ms)
     if result ~= '' then redis.call('SET', result_key, result, 'PX', ttl_ms) end
   end
   redis.call('DEL', progress)
   ack(stream, group, message_id)                             -- I1
-  redis.call('PUBLISH', state_channel, state_event)
+  if not over then redis.call('PUBLISH', state_channel, state_event) end
   live = 'OK'
 end
 if live ~= 'LOST' and (slots ~= '' or reserved) then
