@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,7 +18,6 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-
 
 #: Packages that bring a server, and where in them it is.
 WHEELS = {
@@ -61,6 +61,11 @@ def programs() -> list[str]:
 @functools.cache
 def version(program: str) -> str:
     return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def at_least(major: int) -> bool:
+    """Whether the server under test is of this version of Redis or later; every Valkey is, up to 7."""
+    return int(re.findall(r"v=(\d+)", version(binary()))[0]) >= major
 
 
 def free_port() -> int:

@@ -180,5 +180,5 @@ async def test_writing_takes_one_round_trip_and_three_commands(client: Client) -
     await client.config_resetstat()
     await strikes.write(client, restore(1))
     stats: Any = await client.info("commandstats")
-    calls = {name: stat["calls"] for name, stat in stats.items() if name != "cmdstat_config|resetstat"}
+    calls = {name: stat["calls"] for name, stat in stats.items() if not name.startswith("cmdstat_config")}
     assert calls == {"cmdstat_evalsha": 1, "cmdstat_xadd": 1, "cmdstat_xdel": 1, "cmdstat_xrange": 1}

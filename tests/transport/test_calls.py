@@ -95,7 +95,10 @@ async def test_many_callers_of_an_unknown_script_load_it_once(redis: Client) -> 
         for number in range(50):
             group.start_soon(one, number)
     assert sorted(got) == sorted(b"%d" % number for number in range(50))  # type: ignore[type-var]
-    assert (await redis.info("commandstats"))["cmdstat_script|load"]["calls"] == 1
+    stats = await redis.info("commandstats")
+    assert (
+        stats.get("cmdstat_script|load", stats.get("cmdstat_script"))["calls"] == 1
+    )  # Redis 6 knows no subcommands
 
 
 async def test_run_many_runs_a_script_for_each_and_loads_it_if_need_be(client: Client) -> None:
