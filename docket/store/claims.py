@@ -101,6 +101,7 @@ class Claims:
     keys: Keys
     worker: str
     ttl: timedelta
+    _unclaimed: tuple[Sequence[Any], bool] = attrs.field(init=False, default=((), False))
     newest_strike: bytes = attrs.field(init=False, default=b"")
     """The id of the last strike that was there when tasks were last taken; empty for none."""
 
@@ -190,6 +191,11 @@ class Claims:
         entries = [entry for entry in cast("list[Any]", reply) if entry and entry[1]]
         return await self._claim(entries, redelivered=True)
 
+    async def claim_read(self) -> list[Taken]:
+        """Claim what was read when the server refused that, or was lost in between; else nothing is sent."""
+        entries, redelivered = self._unclaimed
+        return await self._claim(entries, redelivered=redelivered) if entries else []
+
     async def _claim(self, entries: Sequence[tuple[bytes, list[bytes]]], *, redelivered: bool) -> list[Taken]:
         taken: list[Taken] = []
         good: list[tuple[bytes, dict[bytes, bytes]]] = []
@@ -200,6 +206,7 @@ class Claims:
             else:
                 taken.append(self._decode(message_id, fields, 0, redelivered=redelivered))
         if good:
+            self._unclaimed = entries, redelivered
             triples = ((mid, f[b"key"], f.get(b"generation", b"0")) for mid, f in good)
             reply = await self.client.run(
                 script("claim"),
@@ -210,6 +217,7 @@ class Claims:
                 ],
             )  # fmt: skip
             self.newest_strike, replies = cast("tuple[bytes, list[Any]]", reply)
+            self._unclaimed = (), False
             for (message_id, fields), (reply, claim, times) in zip(good, replies, strict=True):
                 if reply == b"OK":
                     delivery = self._decode(message_id, fields, claim, redelivered=redelivered, times=times)

@@ -72,6 +72,9 @@ class Reader:
     async def run(self, answered: Callable[[], None]) -> None:
         """Read until cancelled or until Redis is lost."""
         await self.claims.create_group()
+        began = monotonic()
+        with anyio.CancelScope(shield=True):
+            self.start(await self.claims.claim_read(), began)
         while True:
             async with self.claims.client.dedicated() as connection:
                 number = await _client_id(connection)

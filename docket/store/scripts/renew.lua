@@ -2,10 +2,10 @@
 -- KEYS stream
 -- ARGV group worker ids...
 -- REPLY the ids that another consumer holds now, or nobody
+-- USE ack
 local mine, lost = {}, {}
 for _, id in ipairs(ids) do
-  local pending = redis.call('XPENDING', stream, group, id, id, 1)
-  if pending[1] and pending[1][2] == worker then mine[#mine + 1] = id else lost[#lost + 1] = id end
+  if holds(stream, group, worker, id) then mine[#mine + 1] = id else lost[#lost + 1] = id end
 end
 if #mine > 0 then
   mine[#mine + 1] = 'JUSTID'                                  -- I4: the delivery counter stays

@@ -43,5 +43,7 @@ end
 local function try_claim(...)
   local ok, reply, claim = pcall(claim_one, ...)
   if ok then return reply, claim end
-  return 'BROKEN', type(reply) == 'table' and reply.err or tostring(reply)
+  local code = string.match(said(reply), '%u%u%u+ ')
+  if code and code ~= 'WRONGTYPE ' and code ~= 'ERR ' then error(reply, 0) end   -- the server refuses all (OOM, READONLY)
+  return 'BROKEN', said(reply)
 end

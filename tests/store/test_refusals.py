@@ -1,0 +1,77 @@
+"""A server that refuses, or has lost everything: what the writes of a claim make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from redis.exceptions import RedisError
+
+from docket.store import Beat, Claims, Delivery, Settled
+from docket.transport import Client
+from tests.servers import Server
+from tests.store.conftest import FUTURE, Store, message
+from tests.trouble import REFUSALS, SAID
+
+pytestmark = pytest.mark.anyio
+
+ZERO = timedelta(0)
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSALS if name not in ("BUSY", "MASTERDOWN")])
+async def test_what_was_read_and_may_not_be_claimed_is_claimed_when_the_server_lets_us(
+    server: Server, redis_url: str, name: str
+) -> None:
+    """And is not taken for a message whose keys are broken (I9)."""
+    async with Client.from_url(redis_url) as client:
+        store, claims = Store(client), Store(client).claims()
+        await claims.create_group()
+        await store.schedule.place(message(), replace=False)
+        assert await claims.claim_read() == []
+        async with client.dedicated() as connection:
+
+            def refuse() -> None:
+                trouble.__enter__()
+
+            trouble = REFUSALS[name](server)
+            with pytest.raises(RedisError, match=SAID[name]):
+                await claims.wait_for_tasks(connection, 1, ZERO, come=refuse)
+        with pytest.raises(RedisError, match=SAID[name]):
+            await claims.claim_read()
+        trouble.__exit__(None, None, None)
+        (delivery,) = await claims.claim_read()
+        assert isinstance(delivery, Delivery)
+        assert await claims.settle(delivery, state="completed") is Settled.OK
+        assert await claims.claim_read() == []
+
+
+Write = Callable[[Claims, Delivery], Awaitable[object]]
+WRITES: dict[str, Write] = {
+    "settle": lambda claims, delivery: claims.settle(delivery, state="completed"),
+    "reschedule": lambda claims, delivery: claims.reschedule(delivery, message(when=FUTURE)),
+    "hand back": lambda claims, delivery: claims.hand_back(delivery),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_how_a_run_ended_of_which_the_server_knows_nothing_any_more_is_lost(
+    store: Store, name: str
+) -> None:
+    """And is no error: the group is gone, too."""
+    delivery = await store.running()
+    await store.client.flushall()
+    assert await WRITES[name](store.claims(), delivery) is Settled.LOST
+    assert await store.everything() == {}
+
+
+async def test_what_the_server_knows_nothing_of_any_more_cannot_be_renewed(store: Store) -> None:
+    delivery = await store.running()
+    await store.client.flushall()
+    assert await store.claims().renew([delivery.message_id]) == {delivery.message_id}
+    assert await store.everything() == {}
+
+
+async def test_heartbeats_and_counts_need_no_group(store: Store) -> None:
+    assert await store.claims().unfinished() == 0
+    assert isinstance(await store.liveness.beat("w", {"task"}, tasks_too=True), Beat)
