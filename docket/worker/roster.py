@@ -51,11 +51,13 @@ class Running:
 
     ``broken`` says why the call could not be decoded, if so. ``began`` and ``trusted_until`` are loop times: when
     the worker asked for the delivery, and until when its lease can be taken for ours. ``last`` is set where the
-    key may not run again (`Worker.run_at_most`), ``uninterruptible`` while its body is a thread's.
+    key may not run again (`Worker.run_at_most`), ``settling`` once how it ended is being written, ``uninterruptible``
+    while its body is a thread's.
     """
 
     __slots__ = (
-        "_scope", "began", "broken", "delivery", "execution", "last", "reason", "trusted_until", "uninterruptible",
+        "_scope", "began", "broken", "delivery", "execution", "last", "reason", "settling", "trusted_until",
+        "uninterruptible",
     )  # fmt: skip
 
     def __init__(
@@ -69,7 +71,7 @@ class Running:
     ) -> None:
         self.delivery, self.execution, self.broken = delivery, execution, broken
         self.began, self.trusted_until = began, trusted_until
-        self.last = self.uninterruptible = False
+        self.last = self.settling = self.uninterruptible = False
         self.reason: StopReason | None = None
         self._scope: anyio.CancelScope | None = None
 
@@ -77,6 +79,11 @@ class Running:
         """A new scope of the running loop's ``kind``, the one that `stop` cancels from now on."""
         self._scope = kind()
         return self._scope
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether its body runs, or is to begin, and nobody has stopped it."""
+        return self.reason is None and not self.settling
 
     def let_end(self) -> None:
         """The body has ended: what follows (dependencies that close, the report) is not stopped any more."""
@@ -138,9 +145,7 @@ class Roster:
 
     def first_to_distrust(self) -> float:
         """The loop time at which the first lease of a body that goes on can no longer be trusted."""
-        return min(
-            (one.trusted_until for one in self._running.values() if one.reason is None), default=math.inf
-        )
+        return min((one.trusted_until for one in self._running.values() if one.goes_on), default=math.inf)
 
     async def wait_for_fewer_than(self, count: int) -> None:
         while len(self._running) >= count:

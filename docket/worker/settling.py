@@ -69,6 +69,7 @@ class Settling:
 
         Raises: LeaseOver - nothing is known to be written; the delivery is left to redelivery.
         """
+        running.settling = True  # a delivery that is acknowledged meanwhile is not held any more, and not lost
         try:
             write = await self._prepared(running, verdict)
             return await self.insist(running, write)

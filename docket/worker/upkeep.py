@@ -75,7 +75,7 @@ class Leases:
     def _stop_distrusted(self) -> None:
         now = monotonic()
         for running in self.roster:
-            if running.trusted_until <= now and running.reason is None:
+            if running.trusted_until <= now and running.goes_on:
                 if running.trusted_until == -math.inf:
                     logger.warning("The lease of %r was lost to another worker", running.execution)
                 else:
