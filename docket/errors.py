@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "BadSetting",
     "BadUrl",
+    "DeliveryLimitExceeded",
     "DeliveryUnreadable",
     "DocketError",
     "ExecutionCancelled",
@@ -58,6 +59,10 @@ class ExecutionCancelled(ExecutionError):
 
 class ExecutionFailed(ExecutionError):
     """The task failed, and the exception that it raised is not kept (the message is what was recorded of it)."""
+
+
+class DeliveryLimitExceeded(ExecutionError):
+    """The task was begun ``max_deliveries`` times, and no worker came to its end: it may be what kills them."""
 
 
 class ResultExpired(ExecutionError):

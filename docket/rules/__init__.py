@@ -3,6 +3,7 @@
 from .admission import AdmissionRule, CooldownRule, DebounceRule, RateRule, SlotRule, pack
 from .backoff import RetryPolicy, leaves
 from .cron import VIXIE_KEYWORDS, BadCronLine, CronLine
+from .passing import delay_until_known
 from .states import FINAL, Disposition, ExecutionState
 from .strikes import (
     Condition,
@@ -25,6 +26,7 @@ from .verdicts import (
     HandBack,
     Outcome,
     Parked,
+    PassOn,
     Raised,
     Reschedule,
     Returned,
@@ -59,6 +61,7 @@ __all__ = [
     "Outcome",
     "ParameterStrikes",
     "Parked",
+    "PassOn",
     "Raised",
     "RateRule",
     "Reschedule",
@@ -72,6 +75,7 @@ __all__ = [
     "Verdict",
     "checked_condition",
     "decide",
+    "delay_until_known",
     "leaves",
     "pack",
 ]

@@ -19,6 +19,7 @@ __all__ = [
     "HandBack",
     "Outcome",
     "Parked",
+    "PassOn",
     "Raised",
     "Reschedule",
     "Returned",
@@ -131,13 +132,27 @@ class Defer:
 
 
 @attrs.frozen
+class PassOn:
+    """This worker does not know the task: again after ``wait``, as the same attempt, for one that does.
+
+    ``waited`` is for how long it was put back so far, this time included; ``deliveries`` how many were not ended.
+    """
+
+    wait: timedelta
+    waited: timedelta
+    deliveries: int
+
+
+@attrs.frozen
 class Drop:
     """Never: the rule or dependency ``rule`` does not admit it. Final, as a cancellation is."""
 
     rule: str
 
 
-Verdict: TypeAlias = Complete | Fail | Cancel | HandBack | Abandon | Reschedule | Parked | Defer | Drop
+Verdict: TypeAlias = (
+    Complete | Fail | Cancel | HandBack | Abandon | Reschedule | Parked | Defer | PassOn | Drop
+)
 
 
 _STOPPED: dict[StopReason, Verdict] = {

@@ -17,6 +17,7 @@ from ..errors import DeliveryUnreadable
 __all__ = [
     "Delivery",
     "Message",
+    "PassedOn",
     "bare_result",
     "decode_message",
     "dump",
@@ -44,7 +45,11 @@ _EMPTY_TUPLE = _cloudpickle(())
 encode_json_string = json.encoder.encode_basestring_ascii
 #: What lib/slots.lua adds to a message while it waits for a slot; pydocket passes it on when it wakes it.
 _LIMITS = b"docket:limits"
-_NAMED = frozenset({b"key", b"when", b"function", b"args", b"kwargs", b"attempt", b"generation", _LIMITS})
+#: A field of messages that workers have put back because they do not know the task (`PassedOn`).
+_UNKNOWN = b"docket:unknown"
+_NAMED = frozenset(
+    {b"key", b"when", b"function", b"args", b"kwargs", b"attempt", b"generation", _LIMITS, _UNKNOWN}
+)
 
 
 def dump(value: tuple[Any, ...] | dict[str, Any]) -> bytes:
@@ -73,6 +78,26 @@ def load(pickled: bytes) -> Any:
     return pickle.loads(pickled)
 
 
+@attrs.frozen
+class PassedOn:
+    """What a message tells that was put back because a worker did not know its task.
+
+    ``waited`` is for how long it was put back in all, ``deliveries`` how many of those before were not ended.
+    """
+
+    waited: timedelta
+    deliveries: int = 0
+
+    def text(self) -> str:
+        return f"{round(self.waited.total_seconds() * 1000)} {self.deliveries}"
+
+    @classmethod
+    def read(cls, text: bytes) -> PassedOn:
+        """Raises: ValueError - it is not what `text` writes."""
+        waited, deliveries = text.split()
+        return cls(timedelta(milliseconds=min(int(waited), 10**12)), int(deliveries))
+
+
 @attrs.frozen(kw_only=True)
 class Message:
     """One task as it travels: an entry of the stream, or a parked hash.
@@ -89,6 +114,7 @@ class Message:
     attempt: int = 1
     generation: int = 0
     extra: Mapping[bytes, bytes] = attrs.field(factory=dict[bytes, bytes])
+    passed_on: PassedOn | None = None
 
     def fields(self) -> list[str | bytes | int]:
         """The flat field list. The scripts rely on the order: the generation is its 14th item."""
@@ -98,6 +124,8 @@ class Message:
         ]  # fmt: skip
         for name, value in self.extra.items():
             flat += (name, value)
+        if self.passed_on is not None:
+            flat += (_UNKNOWN, self.passed_on.text())
         return flat
 
     def again(self, when: datetime, attempt: int, first: datetime | None = None) -> Message:
@@ -108,7 +136,7 @@ class Message:
         extra = {name: value for name, value in self.extra.items() if name != FIRST_WHEN or attempt > 1}
         if first is not None:
             extra[FIRST_WHEN] = first.isoformat().encode()
-        return attrs.evolve(self, when=when, attempt=attempt, extra=extra)
+        return attrs.evolve(self, when=when, attempt=attempt, extra=extra, passed_on=None)
 
 
 def first_when(extra: Mapping[bytes, bytes]) -> datetime | None:
@@ -123,6 +151,8 @@ def first_when(extra: Mapping[bytes, bytes]) -> datetime | None:
 class Delivery:
     """A message as this worker claimed it. ``claim`` numbers the claims of one generation.
 
+    ``deliveries`` is how often workers began with it, this time included, and did not come to an end. What is
+    handed back, put off or retried is a message of its own.
     ``slots`` are the concurrency limits that it holds a slot of (`docket.rules.pack`), to be given back as it ends.
     """
 
@@ -131,6 +161,7 @@ class Delivery:
     claim: int
     redelivered: bool
     slots: str = ""
+    deliveries: int = 1
 
 
 def _time(text: bytes) -> datetime:
@@ -157,6 +188,7 @@ def decode_message(fields: Mapping[bytes, bytes]) -> Message:
             attempt=int(fields[b"attempt"]),
             generation=int(fields.get(b"generation", b"0")),
             extra={} if len(fields) == 7 else {k: v for k, v in fields.items() if k not in _NAMED},
+            passed_on=PassedOn.read(fields[_UNKNOWN]) if _UNKNOWN in fields else None,
         )
     except KeyError as missing:
         raise DeliveryUnreadable(f"the message has no field {missing.args[0].decode()!r}") from None

@@ -83,6 +83,10 @@ class Liveness:
         )
         return [(name.decode(), float(score)) for name, score in zip(flat[::2], flat[1::2], strict=True)]
 
+    async def is_known(self, task: str, *, but_to: str) -> bool:
+        """Whether a live worker of another name than ``but_to`` can run a task."""
+        return any(name != but_to for name, _ in await self._live(self.keys.task_workers(task)))
+
     async def workers(self, task: str | None = None) -> list[WorkerInfo]:
         """The live workers; with ``task``, those that can run it."""
         live = await self._live(self.keys.workers if task is None else self.keys.task_workers(task))

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from ..dependencies import (
     ADMISSION_BLOCKED_RETRY_DELAY,
     AdmissionBlocked,
@@ -21,7 +23,7 @@ from ..rules import Abandon, Defer, Drop, Fail, Outcome, Raised, Returned, Verdi
 if TYPE_CHECKING:
     from ..execution import Execution
 
-__all__ = ["dropped", "on_blocked", "verdict_on"]
+__all__ = ["dropped", "given_up", "on_blocked", "verdict_on"]
 
 
 def dropped(execution: Execution[Any], verdict: Drop) -> Verdict:
@@ -32,6 +34,19 @@ def dropped(execution: Execution[Any], verdict: Drop) -> Verdict:
             following.args, following.kwargs = execution.args, execution.kwargs
             return following.following() or verdict
     return verdict
+
+
+def given_up(execution: Execution[Any], error: BaseException) -> Verdict:
+    """What is written of a run that is not begun any more: a task that repeats itself goes on with the next one.
+
+    Its Retry is not asked, since another attempt would end as these did, nor is any other handler: to resolve a
+    dependency may be what kills the process.
+    """
+    for dependency in get_dependency_parameters(execution.function).values():
+        if isinstance(dependency, Perpetual):
+            following = copy.copy(dependency).following()
+            return Fail(error) if following is None else attrs.evolve(following, call=None)
+    return Fail(error)
 
 
 def on_blocked(error: AdmissionBlocked, execution: Execution[Any]) -> Verdict:

@@ -16,6 +16,7 @@ from .reporting import reported
 from .roster import Roster, Running
 from .settling import LeaseOver, Settling
 from .struck import struck
+from .unknown import Unknown
 from .upkeep import Listener
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Runner:
     """How often each of these keys may still run; the others without limit."""
     caller: Caller
     gate: Gate
+    unknown: Unknown
 
     async def run(self, running: Running) -> None:
         """Run one claim to its end. Leaves it to redelivery if Redis stays away past the lease (I3)."""
@@ -66,6 +68,10 @@ class Runner:
             verdict = await struck(self.settling, running)
         if verdict is not None:
             return verdict
+        if running.unknown and running.reason is None:
+            verdict = await self.unknown.verdict(running)
+            if verdict is not None:
+                return verdict
         if (verdict := await self.gate.admit(running)) is not None:
             return verdict
         if self.limits and not self._may_run(running):

@@ -10,9 +10,11 @@ import attrs
 
 from ..errors import BadSetting
 
-__all__ = ["MESSAGE_BATCH", "Settings", "default_name"]
+__all__ = ["MAX_DELIVERIES", "MESSAGE_BATCH", "UNKNOWN_TASK_PATIENCE", "Settings", "default_name"]
 
 MESSAGE_BATCH = 1000
+MAX_DELIVERIES = 5
+UNKNOWN_TASK_PATIENCE = timedelta(hours=1)
 
 
 def default_name() -> str:
@@ -31,10 +33,12 @@ class Settings:
     minimum_check_interval: timedelta = timedelta(milliseconds=250)
     scheduling_resolution: timedelta = timedelta(milliseconds=250)
     shutdown_timeout: timedelta = timedelta(seconds=25)
+    max_deliveries: int = MAX_DELIVERIES
+    unknown_task_patience: timedelta = UNKNOWN_TASK_PATIENCE
     schedule_automatic_tasks: bool = True
 
     def __attrs_post_init__(self) -> None:
-        for name in ("concurrency", "message_batch"):
+        for name in ("concurrency", "message_batch", "max_deliveries"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise BadSetting(f"{name} must be at least 1, a whole number, not {value!r}")
@@ -47,7 +51,7 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, timedelta) or value <= timedelta(0):
                 raise BadSetting(f"{name} takes a positive duration (timedelta), not {value!r}")
-        if not isinstance(self.shutdown_timeout, timedelta) or self.shutdown_timeout < timedelta(0):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise BadSetting(
-                f"shutdown_timeout takes a duration (timedelta) from zero, not {self.shutdown_timeout!r}"
-            )
+        for name in ("shutdown_timeout", "unknown_task_patience"):
+            value = getattr(self, name)
+            if not isinstance(value, timedelta) or value < timedelta(0):
+                raise BadSetting(f"{name} takes a duration (timedelta) from zero, not {value!r}")

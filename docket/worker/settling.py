@@ -13,8 +13,20 @@ from .. import clock
 from ..clock import monotonic
 from ..errors import DeliveryUnreadable
 from ..execution import ExecutionFailed
-from ..rules import Abandon, Cancel, Complete, Defer, Drop, Fail, HandBack, Parked, Reschedule, Verdict
-from ..store import Claims, Message, Settled, Unreadable, dump, dump_value
+from ..rules import (
+    Abandon,
+    Cancel,
+    Complete,
+    Defer,
+    Drop,
+    Fail,
+    HandBack,
+    Parked,
+    PassOn,
+    Reschedule,
+    Verdict,
+)
+from ..store import Claims, Delivery, Message, PassedOn, Settled, Unreadable, dump, dump_value
 from .outage import Outages, is_disruption
 from .roster import Running
 
@@ -100,10 +112,12 @@ class Settling:
                 return lambda: claims.hand_back(delivery)
             case Abandon() | Parked():
                 return _nothing
-            case Defer(wait):
+            case Defer(wait) | PassOn(wait):
                 message = delivery.message
                 later = message.again(clock.now() + wait, message.attempt)
-                return lambda: claims.reschedule(delivery, later, same=True)
+                if isinstance(verdict, PassOn):
+                    later = attrs.evolve(later, passed_on=PassedOn(verdict.waited, verdict.deliveries))
+                return lambda: self._put_off(delivery, later)
             case Reschedule():
                 try:
                     following = _following(delivery.message, verdict)
@@ -112,6 +126,12 @@ class Settling:
                     problem = TypeError(f"the next arguments of task {name!r} cannot be pickled: {error}")
                     return await self._prepared_failure(running, problem)
                 return lambda: claims.reschedule(delivery, following)
+
+    async def _put_off(self, delivery: Delivery, later: Message) -> Settled:
+        settled = await self.claims.reschedule(delivery, later, same=True)
+        if settled is Settled.ASKED:
+            return await self.claims.settle(delivery, state="cancelled")
+        return settled
 
     async def _prepared_result(self, running: Running, value: Any) -> Callable[[], Awaitable[Settled]]:
         delivery, claims = running.delivery, self.claims

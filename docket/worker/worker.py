@@ -22,7 +22,7 @@ from .fallback import default_fallback_task, fallback_named
 from .given import dependencies_at, named_dependencies
 from .groups import only_one_of
 from .session import Session
-from .settings import MESSAGE_BATCH, Settings, default_name
+from .settings import MAX_DELIVERIES, MESSAGE_BATCH, UNKNOWN_TASK_PATIENCE, Settings, default_name
 
 __all__ = ["Worker"]
 
@@ -36,8 +36,11 @@ class Worker:
     the ``run_*`` methods (I8). Units: durations are timedeltas. A task whose worker is gone is redelivered to
     another one ``redelivery_timeout`` after the last renewal of its lease. A worker that stops takes nothing new
     and gives its running tasks ``shutdown_timeout`` to finish; what is left is queued again at once.
-    ``fallback_task`` runs, with their arguments, in place of tasks that the docket does not know here; without
-    one they fail. ``name`` must be the worker's own: by it the server knows who holds what. ``dependencies`` are
+    A task of which ``max_deliveries`` workers died, or lost it, fails with DeliveryLimitExceeded; if it repeats
+    itself, it goes on with its next run. ``fallback_task`` runs, with their arguments, in place of tasks that the
+    docket does not know here; without one they are put back for a worker that knows them, with growing pauses, and
+    fail with UnknownTask when they have been for ``unknown_task_patience``; at once where it runs until finished.
+    ``name`` must be the worker's own: by it the server knows who holds what. ``dependencies`` are
     resolved for every task that this worker runs, in addition to its own, and given to none of its parameters.
 
     Raises: BadSetting (a ValueError) - a setting out of range; TypeError - a dependency that is none.
@@ -58,6 +61,8 @@ class Worker:
         dependencies: Mapping[str, Any] | Sequence[Any] | None = None,
         message_batch: int = MESSAGE_BATCH,
         shutdown_timeout: timedelta = timedelta(seconds=25),
+        max_deliveries: int = MAX_DELIVERIES,
+        unknown_task_patience: timedelta = UNKNOWN_TASK_PATIENCE,
     ) -> None:
         self._settings = Settings(
             concurrency=concurrency,
@@ -68,6 +73,8 @@ class Worker:
             scheduling_resolution=scheduling_resolution,
             shutdown_timeout=shutdown_timeout,
             schedule_automatic_tasks=schedule_automatic_tasks,
+            max_deliveries=max_deliveries,
+            unknown_task_patience=unknown_task_patience,
         )
         self.docket = docket
         self.name = name or default_name()
@@ -100,6 +107,14 @@ class Worker:
     @property
     def shutdown_timeout(self) -> timedelta:
         return self._settings.shutdown_timeout
+
+    @property
+    def max_deliveries(self) -> int:
+        return self._settings.max_deliveries
+
+    @property
+    def unknown_task_patience(self) -> timedelta:
+        return self._settings.unknown_task_patience
 
     @property
     def schedule_automatic_tasks(self) -> bool:
@@ -206,6 +221,8 @@ class Worker:
         message_batch: int = MESSAGE_BATCH,
         dependencies: Mapping[str, Any] | Sequence[Any] | str | None = None,
         shutdown_timeout: timedelta = timedelta(seconds=25),
+        max_deliveries: int = MAX_DELIVERIES,
+        unknown_task_patience: timedelta = UNKNOWN_TASK_PATIENCE,
     ) -> None:
         """Open a docket, register task collections and run a worker, as the command line does.
 
@@ -224,7 +241,7 @@ class Worker:
                 docket, name, concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval,
                 scheduling_resolution, schedule_automatic_tasks, enable_internal_instrumentation,
                 fallback_named(fallback_task) if fallback_task else None, dependencies_at(dependencies),
-                message_batch, shutdown_timeout,
+                message_batch, shutdown_timeout, max_deliveries, unknown_task_patience,
             )  # fmt: skip
             async with worker:
                 await worker.run_heeding_signals(until_finished=until_finished)

@@ -26,9 +26,10 @@ async def opened():
     print("opened", flush=True)
 
 async def other(*args, worker: Worker = CurrentWorker(), **kwargs):
-    print("instead", worker.name, worker.concurrency, worker.message_batch, flush=True)
+    print("instead", worker.name, worker.concurrency, worker.message_batch, worker.max_deliveries, flush=True)
     print(*(getattr(worker, name).total_seconds() for name in (
         "redelivery_timeout", "reconnection_delay", "minimum_check_interval", "scheduling_resolution",
+        "unknown_task_patience",
     )), worker.schedule_automatic_tasks, worker.enable_internal_instrumentation, flush=True)
     await anyio.sleep_forever()
 
@@ -56,6 +57,8 @@ ENVIRONMENT = {
     "DOCKET_WORKER_DEPENDENCIES": "module_of_a_container:given",
     "DOCKET_WORKER_BACKEND": "trio",
     "DOCKET_WORKER_SHUTDOWN_TIMEOUT": "0",
+    "DOCKET_WORKER_MAX_DELIVERIES": "4",
+    "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE": "2h",
 }
 
 
@@ -87,7 +90,7 @@ def test_every_variable_has_its_effect(tmp_path: Path, redis_url: str) -> None:
             if line.startswith("60.0"):
                 break
         printed = [line for line in lines if not line.startswith("{")]
-        assert printed == ["opened", "instead contained 3 7", "60.0 2.0 0.02 3.0 False True"]
+        assert printed == ["opened", "instead contained 3 7 4", "60.0 2.0 0.02 3.0 7200.0 False True"]
         messages = [json.loads(line)["message"] for line in lines if line.startswith("{")]
         ports = re.findall(r"Serving [a-z ]+ on port (\d+)", "\n".join(messages))
         for port in ports:

@@ -72,6 +72,8 @@ COMMANDS: dict[str, list[tuple[str, str | None, object]]] = {
 BEYOND = {
     "--backend": "DOCKET_WORKER_BACKEND",
     "--shutdown-timeout": "DOCKET_WORKER_SHUTDOWN_TIMEOUT",
+    "--max-deliveries": "DOCKET_WORKER_MAX_DELIVERIES",
+    "--unknown-task-patience": "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE",
 }
 
 

@@ -2,17 +2,19 @@
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel deliveries...
 -- REPLY {id of the last strike or '', replies}; `replies` is a list of {'OK' | 'SUPERSEDED' | 'CANCELLED' | 'LOST' |
---   'BROKEN', claim}; with 'BROKEN' the reason stands for the claim; `deliveries` are triples of id, key, generation
+--   'BROKEN', claim, how often it was delivered}; with 'BROKEN' the reason stands for the claim; `deliveries` are triples
+--   of id, key, generation
 -- USE json ack slots claim_one finish strikes
 local replies, refused = {}, false
 for at = 1, #deliveries, 3 do
   local id, key, generation = deliveries[at], deliveries[at + 1], deliveries[at + 2]
   local reply, claim = 'LOST', 0                              -- taken by another between the read and this call
-  if holds(stream, group, worker, id) then
+  local times = holds(stream, group, worker, id)
+  if times then
     reply, claim = try_claim(prefix, stream, group, id, key, generation, worker, started_at)
     redis.call('XCLAIM', stream, group, worker, 0, id, 'JUSTID') -- the lease begins now, however long ago it was read
   end
-  replies[#replies + 1] = {reply, claim}
+  replies[#replies + 1] = {reply, claim, times or 0}
   refused = refused or reply ~= 'OK'
 end
 if refused then tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
