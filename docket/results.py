@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from redis.exceptions import ConnectionError
+from redis.exceptions import TimeoutError as NoAnswer
 
 from . import clock
 from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UsageError
@@ -95,7 +96,7 @@ async def _wait_until_final(execution: Execution[Any]) -> None:
                 # is recorded decides. Where no record is kept (execution_ttl=0) the event has said it all.
                 if await execution.refresh() is None:
                     return
-        except ConnectionError:
+        except (ConnectionError, NoAnswer):
             pass  # the next read raises if the server stays away
 
 

@@ -69,11 +69,12 @@ class Connection:
         self._flushing = False
         self._heir: Slot | None = None  # woken to take a role, has not run yet
         self._burst = 1  # slots resolved by the last read; more than 1 means concurrent callers
-        self._progress = perf_counter()
+        self._progress, self._probed = perf_counter(), False  # `_probed`: asked, and nothing has come since
         self._error: BaseException | None = None
         self._watch = backend.watch(stream, self._on_readable)
         self._leading = self._watch is not None  # then the loop leads, and no caller does
         self._receiver: Callable[[Any], None] | None = None
+        self._probe = b""
 
     @property
     def error(self) -> BaseException | None:
@@ -143,9 +144,8 @@ class Connection:
 
     def _exchange(self) -> None:
         """Send everything and read whatever is there, without waiting for either."""
+        self.push()
         try:
-            while self._out and (sent := self._stream.try_send(self._out)):
-                del self._out[:sent]
             while self._pending and self._pump():
                 pass
         except (OSError, RedisError) as error:
@@ -238,7 +238,7 @@ class Connection:
             return True
         if not data:
             raise OSError("the server closed the connection")
-        self._progress = perf_counter()
+        self._progress, self._probed = perf_counter(), False
         self._reader.feed(data)
         gets, pending, wake, resolved = self._reader.gets, self._pending, self._wake, 0
         while pending and self._receiver is None:
@@ -265,8 +265,6 @@ class Connection:
         self._burst = resolved
         return True
 
-    # Silence: a server that owes replies and sends nothing.
-
     def _time_left(self) -> float:
         return max(0.0, self._progress + self._patience - perf_counter())
 
@@ -275,6 +273,11 @@ class Connection:
         if self._error is None and self._pending and self._patience != math.inf:
             if left := self._time_left():
                 return left
+            if self._probe and not self._probed:
+                self._probed, self._progress = True, perf_counter()
+                self.send(self._probe)
+                self.push()
+                return self._patience
             self.fail(TimeoutError(f"No answer from the server for {self._patience:.6g} s"))
         return math.inf
 
@@ -287,8 +290,7 @@ class Connection:
             self._check_progress()
 
     def _due(self) -> float:
-        left = self._check_progress()
-        self._armed = left <= self._timeout
+        self._armed = (left := self._check_progress()) <= self._timeout
         return left
 
     def _arm(self) -> None:
@@ -298,10 +300,13 @@ class Connection:
 
     # Messages that answer no request of their own (pub/sub).
 
-    def subscribe_to_replies(self, receiver: Callable[[Any], None]) -> None:
-        """Hand every reply from now on to ``receiver``; slots are then the owner's to settle."""
-        self._receiver = receiver
-        self._patience = math.inf  # silence is no fault here
+    def subscribe_to_replies(self, receiver: Callable[[Any], None], probe: bytes = b"") -> None:
+        """Hand every reply to ``receiver``; slots are the owner's to settle.
+
+        Silence is no fault then; if there is a ``probe``, it is sent when somebody has waited for the usual patience.
+        """
+        self._receiver, self._probe = receiver, probe
+        self._patience = self._timeout if probe else math.inf
         self._stop_watching()  # who does not receive should not be sent more than the buffers hold
 
     def send(self, data: bytes) -> None:
@@ -324,7 +329,9 @@ class Connection:
         if self._error is not None:
             slot.error, slot.done = _for_caller(self._error, never_sent=False), True
         else:
+            self._progress = perf_counter()
             self._pending.append(slot)
+            self._arm()
 
     def read_now(self) -> None:
         """Read what has arrived, without waiting; a broken connection fails."""
@@ -342,15 +349,15 @@ class Connection:
             self._pending.remove(slot)
         self._wake(slot)
 
-    # The end.
-
     def fail(self, error: BaseException) -> None:
-        """Close, and fail everybody in flight. Idempotent, never suspends.
+        """Close, and fail everybody in flight: unless by TimeoutError, those with NeverSent of whom no byte was sent.
 
-        Those of whom no byte was sent get NeverSent, unless ``error`` is a TimeoutError.
+        Idempotent, never suspends.
         """
         if self._error is not None:
             return
+        if self._pending and isinstance(said := self._pending[0].last_said(), ConnectionError):
+            error = said  # why it is sent away (too many clients) comes before the end of the stream
         self._error = error
         unsent = len(self._out)
         self._out.clear()

@@ -69,7 +69,8 @@ class PubSub:
 
     One task receives at a time; others may subscribe meanwhile. A lost connection raises ConnectionError from
     ``receive()`` until ``reconnect()`` or a new subscription; then all subscriptions are made again. Messages
-    published in between are lost, which is why the owner is told.
+    published in between are lost, which is why the owner is told. A server that has said nothing for ``socket_timeout``
+    is asked whether it is there; where it does not answer within the same time again, that is TimeoutError.
     """
 
     def __init__(self, client: Client, *, ignore_subscribe_messages: bool = False) -> None:
@@ -275,7 +276,7 @@ class PubSub:
                 self._line.pool.drop(self._line.connection)
                 self._awaited.clear()
             pool, connection = await self._client.open()
-            connection.subscribe_to_replies(self._take)
+            connection.subscribe_to_replies(self._take, pack(("PING",)))
             self._line = _Line(pool, connection)
             wanted = [("SUBSCRIBE", list(self.channels)), ("PSUBSCRIBE", list(self.patterns))]
             wanted = [(verb, names) for verb, names in wanted if names]

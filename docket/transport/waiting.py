@@ -34,6 +34,10 @@ class Slot:
         #: What the backend needs to wake the parked holder; None while nobody is parked.
         self.waiter: Any = None
 
+    def last_said(self) -> Any:
+        """The last of the replies that have come; None while there is none."""
+        return self.reply if self.want == 1 else self.reply[-1] if self.reply else None
+
 
 class Backend(Protocol):
     """One running event loop."""

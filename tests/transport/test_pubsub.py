@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from redis.exceptions import ConnectionError, ResponseError
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
 from docket.transport import Client, Message, PubSub
+from tests.proxy import Proxy
 from tests.servers import Server
 
 pytestmark = pytest.mark.anyio
@@ -190,3 +191,33 @@ async def test_listening_ends_with_the_last_subscription(client: Client) -> None
             if message["data"] == b"two":
                 await pubsub.unsubscribe()
     assert seen == [b"one", b"two"]
+
+
+async def test_a_server_that_has_forgotten_the_subscriber_without_a_word_is_given_up(
+    redis_url: str, server: Server
+) -> None:
+    """A half-open connection: nothing arrives, and nobody says that it never will."""
+    with Proxy(server.port) as proxy:
+        async with Client.from_url(f"{proxy.url}?socket_timeout=0.2") as client, client.pubsub() as pubsub:
+            await pubsub.subscribe("news")
+            proxy.cut("up")
+            with (
+                anyio.fail_after(5),
+                pytest.raises(TimeoutError, match=r"No answer from the server for 0\.2 s"),
+            ):
+                await pubsub.receive()
+            async with anyio.create_task_group() as group:
+                await pubsub.reconnect()
+                group.start_soon(client.publish, "news", "again")
+                assert (await pubsub.receive()).payload == b"again"
+
+
+async def test_silence_is_no_fault_while_the_server_answers_when_asked(redis_url: str) -> None:
+    async with Client.from_url(f"{redis_url}?socket_timeout=0.1") as client, client.pubsub() as pubsub:
+        await pubsub.subscribe("news")
+        with anyio.move_on_after(0.5):  # several times as long as the silence that makes it ask
+            await pubsub.receive()
+        await anyio.sleep(0.25)  # nobody receives: what is not read is no silence either
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.publish, "news", "at last")
+            assert (await pubsub.receive()).payload == b"at last"
