@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -115,9 +116,19 @@ class Stage:
         future = (await self.docket.snapshot()).future
         return sorted(execution.when for execution in future if execution.function_name == task)
 
-    async def perform(self, name: str) -> None:
+    async def due(self, task: str) -> list[timedelta]:
+        """How long from now the calls of a task wait, to the second."""
+        now = clock.now()
+        return [timedelta(seconds=round((when - now).total_seconds())) for when in await self.waiting(task)]
+
+    def gaps(self, task: str) -> list[int]:
+        """The seconds between the runs of a task."""
+        began = [run.began for run in self.runs_of(task)]
+        return [round(after - before) for before, after in itertools.pairwise(began)]
+
+    async def perform(self, name: str, *, alone: bool = False) -> None:
         """Run the code of an example as if it were that of one module of the program, after what belongs before it."""
-        for before in BEFORE.get(name, []):
+        for before in [] if alone else BEFORE.get(name, []):
             await self._perform_alone(by_name(before))
         await self._perform_alone(by_name(name))
 

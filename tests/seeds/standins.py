@@ -6,9 +6,10 @@ second of virtual time, and no time where the clock is real.
 
 from __future__ import annotations
 
+import builtins
 import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar
@@ -23,13 +24,30 @@ from docket.execution import ExecutionProgress
 
 __all__ = ["File", "NotYet", "Note", "Notes", "standins"]
 
+
+class Datetime(datetime):
+    """``datetime`` on the clock of docket, which may be virtual."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return clock.now().astimezone(tz)
+
+
+def import_with_clock(name: str, *args: Any) -> Any:
+    """``import`` as the examples have it: their ``datetime`` goes with the clock."""
+    if name == "datetime":
+        return SimpleNamespace(datetime=Datetime, timedelta=timedelta, timezone=timezone)
+    return builtins.__import__(name, *args)
+
+
 #: What a text imports once, or takes for granted.
 IMPORTED: dict[str, Any] = {
     **{name: getattr(package, name) for name in package.__all__ if name not in {"testing", "__version__"}},
     "Annotated": Annotated,
     "ExecutionProgress": ExecutionProgress,
     "Path": Path,
-    "datetime": datetime,
+    "__builtins__": {**vars(builtins), "__import__": import_with_clock},
+    "datetime": Datetime,
     "timedelta": timedelta,
     "timezone": timezone,
 }
