@@ -9,7 +9,7 @@ import attrs
 from redis.exceptions import RedisError
 
 from ..transport import Client
-from .keys import Keys
+from .keys import GROUP, Keys
 from .lua import script
 
 __all__ = ["Chain", "chains"]
@@ -28,7 +28,7 @@ async def chains(client: Client, keys: Keys, task_keys: Sequence[str]) -> list[C
     """What is under each of the keys, in one round trip. Raises: RedisError."""
     replies = await client.run_many(
         script("alive"),
-        [([keys.run(key), keys.stream, keys.queue, keys.reserved_queue], [key]) for key in task_keys],
+        [([keys.run(key), keys.stream, keys.queue, keys.reserved_queue], [key, GROUP]) for key in task_keys],
     )
     found: list[Chain] = []
     for reply in replies:

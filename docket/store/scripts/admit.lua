@@ -5,7 +5,7 @@
 --   {'SUPERSEDED'} | {'LOST'}. PARKED is written and acknowledged; after DEFERRED, DROPPED and CANCELLED nothing is held,
 --   and the caller settles. `rules` are in sixes: 'rate' name moments most window_ms drop; 'cooldown' name '' '' window_ms
 --   ''; 'debounce' winner last_seen '' settle_ms ''.
--- USE json ack fence finish slots
+-- USE json ack fence finish slots alive
 local lib = limits_lib()
 local site = lib.site_of(prefix, stream, wake_channel)
 local live = check_fence(run, stream, group, message_id, generation, claim, holder)
@@ -62,10 +62,8 @@ local function cooldown(name, _, _, window)
 end
 local function debounce(winner, last_seen, _, settle)
   local first, left = redis.call('GET', winner), settle
-  if first and first ~= key then
-    local state = redis.call('HGET', prefix .. ':runs:' .. first, 'state')
-    if state == 'cancelled' or state == 'completed' or state == 'failed' then first = nil end
-  end
+  if first and first ~= key
+    and not is_alive(prefix .. ':runs:' .. first, first, stream, group, queue, reserved_queue) then first = nil end
   if first == key then
     left = (tonumber(redis.call('GET', last_seen)) or ms) + settle - ms
   elseif first then

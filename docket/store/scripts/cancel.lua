@@ -2,14 +2,14 @@
 -- KEYS run parked key_queue stream progress queue reserved_queue plain_parked
 -- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel prefix
 -- REPLY 'CANCELLED' | 'ASKED' | 'NOTHING'
--- USE json finish unpark slots
+-- USE json finish unpark slots alive
 local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved')
 local state, stream_id = now[1], now[2]
 local reply = 'NOTHING'
-if state == 'running' then
+if state == 'running' and is_alive(run, key, stream, group, queue, reserved_queue) then
   redis.call('HSET', run, 'cancel_requested', now[3] or 0)   -- for a worker that hears the request too early
   reply = 'ASKED'
-elseif state == 'scheduled' or state == 'queued' then
+elseif state == 'scheduled' or state == 'queued' or state == 'running' then
   if stream_id then
     redis.call('XACK', stream, group, stream_id)
     redis.call('XDEL', stream, stream_id)

@@ -1,17 +1,18 @@
 -- Place one task under its key: now on the stream, or later on the queue.
 -- KEYS run parked key_queue stream queue plain_parked strikes
 -- ARGV key when due replace rescheduled expected group state_channel state_event wake_channel known_strikes prefix fields...
--- REPLY {'OK' | 'EXISTS' | 'SUPERSEDED' | 'STRIKES', generation}. EXISTS: the key is scheduled, queued or running, and
---   neither is `replace` '1' nor `rescheduled` the id of the delivery to end with this. SUPERSEDED: `expected` is not
+-- REPLY {'OK' | 'EXISTS' | 'SUPERSEDED' | 'STRIKES', generation}. EXISTS: the key is scheduled, queued or running, more
+--   than by its record alone, and neither is `replace` '1' nor `rescheduled` the id of the delivery to end with this. SUPERSEDED: `expected` is not
 --   '0' and not the key's generation. STRIKES: the id of the last strike is another than `known_strikes`, so that the
 --   caller has to read them first; '*' is any.
--- USE json ack place unpark strikes slots
+-- USE json ack place unpark strikes slots alive
 if known_strikes ~= '*' and last_strike(strikes) ~= known_strikes then return {'STRIKES', 0} end
 local now = redis.call('HMGET', run, 'state', 'known', 'generation', 'stream_id', 'waiter_stream', 'waiter_entry_id', 'reserved')
 local state, known, generation, stream_id = now[1], now[2], tonumber(now[3]) or 0, now[4]
 if rescheduled ~= '' then ack(stream, group, rescheduled) end
 if expected ~= '0' and tonumber(expected) ~= generation then return {'SUPERSEDED', generation} end
-if replace == '0' and rescheduled == '' and (known or state == 'running' or (state == 'scheduled' and now[5])) then return {'EXISTS', generation} end
+if replace == '0' and rescheduled == '' and (known or state == 'running' or (state == 'scheduled' and now[5]))
+  and is_alive(run, key, stream, group, key_queue, queue) then return {'EXISTS', generation} end
 if state == 'completed' or state == 'failed' or state == 'cancelled' then
   redis.call('DEL', run)                                     -- with its TTL; a reused key starts a fresh record
 elseif state then

@@ -26,13 +26,16 @@ local function limits_lib()
     redis.call(how, site.prefix .. ':limits', limit.name,
       string.format('%d %d:%d:%s', limit.lease, limit.most, #limit.name, limit.name))
   end
-  -- Drop what is kept for tasks that will not come for it: cancelled or replaced, or they have their slot already.
+  -- Drop what is kept for tasks that will not come for it: cancelled, replaced or trimmed from the stream, or they have
+  -- their slot already.
   local function prune_woken(site, limit)
     local woken = limit.name .. ':woken'
     for _, key in ipairs(redis.call('ZRANGE', woken, 0, 63)) do
-      local run = redis.call('HMGET', site.prefix .. ':runs:' .. key, 'state', 'generation', 'reserved')
+      local run = redis.call('HMGET', site.prefix .. ':runs:' .. key, 'state', 'generation', 'reserved', 'stream_id', 'claim')
       local coming = (run[1] == 'queued' or run[1] == 'running') and run[3]
         and string.match(run[3], '^(%d+) ') == run[2] and not redis.call('ZSCORE', limit.name, key)
+      local entry = coming and (run[4] or run[5] and string.match(run[5], '^(%d+%-%d+)%.'))
+      if entry then coming = #redis.call('XRANGE', site.stream, entry, entry) > 0 end
       if not coming then redis.call('ZREM', woken, key) end
     end
   end
