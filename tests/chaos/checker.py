@@ -1,0 +1,240 @@
+"""What is wrong with what happened: plain functions from the accounts of a session to its violations.
+
+The promise: what was acknowledged reaches a final state, once; it runs at least once, and once more only where a
+process died, handed it back, or was in trouble for so long that its lease may have run out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import attrs
+
+from tests.chaos.accounts import Accounts, Ask, Run, covered
+from tests.chaos.appendonly import Change
+from tests.chaos.leftovers import Ending
+
+__all__ = [
+    "Violation",
+    "deaths",
+    "early_runs",
+    "overlapping_runs",
+    "rewritten_ends",
+    "unexplained_runs",
+    "unkept_promises",
+]
+
+#: The part of a lease that passes at least without a renewal before it is lost. Renewals are a quarter apart, and
+#: a body is stopped after nine tenths.
+LOST_AFTER = 0.6
+
+#: For how many seconds after the end of a body its process may have had no time to write that down.
+SETTLING = 3.0
+
+#: How many seconds a body may go on beside another run, right after its process was stopped or stalled: until it
+#: has got a turn, and heard that it was overtaken.
+CANCELLING = 0.5
+
+#: How exactly the wall clocks of one machine's processes agree, in seconds.
+EXACTLY = 0.01
+
+
+@attrs.frozen
+class Violation:
+    """What is wrong, and about which task; ``key`` is empty where it is about none."""
+
+    key: str
+    what: str
+
+
+def _by_key(asks: Iterable[Ask]) -> dict[str, list[Ask]]:
+    found: dict[str, list[Ask]] = defaultdict(list)
+    for ask in asks:
+        found[ask.key].append(ask)
+    return found
+
+
+def _placings(asks: Iterable[Ask]) -> int:
+    """How often a call may have been placed: where the answer was lost, perhaps once more."""
+    return sum(
+        ask.op != "cancel"
+        and (ask.how in ("lost", None) or (ask.how == "acknowledged" and ask.said == "scheduled"))
+        for ask in asks
+    )
+
+
+# what became of it -----------------------------------------------------------------------------------------
+
+
+def unkept_promises(accounts: Accounts, endings: Mapping[str, Ending]) -> Iterator[Violation]:
+    """Each acknowledged task has ended as it had to, and each part of it has run."""
+    ran: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    for run in accounts.runs:
+        ran[run.key].add((run.version, run.attempt))
+    for key, asks in _by_key(accounts.asks).items():
+        for ask in asks:
+            if ask.how is None:
+                yield Violation(key, f"{ask.op} was never answered")
+        acknowledged = [ask for ask in asks if ask.how == "acknowledged"]
+        if not any(ask.op == "add" for ask in acknowledged):
+            continue
+        ending = endings.get(key, Ending("missing"))
+        wrong, missing = _judged(key, acknowledged, ending, ran[key], accounts)
+        if wrong:
+            yield Violation(key, f"{wrong}, but it is {ending}")
+        for version, attempt in sorted(missing):
+            yield Violation(key, f"has never run: version {version}, attempt {attempt}")
+
+
+def _judged(
+    key: str, asks: Sequence[Ask], ending: Ending, ran: set[tuple[int, int]], accounts: Accounts
+) -> tuple[str, set[tuple[int, int]]]:
+    """What its end should have been, if it is not that; and which runs are missing."""
+    added = next(ask for ask in asks if ask.op == "add")
+    kind, expected = added.kind, added.expected
+    wanted: set[tuple[int, int]] = set()
+    if kind == "returns":
+        wanted = {(1, attempt) for attempt in range(1, expected.get("attempts", 1) + 1)}
+        right = Ending("completed", expected["value"])
+    elif kind == "fails":
+        wanted = {(1, attempt) for attempt in range(1, expected["attempts"] + 1)}
+        right = Ending("failed", "Deliberate")
+    elif kind == "chain":
+        wanted = {(version, 1) for version in range(1, expected["value"] + 1)}
+        right = Ending("completed", expected["value"])
+    elif kind == "replaced":
+        last = max(ask.version for ask in asks)
+        wanted, right = {(last, 1)}, Ending("completed", last)
+    elif kind == "endless":
+        wanted = {(version, 1) for version in range(1, max((version for version, _ in ran), default=0) + 1)}
+        right = Ending("cancelled")
+    elif kind == "cancelled" and ending.state == "completed" and not _in_time(asks, accounts):
+        wanted, right = {(1, 1)}, Ending("completed", expected["value"])
+    else:
+        right = Ending("cancelled")
+        if ran and kind == "cancelled" and _in_time(asks, accounts):
+            return "it ran, though it was cancelled before it was due", set()
+    return "" if ending == right else f"should be {right}", wanted - ran
+
+
+def _in_time(asks: Iterable[Ask], accounts: Accounts) -> bool:
+    """Whether the cancellation was acknowledged before the task was due."""
+    cancelled = min((ask.answered for ask in asks if ask.op == "cancel"), default=math.inf)
+    due = min(ask.wall for ask in asks if ask.op == "add") - accounts.wall_offset
+    return cancelled < due
+
+
+def rewritten_ends(histories: Mapping[str, Sequence[Change]]) -> Iterator[Violation]:
+    """No generation of a key gets two ends, or goes on after its end."""
+    for key, changes in histories.items():
+        ended: dict[int, Change] = {}
+        for change in changes:
+            if (before := ended.get(change.generation)) is not None:
+                yield Violation(key, f"generation {change.generation} was {before.state}, then {change}")
+            if change.is_final:
+                ended[change.generation] = change
+
+
+# how often it ran ------------------------------------------------------------------------------------------
+
+
+def unexplained_runs(accounts: Accounts, lease: float) -> Iterator[Violation]:
+    """Nothing runs more often than it was placed, unless a fault explains each further run."""
+    asks = _by_key(accounts.asks)
+    units: dict[tuple[str, int, int], list[Run]] = defaultdict(list)
+    for run in accounts.runs:
+        units[run.unit].append(run)
+    for (key, version, attempt), runs in units.items():
+        of_version = [ask for ask in asks[key] if ask.version == version] or asks[key]
+        placed = max(1, _placings(of_version))
+        if len(runs) <= placed:
+            continue
+        runs.sort(key=lambda run: run.begin)
+        following = [run.begin for run in runs[1:]]
+        excused = [
+            run
+            for run, until in zip(runs, following, strict=False)
+            if _is_excused(run, until, accounts, lease)
+        ]
+        if len(runs) - len(excused) > placed:
+            times = ", ".join(f"{run.begin:.3f}-{run.end:.3f} {run.how} in {run.pid}" for run in runs)
+            yield Violation(
+                key,
+                f"version {version}, attempt {attempt} ran {len(runs)} times, placed {placed} times, "
+                f"of which faults explain {len(excused)}: {times}",
+            )
+
+
+def _is_excused(run: Run, until: float, accounts: Accounts, lease: float) -> bool:
+    """Whether another run, which began at ``until``, may have followed this one."""
+    process = accounts.processes.get(run.pid)
+    if process is not None:
+        over = [*process.got("SIGKILL"), process.ended]
+        if any(run.begin <= at <= until and at - min(run.end, at) <= SETTLING for at in over):
+            return True
+        if run.how == "cancelled" and any(at <= run.end for at in process.got("SIGTERM")):
+            return True  # handed back
+    troubles = accounts.troubles_of(run.pid)
+    return covered(troubles, run.begin - lease, until) >= LOST_AFTER * lease
+
+
+def early_runs(accounts: Accounts) -> Iterator[Violation]:
+    """Nothing runs before it is due."""
+    due: dict[tuple[str, int], float] = {}
+    for ask in accounts.asks:
+        if ask.op != "cancel":
+            at = ask.key, ask.version
+            due[at] = min(due.get(at, math.inf), ask.wall)
+    for run in accounts.runs:
+        early = due.get((run.key, run.version), -math.inf) - run.wall
+        if early > EXACTLY:
+            yield Violation(run.key, f"version {run.version} ran {early:.3f} s before it was due")
+
+
+def overlapping_runs(accounts: Accounts) -> Iterator[Violation]:
+    """Of what is limited to one at a time, there is one at a time; a process that is stopped does not run."""
+    runs: dict[str, list[Run]] = defaultdict(list)
+    for run in accounts.runs:
+        if run.customer is not None:
+            process = accounts.processes.get(run.pid)
+            ended = run.end if process is None else min(run.end, process.ended, *process.got("SIGKILL"))
+            runs[run.customer].append(attrs.evolve(run, end=ended))
+    for customer, theirs in runs.items():
+        theirs.sort(key=lambda run: run.begin)
+        for at, one in enumerate(theirs):
+            for other in theirs[at + 1 :]:
+                if other.begin >= one.end:
+                    continue
+                asleep = accounts.troubles_of(one.pid, "stopped", "stall")
+                asleep = [span for span in asleep if span[0] < one.end and span[1] > one.begin]
+                together = min(one.end, other.end) - other.begin
+                together -= covered(asleep, other.begin, min(one.end, other.end))
+                if together > (CANCELLING if asleep else 0.0):
+                    what = f"ran beside {other.key} for {together:.3f} s, both of {customer}"
+                    yield Violation(one.key, what)
+
+
+# how the processes fared -----------------------------------------------------------------------------------
+
+
+def deaths(accounts: Accounts) -> Iterator[Violation]:
+    """No process ends by itself, with an error, or not at all; no body ends in a way that is not its own."""
+    began = {run.pid for run in accounts.runs}
+    for process in accounts.processes.values():
+        if not process.has_ended:
+            continue
+        if process.code == -9 and process.got("SIGKILL"):
+            continue
+        if process.code == -15 and process.got("SIGTERM") and process.pid not in began:
+            continue  # it had not come to heeding signals
+        if process.code != 0:
+            said = "did not end" if process.code is None else f"ended with {process.code}"
+            yield Violation("", f"process {process.pid} in slot {process.slot} {said}")
+        elif process.slot is not None and not process.got("SIGTERM"):
+            yield Violation("", f"process {process.pid} in slot {process.slot} ended by itself")
+    odd = Counter(run.how for run in accounts.runs) - Counter({None: 10**9})
+    for run in accounts.runs:
+        if run.how not in (None, "returned", "raised", "cancelled"):
+            yield Violation(run.key, f"its body ended with {run.how} ({odd[run.how]} of these)")

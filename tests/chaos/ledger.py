@@ -1,0 +1,41 @@
+"""What the processes of a chaos session write down: files beside the server under torment, one line a fact.
+
+Each process appends to a file of its own with single writes, so that a SIGKILL leaves whole lines behind. Moments
+are those of the monotonic clock, which all processes of a machine share.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, TypeAlias
+
+__all__ = ["Entry", "Ledger", "read"]
+
+Entry: TypeAlias = dict[str, Any]
+"""``at`` (seconds, monotonic), ``what``, ``pid``, and what belongs to that kind of fact."""
+
+
+class Ledger:
+    """Appends facts to ``directory``; may be used by several threads."""
+
+    def __init__(self, directory: Path, role: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / f"{role}-{os.getpid()}.jsonl"
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def note(self, what: str, **facts: Any) -> None:
+        entry = {"at": time.monotonic(), "what": what, "pid": os.getpid(), **facts}
+        os.write(self._file, json.dumps(entry).encode() + b"\n")
+
+
+def read(directory: Path) -> list[Entry]:
+    """All facts of all processes, in order of time."""
+    entries: list[Entry] = []
+    for path in directory.glob("*.jsonl"):
+        for line in path.read_bytes().splitlines(keepends=True):
+            if line.endswith(b"\n"):  # else the process was killed in the midst of it
+                entries.append(json.loads(line))
+    return sorted(entries, key=lambda entry: entry["at"])

@@ -1,0 +1,163 @@
+"""The tasks of a chaos session. Each body notes in the ledger that it begins and how it ends."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import anyio
+
+from docket import ConcurrencyLimit, CurrentExecution, Perpetual, Retry
+from docket.execution import Execution
+from tests.chaos.ledger import Ledger
+
+__all__ = ["ATTEMPTS", "TASKS", "Deliberate", "note_in"]
+
+ATTEMPTS = 3
+
+_runs = itertools.count()
+_ledger: Ledger | None = None
+
+AnExecution = Execution[Any]
+
+
+class Deliberate(Exception):
+    """The failure of a task that is meant to fail."""
+
+
+def note_in(ledger: Ledger) -> None:
+    """Let the bodies of this process write to ``ledger``."""
+    global _ledger
+    _ledger = ledger
+
+
+@contextmanager
+def noted(execution: AnExecution, version: int, customer: str | None = None) -> Iterator[None]:
+    """Note one run. ``version`` tells the calls of a key apart: they are to run once each."""
+    assert _ledger is not None
+    run, how = next(_runs), "returned"
+    assert execution.message_id is not None
+    _ledger.note(
+        "begin", run=run, key=execution.key, version=version, attempt=execution.attempt, wall=time.time(),
+        generation=execution.generation, message=execution.message_id.decode(), task=execution.function_name,
+        redelivered=execution.redelivered, customer=customer, worker=execution.worker,
+    )  # fmt: skip
+    try:
+        yield
+    except anyio.get_cancelled_exc_class():
+        how = "cancelled"
+        raise
+    except Deliberate:
+        how = "raised"
+        raise
+    except BaseException as error:
+        how = repr(error)
+        raise
+    finally:
+        _ledger.note("end", run=run, how=how)
+
+
+async def plain(number: int, seconds: float, execution: AnExecution = CurrentExecution()) -> int:
+    with noted(execution, 1):
+        await anyio.sleep(seconds)
+        return number
+
+
+def threaded(number: int, seconds: float, execution: AnExecution = CurrentExecution()) -> int:
+    # A thread has no event loop to ask for the class of its cancellations.
+    assert _ledger is not None
+    run = next(_runs)
+    assert execution.message_id is not None
+    _ledger.note(
+        "begin", run=run, key=execution.key, version=1, attempt=execution.attempt, wall=time.time(),
+        generation=execution.generation, message=execution.message_id.decode(), task=execution.function_name,
+        redelivered=execution.redelivered, customer=None, worker=execution.worker,
+    )  # fmt: skip
+    time.sleep(seconds)
+    _ledger.note("end", run=run, how="returned")
+    return number
+
+
+async def failing(number: int, seconds: float, execution: AnExecution = CurrentExecution()) -> int:
+    with noted(execution, 1):
+        await anyio.sleep(seconds)
+        raise Deliberate(number)
+
+
+async def retrying(
+    number: int,
+    seconds: float,
+    good_at: int,
+    execution: AnExecution = CurrentExecution(),
+    retry: Retry = Retry(attempts=ATTEMPTS, delay=timedelta(milliseconds=100)),
+) -> int:
+    """Succeeds at the attempt ``good_at``; fails for good where there is no such one."""
+    with noted(execution, 1):
+        await anyio.sleep(seconds)
+        if retry.attempt < good_at:
+            raise Deliberate(number)
+        return number
+
+
+async def limited(
+    number: int,
+    seconds: float,
+    customer: str,
+    execution: AnExecution = CurrentExecution(),
+    limit: ConcurrencyLimit = ConcurrencyLimit("customer"),
+) -> int:
+    with noted(execution, 1, customer):
+        await anyio.sleep(seconds)
+        return number
+
+
+async def chain(
+    number: int,
+    last: int,
+    execution: AnExecution = CurrentExecution(),
+    perpetual: Perpetual = Perpetual(every=timedelta(milliseconds=200)),
+) -> int:
+    """Runs with the numbers from ``number`` to ``last``; some of these runs fail, which does not end it."""
+    with noted(execution, number):
+        if number == last:
+            perpetual.cancel()
+            return number
+        perpetual.perpetuate(number + 1, last)
+        if number % 3 == 1:
+            raise Deliberate(number)
+        return number
+
+
+async def endless(
+    number: int,
+    execution: AnExecution = CurrentExecution(),
+    perpetual: Perpetual = Perpetual(every=timedelta(milliseconds=300)),
+) -> int:
+    """Runs until it is cancelled from outside."""
+    with noted(execution, number):
+        perpetual.perpetuate(number + 1)
+        await anyio.sleep(0.02)
+        return number
+
+
+async def versioned(
+    number: int, seconds: float, version: int, execution: AnExecution = CurrentExecution()
+) -> int:
+    """What is replaced by later versions of itself."""
+    with noted(execution, version):
+        await anyio.sleep(seconds)
+        return version
+
+
+async def unending(number: int, execution: AnExecution = CurrentExecution()) -> int:
+    """Is cancelled while it runs."""
+    with noted(execution, 1):
+        await anyio.sleep_forever()
+        return number
+
+
+TASKS = [plain, threaded, failing, retrying, limited, chain, endless, versioned, unending]
