@@ -63,6 +63,9 @@ class Reader:
     idle: bool = attrs.field(init=False, default=False)
     """Whether nothing is there to be taken, and the reader waits."""
     became_idle: Condition = attrs.field(init=False, factory=Condition)
+    began_again: Condition = attrs.field(init=False, factory=Condition)
+    """Notified when Redis was lost or refused, and answers again: it may have lost everything."""
+    _has_begun: bool = attrs.field(init=False, default=False)
     _abandoned: list[bytes] = attrs.field(init=False, factory=list[bytes])
     _none_abandoned: Condition = attrs.field(init=False, factory=Condition)
     _read_ended: anyio.Event | None = attrs.field(init=False, default=None)
@@ -72,6 +75,9 @@ class Reader:
     async def run(self, answered: Callable[[], None]) -> None:
         """Read until cancelled or until Redis is lost."""
         await self.claims.create_group()
+        if self._has_begun:
+            self.began_again.notify()
+        self._has_begun = True
         began = monotonic()
         with anyio.CancelScope(shield=True):
             self.start(await self.claims.claim_read(), began)

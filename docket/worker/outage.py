@@ -44,6 +44,9 @@ _REFUSAL_TYPES = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainErr
 #: said again; unless it goes on for longer than that.
 TAIL = 1.0
 
+#: For so many seconds, who had asked before the outage was over: longer than any wait for an answer usually is.
+LAGGARDS = 120.0
+
 Loop: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]
 """A loop on the server; it calls what it is given whenever the server has answered it."""
 
@@ -73,15 +76,17 @@ class Outages:
         self._said = False
         self._cut_off: set[object] = set()
 
-    def noted(self, who: object, error: RedisError) -> None:
-        """``who`` cannot reach the server; say so if nobody has."""
+    def noted(self, who: object, error: RedisError, asked: float = math.inf) -> None:
+        """``who`` cannot reach the server; say so if nobody has. ``asked`` is when it was last known to reach it."""
         self._cut_off.add(who)
         for each in signals.subscribers:
             each.disrupted(*self._whose)
         now = monotonic()
         if self._since is None:
             self._since = now
-        if not self._said and max(now - self._since, now - self._over_at) >= TAIL:
+        rested = now - self._over_at
+        is_tail = rested < (LAGGARDS if asked < self._over_at else TAIL)
+        if not self._said and (now - self._since >= TAIL or not is_tail):
             self._said = True
             logger.warning(
                 "Redis at %s is unavailable: %s; trying again until it is back", self._where, error
@@ -109,11 +114,11 @@ class Outages:
 
     async def supervise(self, loop: Loop) -> None:
         """Run ``loop``, again each time it ends by a disruption; everything else comes out (I6, I7)."""
-        who, attempt = object(), 0
+        who, attempt, asked = object(), 0, monotonic()
 
         def answered() -> None:
-            nonlocal attempt
-            attempt = 0
+            nonlocal attempt, asked
+            attempt, asked = 0, monotonic()
             self.over(who)
 
         try:
@@ -123,7 +128,7 @@ class Outages:
                 except RedisError as error:
                     if not is_disruption(error):
                         raise
-                    self.noted(who, error)
+                    self.noted(who, error, asked)
                 else:
                     return self.over(who)
                 attempt += 1

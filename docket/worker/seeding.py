@@ -17,6 +17,7 @@ from ..placing import preparing
 from ..registry import automatic
 from ..rules import FINAL
 from ..store import chains
+from .roster import Condition
 
 if TYPE_CHECKING:
     from ..docket import Docket
@@ -41,14 +42,16 @@ class Seeder:
 
     One worker of the fleet at a time looks, pydocket's among them. On a server in this process nothing polls (I10):
     there it hears of the end of a chain, and looks an ``interval`` later. ``limits`` says how often some keys may
-    still run; one that may not is left alone.
+    still run; one that may not is left alone. ``outage_over`` is notified when the server may have lost everything.
     """
 
     docket: Docket
     limits: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    outage_over: Condition = attrs.field(factory=Condition)
     interval: float = AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS
     _seeded: anyio.Event = attrs.field(init=False, factory=anyio.Event)
     _refused: set[str] = attrs.field(init=False, factory=set[str])
+    _outages_seen: int = attrs.field(init=False, default=0)
 
     async def run(self, answered: Callable[[], None]) -> None:
         """Seed until cancelled or until Redis is lost."""
@@ -58,6 +61,15 @@ class Seeder:
             await self._seed_alone()
             answered()
             await anyio.sleep(self.interval)
+
+    async def seed_again(self, answered: Callable[[], None]) -> None:
+        """Seed after each outage, too, until cancelled."""
+        while True:
+            await self.outage_over.wait_past(self._outages_seen)
+            seen = self.outage_over.count
+            await self._seed_alone()
+            self._outages_seen = seen
+            answered()
 
     async def wait_seeded(self) -> None:
         """Wait until it has looked once. Cancel: safe."""

@@ -114,7 +114,7 @@ class Session:
             gate,
             Unknown(docket, worker.name, self.settling, patience),
         )
-        self.seeder = Seeder(docket, self.runner.limits)
+        self.seeder = Seeder(docket, self.runner.limits, self.reader.began_again)
         self._work: TaskGroup | None = None
         self._intake: anyio.CancelScope | None = None
         self._stopped = False
@@ -199,7 +199,8 @@ class Session:
                 for loop in (self.scheduler.run, self.sweep.run, self.reader.run):
                     intake.start_soon(self.outages.supervise, loop)
                 if self.settings.schedule_automatic_tasks:
-                    intake.start_soon(self.outages.supervise, self.seeder.run)
+                    for loop in (self.seeder.run, self.seeder.seed_again):
+                        intake.start_soon(self.outages.supervise, loop)
                 if self.until_finished:
                     intake.start_soon(self.outages.supervise, self._finish)
             upkeep.start_soon(self._end_the_drain, work.cancel_scope)
