@@ -61,6 +61,16 @@ async def test_a_failed_run(store: Store, heard: Heard) -> None:
     assert json.loads((await heard.all())[0][1])["error"] == error
 
 
+async def test_settling_again_because_the_reply_was_lost_changes_nothing(store: Store, heard: Heard) -> None:
+    delivery = await store.running()
+    await store.claims().settle(delivery, state="completed")
+    before = await store.everything()
+    await heard.all()
+    assert await store.claims().settle(delivery, state="completed", result=("k:1", "late")) is Settled.OK
+    assert await store.everything() == before
+    assert [channel for channel, _ in await heard.all()] == ["d:wake"]
+
+
 async def test_without_a_ttl_nothing_is_left(store: Store) -> None:
     store.ttl = timedelta(0)
     await store.claims().settle(await store.running(), state="completed")
