@@ -1,0 +1,258 @@
+"""A lease is kept while its own task blocks the event loop (I3), and given up where nobody could keep it (I2)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from docket import ConcurrencyLimit, CurrentExecution, Docket, Execution, Worker
+from docket.store import GROUP, Claims
+from docket.worker import standby
+from docket.worker.roster import Roster, Running
+from docket.worker.upkeep import Leases
+from tests.worker.conftest import PATIENCE, ms, working
+
+pytestmark = pytest.mark.anyio
+
+#: The shortest in which a thread can be relied upon to get its turn on a busy machine.
+TIMEOUT = ms(600)
+
+_names = itertools.count()
+
+
+@asynccontextmanager
+async def working_elsewhere(docket: Docket, *tasks: Callable[..., Any]) -> AsyncGenerator[None]:
+    """A worker of the same docket in an event loop of its own, in another thread. It has work done already."""
+    over = threading.Event()
+
+    async def ping() -> None: ...
+
+    async def work() -> None:
+        async with Docket(docket.name, docket.url) as ours:
+            for task in (*tasks, ping):
+                ours.register(task)
+            worker = Worker(ours, "elsewhere", redelivery_timeout=TIMEOUT)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(worker.run_forever())
+                await anyio.to_thread.run_sync(over.wait)
+                worker.stop()
+
+    async with anyio.create_task_group() as group:
+        try:
+            group.start_soon(anyio.to_thread.run_sync, lambda: anyio.run(work, backend="asyncio"))
+            await (await docket.add(ping)()).get_result()
+            yield
+        finally:
+            over.set()
+
+
+async def test_a_task_that_blocks_the_event_loop_for_three_timeouts_runs_once_and_keeps_its_slot(
+    docket: Docket, caplog: pytest.LogCaptureFixture
+) -> None:
+    """I3, with a worker that waits for the chance to take over the task, and for the slot."""
+    runs: list[tuple[str, float, float]] = []
+    begun, others_wait = anyio.Event(), anyio.Event()
+    here = threading.get_ident()
+
+    async def block(name: str, limit: ConcurrencyLimit = ConcurrencyLimit(max_concurrent=1)) -> str:
+        began = time.perf_counter()
+        if name == "first" and threading.get_ident() == here:
+            begun.set()
+            await others_wait.wait()
+            time.sleep(3 * TIMEOUT.total_seconds())
+        runs.append((name, began, time.perf_counter()))
+        return name
+
+    with caplog.at_level(logging.WARNING):
+        async with working(Worker(docket, "blocked", concurrency=1, redelivery_timeout=TIMEOUT)):
+            first = await docket.add(block)("first")
+            await begun.wait()
+            async with working_elsewhere(docket, block):
+                second = await docket.add(block)("second")
+                others_wait.set()
+                assert await first.get_result() == "first"
+                assert await second.get_result() == "second"
+    assert [name for name, _, _ in runs] == ["first", "second"]
+    assert runs[1][1] > runs[0][2]
+    [warning] = [message for message in caplog.messages if "blocked" in message]
+    assert "time.sleep(3 * TIMEOUT.total_seconds())" in warning  # it shows where
+    assert "docket/worker" not in warning
+
+
+async def test_a_loop_that_hangs_lets_its_leases_go_in_the_end(
+    redis_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I2: the one that hung writes nothing when it goes on after all."""
+    monkeypatch.setattr(standby, "LIMIT", 1)
+    begun, others_wait, taken_over = anyio.Event(), anyio.Event(), threading.Event()
+    here = threading.get_ident()
+    ends: list[str] = []
+
+    async def hang() -> str:
+        if threading.get_ident() != here:
+            taken_over.set()
+            return "elsewhere"
+        begun.set()
+        await others_wait.wait()
+        taken_over.wait(PATIENCE)
+        await anyio.sleep(1)
+        ends.append("not stopped")
+        return "here"
+
+    async with Docket(f"hangs-{next(_names)}", redis_url) as docket:
+        with caplog.at_level(logging.WARNING):
+            async with working(Worker(docket, "hung", concurrency=1, redelivery_timeout=TIMEOUT)):
+                execution = await docket.add(hang)()
+                await begun.wait()
+                async with working_elsewhere(docket, hang):
+                    others_wait.set()
+                    assert await execution.get_result() == "elsewhere"
+        assert not ends
+        assert any("its leases are let go" in message for message in caplog.messages)
+        assert any("(lost)" in message for message in caplog.messages)
+        await execution.sync()
+        assert (execution.worker, await execution.get_result()) == ("elsewhere", "elsewhere")
+
+
+STOPPED = """
+    import sys, anyio
+    from datetime import timedelta
+    from docket import Docket, Worker
+    async def task():
+        print("begun", flush=True)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            print("stopped", flush=True)
+    async def main():
+        async with Docket(sys.argv[1], sys.argv[2]) as docket:
+            docket.register(task)
+            await Worker(docket, "frozen", redelivery_timeout=timedelta(seconds=0.4)).run_forever()
+    anyio.run(main, backend=sys.argv[3], backend_options={"use_uvloop": True} if sys.argv[4:] else {})
+"""
+
+
+async def test_a_process_that_was_frozen_for_longer_stops_its_bodies_and_writes_nothing(
+    redis_url: str, anyio_backend: Any
+) -> None:
+    """I2."""
+
+    async def task() -> str:
+        return "heir"
+
+    name, options = anyio_backend
+    uvloop = ["uvloop"] if options.get("use_uvloop") else []
+    async with Docket(f"frozen-{next(_names)}", redis_url) as docket:
+        execution = await docket.add(task)()
+        command = [sys.executable, "-c", textwrap.dedent(STOPPED), docket.name, redis_url, name, *uvloop]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout is not None
+                assert await anyio.to_thread.run_sync(process.stdout.readline) == b"begun\n"
+                process.send_signal(signal.SIGSTOP)
+                async with working(Worker(docket, "heir", redelivery_timeout=ms(400))):
+                    assert await execution.get_result() == "heir"
+                async with docket.redis() as redis:
+                    before = await redis.hgetall(docket.runs_key(execution.key))
+                    process.send_signal(signal.SIGCONT)
+                    assert await anyio.to_thread.run_sync(process.stdout.readline) == b"stopped\n"
+                    process.send_signal(signal.SIGTERM)  # kills; nothing of the drain is needed
+                    await anyio.to_thread.run_sync(process.wait)
+                    assert await redis.hgetall(docket.runs_key(execution.key)) == before
+                    assert await redis.xlen(docket.stream_key) == 0
+            finally:
+                process.kill()
+
+
+@pytest.mark.parametrize("read", ["take", "wait_for_tasks"])
+async def test_a_body_does_not_begin_if_the_loop_was_blocked_since_its_claim(
+    memory_url: str, read: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I2: its lease may be another's by now; here it comes back to the same worker, once."""
+    timeout = ms(100)
+    runs: list[bool] = []
+    blocked: list[int] = []
+    waits = anyio.Event()
+    original: Any = getattr(Claims, read)
+
+    async def read_and_block(self: Claims, *args: Any, **kwargs: Any) -> Any:
+        waits.set()
+        taken = await original(self, *args, **kwargs)
+        if taken and not blocked:
+            blocked.append(len(taken))
+            time.sleep(timeout.total_seconds())
+        return taken
+
+    async def task(execution: Execution[Any] = CurrentExecution()) -> None:
+        runs.append(execution.redelivered)
+
+    monkeypatch.setattr(Claims, read, read_and_block)
+    async with Docket("late", memory_url) as docket:
+        if read == "take":
+            execution = await docket.add(task)()
+        async with working(Worker(docket, "late", redelivery_timeout=timeout)):
+            if read == "wait_for_tasks":
+                await anyio.sleep(0.05)  # until it waits
+                execution = await docket.add(task)()
+            await execution.get_result()
+    assert blocked == [1]
+    assert runs == [True]
+
+
+async def test_two_renewals_at_a_time_do_not_undo_each_other_and_one_that_is_late_does_not_count(
+    docket: Docket,
+) -> None:
+    """I2: what was not renewed in time may have been with another worker meanwhile, also one of the same name."""
+
+    async def task() -> None: ...
+
+    await docket.add(task)()
+    claims = Claims(docket.client, docket.keys, "worker", docket.execution_ttl)
+    await claims.create_group()
+    [delivery] = await claims.take(1)
+    roster = Roster()
+    leases = Leases(claims, roster, timedelta(seconds=10))
+    running = Running(delivery, None, None, began=0.0, trusted_until=9.0)  # type: ignore[arg-type]
+    roster.add(running)
+
+    async def renewed(began: float, answered: float) -> float:
+        times = iter([began, answered])
+        await leases.renew(claims, lambda: next(times))
+        return running.trusted_until
+
+    assert await renewed(5, 6) == 14
+    assert await renewed(4, 7) == 14  # began earlier, ended later
+    assert await renewed(13, 14.5) == 14
+    async with docket.redis() as redis:
+        await redis.xclaim(docket.stream_key, GROUP, "winner", 0, [delivery.message_id])  # type: ignore[union-attr]
+    assert await renewed(8, 9) == float("-inf")
+
+
+async def test_what_ends_under_a_renewal_is_not_said_to_be_lost(
+    redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its acknowledgement may overtake the renewal."""
+
+    async def task(number: int) -> None:
+        await anyio.sleep(0)
+
+    async with Docket(f"many-{next(_names)}", redis_url) as docket:
+        await docket.add_many([docket.call(task)(number) for number in range(700)])
+        with anyio.fail_after(PATIENCE), caplog.at_level(logging.WARNING):
+            await Worker(docket, concurrency=100, redelivery_timeout=ms(60)).run_until_finished()
+    assert not [message for message in caplog.messages if "was lost to another" in message]
