@@ -106,6 +106,12 @@ class Pool:
         self._idle.clear()
         self._shared = None
 
+    def forsake_all_but(self, peer: str, why: str) -> None:
+        """Close every connection to another server than ``peer``; who waits there gets ConnectionError."""
+        for connection in (self._shared, *self._idle, *self._busy):
+            if connection is not None and connection.peer != peer:
+                connection.fail(ConnectionError(why))
+
     def close(self) -> None:
         """Close every connection; whoever is in flight gets ConnectionError. Never suspends."""
         self.closed = True

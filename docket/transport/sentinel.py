@@ -5,6 +5,8 @@ Source: https://redis.io/docs/latest/develop/reference/sentinel-clients/
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -21,16 +23,31 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from docket.clock import perf_counter
 from docket.transport.client import Client
 from docket.transport.connection import Connection
 from docket.transport.connector import Connector
+from docket.transport.pubsub import PubSub
 from docket.transport.url import Address
-from docket.transport.waiting import Backend
+from docket.transport.waiting import Backend, Gate, current_backend
 
 __all__ = ["SentinelClient", "SentinelConnector"]
 
 #: How many seconds one sentinel gets at most before the next one is asked.
 _PATIENCE = 1.0
+
+#: After so many seconds of silence it may be that the master was replaced meanwhile, and does not know it.
+_QUIET = 2.0
+
+#: For so many seconds after such a silence the sentinels are asked again each second: a failover takes some, and they
+#: take eight to tell a master that comes back that it is none any more.
+_SUSPECTED = 15.0
+_EACH = 1.0
+
+#: The longest pause before a sentinel that could not be listened to is tried again.
+_AGAIN = 10.0
+
+_SWITCH = "+switch-master"
 
 
 class SentinelConnector(Connector):
@@ -40,6 +57,24 @@ class SentinelConnector(Connector):
         super().__init__(address, credential_provider)
         #: In the order in which they are asked; who did not help is the last.
         self._sentinels = list(address.hosts)
+
+    @property
+    def sentinels(self) -> tuple[tuple[str, int], ...]:
+        """In the order in which they are asked."""
+        return tuple(self._sentinels)
+
+    async def named(self, backend: Backend) -> str:
+        """Return the master that the first sentinel names that answers, as ``Connection.peer`` has it.
+
+        Raises: ConnectionError - none answers.
+        """
+        for sentinel in self.sentinels:
+            try:
+                with anyio.fail_after(_PATIENCE):
+                    return str(self.address.at(*await self._ask(sentinel, backend)))
+            except (OSError, RedisError):
+                self._put_last(sentinel)
+        raise ConnectionError("No sentinel answers")
 
     async def once(self, backend: Backend) -> Connection:
         """Ask the sentinels in turn until one names a server that says of itself that it is a master.
@@ -57,9 +92,12 @@ class SentinelConnector(Connector):
                 raise
             except (OSError, RedisError) as error:
                 refusals.append(f"sentinel {self.address.sentinel(*sentinel)}: {str(error) or 'no answer'}")
-            # In one step, since clients in several threads may share the connector.
-            self._sentinels = [*(one for one in self._sentinels if one != sentinel), sentinel]
+            self._put_last(sentinel)
         raise ConnectionError("; ".join(refusals))
+
+    def _put_last(self, sentinel: tuple[str, int]) -> None:
+        # In one step, since clients in several threads may share the connector.
+        self._sentinels = [*(one for one in self._sentinels if one != sentinel), sentinel]
 
     async def _ask(self, sentinel: tuple[str, int], backend: Backend) -> tuple[str, int]:
         try:
@@ -99,9 +137,30 @@ async def _role(connection: Connection) -> str:
 
 
 class SentinelClient(Client):
-    """A client of whatever server is the master. Who hears that it is none any more leaves it."""
+    """A client of whatever server is the master. Who hears that it is none any more leaves it.
+
+    A master that hung, and was replaced meanwhile, does not know that when it comes back: it takes what is written
+    and loses it. So the sentinels are asked after a silence, before a command and before its reply is believed.
+    """
+
+    def __init__(self, connector: SentinelConnector) -> None:
+        super().__init__(connector)
+        self._sentinels = connector
+        self._heard = self._asked = self._suspected_until = -math.inf
+        self._asking: tuple[Backend, Gate] | None = None
+        self._listening = 0
 
     async def _request(self, data: bytes, want: int = 1) -> Any:
+        began = perf_counter()
+        if began - self._heard > _QUIET or began < self._suspected_until:
+            await self._look_for_another(began)
+        reply = await self._answered(data, want)
+        self._heard = perf_counter()
+        if self._heard - began > _QUIET and await self._look_for_another(self._heard):
+            raise ConnectionError("The answer is of a server that is no master any more: it may be lost")
+        return reply
+
+    async def _answered(self, data: bytes, want: int) -> Any:
         reply = await super()._request(data, want)
         refusal = next((one for one in _each(reply, want) if isinstance(one, ReadOnlyError)), None)
         if refusal is not None:
@@ -124,6 +183,58 @@ class SentinelClient(Client):
         """Leave a server that is no master any more; the sentinels are asked for another one."""
         if isinstance(error, ReadOnlyError):
             self.pool().forsake(f"The server is no master any more: {error}")
+
+    async def _look_for_another(self, silent_at: float) -> bool:
+        """Ask for the master, unless that was done just now; leave ours if it is another. Return whether it is."""
+        if self._listening or (shared := self.pool().shared_now()) is None:
+            return False  # we are told; whoever connects asks
+        if silent_at >= self._suspected_until:
+            self._suspected_until = silent_at + _SUSPECTED
+            self._asked = -math.inf
+        if self._asking is None or not self._asking[0].is_current():
+            self._asking = (backend := current_backend()), Gate(backend)
+        backend, gate = self._asking
+        async with gate:
+            if perf_counter() - self._asked > _EACH:
+                self._asked = perf_counter()
+                try:
+                    self._leave_all_but(await self._sentinels.named(backend))
+                except ConnectionError:
+                    return False  # nobody knows better
+        return shared.error is not None
+
+    def _leave_all_but(self, master: str) -> None:
+        self.pool().forsake_all_but(master, f"The sentinels name another master now, {master}")
+
+    async def follow(self) -> None:
+        """Listen to all sentinels for a new master, and leave the old one when they name it."""
+        async with anyio.create_task_group() as group:
+            for sentinel in self._sentinels.sentinels:
+                group.start_soon(self._listen_to, sentinel)
+
+    async def _listen_to(self, sentinel: tuple[str, int]) -> None:
+        pause = 0.1
+        while True:
+            try:
+                async with Client(self._sentinels.sentinel(*sentinel)) as client, client.pubsub() as pubsub:
+                    await pubsub.subscribe(_SWITCH)
+                    pause = 0.1
+                    await self._heed(pubsub)
+            except (AuthenticationError, NoPermissionError):
+                return  # it may be asked, not listened to
+            except (OSError, RedisError):
+                await anyio.sleep(pause * random.uniform(0.5, 1))
+                pause = min(2 * pause, _AGAIN)
+
+    async def _heed(self, pubsub: PubSub) -> None:
+        self._listening += 1
+        try:
+            while True:
+                service, _, _, host, port = (await pubsub.receive()).payload.decode().split(" ")
+                if service == self.address.service:
+                    self._leave_all_but(str(self.address.at(host, int(port))))
+        finally:
+            self._listening -= 1
 
     async def unblock(self, connection: Connection, number: int) -> None:
         """As of ``Client``; the number means nothing to another server than the connection's."""

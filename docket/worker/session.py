@@ -79,7 +79,7 @@ class Session:
         self.claims = Claims(client, keys, worker.name, docket.execution_ttl)
         self.roster = Roster()
         self.outages = Outages(settings.reconnection_delay, str(client.address), (docket.name, worker.name))
-        self.scheduler = Scheduler(DueTasks(client, keys), settings.scheduling_resolution)
+        self.scheduler = Scheduler(DueTasks(client, keys, docket.execution_ttl), settings.scheduling_resolution)
         self.reader = Reader(
             self.claims,
             self.roster,
@@ -174,6 +174,7 @@ class Session:
                     upkeep.start_soon(self._stand_guard)
                     upkeep.start_soon(self.leases.watch)
                     upkeep.start_soon(self.standby.run)
+                    upkeep.start_soon(self.docket.client.follow)
                     for loop in (self.leases.run, self.heartbeat.run, self.listener.run, self._tell_depths):
                         upkeep.start_soon(self.outages.supervise, loop)
                     async with anyio.create_task_group() as sharing:
