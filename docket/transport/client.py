@@ -277,6 +277,9 @@ class Client(AsyncCoreCommands):
         """End what ``connection``, of which the server said ``number`` to CLIENT ID, waits for in its server."""
         await self.call("CLIENT", "UNBLOCK", number)
 
+    async def follow(self) -> None:
+        """Leave servers as soon as they are replaced, until cancelled; ends at once where nobody would tell."""
+
     def heard(self, error: RedisError) -> None:
         """Take note of an error that came out of a connection of somebody's own."""
 
