@@ -70,6 +70,22 @@ async def test_a_delivery_that_another_took_in_between_is_lost(store: Store) -> 
     assert isinstance(taken, Delivery)
 
 
+async def test_a_lease_begins_with_the_claim_however_long_ago_it_was_read(store: Store) -> None:
+    """I3: a blocked event loop may come to the claim late, and trusts it for a whole timeout from then on."""
+    await store.schedule.place(message(), replace=False)
+    claims = store.claims()
+    await claims.create_group()
+    group = ("d:stream", "docket-workers")
+    reply = await store.client.call("XREADGROUP", "GROUP", group[1], "w", "STREAMS", "d:stream", ">")
+    message_id = reply[0][1][0][0]  # type: ignore[index]
+    await store.client.call("XCLAIM", *group, "w", 0, message_id, "IDLE", 5000, "JUSTID")
+    (delivery,) = await claims._claim(reply[0][1], redelivered=False)  # type: ignore[index]
+    assert isinstance(delivery, Delivery)
+    [[_, _, idle, times]] = await store.client.call("XPENDING", *group, "-", "+", 10)  # type: ignore[misc]
+    assert idle < 5000
+    assert times == 1
+
+
 async def test_more_deliveries_than_lua_unpacks_are_claimed_at_once(store: Store) -> None:
     await store.schedule.place_many([message(f"{n}") for n in range(2700)], replace=False)
     assert len(await waited(store, count=2700)) == 2700
