@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import cast
 
 import attrs
@@ -10,6 +11,7 @@ from .. import clock
 from ..transport import Client
 from .keys import Keys
 from .lua import script
+from .schedule import milliseconds
 
 __all__ = ["DueTasks", "Moved"]
 
@@ -24,17 +26,19 @@ class Moved:
 
 @attrs.define(eq=False)
 class DueTasks:
-    """The scheduler's only write."""
+    """The scheduler's only write. ``ttl`` is how long the record is kept of a task whose message is gone."""
 
     client: Client
     keys: Keys
+    ttl: timedelta
 
     async def move(self, limit: int) -> Moved:
         """Move at most ``limit`` due tasks to the stream."""
+        now = clock.now()
         reply = await self.client.run(
             script("due"),
             [self.keys.stream, self.keys.queue, self.keys.reserved_queue],
-            [self.keys.prefix, f"{clock.timestamp():.6f}", limit],
+            [self.keys.prefix, f"{now.timestamp():.6f}", limit, now.isoformat(), milliseconds(self.ttl)],
         )
         count, following = cast("tuple[int, bytes]", reply)
         return Moved(count, float(following) if following else None)

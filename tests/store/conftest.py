@@ -57,7 +57,7 @@ class Store:
 
     @property
     def due(self) -> DueTasks:
-        return DueTasks(self.client, self.keys)
+        return DueTasks(self.client, self.keys, self.ttl)
 
     @property
     def records(self) -> Records:

@@ -153,3 +153,27 @@ async def test_the_time_is_this_moment(store: Store) -> None:
     await store.schedule.place(message("past", soon - timedelta(hours=2)), replace=False)
     moved = await store.due.move(10)
     assert moved == Moved(0, pytest.approx(soon.timestamp(), abs=1e-5))
+
+
+async def test_a_task_whose_message_is_gone_fails(store: Store, heard: Heard) -> None:
+    """Evicted, or deleted by hand: who waits for it is told."""
+    await waiting(store, "k", "after")
+    await store.client.delete("d:k")
+    await heard.all()
+    assert await store.due.move(10) == Moved(1, None)
+    error = "DeliveryUnreadable: its message is gone"
+    assert (await store.everything())["d:runs:k (expires)"] == run(
+        "failed", when="3000000000", completed_at="now", error=error
+    )
+    events = dict(await heard.all())
+    assert json.loads(events["d:state:k"])["error"] == error
+
+
+async def test_a_task_whose_record_is_gone_runs(store: Store) -> None:
+    """Evicted: the message says enough to make it again."""
+    await waiting(store, "k")
+    await store.client.delete("d:runs:k")
+    assert await store.due.move(10) == Moved(1, None)
+    assert (await store.claimed()).message.key == "k"
+    record = await store.client.hgetall("d:runs:k")
+    assert (record[b"state"], record[b"generation"], record[b"args"]) == (b"running", b"1", b"ARGS")

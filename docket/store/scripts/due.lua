@@ -1,39 +1,56 @@
 -- Move tasks whose time has come from the queues to the stream, at most `limit` of them.
 -- KEYS stream queue reserved_queue
--- ARGV prefix now limit
--- REPLY {moved, the score of the next task or ''}
--- USE json carry
+-- ARGV prefix now limit at ttl_ms
+-- REPLY {moved, the score of the next task or ''}; `now` is epoch seconds, `at` the same as text
+-- USE json carry finish
 -- Whether a message of the reserved queue is still the key's: pydocket does not find it there to replace or cancel it.
 local function is_live(run, generation)
   local now = redis.call('HMGET', run, 'state', 'generation')
   return now[1] == 'scheduled' and (tonumber(now[2]) or 0) <= generation
 end
-local moved, left, next_score = 0, tonumber(limit), ''
-for at = 2, 3 do
-  local waiting, shelf = KEYS[at], at == 2 and prefix or reserved_queue
+-- End the run of a key whose message is gone (evicted, deleted by hand): nobody can run it, and somebody may wait for it.
+local function fail(key, run)
+  local now = redis.pcall('HMGET', run, 'state', 'waiter_stream')
+  if now.err or now[1] ~= 'scheduled' or now[2] then return end
+  local reason = 'DeliveryUnreadable: its message is gone'
+  redis.call('HSET', run, 'state', 'failed', 'completed_at', at, 'error', reason)
+  redis.call('HDEL', run, 'known')
+  if ttl_ms == '0' then redis.call('DEL', run) else redis.call('PEXPIRE', run, ttl_ms) end
+  redis.call('PUBLISH', prefix .. ':state:' .. key, '{"type":"state","key":' .. json(key)
+    .. ',"state":"failed","completed_at":"' .. at .. '","error":"' .. reason .. '"}')
+  return true
+end
+local moved, left, next_score, failed = 0, tonumber(limit), '', false
+for at_key = 2, 3 do
+  local waiting, shelf = KEYS[at_key], at_key == 2 and prefix or reserved_queue
   local keys = left > 0 and redis.call('ZRANGEBYSCORE', waiting, '-inf', now, 'LIMIT', 0, left) or {}
   for _, key in ipairs(keys) do
-    local parked = shelf .. ':' .. key
+    local parked, run = shelf .. ':' .. key, prefix .. ':runs:' .. key
     local fields = redis.pcall('HGETALL', parked)
+    redis.call('ZREM', waiting, key)
     if not fields.err and #fields > 0 then                   -- I9: what is not a message there moves nobody
-      local run, when, generation = prefix .. ':runs:' .. key, '', 0
-      for f = 1, #fields, 2 do
-        if fields[f] == 'when' then when = fields[f + 1]
-        elseif fields[f] == 'generation' then generation = tonumber(fields[f + 1]) or 0 end
-      end
-      if at == 2 or is_live(run, generation) then
+      local message = {generation = 0, when = ''}
+      for f = 1, #fields, 2 do message[fields[f]] = fields[f + 1] end
+      local generation = tonumber(message.generation) or 0
+      if at_key == 2 or is_live(run, generation) then
         local id = redis.call('XADD', stream, '*', unpack(carry(fields)))   -- trace context and foreign fields too
-        redis.call('HSET', run, 'state', 'queued', 'stream_id', id)
+        if redis.call('HSET', run, 'state', 'queued', 'stream_id', id) == 2 and generation > 0 then
+          -- There was no record (evicted): without one the claim would take the message for one that was replaced.
+          redis.call('HSET', run, 'generation', generation, 'known', now, 'when', now,
+            'function', message['function'] or '', 'args', message.args or '', 'kwargs', message.kwargs or '')
+        end
         redis.call('PUBLISH', prefix .. ':state:' .. key,
-          '{"type":"state","key":' .. json(key) .. ',"state":"queued","when":' .. json(when) .. '}')
+          '{"type":"state","key":' .. json(key) .. ',"state":"queued","when":' .. json(message.when) .. '}')
         moved = moved + 1
       end
       redis.call('DEL', parked)
+    else
+      failed = fail(key, run) or failed
     end
-    redis.call('ZREM', waiting, key)
     left = left - 1
   end
   local first = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2]
   if first and (next_score == '' or tonumber(first) < tonumber(next_score)) then next_score = first end
 end
+if failed then tell_if_finished(prefix, stream, queue, reserved_queue, prefix .. ':wake') end
 return {moved, next_score}
