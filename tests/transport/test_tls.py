@@ -58,8 +58,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @functools.cache
 def server_speaks_tls() -> bool:
-    tried = subprocess.run([binary(), "--tls-port", "x"], capture_output=True, text=True)
-    return "Bad directive" not in tried.stdout + tried.stderr
+    words = ["--port", "0", "--tls-port", str(free_port()), "--tls-cert-file", "/there/is/none"]
+    said = subprocess.run([binary(), *words], capture_output=True, text=True, timeout=20)
+    return not any(it in said.stdout + said.stderr for it in ("Bad directive", "Failed finding TLS support"))
 
 
 @contextlib.contextmanager
