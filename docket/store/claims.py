@@ -15,6 +15,7 @@ from .. import clock
 from ..errors import DeliveryUnreadable
 from ..transport import Client, Connection
 from .admission import Admissions
+from .answers import answers
 from .codec import Delivery, Message, bare_result, decode_message, result_envelope, state_event
 from .keys import GROUP, Keys
 from .lua import script
@@ -165,7 +166,7 @@ class Claims:
                 raise reply
         *counts, limits = cast("tuple[int, int, int, Any]", tuple(replies))
         # pydocket wakes waiters without taking the limit off our set, so it is looked at itself.
-        waiters = await self.client.call_many([("XLEN", name + b":waiters") for name in limits])
+        waiters = answers(await self.client.call_many([("XLEN", name + b":waiters") for name in limits]))
         return sum(counts) + sum(count for count in waiters if isinstance(count, int))
 
     async def wait_for_tasks(
@@ -267,9 +268,8 @@ class Claims:
 
     async def cancel_requested(self, keys: Sequence[str]) -> list[int | None]:
         """For each task key the generation whose cancellation was asked for while it ran, or None."""
-        replies = await self.client.call_many(
-            [("HGET", self.keys.run(key), "cancel_requested") for key in keys]
-        )
+        commands = [("HGET", self.keys.run(key), "cancel_requested") for key in keys]
+        replies = answers(await self.client.call_many(commands))
         return [int(r) if isinstance(r, bytes) and r.isdigit() else None for r in replies]
 
     # ending ----------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import attrs
 
 from .. import clock
 from ..transport import Client
+from .answers import answers
 from .keys import Keys
 from .lua import script
 from .schedule import milliseconds
@@ -93,7 +94,7 @@ class Liveness:
         tasks = await self.client.call_many([("SMEMBERS", self.keys.worker_tasks(name)) for name, _ in live])
         return [
             WorkerInfo(name, _seen(score), {member.decode() for member in cast("Iterable[Any]", members)})
-            for (name, score), members in zip(live, tasks, strict=True)
+            for (name, score), members in zip(live, answers(tasks), strict=True)
         ]
 
 

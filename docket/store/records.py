@@ -13,6 +13,7 @@ from .. import clock
 from ..errors import DeliveryUnreadable
 from ..rules import ExecutionState
 from ..transport import Client
+from .answers import answers
 from .codec import Message, decode_message, open_envelope
 from .keys import GROUP, Keys
 
@@ -238,7 +239,8 @@ class Records:
         return holders
 
     async def _running(self, held: Sequence[tuple[Message, str]]) -> list[PictureEntry]:
-        replies = await self.client.call_many([("HGET", self.keys.run(m.key), "started_at") for m, _ in held])
+        commands = [("HGET", self.keys.run(m.key), "started_at") for m, _ in held]
+        replies = answers(await self.client.call_many(commands))
         return [
             PictureEntry(
                 message=message,
@@ -254,9 +256,8 @@ class Records:
         while True:
             reply = await self.client.call("ZSCAN", queue, cursor, "COUNT", PAGE)
             cursor, flat = cast("tuple[bytes, list[bytes]]", reply)
-            for parked in await self.client.call_many(
-                [("HGETALL", shelf.encode() + b":" + key) for key in flat[::2]]
-            ):
+            commands = [("HGETALL", shelf.encode() + b":" + key) for key in flat[::2]]
+            for parked in answers(await self.client.call_many(commands)):
                 if isinstance(parked, RedisError):
                     continue  # not a message: the scheduler drops it (I9)
                 try:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from docket.store import Beat, Claims, Delivery, Settled
 from docket.transport import Client
@@ -75,3 +75,36 @@ async def test_what_the_server_knows_nothing_of_any_more_cannot_be_renewed(store
 async def test_heartbeats_and_counts_need_no_group(store: Store) -> None:
     assert await store.claims().unfinished() == 0
     assert isinstance(await store.liveness.beat("w", {"task"}, tasks_too=True), Beat)
+
+
+@pytest.mark.parametrize("write", ["settle", "hand back"])
+async def test_what_is_done_may_end_though_memory_is_short(
+    server: Server, redis_url: str, write: str
+) -> None:
+    """Its end frees more than it takes, so it does not wait for somebody else to free something."""
+    async with Client.from_url(redis_url) as client:
+        store = Store(client)
+        delivery = await store.running()
+        with REFUSALS["OOM"](server):
+            with pytest.raises(OutOfMemoryError):
+                await store.schedule.place(message("another"), replace=False)
+            assert await WRITES[write](store.claims(), delivery) is Settled.OK
+
+
+@pytest.mark.parametrize("name", ["BUSY", "MASTERDOWN"])
+async def test_a_server_that_answers_nothing_is_not_taken_for_an_empty_one(
+    server: Server, redis_url: str, name: str
+) -> None:
+    async with Client.from_url(redis_url) as client:
+        store = Store(client)
+        await store.running()
+        with REFUSALS[name](server):
+            for question in (
+                store.claims().unfinished(),
+                store.claims().cancel_requested(["k"]),
+                store.records.read("k"),
+                store.records.picture(),
+                store.liveness.workers(),
+            ):
+                with pytest.raises(RedisError, match=SAID[name]):
+                    await question

@@ -21,11 +21,11 @@ if not entry then
   tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
   return live
 end
+redis.call('DEL', progress)                                  -- first: a full server lets go on who has freed something
 local fresh = redis.call('XADD', stream, '*', unpack(carry(entry[2])))
 ack(stream, group, message_id)                               -- I1
 redis.call('HSET', run, 'state', 'queued', 'known', now_epoch, 'stream_id', fresh)
 redis.call('HDEL', run, 'claim', 'worker', 'started_at')
-redis.call('DEL', progress)
 redis.call('PUBLISH', state_channel, '{"type":"state","key":' .. json(key) .. ',"state":"queued"}')
 let_go()
 return 'OK'

@@ -6,6 +6,7 @@
 -- USE json ack fence finish slots
 local live, reserved, state = check_fence(run, stream, group, message_id, generation, claim, holder)
 if live == 'LIVE' then
+  redis.call('DEL', progress)                                -- first: a full server lets go on who has freed something
   local over = state ~= 'running'                            -- written already: the reply was lost, or it was done by hand
   if ttl_ms == '0' then
     redis.call('DEL', run)
@@ -14,7 +15,6 @@ if live == 'LIVE' then
     redis.call('PEXPIRE', run, ttl_ms)
     if result ~= '' then redis.call('SET', result_key, result, 'PX', ttl_ms) end
   end
-  redis.call('DEL', progress)
   ack(stream, group, message_id)                             -- I1
   if not over then redis.call('PUBLISH', state_channel, state_event) end
   live = 'OK'
