@@ -6,21 +6,30 @@ from datetime import timedelta
 
 __all__ = ["delay_until_known"]
 
+ZERO = timedelta(0)
+
 #: Nobody alive knows the task: the program that does may be deployed at any time, and nobody waits in a hurry.
 UNKNOWN_FIRST, UNKNOWN_LONGEST = timedelta(seconds=1), timedelta(minutes=1)
 
-#: Somebody does: the next one to take it may be the right one.
-ELSEWHERE_FIRST, ELSEWHERE_LONGEST = timedelta(milliseconds=20), timedelta(seconds=5)
+#: Somebody does, but has not taken it yet: those who know it are busy.
+BUSY_FIRST, BUSY_LONGEST = timedelta(milliseconds=20), timedelta(seconds=5)
+
+#: How often a task may go round a fleet without a pause, counted in times that should have sufficed.
+ROUNDS_AT_ONCE = 2
 
 
-def delay_until_known(waited: timedelta, *, elsewhere: bool, luck: float) -> timedelta:
-    """The next pause of a task that was put back for ``waited`` so far.
+def delay_until_known(waited: timedelta, times: int, *, share: float, luck: float) -> timedelta:
+    """The next pause of a task that was put back ``times`` so far, for ``waited`` in all.
 
-    ``elsewhere`` says whether a worker that lives knows it: then the pause is short, and grows by half each time;
-    else it doubles. ``luck``, a random number from 0 to 1, shortens it by up to a half: what came together parts.
+    ``share`` is the part of the fleet that knows it; ``luck``, a random number from 0 to 1, shortens the pause by up to
+    a half, so that what came together parts. Where one of n workers knows a task, it is taken by that one after n
+    times on average: at first there is no pause, and then it doubles with every n times. Where nobody knows it, it
+    doubles every time.
     """
-    if elsewhere:
-        pause = min(max(waited / 2, ELSEWHERE_FIRST), ELSEWHERE_LONGEST)
-    else:
+    if share <= 0:
         pause = min(max(waited, UNKNOWN_FIRST), UNKNOWN_LONGEST)
+    elif (rounds := times * share) < ROUNDS_AT_ONCE:
+        return ZERO
+    else:
+        pause = min(BUSY_FIRST * 2 ** min(rounds - ROUNDS_AT_ONCE, 20), BUSY_LONGEST)
     return pause * (1 - luck / 2)

@@ -135,10 +135,12 @@ class Defer:
 class PassOn:
     """This worker does not know the task: again after ``wait``, as the same attempt, for one that does.
 
-    ``waited`` is for how long it was put back so far, this time included; ``deliveries`` how many were not ended.
+    ``times`` is how often it was put back, ``waited`` for how long in all while nobody alive knew it, both this time
+    included; ``deliveries`` is how many of them were not ended.
     """
 
     wait: timedelta
+    times: int
     waited: timedelta
     deliveries: int
 

@@ -82,20 +82,22 @@ def load(pickled: bytes) -> Any:
 class PassedOn:
     """What a message tells that was put back because a worker did not know its task.
 
-    ``waited`` is for how long it was put back in all, ``deliveries`` how many of those before were not ended.
+    ``times`` is how often that was, ``waited`` for how long in all while nobody alive knew it, ``deliveries`` how many
+    before were not ended.
     """
 
-    waited: timedelta
+    times: int = 0
+    waited: timedelta = timedelta(0)
     deliveries: int = 0
 
     def text(self) -> str:
-        return f"{round(self.waited.total_seconds() * 1000)} {self.deliveries}"
+        return f"{self.times} {round(self.waited.total_seconds() * 1000)} {self.deliveries}"
 
     @classmethod
     def read(cls, text: bytes) -> PassedOn:
         """Raises: ValueError - it is not what `text` writes."""
-        waited, deliveries = text.split()
-        return cls(timedelta(milliseconds=min(int(waited), 10**12)), int(deliveries))
+        times, waited, deliveries = map(int, text.split())
+        return cls(times, timedelta(milliseconds=min(waited, 10**12)), deliveries)
 
 
 @attrs.frozen(kw_only=True)

@@ -84,9 +84,10 @@ class Liveness:
         )
         return [(name.decode(), float(score)) for name, score in zip(flat[::2], flat[1::2], strict=True)]
 
-    async def is_known(self, task: str, *, but_to: str) -> bool:
-        """Whether a live worker of another name than ``but_to`` can run a task."""
-        return any(name != but_to for name, _ in await self._live(self.keys.task_workers(task)))
+    async def share_knowing(self, task: str, *, but: str) -> float:
+        """Which part of the live workers can run a task, from 0 to 1; the one named ``but`` is known not to."""
+        knowing = sum(name != but for name, _ in await self._live(self.keys.task_workers(task)))
+        return knowing / max(len(await self._live(self.keys.workers)), knowing, 1)
 
     async def workers(self, task: str | None = None) -> list[WorkerInfo]:
         """The live workers; with ``task``, those that can run it."""

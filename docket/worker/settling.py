@@ -26,7 +26,7 @@ from ..rules import (
     Reschedule,
     Verdict,
 )
-from ..store import Claims, Delivery, Message, PassedOn, Settled, Unreadable, dump, dump_value
+from ..store import Claims, Message, PassedOn, Settled, Unreadable, dump, dump_value
 from .outage import Outages, is_disruption
 from .roster import Running
 
@@ -81,7 +81,9 @@ class Settling:
 
         Raises: LeaseOver - nothing is known to be written; the delivery is left to redelivery.
         """
-        running.settling = True  # a delivery that is acknowledged meanwhile is not held any more, and not lost
+        running.settling = (
+            True  # a delivery that is acknowledged meanwhile is not held any more, and not lost
+        )
         try:
             write = await self._prepared(running, verdict)
             return await self.insist(running, write)
@@ -116,8 +118,9 @@ class Settling:
                 message = delivery.message
                 later = message.again(clock.now() + wait, message.attempt)
                 if isinstance(verdict, PassOn):
-                    later = attrs.evolve(later, passed_on=PassedOn(verdict.waited, verdict.deliveries))
-                return lambda: self._put_off(delivery, later)
+                    passed_on = PassedOn(verdict.times, verdict.waited, verdict.deliveries)
+                    later = attrs.evolve(later, passed_on=passed_on)
+                return lambda: self._followed(running, later, same=True)
             case Reschedule():
                 try:
                     following = _following(delivery.message, verdict)
@@ -125,12 +128,14 @@ class Settling:
                     name = running.execution.function_name
                     problem = TypeError(f"the next arguments of task {name!r} cannot be pickled: {error}")
                     return await self._prepared_failure(running, problem)
-                return lambda: claims.reschedule(delivery, following)
+                return lambda: self._followed(running, following)
 
-    async def _put_off(self, delivery: Delivery, later: Message) -> Settled:
-        settled = await self.claims.reschedule(delivery, later, same=True)
+    async def _followed(self, running: Running, later: Message, *, same: bool = False) -> Settled:
+        # A body that heard of its cancellation and goes on all the same has had its say.
+        heed = same or not running.was_asked
+        settled = await self.claims.reschedule(running.delivery, later, same=same, heed=heed)
         if settled is Settled.ASKED:
-            return await self.claims.settle(delivery, state="cancelled")
+            return await self.claims.settle(running.delivery, state="cancelled")
         return settled
 
     async def _prepared_result(self, running: Running, value: Any) -> Callable[[], Awaitable[Settled]]:

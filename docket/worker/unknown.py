@@ -30,15 +30,16 @@ MOST_NAMES = 1000
 class Unknown:
     """Decides about claims of tasks that nobody registered here and for which no fallback task was given.
 
-    ``patience`` is for how long such a task is put back, all its pauses together; with zero it is not.
+    ``patience`` is for how long such a task is put back while nobody alive knows it, all these pauses together; with
+    zero it never is.
     """
 
     docket: Docket
     worker: str
     settling: Settling
     patience: timedelta
-    #: By the name of a task: when its workers were last asked for (loop time), and whether there was one.
-    _elsewhere: dict[str, tuple[float, bool]] = attrs.field(init=False, factory=dict[str, tuple[float, bool]])
+    #: By the name of a task: when its workers were last asked for (loop time), and their share of the fleet.
+    _shares: dict[str, tuple[float, float]] = attrs.field(init=False, factory=dict[str, tuple[float, float]])
 
     async def verdict(self, running: Running) -> PassOn | None:
         """What is to be done with the claim of an unknown task; None: patience is over, let it fail.
@@ -46,32 +47,39 @@ class Unknown:
         Raises: LeaseOver - Redis stayed away.
         """
         delivery = running.delivery
-        before = delivery.message.passed_on or PassedOn(timedelta(0))
-        left = self.patience - before.waited
-        if left <= timedelta(0):
+        before = delivery.message.passed_on or PassedOn()
+        if not self.patience:
             return None
-        elsewhere = await self._is_known_elsewhere(running)
-        wait = min(delay_until_known(before.waited, elsewhere=elsewhere, luck=random.random()), left)
-        # Whoever knows it counts with these: its workers may have died of it (`max_deliveries`).
-        return PassOn(wait, waited=before.waited + wait, deliveries=delivery.deliveries - 1)
+        share = await self._share(running)
+        wait = delay_until_known(before.waited, before.times, share=share, luck=random.random())
+        waited = before.waited
+        if not share:  # else it is not unknown: those who know it are busy
+            left = self.patience - waited
+            if left <= timedelta(0):
+                return None
+            wait = min(wait, left)
+            waited += wait
+        # Whoever knows it counts with these deliveries: its workers may have died of it (`max_deliveries`).
+        return PassOn(wait, before.times + 1, waited, delivery.deliveries - 1)
 
-    async def _is_known_elsewhere(self, running: Running) -> bool:
+    async def _share(self, running: Running) -> float:
+        """The part of the fleet that knows a task."""
         name, now = running.execution.function_name, monotonic()
-        asked = self._elsewhere.get(name)
+        asked = self._shares.get(name)
         # Workers come and go with their heartbeats.
         if asked is not None and now - asked[0] < self.docket.heartbeat_interval.total_seconds():
             return asked[1]
         liveness = self.docket.liveness
-        elsewhere = await self.settling.insist(running, lambda: liveness.is_known(name, but_to=self.worker))
+        share = await self.settling.insist(running, lambda: liveness.share_knowing(name, but=self.worker))
         if asked is None:
-            self._say(name, elsewhere=elsewhere)
-        if len(self._elsewhere) >= MOST_NAMES:
-            self._elsewhere.clear()
-        self._elsewhere[name] = (now, elsewhere)
-        return elsewhere
+            self._say(name, share)
+        if len(self._shares) >= MOST_NAMES:
+            self._shares.clear()
+        self._shares[name] = (now, share)
+        return share
 
-    def _say(self, name: str, *, elsewhere: bool) -> None:
-        if elsewhere:
+    def _say(self, name: str, share: float) -> None:
+        if share:
             logger.info("Unknown task %r received - putting it back for a worker that knows it", name)
             return
         logger.warning(
