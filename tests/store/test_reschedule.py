@@ -58,10 +58,18 @@ async def test_new_arguments_are_recorded(store: Store) -> None:
     assert (await store.everything())["d:runs:k"]["args"] == "NEW"  # type: ignore[index]
 
 
-async def test_a_cancellation_that_was_asked_for_is_not_meant_for_the_next_run(store: Store) -> None:
+async def test_there_is_no_next_run_of_what_is_to_be_cancelled(store: Store) -> None:
     delivery = await store.running()
     await store.schedule.cancel("k")
-    await store.claims().reschedule(delivery, following(delivery, when=FUTURE))
+    before = await store.everything()
+    assert await store.claims().reschedule(delivery, following(delivery)) is Settled.ASKED
+    assert await store.everything() == before
+
+
+async def test_a_cancellation_that_its_body_has_heard_of_is_not_meant_for_the_next_run(store: Store) -> None:
+    delivery = await store.running()
+    await store.schedule.cancel("k")
+    await store.claims().reschedule(delivery, following(delivery, when=FUTURE), heed=False)
     assert "cancel_requested" not in (await store.everything())["d:runs:k"]  # type: ignore[operator]
 
 

@@ -12,7 +12,7 @@ import pytest
 from cronsim import CronSimError
 
 import docket.testing
-from docket import Cron, Docket, ExecutionState, Perpetual, Retry, Worker, clock
+from docket import Cron, CurrentExecution, Docket, Execution, ExecutionState, Perpetual, Retry, Worker, clock
 from docket.dependencies import TaskOutcome
 from docket.dependencies.perpetual import perpetual_is_live
 from docket.errors import UsageError
@@ -91,6 +91,21 @@ async def test_cancelling_the_key_while_it_runs_ends_the_chain(docket: Docket) -
         group.start_soon(Worker(docket).run_until_finished)
         await begun.wait()
         await docket.cancel("k")
+    await execution.sync()
+    assert execution.state is ExecutionState.CANCELLED
+
+
+async def test_a_cancellation_that_nobody_heard_of_in_time_ends_the_chain(docket: Docket) -> None:
+    """The worker's connection was lost when it was told."""
+
+    async def task(
+        perpetual: Perpetual = Perpetual(), execution: Execution[None] = CurrentExecution()
+    ) -> None:
+        record = docket.keys.run("k")
+        await docket.client.call("HSET", record, "cancel_requested", execution.generation)
+
+    execution = await docket.add(task, key="k")()
+    await run(docket)
     await execution.sync()
     assert execution.state is ExecutionState.CANCELLED
 
