@@ -3,7 +3,8 @@
 -- ARGV prefix group completed_at ttl_ms limit start wake_channel
 -- REPLY {cancelled, where to go on in the stream, or '' where all is done}
 -- USE json ack finish slots
-local count, last, kept, lib = 0, '', {}, limits_lib()
+local count, left, last, kept, lib = 0, tonumber(limit), '', {}, limits_lib()   -- `left`: what this step may look at yet
+local site = lib.site_of(prefix, stream, wake_channel)
 local function cancel(key)
   local run = prefix .. ':runs:' .. key
   local reserved = redis.call('HGET', run, 'reserved')
@@ -22,16 +23,18 @@ local function cancel(key)
 end
 for at = 2, 3 do
   local waiting, shelf = KEYS[at], at == 2 and prefix or KEYS[3]
-  for _, key in ipairs(redis.call('ZRANGE', waiting, 0, limit - count - 1)) do
+  for _, key in ipairs(left > 0 and redis.call('ZRANGE', waiting, 0, left - 1) or {}) do
     redis.call('DEL', shelf .. ':' .. key)
     redis.call('ZREM', waiting, key)
     cancel(key)
+    left = left - 1
   end
-  if count >= tonumber(limit) then return {count, start} end
 end
-for _, name in ipairs(redis.call('SMEMBERS', prefix .. ':waiting')) do
+local name = left > 0 and redis.call('SRANDMEMBER', prefix .. ':waiting')
+while name do
   local waiters = name .. ':waiters'
-  for _, entry in ipairs(redis.call('XRANGE', waiters, '-', '+', 'COUNT', limit - count)) do
+  for _, entry in ipairs(redis.call('XRANGE', waiters, '-', '+', 'COUNT', left)) do
+    left = left - 1
     local key
     for f = 1, #entry[2], 2 do
       if entry[2][f] == 'key' then key = entry[2][f + 1] end
@@ -43,10 +46,18 @@ for _, name in ipairs(redis.call('SMEMBERS', prefix .. ':waiting')) do
   if redis.call('XLEN', waiters) == 0 then
     redis.call('DEL', waiters)
     local packed = redis.call('HGET', prefix .. ':limits', name)
-    if packed then lib.wake(lib.site_of(prefix, stream, wake_channel), lib.limits_of(packed)) end
+    if packed then lib.wake(site, lib.limits_of(packed)) end
     redis.call('SREM', prefix .. ':waiting', name)
+    left = left - 1
   end
-  if count >= tonumber(limit) then return {count, start} end
+  name = left > 0 and redis.call('SRANDMEMBER', prefix .. ':waiting')
+end
+local function wake_whom_they_kept_out()
+  for _, one in ipairs(kept) do lib.forget(site, one[1], one[2]) end
+end
+if left <= 0 then
+  wake_whom_they_kept_out()
+  return {count, start}
 end
 local entries = redis.call('XRANGE', stream, start, '+', 'COUNT', limit)
 for _, entry in ipairs(entries) do
@@ -67,7 +78,7 @@ for _, entry in ipairs(entries) do
   end
   last = '(' .. id
 end
-for _, one in ipairs(kept) do lib.forget(lib.site_of(prefix, stream, wake_channel), one[1], one[2]) end
+wake_whom_they_kept_out()
 if #entries == tonumber(limit) then return {count, last} end
 tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return {count, ''}

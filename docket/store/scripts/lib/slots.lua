@@ -2,12 +2,12 @@
 -- `{limit}:owners` says which delivery has taken each, `{limit}:woken` for whom a slot is kept that is on its way from
 -- the waiters to a worker, `{limit}:waiters` is the stream of those who wait (wire). `{prefix}:limits` lists the limits
 -- in use, `{prefix}:waiting` those with waiters. Of a limit with room nobody waits when a script ends, or it is announced.
--- `site` is {prefix =, stream =, channel =, now = epoch seconds}.
+-- `site` is {prefix =, stream =, channel =, now = epoch seconds, steps = how many were looked at to be woken}.
 -- All of it is made only where a script needs it: most runs have no limits.
 local function limits_lib()
   local function site_of(prefix, stream, channel)
     local time = redis.call('TIME')
-    return {prefix = prefix, stream = stream, channel = channel, now = time[1] + time[2] / 1000000}
+    return {prefix = prefix, stream = stream, channel = channel, now = time[1] + time[2] / 1000000, steps = 0}
   end
   -- Limits travel as one text: '{lease in ms} ', then for each limit '{most}:{length of its name}:{name}'.
   local function limits_of(packed)
@@ -111,19 +111,20 @@ local function limits_lib()
     redis.call('PUBLISH', site.prefix .. ':state:' .. key, '{"type":"state","key":' .. json(key) .. ',"state":"queued"}')
     return true
   end
-  -- Wake who waits for these limits, first come, first served, for as long as they have room; a bounded number of them.
+  -- Wake who waits for these limits, first come, first served, for as long as they have room; a bounded number of them
+  -- per script.
   local function wake(site, limits)
-    local steps = 0
     for _, limit in ipairs(limits) do
       local waiters, entry, waits = limit.name .. ':waiters', nil, true
       while waits do
         entry = redis.call('XRANGE', waiters, '-', '+', 'COUNT', 1)[1]
-        if entry and steps >= 50 then
+        waits = entry and has_room(site, limit)
+        if waits and site.steps >= 50 then
           redis.call('PUBLISH', site.channel, 'limit ' .. limit.name)   -- a worker goes on with it
           break
         end
-        waits = entry and has_room(site, limit) and wake_first(site, limit, entry)
-        steps = steps + 1
+        waits = waits and wake_first(site, limit, entry)
+        site.steps = site.steps + 1
       end
       if not entry then
         redis.call('SREM', site.prefix .. ':waiting', limit.name)
