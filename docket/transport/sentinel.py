@@ -36,8 +36,8 @@ __all__ = ["SentinelClient", "SentinelConnector"]
 #: How many seconds one sentinel gets at most before the next one is asked.
 _PATIENCE = 1.0
 
-#: After so many seconds of silence it may be that the master was replaced meanwhile, and does not know it.
-_QUIET = 2.0
+#: After so many seconds of silence the master may have been replaced and not know it: no failover is quicker.
+_QUIET = 1.0
 
 #: For so many seconds after such a silence the sentinels are asked again each second: a failover takes some, and they
 #: take eight to tell a master that comes back that it is none any more.
