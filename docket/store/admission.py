@@ -31,8 +31,9 @@ from .schedule import milliseconds
 
 __all__ = ["Admissions", "Holding", "LimitInUse"]
 
-#: Limits that one script looks after.
-WAKE_CHUNK = 50
+#: Limits that one script looks after, and deliveries whose slots it renews: it keeps the server for a few milliseconds.
+WAKE_CHUNK = 5
+RENEW_CHUNK = 100
 PAGE = 500
 
 
@@ -116,9 +117,9 @@ class Admissions:
 
     async def renew(self, holdings: Sequence[Holding]) -> None:
         """Keep the slots of deliveries that are still this worker's; none: no command is sent."""
-        for at in range(0, len(holdings), PAGE):
+        for at in range(0, len(holdings), RENEW_CHUNK):
             flat: list[Any] = []
-            for holding in holdings[at : at + PAGE]:
+            for holding in holdings[at : at + RENEW_CHUNK]:
                 flat += (holding.message_id, holding.key, holding.slots)
             await self.client.run(
                 script("renew_slots"), [self.keys.stream], [self.keys.prefix, GROUP, self.worker, *flat]

@@ -2,12 +2,13 @@
 -- `{limit}:owners` says which delivery has taken each, `{limit}:woken` for whom a slot is kept that is on its way from
 -- the waiters to a worker, `{limit}:waiters` is the stream of those who wait (wire). `{prefix}:limits` lists the limits
 -- in use, `{prefix}:waiting` those with waiters. Of a limit with room nobody waits when a script ends, or it is announced.
--- `site` is {prefix =, stream =, channel =, now = epoch seconds, steps = how many were looked at to be woken}.
+-- `site` is {prefix =, stream =, channel =, now = epoch seconds, steps = how many were looked at to be woken,
+-- pruned = {[limit] = true}}.
 -- All of it is made only where a script needs it: most runs have no limits.
 local function limits_lib()
   local function site_of(prefix, stream, channel)
     local time = redis.call('TIME')
-    return {prefix = prefix, stream = stream, channel = channel, now = time[1] + time[2] / 1000000, steps = 0}
+    return {prefix = prefix, stream = stream, channel = channel, now = time[1] + time[2] / 1000000, steps = 0, pruned = {}}
   end
   -- Limits travel as one text: '{lease in ms} ', then for each limit '{most}:{length of its name}:{name}'.
   local function limits_of(packed)
@@ -30,6 +31,8 @@ local function limits_lib()
   -- their slot already.
   local function prune_woken(site, limit)
     local woken = limit.name .. ':woken'
+    if site.pruned[limit.name] then return end                   -- once per script is enough
+    site.pruned[limit.name] = true
     for _, key in ipairs(redis.call('ZRANGE', woken, 0, 63)) do
       local run = redis.call('HMGET', site.prefix .. ':runs:' .. key, 'state', 'generation', 'reserved', 'stream_id', 'claim')
       local coming = (run[1] == 'queued' or run[1] == 'running') and run[3]
@@ -119,7 +122,7 @@ local function limits_lib()
       while waits do
         entry = redis.call('XRANGE', waiters, '-', '+', 'COUNT', 1)[1]
         waits = entry and has_room(site, limit)
-        if waits and site.steps >= 50 then
+        if waits and site.steps >= 25 then
           redis.call('PUBLISH', site.channel, 'limit ' .. limit.name)   -- a worker goes on with it
           break
         end

@@ -1,0 +1,183 @@
+"""No step keeps the server for long, however much there is: 100,000 tasks due at once, and all of them at work.
+
+The server does one thing at a time, so a step must be short: 10 ms at most, and less than half of that where these
+tests were written, to hold on a machine half as fast. Two measures are taken of each step at its full size: how many
+commands it executes, those inside of its script counted, which is the same on every machine (one takes 2 to 4 us); and
+how long that keeps the server by its own account (SLOWLOG), of which the shortest of several times counts: whatever
+else the machine does interrupts the server, too, and is no cost of the step. One loop does: the server knows no
+difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from docket.docket import CLEAR_BATCH
+from docket.rules import SlotRule, pack
+from docket.store import Delivery, Holding
+from docket.store.admission import RENEW_CHUNK, WAKE_CHUNK
+from docket.store.lua import script
+from docket.transport import Client
+from docket.worker.intake import DUE_BATCH, TAKE_BATCH
+from tests.store.conftest import FUTURE, Store, message
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+
+COUNT = 100_000
+LONGEST_MS = 10
+MOST_COMMANDS = 1000
+
+#: Many tasks that are due, or that wait on the stream, written as schedule.lua and due.lua leave them.
+FILL = """
+for n = ARGV[2], ARGV[3] do
+  local run = {'function', 'f', 'args', 'ARGS', 'kwargs', 'KWARGS', 'generation', 1, 'when', 1, 'known', 1}
+  local fields = {'key', n, 'when', '2001-09-09T01:46:40+00:00', 'function', 'f', 'args', 'ARGS', 'kwargs', 'KWARGS',
+    'attempt', 1, 'generation', 1}
+  if ARGV[1] == 'due' then
+    redis.call('HSET', 'd:' .. n, unpack(fields))
+    redis.call('ZADD', 'd:queue', 1, n)
+    redis.call('HSET', 'd:runs:' .. n, 'state', 'scheduled', unpack(run))
+  else
+    local id = redis.call('XADD', 'd:stream', '*', unpack(fields))
+    redis.call('HSET', 'd:runs:' .. n, 'state', 'queued', 'stream_id', id, unpack(run))
+  end
+end
+"""
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[Store]:
+    async with Client.from_url(redis_url) as client:
+        await client.config_set("slowlog-max-len", 10_000)
+        yield Store(client)
+        await client.config_set("slowlog-log-slower-than", 10_000)
+
+
+async def fill(store: Store, kind: str, count: int = COUNT) -> None:
+    for start in range(0, count, 5000):
+        await store.client.call("EVAL", FILL, 0, kind, start, min(start + 5000, count) - 1)
+
+
+async def cost(store: Store, steps: int, step: Callable[[], Awaitable[object]]) -> tuple[float, float]:
+    """How many commands a step takes at most, and for how many ms it keeps the server where nothing interrupts that."""
+    commands: list[int] = []
+    times: list[float] = []
+    for _ in range(steps):
+        await store.client.call("CONFIG", "SET", "slowlog-log-slower-than", 300)
+        await store.client.slowlog_reset()
+        before: Any = await store.client.info("stats")
+        await step()
+        after: Any = await store.client.info("stats")
+        await store.client.call("CONFIG", "SET", "slowlog-log-slower-than", -1)
+        commands.append(after["total_commands_processed"] - before["total_commands_processed"] - 1)
+        slow: Any = await store.client.slowlog_get(100)
+        times.append(max((entry["duration"] / 1000 for entry in slow), default=0.3))
+    return max(commands), min(times)
+
+
+async def assert_short(
+    store: Store, step: Callable[[], Awaitable[object]], *, steps: int = 15, most: int = MOST_COMMANDS
+) -> None:
+    commands, milliseconds = await cost(store, steps, step)
+    assert commands <= most
+    assert milliseconds < LONGEST_MS
+
+
+async def test_moving_what_is_due(store: Store) -> None:
+    await fill(store, "due")
+    await assert_short(store, lambda: store.due.move(DUE_BATCH))
+
+
+async def test_cancelling_what_is_scheduled(store: Store) -> None:
+    await fill(store, "due")
+    await clear_once(store)
+    await assert_short(store, lambda: clear_once(store))
+
+
+async def test_cancelling_what_is_queued(store: Store) -> None:
+    await fill(store, "queued")
+    await assert_short(store, lambda: clear_once(store))
+
+
+async def clear_once(store: Store) -> None:
+    """The first step of `Schedule.clear`."""
+    keys = store.keys
+    arguments = [keys.prefix, "docket-workers", "now", 900_000, CLEAR_BATCH, "-", keys.wake]
+    await store.client.run(script("clear"), [keys.stream, keys.queue, keys.reserved_queue], arguments)
+
+
+async def test_taking_renewing_and_sweeping_with_everything_at_work(store: Store) -> None:
+    await fill(store, "queued")
+    claims = store.claims()
+    await claims.create_group()
+    await assert_short(store, lambda: claims.take(TAKE_BATCH))
+    async with store.client.dedicated() as connection:
+        await assert_short(
+            store, lambda: claims.wait_for_tasks(connection, TAKE_BATCH, timedelta(milliseconds=1))
+        )
+    # The rest is read at once, which no worker does: everything is pending, all of it fresh.
+    await store.client.call(
+        "XREADGROUP", "GROUP", "docket-workers", "w", "COUNT", COUNT, "STREAMS", "d:stream", ">"
+    )
+    await assert_short(store, claims.sweeping.look)
+    ids = [pending.message_id for pending in await claims.sweeping.look()]
+    await assert_short(store, lambda: claims.renew(ids[:200]))
+    await assert_short(store, lambda: claims.take_over(ids[:TAKE_BATCH], timedelta(0)))
+    pending = await store.client.call("XPENDING", "d:stream", "docket-workers")
+    assert pending[0] == COUNT  # type: ignore[index]
+
+
+async def test_looking_after_limits(store: Store) -> None:
+    """Forty limits, for each of which fifty wait, lose who held them."""
+    rules = [SlotRule(f"d:concurrency:f:{n}", 50) for n in range(40)]
+    lease = timedelta(seconds=60)
+    admissions, claims = store.claims().admissions, store.claims()
+    await fill(store, "queued", 40 * 51)
+    await claims.create_group()
+    number = 0
+    holders: list[Delivery] = []
+    while taken := await claims.take(100):
+        for delivery in taken:
+            assert isinstance(delivery, Delivery)
+            full = SlotRule(rules[number % 40].name, 1)
+            if await admissions.admit(delivery, [full], lease) is None:
+                holders.append(delivery)
+            number += 1
+    assert len(holders) == 40
+    packed = [pack([rule], lease) for rule in rules]
+    # Now there is room for all who wait: 2000 are woken, 25 of them per script.
+    await assert_short(store, lambda: admissions.wake(packed[:WAKE_CHUNK]), steps=30, most=2000)
+    assert await store.client.xlen(f"{rules[0].name}:waiters") == 1  # the holder has one of the fifty slots
+
+
+async def test_renewing_slots(store: Store) -> None:
+    lease = timedelta(seconds=60)
+    slots = pack([SlotRule("d:concurrency:f", 1000)], lease)
+    await fill(store, "queued", RENEW_CHUNK)
+    claims = store.claims()
+    await claims.create_group()
+    holdings = [Holding(one.message_id, one.message.key, slots) for one in await claims.take(RENEW_CHUNK)]  # type: ignore[union-attr]
+    await assert_short(store, lambda: claims.admissions.renew(holdings))
+
+
+async def test_adding_many_is_many_short_steps(store: Store) -> None:
+    """A thousand calls in one write are a thousand scripts, between which the server attends to others."""
+    messages = [message(f"{n}", FUTURE) for n in range(1000)]
+    await store.schedule.place_many(messages[:1], replace=False)  # loads the script
+    await store.client.call("CONFIG", "RESETSTAT")
+    placed = await store.schedule.place_many(messages, replace=True)
+    assert len(placed) == 1000
+    stats: Any = await store.client.info("commandstats")
+    assert stats["cmdstat_evalsha"]["calls"] == 1000
+    assert (await store.client.info("stats"))["total_commands_processed"] <= 12 * 1000  # type: ignore[index]
+
+
+async def test_a_picture_is_read_in_pages(store: Store) -> None:
+    await fill(store, "queued", 5000)
+    await fill(store, "due", 5000)
+    _, milliseconds = await cost(store, 3, store.records.picture)
+    assert milliseconds < LONGEST_MS
