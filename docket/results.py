@@ -77,7 +77,10 @@ async def _refresh(execution: Execution[Any]) -> ExecutionState:
 
     Raises: ResultExpired - nothing is recorded (any more), so there is nothing to wait for.
     """
-    record = await execution.refresh()
+    try:
+        record = await execution.refresh()
+    except NoAnswer:
+        record = await execution.refresh()  # by a new connection: maybe only the old one was dead
     if record is None:
         raise ResultExpired(
             f"nothing is recorded of execution {execution.key!r}: its execution_ttl "
