@@ -52,6 +52,8 @@ class Recorder:
         for key in sorted(self.client.scan_iter(self.name + b":*", count=1000)):
             kind = self.client.type(key).decode()
             ttl = self.client.ttl(key)
+            if b":task-workers:" in key:
+                ttl = -1  # pydocket keeps these for ever
             found[self._plain(key)] = (kind, None if ttl == -1 else ttl, getattr(self, f"_{kind}")(key))
         return found
 

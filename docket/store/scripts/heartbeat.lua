@@ -12,6 +12,9 @@ if known_tasks == '1' then
     if redis.call('ZADD', names, score, worker) == 1 then    -- readers go by the score; the rest is only tidiness
       redis.call('ZREMRANGEBYSCORE', names, '-inf', '(' .. oldest)
     end
+    -- Of a task that no worker has any more nobody would tidy it up. Long enough for one that pydocket's workers share:
+    -- they set no TTL, and name themselves again every few seconds.
+    if ttl_ms ~= '0' then redis.call('PEXPIRE', names, math.max(tonumber(ttl_ms), 3600000)) end
     if at % 1000 == 1 then redis.call('SADD', worker_tasks, unpack(tasks, at, math.min(at + 999, #tasks))) end
   end
   if #tasks > 0 and ttl_ms ~= '0' then redis.call('PEXPIRE', worker_tasks, ttl_ms) end
