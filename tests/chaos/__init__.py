@@ -7,6 +7,7 @@
 `plan`                  the faults of a seed, in order
 `torment`               carries out a plan
 `rig`                   server, proxies and processes of one session; starts again what dies
+`failover`              the same for a master, its replica and sentinels
 `appendonly`            what the server itself wrote down: its append-only file
 `leftovers`             what is left on the server when nothing is left to do
 `accounts`              the ledger's lines as asks, runs and troubles

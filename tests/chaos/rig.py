@@ -40,6 +40,14 @@ DURABLE = (
 )  # fmt: skip
 
 
+PATIENT: dict[str, Any] = {
+    "socket_timeout": 5,
+    "retry": Retry(ConstantBackoff(0.05), 100),
+    "retry_on_error": [redis.ConnectionError],
+}
+IMPATIENT: dict[str, Any] = {"socket_timeout": 0.5, "retry": Retry(ConstantBackoff(0), 0)}
+
+
 class Member:
     """One process; ``said`` is its log."""
 
@@ -57,7 +65,14 @@ class Member:
 
 
 class Rig:
-    """A context manager. Workers that die are started again until `release`."""
+    """A context manager. Workers that die are started again until `release`.
+
+    This one has a server that loses nothing of what it has acknowledged, and a proxy for each worker and for the
+    producers.
+    """
+
+    replicated = False
+    """Whether what counts as acknowledged is what a replica has, too."""
 
     def __init__(self, directory: Path, *, seed: int, lease: float, keep: float, pause: float) -> None:
         self.directory, self.seed, self.lease, self.keep = directory, seed, lease, keep
@@ -73,16 +88,7 @@ class Rig:
 
     def __enter__(self) -> Rig:
         try:
-            self.server = self._stack.enter_context(Server(*DURABLE))
-            self.proxies = [
-                self._stack.enter_context(Proxy(self.server.port)) for _ in range(WORKERS + 1)
-            ]  # the last one is the producers'
-            self.admin = self._stack.enter_context(
-                redis.Redis(
-                    port=self.server.port, socket_timeout=5, retry=Retry(ConstantBackoff(0.05), 100),
-                    retry_on_error=[redis.ConnectionError], decode_responses=False,
-                )
-            )  # fmt: skip
+            self._open()
             for slot in range(WORKERS):
                 self.workers.append(self._worker(slot))
             for at in range(PRODUCERS):
@@ -109,6 +115,26 @@ class Rig:
                 member.process.wait()
         self._stack.close()
 
+    def _open(self) -> None:
+        """Start the server, with `admin`, `probe` and `url` for those who ask it directly."""
+        self.server = self.enter(Server(*DURABLE))
+        self.proxies = [self.enter(Proxy(self.server.port)) for _ in range(WORKERS + 1)]
+        self.url = self.server.url
+        self.admin = self.enter(redis.Redis(port=self.server.port, **PATIENT))
+        self.probe = self.enter(redis.Redis(port=self.server.port, **IMPATIENT))
+
+    def url_of(self, slot: int) -> str:
+        """By which way a worker reaches the server; the producers' slot is the last one."""
+        return self.proxies[slot].url + TIMEOUTS
+
+    def enter(self, what: Any) -> Any:
+        return self._stack.enter_context(what)
+
+    @property
+    def journal(self) -> Path | None:
+        """Where the server's append-only file is, if it has one with all that has ever happened."""
+        return Path(self.server.directory.name) / "appendonlydir"
+
     # processes -------------------------------------------------------------------------------------------
 
     def _worker(self, slot: int) -> Member:
@@ -116,7 +142,7 @@ class Rig:
         self.starts += 1
         loop = LOOPS[slot] if slot < len(LOOPS) else LOOPS[self.starts % len(LOOPS)]
         settings = WorkerSettings(
-            url=self.proxies[slot].url + TIMEOUTS,
+            url=self.url_of(slot),
             docket=DOCKET,
             name=f"worker-{slot}" if slot % 2 == 0 else f"worker-{slot}-{self.starts}",
             slot=slot,
@@ -131,7 +157,7 @@ class Rig:
 
     def _producer(self, at: int) -> Member:
         settings = ProducerSettings(
-            url=self.proxies[-1].url + TIMEOUTS,
+            url=self.url_of(WORKERS),
             docket=DOCKET,
             name=f"{at}",
             loop=LOOPS[at % len(LOOPS)],
@@ -139,6 +165,7 @@ class Rig:
             seed=f"{self.seed}-producer-{at}",
             keep=self.keep,
             pause=self.pause,
+            replicated=self.replicated,
         )
         return Member("tests.chaos.producer", settings, self.directory / f"producer-{at}.log")
 
@@ -194,17 +221,15 @@ class Rig:
 
     def _watch_server(self) -> None:
         """Note when the server was silent, whatever the reason."""
-        probe = redis.Redis(port=self.server.port, socket_timeout=0.5, retry=Retry(ConstantBackoff(0), 0))
         heard = time.monotonic()
         while not self._over.wait(0.05):
             try:
-                probe.ping()
+                self.probe.ping()
             except redis.RedisError:
                 continue
             if time.monotonic() - heard > 0.05 + LATE:
                 self.ledger.note("silent", since=heard)
             heard = time.monotonic()
-        probe.close()
 
     def _watch_self(self) -> None:
         """Note when this process, and with it the network, got no turn."""

@@ -35,6 +35,10 @@ class Settings:
     patience: float = 60.0
     pause: float = 0.15
     tracks: Sequence[Kinds] = (WORKERS, SERVER, NETWORK)
+    rig: type[Rig] = Rig
+    tormentor: type[Tormentor] = Tormentor
+    forgetful: frozenset[str] = frozenset()
+    """Faults by which the server loses what workers have written."""
 
 
 @attrs.define
@@ -90,9 +94,10 @@ def run(settings: Settings, directory: Path, say: Callable[[str], None] = print)
         settings.seed, settings.seconds, settings.tracks, workers=SLOTS, lease=settings.lease, calm=settings.calm
     )  # fmt: skip
     keep = 2 * settings.seconds + 600
-    with Rig(directory, seed=settings.seed, lease=settings.lease, keep=keep, pause=settings.pause) as rig:
+    make = settings.rig
+    with make(directory, seed=settings.seed, lease=settings.lease, keep=keep, pause=settings.pause) as rig:
         _until(lambda: _at_work(directory), 60, "every process is at work")
-        tormentor = Tormentor(rig, faults)
+        tormentor = settings.tormentor(rig, faults)
         began = time.monotonic()
         tormentor.start()
         tormentor.wait()
@@ -110,13 +115,14 @@ def run(settings: Settings, directory: Path, say: Callable[[str], None] = print)
         report.entries = read(directory / "ledger")
         accounts = Accounts.of(report.entries)
         keys = sorted({ask.key for ask in accounts.asks})
-        ends = leftovers.endings(rig.server.url, DOCKET, keys)
-        report.changes = histories(commands(Path(rig.server.directory.name) / "appendonlydir"), DOCKET)
+        ends = leftovers.endings(rig.url, DOCKET, keys)
+        if rig.journal is not None:
+            report.changes = histories(commands(rig.journal), DOCKET)
         report.violations += checker.unkept_promises(accounts, ends)
         report.violations += checker.unexplained_runs(accounts, settings.lease)
         report.violations += checker.rewritten_ends(report.changes)
         report.violations += checker.early_runs(accounts)
-        report.violations += checker.overlapping_runs(accounts)
+        report.violations += checker.overlapping_runs(accounts, forgetful=settings.forgetful)
         report.violations += checker.deaths(accounts)
         report.figures = _figures(accounts, report.entries, tormented, drained)
         report.figures["server"] = (

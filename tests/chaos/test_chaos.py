@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.failover import Failovers, WatchedRig
+from tests.chaos.plan import FAILOVERS, WORKERS
 from tests.chaos.session import Settings, run
 
 
@@ -21,6 +23,23 @@ def seed() -> int:
     return int(given) if given else random.SystemRandom().randrange(10**6)
 
 
+def minutes() -> float:
+    return float(os.environ.get("DOCKET_CHAOS_MINUTES", "30"))
+
+
+def failovers(seed: int, seconds: float) -> Settings:
+    return Settings(
+        seed=seed,
+        seconds=seconds,
+        calm=2.0,
+        patience=120,
+        tracks=(WORKERS, FAILOVERS),
+        rig=WatchedRig,
+        tormentor=Failovers,
+        forgetful=frozenset(FAILOVERS),
+    )
+
+
 def test_a_short_chaos_session_ends_with_clean_books(tmp_path: Path) -> None:
     """One round of every fault."""
     report = run(Settings(seed=seed(), seconds=0), tmp_path)
@@ -28,8 +47,15 @@ def test_a_short_chaos_session_ends_with_clean_books(tmp_path: Path) -> None:
 
 
 @pytest.mark.chaos
+def test_a_chaos_session_of_failovers_ends_with_clean_books(tmp_path: Path) -> None:
+    """A master and its replica behind sentinels; a tenth of the time of the long session."""
+    report = run(failovers(seed(), 6 * minutes()), tmp_path)
+    print(report)
+    assert not report.violations, str(report)
+
+
+@pytest.mark.chaos
 def test_a_long_chaos_session_ends_with_clean_books(tmp_path: Path) -> None:
-    minutes = float(os.environ.get("DOCKET_CHAOS_MINUTES", "30"))
-    report = run(Settings(seed=seed(), seconds=60 * minutes, patience=180), tmp_path)
+    report = run(Settings(seed=seed(), seconds=60 * minutes(), patience=180), tmp_path)
     print(report)
     assert not report.violations, str(report)

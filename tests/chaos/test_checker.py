@@ -265,6 +265,7 @@ def test_a_process_may_end_when_it_is_told_to() -> None:
     assert not died(signalled(2, "SIGTERM"), exited(3, 0))
     assert not died(signalled(2, "SIGKILL"), exited(3, -9))
     assert not died(signalled(2, "SIGTERM"), exited(3, -15)), "it was just starting"
+    assert not died(signalled(2, "SIGTERM"), signalled(2.5, "SIGTERM"), exited(3, -15), ran(1, 1.5))
     assert died(signalled(2, "SIGTERM"), exited(3, -15), ran(1, 1.5))
     assert died(signalled(2, "SIGTERM"), exited(3, 1))
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import redis
 
-from tests.chaos.plan import Fault
+from tests.chaos.plan import FAILOVERS, SERVER, Fault
 from tests.chaos.rig import Rig
 from tests.proxy import Proxy
 
@@ -26,7 +26,7 @@ class Tormentor:
     """Carries out a plan, each of its tracks in a thread; any error ends the torment and comes out of `wait`."""
 
     def __init__(self, rig: Rig, tracks: Sequence[Sequence[Fault]]) -> None:
-        self._rig, self._over = rig, threading.Event()
+        self.rig, self._over = rig, threading.Event()
         self._error: BaseException | None = None
         self.count = 0
         self._threads = [threading.Thread(target=self._run, args=(track,), daemon=True) for track in tracks]
@@ -57,45 +57,43 @@ class Tormentor:
 
     def _perform(self, fault: Fault) -> None:
         self.count += 1
-        target = fault.target % len(self._rig.workers)
+        target = fault.target % len(self.rig.workers)
         match fault.name:
             case "kill worker" | "kill two workers":
-                self._rig.signal_worker(target, signal.SIGKILL)
+                self.rig.signal_worker(target, signal.SIGKILL)
                 if fault.name == "kill two workers":
-                    self._rig.signal_worker((target + 1) % len(self._rig.workers), signal.SIGKILL)
+                    self.rig.signal_worker((target + 1) % len(self.rig.workers), signal.SIGKILL)
             case "terminate worker" | "terminate worker twice":
-                self._rig.signal_worker(target, signal.SIGTERM)
+                self.rig.signal_worker(target, signal.SIGTERM)
                 if fault.name == "terminate worker twice":
                     time.sleep(0.2)
-                    self._rig.signal_worker(target, signal.SIGTERM)
+                    self.rig.signal_worker(target, signal.SIGTERM)
             case "stop worker" | "stop worker briefly":
-                self._rig.signal_worker(target, signal.SIGSTOP)
+                self.rig.signal_worker(target, signal.SIGSTOP)
                 time.sleep(fault.seconds)
-                self._rig.signal_worker(target, signal.SIGCONT)
+                self.rig.signal_worker(target, signal.SIGCONT)
             case _ if fault.name in NETWORK_FAULTS:
                 self._network(fault)
-            case "kill master" | "freeze master" | "hand over":
-                self._failover(fault)
+            case _ if fault.name in FAILOVERS and fault.name not in SERVER:
+                self.failover(fault)
             case _:
                 self._server(fault)
 
     @contextmanager
-    def _noted(self, fault: Fault, after: float, slots: Sequence[int] | None = None) -> Iterator[None]:
+    def noted(self, fault: Fault, after: float, slots: Sequence[int] | None = None) -> Iterator[None]:
         """Note what those in ``slots`` (None: everybody) may suffer from, until ``after`` seconds after its end."""
         since = time.monotonic()
         try:
             yield
         finally:
             until = time.monotonic()
-            self._rig.ledger.note(
-                "fault", name=fault.name, since=since, until=until, after=after, slots=slots
-            )
+            self.rig.ledger.note("fault", name=fault.name, since=since, until=until, after=after, slots=slots)
 
     def _network(self, fault: Fault) -> None:
-        slots = self._rig.slots_of(fault.target)
+        slots = self.rig.slots_of(fault.target)
         silent = fault.name not in ("cut", "refuse", "delay")
-        with self._noted(fault, SILENT if silent else TOLD, slots):
-            proxies = [self._rig.proxies[slot] for slot in slots]
+        with self.noted(fault, SILENT if silent else TOLD, slots):
+            proxies = [self.rig.proxies[slot] for slot in slots]
             for proxy in proxies:
                 NETWORK_FAULTS[fault.name](proxy)
             time.sleep(fault.seconds)
@@ -105,9 +103,9 @@ class Tormentor:
                 proxy.resume()
 
     def _server(self, fault: Fault) -> None:
-        rig = self._rig
+        rig = self.rig
         silent = fault.name in ("stop redis", "pause clients", "pause writes")
-        with self._noted(fault, SILENT if silent else TOLD):
+        with self.noted(fault, SILENT if silent else TOLD):
             match fault.name:
                 case "kill redis" | "kill redis for long":
                     rig.server.kill()
@@ -141,16 +139,17 @@ class Tormentor:
                     raise ValueError(other)
 
     def _configured(self, fault: Fault, name: str, value: str, usual: str) -> None:
-        self._rig.command("CONFIG", "SET", name, value)
+        self.rig.command("CONFIG", "SET", name, value)
         try:
             time.sleep(fault.seconds)
         finally:
             with contextlib.suppress(
                 redis.ConnectionError
             ):  # then it was started again, and has forgotten it
-                self._rig.command("CONFIG", "SET", name, usual)
+                self.rig.command("CONFIG", "SET", name, usual)
 
-    def _failover(self, fault: Fault) -> None:
+    def failover(self, fault: Fault) -> None:
+        """Replace the master, where there is one."""
         raise NotImplementedError
 
 
