@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from .. import clock
 from ..clock import monotonic
@@ -81,12 +81,12 @@ class Settling:
 
         Raises: LeaseOver - nothing is known to be written; the delivery is left to redelivery.
         """
-        running.settling = (
-            True  # a delivery that is acknowledged meanwhile is not held any more, and not lost
-        )
+        running.settling = True  # what is acknowledged meanwhile is not held any more, and not lost
         try:
             write = await self._prepared(running, verdict)
             return await self.insist(running, write)
+        except NoPermissionError:
+            raise  # the worker's user is to blame, not this delivery
         except ResponseError as error:
             logger.exception("How %r ended cannot be written; it is set aside", running.execution)
             delivery = running.delivery
