@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias, cast
 
 from redis._parsers import BaseParser, Encoder
 from redis.connection import PythonRespSerializer
-from redis.exceptions import InvalidResponse, RedisError
+from redis.exceptions import InvalidResponse, NoPermissionError, RedisError
 
 __all__ = [
     "CALLBACKS",
@@ -76,6 +76,13 @@ _WRAPPED = re.compile(
 )
 
 
+#: What the user lacks who runs a script, as Redis 7.2, and servers before that, put it.
+_NOT_PERMITTED = re.compile(
+    r"(?:ACL failure in script: (?P<what>.*)|(?P<who>The user executing the script can't .*?)):? script: \w+, on "
+    r"|.*(?P<wrapped>The user executing the script can't .*)"
+)
+
+
 def error_from(text: str) -> RedisError:
     """Return the exception of redis-py for the text of an error reply.
 
@@ -83,6 +90,9 @@ def error_from(text: str) -> RedisError:
     """
     if text.startswith("ERR Error running") and (wrapped := _WRAPPED.match(text)):
         text = text[wrapped.end() :]
+    if "script" in text and (denied := _NOT_PERMITTED.match(text.removeprefix("ERR "))):
+        what = denied["what"] or denied["who"] or denied["wrapped"]
+        return NoPermissionError(f"{what} (in a script; ACL LOG on the server tells which it was)")
     return cast("RedisError", cast("Any", BaseParser).parse_error(text))
 
 

@@ -1,0 +1,167 @@
+"""All that a docket does, in three parts: what adds, what asks and steers, what works."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import pytest
+
+from docket import (
+    Agenda,
+    ConcurrencyLimit,
+    Cooldown,
+    Debounce,
+    Depends,
+    Docket,
+    ExecutionCancelled,
+    ExecutionState,
+    Perpetual,
+    Progress,
+    RateLimit,
+    Retry,
+    Shared,
+    Worker,
+)
+
+__all__ = ["adding", "asking", "register", "working"]
+
+PATIENCE = 20
+
+
+def ms(number: float) -> timedelta:
+    return timedelta(milliseconds=number)
+
+
+def later() -> datetime:
+    return datetime.now(UTC) + timedelta(days=1)
+
+
+async def plain(number: int) -> int:
+    return number
+
+
+async def retried(retry: Retry = Retry(attempts=2, delay=ms(10))) -> str:
+    if retry.attempt == 1:
+        raise ValueError("once more")
+    return "at last"
+
+
+async def failing() -> None:
+    raise ValueError("no")
+
+
+async def automatic(perpetual: Perpetual = Perpetual(every=ms(50), automatic=True)) -> None: ...
+
+
+async def limited(number: int, limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> int:
+    await anyio.sleep(0.01)
+    return number
+
+
+async def rated(number: int, rate: RateLimit = RateLimit(1, per=ms(50))) -> int:
+    return number
+
+
+async def cooled(cooldown: Cooldown = Cooldown(ms(50))) -> None: ...
+
+
+async def debounced(debounce: Debounce = Debounce(ms(50))) -> None: ...
+
+
+async def stepwise(progress: Progress = Progress()) -> None:
+    await progress.set_total(2)
+    await progress.increment()
+    await progress.set_message("half")
+
+
+async def endless() -> None:
+    await anyio.sleep_forever()
+
+
+@asynccontextmanager
+async def resource() -> AsyncGenerator[str]:
+    yield "opened"
+
+
+async def depending(one: str = Depends(resource), shared: str = Shared(resource)) -> str:
+    return one + shared
+
+
+TASKS = (
+    plain, retried, failing, automatic, limited, rated, cooled, debounced, stepwise, endless, depending,
+)  # fmt: skip
+
+
+def register(docket: Docket) -> None:
+    for task in TASKS:
+        docket.register(task)
+
+
+async def adding(docket: Docket) -> None:
+    """Add, now and for later, one and many, again under the same key."""
+    await docket.add(plain, key="plain")(1)
+    await docket.add(plain, key="plain")(2)
+    await docket.add(plain, when=later(), key="later")(3)
+    await docket.replace(plain, when=later(), key="later")(4)
+    await docket.add_many(docket.call(limited, key=f"limited-{n}")(n) for n in range(5))
+    for task in retried, failing, cooled, cooled, debounced, debounced, stepwise, depending:
+        await docket.add(task)()
+    for number in range(3):
+        await docket.add(rated, key=f"rated-{number}")(number)
+    agenda = Agenda()
+    agenda.add(plain)(5)
+    await agenda.scatter(docket, over=timedelta(hours=1))
+
+
+async def asking(docket: Docket) -> None:
+    """Look, follow, cancel, strike, clear, while a worker works."""
+    with anyio.fail_after(PATIENCE):
+        execution = await docket.add(plain, key="followed", when=datetime.now(UTC) + ms(300))(7)
+        async with aclosing(execution.subscribe()) as events:
+            async for event in events:
+                if event["type"] == "state" and event["state"] is ExecutionState.COMPLETED:
+                    break
+        assert await execution.get_result() == 7
+        found = await docket.get_execution("followed")
+        assert found is not None
+        await found.sync()
+        await found.progress.sync()
+        runs, waits = await docket.add(endless)(), await docket.add(endless, when=later())()
+        await _until_it_runs(docket, runs.key)
+        for cancelled in runs, waits:
+            await docket.cancel(cancelled.key)
+            with pytest.raises(ExecutionCancelled):
+                await cancelled.get_result()
+        await docket.strike(plain, "number", "==", 13)
+        assert (await docket.add(plain)(13)).disposition.value == "struck"
+        await docket.restore(plain, "number", "==", 13)
+        await docket.strikes()
+        await docket.concurrency()
+        assert [worker.name for worker in await docket.workers()] == ["w"]
+        assert [worker.name for worker in await docket.task_workers("plain")] == ["w"]
+        assert (await docket.snapshot()).total_tasks >= 1
+        assert await docket.clear() >= 1
+
+
+async def _until_it_runs(docket: Docket, key: str) -> None:
+    while True:
+        execution = await docket.get_execution(key)
+        if execution is not None and execution.state is ExecutionState.RUNNING:
+            return
+        await anyio.sleep(0.01)
+
+
+@asynccontextmanager
+async def working(docket: Docket) -> AsyncGenerator[Worker]:
+    """A worker that also takes over what another one has left, and hands back when it is left."""
+    worker = Worker(docket, "w", redelivery_timeout=ms(400))
+    with anyio.fail_after(2 * PATIENCE):
+        async with anyio.create_task_group() as group:
+            group.start_soon(worker.run_forever)
+            yield worker
+            held = await docket.add(endless, key="held")()
+            await _until_it_runs(docket, held.key)
+            worker.hand_back()

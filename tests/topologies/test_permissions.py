@@ -1,0 +1,189 @@
+"""Users that may do no more than what docs/servers.md lists, and users that lack some of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+from redis import Redis
+from redis.exceptions import NoPermissionError
+
+from docket import Docket, Worker
+from docket.store.lua import script
+from tests.fleets import Cluster
+from tests.servers import Server
+from tests.topologies.scenes import adding, asking, ms, plain, register, working
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
+
+#: The words of ACL SETUSER for each of the documented users, by name.
+USERS = {
+    words[2]: words
+    for words in (
+        block.split()
+        for block in re.findall(
+            r"```text\n(ACL SETUSER .*?)```", (ROOT / "docs" / "servers.md").read_text("utf-8"), re.DOTALL
+        )
+    )
+}
+
+ON_A_CLUSTER = ("+cluster|slots", "+asking", "+eval")
+
+
+def permitted(user: str) -> set[str]:
+    return {word[1:] for word in USERS[user] if word.startswith("+")}
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Server]:
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture
+def admin(own_server: Server) -> Iterator[Redis]:
+    with Redis(port=own_server.port) as admin:
+        admin.flushall()
+        admin.script_flush()
+        yield admin
+
+
+def url_of(server: Server, user: str) -> str:
+    return server.url.replace("redis://", f"redis://{user}:secret@")
+
+
+async def play(urls: dict[str, str]) -> None:
+    async with (
+        Docket("orders", urls["adds"]) as adds,
+        Docket("orders", urls["asks"]) as asks,
+        Docket("orders", urls["works"]) as works,
+    ):
+        for docket in adds, asks, works:
+            register(docket)
+        await adding(adds)
+        async with working(works):
+            await asking(asks)
+
+
+async def test_the_documented_users_may_do_all_that_they_have_to(own_server: Server, admin: Redis) -> None:
+    for words in USERS.values():
+        admin.execute_command(*words)
+    await play({user: url_of(own_server, user) for user in USERS})
+
+
+def test_so_they_may_on_a_cluster(cluster: Cluster, cluster_url: str) -> None:
+    for words in USERS.values():
+        for node in cluster.nodes:
+            cluster.ask(node, *(word.replace("orders", "{orders}") for word in words), *ON_A_CLUSTER)
+    urls = {user: cluster_url.replace("//", f"//{user}:secret@") for user in USERS}
+    anyio.run(play, urls, backend="trio")
+
+
+def test_the_categories_cover_the_commands(admin: Redis) -> None:
+    words = ("+@read", "+@write", "+@scripting", "+@pubsub", "+@connection", "-@dangerous", "+time")
+    assert " ".join(words) in (ROOT / "docs" / "servers.md").read_text("utf-8")
+    of_categories: set[str] = set()
+    for word in words:
+        name = word[1:]
+        found = {name}
+        if name.startswith("@"):
+            found = {one.decode() for one in admin.execute_command("ACL", "CAT", name[1:])}
+        of_categories = of_categories - found if word.startswith("-") else of_categories | found
+    for command in permitted("works"):
+        assert of_categories & {command, command.partition("|")[0]}, command
+
+
+def test_every_command_of_every_script_is_permitted() -> None:
+    folder = ROOT / "docket" / "store" / "scripts"
+    for path in folder.glob("*.lua"):
+        for command, first in re.findall(
+            r"redis\.p?call\(\s*'(\w+)'(?:\s*,\s*'([A-Z]+)')?", script(path.stem).text
+        ):
+            name = command.lower() + (f"|{first.lower()}" if command == "XGROUP" else "")
+            assert name in permitted("works"), f"{path.name}: {name}"
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_no_command_is_listed_that_nothing_uses(user: str) -> None:
+    sources = [path.read_text("utf-8") for path in (ROOT / "docket").rglob("*.lua")]
+    sources += [
+        path.read_text("utf-8")
+        for room in ("store", "transport", "worker")
+        for path in (ROOT / "docket" / room).glob("*.py")
+    ]
+    whole = "\n".join(sources)
+    for command in permitted(user) - {"evalsha"}:
+        assert all(re.search(rf"""["']{word.upper()}["']""", whole) for word in command.split("|")), command
+
+
+@pytest.mark.parametrize(
+    ("lacking", "said"),
+    [
+        ("-evalsha", "evalsha"),
+        ("-xgroup", "xgroup"),
+        ("-psubscribe", "psubscribe"),
+        ("-xack", "ACL LOG"),
+        ("-zrangebyscore", "ACL LOG"),
+        ("-xpending", "xpending"),
+        ("resetkeys ~orders:stream", "key"),
+        ("resetchannels &orders:*", "channel"),
+    ],
+    ids=lambda text: text.replace("-", "no "),
+)
+async def test_a_worker_that_lacks_a_permission_ends_and_says_so(
+    own_server: Server, admin: Redis, lacking: str, said: str
+) -> None:
+    admin.execute_command(*USERS["works"])
+    async with Docket("orders", own_server.url) as docket:
+        docket.register(plain)
+        await docket.add(plain)(1)
+    admin.execute_command("ACL", "SETUSER", "works", *lacking.split())
+    async with Docket("orders", url_of(own_server, "works")) as docket:
+        docket.register(plain)
+        with anyio.fail_after(10), pytest.raises(NoPermissionError, match=said):
+            await Worker(docket, "w", redelivery_timeout=ms(400)).run_forever()
+
+
+@pytest.mark.parametrize(
+    ("lacking", "said"),
+    [("-evalsha", "evalsha"), ("-hset", "ACL LOG"), ("resetkeys", "key"), ("resetchannels", "channel")],
+    ids=lambda text: text.replace("-", "no "),
+)
+async def test_who_may_not_add_is_told(own_server: Server, admin: Redis, lacking: str, said: str) -> None:
+    admin.execute_command(*USERS["adds"], *lacking.split())
+    async with Docket("orders", url_of(own_server, "adds")) as docket:
+        with anyio.fail_after(10), pytest.raises(NoPermissionError, match=said):
+            await docket.add(plain)(1)
+
+
+async def test_a_right_that_is_taken_away_ends_a_worker_that_runs(own_server: Server, admin: Redis) -> None:
+    admin.execute_command(*USERS["works"])
+    begun, go_on = anyio.Event(), anyio.Event()
+
+    async def long() -> None:
+        begun.set()
+        await go_on.wait()
+
+    async with (
+        Docket("orders", own_server.url) as mine,
+        Docket("orders", url_of(own_server, "works")) as docket,
+    ):
+        docket.register(long)
+        await mine.add(long, key="long")()
+
+        async def take_away() -> None:
+            await begun.wait()
+            admin.execute_command("ACL", "SETUSER", "works", "-xack")
+            go_on.set()
+
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                group.start_soon(take_away)
+                with pytest.raises(NoPermissionError, match="ACL LOG"):
+                    await Worker(docket, "w").run_forever()
+        assert (await mine.snapshot()).running, "its delivery is left to others, and not set aside"
