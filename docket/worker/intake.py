@@ -210,8 +210,6 @@ class Sweep:
     reader: Reader
     timeout: timedelta
     expiry: timedelta
-    kept: timedelta = CONSUMER_KEPT
-    """For how long consumers of dead workers are kept that hold nothing."""
     look: Condition = attrs.field(init=False, factory=Condition)
     """Notified when another worker in this process has claimed something."""
     _cursor: bytes = attrs.field(init=False, default=b"")
@@ -271,7 +269,7 @@ class Sweep:
         await self.claims.admissions.sweep()
         if monotonic() >= self._retires_at:
             self._retires_at = monotonic() + RETIRING.total_seconds()
-            await self.claims.sweeping.retire_consumers(max(self.kept, 2 * self.timeout), self.expiry)
+            await self.claims.sweeping.retire_consumers(max(CONSUMER_KEPT, 2 * self.timeout), self.expiry)
         return longest
 
 

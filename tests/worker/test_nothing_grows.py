@@ -1,0 +1,191 @@
+"""After a load of every kind nothing stays that does not end by itself: each key has a TTL, or is one of a few.
+
+Tasks that complete, fail, retry, repeat until they are cancelled, wait for slots, are rate-limited, cooled down,
+debounced, struck, that report progress, log arguments and return results; messages that name an unknown task or cannot
+be read; tasks that are cancelled before they run and while they run, replaced, and cleared; a worker that dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import anyio
+import pytest
+
+from docket import (
+    ConcurrencyLimit,
+    Cooldown,
+    Debounce,
+    Docket,
+    ExecutionCancelled,
+    Logged,
+    Perpetual,
+    Progress,
+    RateLimit,
+    Retry,
+    Worker,
+)
+from docket.execution import ExecutionFailed, ExecutionState
+from docket.store import Claims, dump
+from tests.worker.conftest import at_most, ms
+
+pytestmark = pytest.mark.anyio
+
+LATER = datetime(2065, 1, 24, 5, 20, tzinfo=UTC)
+
+
+async def plain(number: int) -> int:
+    return number
+
+
+async def failing() -> None:
+    raise ValueError("on purpose")
+
+
+async def retrying(retry: Retry = Retry(attempts=3, delay=ms(5))) -> None:
+    raise ValueError(f"attempt {retry.attempt}")
+
+
+async def limited(customer: int, slots: ConcurrencyLimit = ConcurrencyLimit("customer", 1)) -> None:
+    await anyio.sleep(0)
+
+
+async def rated(rate: RateLimit = RateLimit(3, per=ms(40))) -> None: ...
+
+
+async def dropped(rate: RateLimit = RateLimit(1, per=ms(40), drop=True)) -> None: ...
+
+
+async def cooled(rest: Cooldown = Cooldown(ms(40))) -> None: ...
+
+
+async def bounced(burst: Debounce = Debounce(ms(20))) -> None: ...
+
+
+async def reporting(name: Annotated[str, Logged], progress: Progress = Progress()) -> str:
+    await progress.set_total(3)
+    await progress.increment()
+    await progress.set_message(name)
+    return name
+
+
+TASKS = [plain, failing, retrying, limited, rated, dropped, cooled, bounced, reporting]
+
+
+async def load(docket: Docket, stopped: list[str]) -> None:
+    """Do everything that can be done with a docket; return when all of it has ended."""
+    running, beats = anyio.Event(), anyio.Event()
+
+    async def endless() -> None:
+        running.set()
+        await anyio.sleep_forever()
+
+    async def repeating(again: Perpetual = Perpetual(every=ms(5))) -> None:
+        stopped.append("beat")
+        if len(stopped) > 3:
+            beats.set()
+
+    ended = [await docket.add(plain)(number) for number in range(20)]
+    ended += [await docket.add(failing)() for _ in range(3)] + [await docket.add(retrying)()]
+    ended += [await docket.add(limited)(number % 3) for number in range(12)]
+    for task in rated, dropped, cooled, bounced:
+        ended += [await docket.add(task)() for _ in range(5)]
+    ended += [await docket.add(reporting)("named")]
+    # cancelled before it runs, replaced, cleared
+    await docket.add(plain, when=LATER, key="cancelled")(1)
+    await docket.cancel("cancelled")
+    await docket.add(plain, when=LATER, key="replaced")(1)
+    ended.append(await docket.replace(plain, datetime.now(UTC), "replaced")(2))
+    # cancelled while it runs, and a chain that is ended so
+    for task, begun in (endless, running), (repeating, beats):
+        ended.append(await docket.add(task, key=task.__name__)())
+        await begun.wait()
+        await docket.cancel(task.__name__)
+    # struck while it waits
+    await docket.strike("plain", "number", "==", 99)
+    ended.append(await docket.add(plain)(99))
+    await docket.restore("plain", "number", "==", 99)
+    await odd_messages(docket)
+    for execution in ended:
+        if execution.disposition.value == "scheduled":
+            await end_of(execution.get_result)
+    await docket.add(plain, when=LATER, key="cleared")(1)
+    await docket.add(plain, when=LATER, key="runs:x")(1)
+    await docket.clear()
+
+
+async def odd_messages(docket: Docket) -> None:
+    """A task that no worker knows, a message without fields, one with broken arguments."""
+    good = {"when": "2026-01-01T00:00:00+00:00", "args": dump(()), "kwargs": dump({}), "attempt": 1}
+    async with docket.redis() as redis:
+        for key, fields in {
+            "unknown": {**good, "function": "nobody knows"},
+            "broken": {**good, "function": "plain", "args": b"junk"},
+        }.items():
+            record = {"state": "queued", "known": "1", "generation": 1, "stream_id": "0-0"}
+            await redis.hset(docket.runs_key(key), mapping=record)
+            message: Any = {**fields, "key": key, "generation": 1}
+            entry = await redis.xadd(docket.stream_key, message)
+            await redis.hset(docket.runs_key(key), "stream_id", entry)
+        await redis.xadd(docket.stream_key, {"nothing": "we know"})
+
+
+async def end_of(result: Callable[[], Awaitable[object]]) -> None:
+    with contextlib.suppress(ValueError, ExecutionCancelled, ExecutionFailed):
+        await result()
+
+
+async def without_end(docket: Docket) -> dict[str, str]:
+    """Name and type of every key that has no TTL."""
+    async with docket.redis() as redis:
+        names = await redis.keys("*")
+        return {
+            name.decode(): (await redis.type(name)).decode() for name in names if await redis.pttl(name) < 0
+        }
+
+
+async def test_every_key_ends_or_is_small(docket: Docket) -> None:
+    for task in TASKS:
+        docket.register(task)
+    dead = Claims(docket.client, docket.keys, "dead", docket.execution_ttl)
+    await dead.create_group()
+    crashed = await docket.add(plain, key="crashed")(0)
+    assert len(await dead.take(1)) == 1
+    await docket.liveness.beat("dead", ["only the dead one knew it"], tasks_too=True)
+
+    workers = [
+        Worker(docket, name, redelivery_timeout=ms(300), minimum_check_interval=ms(20))
+        for name in ("one", "two")
+    ]
+    async with at_most(), anyio.create_task_group() as group:
+        for worker in workers:
+            group.start_soon(worker.run_forever)
+        await load(docket, [])
+        assert await crashed.get_result() == 0
+        while await Claims(docket.client, docket.keys, "w", docket.execution_ttl).unfinished():
+            await anyio.sleep(0.01)  # what is set aside ends unheard
+        for worker in workers:
+            worker.stop()
+
+    left, prefix = await without_end(docket), docket.name
+    expected = {f"{prefix}:stream": "stream", f"{prefix}:strikes": "stream", f"{prefix}:workers": "zset"}
+    if docket.client.is_memory:  # its process ends with the worker's: what a dead one left there is not seen
+        expected |= {
+            f"{prefix}:worker-tasks:dead": "set",
+            f"{prefix}:task-workers:only the dead one knew it": "zset",
+        }
+    assert left == expected
+    async with docket.redis() as redis:
+        assert await redis.xlen(docket.stream_key) == 0
+        assert (await redis.xpending(docket.stream_key, "docket-workers"))["pending"] == 0
+        assert await redis.xlen(docket.keys.strikes) <= 2
+        assert await redis.zrange(docket.workers_set, 0, -1) == [b"dead"]
+        assert {one["name"] for one in await redis.xinfo_consumers(docket.stream_key, "docket-workers")} == {
+            b"dead", b"one", b"two",
+        }  # fmt: skip
+    execution = await docket.get_execution("crashed")
+    assert execution is not None
+    assert execution.state is ExecutionState.COMPLETED

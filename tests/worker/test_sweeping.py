@@ -1,0 +1,109 @@
+"""The sweep: what dead workers held is found however much others hold, and their places in the group are cleared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import anyio
+import pytest
+
+from docket import Docket, Worker
+from docket.store import Claims, Delivery, sweeping
+from docket.worker import intake
+from tests.worker.conftest import ms, working
+
+pytestmark = pytest.mark.anyio
+
+HOUR = ms(3_600_000)
+
+
+async def held_by(docket: Docket, worker: str, count: int) -> list[Delivery]:
+    """Deliveries that another worker has claimed just now."""
+    claims = Claims(docket.client, docket.keys, worker, docket.execution_ttl)
+    await claims.create_group()
+    taken: list[Any] = []
+    while len(taken) < count:
+        taken += await claims.take(min(200, count - len(taken)))
+    return taken
+
+
+async def age(docket: Docket, held: list[Delivery]) -> None:
+    """Let these be deliveries that nobody has renewed for two hours."""
+    for at in range(0, len(held), 500):
+        ids = [delivery.message_id for delivery in held[at : at + 500]]
+        await docket.client.call(
+            "XCLAIM", docket.stream_key, "docket-workers", "dead", 0, *ids, "IDLE", 7_200_000, "JUSTID"
+        )
+
+
+async def added(docket: Docket, count: int, *, runs: int) -> tuple[Counter[int], anyio.Event]:
+    """Add ``count`` tasks; how often each has run, and an event that says that ``runs`` of them have."""
+    ran: Counter[int] = Counter()
+    enough = anyio.Event()
+
+    async def task(number: int) -> None:
+        ran[number] += 1
+        if len(ran) == runs:
+            enough.set()
+
+    await docket.add_many([docket.call(task)(number) for number in range(count)])
+    return ran, enough
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of twenty deliveries, so that some hundred fill several."""
+    monkeypatch.setattr(sweeping, "PENDING_PAGE", 20)
+    monkeypatch.setattr(intake, "PENDING_PAGE", 20)
+    monkeypatch.setattr(intake, "SWEEP_BATCH", 20)
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_what_was_abandoned_is_found_behind_pages_of_what_was_not(docket: Docket) -> None:
+    count = 75
+    ran, five_ran = await added(docket, count, runs=5)
+    held = await held_by(docket, "dead", count)
+    await age(docket, held[-5:])
+    async with working(Worker(docket, "heir", redelivery_timeout=HOUR)):
+        await five_ran.wait()
+    assert ran == Counter(range(count - 5, count))
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_more_than_one_sweep_finds_is_taken_over_without_a_pause(docket: Docket) -> None:
+    """The next sweep of the same worker goes on where this one ended, as soon as that is taken over."""
+    count = 75
+    ran, all_ran = await added(docket, count, runs=count)
+    await age(docket, await held_by(docket, "dead", count))
+    async with working(Worker(docket, "heir", concurrency=10, redelivery_timeout=HOUR)):
+        await all_ran.wait()
+    assert set(ran.values()) == {1}
+
+
+async def test_the_consumers_of_dead_workers_go(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a real server; in this process that happens at a look that is taken for another reason."""
+    monkeypatch.setattr(intake, "CONSUMER_KEPT", ms(0))
+    monkeypatch.setattr(intake, "RETIRING", ms(0))
+
+    async def task() -> None: ...
+
+    async with Docket("retiring", redis_url) as docket:
+        await docket.add(task)()
+        (delivery,) = await held_by(docket, "idle", 1)
+        idle = Claims(docket.client, docket.keys, "idle", docket.execution_ttl)
+        await idle.settle(delivery, state="completed")
+        await docket.add(task)()
+        (held,) = await held_by(docket, "holder", 1)
+
+        async def consumers() -> set[bytes]:
+            found: Any = await docket.client.xinfo_consumers(docket.stream_key, "docket-workers")
+            return {one["name"] for one in found}
+
+        async with working(Worker(docket, "alive", redelivery_timeout=ms(200))):
+            while b"idle" in await consumers():  # they go unheard
+                await docket.client.call(
+                    "XCLAIM", docket.stream_key, "docket-workers", "holder", 0, held.message_id, "JUSTID"
+                )
+                await anyio.sleep(0.02)
+            assert b"holder" in await consumers()
