@@ -19,6 +19,7 @@ from tests.chaos.leftovers import Ending
 __all__ = [
     "Violation",
     "deaths",
+    "double_placings",
     "early_runs",
     "overlapping_runs",
     "rewritten_ends",
@@ -178,6 +179,18 @@ def _is_excused(run: Run, until: float, accounts: Accounts, lease: float) -> boo
             return True  # handed back
     troubles = accounts.troubles_of(run.pid)
     return covered(troubles, run.begin - lease, until) >= LOST_AFTER * lease
+
+
+def double_placings(accounts: Accounts) -> Iterator[Violation]:
+    """A key that is scheduled, queued or running is left as it is by whoever adds it again."""
+    ended: dict[str, float] = {}
+    for run in accounts.runs:
+        ended[run.key] = min(ended.get(run.key, math.inf), run.end)
+    for key, asks in _by_key(accounts.asks).items():
+        added = [ask for ask in asks if ask.op == "add" and ask.said == "scheduled"]
+        added = [ask for ask in added if ask.answered < ended.get(key, math.inf)]
+        if len(added) > 1 and not any(ask.op == "cancel" for ask in asks):
+            yield Violation(key, f"was placed {len(added)} times before its first run had ended")
 
 
 def early_runs(accounts: Accounts) -> Iterator[Violation]:

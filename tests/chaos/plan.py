@@ -39,10 +39,10 @@ SERVER: Kinds = {
 
 NETWORK: Kinds = {
     "delay": (0.5, 1.0),
-    "hang": (0.3, 1.2),
-    "hang up": (0.3, 1.2),
-    "hang down": (0.3, 1.2),
-    "hang and cut": (0.3, 1.2),
+    "hang": (0.3, 1.7),
+    "hang up": (0.3, 1.7),
+    "hang down": (0.3, 1.7),
+    "hang and cut": (0.3, 1.7),
     "cut": (0, 0),
     "cut up": (0, 0),
     "cut down": (0, 0),

@@ -30,7 +30,7 @@ __all__ = ["ProducerSettings"]
 #: How many threads of thought a producer has: they share its connection.
 CLIENTS = 4
 
-CUSTOMERS = 3
+CUSTOMERS = 4
 
 
 @attrs.frozen(kw_only=True)
@@ -129,7 +129,7 @@ class Producer:
         """One client: one piece of work after the other."""
         kinds: list[tuple[int, Callable[[int, str], Awaitable[None]]]] = [
             (20, self.plain), (6, self.threaded), (6, self.later), (5, self.failing), (6, self.retrying),
-            (12, self.limited), (2, self.chain), (1, self.endless), (4, self.replaced), (3, self.cancelled),
+            (12, self.limited), (2, self.chain), (1, self.endless), (6, self.replaced), (3, self.cancelled),
             (3, self.cancelled_running), (3, self.twice), (2, self.batch),
         ]  # fmt: skip
         weights, makers = zip(*kinds, strict=True)
@@ -172,7 +172,8 @@ class Producer:
 
     async def limited(self, number: int, key: str) -> None:
         customer = f"customer-{self.chance.randrange(CUSTOMERS)}"
-        seconds = min(self.duration(), 0.6)  # they wait for each other
+        outlasts_a_lease = self.chance.random() < 0.04
+        seconds = self.chance.uniform(3, 4) if outlasts_a_lease else self.chance.uniform(0, 0.1)
         await self.add("returns", tasks.limited, number, seconds, customer, key=key, value=number)
 
     async def chain(self, number: int, key: str) -> None:
@@ -196,7 +197,13 @@ class Producer:
             await anyio.sleep(self.chance.uniform(0, 0.5))
             due = self.chance.choice([0.0, 0.0, 0.5, 1.5])
             await self.replace(
-                tasks.versioned, number, self.duration(), version, key=key, seconds=due, version=version
+                tasks.versioned,
+                number,
+                self.chance.uniform(0.1, 0.8),
+                version,
+                key=key,
+                seconds=due,
+                version=version,
             )
 
     async def cancelled(self, number: int, key: str) -> None:

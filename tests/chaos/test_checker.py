@@ -208,6 +208,15 @@ def test_a_lost_answer_may_have_placed_it_once_more() -> None:
     assert unexplained(added(), known, ran(2, 3), ran(4, 5, B))
 
 
+def test_a_second_placing_of_what_has_not_ended_is_found() -> None:
+    def found(*lines: Entry | list[Entry]) -> bool:
+        return bool(list(checker.double_placings(accounts(*lines))))
+
+    assert found(added(), added(1.5, call=1), ran(2, 3), ran(2, 3, B))
+    assert not found(added(), added(3.5, call=1), ran(2, 3), ran(4, 5, B))
+    assert not found(added(), added(1.5, call=1, said="already_scheduled"), ran(2, 3))
+
+
 def test_a_run_before_its_time_is_found() -> None:
     later = added(wall=WALL + 5)
     assert not list(checker.early_runs(accounts(later, ran(5, 6))))

@@ -79,6 +79,7 @@ async def work(settings: WorkerSettings) -> None:
             docket,
             settings.name,
             concurrency=8,
+            max_deliveries=30,  # bodies do die here, and none of them is poison
             redelivery_timeout=timedelta(seconds=settings.lease),
             reconnection_delay=timedelta(milliseconds=300),
             shutdown_timeout=timedelta(seconds=0.5),
