@@ -96,7 +96,8 @@ class Running:
             self.reason = reason
         if self._scope is not None:
             self._scope.cancel()
-            self.was_asked = self.was_asked or reason is StopReason.ASKED
+            # A thread cannot be told: that its function returns does not mean that it wants to go on.
+            self.was_asked = self.was_asked or (reason is StopReason.ASKED and not self.uninterruptible)
 
 
 class Roster:

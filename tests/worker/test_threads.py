@@ -12,7 +12,7 @@ import anyio
 import anyio.from_thread
 import pytest
 
-from docket import Depends, Docket, Retry, TaskKey, Timeout, Worker
+from docket import Depends, Docket, ExecutionCancelled, Perpetual, Retry, TaskKey, Timeout, Worker
 from docket.execution import ExecutionState
 from docket.worker import session
 from tests.worker.conftest import PATIENCE, at_most, ms, working
@@ -159,6 +159,25 @@ async def test_a_thread_that_does_not_heed_its_cancellation_completes(docket: Do
         await docket.cancel("k")
         gate.go_on.set()
         assert await execution.get_result() == "done all the same"
+
+
+async def test_a_thread_that_does_not_heed_its_cancellation_is_the_last_one_of_its_chain(
+    docket: Docket,
+) -> None:
+    gate, runs = Gate(), []
+
+    def task(perpetual: Perpetual = Perpetual()) -> None:
+        runs.append(perpetual.every)
+        gate.pass_through()
+
+    execution = await docket.add(task, key="k")()
+    async with working(Worker(docket, "worker")):
+        await gate.entered.wait()
+        await docket.cancel("k")
+        gate.go_on.set()
+        with pytest.raises(ExecutionCancelled):
+            await execution.get_result()
+    assert len(runs) == 1
 
 
 async def test_a_thread_that_returns_after_its_timeout_has_timed_out(docket: Docket) -> None:
