@@ -19,6 +19,7 @@ from .answers import answers
 from .codec import Delivery, Message, bare_result, decode_message, result_envelope, state_event
 from .keys import GROUP, Keys
 from .lua import script
+from .records import members
 from .schedule import epoch, milliseconds
 from .sweeping import Sweeping
 
@@ -158,13 +159,14 @@ class Claims:
         replies = await self.client.call_many(
             [
                 ("XLEN", self.keys.stream), ("ZCARD", self.keys.queue), ("ZCARD", self.keys.reserved_queue),
-                ("SMEMBERS", self.keys.waiting),
+                ("SCARD", self.keys.waiting),
             ]
         )  # fmt: skip
         for reply in replies:
             if isinstance(reply, RedisError):
                 raise reply
-        *counts, limits = cast("tuple[int, int, int, Any]", tuple(replies))
+        *counts, waiting = cast("list[int]", replies)
+        limits = await members(self.client, self.keys.waiting) if waiting else []
         # pydocket wakes waiters without taking the limit off our set, so it is looked at itself.
         waiters = answers(await self.client.call_many([("XLEN", name + b":waiters") for name in limits]))
         return sum(counts) + sum(count for count in waiters if isinstance(count, int))
@@ -341,6 +343,10 @@ class Claims:
             ],
         )  # fmt: skip
         return Settled(reply)
+
+    async def prepare_hand_back(self) -> None:
+        """Have the server know what `hand_back` asks for: who ends has no time for that."""
+        await self.client.call("SCRIPT", "LOAD", script("handback").text)
 
     async def hand_back(self, delivery: Delivery) -> Settled:
         """Queue the task again at once for any worker; this attempt does not count."""

@@ -17,7 +17,7 @@ from .answers import answers
 from .codec import Message, decode_message, open_envelope
 from .keys import GROUP, Keys
 
-__all__ = ["Picture", "PictureEntry", "ProgressRecord", "Record", "Records", "read_mapping"]
+__all__ = ["Picture", "PictureEntry", "ProgressRecord", "Record", "Records", "members", "read_mapping"]
 
 PAGE = 1000
 
@@ -26,6 +26,18 @@ def read_mapping(reply: Any) -> dict[bytes, bytes]:
     """A flat reply of names and values as a dictionary."""
     flat = cast("Sequence[bytes]", reply)
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+async def members(client: Client, name: str) -> list[bytes]:
+    """The members of a set that may be large, read in pages."""
+    found: list[bytes] = []
+    cursor = b"0"
+    while True:
+        reply = await client.call("SSCAN", name, cursor, "COUNT", PAGE)
+        cursor, page = cast("tuple[bytes, list[bytes]]", reply)
+        found += page
+        if cursor == b"0":
+            return found
 
 
 def _iso(text: bytes | None) -> datetime | None:
@@ -207,7 +219,7 @@ class Records:
     async def _without_slots(self) -> dict[tuple[str, int], PictureEntry]:
         """Who waits for a concurrency limit."""
         entries: dict[tuple[str, int], PictureEntry] = {}
-        for limit in cast("Sequence[bytes]", await self.client.call("SMEMBERS", self.keys.waiting)):
+        for limit in await members(self.client, self.keys.waiting):
             start: str | None = "-"
             while start:
                 page, start = await self._page("XRANGE", limit + b":waiters", start, "+", "COUNT", PAGE)
