@@ -6,9 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 import attrs
+from anyio import get_cancelled_exc_class
 
 from ..dependencies import current_execution
-from ..rules import Abandon, Cancel, Defer, HandBack, Reschedule, Verdict, decide
+from ..rules import Abandon, Cancel, Defer, HandBack, Reschedule, Stopped, StopReason, Verdict, decide
 from .calling import Caller
 from .gate import Gate
 from .journal import log_end, log_settled, log_start
@@ -40,10 +41,16 @@ class Runner:
     caller: Caller
     gate: Gate
     unknown: Unknown
+    cut_off: list[tuple[Running, Verdict]] = attrs.field(init=False, factory=list[tuple[Running, Verdict]])
+    """What was cancelled before it was settled, and what is to be written of it."""
 
     async def run(self, running: Running) -> None:
-        """Run one claim to its end. Leaves it to redelivery if Redis stays away past the lease (I3)."""
+        """Run one claim to its end. Leaves it to redelivery if Redis stays away past the lease (I3).
+
+        Cancel: once nobody can wait for it any longer; it is then in `cut_off`.
+        """
         execution = running.execution
+        verdict: Verdict | None = None
         try:
             current_execution.set(execution)
             if self.listener.must_recheck(running):
@@ -57,6 +64,10 @@ class Runner:
                 await self.settling.insist(running, lambda: self.docket.cancel(execution.key))
         except LeaseOver:
             logger.warning("%r ended, but Redis stayed away; it will be redelivered", execution)
+        except get_cancelled_exc_class():
+            stopped = Stopped(running.reason or StopReason.DRAIN)
+            self.cut_off.append((running, decide(stopped) if verdict is None else verdict))
+            raise
         finally:
             self.gate.leave(running)
             self.roster.remove(running)

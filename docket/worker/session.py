@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -22,7 +23,7 @@ from anyio.abc import TaskGroup
 
 from .. import clock
 from ..dependencies import SharedHost, current_docket, current_worker
-from ..rules import StopReason
+from ..rules import StopReason, Verdict
 from ..signals import signals
 from ..store import Claims, DueTasks, Refused, Taken, Unreadable
 from .calling import Caller
@@ -34,11 +35,11 @@ from .journal import log_refused, log_tasks
 from .outage import Outages
 from .receiving import Receiver
 from .reporting import Depths, tell_refused
-from .roster import Roster
+from .roster import Roster, Running
 from .runner import Runner
 from .seeding import Seeder
 from .settings import Settings
-from .settling import Settling
+from .settling import LeaseOver, Settling
 from .standby import Standby
 from .unknown import Unknown
 from .upkeep import Heartbeat, Leases, Listener
@@ -52,6 +53,9 @@ logger = logging.getLogger("docket.worker")
 
 #: How many seconds what was handed back gets to close its dependencies and to be written.
 GRACE = 3.0
+
+#: How many seconds there are to write what did not end within these.
+LAST_WORDS = 1.5
 
 #: How often a worker that runs until finished asks whether it is; ends that docket's own clients and workers
 #: bring about are announced, those by pydocket's are not.
@@ -79,7 +83,9 @@ class Session:
         self.claims = Claims(client, keys, worker.name, docket.execution_ttl)
         self.roster = Roster()
         self.outages = Outages(settings.reconnection_delay, str(client.address), (docket.name, worker.name))
-        self.scheduler = Scheduler(DueTasks(client, keys, docket.execution_ttl), settings.scheduling_resolution)
+        self.scheduler = Scheduler(
+            DueTasks(client, keys, docket.execution_ttl), settings.scheduling_resolution
+        )
         self.reader = Reader(
             self.claims,
             self.roster,
@@ -118,7 +124,7 @@ class Session:
         self._work: TaskGroup | None = None
         self._intake: anyio.CancelScope | None = None
         self._stopped = False
-        self._handing_back = anyio.Event()
+        self._draining, self._handing_back = anyio.Event(), anyio.Event()
         self._nest_over = False
 
     # from outside ----------------------------------------------------------------------------------------
@@ -135,6 +141,7 @@ class Session:
         self._stopped = True
         if self.roster:
             logger.info("Shutdown requested, finishing %d active tasks...", len(self.roster))
+        self._draining.set()
         if self._intake is not None:
             self._intake.cancel()
 
@@ -172,16 +179,19 @@ class Session:
             with anyio.CancelScope(shield=True):
                 async with anyio.create_task_group() as upkeep:
                     upkeep.start_soon(self._stand_guard)
+                    upkeep.start_soon(self._end_the_drain)
                     upkeep.start_soon(self.leases.watch)
                     upkeep.start_soon(self.standby.run)
                     upkeep.start_soon(self.docket.client.follow)
+                    upkeep.start_soon(self.outages.supervise, self._prepare)
                     for loop in (self.leases.run, self.heartbeat.run, self.listener.run, self._tell_depths):
                         upkeep.start_soon(self.outages.supervise, loop)
                     async with anyio.create_task_group() as sharing:
                         sharing.start_soon(self.shared.run)
                         for lifecycle in lifecycles(self.docket, self.worker, self.worker.dependencies):
                             await self.shared.open(lifecycle)
-                        await self._work_and_intake(upkeep)
+                        await self._work_and_intake()
+                        await self._settle_what_was_cut_off()
                         await self._close_shared(sharing.cancel_scope)
                     upkeep.cancel_scope.cancel()
         finally:
@@ -189,7 +199,7 @@ class Session:
             over.set()
             await self.heartbeat.leave()
 
-    async def _work_and_intake(self, upkeep: TaskGroup) -> None:
+    async def _work_and_intake(self) -> None:
         async with anyio.create_task_group() as work:
             self._work = work
             async with anyio.create_task_group() as intake:
@@ -204,7 +214,6 @@ class Session:
                         intake.start_soon(self.outages.supervise, loop)
                 if self.until_finished:
                     intake.start_soon(self.outages.supervise, self._finish)
-            upkeep.start_soon(self._end_the_drain, work.cancel_scope)
 
     async def _close_shared(self, hosting: anyio.CancelScope) -> None:
         """Let the host close everything; what is still being opened, for nobody any more, is not waited for."""
@@ -227,7 +236,12 @@ class Session:
             self.caller.sentinel = Sentinel()
         await anyio.sleep_forever()
 
-    async def _end_the_drain(self, work: anyio.CancelScope) -> None:
+    async def _prepare(self, answered: Callable[[], None]) -> None:
+        await self.claims.prepare_hand_back()
+
+    async def _end_the_drain(self) -> None:
+        """From the stop on, let work end; not from the end of intake, which may wait for a slow server."""
+        await self._draining.wait()
         with anyio.move_on_after(self.settings.shutdown_timeout.total_seconds()):
             await self._handing_back.wait()
         if self.roster:
@@ -239,9 +253,29 @@ class Session:
             logger.warning("Waiting for %d tasks in threads, which nothing can interrupt", threads)
             await self.roster.wait_until_interruptible()
             await anyio.sleep(GRACE)
-        if self.roster:
-            logger.warning("%d tasks cannot be handed back; they will be redelivered", len(self.roster))
-        work.cancel()
+        if self._work is not None:
+            self._work.cancel_scope.cancel()
+
+    async def _settle_what_was_cut_off(self) -> None:
+        """Say the last word about what was cancelled while it closed its dependencies, or waited for the server.
+
+        What was written already is not written again (I2).
+        """
+        if not (cut_off := self.runner.cut_off):
+            return
+        settled: list[Running] = []
+
+        async def settle(running: Running, verdict: Verdict) -> None:
+            with contextlib.suppress(LeaseOver):
+                await self.settling.settle(running, verdict)
+                settled.append(running)
+
+        with anyio.move_on_after(LAST_WORDS):
+            async with anyio.create_task_group() as last:
+                for running, verdict in cut_off:
+                    last.start_soon(settle, running, verdict)
+        if left := len(cut_off) - len(settled):
+            logger.warning("%d tasks cannot be handed back; they will be redelivered", left)
 
     async def _finish(self, answered: Callable[[], None]) -> None:
         """Stop when the docket has nothing left that waits or runs, here or elsewhere."""

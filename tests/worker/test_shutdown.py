@@ -244,7 +244,7 @@ async def test_dependencies_that_do_not_close_do_not_keep_the_worker(
         await begun.wait()
         worker.stop()
     await execution.sync()
-    assert execution.state is ExecutionState.RUNNING  # left to redelivery
+    assert execution.state is ExecutionState.QUEUED
 
 
 async def test_a_lease_is_kept_while_draining(docket: Docket) -> None:
