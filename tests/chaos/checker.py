@@ -222,7 +222,9 @@ def overlapping_runs(accounts: Accounts, *, forgetful: Collection[str] = ()) -> 
         theirs.sort(key=lambda run: run.begin)
         for at, one in enumerate(theirs):
             for other in theirs[at + 1 :]:
-                if other.begin >= one.end or covered(forgotten, one.begin, other.begin):
+                if other.begin >= one.end:
+                    break
+                if covered(forgotten, one.begin, other.begin):
                     continue
                 asleep = accounts.troubles_of(one.pid, "stopped", "stall")
                 asleep = [span for span in asleep if span[0] < one.end and span[1] > one.begin]

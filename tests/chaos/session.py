@@ -129,6 +129,8 @@ def run(settings: Settings, directory: Path, say: Callable[[str], None] = print)
         report.figures["server"] = (
             f"{sum(map(len, report.changes.values()))} changes of {len(report.changes)} records"
         )
+        consumers = rig.admin.xinfo_consumers(f"{DOCKET}:stream", leftovers.STREAM_GROUP)
+        report.figures["consumers"] = f"{len(consumers)} left in the group"
         report.figures["ends"] = str(dict(Counter(end.state for end in ends.values())))
     return report
 
