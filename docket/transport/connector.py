@@ -20,7 +20,7 @@ from redis.exceptions import (
 )
 
 from docket.transport import sockets
-from docket.transport.connection import Connection
+from docket.transport.connection import Connection, NeverSent
 from docket.transport.resp import Argument
 from docket.transport.stream import Stream
 from docket.transport.tls import make_context, secure
@@ -106,18 +106,22 @@ class Connector:
 
     async def once(self, backend: Backend) -> Connection:
         """Open a connection or raise, without another try and without a limit of time."""
-        stream = await self._open()
+        address, stream = self.address, await self._open()
         connection = Connection(
             stream,
             backend,
-            patience=self.address.socket_timeout,
-            immediate=self.address.memory is not None,
-            peer=str(self.address),
+            patience=address.socket_timeout,
+            immediate=address.memory is not None,
+            peer=str(address),
         )
         try:
             await self._greet(connection)
         except BaseException as error:
             connection.fail(error)
+            lost = type(error) in (ConnectionError, NeverSent)
+            if lost and address.tls is not None and address.tls.certfile is None:
+                hint = "it may want a certificate of the client (ssl_certfile, ssl_keyfile)"
+                raise ConnectionError(f"{error}; {hint}") from error
             raise
         return connection
 

@@ -2,99 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 import anyio
-import attrs
 import pytest
-import trustme
 from redis.exceptions import ConnectionError
 
 from docket.transport import Client
 from tests.fleets import Cluster, Sentinels
-from tests.servers import Server, at_least, binary, free_port
+from tests.servers import at_least
+from tests.tls import Certificates, issue, tls_front, tls_server
 from tests.transport.stress import stress
 
 pytestmark = pytest.mark.anyio
 
 
-@attrs.frozen
-class Certificates:
-    ca: Path
-    ca_text: str
-    server: Path
-    stranger: Path
-    client: Path
-
-
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
-        str(folder / "server.pem")
-    )
-    authority.issue_cert("elsewhere.example.org").private_key_and_cert_chain_pem.write_to_path(
-        str(folder / "stranger.pem")
-    )
-    authority.issue_cert("someone@example.org").private_key_and_cert_chain_pem.write_to_path(
-        str(folder / "client.pem")
-    )
-    return Certificates(
-        folder / "ca.pem",
-        authority.cert_pem.bytes().decode(),
-        folder / "server.pem",
-        folder / "stranger.pem",
-        folder / "client.pem",
-    )
-
-
-@functools.cache
-def server_speaks_tls() -> bool:
-    words = ["--port", "0", "--tls-port", str(free_port()), "--tls-cert-file", "/there/is/none"]
-    said = subprocess.run([binary(), *words], capture_output=True, text=True, timeout=20)
-    return not any(it in said.stdout + said.stderr for it in ("Bad directive", "Failed finding TLS support"))
-
-
-@contextlib.contextmanager
-def tls_server(certificates: Certificates, certificate: Path, *, ask_clients: bool = False) -> Iterator[int]:
-    if server_speaks_tls():
-        port = free_port()
-        arguments = {
-            "--tls-port": str(port),
-            "--tls-cert-file": str(certificate),
-            "--tls-key-file": str(certificate),
-            "--tls-ca-cert-file": str(certificates.ca),
-            "--tls-auth-clients": "yes" if ask_clients else "no",
-        }
-        with Server(*(word for pair in arguments.items() for word in pair)):
-            yield port
-    else:
-        with Server() as server, tls_front(certificates, certificate, server.port, ask_clients) as port:
-            yield port
-
-
-@contextlib.contextmanager
-def tls_front(
-    certificates: Certificates, certificate: Path, port: int, ask_clients: bool = False
-) -> Iterator[int]:
-    """A port that takes TLS and passes it on to ``port`` in plain."""
-    words = [str(port), str(certificates.ca), str(certificate), "ask" if ask_clients else "trust"]
-    command = [sys.executable, "-m", "tests.transport.tls_proxy", *words]
-    proxy = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert proxy.stdout is not None
-    try:
-        yield int(proxy.stdout.readline())
-    finally:
-        proxy.kill()
-        proxy.communicate()
+    return issue(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")
