@@ -5,7 +5,7 @@ When left the server is well again. What it holds stays, but for the last two of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import redis
 
+from tests.conftest import BACKENDS
 from tests.servers import Server
 
-__all__ = ["AWAY", "LOSSES", "REFUSALS", "SAID", "Trouble", "loading"]
+__all__ = ["AWAY", "LOSSES", "REFUSALS", "SAID", "Trouble", "on_some_loop"]
 
 Trouble = Callable[[Server], AbstractContextManager[None]]
 
@@ -113,7 +114,24 @@ def _killed(server: Server) -> Iterator[None]:
 
 
 @contextmanager
-def loading(server: Server) -> Iterator[None]:
+def _stopped(server: Server) -> Iterator[None]:
+    server.pause()
+    yield
+    server.resume()
+
+
+def _write_file(admin: Any) -> None:
+    """Have the server write what it will read when it starts again."""
+    if admin.config_get("appendonly")["appendonly"] == "no":
+        admin.save()
+        return
+    admin.bgrewriteaof()
+    while (now := admin.info("persistence"))["aof_rewrite_in_progress"] or now["aof_rewrite_scheduled"]:
+        pass
+
+
+@contextmanager
+def _loading(server: Server) -> Iterator[None]:
     """It has come back, and reads its file: slowly, until the block is left."""
     often = "loading-process-events-interval-bytes"
     with _admin(server) as admin:
@@ -123,14 +141,14 @@ def loading(server: Server) -> Iterator[None]:
         for number in range(3000):
             pipeline.set(f"ballast:{number}", "x" * 1000)
         pipeline.execute()
-        admin.save()
+        _write_file(admin)
     usual = server.arguments
     server.arguments = (*usual, "--key-load-delay", "1000", f"--{often}", "1024")
     server.restart()
     yield
     server.arguments = usual
     server.restart()
-    Path(server.directory.name, "dump.rdb").unlink()
+    Path(server.directory.name, "dump.rdb").unlink(missing_ok=True)
     with _admin(server) as admin:
         while True:
             try:
@@ -151,7 +169,9 @@ REFUSALS: dict[str, Trouble] = {
 }
 
 #: Nobody answers, or no newcomer.
-AWAY: dict[str, Trouble] = {"refused": _killed, "MAXCLIENTS": _no_room, "LOADING": loading}
+AWAY: dict[str, Trouble] = {
+    "refused": _killed, "MAXCLIENTS": _no_room, "LOADING": _loading, "SIGSTOP": _stopped,
+}  # fmt: skip
 
 
 @contextmanager
@@ -198,4 +218,22 @@ SAID = {
     "refused": "refused|Connect call failed|lost|reset|closed",
     "MAXCLIENTS": "max number of clients",
     "LOADING": "loading the dataset",
+    "SIGSTOP": "No answer from the server",
 }
+
+
+def on_some_loop(names: Iterable[str], everywhere: Iterable[str] = ()) -> Any:
+    """Parametrize a test by ``name``: each on one loop, in turn; on the others in the chaos session, but for some.
+
+    A trouble takes its seconds on each loop, and what differs between them is in the transport.
+    """
+    cases = [
+        pytest.param(
+            *(*backend.values, name),
+            id=f"{backend.id}-{name}",
+            marks=() if number % 3 == turn or name in everywhere else pytest.mark.chaos,
+        )
+        for number, name in enumerate(names)
+        for turn, backend in enumerate(BACKENDS)
+    ]
+    return pytest.mark.parametrize(("anyio_backend", "name"), cases, indirect=["anyio_backend"])

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import attrs
+from redis.exceptions import ResponseError
 
 from .. import clock
 from ..transport import Client
@@ -75,7 +76,12 @@ class Sweeping:
         ``expiry``: the last two are looked at in the step that removes them, so no delivery is lost with one. A
         worker that lives all the same becomes a consumer again when it next reads.
         """
-        reply = await self.client.call("XINFO", "CONSUMERS", self.keys.stream, GROUP)
+        try:
+            reply = await self.client.call("XINFO", "CONSUMERS", self.keys.stream, GROUP)
+        except ResponseError as error:
+            if str(error).startswith(("no such key", "NOGROUP")):
+                return 0  # the server has just lost everything
+            raise
         idle_ms, names = milliseconds(idle), list[bytes]()
         for flat in cast("list[Any]", reply):
             consumer = cast("dict[bytes, Any]", read_mapping(flat))

@@ -17,7 +17,7 @@ from docket import Disposition, Docket, Execution, StrikeList, Worker
 from docket.transport import parse
 from tests.proxy import Direction, Proxy
 from tests.servers import Server
-from tests.trouble import AWAY, REFUSALS, SAID
+from tests.trouble import AWAY, REFUSALS, SAID, on_some_loop
 
 pytestmark = pytest.mark.anyio
 
@@ -118,17 +118,15 @@ def victim(own_server: Server) -> Server:
     return own_server
 
 
-@pytest.mark.parametrize(
-    "direction",
-    ["both", pytest.param("up", marks=pytest.mark.chaos), pytest.param("down", marks=pytest.mark.chaos)],
-)
-async def test_no_call_waits_for_a_server_that_hangs(
-    redis_url: str, server: Server, direction: Direction
-) -> None:
+DIRECTIONS: dict[str, Direction] = {"mute": "both", "deaf": "up", "dumb": "down"}
+
+
+@on_some_loop(DIRECTIONS, everywhere=["mute"])
+async def test_no_call_waits_for_a_server_that_hangs(redis_url: str, server: Server, name: str) -> None:
     """Nothing arrives, and no connection is closed: neither those that there are nor new ones."""
     with Proxy(server.port) as proxy:
         async with opened(proxy.url + QUICK) as (docket, execution):
-            proxy.hang(direction)
+            proxy.hang(DIRECTIONS[name])
             outcomes = await all_at_once(docket, execution)
             assert other_than((ConnectionError, TimeoutError), outcomes) == {}
             proxy.cut()
@@ -136,9 +134,10 @@ async def test_no_call_waits_for_a_server_that_hangs(
             assert errors(await all_at_once(docket, execution)) == {}
 
 
-async def test_no_call_waits_for_a_server_that_is_not_there(victim: Server) -> None:
+@on_some_loop(["refused"])
+async def test_no_call_waits_for_a_server_that_is_not_there(victim: Server, name: str) -> None:
     async with opened(victim.url + QUICK) as (docket, execution):
-        with AWAY["refused"](victim):
+        with AWAY[name](victim):
             assert other_than(ConnectionError, await all_at_once(docket, execution)) == {}
         assert errors(await all_at_once(docket, execution)) == {}
 
@@ -150,7 +149,7 @@ async def test_a_silent_server_is_given_up_after_half_a_minute_unless_the_url_sa
     assert parse(f"redis://localhost{QUICK}").socket_timeout == 0.3
 
 
-@pytest.mark.parametrize("name", [*REFUSALS, *AWAY])
+@on_some_loop([*REFUSALS, *(name for name in AWAY if name != "SIGSTOP")], everywhere=REFUSALS)
 async def test_who_adds_hears_what_is_wrong_and_may_add_again_when_it_is_over(
     victim: Server, name: str
 ) -> None:

@@ -72,6 +72,12 @@ async def test_what_the_server_knows_nothing_of_any_more_cannot_be_renewed(store
     assert await store.everything() == {}
 
 
+async def test_there_are_no_consumers_to_remove_where_everything_is_lost(store: Store) -> None:
+    assert await store.claims().sweeping.retire_consumers(ZERO, ZERO) == 0
+    await store.schedule.place(message(), replace=False)  # a stream again, without a group
+    assert await store.claims().sweeping.retire_consumers(ZERO, ZERO) == 0
+
+
 async def test_heartbeats_and_counts_need_no_group(store: Store) -> None:
     assert await store.claims().unfinished() == 0
     assert isinstance(await store.liveness.beat("w", {"task"}, tasks_too=True), Beat)

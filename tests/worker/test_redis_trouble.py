@@ -1,0 +1,319 @@
+"""A worker and a Redis in trouble: it says so once, keeps what it has, and goes on when that is over."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import attrs
+import pytest
+import redis
+
+from docket import Docket, Execution, Perpetual, Worker
+from docket.signals import Subscriber, signals
+from tests.proxy import Proxy
+from tests.servers import Server
+from tests.trouble import AWAY, LOSSES, REFUSALS, SAID, Trouble, on_some_loop
+from tests.worker.conftest import at_most, ms
+
+pytestmark = pytest.mark.anyio
+
+#: How long a server may be silent.
+SILENCE = 0.3
+
+#: How long a trouble lasts in which each loop is to meet it.
+LASTS = 0.3
+
+
+class Disruptions(Subscriber):
+    """How often a worker said that it was disrupted: what the metric counts."""
+
+    def __init__(self) -> None:
+        self.count: Counter[str] = Counter()
+
+    def disrupted(self, docket: str, worker: str) -> None:
+        self.count[docket] += 1
+
+
+@attrs.define(eq=False)
+class Scene:
+    """A docket with a worker; what it says of the server, and what it has run."""
+
+    server: Server
+    proxy: Proxy
+    docket: Docket
+    caplog: pytest.LogCaptureFixture
+    disruptions: Disruptions
+    worker: Worker = attrs.field(init=False)
+    ran: Counter[str] = attrs.field(factory=Counter[str])
+    begun: anyio.Event = attrs.field(factory=anyio.Event)
+    go_on: anyio.Event = attrs.field(factory=anyio.Event)
+
+    async def short(self, name: str) -> str:
+        self.ran[name] += 1
+        await anyio.sleep(0)
+        return name
+
+    async def long(self, name: str) -> str:
+        """Runs until it is let go; then it has something to write."""
+        self.ran[name] += 1
+        self.begun.set()
+        await self.go_on.wait()
+        return name
+
+    async def add(self, function: Callable[[str], Any], count: int, name: str) -> list[Execution[str]]:
+        return [await self.docket.add(function)(f"{name} {number}") for number in range(count)]
+
+    def said(self, text: str) -> list[str]:
+        return [message for message in self.caplog.messages if text in message]
+
+    async def heard(self, text: str) -> None:
+        while not self.said(text):
+            await anyio.sleep(0.01)  # a log record is no event
+
+    async def waits(self) -> None:
+        """Return when the worker waits in the server for more."""
+        with redis.Redis(port=self.server.port) as admin:
+            while not admin.info("clients")["blocked_clients"]:
+                await anyio.sleep(0.01)
+
+    async def all_well(self, executions: list[Execution[str]]) -> None:
+        """All have run once, and their results are there."""
+        for execution in executions:
+            assert await execution.get_result() == execution.args[0]
+        assert set(self.ran.values()) == {1}
+        async with self.docket.redis() as client:
+            while await client.xlen(self.docket.stream_key):
+                await anyio.sleep(0.01)  # the last is being acknowledged
+
+
+@pytest.fixture(scope="module")
+def keeper() -> Iterator[Server]:
+    """It keeps what it was told over a kill."""
+    with Server("--appendonly", "yes", "--appendfsync", "always") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def forgetful() -> Iterator[Server]:
+    """It keeps nothing over a restart, and nobody else's tests are on it."""
+    with Server() as running:
+        yield running
+
+
+@asynccontextmanager
+async def at_work(server: Server, caplog: pytest.LogCaptureFixture, **settings: Any) -> AsyncGenerator[Scene]:
+    """A worker at work, by way of a proxy; what it does not hear of within `SILENCE` it takes for lost."""
+    with redis.Redis(port=server.port) as admin:
+        admin.flushall()
+    disruptions = Disruptions()
+    signals.subscribers.append(disruptions)
+    try:
+        with Proxy(server.port) as proxy:
+            url = f"{proxy.url}?socket_timeout={SILENCE}"
+            async with Docket("trouble", url, heartbeat_interval=ms(100)) as docket:
+                scene = Scene(server, proxy, docket, caplog, disruptions)
+                for function in (scene.short, scene.long):
+                    docket.register(function)
+                settings = {"reconnection_delay": ms(50), "redelivery_timeout": ms(3000), **settings}
+                worker = Worker(docket, "worker", **settings)
+                async with at_most(), anyio.create_task_group() as group:
+                    group.start_soon(worker.run_forever)
+                    scene.worker = worker
+                    yield scene
+                    worker.stop()
+    finally:
+        signals.subscribers.remove(disruptions)
+
+
+# Nothing is lost --------------------------------------------------------------------------------------------
+
+
+def _by_proxy(begin: Callable[[Proxy], None]) -> Callable[[Proxy], AbstractContextManager[None]]:
+    @contextmanager
+    def trouble(proxy: Proxy) -> Iterator[None]:
+        begin(proxy)
+        yield
+        proxy.resume()
+
+    return trouble
+
+
+def _unplugged(proxy: Proxy) -> None:
+    proxy.refuse()
+    proxy.cut()
+
+
+ON_THE_WAY = {
+    "unplugged": _by_proxy(_unplugged),
+    "mute": _by_proxy(Proxy.hang),
+    "deaf": _by_proxy(lambda proxy: proxy.hang("up")),
+    "half open": _by_proxy(lambda proxy: proxy.cut("up")),
+}
+
+TROUBLES: dict[str, Trouble] = {**REFUSALS, **AWAY}
+
+
+async def lives_through(scene: Scene, trouble: AbstractContextManager[None], *, waits: bool = True) -> None:
+    """Tasks run, wait and end while the server is in trouble; everything is run once, and one line said each way."""
+    long = await scene.add(scene.long, 3, "long")
+    await scene.begun.wait()
+    if waits:
+        await scene.waits()
+    with trouble:
+        await scene.heard("unavailable")
+        scene.go_on.set()  # what ends now cannot be written
+        # The server is away for as long as it takes every loop to meet that, and to try again several times.
+        await anyio.sleep(LASTS)
+    await scene.heard("is back after")
+    short = await scene.add(scene.short, 20, "short")
+    await scene.all_well([*long, *short])
+    assert len(scene.said("unavailable")) == len(scene.said("is back after")) == 1, scene.caplog.messages
+    assert scene.disruptions.count["trouble"] >= 2
+
+
+@on_some_loop(TROUBLES, everywhere=("refused",))
+async def test_what_was_taken_and_what_waits_outlasts_a_server_in_trouble(
+    keeper: Server, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    async with at_work(keeper, caplog) as scene:
+        await lives_through(scene, TROUBLES[name](keeper))
+        if name in REFUSALS:  # of the others it sees first that its connections are lost
+            assert re.search(f"{SAID[name]}|master -> replica", scene.said("unavailable")[0])
+
+
+@on_some_loop(ON_THE_WAY, everywhere=("mute",))
+async def test_what_was_taken_and_what_waits_outlasts_trouble_on_the_way_to_the_server(
+    server: Server, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    async with at_work(server, caplog) as scene:
+        await lives_through(scene, ON_THE_WAY[name](scene.proxy), waits=name != "half open")
+
+
+@pytest.mark.chaos
+async def test_who_waits_in_the_server_hears_last_of_an_outage_and_does_not_say_it_again(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wait of five seconds; the server is given up after that and its usual silence."""
+    async with at_work(server, caplog) as scene:
+        await lives_through(scene, ON_THE_WAY["half open"](scene.proxy))
+
+
+async def test_scripts_that_the_server_has_forgotten_are_no_outage(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with at_work(server, caplog) as scene:
+        long = await scene.add(scene.long, 3, "long")
+        await scene.begun.wait()
+        with redis.Redis(port=server.port) as admin:
+            admin.script_flush()
+        scene.go_on.set()
+        await scene.all_well([*long, *await scene.add(scene.short, 20, "short")])
+        assert not scene.disruptions.count
+        assert not caplog.messages
+
+
+async def test_lost_connections_are_made_again_at_once(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with at_work(server, caplog) as scene:
+        long = await scene.add(scene.long, 3, "long")
+        await scene.begun.wait()
+        await scene.waits()
+        scene.proxy.cut()
+        scene.go_on.set()
+        await scene.all_well([*long, *await scene.add(scene.short, 20, "short")])
+        assert len(scene.said("unavailable")) <= 1
+
+
+async def test_a_restart_of_which_a_worker_on_its_way_out_hears_does_not_keep_it(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it has is written when the server is back, if that is before the end of the drain."""
+    async with at_work(server, caplog, shutdown_timeout=ms(10_000)) as scene:
+        long = await scene.add(scene.long, 3, "long")
+        await scene.begun.wait()
+        await scene.waits()
+        scene.worker.stop()
+        with ON_THE_WAY["unplugged"](scene.proxy):
+            await scene.heard("unavailable")
+            scene.go_on.set()
+        await scene.all_well(long)
+
+
+# Something is lost -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["data", "everything"])
+async def test_a_server_that_has_lost_everything_is_made_ready_again(
+    forgetful: Server, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """The bodies that ran are stopped, since nobody waits for what comes of them; automatic tasks are seeded."""
+    async with at_work(forgetful, caplog, redelivery_timeout=ms(800)) as scene:
+        beats: list[int] = []
+
+        async def beat(perpetual: Perpetual = Perpetual(every=timedelta(hours=1), automatic=True)) -> None:
+            beats.append(len(beats))
+
+        await scene.add(scene.long, 3, "long")
+        await scene.begun.wait()
+        await scene.waits()
+        scene.docket.register(beat)  # too late for the look at the start: the next one comes after the outage
+        with LOSSES[name](forgetful):
+            pass
+        short = await scene.add(scene.short, 20, "short")
+        await scene.all_well(short)
+        while not beats:
+            await anyio.sleep(0.01)
+        while len(scene.said("The lease of")) < 3:
+            await anyio.sleep(0.01)
+        assert len(scene.said("unavailable")) == len(scene.said("is back after")) == 1, caplog.messages
+        assert beats == [0]
+        assert {await client_type(scene, scene.docket.stream_key)} == {b"stream"}
+
+
+@pytest.mark.parametrize("when", ["at its end", "while it drains"])
+async def test_what_ran_while_the_server_lost_everything_ends_without_a_word(
+    forgetful: Server, caplog: pytest.LogCaptureFixture, when: str
+) -> None:
+    async with at_work(forgetful, caplog) as scene:
+        await scene.add(scene.long, 3, "long")
+        await scene.begun.wait()
+        await scene.waits()
+        if when == "while it drains":  # then nobody reads, and nobody makes the group again
+            scene.worker.stop()
+        with LOSSES["data"](forgetful):
+            scene.go_on.set()
+        if when == "at its end":
+            await scene.all_well(await scene.add(scene.short, 20, "short"))
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_server_that_evicts_what_it_likes_is_worked_on_again(
+    forgetful: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which keys go is the server's choice; what is lost with them is what `maxmemory-policy` has to prevent."""
+    async with at_work(forgetful, caplog, redelivery_timeout=ms(800)) as scene:
+        await scene.add(scene.long, 3, "long")
+        await scene.begun.wait()
+        await scene.waits()
+        with redis.Redis(port=forgetful.port) as admin:
+            admin.config_set("maxmemory-policy", "allkeys-random")
+            admin.config_set("maxmemory", 1)
+            while admin.dbsize():  # evicted as somebody writes
+                with contextlib.suppress(redis.ResponseError):
+                    admin.set("more", "")
+            admin.config_set("maxmemory", 0)
+            admin.config_set("maxmemory-policy", "noeviction")
+        await scene.all_well(await scene.add(scene.short, 20, "short"))
+
+
+async def client_type(scene: Scene, key: str) -> bytes:
+    async with scene.docket.redis() as client:
+        return bytes(await client.type(key))
