@@ -178,9 +178,9 @@ class Connection:
             while self._out:
                 if sent := self._stream.try_send(self._out):
                     del self._out[:sent]  # T2
-                    self._progress = perf_counter()
                 else:
                     await self._patiently(self._stream.wait_writable)
+                    self._progress = perf_counter()  # what goes at once proves nothing
         except OSError as error:
             self.fail(error)
         finally:

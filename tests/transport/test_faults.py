@@ -226,6 +226,29 @@ async def test_a_silent_server_is_given_up_after_the_socket_timeout(victim: Serv
         assert await client.call("ECHO", b"back") == b"back"
 
 
+async def test_a_silent_server_is_given_up_however_many_go_on_to_ask_it(victim: Server) -> None:
+    """That the kernel takes their questions is no sign of life."""
+    patience, longest = 0.4, 0.0
+    async with Client.from_url(
+        f"{victim.url}?socket_timeout={patience}&socket_connect_timeout=0.2"
+    ) as client:
+        await client.ping()
+        victim.pause()
+
+        async def one() -> None:
+            nonlocal longest
+            started = time.perf_counter()
+            with pytest.raises((TimeoutError, ConnectionError)):
+                await client.call("ECHO", b"?")
+            longest = max(longest, time.perf_counter() - started)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(20):  # for longer than the patience
+                group.start_soon(one)
+                await anyio.sleep(0.1)
+    assert longest < 3 * patience
+
+
 async def test_a_server_that_takes_no_more_bytes_is_given_up_too(victim: Server) -> None:
     async with Client.from_url(f"{victim.url}?socket_timeout=0.3") as client:
         await client.ping()
