@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import attrs
 import pytest
 
-from docket.store import Delivery
-from tests.store.conftest import RUNNING_PROGRESS, Store, fields, message, run
+from docket.store import Delivery, PassedOn
+from tests.store.conftest import PAST, RUNNING_PROGRESS, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
 
@@ -89,3 +90,29 @@ async def test_a_lease_begins_with_the_claim_however_long_ago_it_was_read(store:
 async def test_more_deliveries_than_lua_unpacks_are_claimed_at_once(store: Store) -> None:
     await store.schedule.place_many([message(f"{n}") for n in range(2700)], replace=False)
     assert len(await waited(store, count=2700)) == 2700
+
+
+async def test_it_tells_how_often_a_delivery_was_begun(store: Store) -> None:
+    """Renewals are no deliveries (I4); what is handed back begins anew."""
+    first = await store.running(worker="dead")
+    await store.claims("dead").renew([first.message_id])
+    again: Delivery | None = None
+    for worker in ("second", "third"):
+        (again,) = await store.claims(worker).take_over(await store.abandoned(), ZERO)  # type: ignore[assignment]
+        await store.claims(worker).renew([first.message_id])
+    assert isinstance(again, Delivery)
+    assert (first.deliveries, again.deliveries) == (1, 3)
+    await store.claims("third").hand_back(again)
+    assert (await store.claimed()).deliveries == 1
+
+
+async def test_deliveries_before_a_task_was_passed_on_count(store: Store) -> None:
+    delivery = await store.running()
+    later = attrs.evolve(delivery.message.again(PAST, 1), passed_on=PassedOn(times=1, deliveries=4))
+    await store.claims().reschedule(delivery, later, same=True)
+    passed = await store.claimed()
+    assert passed.message.passed_on == PassedOn(1, ZERO, 4)
+    assert passed.deliveries == 5
+    (again,) = await store.claims("other").take_over(await store.abandoned(), ZERO)
+    assert isinstance(again, Delivery)
+    assert again.deliveries == 6

@@ -14,7 +14,17 @@ import cloudpickle
 import pytest
 
 from docket.errors import DeliveryUnreadable
-from docket.store import Message, decode_message, dump, dump_value, first_when, load, load_value, state_event
+from docket.store import (
+    Message,
+    PassedOn,
+    decode_message,
+    dump,
+    dump_value,
+    first_when,
+    load,
+    load_value,
+    state_event,
+)
 from docket.store.codec import open_envelope, result_envelope
 
 Point = namedtuple("Point", "x y")
@@ -155,3 +165,21 @@ def test_the_first_time_of_a_call_is_told_to_its_retries_and_not_to_its_next_run
 @pytest.mark.parametrize("text", [b"", b"soon", b"2026-01-01T00:00:00"])
 def test_a_first_time_that_cannot_be_read_is_not_known(text: bytes) -> None:
     assert first_when({b"first_when": text}) is None
+
+
+def test_a_message_that_was_passed_on_tells_the_next_worker_and_not_the_next_run() -> None:
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    passed_on = PassedOn(3, timedelta(milliseconds=1500), 2)
+    sent = Message(key="k", when=when, function="f", args=b"", kwargs=b"", passed_on=passed_on).fields()
+    flat = [part if isinstance(part, bytes) else str(part).encode() for part in sent]
+    read = decode_message(dict(zip(flat[::2], flat[1::2], strict=True)))
+    assert read.passed_on == passed_on
+    assert read.extra == {}
+    assert read.again(when, 2).passed_on is None
+
+
+@pytest.mark.parametrize("text", [b"", b"1 2", b"a b c"])
+def test_what_cannot_be_read_of_how_it_was_passed_on_makes_a_message_unreadable(text: bytes) -> None:
+    named = {b"when": b"2026-01-01T00:00:00+00:00", b"attempt": b"1", b"docket:unknown": text}
+    with pytest.raises(DeliveryUnreadable):
+        decode_message(dict.fromkeys((b"key", b"function", b"args", b"kwargs"), b"") | named)

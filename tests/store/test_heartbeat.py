@@ -79,3 +79,11 @@ async def test_a_worker_may_know_thousands_of_tasks(store: Store) -> None:
     await store.liveness.beat("w", names, tasks_too=True)
     (worker,) = await store.liveness.workers()
     assert worker.tasks == set(names)
+
+
+async def test_which_part_of_the_fleet_knows_a_task_is_told_to_one_that_does_not(store: Store) -> None:
+    for worker, tasks in {"v": ["f", "g"], "w": ["g"], "x": [], "y": []}.items():
+        await store.liveness.beat(worker, tasks, tasks_too=True)
+    await store.client.zadd("d:task-workers:f", {"dead": 1_000_000_000})
+    shares = [await store.liveness.share_knowing(task, but="w") for task in ("f", "g", "h")]
+    assert shares == [0.25, 0.25, 0.0]  # "w" has forgotten "g" since its last heartbeat
