@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+import anyio
 import pytest
 
-from docket import CurrentExecution, Docket, Execution, TaskLogger, Worker
+from docket import CurrentExecution, Docket, Execution, Perpetual, TaskLogger, Worker, clock
 from docket.errors import UnknownTask
 from docket.execution import ExecutionState
 from docket.store import dump
+from docket.testing import virtual_backend
 from docket.worker import default_fallback_task
 from tests.worker.conftest import at_most
 
@@ -110,6 +113,37 @@ async def test_a_run_spoiled_while_its_body_runs_is_set_aside(docket: Docket) ->
     async with at_most():
         await Worker(docket).run_until_finished()
         assert await good.get_result() == "fine"
+
+
+@pytest.mark.parametrize("anyio_backend", [virtual_backend("asyncio"), virtual_backend("trio")])
+@pytest.mark.parametrize("spoiled", [{"when": "yesterday"}, {"args": b"junk"}])
+async def test_the_chain_of_an_automatic_task_begins_anew_after_an_unreadable_message(
+    memory_url: str, spoiled: dict[str, Any]
+) -> None:
+    ran = anyio.Event()
+
+    async def tick(perpetual: Perpetual = Perpetual(every=timedelta(hours=1), automatic=True)) -> None:
+        ran.set()
+
+    async with Docket("heals", memory_url) as docket:
+        docket.register(tick)
+        async with docket.redis() as redis:
+            message_id = await redis.xadd(
+                docket.stream_key, {**GOOD, "key": "tick", "function": "tick", **spoiled}
+            )
+            run = {"state": "queued", "known": "1", "generation": 1, "stream_id": message_id}
+            await redis.hset(docket.runs_key("tick"), mapping=run)
+        async with anyio.create_task_group() as group:
+            worker, began = Worker(docket), clock.now()
+            group.start_soon(worker.run_forever)
+            async with docket.client.pubsub() as pubsub:
+                await pubsub.subscribe(docket.keys.state_channel("tick"))
+                while b'"failed"' not in (event := await pubsub.receive()).payload:
+                    pass
+            assert b"DeliveryUnreadable: " in event.payload
+            await ran.wait()
+            worker.stop()
+    assert clock.now() - began < timedelta(minutes=2)
 
 
 # Unknown tasks ----------------------------------------------------------------------------------------------
