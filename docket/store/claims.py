@@ -320,13 +320,11 @@ class Claims:
         )  # fmt: skip
         return Settled(reply)
 
-    async def reschedule(
-        self, delivery: Delivery, following: Message, *, same: bool = False, heed: bool = True
-    ) -> Settled:
+    async def reschedule(self, delivery: Delivery, following: Message, *, same: bool = False) -> Settled:
         """Place the next run of the key and acknowledge this delivery, in one step (I1, I2).
 
-        With ``same`` it is the same run, put off: the rules that have admitted it are not asked again. With ``heed``
-        nothing is written if somebody has asked for the cancellation of the key (ASKED).
+        With ``same`` it is the same run, put off: the rules that have admitted it are not asked again. Nothing is
+        written if somebody has asked for the cancellation of the key (ASKED).
         """
         keys, key = self.keys, following.key
         due = following.when <= clock.now()
@@ -339,7 +337,7 @@ class Claims:
             ],
             [
                 *self._fence(delivery), key, epoch(following.when), int(due), keys.state_channel(key), event,
-                keys.wake, keys.prefix, delivery.slots, int(same), int(heed), *following.fields(),
+                keys.wake, keys.prefix, delivery.slots, int(same), *following.fields(),
             ],
         )  # fmt: skip
         return Settled(reply)

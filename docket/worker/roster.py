@@ -52,13 +52,12 @@ class Running:
     ``broken`` says why the call could not be decoded, if so. ``began`` and ``trusted_until`` are loop times: when
     the worker asked for the delivery, and until when its lease can be taken for ours. ``last`` is set where the
     key may not run again (`Worker.run_at_most`), ``settling`` once how it ended is being written, ``uninterruptible``
-    while its body is a thread's, ``unknown`` where this worker has nothing to run for it, ``was_asked`` once its
-    body has heard that a user cancels it.
+    while its body is a thread's, ``unknown`` where this worker has nothing to run for it.
     """
 
     __slots__ = (
         "_scope", "began", "broken", "delivery", "execution", "last", "reason", "settling", "trusted_until",
-        "uninterruptible", "unknown", "was_asked",
+        "uninterruptible", "unknown",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +71,7 @@ class Running:
     ) -> None:
         self.delivery, self.execution, self.broken = delivery, execution, broken
         self.began, self.trusted_until = began, trusted_until
-        self.last = self.settling = self.uninterruptible = self.unknown = self.was_asked = False
+        self.last = self.settling = self.uninterruptible = self.unknown = False
         self.reason: StopReason | None = None
         self._scope: anyio.CancelScope | None = None
 
@@ -96,8 +95,6 @@ class Running:
             self.reason = reason
         if self._scope is not None:
             self._scope.cancel()
-            # A thread cannot be told: that its function returns does not mean that it wants to go on.
-            self.was_asked = self.was_asked or (reason is StopReason.ASKED and not self.uninterruptible)
 
 
 class Roster:

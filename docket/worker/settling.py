@@ -131,10 +131,9 @@ class Settling:
                 return lambda: self._followed(running, following)
 
     async def _followed(self, running: Running, later: Message, *, same: bool = False) -> Settled:
-        # A body that heard of its cancellation and goes on all the same has had its say.
-        heed = same or not running.was_asked
-        settled = await self.claims.reschedule(running.delivery, later, same=same, heed=heed)
+        settled = await self.claims.reschedule(running.delivery, later, same=same)
         if settled is Settled.ASKED:
+            # Nobody can tell a body that ignored its cancellation from one that was about to return.
             return await self.claims.settle(running.delivery, state="cancelled")
         return settled
 

@@ -66,13 +66,6 @@ async def test_there_is_no_next_run_of_what_is_to_be_cancelled(store: Store) -> 
     assert await store.everything() == before
 
 
-async def test_a_cancellation_that_its_body_has_heard_of_is_not_meant_for_the_next_run(store: Store) -> None:
-    delivery = await store.running()
-    await store.schedule.cancel("k")
-    await store.claims().reschedule(delivery, following(delivery, when=FUTURE), heed=False)
-    assert "cancel_requested" not in (await store.everything())["d:runs:k"]  # type: ignore[operator]
-
-
 async def test_a_replaced_run_places_nothing(store: Store) -> None:
     """I2."""
     delivery = await store.running()

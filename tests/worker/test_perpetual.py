@@ -95,6 +95,24 @@ async def test_cancelling_the_key_while_it_runs_ends_the_chain(docket: Docket) -
     assert execution.state is ExecutionState.CANCELLED
 
 
+async def test_a_body_that_returns_although_it_was_cancelled_ends_the_chain(docket: Docket) -> None:
+    """It may have been about to return when it was cancelled: what was asked for holds."""
+    ran: list[int] = []
+
+    async def task(perpetual: Perpetual = Perpetual()) -> None:
+        ran.append(1)
+        try:
+            await docket.cancel("k")
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            return
+
+    execution = await docket.add(task, key="k")()
+    await run(docket)
+    await execution.sync()
+    assert (execution.state, ran) == (ExecutionState.CANCELLED, [1])
+
+
 async def test_a_cancellation_that_nobody_heard_of_in_time_ends_the_chain(docket: Docket) -> None:
     """The worker's connection was lost when it was told."""
 

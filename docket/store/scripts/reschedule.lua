@@ -1,8 +1,8 @@
 -- End one claim and place the next run of its key (a retry, a perpetual task) in the same step.
 -- KEYS run parked key_queue stream progress queue reserved_queue
--- ARGV message_id claimed_generation claim holder group key when due state_channel state_event wake_channel prefix slots same heed fields...
+-- ARGV message_id claimed_generation claim holder group key when due state_channel state_event wake_channel prefix slots same fields...
 -- REPLY 'OK' | 'SUPERSEDED' | 'LOST' | 'ASKED'; `slots` as in settle.lua; with `same` '1' the run is not over, and what
---   admission it has stays; 'ASKED', with `heed` '1': it is to be cancelled, and the caller settles
+--   admission it has stays; 'ASKED': it is to be cancelled, and the caller settles
 -- USE json ack fence place finish slots
 local live, reserved = check_fence(run, stream, group, message_id, claimed_generation, claim, holder)
 local function let_go()
@@ -16,7 +16,7 @@ if live ~= 'LIVE' then
   tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
   return live
 end
-if heed == '1' and redis.call('HGET', run, 'cancel_requested') == claimed_generation then return 'ASKED' end
+if redis.call('HGET', run, 'cancel_requested') == claimed_generation then return 'ASKED' end
 fields[14] = tonumber(claimed_generation) + 1
 if same == '1' and redis.call('HGET', run, 'admitted') == claimed_generation then
   redis.call('HSET', run, 'admitted', fields[14])
