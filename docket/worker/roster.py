@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import anyio
+import attrs
 
 from ..execution import Execution
 from ..rules import StopReason
@@ -84,6 +85,12 @@ class Running:
     def goes_on(self) -> bool:
         """Whether its body runs, or is to begin, and nobody has stopped it."""
         return self.reason is None and not self.settling
+
+    def claimed_again(self, delivery: Delivery, trusted_until: float) -> None:
+        """Go on with what a server has given out once more, and to us: it lost the claim, as in a failover."""
+        self.delivery = attrs.evolve(self.delivery, claim=delivery.claim)
+        self.execution.claimed(self.execution.worker or "", delivery.claim)
+        self.trusted_until = max(self.trusted_until, trusted_until)
 
     def let_end(self) -> None:
         """The body has ended: what follows (dependencies that close, the report) is not stopped any more."""

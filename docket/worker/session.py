@@ -311,6 +311,9 @@ class Session:
                 log_refused(self.docket, self.worker.name, delivery)
                 tell_refused(self.docket.name, self.worker.name, delivery)
                 continue
+            if (ours := self.roster.get(delivery.message_id)) is not None and ours.reason is None:
+                ours.claimed_again(delivery, trusted_until)
+                continue
             running = self.receiver.received(delivery, began=began, trusted_until=trusted_until)
             running.execution.started_at = now
             if self._stopped:  # was on its way when the worker stopped
