@@ -57,6 +57,10 @@ def _by_key(asks: Iterable[Ask]) -> dict[str, list[Ask]]:
     return found
 
 
+def _spans(accounts: Accounts, names: Collection[str]) -> list[tuple[float, float]]:
+    return [(trouble.since, trouble.until) for trouble in accounts.troubles if trouble.name in names]
+
+
 def _placings(asks: Iterable[Ask]) -> int:
     """How often a call may have been placed: where the answer was lost, perhaps once more."""
     return sum(
@@ -141,8 +145,15 @@ def rewritten_ends(histories: Mapping[str, Sequence[Change]]) -> Iterator[Violat
 # how often it ran ------------------------------------------------------------------------------------------
 
 
-def unexplained_runs(accounts: Accounts, lease: float) -> Iterator[Violation]:
-    """Nothing runs more often than it was placed, unless a fault explains each further run."""
+def unexplained_runs(
+    accounts: Accounts, lease: float, *, forgetful: Collection[str] = ()
+) -> Iterator[Violation]:
+    """Nothing runs more often than it was placed, unless a fault explains each further run.
+
+    Faults that are ``forgetful`` make the server forget what was written just before: a run that they meet may
+    begin anew at once.
+    """
+    forgotten = _spans(accounts, forgetful)
     asks = _by_key(accounts.asks)
     units: dict[tuple[str, int, int], list[Run]] = defaultdict(list)
     for run in accounts.runs:
@@ -157,7 +168,7 @@ def unexplained_runs(accounts: Accounts, lease: float) -> Iterator[Violation]:
         excused = [
             run
             for run, until in zip(runs, following, strict=False)
-            if _is_excused(run, until, accounts, lease)
+            if covered(forgotten, run.begin, until) or _is_excused(run, until, accounts, lease)
         ]
         if len(runs) - len(excused) > placed:
             times = ", ".join(f"{run.begin:.3f}-{run.end:.3f} {run.how} in {run.pid}" for run in runs)
@@ -211,7 +222,7 @@ def overlapping_runs(accounts: Accounts, *, forgetful: Collection[str] = ()) -> 
 
     Faults that are ``forgetful`` make the server forget who is running: who is admitted soon after one is excused.
     """
-    forgotten = [(one.since, one.until) for one in accounts.troubles if one.name in forgetful]
+    forgotten = _spans(accounts, forgetful)
     runs: dict[str, list[Run]] = defaultdict(list)
     for run in accounts.runs:
         if run.customer is not None:

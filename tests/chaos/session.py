@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 
 from tests.chaos import checker, leftovers
-from tests.chaos.accounts import Accounts
+from tests.chaos.accounts import Accounts, covered
 from tests.chaos.appendonly import Change, commands, histories
 from tests.chaos.checker import Violation
 from tests.chaos.ledger import Entry, read
@@ -119,7 +119,7 @@ def run(settings: Settings, directory: Path, say: Callable[[str], None] = print)
         if rig.journal is not None:
             report.changes = histories(commands(rig.journal), DOCKET)
         report.violations += checker.unkept_promises(accounts, ends)
-        report.violations += checker.unexplained_runs(accounts, settings.lease)
+        report.violations += checker.unexplained_runs(accounts, settings.lease, forgetful=settings.forgetful)
         report.violations += checker.rewritten_ends(report.changes)
         report.violations += checker.double_placings(accounts)
         report.violations += checker.early_runs(accounts)
@@ -172,6 +172,16 @@ def _figures(
         if run.attempt == 1 and (run.key, run.version) in first and run.customer is None:
             late.setdefault((run.key, run.version), run.wall - first[run.key, run.version])
     waits = sorted(late.values()) or [0.0]
+    troubles = [(trouble.since, trouble.until) for trouble in accounts.troubles if trouble.name != "stall"]
+    unexplained = max(
+        (
+            wait - covered(troubles, due - accounts.wall_offset, due - accounts.wall_offset + wait)
+            for at, wait in late.items()
+            if wait > 0.1
+            for due in (first[at],)
+        ),
+        default=waits[-1],
+    )
     stalls = [one["at"] - one["since"] for one in entries if one["what"] == "stall"]
     return {
         "torment": f"{tormented:.0f} s, then {drained:.1f} s until nothing was left",
@@ -183,6 +193,6 @@ def _figures(
         "faults": str(dict(faults)),
         "processes": f"{sum(one['what'] == 'started' for one in entries)} workers",
         "pick-up": f"median {statistics.median(waits):.3f} s, 99 % {waits[int(len(waits) * 0.99)]:.3f} s, "
-        f"worst {waits[-1]:.3f} s",
+        f"worst {waits[-1]:.3f} s; outside of any trouble at most {unexplained:.3f} s",
         "stalls": f"{len(stalls)}, longest {max(stalls, default=0):.1f} s",
     }

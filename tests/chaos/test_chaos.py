@@ -56,6 +56,6 @@ def test_a_chaos_session_of_failovers_ends_with_clean_books(tmp_path: Path) -> N
 
 @pytest.mark.chaos
 def test_a_long_chaos_session_ends_with_clean_books(tmp_path: Path) -> None:
-    report = run(Settings(seed=seed(), seconds=60 * minutes(), patience=180, pause=0.3), tmp_path)
+    report = run(Settings(seed=seed(), seconds=60 * minutes(), calm=2.0, patience=180, pause=0.3), tmp_path)
     print(report)
     assert not report.violations, str(report)

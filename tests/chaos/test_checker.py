@@ -194,6 +194,16 @@ def test_an_outage_that_is_too_short_or_of_others_or_later_explains_nothing() ->
     assert unexplained(added(), ran(2, 3), fault(5.5, 7.5), ran(5, 7, B))
 
 
+def test_a_server_that_forgets_explains_what_begins_anew_at_once() -> None:
+    def found(since: float) -> bool:
+        these = accounts(added(), ran(2, 3), fault(since, since + 0.1), ran(3.5, 4, B))
+        return bool(list(checker.unexplained_runs(these, LEASE, forgetful={"cut"})))
+
+    assert not found(3.1)
+    assert found(4)
+    assert unexplained(added(), ran(2, 3), fault(3.1, 3.2), ran(3.5, 4, B)), "another one forgets nothing"
+
+
 def test_a_stopped_process_explains_a_further_run() -> None:
     stop = [signalled(2.5, "SIGSTOP"), signalled(5, "SIGCONT")]
     assert not unexplained(added(), ran(2, 5.1), stop, ran(4.6, 5, B))
