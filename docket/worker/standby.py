@@ -117,11 +117,9 @@ class Standby:
 
     def _stand_by(self) -> None:
         while self._wait_until_late():
-            blocked = perf_counter() - self._seen
             renewed = self._renew()
             # Not before, since whoever blocks the loop may hold the lock of a log handler, too.
-            if blocked > 2 * LATE * self._timeout:
-                self._tell(blocked)
+            self._tell()
             self._next = perf_counter() + (
                 AGAIN * self._timeout if renewed else min(RETRY * self._timeout, PATIENCE)
             )
@@ -177,9 +175,10 @@ class Standby:
                 return True
         return False
 
-    def _tell(self, blocked: float) -> None:
-        """Say, once, that the loop is blocked, and where it is."""
-        if self._told == self._seen:
+    def _tell(self) -> None:
+        """Say that the loop is blocked, and where: once, and not of what the leases could have lived with."""
+        blocked = perf_counter() - self._seen
+        if blocked <= 2 * LATE * self._timeout or self._told == self._seen:
             return
         self._told = self._seen
         frame = sys._current_frames().get(self._loop_thread)  # pyright: ignore[reportPrivateUsage]

@@ -30,7 +30,7 @@ from tests.worker.conftest import PATIENCE, ms, working
 pytestmark = pytest.mark.anyio
 
 #: The shortest in which a thread can be relied upon to get its turn on a busy machine.
-TIMEOUT = ms(600)
+TIMEOUT = ms(700)
 
 _names = itertools.count()
 
@@ -89,8 +89,8 @@ async def test_a_task_that_blocks_the_event_loop_for_three_timeouts_runs_once_an
                 assert await second.get_result() == "second"
     assert [name for name, _, _ in runs] == ["first", "second"]
     assert runs[1][1] > runs[0][2]
-    [warning] = [message for message in caplog.messages if "blocked" in message]
-    assert "time.sleep(3 * TIMEOUT.total_seconds())" in warning  # it shows where
+    [warning] = [message for message in caplog.messages if "time.sleep(3" in message]  # it shows where
+    assert "The event loop of worker 'blocked' has been blocked for" in warning
     assert "docket/worker" not in warning
 
 
@@ -184,7 +184,7 @@ async def test_a_body_does_not_begin_if_the_loop_was_blocked_since_its_claim(
     memory_url: str, read: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """I2: its lease may be another's by now; here it comes back to the same worker, once."""
-    timeout = ms(100)
+    timeout = ms(200)
     runs: list[bool] = []
     blocked: list[int] = []
     waits = anyio.Event()
@@ -207,7 +207,7 @@ async def test_a_body_does_not_begin_if_the_loop_was_blocked_since_its_claim(
             execution = await docket.add(task)()
         async with working(Worker(docket, "late", redelivery_timeout=timeout)):
             if read == "wait_for_tasks":
-                await anyio.sleep(0.05)  # until it waits
+                await waits.wait()
                 execution = await docket.add(task)()
             await execution.get_result()
     assert blocked == [1]
