@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TypeAlias, cast
 
@@ -28,6 +28,9 @@ FOR_EVER = timedelta(0)
 
 #: How many seconds the server gets to end a blocking read before its connection is closed.
 UNBLOCKING = 1.0
+
+#: How many seconds a reader that is to end gives a server that does not answer; what it was handing out is redelivered.
+LAST_ANSWER = 5.0
 
 #: How often other tasks of the loop get a turn between a slot becoming free and the read that fills it, so that
 #: one read fills the slots of all that end together. Measured: a tenth of the processor time of short tasks.
@@ -70,6 +73,7 @@ class Reader:
     _none_abandoned: Condition = attrs.field(init=False, factory=Condition)
     _read_ended: anyio.Event | None = attrs.field(init=False, default=None)
     _blocking: anyio.CancelScope | None = attrs.field(init=False, default=None)
+    _taking: anyio.CancelScope | None = attrs.field(init=False, default=None)
     _unblockable: tuple[Connection, int] | None = attrs.field(init=False, default=None)
 
     async def run(self, answered: Callable[[], None]) -> None:
@@ -79,8 +83,7 @@ class Reader:
             self.began_again.notify()
         self._has_begun = True
         began = monotonic()
-        with anyio.CancelScope(shield=True):
-            self.start(await self.claims.claim_read(), began)
+        self.start(await self._whole(self.claims.claim_read()), began)
         while True:
             async with self.claims.client.dedicated() as connection:
                 number = await _client_id(connection)
@@ -112,18 +115,20 @@ class Reader:
         return max(1, min(self.concurrency() - len(self.roster), self.batch, TAKE_BATCH))
 
     async def _take(self) -> Sequence[Taken]:
-        with anyio.CancelScope(shield=True):  # cut in half, a read would strand what it was given
-            return await self.claims.take(self._free())
-        raise AssertionError("nobody cancels this scope")
+        return await self._whole(self.claims.take(self._free()))
 
     async def _take_over(self) -> Sequence[Taken]:
         count = self._free()
         wanted, self._abandoned = self._abandoned[:count], self._abandoned[count:]
         if not self._abandoned:
             self._none_abandoned.notify()
-        with anyio.CancelScope(shield=True):
-            return await self.claims.take_over(wanted, self.redelivery_timeout)
-        raise AssertionError("nobody cancels this scope")
+        return await self._whole(self.claims.take_over(wanted, self.redelivery_timeout))
+
+    async def _whole(self, taking: Awaitable[Sequence[Taken]]) -> Sequence[Taken]:
+        """Hear out what moves ownership: cut in half, it would strand what it was given."""
+        with anyio.CancelScope(shield=True) as self._taking:
+            return await taking
+        return ()  # it was stopped, and the server was silent for too long
 
     async def _wait(self, connection: Connection) -> tuple[Sequence[Taken], float]:
         block = FOR_EVER if self.claims.client.is_memory else READ_BLOCK
@@ -169,6 +174,8 @@ class Reader:
         try:
             await anyio.sleep_forever()
         finally:
+            if self._taking is not None:
+                self._taking.deadline = anyio.current_time() + LAST_ANSWER
             with anyio.CancelScope(shield=True):
                 await self._unblock()
 

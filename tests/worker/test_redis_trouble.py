@@ -17,6 +17,7 @@ import redis
 
 from docket import Docket, Execution, Perpetual, Worker
 from docket.signals import Subscriber, signals
+from docket.worker import intake, session, upkeep
 from tests.proxy import Proxy
 from tests.servers import Server
 from tests.trouble import AWAY, LOSSES, REFUSALS, SAID, Trouble, on_some_loop
@@ -54,6 +55,11 @@ class Scene:
     ran: Counter[str] = attrs.field(factory=Counter[str])
     begun: anyio.Event = attrs.field(factory=anyio.Event)
     go_on: anyio.Event = attrs.field(factory=anyio.Event)
+    ended: anyio.Event = attrs.field(factory=anyio.Event)
+
+    async def work(self) -> None:
+        await self.worker.run_forever()
+        self.ended.set()
 
     async def short(self, name: str) -> str:
         self.ran[name] += 1
@@ -108,15 +114,17 @@ def forgetful() -> Iterator[Server]:
 
 
 @asynccontextmanager
-async def at_work(server: Server, caplog: pytest.LogCaptureFixture, **settings: Any) -> AsyncGenerator[Scene]:
-    """A worker at work, by way of a proxy; what it does not hear of within `SILENCE` it takes for lost."""
+async def at_work(
+    server: Server, caplog: pytest.LogCaptureFixture, *, silence: float = SILENCE, **settings: Any
+) -> AsyncGenerator[Scene]:
+    """A worker at work, by way of a proxy; after ``silence`` it takes the server for lost."""
     with redis.Redis(port=server.port) as admin:
         admin.flushall()
     disruptions = Disruptions()
     signals.subscribers.append(disruptions)
     try:
         with Proxy(server.port) as proxy:
-            url = f"{proxy.url}?socket_timeout={SILENCE}"
+            url = f"{proxy.url}?socket_timeout={silence}"
             async with Docket("trouble", url, heartbeat_interval=ms(100)) as docket:
                 scene = Scene(server, proxy, docket, caplog, disruptions)
                 for function in (scene.short, scene.long):
@@ -124,8 +132,8 @@ async def at_work(server: Server, caplog: pytest.LogCaptureFixture, **settings: 
                 settings = {"reconnection_delay": ms(50), "redelivery_timeout": ms(3000), **settings}
                 worker = Worker(docket, "worker", **settings)
                 async with at_most(), anyio.create_task_group() as group:
-                    group.start_soon(worker.run_forever)
                     scene.worker = worker
+                    group.start_soon(scene.work)
                     yield scene
                     worker.stop()
     finally:
@@ -245,6 +253,30 @@ async def test_a_restart_of_which_a_worker_on_its_way_out_hears_does_not_keep_it
             await scene.heard("unavailable")
             scene.go_on.set()
         await scene.all_well(long)
+
+
+async def test_a_worker_that_is_to_end_does_not_wait_long_for_a_server_that_hangs(
+    server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither for what it wants to give back, nor for what it has just asked for."""
+    monkeypatch.setattr(session, "GRACE", 0.2)
+    monkeypatch.setattr(intake, "LAST_ANSWER", 0.2)
+    monkeypatch.setattr(intake, "UNBLOCKING", 0.2)
+    monkeypatch.setattr(upkeep, "LEAVING", 0.2)
+    async with at_work(server, caplog, silence=60, shutdown_timeout=ms(100)) as scene:
+        await scene.add(scene.long, 1, "long")
+        await scene.begun.wait()
+        await scene.waits()
+        scene.proxy.delay(0.02, "down")  # so that it spends its time asking for more
+        async with Docket("trouble", server.url) as docket:
+            await docket.add_many([docket.call(scene.short)(str(number)) for number in range(100)])
+        while len(scene.ran) < 12:
+            await anyio.sleep(0.01)
+        scene.proxy.hang()
+        scene.worker.stop()
+        with anyio.fail_after(5):
+            await scene.ended.wait()
+        scene.proxy.cut()
 
 
 # Something is lost -------------------------------------------------------------------------------------------
