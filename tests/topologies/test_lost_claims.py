@@ -15,10 +15,12 @@ pytestmark = pytest.mark.anyio
 async def forget_claims(redis: Client, name: str, key: str) -> None:
     """Leave what a replica has that knows of the task, and of nothing that its worker has done."""
     [(message_id, _)] = await redis.xrange(f"{name}:stream")
-    await redis.xack(f"{name}:stream", "docket-workers", message_id)
-    await redis.xgroup_setid(f"{name}:stream", "docket-workers", "0")
-    await redis.hset(f"{name}:runs:{key}", "state", "queued")
-    await redis.hdel(f"{name}:runs:{key}", "claim", "worker", "started_at")
+    async with redis.pipeline() as pipe:  # in one step, lest it is taken in between
+        pipe.xack(f"{name}:stream", "docket-workers", message_id)
+        pipe.xgroup_setid(f"{name}:stream", "docket-workers", "0")
+        pipe.hset(f"{name}:runs:{key}", "state", "queued")
+        pipe.hdel(f"{name}:runs:{key}", "claim", "worker", "started_at")
+        await pipe.execute()
 
 
 async def test_what_a_worker_runs_already_and_is_given_again_goes_on_and_runs_once(redis_url: str) -> None:
