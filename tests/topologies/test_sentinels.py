@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
@@ -42,11 +43,16 @@ async def frozen(watched: Sentinels) -> None:
         quiet.register(load.task)
         await quiet.add(load.task, key="before")()
         await load.until(100)
+        await quiet.add(load.task, key="meanwhile", when=datetime.now(UTC) + timedelta(seconds=2))()
+        watched.in_step()
         old = watched.master
         at = perf_counter()
         old.pause()
         await anyio.to_thread.run_sync(watched.until_another_than, old)
         new = perf_counter()
+        with anyio.fail_after(8):  # the workers have left it, whatever their sockets' patience
+            while "meanwhile" not in load.began:
+                await anyio.sleep(0.01)
         old.resume()  # it thinks that it is the master, for some ten seconds, until the sentinels tell it otherwise
         await quiet.add(load.task, key="after")()
         await load.until(100)

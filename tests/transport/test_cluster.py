@@ -211,6 +211,13 @@ async def test_a_dedicated_connection_goes_to_the_owner_of_home_and_is_unblocked
                 await client.unblock(connection, int(number))  # pyright: ignore[reportArgumentType]
 
 
+async def test_another_client_has_the_same_home_and_connections_of_its_own(client: Client) -> None:
+    mine = await client.call("CLIENT", "ID")
+    async with client.another() as other:
+        assert await echo_of_home(other) == await echo_of_home(client)
+        assert await other.call("CLIENT", "ID") != mine
+
+
 async def test_publishers_and_subscribers_meet_whatever_their_home_is(
     client: Client, cluster: Cluster, cluster_url: str
 ) -> None:
