@@ -255,8 +255,9 @@ async def test_a_restart_of_which_a_worker_on_its_way_out_hears_does_not_keep_it
         await scene.all_well(long)
 
 
+@on_some_loop(["mute"])
 async def test_a_worker_that_is_to_end_does_not_wait_long_for_a_server_that_hangs(
-    server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Neither for what it wants to give back, nor for what it has just asked for."""
     monkeypatch.setattr(session, "GRACE", 0.2)
@@ -272,11 +273,11 @@ async def test_a_worker_that_is_to_end_does_not_wait_long_for_a_server_that_hang
             await docket.add_many([docket.call(scene.short)(str(number)) for number in range(100)])
         while len(scene.ran) < 12:
             await anyio.sleep(0.01)
-        scene.proxy.hang()
-        scene.worker.stop()
-        with anyio.fail_after(5):
-            await scene.ended.wait()
-        scene.proxy.cut()
+        with ON_THE_WAY[name](scene.proxy):
+            scene.worker.stop()
+            with anyio.fail_after(5):
+                await scene.ended.wait()
+            scene.proxy.cut()
 
 
 # Something is lost -------------------------------------------------------------------------------------------
