@@ -29,6 +29,9 @@ if os.environ.get("CI"):
     # gets a second run there, and the report counts it.
     PARALLEL += ["--reruns", "1"]
 
+#: What CI leaves out where it has run everything on another Python.
+QUICK = ["-m", "not chaos and not slow"]
+
 
 def group(name: str) -> list[str]:
     """The requirements of a dependency group; read here because the pip of a bare machine cannot."""
@@ -46,9 +49,10 @@ def lowest() -> list[str]:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The default suite; asyncio, uvloop and trio inside of one run."""
+    """The default suite; asyncio, uvloop and trio inside of one run. In CI the slow tests run on one Python only."""
     session.install("-e", EXTRAS, *group("test"))
-    session.run("python", "-m", "pytest", *PARALLEL, *session.posargs)
+    quick = QUICK if os.environ.get("CI") and session.python != PYTHONS[0] else []
+    session.run("python", "-m", "pytest", *PARALLEL, *quick, *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])

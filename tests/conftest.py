@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,18 @@ BACKENDS = [
     pytest.param(("trio", {}), id="trio"),
 ]
 
+HERE = Path(__file__).parent
+
+#: Rooms of tests that are about other processes: other implementations, fleets of servers, whole programs.
+SLOW = {"bench", "chaos", "interop", "topologies"}
+
 _names = itertools.count()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW & set(item.path.relative_to(HERE).parts[:-1]):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_report_header() -> str:

@@ -40,7 +40,6 @@ def failovers(seed: int, seconds: float) -> Settings:
     )
 
 
-@pytest.mark.slow
 def test_a_short_chaos_session_ends_with_clean_books(tmp_path: Path) -> None:
     """One round of every fault."""
     report = run(Settings(seed=seed(), seconds=0), tmp_path)

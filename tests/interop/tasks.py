@@ -136,4 +136,18 @@ async def origins(execution: Execution = CurrentExecution()) -> list[str]:
     return [f"{context.trace_id:032x}-{context.span_id:016x}" for context in contexts]
 
 
-TASKS = [echo, refuse, fail, tally, hold, flaky, patient, handed_over, tick, chime, describe, origins, advance]
+TASKS = [
+    echo,
+    refuse,
+    fail,
+    tally,
+    hold,
+    flaky,
+    patient,
+    handed_over,
+    tick,
+    chime,
+    describe,
+    origins,
+    advance,
+]

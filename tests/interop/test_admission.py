@@ -13,7 +13,7 @@ from .conftest import laid
 from .sides import Program
 from .table import Table, start_pydocket
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 TASKS = 60
 
@@ -52,7 +52,9 @@ async def test_a_mixed_fleet_never_runs_two_at_once_and_runs_them_all(table: Tab
     seen = table.redis.lrange(f"seen:{table.name}", 0, -1)
     assert set(seen) == {b"1"}, seen
     assert table.redis.hgetall(f"runs:{table.name}") == {str(n).encode(): b"1" for n in range(TASKS)}
-    await table.ours.docket.admissions.sweep()  # where the last one was pydocket's: it does not know what ours kept
+    await (
+        table.ours.docket.admissions.sweep()
+    )  # where the last one was pydocket's: it does not know what ours kept
     assert keys_left(table) == []
 
 

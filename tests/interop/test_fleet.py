@@ -11,7 +11,7 @@ import pytest
 from .sides import Program, RemoteDocket, from_now
 from .table import Table, start_ours, start_pydocket
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 TASKS = 2000
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

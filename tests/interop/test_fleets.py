@@ -16,7 +16,7 @@ from tests.fleets import Cluster, Sentinels
 
 from .sides import Ours, Program, RemoteDocket, Side, from_now
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 both_ways = pytest.mark.parametrize(
     ("one", "other"), [("pydocket", "ours"), ("ours", "pydocket")], ids=["pydocket-first", "ours-first"]

@@ -9,7 +9,7 @@ import pytest
 from .sides import from_now
 from .table import Table
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 both_ways = pytest.mark.parametrize(
     ("one", "other"), [("pydocket", "ours"), ("ours", "pydocket")], ids=["pydocket-first", "ours-first"]

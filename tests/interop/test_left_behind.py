@@ -15,7 +15,7 @@ from tests.interop.table import Table, start_ours, start_pydocket
 
 #: What happens here is the server's and the other processes' business; one loop does.
 pytestmark = [
-    pytest.mark.anyio, pytest.mark.slow, pytest.mark.parametrize("anyio_backend", ["asyncio"])
+    pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])
 ]  # fmt: skip
 
 GROUP = "docket-workers"

@@ -33,7 +33,6 @@ async def test_both_tell_and_keep_the_same_bytes(twins: dict[str, Table], text: 
     assert json.loads(told["ours"][3][1])["message"] == text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("watcher", "worker"), [("pydocket", "ours"), ("ours", "pydocket")])
 async def test_one_side_hears_how_far_the_other_is(table: Table, watcher: str, worker: str) -> None:
     await table.side(watcher).add("advance", "half-way", key=KEY, when=from_now(0.2))

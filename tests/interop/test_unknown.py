@@ -9,7 +9,7 @@ from docket import Docket, ExecutionState, Worker
 
 from .table import Table
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 
 async def mystery() -> None: ...

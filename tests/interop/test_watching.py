@@ -10,7 +10,7 @@ from .sides import Side, from_now
 from .table import Table
 from .tasks import TASKS
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 NAMES = sorted(task.__name__ for task in TASKS)
 both_ways = pytest.mark.parametrize(
