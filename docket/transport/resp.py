@@ -76,9 +76,9 @@ _WRAPPED = re.compile(
 )
 
 
-#: What the user lacks who runs a script, as Redis 7.2, and servers before that, put it.
+#: What the user lacks who runs a script, as Redis 7.2 and Valkey, and servers before them, put it.
 _NOT_PERMITTED = re.compile(
-    r"(?:ACL failure in script: (?P<what>.*)|(?P<who>The user executing the script can't .*?)):? script: \w+, on "
+    r"(?:ACL failure in script: (?P<what>.*)|(?P<who>The user executing the script can't .*?)):? script: (?:\w+, )?on "
     r"|.*(?P<wrapped>The user executing the script can't .*)"
 )
 

@@ -6,7 +6,7 @@ import random
 
 import hiredis
 import pytest
-from redis.exceptions import InvalidResponse, NoScriptError, ReadOnlyError, ResponseError
+from redis.exceptions import InvalidResponse, NoPermissionError, NoScriptError, ReadOnlyError, ResponseError
 
 from docket.transport import resp
 from docket.transport.parser import Parser
@@ -82,6 +82,35 @@ def test_what_redis_6_wraps_when_a_script_is_refused_is_unwrapped(
         error = reader.gets()
         assert type(error) is kind
         assert str(error) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (  # Redis 6.2
+            f"{IN_A_SCRIPT}@user_script: 1: The user executing the script can't run this command or subcommand",
+            "The user executing the script can't run this command or subcommand",
+        ),
+        (  # Redis 7.0
+            "ERR The user executing the script can't run this command or subcommand script: 23ab, on @user_script:8.",
+            "The user executing the script can't run this command or subcommand",
+        ),
+        (  # Redis 8
+            "ERR ACL failure in script: User u has no permissions to run the 'xadd' command script: 23ab, on @user_script:8.",
+            "User u has no permissions to run the 'xadd' command",
+        ),
+        (  # Valkey 9.1
+            "ERR ACL failure in script: No permissions to access a channel script: on @user_script:6.",
+            "No permissions to access a channel",
+        ),
+    ],
+)
+def test_what_a_script_is_not_permitted_is_told_as_a_missing_permission(text: str, said: str) -> None:
+    for reader in (Parser(), resp.make_reader()):
+        reader.feed(f"-{text}\r\n".encode())
+        error = reader.gets()
+        assert type(error) is NoPermissionError
+        assert str(error) == f"{said} (in a script; ACL LOG on the server tells which it was)"
 
 
 @pytest.mark.parametrize("garbage", [b"HTTP/1.1 200 OK\r\n", b":x\r\n", b"$x\r\n", b"*x\r\n"])
