@@ -96,8 +96,8 @@ def test_what_redis_6_wraps_when_a_script_is_refused_is_unwrapped(
             "The user executing the script can't run this command or subcommand",
         ),
         (  # Redis 8
-            "ERR ACL failure in script: User u has no permissions to run the 'set' command script: 2a, on @user_script:8.",
-            "User u has no permissions to run the 'set' command",
+            "ERR ACL failure in script: User u has no permission to run the 'set' command script: 2, on @user_script:8",
+            "User u has no permission to run the 'set' command",
         ),
         (  # Valkey 9.1
             "ERR ACL failure in script: No permissions to access a channel script: on @user_script:6.",
