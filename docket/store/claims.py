@@ -194,6 +194,14 @@ class Claims:
         entries = [entry for entry in cast("list[Any]", reply) if entry and entry[1]]
         return await self._claim(entries, redelivered=True)
 
+    async def claim_unheard(self, message_ids: Sequence[bytes]) -> list[Taken]:
+        """Claim deliveries that this worker was given and did not hear of."""
+        replies = answers(
+            await self.client.call_many([("XRANGE", self.keys.stream, each, each) for each in message_ids])
+        )
+        entries = [entry for reply in cast("Sequence[list[Any]]", replies) for entry in reply]
+        return await self._claim(entries, redelivered=True) if entries else []
+
     async def claim_read(self) -> list[Taken]:
         """Claim what was read when the server refused that, or was lost in between; else nothing is sent."""
         entries, redelivered = self._unclaimed

@@ -62,8 +62,20 @@ class Sweeping:
 
         Not by ``XPENDING ... IDLE``, which goes through the whole list where nothing is idle for so long.
         """
+        return await self._look(after)
+
+    async def look_at_ours(self) -> list[Pending]:
+        """The deliveries that this worker has, whether it has heard of them or not."""
+        ours: list[Pending] = []
+        while True:
+            page = await self._look(ours[-1].message_id if ours else b"", self.worker)
+            ours += page
+            if len(page) < PENDING_PAGE:
+                return ours
+
+    async def _look(self, after: bytes, *holder: str) -> list[Pending]:
         start = b"(" + after if after else b"-"
-        reply = await self.client.call("XPENDING", self.keys.stream, GROUP, start, "+", PENDING_PAGE)
+        reply = await self.client.call("XPENDING", self.keys.stream, GROUP, start, "+", PENDING_PAGE, *holder)
         return [
             Pending(bytes(message_id), bytes(holder), timedelta(milliseconds=int(idle)), int(deliveries))
             for message_id, holder, idle, deliveries in cast("list[list[Any]]", reply)

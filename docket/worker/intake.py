@@ -75,6 +75,8 @@ class Reader:
     _blocking: anyio.CancelScope | None = attrs.field(init=False, default=None)
     _taking: anyio.CancelScope | None = attrs.field(init=False, default=None)
     _unblockable: tuple[Connection, int] | None = attrs.field(init=False, default=None)
+    #: When the server was asked for tasks by a question whose answer was not heard.
+    _unheard: float | None = attrs.field(init=False, default=None)
 
     async def run(self, answered: Callable[[], None]) -> None:
         """Read until cancelled or until Redis is lost."""
@@ -85,6 +87,7 @@ class Reader:
         began = monotonic()
         self.start(await self._whole(self.claims.claim_read()), began)
         while True:
+            await self._claim_unheard()
             async with self.claims.client.dedicated() as connection:
                 number = await _client_id(connection)
                 self._unblockable = None if number is None else (connection, number)
@@ -98,6 +101,7 @@ class Reader:
             for _ in range(GATHERING):
                 await checkpoint()  # the one place where a shutdown ends the reader
             began = monotonic()
+            self._unheard = began if self._unheard is None else self._unheard
             if self._abandoned:
                 taken = await self._take_over()
             elif not drained:
@@ -108,8 +112,22 @@ class Reader:
                 drained = not taken
             else:
                 return  # it was lost while it rested, which says nothing about the server of now
+            if connection.is_usable():  # else a read may have been cut short
+                self._unheard = None
             answered()
             self.start(taken, began)
+
+    async def _claim_unheard(self) -> None:
+        """Take what this worker was given when a connection was lost: for the others, it has a lease on that."""
+        if self._unheard is None:
+            return
+        ours = await self.claims.sweeping.look_at_ours()
+        began = monotonic()
+        since = timedelta(seconds=began - self._unheard)
+        unheard = [one.message_id for one in ours if one.idle <= since and one.message_id not in self.roster]
+        if unheard:
+            self.start(await self._whole(self.claims.claim_unheard(unheard)), began)
+        self._unheard = None
 
     def _free(self) -> int:
         return max(1, min(self.concurrency() - len(self.roster), self.batch, TAKE_BATCH))
