@@ -23,7 +23,8 @@ nox.options.sessions = ["tests", "lint", "types", "docs"]
 PYPROJECT = load_toml("pyproject.toml")
 PYTHONS = python_versions(PYPROJECT)
 EXTRAS = ".[trio,uvloop,rich]"
-PARALLEL = ["-n", "auto"]  # each process starts servers of its own
+#: Each process starts servers of its own. One more than there are cores: tests wait for processes half of the time.
+PARALLEL = ["-n", str((os.cpu_count() or 1) + 1)]
 if os.environ.get("CI"):
     # Hundreds of these tests race real processes; where the cores are few and shared one may come too late. It
     # gets a second run there, and the report counts it.

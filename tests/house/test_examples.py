@@ -10,6 +10,8 @@ import pytest
 
 from tests.house.tree import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def run(example: str, *options: str) -> str:
     program = [sys.executable, str(ROOT / "examples" / example), *options]

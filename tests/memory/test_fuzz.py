@@ -9,6 +9,8 @@ import pytest
 from tests.memory.fuzz import fuzz
 from tests.servers import Server, valkey_binary, version
 
+pytestmark = pytest.mark.slow
+
 SHORT, LONG = 10_000, 250_000
 
 

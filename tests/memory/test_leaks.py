@@ -14,6 +14,8 @@ from docket import memory
 from docket.memory.ordered import CHUNK, Sorted
 from tests.memory.resp import MemoryClient
 
+pytestmark = pytest.mark.slow
+
 
 def cycle(client: MemoryClient, number: int) -> None:
     """What one task leaves on the server, and takes away again."""

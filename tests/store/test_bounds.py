@@ -25,7 +25,7 @@ from docket.transport import Client
 from docket.worker.intake import DUE_BATCH, TAKE_BATCH
 from tests.store.conftest import FUTURE, Store, message
 
-pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 
 COUNT = 100_000
 LONGEST_MS = 10

@@ -12,7 +12,7 @@ from docket.transport import Client
 from tests.servers import Server
 from tests.transport.stress import stress
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def run(url: str, commands: int) -> None:

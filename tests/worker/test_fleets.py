@@ -27,7 +27,7 @@ from docket.worker.outage import is_disruption
 from tests.fleets import Cluster, Sentinels
 from tests.worker.conftest import PATIENCE, ms, working
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 LATER = timedelta(days=3)
 

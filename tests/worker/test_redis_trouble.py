@@ -23,7 +23,7 @@ from tests.servers import Server
 from tests.trouble import AWAY, LOSSES, REFUSALS, SAID, Trouble, on_some_loop
 from tests.worker.conftest import at_most, ms
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 #: How long a server may be silent.
 SILENCE = 0.3
