@@ -15,6 +15,7 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from .. import clock
 from ..clock import monotonic
+from ..dependencies import LEASE_RENEWAL_FACTOR
 from ..store import PENDING_PAGE, Claims, DueTasks, Taken
 from ..transport import Connection
 from .roster import Condition, Roster
@@ -245,7 +246,7 @@ class Sweep:
         await self.claims.create_group()
         if self.claims.client.is_memory:
             await self._run_without_polling(answered)
-        interval = self.timeout / 4
+        interval = self.timeout / LEASE_RENEWAL_FACTOR
         while True:
             # Who has found more than it has room for leaves the next sweep, and with it the rest, to others.
             if not self.reader.has_abandoned and await self.claims.sweeping.hold_lease(interval):

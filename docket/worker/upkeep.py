@@ -13,6 +13,7 @@ import attrs
 from redis.exceptions import RedisError
 
 from ..clock import monotonic
+from ..dependencies import LEASE_RENEWAL_FACTOR
 from ..rules import StopReason
 from ..store import Beat, Claims, Liveness
 from .intake import Scheduler, Sweep
@@ -47,7 +48,7 @@ class Leases:
         return moment + self.timeout.total_seconds() * TRUSTED
 
     async def run(self, answered: Callable[[], None]) -> None:
-        interval = self.timeout.total_seconds() / 4
+        interval = self.timeout.total_seconds() / LEASE_RENEWAL_FACTOR
         while True:
             if self.roster:
                 await self.renew(self.claims, monotonic)  # also at once after an outage
@@ -77,7 +78,10 @@ class Leases:
         for running in self.roster:
             if running.trusted_until <= now and running.goes_on:
                 if running.trusted_until == -math.inf:
-                    logger.warning("The lease of %r was lost to another worker", running.execution)
+                    logger.warning(
+                        "The lease of %r was lost: another worker has it, or the server forgot it",
+                        running.execution,
+                    )
                 else:
                     logger.warning("The lease of %r could not be renewed in time", running.execution)
                 running.stop(StopReason.LOST)
