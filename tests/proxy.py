@@ -132,15 +132,19 @@ class Proxy:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(
+            0.01
+        )  # transports that were closed by these close their sockets in the turns to come
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         try:
             to_server = await asyncio.open_connection("127.0.0.1", self._to)
-        except (
-            OSError
-        ):  # nobody is there: as if the client had connected to it by itself, as nearly as can be
+        except OSError:  # nobody is there: as nearly as can be as if the client had connected to it by itself
             return _reset(writer)
+        except asyncio.CancelledError:
+            _reset(writer)
+            raise
         link = _Link((reader, writer), to_server)
         self._links.add(link)
         try:

@@ -31,6 +31,9 @@ DOCKET = "chaos"
 LOOPS = ("asyncio", "uvloop", "trio")
 WORKERS, PRODUCERS = 4, 3
 
+#: How many seconds a server may load what it kept.
+LOADING = 60.0
+
 #: A client that finds the server silent has to notice within a lease.
 TIMEOUTS = "?socket_timeout=1&socket_connect_timeout=1"
 
@@ -216,8 +219,15 @@ class Rig:
     # the server ------------------------------------------------------------------------------------------
 
     def command(self, *words: str) -> Any:
-        """Ask the server itself; it may be on its way back."""
-        return self.admin.execute_command(*words)
+        """Ask the server itself; it may be on its way back, and load what it has for some time."""
+        deadline = time.monotonic() + LOADING
+        while True:
+            try:
+                return self.admin.execute_command(*words)
+            except redis.BusyLoadingError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)  # it does not tell
 
     def _watch_server(self) -> None:
         """Note when the server was silent, whatever the reason."""
