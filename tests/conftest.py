@@ -21,8 +21,8 @@ BACKENDS = [
 
 HERE = Path(__file__).parent
 
-#: Rooms of tests that are about other processes: other implementations, fleets of servers, whole programs.
-SLOW = {"bench", "chaos", "interop", "topologies"}
+#: Rooms of tests that are about other processes and packages: peers, fleets of servers, telemetry, whole programs.
+SLOW = {"bench", "chaos", "instrumentation", "interop", "seeds", "topologies"}
 
 _names = itertools.count()
 

@@ -27,7 +27,7 @@ from docket.worker.roster import Roster, Running
 from docket.worker.upkeep import Leases
 from tests.worker.conftest import PATIENCE, ms, working
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 #: The shortest in which a thread can be relied upon to get its turn on a busy machine.
 TIMEOUT = ms(900)

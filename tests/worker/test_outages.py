@@ -19,7 +19,7 @@ from docket.worker import session
 from tests.servers import Server, free_port
 from tests.worker.conftest import at_most, ms
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 def quick(docket: Docket, **settings: Any) -> Worker:
