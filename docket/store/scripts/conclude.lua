@@ -21,9 +21,7 @@ redis.call('DEL', progress)
 redis.call('PUBLISH', state_channel, state_event)
 if now[5] or now[6] then
   local lib = limits_lib()
-  local site = lib.site_of(prefix, stream, wake_channel)
-  if now[4] and now[5] then lib.unqueue(site, now[4], now[5]) end
-  if now[6] then lib.forget(site, key, now[6]) end
+  lib.withdraw(lib.site_of(prefix, stream, wake_channel), key, now[4], now[5], now[6])
 end
 tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return 'OK'

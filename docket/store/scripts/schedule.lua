@@ -27,8 +27,6 @@ redis.call('PUBLISH', state_channel, state_event)
 if due == '0' then wake_if_first(key_queue, key, when, wake_channel) end
 if now[6] or now[7] then
   local lib = limits_lib()
-  local site = lib.site_of(prefix, stream, wake_channel)
-  if state == 'scheduled' and now[5] and now[6] then lib.unqueue(site, now[5], now[6]) end
-  if now[7] then lib.forget(site, key, now[7]) end
+  lib.withdraw(lib.site_of(prefix, stream, wake_channel), key, state == 'scheduled' and now[5], now[6], now[7])
 end
 return {'OK', generation + 1}

@@ -165,9 +165,14 @@ local function limits_lib()
     local packed = redis.call('HGET', site.prefix .. ':limits', name)
     if packed then wake(site, limits_of(packed)) end
   end
+  -- Take a key from the row where it waits, and take back what is kept for its run; whatever of these there is.
+  local function withdraw(site, key, waiters, entry, reserved)
+    if waiters and entry then unqueue(site, waiters, entry) end
+    if reserved then forget(site, key, reserved) end
+  end
   return {
     site_of = site_of, limits_of = limits_of, index = index, prune_woken = prune_woken,
     has_room = has_room, enqueue = enqueue, without_limits = without_limits, wake = wake,
-    forget = forget, release = release, unqueue = unqueue,
+    forget = forget, release = release, withdraw = withdraw,
   }
 end
