@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TypeAlias
 
@@ -60,6 +60,10 @@ class Subscriber:
 
     def disrupted(self, docket: str, worker: str) -> None:
         """A worker could not reach the server, or was refused, and tries again."""
+
+    def listens(self) -> bool:
+        """Whether it would make use of what it hears now; asked once for a run, which is then told of, or not."""
+        return True
 
     def wants_depths(self) -> bool:
         """Whether a worker that starts now is to look at the depths from time to time; it would not otherwise (I10)."""
@@ -123,10 +127,9 @@ class Signals:
         self.load_telemetry: Callable[[], object] | None = None
         """Imports what subscribes for OpenTelemetry; the front door sets it."""
 
-    @property
-    def heard(self) -> bool:
-        """Whether anybody wants to know anything."""
-        return bool(self.subscribers) or self.tracer is not None
+    def listeners(self) -> Sequence[Subscriber]:
+        """The subscribers that make use of what they hear now."""
+        return [each for each in self.subscribers if each.listens()] if self.subscribers else ()
 
     def follow_the_program(self) -> None:
         """Have OpenTelemetry hear everything, if this program has loaded it. Called where dockets and workers begin."""

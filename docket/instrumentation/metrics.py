@@ -109,6 +109,13 @@ class Metrics(Subscriber):
     def __init__(self) -> None:
         #: The same few label sets come again with every task.
         self._of_runs: dict[tuple[str, str, str], Mapping[str, str]] = {}
+        self._provided = False
+
+    def listens(self) -> bool:
+        """Whether the program has set a meter provider, which it can do once. Libraries load the API in vain."""
+        if not self._provided:  # Without one the API has a stand-in, which has no public name.
+            self._provided = not type(metrics.get_meter_provider()).__name__.startswith("_Proxy")
+        return self._provided
 
     def _run(self, docket: str, worker: str, task: str) -> Mapping[str, str]:
         labels = self._of_runs.get((docket, worker, task))
@@ -169,8 +176,7 @@ class Metrics(Subscriber):
         REDIS_DISRUPTIONS.add(1, {"docket.name": docket, "docket.worker": worker})
 
     def wants_depths(self) -> bool:
-        # Without a provider of the program's the API has a stand-in; it has no public name.
-        return not type(metrics.get_meter_provider()).__name__.startswith("_Proxy")
+        return self.listens()
 
     def depths(self, docket: str, due: int, later: int) -> None:
         QUEUE_DEPTH.set(due, {"docket.name": docket})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import TracebackType
+from typing import Any
 
 import anyio
 import attrs
@@ -12,8 +13,9 @@ import attrs
 from .. import clock
 from ..calls import signature_cache
 from ..clock import monotonic
+from ..execution import Execution
 from ..rules import Outcome, Raised, Reschedule, Returned, Verdict
-from ..signals import UNHEARD, Labels, Operation, signals
+from ..signals import UNHEARD, Labels, Operation, Subscriber, signals
 from ..store import Records, Refused
 from .roster import Running
 
@@ -40,30 +42,38 @@ _UNHEARD = Report()
 
 def reported(running: Running) -> Report:
     """The report of a run that is about to begin."""
-    return _Heard(running) if signals.heard else _UNHEARD
+    listeners, span = signals.listeners(), UNHEARD
+    if signals.tracer is not None:
+        execution = running.execution
+        span = signals.tracer.run(execution.function_name, lambda: _labels(execution), execution.extra_fields)
+    if not listeners and span is UNHEARD:
+        return _UNHEARD
+    return _Heard(running.execution, listeners, span)
+
+
+def _labels(execution: Execution[Any]) -> Labels:
+    return {
+        "docket.name": execution.docket.name,
+        "docket.worker": execution.worker or "",
+        "code.function.name": execution.function_name,
+        **execution.specific_labels(),
+    }
 
 
 class _Heard(Report):
-    """A run that subscribers and the tracer hear of."""
+    """A run that subscribers and the tracer hear of; those who heard of its beginning hear of its end."""
 
-    def __init__(self, running: Running) -> None:
-        execution = self._execution = running.execution
+    def __init__(self, execution: Execution[Any], listeners: Sequence[Subscriber], span: Operation) -> None:
+        self._execution, self._listeners, self._span = execution, listeners, span
         self._names = (execution.docket.name, execution.worker or "", execution.function_name)
-        self._span: Operation = UNHEARD
-        if signals.tracer is not None:
-            self._span = signals.tracer.run(execution.function_name, self._labels, execution.extra_fields)
         self._began, self._seconds = monotonic(), -1.0
         self._ended, self._then = "stopped", ""
 
-    def _labels(self) -> Labels:
-        docket, worker, task = self._names
-        named = {"docket.name": docket, "docket.worker": worker, "code.function.name": task}
-        return {**named, **self._execution.specific_labels()}
-
     def __enter__(self) -> Report:
-        late = clock.timestamp() - self._execution.when.timestamp()
-        for each in signals.subscribers:
-            each.run_started(*self._names, late=late, redelivered=self._execution.redelivered)
+        if self._listeners:
+            late = clock.timestamp() - self._execution.when.timestamp()
+            for each in self._listeners:
+                each.run_started(*self._names, late=late, redelivered=self._execution.redelivered)
         self._span.__enter__()
         return self
 
@@ -72,7 +82,7 @@ class _Heard(Report):
     ) -> None:
         self._span.__exit__(kind, error, trace)
         seconds = self._seconds if self._seconds >= 0 else monotonic() - self._began
-        for each in signals.subscribers:
+        for each in self._listeners:
             each.run_ended(*self._names, seconds=seconds, ended=self._ended, then=self._then)
 
     def ended(self, outcome: Outcome, verdict: Verdict, seconds: float) -> None:

@@ -96,6 +96,35 @@ async def test_a_subscriber_hears_what_happens_in_order(docket: Docket, recorder
     ]
 
 
+class Recess(Recorder):
+    """Listens or does not, as it is told."""
+
+    listening = False
+
+    def listens(self) -> bool:
+        return self.listening
+
+
+async def test_who_does_not_listen_as_a_run_begins_does_not_hear_of_it(docket: Docket) -> None:
+    recess = Recess()
+
+    async def begin(begins: int) -> None:
+        recess.listening = True
+
+    await docket.add(begin)(1)
+    signals.subscribers.append(recess)
+    try:
+        async with Worker(docket, "w") as worker:
+            await worker.run_until_finished()
+            assert not recess.said
+            await docket.add(task)(2)
+            recess.said.clear()
+            await worker.run_until_finished()
+    finally:
+        signals.subscribers.remove(recess)
+    assert [said[0] for said in recess.said] == ["started", "ended"]
+
+
 async def test_who_hears_of_nothing_in_particular_may_subscribe_too(docket: Docket) -> None:
     silent = Subscriber()
     signals.subscribers.append(silent)
@@ -120,6 +149,38 @@ async def test_what_nobody_hears_of_costs_less_than_writing_a_message(docket: Do
         return min(timeit.repeat(act, number=2000, repeat=7))
 
     assert seconds(say) < seconds(execution.message)
+
+
+LATE = """
+import anyio, json
+import opentelemetry.metrics
+import docket.instrumentation
+from docket import Docket, Worker
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+async def task(): ...
+
+async def main():
+    reader = InMemoryMetricReader()
+    async with Docket("late", "memory://late") as late, Worker(late) as worker:
+        await late.add(task)()
+        await worker.run_until_finished()
+        opentelemetry.metrics.set_meter_provider(MeterProvider([reader]))
+        for _ in range(3):
+            await late.add(task)()
+        await worker.run_until_finished()
+    counted = json.loads(reader.get_metrics_data().to_json())
+    [[metrics]] = [[scope["metrics"] for scope in each["scope_metrics"]] for each in counted["resource_metrics"]]
+    named = {metric["name"]: metric["data"]["data_points"] for metric in metrics}
+    print(json.dumps([named[name][0]["value"] for name in ("docket_tasks_started", "docket_tasks_running")]))
+
+anyio.run(main)
+"""
+
+
+def test_a_meter_provider_that_is_set_late_hears_of_what_begins_then() -> None:
+    assert printed(LATE) == [3, 0]
 
 
 IDLE = """
