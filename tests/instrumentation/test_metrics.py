@@ -155,8 +155,10 @@ async def test_a_task_that_a_dead_worker_left(docket: Docket, scrape: Scrape) ->
     await docket.add(hello)("Jane")
     async with docket.redis() as redis:
         await redis.xgroup_create(docket.stream_key, docket.worker_group_name, "0-0", mkstream=True)
-        await redis.xreadgroup(docket.worker_group_name, "dead", {docket.stream_key: ">"})
-    await drained(docket, redelivery_timeout=timedelta(milliseconds=50))
+        group, stream = docket.worker_group_name, docket.stream_key
+        [(_, [(message, _)])] = await redis.xreadgroup(group, "dead", {stream: ">"})
+        await redis.xclaim(stream, group, "dead", 0, [message], idle=3_600_000)
+    await drained(docket)
     found = ended(scrape.of(docket.name), "hello")
     assert (found["tasks_started"], found["tasks_redelivered"]) == (1, 1)
 
