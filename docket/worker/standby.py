@@ -14,12 +14,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from contextvars import Context
+from contextvars import Context, copy_context
 from traceback import FrameSummary
 
 import anyio
-import anyio.to_thread
 import attrs
+from anyio import from_thread
+from anyio.lowlevel import current_token
 from redis.exceptions import RedisError
 
 from .. import clock
@@ -103,7 +104,28 @@ class Standby:
                 self._changed.notify()
 
     async def _host_thread(self) -> None:
-        await anyio.to_thread.run_sync(self._stand_by, limiter=anyio.CapacityLimiter(1))
+        """Have the thread, and wait for its end, whatever is cancelled.
+
+        Not one of anyio's: on asyncio the interpreter waits for these as it exits, which would be for ever where the
+        loop was left in the midst of its work, as ``loop.run_until_complete`` is by Ctrl-C.
+        """
+        ended, token = anyio.Event(), current_token()
+        failures: list[BaseException] = []
+
+        def stand_by() -> None:
+            try:
+                self._stand_by()
+            except BaseException as error:  # noqa: BLE001 - it is for the nest, below
+                failures.append(error)
+            from_thread.run_sync(ended.set, token=token)
+
+        threading.Thread(
+            target=copy_context().run, args=[stand_by], name="docket leases", daemon=True
+        ).start()
+        with anyio.CancelScope(shield=True):
+            await ended.wait()
+        for failure in failures:
+            raise failure
 
     # in the thread ---------------------------------------------------------------------------------------
 

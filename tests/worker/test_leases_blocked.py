@@ -260,3 +260,46 @@ async def test_what_ends_under_a_renewal_is_not_said_to_be_lost(
         with anyio.fail_after(PATIENCE), caplog.at_level(logging.WARNING):
             await Worker(docket, concurrency=100, redelivery_timeout=ms(60)).run_until_finished()
     assert not [message for message in caplog.messages if "was lost to another" in message]
+
+
+BROKEN_OFF = """
+    import asyncio, signal, sys
+    from docket import Docket, Worker
+
+    async def work():
+        print("works")
+
+    async def main():
+        async with Docket("broken-off", sys.argv[1]) as docket:
+            await docket.add(work)()
+            async with Worker(docket) as worker:
+                await worker.run_forever()
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # CI may have it ignored
+    loop = LOOP
+    try:
+        loop.run_until_complete(main())
+    except KeyboardInterrupt:
+        print("broken off")
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio.new_event_loop()", "__import__('uvloop').new_event_loop()"])
+def test_a_loop_that_is_broken_off_by_ctrl_c_leaves_no_thread_that_the_process_waits_for(
+    redis_url: str, loop: str
+) -> None:
+    program = textwrap.dedent(BROKEN_OFF).replace("LOOP", loop)
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", program, redis_url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # what was left in the midst of its work is complained of
+        text=True,
+    ) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "works\n"
+            child.send_signal(signal.SIGINT)
+            said, _ = child.communicate(timeout=10)
+        finally:
+            child.kill()
+    assert said == "broken off\n"
