@@ -42,8 +42,9 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._links: set[_Link] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._ways = {"up": _Way(), "down": _Way()}
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._reserved = _bound(0)  # without listening: the port stays ours while connections are refused
         self.accepted = 0
         """How many connections have been made so far."""
@@ -116,28 +117,47 @@ class Proxy:
         return (way for name, way in self._ways.items() if direction in (name, "both"))
 
     async def _listen(self) -> None:
-        if self._server is None:
-            self._server = await asyncio.start_server(self._accept, sock=_bound(self.port), backlog=1024)
+        # Not asyncio's server: what that has accepted when it is closed, it forgets without closing it.
+        if self._listener is None:
+            self._listener = _bound(self.port)
+            self._listener.setblocking(False)
+            self._listener.listen(1024)
+            self._loop.add_reader(self._listener, self._accept, self._listener)
 
     def _stop_listening(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
 
     async def _end(self) -> None:
         self._stop_listening()
-        for link in list(self._links):
-            link.cut("both")
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        while asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.sleep(0)
         await asyncio.sleep(
             0.01
         )  # transports that were closed by these close their sockets in the turns to come
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            client, _ = listener.accept()
+        except OSError:  # it was gone already
+            return
         self.accepted += 1
+        client.setblocking(False)
+        task = self._loop.create_task(self._serve(client))
+        self._tasks.add(task)
+
+        def over(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            client.close()  # else left open by a task that was cancelled before it began
+
+        task.add_done_callback(over)
+
+    async def _serve(self, client: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=client)
         try:
             to_server = await asyncio.open_connection("127.0.0.1", self._to)
         except OSError:  # nobody is there: as nearly as can be as if the client had connected to it by itself
@@ -148,10 +168,7 @@ class Proxy:
         link = _Link((reader, writer), to_server)
         self._links.add(link)
         try:
-            with contextlib.suppress(
-                asyncio.CancelledError
-            ):  # only our end cancels; asyncio's server logs it
-                await link.forward(self._ways["up"], self._ways["down"])
+            await link.forward(self._ways["up"], self._ways["down"])
         finally:
             self._links.discard(link)
             link.cut("both")

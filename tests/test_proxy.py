@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 import redis
@@ -116,3 +118,13 @@ def test_a_server_that_is_gone_resets_connections() -> None:
                 client.ping()
             gone.start()
             assert client.ping()
+
+
+def test_it_ends_amid_connections_and_leaves_no_socket_open(server: Server) -> None:
+    """A socket that is left open is a ResourceWarning, and that an error."""
+    for _ in range(20):
+        with ExitStack() as clients:
+            with Proxy(server.port) as proxy:
+                for _ in range(50):
+                    clients.enter_context(socket.create_connection(("127.0.0.1", proxy.port)))
+        gc.collect()
