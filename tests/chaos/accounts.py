@@ -43,6 +43,7 @@ class Run:
     how: str | None = None
     wall: float = 0.0
     message: str = ""
+    redelivered: bool = False
     customer: str | None = None
 
     @property
@@ -182,5 +183,5 @@ def _ask(entry: Entry) -> Ask:
 
 
 def _run(entry: Entry) -> Run:
-    known = {"key", "version", "attempt", "pid", "generation", "wall", "message", "customer"}
+    known = {"key", "version", "attempt", "pid", "generation", "wall", "message", "redelivered", "customer"}
     return Run(begin=entry["at"], **{name: value for name, value in entry.items() if name in known})

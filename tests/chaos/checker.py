@@ -163,7 +163,7 @@ def unexplained_runs(
         placed = max(1, _placings(of_version))
         if len(runs) <= placed:
             continue
-        runs.sort(key=lambda run: run.begin)
+        runs = _in_order_of_claims(runs)
         following = [run.begin for run in runs[1:]]
         excused = [
             run
@@ -179,6 +179,17 @@ def unexplained_runs(
             )
 
 
+def _in_order_of_claims(runs: Iterable[Run]) -> list[Run]:
+    """Runs in the order in which they were claimed.
+
+    That is the one in which they began, but for a process that fell asleep between the claim and the begin.
+    """
+    messages: dict[str, float] = {}
+    for run in runs:
+        messages[run.message] = min(messages.get(run.message, math.inf), run.begin)
+    return sorted(runs, key=lambda run: (messages[run.message], run.redelivered, run.begin))
+
+
 def _is_excused(run: Run, until: float, accounts: Accounts, lease: float) -> bool:
     """Whether another run, which began at ``until``, may have followed this one."""
     process = accounts.processes.get(run.pid)
@@ -189,7 +200,7 @@ def _is_excused(run: Run, until: float, accounts: Accounts, lease: float) -> boo
         if run.how == "cancelled" and any(at <= run.end for at in process.got("SIGTERM")):
             return True  # handed back
     troubles = accounts.troubles_of(run.pid)
-    return covered(troubles, run.begin - lease, until) >= LOST_AFTER * lease
+    return covered(troubles, min(run.begin, until) - lease, until) >= LOST_AFTER * lease
 
 
 def double_placings(accounts: Accounts) -> Iterator[Violation]:

@@ -210,6 +210,17 @@ def test_a_stopped_process_explains_a_further_run() -> None:
     assert unexplained(added(), ran(2, 5.1, B), stop, ran(4.6, 5, B))
 
 
+def test_a_process_that_was_stopped_between_its_claim_and_the_begin_explains_the_run_before() -> None:
+    stop = [signalled(2.5, "SIGSTOP"), signalled(6, "SIGCONT")]
+    taken_over = ran(4.6, 5, B, message="1-0", redelivered=True)
+    assert not unexplained(added(), stop, taken_over, ran(6.1, 7, message="1-0"))
+    assert unexplained(added(), stop, taken_over, ran(6.1, 7, message="2-0")), "not the same delivery"
+    assert unexplained(
+        added(), stop, ran(4.6, 5, B, message="1-0"), ran(6.1, 7, message="1-0", redelivered=True)
+    )
+    assert unexplained(added(), taken_over, ran(6.1, 7, message="1-0")), "nobody slept"
+
+
 def test_a_lost_answer_may_have_placed_it_once_more() -> None:
     again = added(3.5, call=1)
     assert not unexplained(added(how="lost"), again, ran(2, 3), ran(4, 5, B))
