@@ -85,18 +85,20 @@ class LoopWatch:
 class LoopTimer:
     """One ``call_later`` at a time, renewed only when it fires."""
 
-    __slots__ = ("_check", "_handle", "_loop")
+    __slots__ = ("_at", "_check", "_handle", "_loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, check: Callable[[], float]) -> None:
         self._loop, self._check = loop, check
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: asyncio.Handle | None = None
+        self._at = 0.0  # uvloop's handles do not tell, where the time rounds to 0 ms
 
     def arm(self, seconds: float) -> None:
+        at = self._loop.time() + seconds
         if self._handle is not None:
-            if self._handle.when() <= self._loop.time() + seconds:
+            if self._at <= at:
                 return
             self._handle.cancel()
-        self._handle = self._loop.call_later(seconds, self._due)
+        self._at, self._handle = at, self._loop.call_later(seconds, self._due)
 
     def _due(self) -> None:
         self._handle = None
