@@ -136,9 +136,8 @@ class Proxy:
             task.cancel()
         while asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.sleep(0)
-        await asyncio.sleep(
-            0.01
-        )  # transports that were closed by these close their sockets in the turns to come
+        # Transports that were closed by these close their sockets in the turns to come.
+        await asyncio.sleep(0.01)
 
     def _accept(self, listener: socket.socket) -> None:
         try:

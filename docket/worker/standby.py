@@ -7,6 +7,7 @@ himself, or stops the process, is not helped, and what ran there is stopped as L
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -117,7 +118,8 @@ class Standby:
                 self._stand_by()
             except BaseException as error:  # noqa: BLE001 - it is for the nest, below
                 failures.append(error)
-            from_thread.run_sync(ended.set, token=token)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                from_thread.run_sync(ended.set, token=token)
 
         threading.Thread(
             target=copy_context().run, args=[stand_by], name="docket leases", daemon=True
