@@ -68,9 +68,10 @@ class Failovers(Tormentor):
                     self._until_replaced(old)
                 case other:
                     raise ValueError(other)
+            # Not by its name: the sentinels may have made the old one master again.
             until(
-                lambda: "role:slave" in fleet.info_of(old, "replication"),
-                "the old master follows the new one",
+                lambda: "role:slave" in fleet.info_of(fleet.replica, "replication"),
+                "the other one follows the master",
             )
             fleet.replicated()
 
