@@ -17,7 +17,7 @@ from .signals import Labels, signals
 if TYPE_CHECKING:
     from .docket import Docket
 
-__all__ = ["Prepare", "place", "place_many", "preparing"]
+__all__ = ["Prepare", "labels_of", "place", "place_many", "preparing"]
 
 Prepare = Callable[[tuple[Any, ...], dict[str, Any]], Execution[Any]]
 
@@ -46,14 +46,15 @@ def preparing(
 
 async def place(operation: str, execution: Execution[Any], *, replace: bool = False) -> Execution[Any]:
     """Place one execution, for somebody who asked for this ``operation``."""
-    with signals.operation(operation, lambda: _labels(execution)) as heard:
+    with signals.operation(operation, lambda: labels_of(execution)) as heard:
         await execution.schedule(replace=replace)
         heard.note("docket.disposition", execution.disposition.value)
     tell_placed(execution, replace=replace)
     return execution
 
 
-def _labels(execution: Execution[Any]) -> Labels:
+def labels_of(execution: Execution[Any]) -> Labels:
+    """What telemetry says of an execution."""
     named = {"code.function.name": execution.function_name}
     return {**execution.docket.labels(), **execution.specific_labels(), **named}
 

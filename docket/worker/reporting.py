@@ -14,6 +14,7 @@ from .. import clock
 from ..calls import signature_cache
 from ..clock import monotonic
 from ..execution import Execution
+from ..placing import labels_of
 from ..rules import Outcome, Raised, Reschedule, Returned, Verdict
 from ..signals import UNHEARD, Labels, Operation, Subscriber, signals
 from ..store import Records, Refused
@@ -52,12 +53,7 @@ def reported(running: Running) -> Report:
 
 
 def _labels(execution: Execution[Any]) -> Labels:
-    return {
-        "docket.name": execution.docket.name,
-        "docket.worker": execution.worker or "",
-        "code.function.name": execution.function_name,
-        **execution.specific_labels(),
-    }
+    return {**labels_of(execution), "docket.worker": execution.worker or ""}
 
 
 class _Heard(Report):
