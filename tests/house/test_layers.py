@@ -14,6 +14,7 @@ from tests.house.tree import PACKAGE, dotted, imports, label, parsed, sources, t
 #: ``__init__.py``, or a file; the files on the middle floor are what users hold: one room, each file a door.
 FLOORS = [
     ["errors", "clock", "signals"],
+    ["text"],
     ["memory", "rules"],
     ["transport"],
     ["store"],

@@ -1,0 +1,51 @@
+"""Text that comes from elsewhere: an object's own words, names that become keys.
+
+Python's strings hold what UTF-8 cannot (lone surrogates, as ``os.listdir`` and ``json.loads`` give them), and what an
+object says of itself is code of its own. People are shown a text with these escaped; a name with one is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .errors import UsageError
+
+__all__ = ["check_encodable", "error_text", "readable", "text_of"]
+
+
+def readable(text: str) -> str:
+    """A plain string with the same text, lone surrogates as backslash escapes: it can be written anywhere."""
+    return str.encode(text, "utf-8", "backslashreplace").decode()
+
+
+def text_of(value: object, spell: Callable[[Any], str] = str) -> str:
+    """What ``spell`` (`str` or `repr`) makes of a value, for people; where it raises, that is said instead.
+
+    Raises: KeyboardInterrupt, nothing else: the value's own code may raise anything (I9).
+    """
+    try:
+        return readable(spell(value))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - SystemExit among them
+        return f"({spell.__name__}() of it raised {readable(type(error).__name__)})"
+
+
+def error_text(error: BaseException) -> str:
+    """``ValueError: its message``, for people. Raises: KeyboardInterrupt."""
+    return f"{readable(type(error).__name__)}: {text_of(error)}"
+
+
+def check_encodable(text: str, what: str) -> None:
+    """Refuse a name that cannot become a key; ``what`` says which one it is.
+
+    Raises: UsageError (a ValueError).
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{what} {readable(repr(text))} has a character that UTF-8 cannot hold "
+            f"({readable(repr(text[error.start]))}, at {error.start})"
+        ) from None
