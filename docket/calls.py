@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
+import weakref
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeAlias
+from types import MethodType
+from typing import Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 import attrs
@@ -17,6 +19,7 @@ from . import clock
 from .errors import UsageError
 
 __all__ = [
+    "PerFunction",
     "TaskCall",
     "TaskFunction",
     "Unreadable",
@@ -32,6 +35,54 @@ TaskFunction: TypeAlias = Callable[..., Any]
 """``async def``, or ``def``, which runs in a thread."""
 
 signature_cache = _signature_cache
+
+V = TypeVar("V")
+
+
+class PerFunction(Generic[V]):
+    """What is known of functions, each for as long as the function lives.
+
+    A bound method is made anew at each access, so what is known of one is known of every method of its function,
+    whosever it is, and nothing of whom it is bound to is kept. What nobody can refer to weakly is not remembered.
+    May be used in any thread. What is kept must not refer to its function, which would then live as long as this.
+    """
+
+    # Twice as fast as a WeakKeyDictionary, which makes a reference to ask with: each run asks several times.
+    __slots__ = ("__weakref__", "_functions", "_methods")
+
+    def __init__(self) -> None:
+        self._functions: dict[int, tuple[weakref.ref[Any], V]] = {}
+        self._methods: dict[int, tuple[weakref.ref[Any], V]] = {}
+
+    def __len__(self) -> int:
+        return len(self._functions) + len(self._methods)
+
+    def get(self, function: Callable[..., Any]) -> V | None:
+        """What is known of ``function``; None where that is nothing."""
+        if isinstance(function, MethodType):
+            known = self._methods.get(id(function.__func__))
+        else:
+            known = self._functions.get(id(function))
+        return None if known is None else known[1]
+
+    def __setitem__(self, function: Callable[..., Any], value: V) -> None:
+        whose, entries = function, self._functions
+        if isinstance(function, MethodType):
+            whose, entries = function.__func__, self._methods
+        number, ours = id(whose), weakref.ref(self)
+
+        def forget(_: object) -> None:  # is called before another object can get the number
+            if (we := ours()) is not None:
+                we._forget(number)
+
+        try:
+            entries[number] = (weakref.ref(whose, forget), value)
+        except TypeError:  # an instance of a class with slots
+            return
+
+    def _forget(self, number: int) -> None:
+        self._functions.pop(number, None)
+        self._methods.pop(number, None)
 
 
 def get_signature(function: Callable[..., Any]) -> inspect.Signature:
@@ -56,11 +107,11 @@ class _Shape:
     known: frozenset[str]
 
 
-_shapes: dict[Callable[..., Any], _Shape | None] = {}
+#: None where the signature has *args, **kwargs or positional-only parameters.
+_shapes: PerFunction[tuple[_Shape | None]] = PerFunction()
 
 
 def _shape(function: Callable[..., Any]) -> _Shape | None:
-    """None where the signature has *args, **kwargs or positional-only parameters."""
     supplied = get_dependency_parameters(function)
     names: list[str] = []
     positional = 0
@@ -84,10 +135,10 @@ def check_arguments(
     Parameters whose value a dependency supplies may be left out.
     Raises: TypeError - what does not fit, as a direct call would say it.
     """
-    try:
-        shape = _shapes[function]
-    except KeyError:
-        shape = _shapes[function] = _shape(function)
+    known = _shapes.get(function)
+    if known is None:
+        known = _shapes[function] = (_shape(function),)
+    shape = known[0]
     if shape is not None and len(args) <= shape.positional:
         given = shape.names[: len(args)]
         if not kwargs:
