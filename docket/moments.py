@@ -1,0 +1,145 @@
+"""What durations and moments docket takes, and how the times are read that others wrote.
+
+One rule for every setting and argument: a duration is a timedelta from zero, or above zero where zero makes no sense,
+to `LONGEST`, so that neither a sum with the present nor the server's integers nor the doubles of its scripts can
+overflow; a moment is a datetime with a time zone that UTC has a date for, too. What is given beyond that is refused at
+once. What was computed, or written by others, is brought into the range instead.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .errors import BadSetting, UsageError
+from .text import text_of
+
+__all__ = [
+    "FIRST",
+    "LAST",
+    "LONGEST",
+    "check_duration",
+    "check_moment",
+    "check_setting",
+    "clamped",
+    "moved",
+    "read_epoch",
+    "read_moment",
+]
+
+ZERO = timedelta(0)
+
+LONGEST = timedelta(days=36_525)
+"""A hundred years: the longest duration that is taken."""
+
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+"""The first and the last moment that there are."""
+
+_FIRST_EPOCH, _LAST_EPOCH = FIRST.timestamp(), math.nextafter(LAST.timestamp(), 0)
+
+
+def check_duration(name: str, given: Any, *, positive: bool = False) -> timedelta:
+    """Return ``given`` if it is a duration from zero, or above zero if it must be ``positive``, up to `LONGEST`.
+
+    Raises: TypeError - it is no timedelta; UsageError (a ValueError) - it is out of that range.
+    """
+    if not isinstance(given, timedelta):
+        raise TypeError(f"{name} takes a timedelta, not {type(given).__name__}: {text_of(given, repr)}")
+    if given < ZERO or (positive and not given):
+        raise UsageError(f"{name} takes a duration {'above' if positive else 'from'} zero, not {given}")
+    if given > LONGEST:
+        raise UsageError(f"{name} takes a duration up to {LONGEST.days} days (100 years), not {given}")
+    return given
+
+
+def check_setting(name: str, given: Any, *, positive: bool = False) -> timedelta:
+    """As `check_duration`, for a setting. Raises: BadSetting (a ValueError)."""
+    try:
+        return check_duration(name, given, positive=positive)
+    except (TypeError, UsageError) as error:
+        raise BadSetting(str(error)) from None
+
+
+def check_moment(name: str, given: Any) -> datetime:
+    """Return ``given`` if it is a datetime with a time zone, from `FIRST` to `LAST`.
+
+    Raises: TypeError - it is no datetime; UsageError (a ValueError) - nobody can say when it is, or it is out of range.
+    """
+    if not isinstance(given, datetime):
+        raise TypeError(
+            f"{name}= takes an aware datetime, not {type(given).__name__}: {text_of(given, repr)}"
+        )
+    if given.tzinfo is None or given.utcoffset() is None:
+        raise UsageError(
+            f"{name}={given.isoformat()} has no time zone; use datetime.now(timezone.utc) or .astimezone(), "
+            "not a naive datetime"
+        )
+    if not _has_utc(given):
+        raise UsageError(
+            f"{name}={given.isoformat()} has no date in UTC; it takes a moment from {FIRST.isoformat()} "
+            f"to {LAST.isoformat()}"
+        )
+    return given
+
+
+def _has_utc(moment: datetime) -> bool:
+    if 1 < moment.year < 9999:
+        return True
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
+
+
+def clamped(duration: timedelta) -> timedelta:
+    """The nearest duration from zero to `LONGEST`."""
+    return min(max(duration, ZERO), LONGEST)
+
+
+def moved(moment: datetime, by: timedelta) -> datetime:
+    """``moment + by``; where there is no such moment, the last one, or the first one."""
+    try:
+        there = moment + by
+    except OverflowError:
+        there = None
+    if there is not None and _has_utc(there):
+        return there
+    return LAST if by > ZERO else FIRST
+
+
+def read_moment(text: object) -> datetime | None:
+    """The moment that others wrote in ISO 8601: without a time zone it is UTC's, out of range the nearest.
+
+    None where it is nothing of that kind.
+    """
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    if _has_utc(moment):
+        return moment
+    return LAST if moment.year > 1 else FIRST
+
+
+def read_epoch(seconds: bytes | str | float | None) -> datetime | None:
+    """The moment that others wrote in seconds since the epoch, in UTC; out of range the nearest.
+
+    None where it is no number.
+    """
+    try:
+        number = math.nan if seconds is None else float(seconds)
+    except ValueError:
+        return None
+    if math.isnan(number):
+        return None
+    if number > _LAST_EPOCH:
+        return LAST
+    return FIRST if number <= _FIRST_EPOCH else datetime.fromtimestamp(number, UTC)
