@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 from redis._parsers import BaseParser, Encoder
-from redis.connection import PythonRespSerializer
-from redis.exceptions import InvalidResponse, NoPermissionError, RedisError
+from redis.exceptions import DataError, InvalidResponse, NoPermissionError, RedisError
 
 __all__ = [
     "CALLBACKS",
@@ -23,7 +22,7 @@ __all__ = [
     "pack",
 ]
 
-#: What a command may hold. redis-py refuses the others with DataError, and so do we.
+#: What a command may hold. redis-py refuses the others with DataError, and so do we; also numbers of more than 64 bits.
 Argument: TypeAlias = "bytes | memoryview | str | int | float"
 
 #: A reply as RESP2 has it: bulk and simple strings are bytes. (An error inside of an array is an
@@ -66,9 +65,6 @@ def _callbacks() -> Mapping[str, Callable[..., Any]]:
 #: redis-py's own functions from RESP2 replies to what its asyncio client returns, by upper-case command.
 CALLBACKS: Final = _callbacks()
 
-_serializer = PythonRespSerializer(6000, ENCODER.encode)
-
-
 #: How servers before Redis 7 wrap what a command has answered to a script.
 _WRAPPED = re.compile(
     r"ERR Error running script \(call to f_[0-9a-f]+\): @user_script:\d+: (?:@user_script: ?\d+: )*-?"
@@ -96,12 +92,31 @@ def error_from(text: str) -> RedisError:
     return cast("RedisError", cast("Any", BaseParser).parse_error(text))
 
 
-def python_pack(command: Sequence[Argument]) -> bytes:
-    """Pack a command by redis-py's own packer.
+#: Numbers that a server can make sense of: signed ones, and unsigned ones as those of a SCAN's cursor.
+LEAST, MOST = -(2**63), 2**64 - 1
 
-    Raises: DataError - an argument is of another type, a bool or None say.
+
+def python_pack(command: Sequence[Argument]) -> bytes:
+    """Pack a command by redis-py's own encoder.
+
+    Raises: DataError - an argument is of another type, a bool or None say, or a whole number of more than 64 bits;
+    whatever a subclass of these types raises that is asked for its text.
     """
-    return b"".join(cast("Any", _serializer).pack(*command))
+    parts = [b"*%d\r\n" % len(command)]
+    for argument in command:
+        if isinstance(argument, int) and not LEAST <= argument <= MOST:
+            raise DataError(
+                f"Invalid input: {_spelled(argument)} has {argument.bit_length()} bits, and a command takes whole numbers "
+                "of at most 64"
+            )
+        encoded = encode(argument)
+        parts.append(b"$%d\r\n%b\r\n" % (len(encoded), encoded))
+    return b"".join(parts)
+
+
+def _spelled(number: int) -> str:
+    """Python refuses to spell out numbers of some thousand digits."""
+    return int.__repr__(number) if number.bit_length() < 400 else "a number"
 
 
 def _hiredis() -> tuple[Callable[[Sequence[Argument]], bytes], Callable[[], Reader]] | None:
@@ -113,10 +128,17 @@ def _hiredis() -> tuple[Callable[[Sequence[Argument]], bytes], Callable[[], Read
     fast: Callable[[Sequence[Argument]], bytes] = module.pack_command
 
     def pack(command: Sequence[Argument]) -> bytes:
-        try:
-            return fast(command)
-        except TypeError:  # a memoryview, or what redis-py refuses with DataError
+        # What hiredis cannot spell out (a number of 4301 digits, a float whose repr() raises) ends the process, and it
+        # reads on where a memoryview has gaps.
+        argument: Any
+        for argument in command:
+            kind: Any = type(argument)
+            if kind is str or kind is bytes:
+                continue
+            if kind is float or (kind is int and LEAST <= argument <= MOST):
+                continue
             return python_pack(command)
+        return fast(command)
 
     def make_reader() -> Reader:
         reader: Any = module.Reader(
