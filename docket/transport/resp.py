@@ -106,8 +106,8 @@ def python_pack(command: Sequence[Argument]) -> bytes:
     for argument in command:
         if isinstance(argument, int) and not LEAST <= argument <= MOST:
             raise DataError(
-                f"Invalid input: {_spelled(argument)} has {argument.bit_length()} bits, and a command takes whole numbers "
-                "of at most 64"
+                f"Invalid input: {_spelled(argument)} has {argument.bit_length()} bits, and a command takes whole "
+                "numbers of at most 64"
             )
         encoded = encode(argument)
         parts.append(b"$%d\r\n%b\r\n" % (len(encoded), encoded))
