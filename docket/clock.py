@@ -16,7 +16,15 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
-__all__ = ["add_virtual_source", "is_virtual", "monotonic", "now", "perf_counter", "timestamp"]
+__all__ = [
+    "add_virtual_source",
+    "is_virtual",
+    "monotonic",
+    "now",
+    "perf_counter",
+    "timestamp",
+    "wait_for_ever",
+]
 
 #: Wall time minus loop time, per virtual clock: fixed when the clock is first read.
 _offsets: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
@@ -77,6 +85,15 @@ def now() -> datetime:
 def monotonic() -> float:
     """Seconds of the event loop's clock; for waits and durations inside a running loop."""
     return anyio.current_time()
+
+
+async def wait_for_ever() -> None:
+    """Wait for one's cancellation.
+
+    Unlike `anyio.sleep_forever`, of which asyncio keeps a timer, and with it the context of who waited: the docket,
+    the worker and the run.
+    """
+    await anyio.Event().wait()
 
 
 perf_counter = time.perf_counter

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 
 from docket.transport.stream import Stream
 from docket.transport.waiting import Slot
@@ -73,7 +74,8 @@ class LoopWatch:
         # libuv stops polling after an error event, which may come together with data (uvloop 0.23): whoever
         # then reads only once never sees the error. asyncio's own loops are level-triggered.
         self.greedy = type(loop).__module__.partition(".")[0] != "asyncio"
-        loop.add_reader(descriptor, on_readable)
+        # Without the context of who connects, which would be kept for as long: a run, its arguments, its docket.
+        Context().run(loop.add_reader, descriptor, on_readable)
 
     def stop(self) -> None:
         if self._descriptor is not None:
@@ -98,7 +100,8 @@ class LoopTimer:
             if self._at <= at:
                 return
             self._handle.cancel()
-        self._at, self._handle = at, self._loop.call_later(seconds, self._due)
+        # The loop keeps what was cancelled, and its context, until it would have been due.
+        self._at, self._handle = at, self._loop.call_later(seconds, self._due, context=Context())
 
     def _due(self) -> None:
         self._handle = None

@@ -191,7 +191,7 @@ class Reader:
     async def unblock_when_cancelled(self) -> None:
         """Sleep until the shutdown, then end the blocking read that it does not reach."""
         try:
-            await anyio.sleep_forever()
+            await clock.wait_for_ever()
         finally:
             if self._taking is not None:
                 self._taking.deadline = anyio.current_time() + LAST_ANSWER
@@ -256,7 +256,7 @@ class Sweep:
                 if self._cursor:  # there may be more
                     await self.reader.wait_for_no_abandoned()
                 else:
-                    await anyio.sleep_forever()
+                    await clock.wait_for_ever()
 
     async def _run_without_polling(self, answered: Callable[[], None]) -> None:
         while True:

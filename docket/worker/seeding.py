@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
-from ..clock import monotonic
+from ..clock import monotonic, wait_for_ever
 from ..placing import preparing
 from ..registry import automatic
 from ..rules import FINAL
@@ -84,7 +84,7 @@ class Seeder:
                 await self._seed_alone()
                 answered()
                 if not channels:
-                    await anyio.sleep_forever()
+                    await wait_for_ever()
                 look_at = math.inf
                 while (left := look_at - monotonic()) > 0:
                     with anyio.move_on_after(left):

@@ -234,7 +234,7 @@ class Session:
             from .backend_asyncio import Sentinel
 
             self.caller.sentinel = Sentinel()
-        await anyio.sleep_forever()
+        await clock.wait_for_ever()
 
     async def _prepare(self, answered: Callable[[], None]) -> None:
         await self.claims.prepare_hand_back()

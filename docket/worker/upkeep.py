@@ -12,7 +12,7 @@ import anyio
 import attrs
 from redis.exceptions import RedisError
 
-from ..clock import monotonic
+from ..clock import monotonic, wait_for_ever
 from ..dependencies import LEASE_RENEWAL_FACTOR
 from ..rules import StopReason
 from ..store import Beat, Claims, Liveness
@@ -122,7 +122,9 @@ class Heartbeat:
             self._look_for_a_twin(beat)
             self.scheduler.saw_first(beat.first_due)
             beats += 1
-            await anyio.sleep(math.inf if self.liveness.client.is_memory else self.interval.total_seconds())
+            if self.liveness.client.is_memory:
+                await wait_for_ever()
+            await anyio.sleep(self.interval.total_seconds())
 
     def _look_for_a_twin(self, beat: Beat) -> None:
         """Warn if our entry changes without us. At the first beat it may be that of the process before this one."""
