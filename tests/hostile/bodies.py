@@ -1,0 +1,326 @@
+# ruff: noqa: E501 - a row is a line
+"""Where it is raised: bodies, threads, dependencies as they open and close, handlers, conditions, the worker's own."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, NoReturn
+
+import anyio
+
+from docket import CurrentExecution, Depends, Execution, Perpetual, Retry, Shared
+from docket.dependencies import CompletionHandler, Dependency, FailureHandler, Runtime, TaskOutcome
+from tests.hostile.harness import NAME, Function, Row, fails, goes_on, returns
+
+__all__ = ["BODIES"]
+
+
+class Unknown(BaseException):
+    """An exception that is no `Exception`, of nobody we know."""
+
+
+#: What must not get out of a claim, and how it is seen by who asks for the result: as an `Exception`.
+ENDS: list[Callable[[], BaseException]] = [
+    lambda: StopIteration(7), lambda: StopAsyncIteration(7), lambda: RecursionError("too deep"), lambda: MemoryError("too much"),
+]  # fmt: skip
+
+#: The first two of these stand for the others where time is short.
+SHORT = 2
+
+Thrower = Callable[[], NoReturn]
+
+
+# where --------------------------------------------------------------------------------------------------------
+
+
+def body(throw: Thrower) -> Function:
+    async def culprit() -> None:
+        throw()
+
+    return culprit
+
+
+def after_a_step(throw: Thrower) -> Function:
+    async def culprit() -> None:
+        await anyio.sleep(0)
+        throw()
+
+    return culprit
+
+
+def thread(throw: Thrower) -> Function:
+    def culprit() -> None:
+        throw()
+
+    return culprit
+
+
+def child(throw: Thrower) -> Function:
+    async def culprit() -> None:
+        async def run() -> None:
+            throw()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(run)
+
+    return culprit
+
+
+def opening(throw: Thrower) -> Function:
+    async def opens() -> None:
+        throw()
+
+    async def culprit(it: None = Depends(opens)) -> None: ...
+
+    return culprit
+
+
+def plain_opening(throw: Thrower) -> Function:
+    def opens() -> None:
+        throw()
+
+    async def culprit(it: None = Depends(opens)) -> None: ...
+
+    return culprit
+
+
+def entering(throw: Thrower) -> Function:
+    @asynccontextmanager
+    async def opens() -> AsyncGenerator[None]:
+        throw()
+        yield
+
+    async def culprit(it: None = Depends(opens)) -> None: ...
+
+    return culprit
+
+
+def closing(throw: Thrower) -> Function:
+    @asynccontextmanager
+    async def closes() -> AsyncGenerator[None]:
+        yield
+        throw()
+
+    async def culprit(it: None = Depends(closes)) -> None: ...
+
+    return culprit
+
+
+def plain_closing(throw: Thrower) -> Function:
+    @contextmanager
+    def closes() -> Generator[None]:
+        yield
+        throw()
+
+    async def culprit(it: None = Depends(closes)) -> None: ...
+
+    return culprit
+
+
+def closing_after_a_failure(throw: Thrower) -> Function:
+    @asynccontextmanager
+    async def closes() -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            throw()
+
+    async def culprit(it: None = Depends(closes)) -> None:
+        raise ValueError("the body")
+
+    return culprit
+
+
+def sharing(throw: Thrower) -> Function:
+    @asynccontextmanager
+    async def shares() -> AsyncGenerator[None]:
+        throw()
+        yield
+
+    async def culprit(it: None = Shared(shares)) -> None: ...
+
+    return culprit
+
+
+def a_class_of_ones_own(throw: Thrower) -> Function:
+    class Own(Dependency[None]):
+        async def __aenter__(self) -> None:
+            throw()
+
+    async def culprit(it: Any = Own()) -> None: ...
+
+    return culprit
+
+
+def running(throw: Thrower) -> Function:
+    class Runs(Runtime[Any]):
+        async def __aenter__(self) -> Runs:
+            return self
+
+        async def run(self, execution: Any, function: Any, args: Any, kwargs: Any) -> Any:
+            throw()
+
+    async def culprit(it: Any = Runs()) -> None: ...
+
+    return culprit
+
+
+def handling_a_failure(throw: Thrower) -> Function:
+    class Handles(FailureHandler[Any]):
+        async def __aenter__(self) -> Handles:
+            return self
+
+        async def handle_failure(self, execution: Execution[Any], outcome: TaskOutcome) -> bool:
+            throw()
+
+    async def culprit(it: Any = Handles()) -> None:
+        raise ValueError("the body")
+
+    return culprit
+
+
+def handling_a_completion(throw: Thrower) -> Function:
+    class Handles(CompletionHandler[Any]):
+        async def __aenter__(self) -> Handles:
+            return self
+
+        async def on_complete(self, execution: Execution[Any], outcome: TaskOutcome) -> bool:
+            throw()
+
+    async def culprit(it: Any = Handles()) -> None: ...
+
+    return culprit
+
+
+PLACES: list[tuple[str, Callable[[Thrower], Function]]] = [
+    ("a body", body), ("a body after a step", after_a_step), ("a plain function", thread),
+    ("a child of the body", child),
+    ("a dependency", opening), ("a plain dependency", plain_opening), ("a context manager as it opens", entering),
+    ("a context manager as it closes", closing), ("a plain context manager as it closes", plain_closing),
+    ("a context manager as it closes after a failure", closing_after_a_failure),
+    ("a shared dependency", sharing), ("a dependency's own class", a_class_of_ones_own), ("a runtime", running),
+    ("a failure handler", handling_a_failure), ("a completion handler", handling_a_completion),
+]  # fmt: skip
+
+
+def row(
+    place: str, at: Callable[[Thrower], Function], make: Callable[[], BaseException], *, slow: bool
+) -> Row:
+    def throw() -> NoReturn:
+        raise make()
+
+    # What `get_result` raises differs: a group of what dependencies raised, say, or the RuntimeError that Python
+    # makes of it. The log says what it was.
+    name = type(make()).__name__
+    return Row(said=f"{name} out of {place}", make=lambda: at(throw), end=fails(), traced=name, slow=slow)
+
+
+def chain(make: Callable[[], BaseException]) -> Row:
+    """Its first run raises, its second one is the last."""
+    runs = itertools.count(1)
+
+    def made() -> Function:
+        async def culprit(perpetual: Perpetual = Perpetual()) -> str:
+            if next(runs) % 2:
+                raise make()
+            perpetual.cancel()
+            return "went on"
+
+        return culprit
+
+    return Row(said=f"{type(make()).__name__} in a chain", make=made, end=goes_on())
+
+
+def retried(make: Callable[[], BaseException]) -> Row:
+    def made() -> Function:
+        async def culprit(retry: Retry = Retry(attempts=2)) -> None:
+            raise make()
+
+        return culprit
+
+    return Row(said=f"{type(make()).__name__} in every attempt", make=made, end=fails(times=2))
+
+
+def of_the_worker(make: Callable[[], BaseException]) -> list[Row]:
+    """Out of what the worker is given for every task, as it opens and closes: for the culprit alone."""
+
+    def thrown(at: str) -> Any:
+        @asynccontextmanager
+        async def given(execution: Execution[Any] = CurrentExecution()) -> AsyncGenerator[None]:
+            if at == "opens" and execution.function_name == NAME:
+                raise make()
+            yield
+            if at == "closes" and execution.function_name == NAME:
+                raise make()
+
+        return Depends(given)
+
+    def made() -> Function:
+        async def culprit() -> None: ...
+
+        return culprit
+
+    name = type(make()).__name__
+    return [
+        Row(said=f"{name} out of a worker's dependency that {at}", make=made, end=fails(), traced=name, worker={"dependencies": [thrown(at)]})
+        for at in ("opens", "closes")
+    ]  # fmt: skip
+
+
+class Particular(type):
+    def __instancecheck__(cls, instance: object) -> bool:
+        raise SystemExit("who asks?")
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        raise SystemExit("who asks?")
+
+
+class WithACondition(ValueError, metaclass=Particular):
+    pass
+
+
+def conditional() -> Function:
+    retry = Retry(attempts=2)
+    retry.on = (WithACondition,)
+
+    async def culprit(retry: Retry = retry) -> None:
+        raise ValueError("the body")
+
+    return culprit
+
+
+def group_of_asyncio() -> Function:
+    async def child() -> None:
+        raise SystemExit(3)
+
+    async def culprit() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(child())
+
+    return culprit
+
+
+def suppressing() -> Function:
+    """A dependency that suppresses what ends the program of who awaits it."""
+
+    @asynccontextmanager
+    async def suppresses() -> AsyncGenerator[None]:
+        with suppress(BaseException):
+            yield
+
+    async def culprit(it: None = Depends(suppresses)) -> None:
+        raise SystemExit(3)
+
+    return culprit
+
+
+BODIES = [
+    *(row(place, at, make, slow=number >= SHORT) for number, make in enumerate(ENDS) for place, at in PLACES),
+    *(chain(make) for make in ENDS),
+    *(retried(make) for make in ENDS),
+    *(row for make in ENDS for row in of_the_worker(make)),
+    Row(said="SystemExit that a dependency suppresses", make=suppressing, end=returns(None)),
+]  # fmt: skip
