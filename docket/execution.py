@@ -7,19 +7,21 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import clock
-from .calls import TaskCall, TaskFunction, Unreadable, get_signature, signature_cache
+from .calls import TaskCall, TaskFunction, get_signature, signature_cache
 from .chunks import schedule_many
 from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UnknownTask
 from .events import ProgressEvent, StateEvent
 from .following import ExecutionEvents, Settable
 from .invocation import Invocation
 from .linking import carrying
+from .packed import Packed
 from .progress import ExecutionProgress
 from .results import wait_for_result
 from .rules import Disposition, ExecutionState
 from .showing import compact_signature
 from .store import Fence, Message, PictureEntry, Record, decode_message, load
 from .striking import place
+from .text import printable
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -94,7 +96,7 @@ class Execution(Invocation, Generic[R]):
         self._progress: ExecutionProgress | None = None
 
     def __repr__(self) -> str:
-        return f"<Execution {self._function_name} key={self._key!r} {self.state.value}>"
+        return f"<Execution {printable(self._function_name)} key={self._key!r} {self.state.value}>"
 
     @property
     def progress(self) -> ExecutionProgress:
@@ -172,14 +174,10 @@ class Execution(Invocation, Generic[R]):
 
     @classmethod
     def to_show(cls, docket: Docket, message: Message) -> Execution[Any]:
-        """The execution that a message describes, for people: what cannot be unpickled here is `Unreadable`."""
-        args: tuple[Any, ...] = ()
-        kwargs: dict[str, Any] = {}
-        try:
-            args, kwargs = load(message.args), load(message.kwargs)
-        except Exception as error:  # noqa: BLE001 - unpickling runs foreign code, or lacks the caller's modules
-            args = (Unreadable(f"{type(error).__name__}: {error}"),)
-        return cls._of(docket, message, docket.function_named(message.function), args, kwargs)
+        """The execution that a message describes, for people: its arguments stay pickled until somebody asks."""
+        execution = cls._of(docket, message, docket.function_named(message.function), (), {})
+        execution._args = Packed(message.args, message.kwargs)
+        return execution
 
     @classmethod
     def of_entry(cls, docket: Docket, entry: PictureEntry) -> Execution[Any]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from .calls import TaskFunction, check_arguments, get_signature
 from .linking import context_in, links_to
-from .showing import show_call
+from .packed import Packed
+from .showing import show_call, show_packed
 from .store import Message, dump
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Invocation:
 
     _docket: Docket
     _function: TaskFunction
-    _args: tuple[Any, ...]
+    _args: tuple[Any, ...] | Packed
+    """Packed where the call was read to be looked at, until somebody asks; then ``_kwargs`` are in there, too."""
     _kwargs: dict[str, Any]
     _key: str
     _function_name: str
@@ -52,11 +54,28 @@ class Invocation:
 
     @property
     def args(self) -> tuple[Any, ...]:
-        return self._args
+        """The positional arguments. Of an execution that was read from the docket they are unpickled now.
+
+        That runs what was pickled. What cannot be unpickled is an `Unreadable`, which says why.
+        """
+        args = self._args
+        return args if type(args) is not Packed else self._open(args)[0]
 
     @property
     def kwargs(self) -> dict[str, Any]:
-        return self._kwargs
+        """The named arguments; see `args`."""
+        args = self._args
+        return self._kwargs if type(args) is not Packed else self._open(args)[1]
+
+    def _open(self, packed: Packed) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        opened, complete = packed.open()
+        if complete:
+            self._args, self._kwargs = opened
+        return opened
+
+    def call_as(self, other: Invocation) -> None:
+        """Take over the arguments of another one, be they unpickled or not."""
+        self._args, self._kwargs = other._args, other._kwargs
 
     @property
     def key(self) -> str:
@@ -91,7 +110,7 @@ class Invocation:
 
         Raises: KeyError - it gives none, or there is no such parameter.
         """
-        bound = get_signature(self._function).bind_partial(*self._args, **self._kwargs)
+        bound = get_signature(self._function).bind_partial(*self.args, **self.kwargs)
         return bound.arguments[parameter]
 
     def check_arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -110,20 +129,28 @@ class Invocation:
         }
 
     def call_repr(self) -> str:
-        """The call for people: ``name(..., b=...){key}``. Values may be secret: only `Logged` ones are shown."""
-        return show_call(self._function, self._function_name, self._args, self._kwargs, self._key)
+        """The call for people: ``name(..., b=...){key}``. Values may be secret: only `Logged` ones are shown.
+
+        Nothing is unpickled for it: of arguments that nobody has asked for yet it shows what is plain.
+        """
+        args = self._args
+        if type(args) is Packed:
+            return show_packed(self._function, self._function_name, args, self._key)
+        return show_call(self._function, self._function_name, args, self._kwargs, self._key)
 
     def message(self) -> Message:
         """This execution as it travels.
 
         Raises: TypeError - the arguments cannot be pickled.
         """
+        held = self._args
+        packed = type(held) is Packed
         return Message(
             key=self._key,
             when=self.when,
             function=self._function_name,
-            args=self._pickle(self._args),
-            kwargs=self._pickle(self._kwargs),
+            args=held.args if packed else self._pickle(held),
+            kwargs=held.kwargs if packed else self._pickle(self._kwargs),
             attempt=self.attempt,
             generation=self._generation,
             extra=self.extra_fields,

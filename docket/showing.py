@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from typing import Any
 
 from uncalled_for import Dependency
 
 from .annotations import Logged, logged_parameters
 from .calls import get_signature
+from .packed import Packed
+from .store import NotPlain, fits
+from .text import printable
 
-__all__ = ["compact_signature", "show_call"]
+__all__ = ["compact_signature", "show_call", "show_packed"]
 
 
 _anything = Logged()
@@ -22,17 +25,56 @@ def show_call(
 ) -> str:
     """A call and its key: ``name('shown', b=..., c=[len 2]){key}``. Only what is `Logged` is shown."""
     marks = logged_parameters(function)
-    if not marks:
-        shown = [*("..." for _ in args), *(f"{parameter}=..." for parameter in kwargs)]
+    if marks:
+        shown = _arguments(function, marks, args, kwargs, Logged.format)
     else:
-        parameters = get_signature(function).parameters
-        names = _positional(parameters)
-        rest = next((p.name for p in parameters.values() if p.kind is p.VAR_KEYWORD), None)
-        shown = [_shown(marks.get(next(names, "")), value) for value in args]
-        for parameter, value in kwargs.items():
-            mark = marks.get(parameter if parameter in parameters else rest or "")
-            shown.append(f"{parameter}={_shown(mark, value)}")
-    return f"{name}({', '.join(shown)}){{{key}}}"
+        shown = [*("..." for _ in args), *(f"{printable(parameter)}=..." for parameter in kwargs)]
+    return f"{printable(name)}({', '.join(shown)}){{{printable(key)}}}"
+
+
+def show_packed(function: Callable[..., Any], name: str, packed: Packed, key: str) -> str:
+    """A call whose arguments stay pickled, ``name(...){key}``; what is `Logged` of them is shown if it is plain."""
+    marks = logged_parameters(function)
+    if packed.is_empty:
+        shown = []
+    elif not marks:
+        shown = ["..."]
+    else:
+        try:
+            args, kwargs = packed.look()
+        except NotPlain as why:
+            shown = [f"(not shown: {why})"]
+        else:
+            shown = _arguments(function, marks, args, kwargs, _in_bounds)
+    return f"{printable(name)}({', '.join(shown)}){{{printable(key)}}}"
+
+
+def _in_bounds(mark: Logged, value: object) -> str:
+    """The text of a plain value; those of others may have no end."""
+    counted = mark.length_only and isinstance(value, Sized)
+    return printable(mark.format(value)) if counted or fits(value) else "(not shown: too long)"
+
+
+def _arguments(
+    function: Callable[..., Any],
+    marks: Mapping[str, Logged],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    spell: Callable[[Logged, object], str],
+) -> list[str]:
+    """The arguments of a call: as ``spell`` has those with a mark, three dots for the others."""
+
+    def shown(mark: Logged | None, value: object) -> str:
+        return "..." if mark is None else spell(mark, value)
+
+    parameters = get_signature(function).parameters
+    names = _positional(parameters)
+    rest = next((p.name for p in parameters.values() if p.kind is p.VAR_KEYWORD), None)
+    texts = [shown(marks.get(next(names, "")), value) for value in args]
+    for parameter, value in kwargs.items():
+        mark = marks.get(parameter if parameter in parameters else rest or "")
+        texts.append(f"{printable(parameter)}={shown(mark, value)}")
+    return texts
 
 
 def _positional(parameters: Mapping[str, inspect.Parameter]) -> Iterator[str]:
@@ -42,10 +84,6 @@ def _positional(parameters: Mapping[str, inspect.Parameter]) -> Iterator[str]:
             yield parameter.name
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             yield parameter.name
-
-
-def _shown(mark: Logged | None, value: object) -> str:
-    return "..." if mark is None else mark.format(value)
 
 
 def compact_signature(signature: inspect.Signature) -> str:

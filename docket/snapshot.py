@@ -30,10 +30,10 @@ class RunningExecution(Execution[Any]):
 
     def __init__(self, execution: Execution[Any], worker: str | None, started: datetime | None) -> None:
         super().__init__(
-            execution.docket, execution.function, execution.args, execution.kwargs, execution.key, execution.when,
-            execution.attempt, None, execution.redelivered, execution.function_name, execution.generation,
-            execution.message_id,
+            execution.docket, execution.function, (), {}, execution.key, execution.when, execution.attempt, None,
+            execution.redelivered, execution.function_name, execution.generation, execution.message_id,
         )  # fmt: skip
+        self.call_as(execution)
         self.state = execution.state
         self.worker = worker
         self.started = self.started_at = started

@@ -19,7 +19,8 @@ from .rules import (
     TaskStrikes,
     checked_condition,
 )
-from .store import READ_AT_LEAST, Keys, Restore, Strike, StrikeInstruction, StrikeMessage, Strikes
+from .store import READ_AT_LEAST, Keys, Restore, Strike, StrikeInstruction, StrikeMessage, Strikes, load_plain
+from .text import text_of
 from .transport import Client, Tail
 
 if TYPE_CHECKING:
@@ -273,6 +274,13 @@ class DocketStrikes(StrikeList):
         """Whether everything up to an instruction of this id is known here."""
         return self._strikes.log.reaches(newest)
 
+    def trust_nobody(self) -> None:
+        """Begin anew, and unpickle nothing: a strike whose value is not plain is left to the workers from now on.
+
+        For programs that run where no code of others may, like the command line.
+        """
+        self._strikes = Strikes(self._docket.keys, load_plain)
+
     async def wait_for_strikes_loaded(self) -> None:
         await self.catch_up()
 
@@ -282,7 +290,11 @@ class DocketStrikes(StrikeList):
 
 def _complain(operator: Operator, struck: object, value: object) -> None:
     logger.warning(
-        "Incompatible type for strike condition: %r %s %r", struck, operator.value, value, exc_info=True
+        "Incompatible type for strike condition: %s %s %s",
+        text_of(struck, repr),
+        operator.value,
+        text_of(value, repr),
+        exc_info=True,
     )
 
 

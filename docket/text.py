@@ -11,12 +11,21 @@ from typing import Any
 
 from .errors import UsageError
 
-__all__ = ["check_encodable", "error_text", "readable", "text_of"]
+__all__ = ["check_encodable", "error_text", "printable", "readable", "text_of"]
 
 
 def readable(text: str) -> str:
     """A plain string with the same text, lone surrogates as backslash escapes: it can be written anywhere."""
     return str.encode(text, "utf-8", "backslashreplace").decode()
+
+
+def printable(text: str) -> str:
+    """The text on one line, with an escape for whatever moves a terminal's cursor or hides text: others chose it."""
+    if str.isprintable(text):
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )
 
 
 def text_of(value: object, spell: Callable[[Any], str] = str) -> str:

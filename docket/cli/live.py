@@ -13,8 +13,8 @@ from rich.text import Text
 
 from .. import clock
 from ..events import ProgressEvent, StateEvent
+from ..text import printable
 from .sighting import Sighting
-from .telling import printable
 
 __all__ = ["LiveFace"]
 

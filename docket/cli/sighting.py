@@ -11,7 +11,8 @@ import attrs
 from .. import clock
 from ..events import ProgressEvent, StateEvent
 from ..execution import ExecutionState
-from .telling import printable, relative, span
+from ..text import printable
+from .telling import relative, span
 
 __all__ = ["Face", "Lines", "Sighting"]
 

@@ -10,10 +10,10 @@ from cyclopts import Parameter
 from ..docket import Docket
 from ..errors import UsageError
 from ..rules import Condition, Operator, checked_condition
+from ..text import printable
 from .loops import Backend
 from .options import choice, option
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
-from .telling import printable
 from .values import value_of
 
 __all__ = ["restore", "strike"]

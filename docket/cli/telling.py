@@ -7,14 +7,9 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-__all__ = ["at_a_terminal", "printable", "relative", "say_table", "span"]
+from ..text import printable
 
-
-def printable(text: str) -> str:
-    """The text on one line, without what would move a terminal's cursor: other people chose it."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
-    )
+__all__ = ["at_a_terminal", "relative", "say_table", "span"]
 
 
 def span(length: timedelta) -> str:

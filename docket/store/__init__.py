@@ -12,6 +12,7 @@ from .codec import (
     dump,
     dump_value,
     first_when,
+    is_empty,
     load,
     load_value,
     state_event,
@@ -19,6 +20,7 @@ from .codec import (
 from .due import DueTasks, Moved
 from .keys import GROUP, Keys
 from .liveness import Beat, Liveness, WorkerInfo
+from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import Fence, ProgressReports
 from .records import Picture, PictureEntry, ProgressRecord, Record, Records
 from .schedule import ANY_STRIKES, Placed, Schedule, milliseconds
@@ -44,6 +46,8 @@ __all__ = [
     "Liveness",
     "Message",
     "Moved",
+    "NotPlain",
+    "NotShown",
     "PassedOn",
     "Pending",
     "Picture",
@@ -71,8 +75,12 @@ __all__ = [
     "dump",
     "dump_value",
     "first_when",
+    "fits",
+    "is_empty",
     "load",
+    "load_plain",
     "load_value",
     "milliseconds",
+    "read_plain",
     "state_event",
 ]

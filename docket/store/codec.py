@@ -25,6 +25,7 @@ __all__ = [
     "dump_value",
     "encode_json_string",
     "first_when",
+    "is_empty",
     "load",
     "load_value",
     "open_envelope",
@@ -76,6 +77,11 @@ def load(pickled: bytes) -> Any:
     if pickled == _EMPTY_DICT:
         return {}
     return pickle.loads(pickled)
+
+
+def is_empty(pickled: bytes) -> bool:
+    """Whether these are the pickled arguments of a call that has none, as all implementations write them."""
+    return pickled in (_EMPTY_TUPLE, _EMPTY_DICT)
 
 
 @attrs.frozen

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import abc
 import logging
-from collections.abc import Hashable, Iterable, Mapping
-from typing import ClassVar, Literal, Self, TypeAlias, cast
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, ClassVar, Literal, Self, TypeAlias, cast
 
 import attrs
 from redis.exceptions import RedisError, ResponseError
 
 from ..rules import Condition, Operator, StrikesInEffect
 from ..signals import signals
+from ..text import text_of
 from ..transport import Client, Entry, entry_number
 from .codec import dump_any, load
 from .keys import Keys
 from .lua import script
+from .plain import NotPlain
 
 __all__ = ["READ_AT_LEAST", "Restore", "Strike", "StrikeInstruction", "StrikeLog", "StrikeMessage", "Strikes"]
 
@@ -92,14 +94,7 @@ class StrikeInstruction(abc.ABC):
 
         Raises: KeyError, ValueError - they describe none; whatever unpickling the value raises.
         """
-        kind = Strike if message[b"direction"] == b"strike" else Restore
-        function, parameter = message.get(b"function"), message.get(b"parameter")
-        return kind(
-            None if function is None else function.decode(),
-            None if parameter is None else parameter.decode(),
-            Operator(message[b"operator"].decode()),
-            load(message[b"value"]),
-        )
+        return _instruction(message, load)
 
     def labels(self) -> Mapping[str, str]:
         """What telemetry says of it."""
@@ -110,13 +105,13 @@ class StrikeInstruction(abc.ABC):
             labels |= {
                 "docket.parameter": self.parameter,
                 "docket.operator": str.__str__(self.operator),  # an enum's own would be its name
-                "docket.value": repr(self.value),
+                "docket.value": text_of(self.value, repr),
             }
         return labels
 
     def call_repr(self) -> str:
         """For people: ``task(parameter == value)``, a ``*`` for whatever is not named."""
-        value = "*" if self.parameter is None else repr(self.value)
+        value = "*" if self.parameter is None else text_of(self.value, repr)
         return f"{self.function or '*'}({self.parameter or '*'} {Operator(self.operator).value} {value})"
 
 
@@ -130,6 +125,18 @@ class Restore(StrikeInstruction):
     """Takes back the strike that is about the same."""
 
     direction = "restore"
+
+
+def _instruction(message: StrikeMessage, read: Callable[[bytes], Any]) -> StrikeInstruction:
+    """As `StrikeInstruction.from_message`; ``read`` unpickles the value."""
+    kind = Strike if message[b"direction"] == b"strike" else Restore
+    function, parameter = message.get(b"function"), message.get(b"parameter")
+    return kind(
+        None if function is None else function.decode(),
+        None if parameter is None else parameter.decode(),
+        Operator(message[b"operator"].decode()),
+        read(message[b"value"]),
+    )
 
 
 #: What an instruction is about, byte by byte: a later one with the same overrides it.
@@ -154,9 +161,14 @@ class _Word:
 
 @attrs.define(eq=False)
 class StrikeLog:
-    """Instructions read so far, and what they come down to. ``name`` is the docket's, for telemetry."""
+    """Instructions read so far, and what they come down to. ``name`` is the docket's, for telemetry.
+
+    ``read`` unpickles their values. One that raises NotPlain (`load_plain`) leaves out what it does not know, and so
+    may not say that a `restore` of something else is spent.
+    """
 
     name: str = ""
+    read: Callable[[bytes], Any] = load
     effect: StrikesInEffect = attrs.field(factory=StrikesInEffect)
     version: bytes = b""
     """The id of the last instruction read; empty for none."""
@@ -167,6 +179,8 @@ class StrikeLog:
     """How many identities there are of equal conditions."""
     _spent: dict[bytes, None] = attrs.field(init=False, factory=dict["bytes", None])
     """Ids that may be removed; for those who never write, the latest of them."""
+    _partial: bool = attrs.field(init=False, default=False)
+    """Whether something was left out that may be equal to what is known."""
 
     def reaches(self, entry_id: bytes) -> bool:
         """Whether the instruction of this id, and so all before it, were read."""
@@ -192,8 +206,11 @@ class StrikeLog:
         about: Hashable = None
         instruction = None
         try:
-            instruction = StrikeInstruction.from_message(message)
+            instruction = _instruction(message, self.read)
             about = self._apply(instruction)
+        except NotPlain as error:
+            self._partial = True
+            logger.debug("Strike instruction %s is not looked at: %s", entry_id.decode(), error)
         except Exception as error:  # noqa: BLE001 - unpickling runs foreign code; one instruction harms only itself
             logger.warning(
                 "Strike instruction %s cannot be read and is skipped: %r", entry_id.decode(), error
@@ -203,7 +220,8 @@ class StrikeLog:
             self._alike[about] = self._alike.get(about, 0) + 1
             if isinstance(instruction, Restore):
                 self._restored[identity] = word
-        self._retire(entry_number(entry_id)[0] - DAY)
+        if not self._partial:
+            self._retire(entry_number(entry_id)[0] - DAY)
 
     def _apply(self, instruction: StrikeInstruction) -> Hashable:
         self.apply(instruction)
@@ -225,9 +243,9 @@ class StrikeLog:
             (self.effect.strike if strikes else self.effect.restore)(condition)
         except TypeError:
             logger.warning(
-                "Incompatible type for strike condition: %s %r",
+                "Incompatible type for strike condition: %s %s",
                 Operator(instruction.operator).value,
-                instruction.value,
+                text_of(instruction.value, repr),
             )
             return
         logger.info("%s %r", "Striking" if strikes else "Restoring", instruction.call_repr())
@@ -288,10 +306,11 @@ class Strikes:
     """The strikes of one docket, as far as this process has read them."""
 
     keys: Keys
+    read: Callable[[bytes], Any] = load
     log: StrikeLog = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.log = StrikeLog(self.keys.name)
+        self.log = StrikeLog(self.keys.name, self.read)
 
     async def catch_up(self, client: Client) -> None:
         """Read what was written since the last time; start anew where instructions may be gone unseen.
@@ -300,7 +319,7 @@ class Strikes:
         """
         newest, page = await self._read(client, self.log.version)
         if self.log.must_start_anew(newest):
-            log = StrikeLog(self.keys.name)
+            log = StrikeLog(self.keys.name, self.read)
             newest, page = await self._read(client, b"")
         else:
             log = self.log
