@@ -8,8 +8,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 from . import clock
-from .calls import TaskFunction, check_arguments, check_key, check_when
+from .calls import TaskFunction, check_arguments, check_key
 from .errors import UsageError
+from .moments import check_duration, check_moment, moved
 from .registry import name_of
 
 if TYPE_CHECKING:
@@ -79,17 +80,23 @@ class Agenda:
         but not before ``start``; ``seed`` makes it the same each time. One round trip per thousand calls; what they
         come to is as with `Docket.add_many`.
 
-        Raises: ValueError - ``over`` is not positive, ``jitter`` negative, ``start`` without a time zone; KeyError, a
-        name that is not registered, and TypeError, arguments that do not fit a named task: the calls before that one
-        have been scheduled, those after it not; as `Docket.add_many`.
+        Raises: ValueError - ``over`` is not positive, ``jitter`` negative, ``start`` without a time zone, one of them
+        out of the range of `docket.moments`; KeyError, a name that is not registered, and TypeError, arguments that do
+        not fit a named task: the calls before that one have been scheduled, those after it not; as `Docket.add_many`.
         """
-        _check_duration(over, "over", positive=True)
+        if isinstance(over, timedelta) and over <= timedelta(0):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(f"'over' parameter must be a positive duration, not {over}")
+        check_duration("over", over)
         if jitter is not None:
-            _check_duration(jitter, "jitter", positive=False)
+            check_duration("jitter", jitter)
         if start is None:
             start = clock.now()
         else:
-            check_when(start, "start")
+            check_moment("start", start)
+        if moved(start, over) - start < over:
+            raise UsageError(
+                f"over={over} from start={start.isoformat()} on is beyond the last moment that there is"
+            )
         moments = _spread(
             len(self._items), start, over, jitter, seed if isinstance(seed, Random) else Random(seed)
         )
@@ -107,15 +114,7 @@ def _spread(
     count: int, start: datetime, over: timedelta, jitter: timedelta | None, random: Random
 ) -> Iterator[datetime]:
     for at in range(count):
-        when = start + (over * at / (count - 1) if count > 1 else over / 2)
+        when = start + over * (at / (count - 1) if count > 1 else 0.5)
         if jitter is not None:
-            when = max(start, when + random.uniform(-1, 1) * jitter)
+            when = max(start, moved(when, random.uniform(-1, 1) * jitter))
         yield when
-
-
-def _check_duration(duration: Any, name: str, *, positive: bool) -> None:
-    if not isinstance(duration, timedelta):
-        raise TypeError(f"{name!r} takes a timedelta, not {type(duration).__name__}: {duration!r}")
-    if duration < timedelta(0) or (positive and not duration):
-        kind = "a positive duration" if positive else "a duration from zero"
-        raise UsageError(f"{name!r} parameter must be {kind}, not {duration}")

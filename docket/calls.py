@@ -25,7 +25,6 @@ __all__ = [
     "Unreadable",
     "check_arguments",
     "check_key",
-    "check_when",
     "get_signature",
     "new_key",
     "signature_cache",
@@ -192,17 +191,6 @@ def check_key(key: Any) -> None:
         key.encode()
     except UnicodeEncodeError as error:
         raise UsageError(f"a task key is text that has a UTF-8 form, not {key!r}: {error.reason}") from None
-
-
-def check_when(when: Any, name: str = "when") -> None:
-    """Refuse a moment without a time zone: nobody could say when it is."""
-    if not isinstance(when, datetime):
-        raise TypeError(f"{name}= takes an aware datetime, not {type(when).__name__}: {when!r}")
-    if when.tzinfo is None or when.utcoffset() is None:
-        raise UsageError(
-            f"{name}={when.isoformat()} has no time zone; use datetime.now(timezone.utc) or .astimezone(), "
-            "not a naive datetime"
-        )
 
 
 def new_key() -> str:

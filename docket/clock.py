@@ -78,8 +78,11 @@ def timestamp() -> float:
 
 
 def now() -> datetime:
-    """The aware wall clock time in UTC."""
-    return datetime.fromtimestamp(timestamp(), UTC)
+    """The aware wall clock time in UTC. A virtual clock may run beyond the calendar, which ends with the year 9999."""
+    try:
+        return datetime.fromtimestamp(timestamp(), UTC)
+    except (OverflowError, ValueError):
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def monotonic() -> float:

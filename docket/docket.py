@@ -12,6 +12,7 @@ from . import clock
 from .calls import TaskCall, TaskFunction, check_key
 from .errors import BadSetting
 from .execution import Execution
+from .moments import LONGEST, check_setting
 from .placing import place, place_many, preparing
 from .registry import TaskCollection, collection_at, name_of, register, stand_in
 from .results import ResultStorage
@@ -50,8 +51,8 @@ class Docket(DocketSnapshotMixin):
     ``async with Docket(...)`` may be entered and left in different tasks, and again after it was left (I8); it
     connects when it is first used. Units: ``heartbeat_interval`` and ``execution_ttl`` are durations; a worker
     unseen for ``heartbeat_interval * missed_heartbeats`` is gone; a final record and its result are kept for
-    ``execution_ttl`` (zero: not at all). ``result_storage`` keeps results elsewhere: anything with the
-    ``AsyncKeyValue`` protocol of py-key-value-aio.
+    ``execution_ttl`` (zero: not at all; None: for ever, or until somebody deletes them). ``result_storage`` keeps
+    results elsewhere: anything with the ``AsyncKeyValue`` protocol of py-key-value-aio.
 
     Raises: BadUrl (a ValueError) - the URL names no server; BadSetting (a ValueError).
     """
@@ -62,19 +63,22 @@ class Docket(DocketSnapshotMixin):
         url: str = "redis://localhost:6379/0",
         heartbeat_interval: timedelta = timedelta(seconds=2),
         missed_heartbeats: int = 5,
-        execution_ttl: timedelta = timedelta(minutes=15),
+        execution_ttl: timedelta | None = timedelta(minutes=15),
         result_storage: ResultStorage | None = None,
         enable_internal_instrumentation: bool = False,
         credential_provider: CredentialProvider | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise BadSetting(f"name takes a non-empty string, not {name!r}")
-        if heartbeat_interval <= timedelta(0):
-            raise BadSetting(f"heartbeat_interval takes a positive duration, not {heartbeat_interval}")
+        check_setting("heartbeat_interval", heartbeat_interval, positive=True)
         if missed_heartbeats < 1:
             raise BadSetting(f"missed_heartbeats takes a whole number from 1, not {missed_heartbeats}")
-        if execution_ttl < timedelta(0):
-            raise BadSetting(f"execution_ttl takes a duration from zero, not {execution_ttl}")
+        if missed_heartbeats > LONGEST // heartbeat_interval:
+            raise BadSetting(
+                f"missed_heartbeats={missed_heartbeats} times {heartbeat_interval} is over 100 years"
+            )
+        if execution_ttl is not None:
+            check_setting("execution_ttl", execution_ttl)
         self.name, self.url = name, url
         self.heartbeat_interval, self.missed_heartbeats = heartbeat_interval, missed_heartbeats
         self.execution_ttl = execution_ttl

@@ -14,12 +14,13 @@ from .events import ProgressEvent, StateEvent
 from .following import ExecutionEvents, Settable
 from .invocation import Invocation
 from .linking import carrying
+from .moments import read_moment
 from .packed import Packed
 from .progress import ExecutionProgress
 from .results import wait_for_result
 from .rules import Disposition, ExecutionState
 from .showing import compact_signature
-from .store import Fence, Message, PictureEntry, Record, decode_message, load
+from .store import Fence, Message, PictureEntry, Record, decode_message, epoch, load
 from .striking import place
 from .text import printable
 
@@ -197,7 +198,8 @@ class Execution(Invocation, Generic[R]):
         self.state, self.worker, self.error = record.state, record.worker, record.error
         self.started_at, self.completed_at = record.started_at, record.completed_at
         self.result_key = record.result_key
-        if record.when is not None and record.when != self.when:
+        # The record has a double of the seconds: of the microseconds and of the offset we may know more than it does.
+        if record.when is not None and epoch(record.when) != epoch(self.when):
             self.when = record.when
 
     def claimed(self, worker: str, claim: int) -> None:
@@ -323,8 +325,8 @@ class Execution(Invocation, Generic[R]):
         self.state = ExecutionState(event["state"])
         if event["worker"] is not None:
             self.worker = event["worker"]
-        self.started_at = _moment(event["started_at"]) or self.started_at
-        self.completed_at = _moment(event["completed_at"]) or self.completed_at
+        self.started_at = read_moment(event["started_at"]) or self.started_at
+        self.completed_at = read_moment(event["completed_at"]) or self.completed_at
         self.error = event["error"] if event["error"] is not None else self.error
 
     # what came of it -------------------------------------------------------------------------------------
@@ -338,7 +340,3 @@ class Execution(Invocation, Generic[R]):
         TimeoutError - it did not end in time; redis.exceptions.ConnectionError.
         """
         return cast("R", await wait_for_result(self, timeout, deadline))
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

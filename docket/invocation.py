@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .calls import TaskFunction, check_arguments, get_signature
 from .linking import context_in, links_to
+from .moments import check_moment
 from .packed import Packed
 from .showing import show_call, show_packed
 from .store import Message, dump
@@ -141,13 +142,14 @@ class Invocation:
     def message(self) -> Message:
         """This execution as it travels.
 
-        Raises: TypeError - the arguments cannot be pickled.
+        Raises: TypeError - the arguments cannot be pickled; TypeError, UsageError (a ValueError) - ``when`` is no
+        moment that can be.
         """
         held = self._args
         packed = type(held) is Packed
         return Message(
             key=self._key,
-            when=self.when,
+            when=check_moment("when", self.when),
             function=self._function_name,
             args=held.args if packed else self._pickle(held),
             kwargs=held.kwargs if packed else self._pickle(self._kwargs),

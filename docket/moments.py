@@ -18,6 +18,7 @@ from .text import text_of
 __all__ = [
     "FIRST",
     "LAST",
+    "LAST_EPOCH",
     "LONGEST",
     "check_duration",
     "check_moment",
@@ -36,7 +37,8 @@ LONGEST = timedelta(days=36_525)
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 """The first and the last moment that there are."""
 
-_FIRST_EPOCH, _LAST_EPOCH = FIRST.timestamp(), math.nextafter(LAST.timestamp(), 0)
+#: In seconds of the epoch: doubles, which are 30 microseconds apart there.
+FIRST_EPOCH, LAST_EPOCH = FIRST.timestamp(), math.nextafter(LAST.timestamp(), 0)
 
 
 def check_duration(name: str, given: Any, *, positive: bool = False) -> timedelta:
@@ -140,6 +142,6 @@ def read_epoch(seconds: bytes | str | float | None) -> datetime | None:
         return None
     if math.isnan(number):
         return None
-    if number > _LAST_EPOCH:
+    if number > LAST_EPOCH:
         return LAST
-    return FIRST if number <= _FIRST_EPOCH else datetime.fromtimestamp(number, UTC)
+    return FIRST if number <= FIRST_EPOCH else datetime.fromtimestamp(number, UTC)

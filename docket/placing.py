@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from . import clock
-from .calls import TaskCall, TaskFunction, check_arguments, check_key, check_when, new_key
+from .calls import TaskCall, TaskFunction, check_arguments, check_key, new_key
 from .chunks import check_chunk_size, place_chunks, tell_placed
 from .execution import Execution
+from .moments import check_moment
 from .registry import find, name_of
 from .rules import Disposition
 from .signals import Labels, signals
@@ -32,7 +33,7 @@ def preparing(
     """
     name, found = find(docket.tasks, function, docket.name)
     if when is not None:
-        check_when(when)
+        check_moment("when", when)
     if key is not None:
         check_key(key)
 
@@ -61,7 +62,7 @@ def labels_of(execution: Execution[Any]) -> Labels:
 
 def _execution(docket: Docket, call: TaskCall) -> Execution[Any]:
     """The execution of a prepared call; one that was made by hand is checked like any other."""
-    check_when(call.when)
+    check_moment("when", call.when)
     check_key(call.key)
     name = call.function_name or name_of(call.function)
     check_arguments(call.function, name, call.args, call.kwargs)

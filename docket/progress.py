@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from .errors import UsageError
 from .events import ProgressEvent
 from .following import ProgressEvents, Settable
+from .moments import read_moment
 from .store import Fence, ProgressRecord, ProgressReports
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ class ExecutionProgress:
     def take_over(self, event: ProgressEvent) -> None:
         """Take over what an event says."""
         self.current, self.total, self.message = event["current"], event["total"], event["message"]
-        at = event["updated_at"]
-        self.updated_at = None if at is None else datetime.fromisoformat(at)
+        self.updated_at = read_moment(event["updated_at"])
 
     def _take_up(self, record: ProgressRecord | None) -> None:
         if record is not None:

@@ -14,8 +14,10 @@ from redis.exceptions import TimeoutError as NoAnswer
 from . import clock
 from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UsageError
 from .events import read_event
+from .moments import check_moment
 from .rules import FINAL, ExecutionState
 from .store import load_value
+from .text import text_of
 
 if TYPE_CHECKING:
     from .docket import Docket
@@ -64,12 +66,14 @@ def _seconds(timeout: timedelta | None, deadline: datetime | None) -> float:
     if timeout is not None and deadline is not None:
         raise UsageError("Cannot specify both timeout and deadline")
     if timeout is not None:
-        return timeout.total_seconds()
+        if not isinstance(timeout, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"timeout takes a timedelta, not {type(timeout).__name__}: {text_of(timeout, repr)}"
+            )
+        return timeout.total_seconds()  # of any length: nothing is added to it
     if deadline is None:
         return math.inf
-    if deadline.tzinfo is None:
-        raise UsageError(f"deadline={deadline.isoformat()} has no time zone")
-    return (deadline - clock.now()).total_seconds()
+    return (check_moment("deadline", deadline) - clock.now()).total_seconds()
 
 
 async def _refresh(execution: Execution[Any]) -> ExecutionState:
@@ -123,7 +127,7 @@ async def _outcome(execution: Execution[Any]) -> Any:
     if execution.result_key is None:
         if failed:
             raise _failure(execution)
-        if not execution.docket.execution_ttl:
+        if execution.docket.execution_ttl == timedelta(0):
             raise ResultExpired(f"execution {key!r} has completed; with execution_ttl=0 no result is kept")
         return None
     text = await _stored(execution.docket, execution.result_key)

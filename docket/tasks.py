@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import anyio
@@ -10,6 +11,7 @@ import anyio
 from . import clock
 from .calls import TaskFunction
 from .dependencies import CurrentDocket, CurrentExecution, CurrentWorker, Retry, TaskLogger
+from .errors import UsageError
 
 if TYPE_CHECKING:
     from .docket import Docket
@@ -54,6 +56,10 @@ async def fail(
 async def sleep(seconds: float, logger: logging.LoggerAdapter[logging.Logger] = TaskLogger()) -> None:
     """Do nothing for a while."""
     logger.info("Sleeping for %s seconds", seconds)
+    if math.isnan(seconds):
+        raise UsageError(
+            "sleep takes a number of seconds, not nan"
+        )  # of which loops lose the order of their timers
     await anyio.sleep(seconds)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from cyclopts import CoercionError, Parameter, Token
 
 from ..errors import BadUrl
+from ..moments import LONGEST, check_duration
 
 __all__ = ["choice", "duration", "each", "integer", "option", "path", "url"]
 
@@ -89,13 +90,12 @@ def duration(*, zero: bool = False) -> Reader:
             value = timedelta(seconds=seconds(text))
         except OverflowError:
             raise ValueError(text) from None
-        if not value and not zero:
-            raise ValueError(text)
-        return value
+        return check_duration("it", value, positive=not zero)
 
     return (
         read,
-        f"a duration {'from' if zero else 'above'} zero, like 90, 90s, 2m, 1h, 250ms, 01:30 or 01:00:00",
+        f"a duration {'from' if zero else 'above'} zero, up to {LONGEST.days} days, like 90, 90s, 2m, 1h, 250ms, 01:30 "
+        "or 01:00:00",
     )
 
 

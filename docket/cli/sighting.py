@@ -11,6 +11,7 @@ import attrs
 from .. import clock
 from ..events import ProgressEvent, StateEvent
 from ..execution import ExecutionState
+from ..moments import read_moment
 from ..text import printable
 from .telling import relative, span
 
@@ -49,10 +50,10 @@ class Sighting:
         }:  # another run: nothing of the last one holds
             self.worker = self.started_at = self.completed_at = self.error = None
             self.current, self.message, self.reported = None, None, False
-        self.when = _moment(event["when"]) or self.when
+        self.when = read_moment(event["when"]) or self.when
         self.worker = event["worker"] or self.worker
-        self.started_at = _moment(event["started_at"]) or self.started_at
-        self.completed_at = _moment(event["completed_at"]) or self.completed_at
+        self.started_at = read_moment(event["started_at"]) or self.started_at
+        self.completed_at = read_moment(event["completed_at"]) or self.completed_at
         self.error = event["error"] or self.error
 
     @property
@@ -117,7 +118,3 @@ class Lines:
 
     def _say(self, line: str) -> None:
         print(line, file=self.out, flush=True)
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

@@ -12,6 +12,7 @@ from uncalled_for import Dependency as _Dependency
 from uncalled_for import get_annotation_dependencies, get_dependency_parameters, get_signature
 
 from ..errors import UsageError
+from ..moments import check_duration
 from ..rules import AdmissionRule
 from .base import Dependency
 
@@ -36,6 +37,8 @@ class AdmissionBlocked(Exception):
     with ``reschedule=False`` it is dropped for good: its state becomes cancelled. With ``handled=True`` whoever
     raises it has taken care of everything himself, and nothing is written; until he does, the delivery stays
     pending and is redelivered when its lease runs out.
+
+    Raises: TypeError - ``retry_delay`` is no timedelta; UsageError (a ValueError) - it is over a hundred years.
     """
 
     def __init__(
@@ -47,6 +50,10 @@ class AdmissionBlocked(Exception):
         reschedule: bool = True,
         retry_delay: timedelta | None = None,
     ) -> None:
+        if retry_delay is not None:
+            if isinstance(retry_delay, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+                retry_delay = max(retry_delay, timedelta(0))  # the rest of a time that is over meanwhile, say
+            check_duration("retry_delay", retry_delay)
         self.execution, self.reason = execution, reason
         self.handled, self.reschedule, self.retry_delay = handled, reschedule, retry_delay
         super().__init__(f"Task {execution.key} blocked by {reason}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from .. import clock
+from ..moments import LONGEST, moved
 from ..rules import VIXIE_KEYWORDS, CronLine
 from .perpetual import Perpetual
 
@@ -44,7 +45,9 @@ class Cron(Perpetual):
         now = clock.now()
         execution = self.execution.get(None)
         # A worker whose clock is behind would find the same time once more.
-        return self._line.after(now if execution is None else max(now, execution.when))
+        return self._line.after(
+            now if execution is None else min(max(now, execution.when), moved(now, LONGEST))
+        )
 
     @property
     def initial_when(self) -> datetime | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Self
 
+from ..moments import check_duration
 from ..rules import DebounceRule
 from .admission import Admission
-from .checks import check_duration
 
 __all__ = ["Debounce"]
 

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from .. import clock
+from ..moments import check_duration, check_moment, clamped, moved
 from ..rules import Reschedule
 from ..store import chains
 from ..transport import Client
 from .base import CompletionHandler, TaskOutcome
-from .checks import check_duration, check_moment
 
 __all__ = ["Perpetual", "perpetual_is_live"]
 
@@ -83,7 +83,7 @@ class Perpetual(CompletionHandler["Perpetual"]):
 
         Raises: TypeError, UsageError - ``delay`` is not a duration from zero.
         """
-        self._next_when = clock.now() + check_duration("delay", delay)
+        self._next_when = moved(clock.now(), check_duration("delay", delay))
 
     def at(self, when: datetime) -> None:
         """Let the next run begin at ``when``, or at once if that is over; this once.
@@ -103,7 +103,7 @@ class Perpetual(CompletionHandler["Perpetual"]):
         return Reschedule(when=max(when, now), attempt=1, call=(self.args, self.kwargs))
 
     def _regularly(self, now: datetime, duration: timedelta) -> datetime:
-        return now + self.every - duration
+        return moved(now, self.every - clamped(duration))
 
     async def on_complete(self, execution: Any, outcome: TaskOutcome) -> bool:
         """Leave the next run in ``next_run``; whether there is one.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Self
 
+from ..moments import check_duration
 from ..rules import RateRule
 from .admission import Admission
-from .checks import check_count, check_duration
+from .checks import check_count
 
 __all__ = ["RateLimit"]
 

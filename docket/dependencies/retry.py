@@ -9,10 +9,10 @@ from typing import Any, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, c
 
 from .. import clock
 from ..errors import UsageError
+from ..moments import check_duration, check_moment, clamped, moved
 from ..rules import Reschedule, RetryPolicy
 from ..store import first_when
 from .base import FailureHandler, TaskOutcome
-from .checks import check_duration, check_moment
 
 __all__ = ["ExponentialRetry", "ForcedRetry", "Retry"]
 
@@ -101,7 +101,7 @@ class Retry(FailureHandler["Retry"]):
 
         Raises: ForcedRetry - let it out of the task; TypeError, UsageError - ``delay`` is none.
         """
-        self.at(clock.now() + check_duration("delay", delay))
+        self.at(moved(clock.now(), check_duration("delay", delay)))
 
     def at(self, when: datetime) -> NoReturn:
         """End this run and ask for another one at ``when``, or at once if that is over. Raises as `after`."""
@@ -132,7 +132,7 @@ class Retry(FailureHandler["Retry"]):
         if error is not None and not policy.concerns(error, asked=ForcedRetry):
             return None
         first = first_when(execution.extra_fields) or execution.when
-        when = self._asked or now + policy.shortened(self.delay, random.random())
+        when = self._asked or moved(now, policy.shortened(clamped(self.delay), random.random()))
         if not policy.allows(execution.attempt, at=max(when, now), first=first):
             return None
         remembered = None if self.maximum_age is None else first

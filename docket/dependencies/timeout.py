@@ -11,8 +11,8 @@ import anyio
 from anyio import NoEventLoopError, from_thread, get_current_task
 
 from .. import clock
+from ..moments import check_duration, clamped
 from .base import Runtime
-from .checks import check_duration
 
 __all__ = ["Timeout"]
 
@@ -65,15 +65,15 @@ class Timeout(Runtime["Timeout"]):
 
         Raises: TypeError, UsageError - ``by`` is not a duration from zero.
         """
-        more = self.base if by is None else check_duration("extend", by)
+        more = clamped(self.base) if by is None else check_duration("extend", by)
         if self._deadline is None:
-            self._allowed += more
+            self._allowed = clamped(self._allowed + more)
         else:
             _on_loop(self._extend, self._deadline, more)
 
     def _extend(self, deadline: float, more: timedelta) -> None:
         if not self._expired():
-            self._allowed += more
+            self._allowed = clamped(self._allowed + more)
             self._put_off(deadline + more.total_seconds())
 
     def _put_off(self, deadline: float) -> None:

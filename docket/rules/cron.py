@@ -72,13 +72,16 @@ class CronLine:
 
         Raises: BadCronLine - that is more than 50 years away.
         """
-        local = moment.astimezone(self.zone)
-        # In UTC: moments of one zone are compared by their wall time, which comes twice in autumn.
-        begun = moment.astimezone(UTC)
-        for found in CronSim(self.expression, local.replace(tzinfo=None) if self._at_times else local):
-            when = self._moment_of(found) if self._at_times else found.astimezone(UTC)
-            if when > begun:
-                return when.astimezone(self.zone)
+        try:
+            local = moment.astimezone(self.zone)
+            # In UTC: moments of one zone are compared by their wall time, which comes twice in autumn.
+            begun = moment.astimezone(UTC)
+            for found in CronSim(self.expression, local.replace(tzinfo=None) if self._at_times else local):
+                when = self._moment_of(found) if self._at_times else found.astimezone(UTC)
+                if when > begun:
+                    return when.astimezone(self.zone)
+        except (OverflowError, ValueError):  # the calendar ends before that
+            pass
         raise BadCronLine(f"cron line {self.expression!r} does not fire in the 50 years after {moment}")
 
     def _moment_of(self, wall: datetime) -> datetime:

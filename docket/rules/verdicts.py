@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from ..moments import check_moment
+
 __all__ = [
     "Abandon",
     "Blocked",
@@ -103,6 +105,10 @@ class Abandon:
     """Write nothing: the new holder of the delivery does."""
 
 
+def _moment(when: datetime) -> datetime:
+    return check_moment("when", when)
+
+
 @attrs.frozen
 class Reschedule:
     """Another run of the same key.
@@ -111,7 +117,7 @@ class Reschedule:
     attempt was due, where the next one is to know.
     """
 
-    when: datetime
+    when: datetime = attrs.field(converter=_moment)
     attempt: int
     call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     first: datetime | None = None

@@ -23,7 +23,7 @@ from .liveness import Beat, Liveness, WorkerInfo
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import Fence, ProgressReports
 from .records import Picture, PictureEntry, ProgressRecord, Record, Records
-from .schedule import ANY_STRIKES, Placed, Schedule, milliseconds
+from .schedule import ANY_STRIKES, Placed, Schedule, epoch, milliseconds
 from .strikes import READ_AT_LEAST, Restore, Strike, StrikeInstruction, StrikeLog, StrikeMessage, Strikes
 from .sweeping import PENDING_PAGE, Pending, Sweeping
 
@@ -74,6 +74,7 @@ __all__ = [
     "decode_message",
     "dump",
     "dump_value",
+    "epoch",
     "first_when",
     "fits",
     "is_empty",

@@ -12,7 +12,7 @@ from ..transport import Client
 from .codec import state_event
 from .keys import GROUP, Keys
 from .lua import script
-from .schedule import milliseconds
+from .schedule import time_to_live
 
 __all__ = ["ByHand"]
 
@@ -23,7 +23,7 @@ class ByHand:
 
     client: Client
     keys: Keys
-    ttl: timedelta
+    ttl: timedelta | None
 
     async def claim(
         self, key: str, generation: int, worker: str, message_id: bytes | None
@@ -58,7 +58,7 @@ class ByHand:
                 keys.reserved_queue, keys.plain_parked(key),
             ],
             [
-                key, generation, message_id or b"", GROUP, milliseconds(self.ttl), keys.state_channel(key),
+                key, generation, message_id or b"", GROUP, time_to_live(self.ttl), keys.state_channel(key),
                 state_event(key, state, *ending), keys.wake, keys.prefix, *record,
             ],
         )  # fmt: skip

@@ -20,7 +20,7 @@ from .codec import Delivery, Message, bare_result, decode_message, result_envelo
 from .keys import GROUP, Keys
 from .lua import script
 from .records import members
-from .schedule import epoch, milliseconds
+from .schedule import epoch, milliseconds, time_to_live
 from .sweeping import Sweeping
 
 __all__ = ["Claims", "Refused", "Settled", "Taken", "Unreadable"]
@@ -102,7 +102,7 @@ class Claims:
     client: Client
     keys: Keys
     worker: str
-    ttl: timedelta
+    ttl: timedelta | None
     _unclaimed: tuple[Sequence[Any], bool] = attrs.field(init=False, default=((), False))
     newest_strike: bytes = attrs.field(init=False, default=b"")
     """The id of the last strike that was there when tasks were last taken; empty for none."""
@@ -317,7 +317,7 @@ class Claims:
             elif text is not None:
                 stored_at = keys.result_envelope(result_key)
                 stored = result_envelope(keys.results_collection, result_key, text, now=now, ttl=self.ttl)
-        ttl = milliseconds(self.ttl)
+        ttl = time_to_live(self.ttl)
         reply = await self.client.run(
             script("settle"),
             [keys.run(key), keys.stream, keys.progress(key), stored_at, keys.queue, keys.reserved_queue],
@@ -377,7 +377,7 @@ class Claims:
             script("discard"),
             [keys.stream, keys.dead, keys.run(key), keys.progress(key), keys.queue, keys.reserved_queue],
             [
-                unreadable.message_id, GROUP, self.worker, str(unreadable.reason), at, milliseconds(self.ttl),
+                unreadable.message_id, GROUP, self.worker, str(unreadable.reason), at, time_to_live(self.ttl),
                 key, keys.state_channel(key), event, keys.wake, keys.prefix, unreadable.slots,
                 unreadable.generation,
             ],

@@ -13,6 +13,7 @@ import attrs
 import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
 
 from ..errors import DeliveryUnreadable
+from ..moments import moved
 
 __all__ = [
     "Delivery",
@@ -176,7 +177,7 @@ def _time(text: bytes) -> datetime:
     when = datetime.fromisoformat(text.decode())
     if when.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
-    return when
+    return when if 1 < when.year < 9999 else moved(when, timedelta(0))  # where UTC has no such date
 
 
 def decode_message(fields: Mapping[bytes, bytes]) -> Message:
@@ -224,13 +225,16 @@ def load_value(text: str) -> Any:
     return pickle.loads(base64.b64decode(text))
 
 
-def result_envelope(collection: str, result_key: str, text: str, *, now: datetime, ttl: timedelta) -> str:
-    """What py-key-value's Redis store would write for ``{"data": text}``."""
+def result_envelope(
+    collection: str, result_key: str, text: str, *, now: datetime, ttl: timedelta | None
+) -> str:
+    """What py-key-value's Redis store would write for ``{"data": text}``; without a ``ttl`` it does not expire."""
+    expiry = {} if ttl is None else {"expires_at": moved(now, ttl).isoformat()}
     return json.dumps(
         {
             "collection": collection,
             "created_at": now.isoformat(),
-            "expires_at": (now + ttl).isoformat(),
+            **expiry,
             "key": result_key,
             "value": {"data": text},
             "version": 1,

@@ -11,7 +11,7 @@ from .. import clock
 from ..transport import Client
 from .keys import Keys
 from .lua import script
-from .schedule import milliseconds
+from .schedule import time_to_live
 
 __all__ = ["DueTasks", "Moved"]
 
@@ -30,7 +30,7 @@ class DueTasks:
 
     client: Client
     keys: Keys
-    ttl: timedelta
+    ttl: timedelta | None
 
     async def move(self, limit: int) -> Moved:
         """Move at most ``limit`` due tasks to the stream."""
@@ -38,7 +38,7 @@ class DueTasks:
         reply = await self.client.run(
             script("due"),
             [self.keys.stream, self.keys.queue, self.keys.reserved_queue],
-            [self.keys.prefix, f"{now.timestamp():.6f}", limit, now.isoformat(), milliseconds(self.ttl)],
+            [self.keys.prefix, f"{now.timestamp():.6f}", limit, now.isoformat(), time_to_live(self.ttl)],
         )
         count, following = cast("tuple[int, bytes]", reply)
         return Moved(count, float(following) if following else None)

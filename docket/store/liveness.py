@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import attrs
 
 from .. import clock
+from ..moments import read_epoch
 from ..transport import Client
 from .answers import answers
 from .keys import Keys
@@ -100,4 +101,5 @@ class Liveness:
 
 
 def _seen(score: float) -> datetime:
-    return clock.now() if math.isinf(score) else datetime.fromtimestamp(score, UTC)
+    # inf: a worker of this process; it lives.
+    return clock.now() if math.isinf(score) else read_epoch(score) or clock.now()

@@ -13,7 +13,7 @@ from .codec import encode_json_string
 from .keys import Keys
 from .lua import script
 from .records import ProgressRecord, read_mapping
-from .schedule import milliseconds
+from .schedule import time_to_live
 
 __all__ = ["Fence", "ProgressReports"]
 
@@ -39,7 +39,7 @@ class ProgressReports:
 
     client: Client
     keys: Keys
-    ttl: timedelta
+    ttl: timedelta | None
 
     async def read(self, key: str) -> ProgressRecord:
         """What was last reported."""
@@ -69,7 +69,7 @@ class ProgressReports:
         reply = await self.client.run(
             script("progress"),
             [self.keys.run(key), self.keys.progress(key)],
-            [*owner, encode_json_string(key), now.isoformat(), milliseconds(self.ttl), field, value],
+            [*owner, encode_json_string(key), now.isoformat(), time_to_live(self.ttl), field, value],
         )
         if reply is None:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
 import attrs
@@ -11,6 +11,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
 from ..errors import DeliveryUnreadable
+from ..moments import read_epoch, read_moment
 from ..rules import ExecutionState
 from ..transport import Client
 from .answers import answers
@@ -38,10 +39,6 @@ async def members(client: Client, name: str) -> list[bytes]:
         found += page
         if cursor == b"0":
             return found
-
-
-def _iso(text: bytes | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text.decode())
 
 
 def _text(raw: bytes | None) -> str | None:
@@ -74,14 +71,13 @@ class Record:
         if b"state" not in fields:
             return None
         get = fields.get
-        when = get(b"when")
         return cls(
             state=ExecutionState(fields[b"state"].decode()),
             generation=int(get(b"generation", b"0")),
-            when=None if when is None else datetime.fromtimestamp(float(when), UTC),
+            when=read_epoch(get(b"when")),
             worker=_text(get(b"worker")),
-            started_at=_iso(get(b"started_at")),
-            completed_at=_iso(get(b"completed_at")),
+            started_at=read_moment(get(b"started_at")),
+            completed_at=read_moment(get(b"completed_at")),
             error=_text(get(b"error")),
             result_key=_text(get(b"result_key")),
             function=_text(get(b"function")),
@@ -102,7 +98,7 @@ class ProgressRecord:
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> ProgressRecord:
         get = fields.get
-        return cls.read(get(b"current"), get(b"total"), get(b"message"), _iso(get(b"updated_at")))
+        return cls.read(get(b"current"), get(b"total"), get(b"message"), read_moment(get(b"updated_at")))
 
     @classmethod
     def read(
@@ -257,7 +253,7 @@ class Records:
             PictureEntry(
                 message=message,
                 worker=worker,
-                started_at=_iso(reply) if isinstance(reply, bytes) else message.when,
+                started_at=read_moment(reply) or message.when,
             )
             for (message, worker), reply in zip(held, replies, strict=True)
         ]

@@ -10,13 +10,14 @@ import attrs
 from redis.exceptions import RedisError
 
 from .. import clock
+from ..moments import LAST_EPOCH
 from ..rules import Disposition
 from ..transport import Client
 from .codec import Message, state_event
 from .keys import GROUP, Keys
 from .lua import script
 
-__all__ = ["ANY_STRIKES", "Placed", "Schedule", "epoch", "milliseconds"]
+__all__ = ["ANY_STRIKES", "Placed", "Schedule", "epoch", "milliseconds", "time_to_live"]
 
 #: Place whatever the strikes say: the caller has looked, or its worker will.
 ANY_STRIKES = b"*"
@@ -30,13 +31,21 @@ _DISPOSITIONS = {
 
 
 def epoch(when: datetime) -> str:
-    """A moment as the text of its epoch seconds, to the microsecond."""
-    return f"{when.timestamp():.6f}".rstrip("0").rstrip(".")
+    """A moment as the text of its epoch seconds, to the microsecond as far as a double has it.
+
+    The last moment is rounded down: above it there is none, and pydocket's clients could not read the record.
+    """
+    return f"{min(when.timestamp(), LAST_EPOCH):.6f}".rstrip("0").rstrip(".")
 
 
 def milliseconds(duration: timedelta) -> int:
     """A duration in whole milliseconds, at least 1 unless it is zero or less."""
     return max(1, round(duration / timedelta(milliseconds=1))) if duration > timedelta(0) else 0
+
+
+def time_to_live(ttl: timedelta | None) -> int | str:
+    """How long a final record is kept, as scripts take it (lib/expire.lua): milliseconds, '' for ever."""
+    return "" if ttl is None else milliseconds(ttl)
 
 
 @attrs.frozen
@@ -61,7 +70,7 @@ class Schedule:
 
     client: Client
     keys: Keys
-    ttl: timedelta
+    ttl: timedelta | None
 
     def _placing(
         self,
@@ -127,7 +136,7 @@ class Schedule:
                 keys.queue, keys.reserved_queue, keys.plain_parked(key),
             ],
             [
-                key, at, milliseconds(self.ttl), GROUP, keys.state_channel(key),
+                key, at, time_to_live(self.ttl), GROUP, keys.state_channel(key),
                 state_event(key, "cancelled", "completed_at", at), keys.cancel_channel(key), keys.wake,
                 keys.prefix,
             ],
@@ -137,7 +146,7 @@ class Schedule:
     async def clear(self, batch: int) -> int:
         """Cancel everything that waits, ``batch`` tasks per step; return how many that were."""
         keys, total, start = self.keys, 0, b"-"
-        ttl = milliseconds(self.ttl)
+        ttl = time_to_live(self.ttl)
         while start:
             reply = await self.client.run(
                 script("clear"),

@@ -9,6 +9,7 @@ import attrs
 from redis.exceptions import ResponseError
 
 from .. import clock
+from ..moments import LONGEST
 from ..transport import Client
 from .keys import GROUP, Keys
 from .lua import script
@@ -77,7 +78,7 @@ class Sweeping:
         start = b"(" + after if after else b"-"
         reply = await self.client.call("XPENDING", self.keys.stream, GROUP, start, "+", PENDING_PAGE, *holder)
         return [
-            Pending(bytes(message_id), bytes(holder), timedelta(milliseconds=int(idle)), int(deliveries))
+            Pending(bytes(message_id), bytes(holder), _idle(idle), int(deliveries))
             for message_id, holder, idle, deliveries in cast("list[list[Any]]", reply)
         ]
 
@@ -108,3 +109,8 @@ class Sweeping:
             )
             removed += cast("int", reply)
         return removed
+
+
+def _idle(ms: int) -> timedelta:
+    """How long ago a delivery was renewed; XCLAIM lets anybody say anything about that."""
+    return min(timedelta(milliseconds=min(ms, 10**15)), LONGEST)

@@ -18,6 +18,7 @@ from anyio.pytest_plugin import extract_backend_and_options, get_runner
 from .. import clock
 from ..docket import Docket
 from ..errors import UsageError
+from ..moments import check_duration
 from ..worker import Worker
 from .clocks import virtual_backend
 
@@ -34,8 +35,8 @@ class VirtualClock:
         return clock.now()
 
     async def advance(self, by: timedelta) -> None:
-        """Let time pass; everything that is due meanwhile happens."""
-        await anyio.sleep(by.total_seconds())
+        """Let time pass; everything that is due meanwhile happens. Raises: TypeError, UsageError - no such duration."""
+        await anyio.sleep(check_duration("by", by).total_seconds())
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import Any
 import anyio
 
 from .. import clock
-from ..calls import check_when
 from ..docket import Docket
 from ..events import StateEvent
 from ..execution import Execution, ExecutionState
+from ..moments import check_moment, read_moment
 from ..worker import Worker
 
 __all__ = ["run_until"]
@@ -34,7 +34,7 @@ async def run_until(where: Worker | Docket, when: datetime) -> None:
     Raises: TypeError, ValueError - ``when`` is no aware datetime; what the worker raises.
     Cancel: the worker drains.
     """
-    check_when(when)
+    check_moment("when", when)
     worker = where if isinstance(where, Worker) else Worker(where)
     async with anyio.create_task_group() as group:
         group.start_soon(worker.run_forever)
@@ -65,4 +65,5 @@ async def _begun(execution: Execution[Any], when: datetime) -> None:
 def _waits(event: StateEvent, when: datetime) -> bool:
     if event["state"] not in (ExecutionState.QUEUED, ExecutionState.SCHEDULED):
         return False
-    return event["when"] is None or datetime.fromisoformat(event["when"]) <= when
+    due = read_moment(event["when"])
+    return due is None or due <= when

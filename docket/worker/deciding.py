@@ -18,6 +18,7 @@ from ..dependencies import (
     TaskOutcome,
     get_dependency_parameters,
 )
+from ..moments import clamped
 from ..rules import Abandon, Defer, Drop, Fail, Outcome, Raised, Returned, Verdict, decide
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def on_blocked(error: AdmissionBlocked, execution: Execution[Any]) -> Verdict:
         return Abandon()
     if error.reschedule:
         delay = ADMISSION_BLOCKED_RETRY_DELAY if error.retry_delay is None else error.retry_delay
-        return Defer(max(delay, timedelta(0)))
+        return Defer(clamped(delay))
     return dropped(execution, Drop(error.reason))
 
 

@@ -327,6 +327,8 @@ class Scheduler:
             due = float(when)
         except ValueError:
             return  # not from us
+        if math.isnan(due):
+            return
         self._announced = due
         if due == self._unannounced:  # the heartbeat was faster than the announcement
             self._unannounced, self._shared_until = None, 0.0

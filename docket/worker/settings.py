@@ -9,6 +9,7 @@ from datetime import timedelta
 import attrs
 
 from ..errors import BadSetting
+from ..moments import check_setting
 
 __all__ = ["MAX_DELIVERIES", "MESSAGE_BATCH", "UNKNOWN_TASK_PATIENCE", "Settings", "default_name"]
 
@@ -48,10 +49,6 @@ class Settings:
             "minimum_check_interval",
             "scheduling_resolution",
         ):
-            value = getattr(self, name)
-            if not isinstance(value, timedelta) or value <= timedelta(0):
-                raise BadSetting(f"{name} takes a positive duration (timedelta), not {value!r}")
+            check_setting(name, getattr(self, name), positive=True)
         for name in ("shutdown_timeout", "unknown_task_patience"):
-            value = getattr(self, name)
-            if not isinstance(value, timedelta) or value < timedelta(0):
-                raise BadSetting(f"{name} takes a duration (timedelta) from zero, not {value!r}")
+            check_setting(name, getattr(self, name))

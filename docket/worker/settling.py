@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -13,6 +14,7 @@ from .. import clock
 from ..clock import monotonic
 from ..errors import DeliveryUnreadable
 from ..execution import ExecutionFailed
+from ..moments import moved
 from ..rules import (
     Abandon,
     Cancel,
@@ -38,6 +40,8 @@ __all__ = ["LeaseOver", "Settling"]
 logger = logging.getLogger("docket.worker")
 
 T = TypeVar("T")
+
+NOT_KEPT = timedelta(0)
 
 
 class LeaseOver(Exception):
@@ -116,7 +120,7 @@ class Settling:
                 return _nothing
             case Defer(wait) | PassOn(wait):
                 message = delivery.message
-                later = message.again(clock.now() + wait, message.attempt)
+                later = message.again(moved(clock.now(), wait), message.attempt)
                 if isinstance(verdict, PassOn):
                     passed_on = PassedOn(verdict.times, verdict.waited, verdict.deliveries)
                     later = attrs.evolve(later, passed_on=passed_on)
@@ -139,7 +143,7 @@ class Settling:
 
     async def _prepared_result(self, running: Running, value: Any) -> Callable[[], Awaitable[Settled]]:
         delivery, claims = running.delivery, self.claims
-        if value is None or not self.docket.execution_ttl:
+        if value is None or self.docket.execution_ttl == NOT_KEPT:
             return lambda: claims.settle(delivery, state="completed")
         name = running.execution.function_name
         try:
@@ -161,7 +165,7 @@ class Settling:
     ) -> Callable[[], Awaitable[Settled]]:
         delivery, claims = running.delivery, self.claims
         said = f"{type(error).__name__}: {_text(error)}"
-        if not self.docket.execution_ttl:
+        if self.docket.execution_ttl == NOT_KEPT:
             return lambda: claims.settle(delivery, state="failed", error=said)
         try:
             text = dump_value(error)
@@ -182,7 +186,8 @@ class Settling:
         storage = self.docket.result_storage
         if storage is None:
             return result_key, text
-        await storage.put(result_key, {"data": text}, ttl=self.docket.execution_ttl.total_seconds())
+        kept = self.docket.execution_ttl
+        await storage.put(result_key, {"data": text}, ttl=None if kept is None else kept.total_seconds())
         return result_key, None
 
 

@@ -287,7 +287,7 @@ class TestInVirtualTime:
         (lambda: Retry(maximum_age=s(0)), UsageError, "maximum_age takes a duration above zero"),
         (lambda: Retry().after(s(-5)), UsageError, "delay takes a duration from zero"),
         (lambda: Retry().in_(5), TypeError, "timedelta"),  # type: ignore[arg-type]
-        (lambda: Retry().at(datetime(2020, 1, 1)), UsageError, "which 2020-01-01T00:00:00 lacks"),
+        (lambda: Retry().at(datetime(2020, 1, 1)), UsageError, "when=2020-01-01T00:00:00 has no time zone"),
     ],
 )  # fmt: skip
 def test_bad_settings_are_refused_where_they_are_made(make: Any, error: type[Exception], says: str) -> None:

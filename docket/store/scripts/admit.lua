@@ -33,6 +33,7 @@ if record[3] == generation then return refused('CANCELLED') end
 
 -- First what drops or defers, since who has to wait for a slot is admitted later, or never.
 local wait, settled, marks = 0, true, {}                        -- `marks`: what is written once it is admitted
+local longest = 36525 * 86400000                                -- docket.moments; scores of others may be anything
 local function rate(name, moments, most, window, drop)
   redis.call('ZREMRANGEBYSCORE', name, '-inf', ms - window)
   redis.call('ZREMRANGEBYSCORE', moments, '-inf', ms - window)   -- nobody came for them
@@ -46,9 +47,9 @@ local function rate(name, moments, most, window, drop)
       if ahead >= most then from, nth = moments, most end
       mine = tonumber(redis.call('ZRANGE', from, -nth, -nth, 'WITHSCORES')[2]) + window
       redis.call('ZADD', moments, mine, key)
-      redis.call('PEXPIRE', moments, math.ceil(mine - ms) + 2 * window)
+      redis.call('PEXPIRE', moments, math.min(math.ceil(mine - ms), longest) + 2 * window)
     end
-    wait = math.max(wait, math.ceil(mine - ms), 1)
+    wait = math.max(wait, math.min(math.ceil(mine - ms), longest), 1)
   end
   marks[#marks + 1] = function()
     redis.call('ZREM', moments, key)
@@ -66,6 +67,7 @@ local function debounce(winner, last_seen, _, settle)
     and not is_alive(prefix .. ':runs:' .. first, first, stream, group, queue, reserved_queue) then first = nil end
   if first == key then
     left = (tonumber(redis.call('GET', last_seen)) or ms) + settle - ms
+    if not (left < settle) then left = settle end
   elseif first then
     redis.call('SET', last_seen, ms, 'PX', 10 * settle)
     redis.call('PEXPIRE', winner, 10 * settle)

@@ -2,7 +2,7 @@
 -- KEYS run parked key_queue stream progress queue reserved_queue plain_parked
 -- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel prefix
 -- REPLY 'CANCELLED' | 'ASKED' | 'NOTHING'
--- USE json finish unpark slots alive
+-- USE json finish unpark slots alive expire
 local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved')
 local state, stream_id = now[1], now[2]
 local reply = 'NOTHING'
@@ -23,7 +23,7 @@ elseif state == 'scheduled' or state == 'queued' or state == 'running' then
     -- and the next generation must not be the same again (I5).
     redis.call('HSET', run, 'state', 'cancelled', 'completed_at', completed_at)
     redis.call('HDEL', run, 'known', 'stream_id', 'waiter_stream', 'waiter_entry_id')
-    redis.call('PEXPIRE', run, ttl_ms == '0' and 900000 or ttl_ms)
+    expire(run, ttl_ms == '0' and 900000 or ttl_ms)
   end
   redis.call('PUBLISH', state_channel, state_event)
   if now[5] or now[6] then

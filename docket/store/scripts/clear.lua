@@ -2,7 +2,7 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix group completed_at ttl_ms limit start wake_channel
 -- REPLY {cancelled, where to go on in the stream, or '' where all is done}
--- USE json ack finish slots
+-- USE json ack finish slots expire
 local count, left, last, kept, lib = 0, tonumber(limit), '', {}, limits_lib()   -- `left`: what this step may look at yet
 local site = lib.site_of(prefix, stream, wake_channel)
 local function cancel(key)
@@ -14,7 +14,7 @@ local function cancel(key)
   else
     redis.call('HSET', run, 'state', 'cancelled', 'completed_at', completed_at)
     redis.call('HDEL', run, 'known', 'stream_id', 'waiter_stream', 'waiter_entry_id')
-    redis.call('PEXPIRE', run, ttl_ms)
+    expire(run, ttl_ms)
   end
   redis.call('DEL', prefix .. ':progress:' .. key)
   redis.call('PUBLISH', prefix .. ':state:' .. key,

@@ -2,7 +2,7 @@
 -- KEYS run parked key_queue stream progress queue reserved_queue plain_parked
 -- ARGV key generation message_id group ttl_ms state_channel state_event wake_channel prefix record...
 -- REPLY 'OK' | 'SUPERSEDED': a newer generation owns the key, or the run has ended. `record` are the fields to set
--- USE json ack finish unpark slots
+-- USE json ack finish unpark slots expire
 local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved')
 local state, stream_id = now[1], now[2]
 if message_id ~= '' then ack(stream, group, message_id) end                                          -- I1
@@ -15,7 +15,7 @@ if ttl_ms == '0' then
 else
   redis.call('HSET', run, unpack(record))
   redis.call('HDEL', run, 'known', 'stream_id', 'waiter_stream', 'waiter_entry_id')
-  redis.call('PEXPIRE', run, ttl_ms)
+  expire(run, ttl_ms)
 end
 redis.call('DEL', progress)
 redis.call('PUBLISH', state_channel, state_event)

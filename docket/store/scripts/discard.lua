@@ -2,7 +2,7 @@
 -- KEYS stream dead run progress queue reserved_queue
 -- ARGV message_id group worker reason at ttl_ms key state_channel state_event wake_channel prefix slots generation
 -- REPLY 'OK' | 'LOST'; `key` is '' where even that could not be read; `slots` as in settle.lua
--- USE json ack carry finish slots
+-- USE json ack carry finish slots expire
 if not holds(stream, group, worker, message_id) then return 'LOST' end
 local entry = redis.call('XRANGE', stream, message_id, message_id)[1]
 if entry then
@@ -20,7 +20,7 @@ if key ~= '' then
     else
       redis.call('HSET', run, 'state', 'failed', 'completed_at', at, 'error', 'DeliveryUnreadable: ' .. reason)
       redis.call('HDEL', run, 'known', 'stream_id')
-      redis.call('PEXPIRE', run, ttl_ms)
+      expire(run, ttl_ms)
     end
     redis.call('DEL', progress)
     redis.call('PUBLISH', state_channel, state_event)

@@ -2,7 +2,7 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix now limit at ttl_ms
 -- REPLY {moved, the score of the next task or ''}; `now` is epoch seconds, `at` the same as text
--- USE json carry finish
+-- USE json carry finish expire
 -- Whether a message of the reserved queue is still the key's: pydocket does not find it there to replace or cancel it.
 local function is_live(run, generation)
   local now = redis.call('HMGET', run, 'state', 'generation')
@@ -15,7 +15,7 @@ local function fail(key, run)
   local reason = 'DeliveryUnreadable: its message is gone'
   redis.call('HSET', run, 'state', 'failed', 'completed_at', at, 'error', reason)
   redis.call('HDEL', run, 'known')
-  if ttl_ms == '0' then redis.call('DEL', run) else redis.call('PEXPIRE', run, ttl_ms) end
+  if ttl_ms == '0' then redis.call('DEL', run) else expire(run, ttl_ms) end
   redis.call('PUBLISH', prefix .. ':state:' .. key, '{"type":"state","key":' .. json(key)
     .. ',"state":"failed","completed_at":"' .. at .. '","error":"' .. reason .. '"}')
   return true

@@ -21,7 +21,7 @@ else
 end
 redis.call('HSET', progress, 'updated_at', at)
 if state ~= 'running' then redis.call('HSETNX', progress, 'generation', 0) end  -- by which a claim sees that it is old
-if not state then redis.call('PEXPIRE', progress, ttl_ms) end                   -- no run, so no end that removes it
+if not state then redis.call('PEXPIRE', progress, ttl_ms == '' and 900000 or ttl_ms) end   -- no run, so no end that removes it
 local kept = redis.call('HMGET', progress, 'current', 'total', 'message')
 local function number(text, default) return text and string.find(text, '^-?%d+$') and text or default end
 redis.call('PUBLISH', progress, '{"type": "progress", "key": ' .. key_json

@@ -3,7 +3,7 @@
 -- ARGV message_id generation claim holder group ttl_ms state_channel state_event wake_channel prefix key slots result record...
 -- REPLY 'OK' | 'SUPERSEDED' | 'LOST'; `record` are the fields of the run to set; no result is ''; `slots` are the limits whose slots
 --   it holds (lib/slots.lua), or ''
--- USE json ack fence finish slots
+-- USE json ack fence finish slots expire
 local live, reserved, state = check_fence(run, stream, group, message_id, generation, claim, holder)
 if live == 'LIVE' then
   redis.call('DEL', progress)                                -- first: a full server lets go on who has freed something
@@ -12,8 +12,9 @@ if live == 'LIVE' then
     redis.call('DEL', run)
   elseif not over then
     redis.call('HSET', run, unpack(record))
-    redis.call('PEXPIRE', run, ttl_ms)
-    if result ~= '' then redis.call('SET', result_key, result, 'PX', ttl_ms) end
+    expire(run, ttl_ms)
+    if result ~= '' and ttl_ms ~= '' then redis.call('SET', result_key, result, 'PX', ttl_ms)
+    elseif result ~= '' then redis.call('SET', result_key, result) end
   end
   ack(stream, group, message_id)                             -- I1
   if not over then redis.call('PUBLISH', state_channel, state_event) end
