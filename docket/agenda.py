@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 from . import clock
-from .calls import TaskFunction, check_arguments, check_key
+from .calls import TaskFunction, check_arguments, check_function, check_key
 from .errors import UsageError
 from .moments import check_duration, check_moment, moved
 from .registry import name_of
@@ -51,6 +51,8 @@ class Agenda:
         arguments that do not fit. Those of a task given by name are checked by `scatter`, where its docket is known.
         """
         name = function if isinstance(function, str) else name_of(function)
+        if not isinstance(function, str):
+            check_function(function)
         if key is not None:
             check_key(key)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import types
 import weakref
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -16,7 +17,9 @@ from uncalled_for import get_dependency_parameters
 from uncalled_for.introspection import _signature_cache  # pyright: ignore[reportPrivateUsage]
 
 from . import clock
+from .dependencies import is_generator_function
 from .errors import UsageError
+from .text import text_of
 
 __all__ = [
     "PerFunction",
@@ -24,7 +27,9 @@ __all__ = [
     "TaskFunction",
     "Unreadable",
     "check_arguments",
+    "check_function",
     "check_key",
+    "check_returned",
     "get_signature",
     "new_key",
     "signature_cache",
@@ -34,6 +39,35 @@ TaskFunction: TypeAlias = Callable[..., Any]
 """``async def``, or ``def``, which runs in a thread."""
 
 signature_cache = _signature_cache
+
+_GENERATORS = frozenset({types.GeneratorType, types.AsyncGeneratorType})
+
+
+def check_function(function: Any, what: str = "a task") -> None:
+    """Refuse a generator function: a call of it runs nothing, and nobody would go on with what it makes.
+
+    Raises: TypeError.
+    """
+    if is_generator_function(function):
+        name = getattr(function, "__qualname__", None) or text_of(function, repr)
+        raise TypeError(
+            f"{what} is a function that runs when it is called, `async def` or `def`; {name} is a generator function "
+            "(it has a `yield`)"
+        )
+
+
+def check_returned(value: Any, name: str) -> None:
+    """Refuse what a generator function made that was not known to be one; to be asked of all that a task returns.
+
+    A decorator has hidden it, or nobody looked (``docket.tasks[name] = function``).
+    Raises: TypeError.
+    """
+    if type(value) in _GENERATORS and not inspect.isawaitable(value):
+        raise TypeError(
+            f"task {name!r} returned a {type(value).__name__}, of which nothing has run: it is a generator function, "
+            "or calls one"
+        )
+
 
 V = TypeVar("V")
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from . import clock
-from .calls import TaskCall, TaskFunction, check_arguments, check_key, new_key
+from .calls import TaskCall, TaskFunction, check_arguments, check_function, check_key, new_key
 from .chunks import check_chunk_size, place_chunks, tell_placed
 from .execution import Execution
 from .moments import check_moment
@@ -64,6 +64,7 @@ def _execution(docket: Docket, call: TaskCall) -> Execution[Any]:
     """The execution of a prepared call; one that was made by hand is checked like any other."""
     check_moment("when", call.when)
     check_key(call.key)
+    check_function(call.function)
     name = call.function_name or name_of(call.function)
     check_arguments(call.function, name, call.args, call.kwargs)
     return Execution(

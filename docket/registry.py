@@ -8,8 +8,8 @@ from typing import Any, TypeAlias, cast
 
 from uncalled_for import validate_dependencies
 
-from .calls import TaskFunction, check_arguments
-from .dependencies import Perpetual, check_admission, get_dependency_parameters
+from .calls import TaskFunction, check_arguments, check_function
+from .dependencies import Perpetual, check_admission, check_suppliers, get_dependency_parameters
 from .errors import UnknownTask, UsageError
 
 __all__ = ["TaskCollection", "Tasks", "automatic", "collection_at", "find", "name_of", "register", "stand_in"]
@@ -34,12 +34,14 @@ def name_of(function: TaskFunction) -> str:
 def register(tasks: Tasks, function: TaskFunction, names: list[str] | None = None) -> None:
     """Enter a function under ``names``, or under its own.
 
-    Raises: TypeError - not a callable, or without a name, or an automatic task that needs arguments; ValueError - its
-    dependencies contradict each other.
+    Raises: TypeError - not a callable, or without a name, or a generator function, or it depends on one, or an
+    automatic task that needs arguments; ValueError - its dependencies contradict each other.
     """
     if not callable(function):
         raise TypeError(f"a task is a callable, not {function!r}")
+    check_function(function)
     validate_dependencies(function)
+    check_suppliers(get_dependency_parameters(function).values())
     check_admission(function)
     if automatic(function):
         try:

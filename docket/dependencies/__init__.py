@@ -4,7 +4,6 @@ from uncalled_for import (
     CallArgument,
     CycleError,
     FailedDependency,
-    Shared,
     get_annotation_dependencies,
     get_dependency_parameters,
     validate_dependencies,
@@ -31,12 +30,13 @@ from .base import (
     current_worker,
     format_duration,
 )
+from .checks import check_suppliers, is_generator_function
 from .concurrency import LEASE_RENEWAL_FACTOR, MINIMUM_TTL_SECONDS, ConcurrencyBlocked, ConcurrencyLimit
 from .contextual import CurrentDocket, CurrentExecution, CurrentWorker, TaskArgument, TaskKey, TaskLogger
 from .cooldown import Cooldown
 from .cron import VIXIE_KEYWORDS, Cron
 from .debounce import Debounce
-from .functional import Depends
+from .functional import Depends, Shared
 from .perpetual import Perpetual, perpetual_is_live
 from .progress import Progress
 from .ratelimit import RateLimit
@@ -95,6 +95,7 @@ __all__ = [
     "_parameter_cache",
     "admission_dependencies",
     "check_admission",
+    "check_suppliers",
     "conflicts",
     "current_docket",
     "current_execution",
@@ -104,6 +105,7 @@ __all__ = [
     "get_dependency_parameters",
     "get_single_dependency_of_type",
     "get_single_dependency_parameter_of_type",
+    "is_generator_function",
     "perpetual_is_live",
     "resolve",
     "resolved_dependencies",

@@ -1,12 +1,19 @@
-"""What numbers a dependency accepts, and how it says what was wrong."""
+"""What numbers and functions a dependency accepts, and how it says what was wrong."""
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Iterable
+from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR, CO_ITERABLE_COROUTINE
+from types import MethodType
+from typing import Any, cast
+
+from uncalled_for import get_dependency_parameters
 
 from ..errors import UsageError
+from ..text import text_of
 
-__all__ = ["check_count"]
+__all__ = ["check_count", "check_supplier", "check_suppliers", "is_generator_function"]
 
 
 def check_count(name: str, given: Any) -> int:
@@ -19,3 +26,52 @@ def check_count(name: str, given: Any) -> int:
     if given < 1:
         raise UsageError(f"{name} takes a whole number from 1, not {given}")
     return given
+
+
+def is_generator_function(function: Any) -> bool:
+    """Whether a call of ``function`` makes a generator, sync or async, and runs nothing of what is written there.
+
+    So does one that `functools.partial` or an object's ``__call__`` stands before. What a decorator made of one is
+    asked by itself: `contextlib.contextmanager` makes something else of it.
+    """
+    function = _innermost(function)
+    if not hasattr(function, "__code__"):
+        function = _innermost(getattr(cast("Any", type(function)), "__call__", None))  # noqa: B004 - not whether, but how
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    # What types.coroutine makes can be awaited.
+    return bool(flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) and not flags & CO_ITERABLE_COROUTINE
+
+
+def _innermost(function: Any) -> Any:
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif isinstance(function, MethodType | staticmethod | classmethod):
+            function = cast("Any", function).__func__
+        else:
+            return function
+
+
+def check_supplier(what: str, function: Any) -> None:
+    """Refuse an undecorated generator function as what supplies a dependency.
+
+    Raises: TypeError.
+    """
+    if is_generator_function(function):
+        name = getattr(function, "__qualname__", None) or text_of(function, repr)
+        raise TypeError(
+            f"{what} takes a function or a context manager, and {name} is a generator function, which would supply a "
+            "generator that nobody runs; decorate it with @contextlib.contextmanager or @contextlib.asynccontextmanager"
+        )
+
+
+def check_suppliers(dependencies: Iterable[Any]) -> None:
+    """The same for what these dependencies, and those that they depend on, are supplied by. Raises: TypeError."""
+    left, seen = list(dependencies), set[int]()
+    while left:
+        dependency = left.pop()
+        supplier = getattr(dependency, "factory", None)
+        if supplier is not None and id(supplier) not in seen:
+            seen.add(id(supplier))
+            check_supplier(type(dependency).__name__.lstrip("_"), supplier)
+            left += get_dependency_parameters(supplier).values()

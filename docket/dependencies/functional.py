@@ -7,9 +7,12 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, TypeVar, cast, overload
 
 from uncalled_for import DependencyFactory
+from uncalled_for import Shared as _Shared
 from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsage]
 
-__all__ = ["Depends"]
+from .checks import check_supplier
+
+__all__ = ["Depends", "Shared"]
 
 R = TypeVar("R")
 
@@ -27,5 +30,26 @@ def Depends(dependency: DependencyFactory[R], **bindings: Any) -> R:
 
     ``bindings`` are arguments for it; one that is a dependency itself, `CallArgument` say, is resolved first. Its
     other parameters are resolved as a task's are. A context manager is left when the task has ended.
+
+    Raises: TypeError - ``dependency`` is a generator function that is not decorated as a context manager.
     """
+    check_supplier("Depends", dependency)
     return cast("R", _Depends(dependency, **bindings))
+
+
+@overload
+def Shared(factory: Callable[..., AbstractAsyncContextManager[R]]) -> R: ...
+@overload
+def Shared(factory: Callable[..., AbstractContextManager[R]]) -> R: ...
+@overload
+def Shared(factory: Callable[..., Awaitable[R]]) -> R: ...
+@overload
+def Shared(factory: Callable[..., R]) -> R: ...
+def Shared(factory: DependencyFactory[R]) -> R:
+    """What ``factory`` supplies, as with `Depends`, but once for each run of a worker, and to all its tasks.
+
+    A context manager is left after the last task has ended.
+    Raises: as `Depends`.
+    """
+    check_supplier("Shared", factory)
+    return cast("R", _Shared(cast("Any", factory)))

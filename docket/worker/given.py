@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uncalled_for import Dependency as AnyDependency
 
-from ..dependencies import Dependency, get_annotation_dependencies, get_dependency_parameters
+from ..dependencies import Dependency, check_suppliers, get_annotation_dependencies, get_dependency_parameters
 from ..errors import BadSetting
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ __all__ = ["dependencies_at", "lifecycles", "named_dependencies"]
 def named_dependencies(given: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Dependency[Any]]:
     """Dependencies by name; those of a sequence get names by their place.
 
-    Raises: TypeError - one of them is no dependency, or ``given`` is a string.
+    Raises: TypeError - one of them is no dependency or is supplied by a generator function, or ``given`` is a string.
     """
     if given is None:
         return {}
@@ -44,6 +44,7 @@ def named_dependencies(given: Mapping[str, Any] | Sequence[Any] | None) -> dict[
                 f"Worker dependency {places[name]} must be a Dependency instance "
                 f"(Depends(function), Retry(...)), not {type(dependency).__name__}: {dependency!r}"
             )
+    check_suppliers(named.values())
     return cast("dict[str, Dependency[Any]]", named)
 
 

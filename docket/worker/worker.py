@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import anyio
 
-from ..calls import TaskFunction
+from ..calls import TaskFunction, check_function
 from ..dependencies import Dependency, FailedDependency, conflicts
 from ..docket import Docket
 from ..errors import UsageError
@@ -76,6 +76,8 @@ class Worker:
             max_deliveries=max_deliveries,
             unknown_task_patience=unknown_task_patience,
         )
+        if fallback_task is not None:
+            check_function(fallback_task, "fallback_task")
         self.docket = docket
         self.name = name or default_name()
         self.concurrency = concurrency
