@@ -10,6 +10,7 @@ from cyclopts import App, CoercionError, CycloptsError
 
 from .. import __version__
 from ..errors import UsageError
+from ..text import printable
 from .failing import CommandFailed
 
 __all__ = ["docket_app", "run", "worker_app"]
@@ -56,21 +57,27 @@ def run(app: App, tokens: Sequence[str]) -> int:
     on stderr. Where nobody reads stdout any more (``docket snapshot | head``) it is 141, and nothing is said.
     Raises: what else a command raises.
     """
+    if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
+        reconfigure(errors="backslashreplace")  # not every terminal knows every letter
     try:
         status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as error:
-        print(f"{app.name[0]}: {explained(error)}", file=sys.stderr)
+        _complain(app, explained(error))
         return 2
     except UsageError as error:
-        print(f"{app.name[0]}: {error}", file=sys.stderr)
+        _complain(app, str(error))
         return 2
     except CommandFailed as error:
-        print(f"{app.name[0]}: {error}", file=sys.stderr)
+        _complain(app, str(error))
         return 1
     except BrokenPipeError:
         return _leave_unread()
     return status if isinstance(status, int) else 0
+
+
+def _complain(app: App, text: str) -> None:
+    print(printable(f"{app.name[0]}: {text}"), file=sys.stderr)
 
 
 def _leave_unread() -> int:

@@ -7,7 +7,9 @@ import logging
 import sys
 from typing import Any
 
-__all__ = ["FORMATS", "LEVELS", "JsonFormatter", "configure", "default_format"]
+from ..text import error_text, printable, readable, text_of
+
+__all__ = ["FORMATS", "LEVELS", "JsonFormatter", "configure", "default_format", "warn_on_stderr"]
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FORMATS = ("rich", "plain", "json")
@@ -31,7 +33,65 @@ class JsonFormatter(logging.Formatter):
             "asctime": self.formatTime(record),
         }
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        return json.dumps(line, default=repr)
+        try:
+            return _json(line)
+        except (
+            ValueError,
+            TypeError,
+            RecursionError,
+        ):  # a nan, a key that is no text, a list that holds itself
+            return _json({name: _as_json(value) for name, value in line.items()})
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, default=_shown, allow_nan=False)
+
+
+def _as_json(value: object) -> object:
+    """A value as JSON knows it, or its ``repr``."""
+    try:
+        return json.loads(_json(value))
+    except (ValueError, TypeError, RecursionError):
+        return _shown(value)
+
+
+def _shown(value: object) -> str:
+    return text_of(value, repr)
+
+
+class TextFormatter(logging.Formatter):
+    """Lines for people. What docket says is one line: it names keys, tasks and workers that others chose.
+
+    The tracebacks, and what tasks log, have their lines, and nothing that moves a terminal's cursor; what other
+    loggers say is left alone.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        line = super().formatMessage(record)
+        if record.name.startswith("docket.task."):
+            return _lines(line)
+        return printable(line) if record.name.partition(".")[0] == "docket" else readable(line)
+
+    def formatException(self, ei: Any) -> str:
+        return _lines(super().formatException(ei))
+
+
+def _lines(text: str) -> str:
+    return "\n".join(printable(line.replace("\t", "    ")) for line in text.split("\n"))
+
+
+class Warnings(TextFormatter):
+    """As `TextFormatter`, and a traceback is its last line."""
+
+    def formatException(self, ei: Any) -> str:
+        return printable(error_text(ei[1]))
+
+
+def warn_on_stderr() -> None:
+    """Let warnings be lines on stderr, for a command that is no worker, unless the program logs already."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Warnings("docket: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def default_format() -> str:
@@ -49,9 +109,9 @@ def _handler(style: str) -> logging.Handler:
         from rich.logging import RichHandler
 
         rich = RichHandler()
-        rich.setFormatter(logging.Formatter("%(message)s", datefmt="[%X]"))
+        rich.setFormatter(TextFormatter("%(message)s", datefmt="[%X]"))
         return rich
     handler = logging.StreamHandler(sys.stdout)
-    plain = logging.Formatter("[%(asctime)s] %(levelname)s %(name)s: %(message)s")
+    plain = TextFormatter("[%(asctime)s] %(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if style == "json" else plain)
     return handler

@@ -19,7 +19,6 @@ def check_places(places: Mapping[str, Sequence[str | None]]) -> None:
     Raises: UsageError - a module or a name in it is missing. What a module of the user raises comes out as it
             is, an ImportError of something that it needs included.
     """
-    sys.path.insert(0, os.getcwd())
     for named, members in places.items():
         for place in members:
             if place is not None:
@@ -28,6 +27,8 @@ def check_places(places: Mapping[str, Sequence[str | None]]) -> None:
 
 def _import(named: str, place: str) -> None:
     module, _, member = place.partition(":")
+    if module.partition(".")[0] != "docket" and os.getcwd() != sys.path[0]:
+        sys.path.insert(0, os.getcwd())  # not where nothing of the user's is named: whose files lie there?
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from ..errors import BadUrl, UsageError
 from .failing import CommandFailed
+from .logs import warn_on_stderr
 from .loops import check_backend, run_on
 from .options import Reader, option, url
 
@@ -39,6 +40,7 @@ ServerUrl = Annotated[str, option("--url", server_url, "DOCKET_URL")]
 def with_docket(act: Callable[[Docket], Awaitable[T]], *, docket: str, url: str, backend: str) -> T:
     """Open a docket on an event loop of its own, do something with it, and return what that returns.
 
+    Nothing that lies on the docket is unpickled: whoever wrote it must not run code in the shell of who looks at it.
     Raises: UsageError - the settings, the user or the password are wrong; CommandFailed - the server cannot be
             reached, or refuses.
     """
@@ -47,9 +49,11 @@ def with_docket(act: Callable[[Docket], Awaitable[T]], *, docket: str, url: str,
     from ..docket import Docket
 
     check_backend(backend)
+    warn_on_stderr()
 
     async def opened() -> T:
         async with Docket(name=docket, url=url) as found:
+            found.strike_list.trust_nobody()
             return await act(found)
 
     try:

@@ -11,6 +11,9 @@ from ..text import printable
 
 __all__ = ["at_a_terminal", "relative", "say_table", "span"]
 
+WIDEST = 60
+"""To how many characters a column is filled up; a longer cell sticks out of its row, not of all of them."""
+
 
 def span(length: timedelta) -> str:
     """A duration to the millisecond: ``0:00:04.620``, ``2 days, 0:00:00.000``; never negative."""
@@ -40,7 +43,7 @@ def say_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers:
     if at_a_terminal():
         _say_rich_table(headers, rows, right)
         return
-    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    widths = [min(max(map(len, column)), WIDEST) for column in zip(headers, *rows, strict=True)]
     for row in (headers, *rows):
         cells = [
             cell.rjust(width) if column in right else cell.ljust(width)

@@ -1,0 +1,275 @@
+"""What anybody with write access may leave on a docket: no command runs it, and none lets it draw on the terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pickle
+import pty
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import redis
+
+from docket import Logged
+from docket.cli import logs
+from docket.cli.app import docket_app, run
+from tests.cli.office import BIN, Command
+from tests.planted import Planted, opened
+
+#: What a terminal would obey: a colour, a cleared screen, another line, a bell, text that runs backwards.
+NASTY = "\x1b[31mred\x1b[2J\r\nforged  line\x07\u202e\x9b31m"
+ESCAPED = r"\x1b[31mred\x1b[2J\r\nforged  line\x07\u202e\x9b31m"
+#: All that there may be of a control character in what a command writes.
+RAW = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
+
+PLANTED = {"args": pickle.dumps((Planted("args"),)), "kwargs": pickle.dumps({NASTY: Planted("kwargs")})}
+WHEN = "2026-01-01T00:00:00+00:00"
+
+
+async def known(a: Annotated[object, Logged], b: object = None) -> None: ...
+
+
+tasks = [known]
+
+
+def message(key: str, **fields: str | bytes) -> dict[str, str | bytes]:
+    return {
+        "key": key,
+        "when": WHEN,
+        "function": f"task{NASTY}",
+        **PLANTED,
+        "attempt": "1",
+        "generation": "1",
+        **fields,
+    }
+
+
+def plant(url: str) -> None:
+    """Something of everything, wherever a command may look."""
+    with redis.Redis.from_url(url) as client:
+        client.xgroup_create("docket:stream", "docket-workers", "0-0", mkstream=True)
+        client.xadd("docket:stream", message(f"runs{NASTY}"))
+        client.xreadgroup("docket-workers", f"worker{NASTY}", {"docket:stream": ">"})
+        client.hset(f"docket:runs:runs{NASTY}", "started_at", WHEN)
+        client.xadd("docket:stream", message(f"waits{NASTY}"))
+        client.zadd("docket:queue", {f"later{NASTY}": 4e9})
+        client.hset(f"docket:later{NASTY}", mapping=message(f"later{NASTY}"))
+        client.sadd("docket:waiting", "docket:concurrency:x")
+        client.xadd("docket:concurrency:x:waiters", message(f"parked{NASTY}"))
+        client.zadd("docket:workers", {f"worker{NASTY}": 4e9})
+        client.zadd("docket:task-workers:trace", {f"worker{NASTY}": 4e9})
+        client.sadd(f"docket:worker-tasks:worker{NASTY}", f"task{NASTY}", "x" * 1000)
+        strike: dict[str, str | bytes] = {
+            "direction": "strike", "operator": "==", "value": pickle.dumps(Planted("x")),
+        }  # fmt: skip
+        for parameter in "message", "seconds":
+            client.xadd("docket:strikes", {**strike, "parameter": parameter})
+        client.xadd("docket:strikes", {**strike, "direction": NASTY, "operator": NASTY})
+        nasty = {"function": NASTY, "parameter": NASTY, "value": pickle.dumps(NASTY)}
+        client.xadd("docket:strikes", {**strike, **nasty})
+        ended: dict[str, str | bytes] = {
+            **PLANTED, "function": f"task{NASTY}", "when": "1", "generation": "1", "worker": f"worker{NASTY}",
+            "state": "failed", "error": f"Error: {NASTY}", "completed_at": WHEN, "result_key": "k:1",
+        }  # fmt: skip
+        client.hset("docket:runs:k1", mapping=ended)
+        client.hset(
+            "docket:progress:k1", mapping={"current": 3, "total": 5, "message": NASTY, "updated_at": WHEN}
+        )
+        client.set("docket:results:k:1", json.dumps({"data": "gAVLKi4="}))
+        client.hset(
+            "docket:runs:known", mapping={**ended, "function": "known", "kwargs": pickle.dumps({"b": 1})}
+        )
+
+
+@pytest.fixture
+def hostile(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    plant(redis_url)
+    monkeypatch.setenv("DOCKET_URL", redis_url)
+    opened.clear()
+    yield redis_url
+    assert opened == []
+
+
+#: Every command that looks at a docket, and what it ends with.
+EVERY = [
+    (["strike", "trace"], 0),
+    (["restore", "trace"], 0),
+    (["strike", "trace", "message", "==", NASTY], 0),
+    (["strike", "trace", NASTY, "~", NASTY], 2),
+    (["clear"], 0),
+    (["tasks", "trace", NASTY], 0),
+    (["tasks", "fail", NASTY], 0),
+    (["tasks", "sleep"], 0),
+    (["tasks", "sleep", NASTY], 2),
+    (["snapshot", "--stats"], 0),
+    (["snapshot", "--stats", "--tasks", "tests.cli.test_hostile:tasks"], 0),
+    (["snapshot", "--docket", NASTY], 0),
+    (["watch", "k1"], 0),
+    (["watch", "known", "--tasks", "tests.cli.test_hostile:tasks"], 0),
+    (["watch", NASTY], 1),
+    (["workers", "ls"], 0),
+    (["workers", "for-task", "trace"], 0),
+    (["workers", "for-task", NASTY], 0),
+    ([NASTY], 2),
+]
+EVERY_COMMAND = pytest.mark.parametrize(
+    ("tokens", "status"), EVERY, ids=[" ".join(t.replace(NASTY, "NASTY") for t in tokens) for tokens, _ in EVERY]
+)  # fmt: skip
+
+
+@EVERY_COMMAND
+def test_a_command_runs_nothing_and_writes_plain_lines(
+    hostile: str, tokens: list[str], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(docket_app(), tokens) == status
+    out, err = capsys.readouterr()
+    assert not RAW.search(out + err)
+    assert "forged  line\n" not in out
+    assert err.count("\n") == (1 if status else 0)
+
+
+@EVERY_COMMAND
+def test_nor_does_it_at_a_terminal(hostile: str, tokens: list[str], status: int) -> None:
+    """Where rich draws tables and pictures, only its own sequences arrive."""
+    terminal, other_end = pty.openpty()
+    with Command(*tokens, stdout=other_end) as command:
+        os.close(other_end)
+        seen = b""
+        with suppress(OSError):  # how a terminal says that its last writer has gone
+            while part := os.read(terminal, 4096):
+                seen += part
+        ended, _, err = command.ended()
+    os.close(terminal)
+    assert ended == status
+    for hostile_bytes in b"\x1b[31mred", b"\x1b[2J", b"\x07", "\u202e".encode(), "\x9b".encode():
+        assert hostile_bytes not in seen
+    assert not RAW.search(err)
+
+
+def test_rows_stay_rows(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(docket_app(), ["snapshot"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "1 workers, 1/4 running"
+    assert [line.count(ESCAPED) for line in lines[4:]] == [3, 2, 2, 2]
+    assert run(docket_app(), ["workers", "ls"]) == 0
+    _, headers, row = capsys.readouterr().out.splitlines()
+    assert len(headers) < 200
+    assert row.startswith(f"worker{ESCAPED}  ")
+
+
+def test_what_is_logged_of_a_known_task_is_shown_if_it_is_plain(
+    hostile: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with redis.Redis.from_url(hostile) as client:
+        client.hset("docket:runs:known", "args", pickle.dumps((NASTY, Planted("b"))))
+    shown: list[str] = []
+    for options in [], ["--tasks", "tests.cli.test_hostile:tasks"]:
+        assert run(docket_app(), ["watch", "known", *options]) == 0
+        shown.append(capsys.readouterr().out.splitlines()[0])
+    assert shown == [
+        "known(...){known} on docket 'docket'",
+        f"known('{ESCAPED}', ..., b=...){{known}} on docket 'docket'",
+    ]
+
+
+def test_a_collection_that_is_named_by_nobody_is_not_looked_for_where_the_shell_stands(
+    hostile: str, tmp_path: Path
+) -> None:
+    """A working directory may be anybody's, /tmp for one."""
+    for name in "rich", "redis", "lupa", "trio", "json":
+        (tmp_path / f"{name}.py").write_text("import os; os._exit(9)")
+    for command in ["snapshot"], ["watch", "k1"], ["tasks", "trace"], ["workers", "ls"]:
+        done = subprocess.run([BIN / "docket", *command], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0
+        assert not RAW.search(done.stderr)  # what of the strikes cannot be read
+
+
+def test_a_terminal_that_knows_few_letters_ends_nothing(hostile: str) -> None:
+    with redis.Redis.from_url(hostile) as client:
+        client.xadd("docket:stream", message("schlüssel"))
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    done = subprocess.run([BIN / "docket", "snapshot"], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"schl\xfcssel" in done.stdout
+
+
+class Silent:
+    def __repr__(self) -> str:
+        raise SystemExit(3)
+
+
+def say() -> None:
+    """What a worker may log of what others chose."""
+    logging.getLogger("docket.worker").info("↪ task(...){%s}", f"k{NASTY}")
+    logging.getLogger("docket.task.trace").info("%s\nsecond line", NASTY)
+    try:
+        raise ValueError(NASTY + "\udcff")
+    except ValueError:
+        logging.getLogger("docket.worker").exception("↩ %s", NASTY)
+    logging.getLogger("mine").info("\x1b[32mgreen\x1b[0m \udcff")
+
+
+@pytest.mark.parametrize("style", ["plain", "rich"])
+def test_the_log_of_a_worker_leaves_the_terminal_alone(
+    style: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    logs.configure("INFO", style)
+    say()
+    out, err = capsys.readouterr()
+    assert err == ""
+    ours, colours, theirs = out.partition("\x1b[32mgreen\x1b[0m")
+    assert colours  # of a program's own loggers
+    assert r"\udcff" in theirs
+    assert not RAW.search(ours.replace("\x1b[0m", ""))
+    assert f"{{k{ESCAPED}}}" in ours
+    assert any(line.strip().startswith("second line") for line in ours.splitlines())
+    assert "Traceback" in ours
+
+
+def test_json_stays_json_whatever_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("INFO", "json")
+    say()
+    loop: list[Any] = []
+    loop.append(loop)
+    deep: Any = 1
+    for _ in range(10_000):
+        deep = [deep]
+    extra = {
+        "nan": float("nan"),
+        "names": {(1, 2): 3},
+        "loop": loop,
+        "silent": Silent(),
+        "deep": deep,
+        "key": NASTY,
+    }
+    logging.getLogger("docket").info("fine", extra=extra)
+    logging.getLogger("docket").info("quiet", extra={"silent": Silent()})
+    out, err = capsys.readouterr()
+    assert err == ""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    *_, fine, quiet = (json.loads(line, parse_constant=refuse) for line in out.splitlines())
+    assert (fine["message"], fine["key"], fine["nan"], fine["loop"]) == ("fine", NASTY, "nan", "[[...]]")
+    assert quiet["silent"] == "(repr() of it raised SystemExit)"
+
+
+def test_lines_of_warnings_are_one_each(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger().handlers[:] = []
+    logs.warn_on_stderr()
+    try:
+        raise ValueError(NASTY)
+    except ValueError:
+        logging.getLogger("docket.strikelist").warning("no %s", NASTY, exc_info=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"docket: no {ESCAPED}\nValueError: {ESCAPED}\n"
