@@ -6,6 +6,8 @@ redis-py and pydocket catches what it always caught; where both apply a class he
 
 from __future__ import annotations
 
+from redis.exceptions import ResponseError
+
 __all__ = [
     "BadSetting",
     "BadUrl",
@@ -15,8 +17,10 @@ __all__ = [
     "ExecutionCancelled",
     "ExecutionError",
     "ExecutionFailed",
+    "KeyUnreadable",
     "PortUnavailable",
     "ResultExpired",
+    "ResultUnreadable",
     "UnknownTask",
     "UsageError",
 ]
@@ -67,6 +71,14 @@ class DeliveryLimitExceeded(ExecutionError):
 
 class ResultExpired(ExecutionError):
     """The record of the execution is gone (its ``execution_ttl`` has passed, or the docket was cleared)."""
+
+
+class ResultUnreadable(ExecutionError):
+    """The task has completed, and what is kept of its result cannot be read here: it is none, or its pickle raises."""
+
+
+class KeyUnreadable(DocketError, ResponseError):
+    """What lies under a key of the docket is not what docket keeps there. The message names the key: remove it."""
 
 
 class DeliveryUnreadable(DocketError):

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from . import clock
 from .calls import TaskCall, TaskFunction, get_signature, signature_cache
 from .chunks import schedule_many
-from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UnknownTask
+from .errors import (
+    ExecutionCancelled,
+    ExecutionFailed,
+    ResultExpired,
+    ResultUnreadable,
+    UnknownTask,
+)
 from .events import ProgressEvent, StateEvent
 from .following import ExecutionEvents, Settable
 from .invocation import Invocation
@@ -20,7 +26,7 @@ from .progress import ExecutionProgress
 from .results import wait_for_result
 from .rules import Disposition, ExecutionState
 from .showing import compact_signature
-from .store import Fence, Message, PictureEntry, Record, decode_message, epoch, load
+from .store import Fence, Message, PictureEntry, Record, decode_message, epoch, load_call
 from .striking import place
 from .text import printable
 
@@ -38,6 +44,7 @@ __all__ = [
     "ExecutionState",
     "ProgressEvent",
     "ResultExpired",
+    "ResultUnreadable",
     "StateEvent",
     "TaskCall",
     "TaskFunction",
@@ -126,8 +133,8 @@ class Execution(Invocation, Generic[R]):
     ) -> Execution[Any]:
         """The execution that the fields of a stream entry describe; with ``sync``, where it stands.
 
-        Raises: DeliveryUnreadable - they describe none; UnknownTask (a KeyError) - a task that is not registered,
-        and there is no ``fallback_task``; whatever unpickling the arguments raises.
+        Raises: DeliveryUnreadable - they describe none, or the arguments cannot be unpickled; UnknownTask (a
+        KeyError) - a task that is not registered, and there is no ``fallback_task``.
         """
         decoded = decode_message(message)
         function = docket.tasks.get(decoded.function) or fallback_task
@@ -150,9 +157,9 @@ class Execution(Invocation, Generic[R]):
     ) -> Execution[Any]:
         """The execution that a message describes.
 
-        Raises: whatever unpickling the arguments raises.
+        Raises: DeliveryUnreadable - the arguments cannot be unpickled.
         """
-        args, kwargs = load(message.args), load(message.kwargs)
+        args, kwargs = load_call(message.args, message.kwargs, message.function)
         return cls._of(docket, message, function, args, kwargs, redelivered, message_id)
 
     @classmethod
@@ -336,7 +343,9 @@ class Execution(Invocation, Generic[R]):
 
         Units: ``timeout`` is a duration from now, ``deadline`` an aware moment; give one or neither.
         Raises: the task's own exception where it failed; ExecutionCancelled; ResultExpired - the record or the
-        result is no longer kept (``execution_ttl``); ExecutionFailed - it failed and its exception is not kept;
-        TimeoutError - it did not end in time; redis.exceptions.ConnectionError.
+        result is no longer kept (``execution_ttl``); ExecutionFailed - it failed and its exception is not kept,
+        cannot be unpickled here, or would end the program (SystemExit); ResultUnreadable - what is kept of the
+        result cannot be unpickled here; KeyUnreadable - there is something else than a record; TimeoutError - it
+        did not end in time; redis.exceptions.ConnectionError.
         """
         return cast("R", await wait_for_result(self, timeout, deadline))

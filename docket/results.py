@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import anyio
 from redis.exceptions import ConnectionError
 from redis.exceptions import TimeoutError as NoAnswer
 
 from . import clock
-from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, UsageError
+from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, ResultUnreadable, UsageError
 from .events import read_event
 from .moments import check_moment
 from .rules import FINAL, ExecutionState
 from .store import load_value
-from .text import text_of
+from .text import error_text, text_of
 
 if TYPE_CHECKING:
     from .docket import Docket
@@ -130,28 +130,62 @@ async def _outcome(execution: Execution[Any]) -> Any:
         if execution.docket.execution_ttl == timedelta(0):
             raise ResultExpired(f"execution {key!r} has completed; with execution_ttl=0 no result is kept")
         return None
-    text = await _stored(execution.docket, execution.result_key)
+    try:
+        text = await _stored(execution.docket, execution.result_key)
+    except ValueError as problem:
+        raise _unreadable(execution, failed, problem) from problem
     if text is None:
         raise ResultExpired(f"the result of execution {key!r} is no longer kept")
-    if not failed:
-        return load_value(text)
     try:
-        error: object = load_value(text)
-    except Exception as unreadable:
-        raise _failure(execution) from unreadable
-    if isinstance(error, Exception):
-        raise error
-    # A SystemExit of the task must not end the program that asks for it.
-    raise _failure(execution) from (error if isinstance(error, BaseException) else None)
+        value: object = load_value(text)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:
+        # Unpickling runs foreign code, which may lack here what it needs, or mean to end the program that asks.
+        raise _unreadable(execution, failed, problem) from problem
+    if not failed:
+        return value
+    raise _error_to_raise(execution, value)
+
+
+def _error_to_raise(execution: Execution[Any], kept: object) -> Exception:
+    """The task's own exception; ours, where that would end the program that asks for it (SystemExit), or is none."""
+    # Its type is asked for, not the object, which may say what it likes.
+    if issubclass(type(kept), Exception) and not issubclass(type(kept), StopIteration | StopAsyncIteration):
+        return cast("Exception", kept)
+    failure = _failure(execution)
+    if issubclass(type(kept), BaseException):
+        failure.__cause__ = cast("BaseException", kept)
+    return failure
 
 
 def _failure(execution: Execution[Any]) -> ExecutionFailed:
     return ExecutionFailed(execution.error or f"execution {execution.key!r} failed")
 
 
+def _unreadable(
+    execution: Execution[Any], failed: bool, problem: BaseException
+) -> ExecutionFailed | ResultUnreadable:
+    if failed:
+        return _failure(execution)
+    return ResultUnreadable(
+        f"what is kept of the result of execution {execution.key!r} of {execution.function_name!r} cannot be read "
+        f"here: {error_text(problem)}"
+    )
+
+
 async def _stored(docket: Docket, result_key: str) -> str | None:
-    """The text of a stored result or exception; None where it is no longer kept."""
+    """The text of a stored result or exception; None where it is no longer kept.
+
+    Raises: ValueError - there is something else.
+    """
     if docket.result_storage is None:
         return await docket.records.result(result_key)
-    stored = await docket.result_storage.get(result_key)
-    return None if stored is None else str(stored["data"])
+    stored: object = await docket.result_storage.get(result_key)
+    match stored:
+        case None:
+            return None
+        case {"data": str(text)}:
+            return text
+        case _:
+            raise ValueError("the result storage gives no {'data': text}")

@@ -241,6 +241,8 @@ def _matches(struck: ParameterStrikes, values: Mapping[str, Any], complain: Comp
 def _holds(operator: Operator, value: Any, struck: Any, complain: Complain) -> bool:
     try:
         return bool(_COMPARE[operator](value, struck))
-    except Exception:  # noqa: BLE001 - comparing runs the values' own code: it may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - comparing runs the values' own code: it may raise anything
         complain(operator, struck, value)
         return False

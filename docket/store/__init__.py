@@ -14,17 +14,19 @@ from .codec import (
     first_when,
     is_empty,
     load,
+    load_call,
     load_value,
     state_event,
 )
 from .due import DueTasks, Moved
+from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
 from .liveness import Beat, Liveness, WorkerInfo
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import Fence, ProgressReports
 from .records import Picture, PictureEntry, ProgressRecord, Record, Records
 from .schedule import ANY_STRIKES, Placed, Schedule, epoch, milliseconds
-from .strikes import READ_AT_LEAST, Restore, Strike, StrikeInstruction, StrikeLog, StrikeMessage, Strikes
+from .strikes import READ_AT_LEAST, StrikeLog, Strikes
 from .sweeping import PENDING_PAGE, Pending, Sweeping
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "fits",
     "is_empty",
     "load",
+    "load_call",
     "load_plain",
     "load_value",
     "milliseconds",

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import attrs
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from ..rules import (
     Abandon,
@@ -24,7 +24,9 @@ from ..rules import (
     pack,
 )
 from ..transport import Client
+from .answers import answers, is_about_a_key, naming
 from .codec import Delivery, state_event
+from .foreign import text, whole
 from .keys import GROUP, Keys
 from .lua import script
 from .schedule import milliseconds
@@ -105,11 +107,11 @@ class Admissions:
             case b"ADMITTED":
                 return None
             case b"PARKED":
-                return Parked(more[0].decode())
+                return Parked(text(more[0]))
             case b"DEFERRED":
                 return Defer(timedelta(milliseconds=more[0]))
             case b"DROPPED":
-                return Drop(more[0].decode())
+                return Drop(text(more[0]))
             case b"CANCELLED":
                 return Cancel()
             case _:  # superseded, or lost to another worker
@@ -141,65 +143,82 @@ class Admissions:
             )
 
     async def look_after(self, name: str) -> None:
-        """Do that for one limit that is in use."""
-        packed = cast("bytes | None", await self.client.call("HGET", self.keys.limits, name))
+        """Do that for one limit that is in use. Anybody may have asked for it: what is none is left to the sweep."""
+        try:
+            packed = cast("bytes | None", await self.client.call("HGET", self.keys.limits, name))
+        except ResponseError as error:
+            if not is_about_a_key(error):
+                raise
+            return
         if packed is not None:
             await self.wake([packed])
 
     async def sweep(self) -> None:
-        """Do that for all limits in use."""
-        await self.wake([packed async for _, packed in self._in_use()])
+        """Do that for all limits in use. Raises: KeyUnreadable - their list is none; RedisError."""
+        with naming(self.keys.limits, "hash"):
+            packed = [packed async for _, packed in self._in_use()]
+        await self.wake(packed)
 
     async def safeguard(self, waiter_stream: str, most: int, lease: timedelta) -> None:
         """What pydocket's workers ask for, some time after they have parked a task."""
         limit = SlotRule(waiter_stream.removesuffix(":waiters"), most)
         await self.wake([pack([limit], lease)])
 
-    async def _in_use(self) -> AsyncIterator[tuple[str, bytes]]:
+    async def _in_use(self) -> AsyncIterator[tuple[bytes, bytes]]:
         """Name and packed form of every limit in use."""
         cursor = b"0"
         while True:
             reply = await self.client.call("HSCAN", self.keys.limits, cursor, "COUNT", PAGE)
             cursor, flat = cast("tuple[bytes, list[bytes]]", reply)
             for name, packed in zip(flat[::2], flat[1::2], strict=True):
-                yield name.decode(errors="replace"), packed
+                yield name, packed
             if cursor == b"0":
                 return
 
     # asking ----------------------------------------------------------------------------------------------
 
     async def in_use(self) -> list[LimitInUse]:
-        """Every limit that is in use, by name."""
+        """Every limit that is in use, by name; what others wrote that is none is left out. Raises: KeyUnreadable."""
         found: dict[str, LimitInUse] = {}
-        async for name, packed in self._in_use():
-            lease, _, rest = packed.decode(errors="replace").partition(" ")
+        with naming(self.keys.limits, "hash"):
+            packed = {name: limit async for name, limit in self._in_use()}
+        for name, limit in packed.items():
+            try:
+                lease, most = _limit_of(limit)
+            except ValueError:
+                continue
             seconds, micros = cast("list[bytes]", await self.client.call("TIME"))
-            oldest = int(seconds) + int(micros) / 1e6 - int(lease) / 1000
+            oldest = int(seconds) + int(micros) / 1e6 - lease / 1000
             replies = await self.client.call_many(
                 [
                     ("ZRANGEBYSCORE", name, f"({oldest:.6f}", "+inf", "LIMIT", 0, PAGE),
-                    ("ZRANGE", f"{name}:woken", 0, PAGE - 1),
-                    ("XRANGE", f"{name}:waiters", "-", "+", "COUNT", PAGE),
-                    ("XLEN", f"{name}:waiters"),
+                    ("ZRANGE", name + b":woken", 0, PAGE - 1),
+                    ("XRANGE", name + b":waiters", "-", "+", "COUNT", PAGE),
+                    ("XLEN", name + b":waiters"),
                 ]
             )
-            for reply in replies:
-                if isinstance(reply, RedisError):
-                    raise reply
-            holders, woken, waiters, waiting = cast("tuple[Any, Any, Any, int]", tuple(replies))
-            found[name] = LimitInUse(
-                key=name,
-                limit=int(rest.partition(":")[0]),
-                holders=_texts(holders),
-                woken=_texts(woken),
-                waiters=_texts(_key_of(entry[1]) for entry in waiters),
-                waiting=waiting,
+            holders, woken, waiters, waiting = (
+                None if isinstance(reply, RedisError) else cast("Any", reply) for reply in answers(replies)
+            )
+            found[text(name)] = LimitInUse(
+                key=text(name),
+                limit=most,
+                holders=_texts(holders or ()),
+                woken=_texts(woken or ()),
+                waiters=_texts(_key_of(entry[1]) for entry in waiters or ()),
+                waiting=waiting or 0,
             )
         return [found[name] for name in sorted(found)]
 
 
+def _limit_of(packed: bytes) -> tuple[int, int]:
+    """The lease in ms and the number of slots of a limit (lib/slots.lua). Raises: ValueError."""
+    lease, _, rest = packed.partition(b" ")
+    return whole(lease), whole(rest.partition(b":")[0])
+
+
 def _texts(raw: Iterable[bytes]) -> tuple[str, ...]:
-    return tuple(text.decode(errors="replace") for text in raw)
+    return tuple(text(each) for each in raw)
 
 
 def _key_of(flat: Sequence[bytes]) -> bytes:

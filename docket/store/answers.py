@@ -1,13 +1,17 @@
-"""Replies to several commands at once: which errors are about one key, and which about the server."""
+"""Errors among the server's replies: which of them are about one key, and which about the server."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from redis.exceptions import RedisError
 
-__all__ = ["answers"]
+from ..errors import KeyUnreadable
+from ..transport import Client
+
+__all__ = ["about_key", "answers", "check_expires", "is_about_a_key", "named", "naming"]
 
 Reply = TypeVar("Reply")
 
@@ -19,6 +23,45 @@ def answers(replies: Sequence[Reply]) -> Sequence[Reply]:
     in its place. Raises: redis.exceptions.RedisError - the first of the other errors: the server refuses.
     """
     for reply in replies:
-        if isinstance(reply, RedisError) and not str(reply).startswith("WRONGTYPE"):
+        if isinstance(reply, RedisError) and not is_about_a_key(reply):
             raise reply
     return replies
+
+
+def is_about_a_key(error: RedisError) -> bool:
+    """Whether the server says that a key holds a value of another type."""
+    return str(error).startswith("WRONGTYPE")
+
+
+def about_key(name: str, kind: str, found: str = "") -> KeyUnreadable:
+    """The error that names a key; ``kind`` is the type that docket keeps there, ``found`` what is."""
+    return KeyUnreadable(f"the key {name!r} holds {found or 'something else'}, where docket keeps a {kind}")
+
+
+def named(reply: Reply, name: str, kind: str) -> Reply:
+    """The reply about one key. Raises: KeyUnreadable - it is of another type; RedisError."""
+    if isinstance(reply, RedisError):
+        raise about_key(name, kind) if is_about_a_key(reply) else reply
+    return reply
+
+
+@contextmanager
+def naming(name: str, kind: str) -> Generator[None]:
+    """Have errors about the type of a key, which the server does not name, name it. Raises: KeyUnreadable."""
+    try:
+        yield
+    except RedisError as error:
+        if not is_about_a_key(error):
+            raise
+        raise about_key(name, kind) from error
+
+
+async def check_expires(client: Client, name: str) -> None:
+    """Refuse a key that is none of the leases and locks that all workers of a docket share: these end by themselves.
+
+    Raises: KeyUnreadable; RedisError.
+    """
+    if await client.call("PTTL", name) == -1:
+        raise KeyUnreadable(
+            f"the key {name!r} holds something that does not expire, where docket keeps a lease"
+        )

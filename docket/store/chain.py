@@ -17,11 +17,13 @@ __all__ = ["Chain", "chains"]
 
 @attrs.frozen
 class Chain:
-    """What is under a key. ``generation`` is 0 where nothing is recorded."""
+    """What is under a key. ``generation`` is 0 where nothing is recorded, or not in a form that we know."""
 
     is_live: bool
     """Whether it waits or runs. A record that says so, of which nothing is left on queue and stream, does not."""
     generation: int
+    is_record: bool = True
+    """Whether what is there is a record, if anything is."""
 
 
 async def chains(client: Client, keys: Keys, task_keys: Sequence[str]) -> list[Chain]:
@@ -35,5 +37,5 @@ async def chains(client: Client, keys: Keys, task_keys: Sequence[str]) -> list[C
         if isinstance(reply, RedisError):
             raise reply
         live, generation = cast("list[int]", reply)
-        found.append(Chain(live == 1, generation))
+        found.append(Chain(live == 1, generation, live != 2))
     return found

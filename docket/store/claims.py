@@ -17,6 +17,7 @@ from ..transport import Client, Connection
 from .admission import Admissions
 from .answers import answers
 from .codec import Delivery, Message, bare_result, decode_message, result_envelope, state_event
+from .foreign import is_whole, text
 from .keys import GROUP, Keys
 from .lua import script
 from .records import members
@@ -46,7 +47,7 @@ class Unreadable:
     """A delivery that is ours and cannot be decoded; or how it ended cannot be written, then with what it holds."""
 
     message_id: bytes
-    key: str | None
+    key: str | bytes | None
     reason: DeliveryUnreadable
     generation: int = 0
     slots: str = ""
@@ -67,13 +68,16 @@ def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _key(fields: Mapping[bytes, bytes]) -> str | None:
+def _key(fields: Mapping[bytes, bytes]) -> str | bytes | None:
     key = fields.get(b"key")
-    return None if key is None else key.decode(errors="replace")
+    try:
+        return None if key is None else key.decode()
+    except UnicodeDecodeError:
+        return key
 
 
 def _broken(message_id: bytes, fields: Mapping[bytes, bytes], reason: bytes) -> Unreadable:
-    said = reason.decode(errors="replace")
+    said = text(reason)
     return Unreadable(
         message_id=message_id,
         key=_key(fields),
@@ -212,7 +216,7 @@ class Claims:
         good: list[tuple[bytes, dict[bytes, bytes]]] = []
         for message_id, flat in entries:
             fields = _fields(flat)
-            if b"key" in fields and fields.get(b"generation", b"0").isdigit():
+            if b"key" in fields and is_whole(fields.get(b"generation", b"0")):
                 good.append((message_id, fields))
             else:
                 taken.append(self._decode(message_id, fields, 0, redelivered=redelivered))
@@ -369,16 +373,20 @@ class Claims:
 
     async def set_aside(self, unreadable: Unreadable) -> None:
         """Put aside, with the reason, a delivery that cannot be decoded; fail its run if it has one (I9)."""
-        keys, key, at = self.keys, unreadable.key or "", clock.now().isoformat()
-        event = state_event(
-            key, "failed", "completed_at", at, "error", f"DeliveryUnreadable: {unreadable.reason}"
+        keys, at, said = self.keys, clock.now().isoformat(), str(unreadable.reason)
+        key = unreadable.key or b""
+        if isinstance(key, str):
+            key = key.encode()
+        # It may be no UTF-8: of its names all but the end is text.
+        run, progress, channel = (
+            name("").encode() + key for name in (keys.run, keys.progress, keys.state_channel)
         )
+        event = state_event(text(key), "failed", "completed_at", at, "error", f"DeliveryUnreadable: {said}")
         await self.client.run(
             script("discard"),
-            [keys.stream, keys.dead, keys.run(key), keys.progress(key), keys.queue, keys.reserved_queue],
+            [keys.stream, keys.dead, run, progress, keys.queue, keys.reserved_queue],
             [
-                unreadable.message_id, GROUP, self.worker, str(unreadable.reason), at, time_to_live(self.ttl),
-                key, keys.state_channel(key), event, keys.wake, keys.prefix, unreadable.slots,
-                unreadable.generation,
+                unreadable.message_id, GROUP, self.worker, said, at, time_to_live(self.ttl), key, channel, event,
+                keys.wake, keys.prefix, unreadable.slots, unreadable.generation,
             ],
         )  # fmt: skip

@@ -7,13 +7,15 @@ import json
 import pickle
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import attrs
 import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
 
 from ..errors import DeliveryUnreadable
 from ..moments import moved
+from ..text import error_text, readable
+from .foreign import LARGEST, moment, whole
 
 __all__ = [
     "Delivery",
@@ -28,6 +30,7 @@ __all__ = [
     "first_when",
     "is_empty",
     "load",
+    "load_call",
     "load_value",
     "open_envelope",
     "result_envelope",
@@ -44,6 +47,8 @@ _PLAIN = frozenset({int, str, float, bool, type(None), bytes})
 _cloudpickle = cast("Callable[[Any], bytes]", cloudpickle.dumps)  # pyright: ignore[reportUnknownMemberType]
 _EMPTY_DICT = _cloudpickle({})
 _EMPTY_TUPLE = _cloudpickle(())
+_NAMES = frozenset({str})
+_Dict: TypeAlias = dict[Any, Any]
 encode_json_string = json.encoder.encode_basestring_ascii
 #: What lib/slots.lua adds to a message while it waits for a slot; pydocket passes it on when it wakes it.
 _LIMITS = b"docket:limits"
@@ -74,7 +79,7 @@ def dump_any(value: Any) -> bytes:
 
 
 def load(pickled: bytes) -> Any:
-    """The inverse of `dump` and of `dump_any`."""
+    """The inverse of `dump` and of `dump_any`. Raises: anything, SystemExit among it: this runs foreign code."""
     if pickled == _EMPTY_DICT:
         return {}
     return pickle.loads(pickled)
@@ -83,6 +88,49 @@ def load(pickled: bytes) -> Any:
 def is_empty(pickled: bytes) -> bool:
     """Whether these are the pickled arguments of a call that has none, as all implementations write them."""
     return pickled in (_EMPTY_TUPLE, _EMPTY_DICT)
+
+
+def load_call(args: bytes, kwargs: bytes, name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call of the task ``name``.
+
+    Raises: DeliveryUnreadable - they cannot be unpickled, whatever that raises, or are no tuple and no dictionary with
+    names; KeyboardInterrupt.
+    """
+    try:
+        positional, named = load(args), load(kwargs)
+        if (
+            type(positional) is tuple
+            and type(named) is dict
+            and _NAMES.issuperset(map(type, cast("_Dict", named)))
+        ):
+            return cast("tuple[Any, ...]", positional), cast("dict[str, Any]", named)
+        return _positional(positional), _named(named)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        reason = f"the arguments of task {name!r} cannot be unpickled: {error_text(error)}"
+        raise DeliveryUnreadable(readable(reason)) from error
+
+
+def _positional(value: Any) -> tuple[Any, ...]:
+    if not issubclass(type(value), tuple):
+        raise TypeError(f"the positional ones are {_class(value)}, not a tuple")
+    return tuple(cast("tuple[Any, ...]", value))
+
+
+def _named(value: Any) -> dict[str, Any]:
+    if not issubclass(type(value), dict):
+        raise TypeError(f"the named ones are {_class(value)}, not a dictionary")
+    named: dict[str, Any] = {}
+    for name, each in cast("_Dict", value).items():
+        if not issubclass(type(name), str):
+            raise TypeError(f"the named ones have a name that is {_class(name)}, not a string")
+        named[str.__str__(name)] = each
+    return named
+
+
+def _class(value: Any) -> str:
+    return type(value).__name__
 
 
 @attrs.frozen
@@ -98,12 +146,13 @@ class PassedOn:
     deliveries: int = 0
 
     def text(self) -> str:
-        return f"{self.times} {round(self.waited.total_seconds() * 1000)} {self.deliveries}"
+        numbers = self.times, round(self.waited.total_seconds() * 1000), self.deliveries
+        return " ".join(str(min(number, LARGEST)) for number in numbers)
 
     @classmethod
     def read(cls, text: bytes) -> PassedOn:
         """Raises: ValueError - it is not what `text` writes."""
-        times, waited, deliveries = map(int, text.split())
+        times, waited, deliveries = map(whole, text.split(b" "))
         return cls(times, timedelta(milliseconds=min(waited, 10**12)), deliveries)
 
 
@@ -151,8 +200,8 @@ class Message:
 def first_when(extra: Mapping[bytes, bytes]) -> datetime | None:
     """When the first attempt of a call was due, if its message tells."""
     try:
-        return _time(extra[FIRST_WHEN])
-    except (KeyError, ValueError):
+        return moment(extra[FIRST_WHEN])
+    except (KeyError, ValueError, OverflowError):
         return None
 
 
@@ -173,13 +222,6 @@ class Delivery:
     deliveries: int = 1
 
 
-def _time(text: bytes) -> datetime:
-    when = datetime.fromisoformat(text.decode())
-    if when.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone")
-    return when if 1 < when.year < 9999 else moved(when, timedelta(0))  # where UTC has no such date
-
-
 def decode_message(fields: Mapping[bytes, bytes]) -> Message:
     """Read a message of any implementation; the pickles stay closed.
 
@@ -190,18 +232,18 @@ def decode_message(fields: Mapping[bytes, bytes]) -> Message:
     try:
         return Message(
             key=fields[b"key"].decode(),
-            when=_time(fields[b"when"]),
+            when=moment(fields[b"when"]),
             function=fields[b"function"].decode(),
             args=fields[b"args"],
             kwargs=fields[b"kwargs"],
-            attempt=int(fields[b"attempt"]),
-            generation=int(fields.get(b"generation", b"0")),
+            attempt=whole(fields[b"attempt"]),
+            generation=whole(fields.get(b"generation", b"0")),
             extra={} if len(fields) == 7 else {k: v for k, v in fields.items() if k not in _NAMED},
             passed_on=PassedOn.read(fields[_UNKNOWN]) if _UNKNOWN in fields else None,
         )
     except KeyError as missing:
         raise DeliveryUnreadable(f"the message has no field {missing.args[0].decode()!r}") from None
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DeliveryUnreadable(f"the message has a field that cannot be read: {error}") from error
 
 
@@ -222,6 +264,7 @@ def dump_value(value: Any) -> str:
 
 
 def load_value(text: str) -> Any:
+    """The inverse of `dump_value`. Raises: anything, SystemExit among it: this runs foreign code."""
     return pickle.loads(base64.b64decode(text))
 
 
@@ -251,9 +294,16 @@ def open_envelope(stored: bytes, result_key: str) -> str | None:
     """The text in a stored result of either shape (the envelope, or the bare ``{"data": ...}``).
 
     None where it is another result's envelope: that of ``x`` is kept where the bare value of ``:x`` would be.
+    Raises: ValueError - it is neither.
     """
-    document: dict[str, Any] = json.loads(stored)
-    if document.get("key", result_key) != result_key:
-        return None
-    inner: dict[str, Any] = document.get("value", document)
-    return str(inner["data"])
+    try:
+        document: Any = json.loads(stored)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+    match document:
+        case {"key": str(key)} if key != result_key:
+            return None
+        case {"value": {"data": str(text)}} | {"data": str(text)}:
+            return text
+        case _:
+            raise ValueError("there is nothing at .value.data, nor at .data")

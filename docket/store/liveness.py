@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 import attrs
+from redis.exceptions import RedisError
 
 from .. import clock
+from ..errors import KeyUnreadable
 from ..moments import read_epoch
 from ..transport import Client
-from .answers import answers
+from .answers import answers, naming
+from .foreign import text
 from .keys import Keys
 from .lua import script
 from .schedule import milliseconds
@@ -77,25 +80,31 @@ class Liveness:
             ]
         )
 
-    async def _live(self, zset: str) -> list[tuple[str, float]]:
+    async def _live(self, zset: str) -> list[tuple[bytes, float]]:
         oldest = clock.timestamp() - self.expiry.total_seconds()
-        flat = cast(
-            "list[bytes]",
-            await self.client.call("ZRANGEBYSCORE", zset, f"{oldest:.6f}", "+inf", "WITHSCORES"),
-        )
-        return [(name.decode(), float(score)) for name, score in zip(flat[::2], flat[1::2], strict=True)]
+        with naming(zset, "sorted set"):
+            flat = cast(
+                "list[bytes]",
+                await self.client.call("ZRANGEBYSCORE", zset, f"{oldest:.6f}", "+inf", "WITHSCORES"),
+            )
+        return [(name, float(score)) for name, score in zip(flat[::2], flat[1::2], strict=True)]
 
     async def share_knowing(self, task: str, *, but: str) -> float:
         """Which part of the live workers can run a task, from 0 to 1; the one named ``but`` is known not to."""
-        knowing = sum(name != but for name, _ in await self._live(self.keys.task_workers(task)))
+        try:
+            known_to = await self._live(self.keys.task_workers(task))
+        except KeyUnreadable:
+            known_to = []  # whoever put it there keeps the workers from saying so (I9)
+        knowing = sum(name != but.encode() for name, _ in known_to)
         return knowing / max(len(await self._live(self.keys.workers)), knowing, 1)
 
     async def workers(self, task: str | None = None) -> list[WorkerInfo]:
-        """The live workers; with ``task``, those that can run it."""
+        """The live workers; with ``task``, those that can run it. Raises: KeyUnreadable - their list is none."""
         live = await self._live(self.keys.workers if task is None else self.keys.task_workers(task))
-        tasks = await self.client.call_many([("SMEMBERS", self.keys.worker_tasks(name)) for name, _ in live])
+        shelf = self.keys.worker_tasks("").encode()
+        tasks = await self.client.call_many([("SMEMBERS", shelf + name) for name, _ in live])
         return [
-            WorkerInfo(name, _seen(score), {member.decode() for member in cast("Iterable[Any]", members)})
+            WorkerInfo(text(name), _seen(score), _texts(members))
             for (name, score), members in zip(live, answers(tasks), strict=True)
         ]
 
@@ -103,3 +112,10 @@ class Liveness:
 def _seen(score: float) -> datetime:
     # inf: a worker of this process; it lives.
     return clock.now() if math.isinf(score) else read_epoch(score) or clock.now()
+
+
+def _texts(members: object) -> set[str]:
+    """Names of tasks; what is no set of them counts as none."""
+    if isinstance(members, RedisError):
+        return set()
+    return {text(member) for member in cast("Iterable[bytes]", members)}

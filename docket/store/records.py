@@ -10,12 +10,13 @@ import attrs
 from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
-from ..errors import DeliveryUnreadable
+from ..errors import DeliveryUnreadable, KeyUnreadable
 from ..moments import read_epoch, read_moment
 from ..rules import ExecutionState
 from ..transport import Client
-from .answers import answers
+from .answers import answers, is_about_a_key, named, naming
 from .codec import Message, decode_message, open_envelope
+from .foreign import shown, text, text_or_none, whole
 from .keys import GROUP, Keys
 
 __all__ = ["Picture", "PictureEntry", "ProgressRecord", "Record", "Records", "members", "read_mapping"]
@@ -41,17 +42,17 @@ async def members(client: Client, name: str) -> list[bytes]:
             return found
 
 
-def _text(raw: bytes | None) -> str | None:
-    return None if raw is None else raw.decode(errors="replace")
-
-
 def _number(raw: bytes | None) -> int | None:
-    return int(raw) if raw is not None and raw.lstrip(b"-").isdigit() else None
+    """A number with or without a sign; None where there is none that can be read."""
+    try:
+        return None if raw is None else -whole(raw[1:]) if raw[:1] == b"-" else whole(raw)
+    except ValueError:
+        return None
 
 
 @attrs.frozen(kw_only=True)
 class Record:
-    """The run of a key as Redis holds it. ``args`` and ``kwargs`` stay pickled."""
+    """The run of a key as Redis holds it. ``args`` and ``kwargs`` stay pickled; what cannot be read is not there."""
 
     state: ExecutionState
     generation: int = 0
@@ -67,20 +68,27 @@ class Record:
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
-        """Read a run's hash; None where it is missing or says no state."""
+        """Read a run's hash; None where it is missing or says no state.
+
+        Raises: ValueError - the state is none that we know.
+        """
         if b"state" not in fields:
             return None
         get = fields.get
+        try:
+            state = ExecutionState(text(fields[b"state"]))
+        except ValueError:
+            raise ValueError(f"it says {shown(fields[b'state'])} for a state") from None
         return cls(
-            state=ExecutionState(fields[b"state"].decode()),
-            generation=int(get(b"generation", b"0")),
+            state=state,
+            generation=_number(get(b"generation")) or 0,
             when=read_epoch(get(b"when")),
-            worker=_text(get(b"worker")),
+            worker=text_or_none(get(b"worker")),
             started_at=read_moment(get(b"started_at")),
             completed_at=read_moment(get(b"completed_at")),
-            error=_text(get(b"error")),
-            result_key=_text(get(b"result_key")),
-            function=_text(get(b"function")),
+            error=text_or_none(get(b"error")),
+            result_key=text_or_none(get(b"result_key")),
+            function=text_or_none(get(b"function")),
             args=get(b"args"),
             kwargs=get(b"kwargs"),
         )
@@ -98,7 +106,8 @@ class ProgressRecord:
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> ProgressRecord:
         get = fields.get
-        return cls.read(get(b"current"), get(b"total"), get(b"message"), read_moment(get(b"updated_at")))
+        updated_at = read_moment(get(b"updated_at"))
+        return cls.read(get(b"current"), get(b"total"), get(b"message"), updated_at)
 
     @classmethod
     def read(
@@ -108,7 +117,7 @@ class ProgressRecord:
         return cls(
             current=_number(current),
             total=_number(total) or 100,
-            message=_text(message),
+            message=text_or_none(message),
             updated_at=updated_at,
         )
 
@@ -138,31 +147,43 @@ class Records:
     keys: Keys
 
     async def read(self, key: str) -> tuple[Record | None, ProgressRecord]:
-        """The run and the progress of a key, in one round trip."""
-        run, progress = await self.client.call_many(
-            [("HGETALL", self.keys.run(key)), ("HGETALL", self.keys.progress(key))]
+        """The run and the progress of a key, in one round trip.
+
+        Raises: KeyUnreadable - there is something else than a record (what is no progress counts as none); RedisError.
+        """
+        name = self.keys.run(key)
+        run, progress = answers(
+            await self.client.call_many([("HGETALL", name), ("HGETALL", self.keys.progress(key))])
         )
-        for reply in (run, progress):
-            if isinstance(reply, RedisError):
-                raise reply
-        return Record.of(read_mapping(run)), ProgressRecord.of(read_mapping(progress))
+        try:
+            record = Record.of(read_mapping(named(run, name, "hash")))
+        except ValueError as error:
+            raise KeyUnreadable(f"the record under the key {name!r} cannot be read: {error}") from None
+        if isinstance(progress, RedisError):
+            return record, ProgressRecord()
+        return record, ProgressRecord.of(read_mapping(progress))
 
     async def generation(self, key: str) -> int | None:
-        """The live generation of a key; None where nothing is recorded."""
-        reply = await self.client.call("HGET", self.keys.run(key), "generation")
-        return None if reply is None else int(cast("bytes", reply))
+        """The live generation of a key; None where none is recorded. Raises: KeyUnreadable; RedisError."""
+        name = self.keys.run(key)
+        with naming(name, "hash"):
+            return _number(cast("bytes | None", await self.client.call("HGET", name, "generation")))
 
     async def result(self, result_key: str) -> str | None:
         """The text of a stored result or exception (see `load_value`), from either place where it may be.
 
-        None where it is gone.
+        None where it is gone. Raises: ValueError - what is there is no result; RedisError.
         """
-        stored = await self.client.call(
-            "MGET", self.keys.result_envelope(result_key), self.keys.result_bare(result_key)
-        )
-        for raw in cast("list[bytes | None]", stored):
-            if raw is not None and (text := open_envelope(raw, result_key)) is not None:
-                return text
+        places = self.keys.result_envelope(result_key), self.keys.result_bare(result_key)
+        problem: ValueError | None = None
+        for raw in cast("list[bytes | None]", await self.client.call("MGET", *places)):
+            try:
+                if raw is not None and (found := open_envelope(raw, result_key)) is not None:
+                    return found
+            except ValueError as error:  # of the other place, maybe: they are not far from each other
+                problem = error
+        if problem is not None:
+            raise problem
         return None
 
     async def depths(self) -> tuple[int, int]:
@@ -176,9 +197,9 @@ class Records:
                 *(("ZCOUNT", queue, f"({now}", "+inf") for queue in queues),
             ]
         )
-        for count in counts:
-            if isinstance(count, RedisError):
-                raise count
+        names = [(self.keys.stream, "stream"), *((queue, "sorted set") for queue in (*queues, *queues))]
+        for count, (name, kind) in zip(counts, names, strict=True):
+            named(count, name, kind)
         stream, *queued = cast("list[int]", counts)
         return stream + sum(queued[:2]), sum(queued[2:])
 
@@ -195,7 +216,8 @@ class Records:
         holders = await self._holders()
         start: str | None = "-"
         while start:
-            page, start = await self._page("XRANGE", self.keys.stream, start, "+", "COUNT", PAGE)
+            with naming(self.keys.stream, "stream"):
+                page, start = await self._page("XRANGE", self.keys.stream, start, "+", "COUNT", PAGE)
             held: list[tuple[Message, str]] = []
             for message_id, flat in page:
                 try:
@@ -215,10 +237,17 @@ class Records:
     async def _without_slots(self) -> dict[tuple[str, int], PictureEntry]:
         """Who waits for a concurrency limit."""
         entries: dict[tuple[str, int], PictureEntry] = {}
-        for limit in await members(self.client, self.keys.waiting):
+        with naming(self.keys.waiting, "set"):
+            limits = await members(self.client, self.keys.waiting)
+        for limit in limits:
             start: str | None = "-"
             while start:
-                page, start = await self._page("XRANGE", limit + b":waiters", start, "+", "COUNT", PAGE)
+                try:
+                    page, start = await self._page("XRANGE", limit + b":waiters", start, "+", "COUNT", PAGE)
+                except ResponseError as error:
+                    if not is_about_a_key(error):
+                        raise
+                    break  # nobody waits in what is no stream
                 for _, flat in page:
                     try:
                         message = decode_message(read_mapping(flat))
@@ -238,12 +267,13 @@ class Records:
         start: str | None = "-"
         while start:
             try:
-                page, start = await self._page("XPENDING", self.keys.stream, GROUP, start, "+", PAGE)
+                with naming(self.keys.stream, "stream"):
+                    page, start = await self._page("XPENDING", self.keys.stream, GROUP, start, "+", PAGE)
             except ResponseError as error:
                 if str(error).startswith("NOGROUP"):
                     return holders
                 raise
-            holders.update((entry[0], entry[1].decode(errors="replace")) for entry in page)
+            holders.update((entry[0], text(entry[1])) for entry in page)
         return holders
 
     async def _running(self, held: Sequence[tuple[Message, str]]) -> list[PictureEntry]:
@@ -262,7 +292,8 @@ class Records:
         entries: dict[tuple[str, int], PictureEntry] = {}
         cursor = b"0"
         while True:
-            reply = await self.client.call("ZSCAN", queue, cursor, "COUNT", PAGE)
+            with naming(queue, "sorted set"):
+                reply = await self.client.call("ZSCAN", queue, cursor, "COUNT", PAGE)
             cursor, flat = cast("tuple[bytes, list[bytes]]", reply)
             commands = [("HGETALL", shelf.encode() + b":" + key) for key in flat[::2]]
             for parked in answers(await self.client.call_many(commands)):

@@ -7,28 +7,26 @@ instruction of all always stays; its id is the version that placing and taking t
 
 from __future__ import annotations
 
-import abc
 import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, ClassVar, Literal, Self, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import attrs
 from redis.exceptions import RedisError, ResponseError
 
-from ..rules import Condition, Operator, StrikesInEffect
+from ..rules import Operator, StrikesInEffect
 from ..signals import signals
-from ..text import text_of
+from ..text import error_text, text_of
 from ..transport import Client, Entry, entry_number
-from .codec import dump_any, load
+from .codec import load
+from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage, instruction_in
 from .keys import Keys
 from .lua import script
 from .plain import NotPlain
 
-__all__ = ["READ_AT_LEAST", "Restore", "Strike", "StrikeInstruction", "StrikeLog", "StrikeMessage", "Strikes"]
+__all__ = ["READ_AT_LEAST", "StrikeLog", "Strikes"]
 
 logger = logging.getLogger("docket.strikelist")
-
-StrikeMessage: TypeAlias = dict[bytes, bytes]
 
 #: Instructions per read.
 PAGE = 500
@@ -36,108 +34,14 @@ PAGE = 500
 #: Instructions that one write removes at most, and those that are kept in mind for later writes.
 SPENT, REMEMBERED = 500, 10_000
 
+#: What counts as so many that none of them goes: their own code does not let them be counted.
+MANY = 2
+
 #: How long a `restore` that is the last word stays, by the server's clock.
 DAY = 86_400_000
 
 #: Who has not read for so long (ms) starts anew: a `restore` may be gone that it has not seen.
 READ_AT_LEAST = DAY // 2
-
-
-class StrikeInstruction(abc.ABC):
-    """One instruction as it travels: strike or restore a task, a parameter with a value, or both."""
-
-    direction: ClassVar[Literal["strike", "restore"]]
-
-    def __init__(
-        self, function: str | None, parameter: str | None, operator: Operator, value: Hashable
-    ) -> None:
-        self.function, self.parameter, self.operator, self.value = function, parameter, operator, value
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.call_repr()}>"
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
-
-    def __hash__(self) -> int:
-        return hash((self.direction, self.function, self.parameter, self.operator))
-
-    @property
-    def condition(self) -> Condition:
-        """What it is about."""
-        return Condition(self.function, self.parameter, Operator(self.operator), self.value)
-
-    @classmethod
-    def about(cls, condition: Condition) -> Self:
-        """The instruction about a condition."""
-        return cls(condition.function, condition.parameter, condition.operator, condition.value)
-
-    def as_message(self) -> StrikeMessage:
-        """The fields of the stream entry.
-
-        Raises: TypeError - the value cannot be pickled.
-        """
-        message = {b"direction": self.direction.encode()}
-        if self.function is not None:
-            message[b"function"] = self.function.encode()
-        if self.parameter is not None:
-            message[b"parameter"] = self.parameter.encode()
-        try:
-            value = dump_any(self.value)
-        except Exception as error:  # pickling runs the value's own code: it may raise anything
-            raise TypeError(f"the value of a strike cannot be pickled: {self.value!r}: {error}") from error
-        return message | {b"operator": Operator(self.operator).value.encode(), b"value": value}
-
-    @classmethod
-    def from_message(cls, message: StrikeMessage) -> StrikeInstruction:
-        """The instruction that the fields of a stream entry describe.
-
-        Raises: KeyError, ValueError - they describe none; whatever unpickling the value raises.
-        """
-        return _instruction(message, load)
-
-    def labels(self) -> Mapping[str, str]:
-        """What telemetry says of it."""
-        labels: dict[str, str] = {}
-        if self.function is not None:
-            labels["docket.task"] = self.function
-        if self.parameter is not None:
-            labels |= {
-                "docket.parameter": self.parameter,
-                "docket.operator": str.__str__(self.operator),  # an enum's own would be its name
-                "docket.value": text_of(self.value, repr),
-            }
-        return labels
-
-    def call_repr(self) -> str:
-        """For people: ``task(parameter == value)``, a ``*`` for whatever is not named."""
-        value = "*" if self.parameter is None else text_of(self.value, repr)
-        return f"{self.function or '*'}({self.parameter or '*'} {Operator(self.operator).value} {value})"
-
-
-class Strike(StrikeInstruction):
-    """From now on, what it is about is neither placed nor run."""
-
-    direction = "strike"
-
-
-class Restore(StrikeInstruction):
-    """Takes back the strike that is about the same."""
-
-    direction = "restore"
-
-
-def _instruction(message: StrikeMessage, read: Callable[[bytes], Any]) -> StrikeInstruction:
-    """As `StrikeInstruction.from_message`; ``read`` unpickles the value."""
-    kind = Strike if message[b"direction"] == b"strike" else Restore
-    function, parameter = message.get(b"function"), message.get(b"parameter")
-    return kind(
-        None if function is None else function.decode(),
-        None if parameter is None else parameter.decode(),
-        Operator(message[b"operator"].decode()),
-        read(message[b"value"]),
-    )
-
 
 #: What an instruction is about, byte by byte: a later one with the same overrides it.
 _Identity: TypeAlias = tuple[bytes | None, ...]
@@ -206,18 +110,22 @@ class StrikeLog:
         about: Hashable = None
         instruction = None
         try:
-            instruction = _instruction(message, self.read)
+            instruction = instruction_in(message, self.read)
             about = self._apply(instruction)
+        except KeyboardInterrupt:
+            raise
         except NotPlain as error:
             self._partial = True
             logger.debug("Strike instruction %s is not looked at: %s", entry_id.decode(), error)
-        except Exception as error:  # noqa: BLE001 - unpickling runs foreign code; one instruction harms only itself
+        except BaseException as error:  # noqa: BLE001 - a value's own code may raise anything; it harms only itself
             logger.warning(
-                "Strike instruction %s cannot be read and is skipped: %r", entry_id.decode(), error
+                "Strike instruction %s cannot be read and is skipped: %s",
+                entry_id.decode(),
+                error_text(error),
             )
         word = self._last[identity] = _Word(entry_id, about)
         if about is not None:
-            self._alike[about] = self._alike.get(about, 0) + 1
+            self._count(about, 1)
             if isinstance(instruction, Restore):
                 self._restored[identity] = word
         if not self._partial:
@@ -267,12 +175,24 @@ class StrikeLog:
         if (word := self._last.pop(identity, None)) is None:
             return
         if word.condition is not None:
-            self._alike[word.condition] -= 1
-            if not self._alike[word.condition]:
-                del self._alike[word.condition]
+            self._count(word.condition, -1)
         self._spent[word.entry_id] = None
         if len(self._spent) > REMEMBERED:
             del self._spent[next(iter(self._spent))]
+
+    def _count(self, condition: Hashable, change: int) -> int:
+        """Count one more, or one less, of conditions that are equal to this one; how many there are then."""
+        try:
+            left = self._alike.get(condition, 0) + change
+            if left > 0:
+                self._alike[condition] = left
+            else:
+                self._alike.pop(condition, None)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - the value's own code compares, and may raise anything
+            return MANY
+        return left
 
     def _retire(self, before: int) -> None:
         """Let restores go that have been the last word since before that moment (ms of the server's clock).
@@ -285,7 +205,7 @@ class StrikeLog:
             if entry_number(word.entry_id)[0] >= before:
                 break
             del self._restored[identity]
-            if self._alike[word.condition] == 1:
+            if self._count(word.condition, 0) == 1:
                 self._override(identity)
 
     def spent(self, message: StrikeMessage) -> list[bytes]:

@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 from .. import clock
 from ..moments import LONGEST
 from ..transport import Client
+from .answers import check_expires, naming
 from .keys import GROUP, Keys
 from .lua import script
 from .records import read_mapping
@@ -47,16 +48,19 @@ class Sweeping:
     worker: str
 
     async def hold_lease(self, duration: timedelta) -> bool:
-        """Whether this worker is the one that sweeps for the next ``duration``."""
-        reply = await self.client.call(
-            "SET", self.keys.sweep_lease, self.worker, "NX", "PX", milliseconds(duration)
-        )
-        if reply is not None:
+        """Whether this worker is the one that sweeps for the next ``duration``.
+
+        Raises: KeyUnreadable - something else is where the lease should be; RedisError.
+        """
+        lease = self.keys.sweep_lease
+        if await self.client.call("SET", lease, self.worker, "NX", "PX", milliseconds(duration)) is not None:
             return True
-        if await self.client.call("GET", self.keys.sweep_lease) != self.worker.encode():
-            return False
-        await self.client.call("PEXPIRE", self.keys.sweep_lease, milliseconds(duration))
-        return True
+        with naming(lease, "string"):
+            if await self.client.call("GET", lease) == self.worker.encode():
+                await self.client.call("PEXPIRE", lease, milliseconds(duration))
+                return True
+        await check_expires(self.client, lease)
+        return False
 
     async def look(self, after: bytes = b"") -> list[Pending]:
         """The first `PENDING_PAGE` deliveries behind an id, in the order of their ids; fewer: these are the last.

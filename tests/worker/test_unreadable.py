@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import pickle
 from datetime import timedelta
 from typing import Any
 
 import anyio
 import pytest
 
-from docket import CurrentExecution, Docket, Execution, Perpetual, TaskLogger, Worker, clock
+from docket import (
+    CurrentExecution,
+    Disposition,
+    Docket,
+    Execution,
+    Perpetual,
+    Retry,
+    TaskLogger,
+    Worker,
+    clock,
+)
 from docket.errors import UnknownTask
 from docket.execution import ExecutionState
 from docket.store import dump
@@ -55,8 +67,14 @@ async def test_a_message_without_a_field_fails_and_says_which(docket: Docket, fi
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("when", "yesterday"), ("when", "2026-01-01T00:00:00"), ("attempt", "many"), ("function", b"\xff\xfe")],
-)
+    [
+        ("when", "yesterday"), ("when", "2026-01-01T00:00:00"), ("attempt", "many"), ("function", b"\xff\xfe"),
+        ("attempt", "-1"), ("attempt", "9" * 16), ("attempt", "9" * 5000), ("attempt", "1_0"), ("attempt", ""),
+        ("docket:unknown", "1"), ("docket:unknown", "-1 0 0"), ("docket:unknown", "0 -" + "9" * 30 + " 0"),
+        ("docket:unknown", "0 0 -5"), ("docket:unknown", "9" * 400 + " 0 0"), ("docket:unknown", "1e3 nan inf"),
+        ("docket:unknown", b"\xff"), ("docket:unknown", ""),
+    ],
+)  # fmt: skip
 async def test_a_message_with_a_field_that_cannot_be_read_is_set_aside(
     docket: Docket, field: str, value: Any
 ) -> None:
@@ -66,13 +84,150 @@ async def test_a_message_with_a_field_that_cannot_be_read_is_set_aside(
         assert await redis.xlen(docket.keys.dead) == 1
 
 
-@pytest.mark.parametrize("message", [{"nothing": "we know"}, {**GOOD, "generation": "newest"}])
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"nothing": "we know"},
+        *({**GOOD, "generation": junk} for junk in ("newest", "-1", "", "1e3", "1.5", "9" * 16, "9" * 5000)),
+    ],
+    ids=str,
+)
 async def test_a_message_without_a_key_or_a_generation_that_counts_is_set_aside(
     docket: Docket, message: dict[str, Any]
 ) -> None:
     await run_with(docket, message)
     async with docket.redis() as redis:
         assert await redis.xlen(docket.keys.dead) == 1
+
+
+@pytest.mark.parametrize(
+    "when", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-14:00", "0001-01-01T00:00:00+00:00"]
+)
+@pytest.mark.parametrize("more", [{}, {"first_when": "0001-01-01T00:00:00+14:00"}, {"first_when": b"\xff"}])
+async def test_a_moment_that_utc_does_not_know_harms_nothing(
+    docket: Docket, when: str, more: dict[str, Any]
+) -> None:
+    async def again(retry: Retry = Retry(attempts=2, maximum_age=timedelta(days=1))) -> None:
+        raise ValueError("again")
+
+    docket.register(again)
+    await run_with(docket, {**GOOD, "function": "again", "when": when, **more})
+    record, _ = await docket.records.read("bad")
+    assert record is not None
+    assert (record.state, record.error) == (ExecutionState.FAILED, "ValueError: again")
+
+
+async def test_a_message_whose_key_is_no_utf_8_is_set_aside_with_its_run(docket: Docket) -> None:
+    docket.register(fine)
+    async with docket.redis() as redis:
+        message_id = await redis.xadd(docket.stream_key, {**GOOD, "key": b"\xff"})
+        run = docket.runs_key("").encode() + b"\xff"
+        await redis.hset(
+            run, mapping={"state": "queued", "known": 1, "generation": 1, "stream_id": message_id}
+        )
+        await Worker(docket).run_until_finished()
+        assert await redis.hget(run, "state") == b"failed"
+        assert await redis.ttl(run) > 0
+        assert not await redis.exists(docket.keys.progress("").encode() + b"\xff")
+
+
+@pytest.mark.parametrize("generation", ["newest", "9" * 16, "1e300", "nan", "-1", "1.5"])
+async def test_a_record_with_a_generation_that_does_not_count_harms_its_task_alone(
+    docket: Docket, generation: str
+) -> None:
+    async def again() -> str:
+        return "again"
+
+    docket.register(again)
+    async with docket.redis() as redis:
+        await redis.hset(docket.runs_key("bad"), mapping={"state": "queued", "generation": generation})
+        message_id = await redis.xadd(docket.stream_key, {**GOOD, "function": "again"})
+        await redis.hset(docket.runs_key("bad"), "stream_id", message_id)
+    good = await docket.add(fine, key="good")()
+    async with at_most():
+        await Worker(docket).run_until_finished()
+        assert await good.get_result() == "fine"
+        execution = await docket.add(again, key="bad")()
+        assert execution.disposition is Disposition.SCHEDULED
+        await Worker(docket).run_until_finished()
+        assert await execution.get_result() == "again"
+
+
+@pytest.mark.parametrize("claim", ["1e300", "nan", "9" * 20, "", "-1", "1.5"])
+async def test_a_record_with_a_claim_that_does_not_count_is_claimed_anew(docket: Docket, claim: str) -> None:
+    docket.register(fine)
+    async with docket.redis() as redis:
+        message_id = (await redis.xadd(docket.stream_key, GOOD)).decode()
+        run = {"state": "running", "generation": 1, "claim": f"{message_id}.{claim}"}
+        await redis.hset(docket.runs_key("bad"), mapping=run)
+    async with at_most():
+        await Worker(docket).run_until_finished()
+    record, _ = await docket.records.read("bad")
+    assert record is not None
+    assert record.state is ExecutionState.COMPLETED
+
+
+class Raises:
+    """Raises as it is unpickled."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def __reduce__(self) -> Any:
+        return _raise, (self.error,)
+
+
+def _raise(error: type[BaseException]) -> None:
+    raise error("hostile")
+
+
+class Named(str):
+    """A name that says so."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise SystemExit("asked for its text")
+
+    __repr__ = __str__
+
+
+ARGUMENTS: dict[str, tuple[bytes, bytes]] = {
+    "empty": (b"", b""), "junk": (b"junk", dump({})), "missing": (b"\x80\x05cno.such.module\nthing\n.", dump({})),
+    "a list": (pickle.dumps([1]), dump({})), "a number": (pickle.dumps(7), dump({})), "none": (pickle.dumps(None),) * 2,
+    "a pair": (dump(()), pickle.dumps([("a", 1)])), "numbers for names": (dump(()), pickle.dumps({1: 2})),
+    "bytes for names": (dump(()), pickle.dumps({b"a": 2})),
+    **{
+        error.__name__: (pickle.dumps((Raises(error),)), dump({}))
+        for error in (SystemExit, GeneratorExit, BaseException, RecursionError, asyncio.CancelledError)
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS)
+async def test_arguments_of_no_shape_that_a_call_has_fail_the_task_with_the_reason(
+    docket: Docket, arguments: str
+) -> None:
+    args, kwargs = ARGUMENTS[arguments]
+    await run_with(docket, {**GOOD, "args": args, "kwargs": kwargs})
+    record, _ = await docket.records.read("bad")
+    assert record is not None
+    assert (record.state, str(record.error).partition(" of task")[0]) == (
+        ExecutionState.FAILED,
+        "DeliveryUnreadable: the arguments",
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"), [((1,), {}), ((), {"a": 1}), ((1, 2, 3), {"b": 1}), ((), {Named("a"): 1})]
+)
+async def test_arguments_that_do_not_fit_the_function_fail_the_task(
+    docket: Docket, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    await run_with(docket, {**GOOD, "args": pickle.dumps(args), "kwargs": pickle.dumps(kwargs)})
+    record, _ = await docket.records.read("bad")
+    assert record is not None
+    assert str(record.error).startswith("TypeError: ")
 
 
 @pytest.mark.parametrize("args", [b"", b"junk", b"\x80\x05cno.such.module\nthing\n."])

@@ -2,7 +2,7 @@
 -- KEYS run stream
 -- ARGV prefix group worker started_at key generation message_id
 -- REPLY {'OK' | 'SUPERSEDED' | 'CANCELLED', claim, id of the delivery}
--- USE json ack slots claim_one
+-- USE json numbers ack slots claim_one
 local now = redis.call('HMGET', run, 'state', 'stream_id')
 local id = message_id
 if id == '' then

@@ -4,7 +4,7 @@
 -- REPLY {id of the last strike or '', replies}; `replies` is a list of {'OK' | 'SUPERSEDED' | 'CANCELLED' | 'LOST' |
 --   'BROKEN', claim, how often it was delivered}; with 'BROKEN' the reason stands for the claim; `deliveries` are triples
 --   of id, key, generation
--- USE json ack slots claim_one finish strikes
+-- USE json numbers ack slots claim_one finish strikes
 local replies, refused = {}, false
 for at = 1, #deliveries, 3 do
   local id, key, generation = deliveries[at], deliveries[at + 1], deliveries[at + 2]

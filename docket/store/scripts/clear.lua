@@ -7,11 +7,12 @@ local count, left, last, kept, lib = 0, tonumber(limit), '', {}, limits_lib()   
 local site = lib.site_of(prefix, stream, wake_channel)
 local function cancel(key)
   local run = prefix .. ':runs:' .. key
-  local reserved = redis.call('HGET', run, 'reserved')
-  if reserved then kept[#kept + 1] = {key, reserved} end
-  if ttl_ms == '0' then
+  local reserved = redis.pcall('HGET', run, 'reserved')
+  local foreign = type(reserved) == 'table'                    -- what is no record is not ours to change (I9)
+  if reserved and not foreign then kept[#kept + 1] = {key, reserved} end
+  if not foreign and ttl_ms == '0' then
     redis.call('DEL', run)
-  else
+  elseif not foreign then
     redis.call('HSET', run, 'state', 'cancelled', 'completed_at', completed_at)
     redis.call('HDEL', run, 'known', 'stream_id', 'waiter_stream', 'waiter_entry_id')
     expire(run, ttl_ms)
@@ -33,17 +34,21 @@ end
 local name = left > 0 and redis.call('SRANDMEMBER', prefix .. ':waiting')
 while name do
   local waiters = name .. ':waiters'
-  for _, entry in ipairs(redis.call('XRANGE', waiters, '-', '+', 'COUNT', left)) do
+  local row = redis.pcall('XRANGE', waiters, '-', '+', 'COUNT', left)
+  for _, entry in ipairs(row) do
     left = left - 1
     local key
     for f = 1, #entry[2], 2 do
       if entry[2][f] == 'key' then key = entry[2][f + 1] end
     end
-    local now = key and redis.call('HMGET', prefix .. ':runs:' .. key, 'state', 'waiter_entry_id')
+    local now = key and redis.pcall('HMGET', prefix .. ':runs:' .. key, 'state', 'waiter_entry_id')
     if now and now[1] == 'scheduled' and now[2] == entry[1] then cancel(key) end
     redis.call('XDEL', waiters, entry[1])
   end
-  if redis.call('XLEN', waiters) == 0 then
+  if row.err then                                              -- nobody waits in what is no stream (I9)
+    redis.call('SREM', prefix .. ':waiting', name)
+    left = left - 1
+  elseif redis.call('XLEN', waiters) == 0 then
     redis.call('DEL', waiters)
     local packed = redis.call('HGET', prefix .. ':limits', name)
     if packed then lib.wake(site, lib.limits_of(packed)) end
@@ -67,7 +72,7 @@ for _, entry in ipairs(entries) do
     elseif fields[f] == 'generation' then generation = tonumber(fields[f + 1]) or 0 end
   end
   if key then
-    local now = redis.call('HMGET', prefix .. ':runs:' .. key, 'state', 'generation')
+    local now = redis.pcall('HMGET', prefix .. ':runs:' .. key, 'state', 'generation')
     local state, live = now[1], tonumber(now[2])
     -- An entry of an older generation belongs to a run that was replaced and goes on; the claim refuses the others.
     if not state or (state == 'queued' and (generation == 0 or not live or generation == live)) then

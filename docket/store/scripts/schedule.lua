@@ -5,10 +5,10 @@
 --   than by its record alone, and neither is `replace` '1' nor `rescheduled` the id of the delivery to end with this. SUPERSEDED: `expected` is not
 --   '0' and not the key's generation. STRIKES: the id of the last strike is another than `known_strikes`, so that the
 --   caller has to read them first; '*' is any.
--- USE json ack place unpark strikes slots alive
+-- USE json numbers ack place unpark strikes slots alive
 if known_strikes ~= '*' and last_strike(strikes) ~= known_strikes then return {'STRIKES', 0} end
 local now = redis.call('HMGET', run, 'state', 'known', 'generation', 'stream_id', 'waiter_stream', 'waiter_entry_id', 'reserved')
-local state, known, generation, stream_id = now[1], now[2], tonumber(now[3]) or 0, now[4]
+local state, known, generation, stream_id = now[1], now[2], whole(now[3]) or 0, now[4]
 if rescheduled ~= '' then ack(stream, group, rescheduled) end
 if expected ~= '0' and tonumber(expected) ~= generation then return {'SUPERSEDED', generation} end
 if replace == '0' and rescheduled == '' and (known or state == 'running' or (state == 'scheduled' and now[5]))

@@ -3,7 +3,7 @@
 -- ARGV prefix group worker count started_at wake_channel
 -- REPLY {id of the last strike or '', taken}; `taken` is a list of {message_id, 'OK' | 'SUPERSEDED' | 'CANCELLED' |
 --   'UNREADABLE' | 'BROKEN', claim, fields}; with 'BROKEN' the reason stands for the claim. Nothing taken: no id.
--- USE json ack slots claim_one finish strikes
+-- USE json numbers ack slots claim_one finish strikes
 local read = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', stream, '>')
 local taken, refused = {}, false
 if not read then return {'', taken} end
@@ -15,7 +15,7 @@ for i, entry in ipairs(read[1][2]) do
       if fields[at] == 'key' then key = fields[at + 1] elseif fields[at] == 'generation' then generation = fields[at + 1] end
     end
   end
-  if key and string.find(generation, '^%d+$') then
+  if key and whole(generation) then
     local reply, claim = try_claim(prefix, stream, group, id, key, generation, worker, started_at)
     taken[i] = {id, reply, claim, fields}
     refused = refused or reply ~= 'OK'

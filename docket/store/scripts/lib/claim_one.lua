@@ -10,7 +10,8 @@ end
 local function claim_one(prefix, stream, group, id, key, generation, worker, started_at)
   local run = prefix .. ':runs:' .. key
   local now = redis.call('HMGET', run, 'generation', 'state', 'claim', 'reserved')
-  local live, mine = tonumber(now[1]), tonumber(generation)
+  local live, mine = whole(now[1]), tonumber(generation)
+  if now[1] and not live then error('its record has a generation that is no number', 0) end
   if mine > 0 and (not live or mine < live) then
     ack(stream, group, id)
     if now[4] then forget_refused(prefix, stream, key, generation, now[4]) end
@@ -26,7 +27,7 @@ local function claim_one(prefix, stream, group, id, key, generation, worker, sta
   end
   local claim, before = 1, now[3]
   if before and string.sub(before, 1, #id + 1) == id .. '.' then
-    claim = (tonumber(string.sub(before, #id + 2)) or 0) + 1
+    claim = (whole(string.sub(before, #id + 2)) or 0) + 1
   end
   redis.call('HSET', run, 'state', 'running', 'claim', id .. '.' .. claim, 'worker', worker, 'started_at', started_at)
   redis.call('HDEL', run, 'known', 'stream_id')

@@ -1,0 +1,132 @@
+"""One instruction of the strikes: what it says, and how it travels."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+from ..rules import Condition, Operator
+from ..text import error_text, text_of
+from .codec import dump_any, load
+from .foreign import shown
+from .plain import NotPlain
+
+__all__ = ["Restore", "Strike", "StrikeInstruction", "StrikeMessage", "instruction_in"]
+
+StrikeMessage: TypeAlias = dict[bytes, bytes]
+
+
+class StrikeInstruction(abc.ABC):
+    """One instruction as it travels: strike or restore a task, a parameter with a value, or both."""
+
+    direction: ClassVar[Literal["strike", "restore"]]
+
+    def __init__(
+        self, function: str | None, parameter: str | None, operator: Operator, value: Hashable
+    ) -> None:
+        self.function, self.parameter, self.operator, self.value = function, parameter, operator, value
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.call_repr()}>"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((self.direction, self.function, self.parameter, self.operator))
+
+    @property
+    def condition(self) -> Condition:
+        """What it is about."""
+        return Condition(self.function, self.parameter, Operator(self.operator), self.value)
+
+    @classmethod
+    def about(cls, condition: Condition) -> Self:
+        """The instruction about a condition."""
+        return cls(condition.function, condition.parameter, condition.operator, condition.value)
+
+    def as_message(self) -> StrikeMessage:
+        """The fields of the stream entry.
+
+        Raises: TypeError - the value cannot be pickled.
+        """
+        message = {b"direction": self.direction.encode()}
+        if self.function is not None:
+            message[b"function"] = self.function.encode()
+        if self.parameter is not None:
+            message[b"parameter"] = self.parameter.encode()
+        try:
+            value = dump_any(self.value)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # pickling runs the value's own code: it may raise anything
+            said = f"{text_of(self.value, repr)}: {text_of(error)}"
+            raise TypeError(f"the value of a strike cannot be pickled: {said}") from error
+        return message | {b"operator": Operator(self.operator).value.encode(), b"value": value}
+
+    @classmethod
+    def from_message(cls, message: StrikeMessage) -> StrikeInstruction:
+        """The instruction that the fields of a stream entry describe.
+
+        Raises: KeyError, ValueError - they describe none, or the value cannot be unpickled.
+        """
+        return instruction_in(message, load)
+
+    def labels(self) -> Mapping[str, str]:
+        """What telemetry says of it."""
+        labels: dict[str, str] = {}
+        if self.function is not None:
+            labels["docket.task"] = self.function
+        if self.parameter is not None:
+            labels |= {
+                "docket.parameter": self.parameter,
+                "docket.operator": str.__str__(self.operator),  # an enum's own would be its name
+                "docket.value": text_of(self.value, repr),
+            }
+        return labels
+
+    def call_repr(self) -> str:
+        """For people: ``task(parameter == value)``, a ``*`` for whatever is not named."""
+        value = "*" if self.parameter is None else text_of(self.value, repr)
+        return f"{self.function or '*'}({self.parameter or '*'} {Operator(self.operator).value} {value})"
+
+
+class Strike(StrikeInstruction):
+    """From now on, what it is about is neither placed nor run."""
+
+    direction = "strike"
+
+
+class Restore(StrikeInstruction):
+    """Takes back the strike that is about the same."""
+
+    direction = "restore"
+
+
+def instruction_in(message: StrikeMessage, read: Callable[[bytes], Any]) -> StrikeInstruction:
+    """As `StrikeInstruction.from_message`; ``read`` unpickles the value. Raises: NotPlain, too, where that does."""
+    kind = _kind(message[b"direction"])
+    function, parameter = message.get(b"function"), message.get(b"parameter")
+    return kind(
+        None if function is None else function.decode(),
+        None if parameter is None else parameter.decode(),
+        Operator(message[b"operator"].decode()),
+        _value(message[b"value"], read),
+    )
+
+
+def _kind(direction: bytes) -> type[Strike | Restore]:
+    for kind in (Strike, Restore):
+        if direction == kind.direction.encode():
+            return kind
+    raise ValueError(f"{shown(direction)} is neither strike nor restore")
+
+
+def _value(pickled: bytes, read: Callable[[bytes], Any]) -> Any:
+    try:
+        return read(pickled)
+    except (KeyboardInterrupt, NotPlain):
+        raise
+    except BaseException as error:  # unpickling runs foreign code: it may raise anything
+        raise ValueError(f"the value cannot be unpickled: {error_text(error)}") from error

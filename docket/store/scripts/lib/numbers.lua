@@ -1,0 +1,4 @@
+-- A whole number from 0 that somebody may have written as text, or nil. Of more than fifteen digits Lua is not sure.
+local function whole(text)
+  return text and #text <= 15 and string.find(text, '^%d+$') and tonumber(text) or nil
+end
