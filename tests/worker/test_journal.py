@@ -13,6 +13,7 @@ import pytest
 
 from docket import Docket, Execution, Logged, Perpetual, Retry, Worker
 from docket.dependencies import format_duration
+from tests.planted import Planted, opened
 from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
@@ -153,3 +154,30 @@ async def test_a_line_whose_level_is_off_costs_nothing(
 )  # fmt: skip
 def test_durations_are_shown_as_wide_as_each_other(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("state", "said_of_it"), [("cancelled", "✗ {} (cancelled)"), (None, "↬ {} (superseded)")]
+)
+async def test_what_may_not_begin_is_told_without_opening_it(
+    docket: Docket, said: pytest.LogCaptureFixture, state: str | None, said_of_it: str
+) -> None:
+    calls: dict[str, tuple[Any, ...]] = {"plain": (1, "s"), "planted": (Planted("a"), Planted("b"))}
+    for key, args in calls.items():
+        await docket.add(task, key=key)(*args)
+    await docket.add("trace", key="trace\n\x1b[2J")(Planted("c"))
+    async with docket.redis() as redis:
+        for key in [*calls, "trace\n\x1b[2J"]:
+            await redis.hset(docket.runs_key(key), mapping={"state": state} if state else {"generation": 7})
+    opened.clear()
+    async with at_most():
+        await Worker(docket).run_until_finished()
+    assert lines(said) == [
+        said_of_it.format(call)
+        for call in (
+            "task(1, ...){plain}",
+            "task((not shown: tests.planted.note), ...){planted}",
+            r"trace(...){trace\n\x1b[2J}",
+        )
+    ]
+    assert opened == []
