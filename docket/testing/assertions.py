@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..text import printable, text_of
+
 if TYPE_CHECKING:
     from ..docket import Docket
     from ..execution import Execution
@@ -102,9 +104,9 @@ def _matching(
         one
         for one in waiting
         if (one.function_name == function if isinstance(function, str) else _is(one, function))
-        if args is None or one.args == args
-        if kwargs is None or kwargs.items() <= one.kwargs.items()
         if key is None or one.key == key
+        if args is None or one.args == args  # unpickled now: of the task that is meant, and of no other
+        if kwargs is None or kwargs.items() <= one.kwargs.items()
     ]
 
 
@@ -114,7 +116,8 @@ def _is(execution: Execution[Any], function: Callable[..., Any]) -> bool:
 
 def _shown(execution: Execution[Any]) -> str:
     name, key = execution.function_name, execution.key
-    return f"{name}(args={execution.args!r}, kwargs={execution.kwargs!r}, key={key!r})"
+    args, kwargs = text_of(execution.args, repr), text_of(execution.kwargs, repr)
+    return f"{printable(name)}(args={args}, kwargs={kwargs}, key={key!r})"
 
 
 def _listed(executions: Sequence[Execution[Any]]) -> str:

@@ -16,6 +16,7 @@ from docket.testing import (
     assert_task_not_scheduled,
     assert_task_scheduled,
 )
+from tests.planted import Planted, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -121,3 +122,18 @@ async def test_what_runs_does_not_wait(empty: Docket) -> None:
     with anyio.fail_after(10):
         await Worker(empty).run_until_finished()
     assert seen == ["nothing"]
+
+
+async def test_only_what_is_compared_or_listed_is_unpickled(full: Docket) -> None:
+    planted: Any = Planted("p")
+    await full.add(send, key="planted")(planted)
+    await full.add(other, key="bare")()
+    opened.clear()
+    await assert_task_scheduled(full, send)
+    await assert_task_scheduled(full, "send", key="planted")
+    await assert_task_scheduled(full, send, key="now", args=(1,))
+    await assert_task_not_scheduled(full, other, args=(1,))
+    await assert_task_count(full, send, count=3)
+    assert opened == []
+    await assert_task_scheduled(full, send, key="planted", args=("p",))
+    assert opened == ["p"]
