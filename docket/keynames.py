@@ -53,7 +53,7 @@ class KeyNames:
 
     def known_task_key(self, task_key: str) -> str:
         """Where pydocket before 0.14 noted that a key is taken."""
-        return self.key(f"known:{task_key}")
+        return self.keys.known(task_key)
 
     def parked_task_key(self, task_key: str) -> str:
         """The message of a task that waits for its time."""
@@ -61,7 +61,7 @@ class KeyNames:
 
     def stream_id_key(self, task_key: str) -> str:
         """Where pydocket before 0.14 noted a task's place on the stream."""
-        return self.key(f"stream-id:{task_key}")
+        return self.keys.stream_id(task_key)
 
     def runs_key(self, task_key: str) -> str:
         """The record of a key's run."""

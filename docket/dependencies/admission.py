@@ -14,6 +14,7 @@ from uncalled_for import get_annotation_dependencies, get_dependency_parameters,
 from ..errors import UsageError
 from ..moments import check_duration
 from ..rules import AdmissionRule
+from ..text import error_text, readable
 from .base import Dependency
 
 __all__ = [
@@ -28,6 +29,9 @@ T = TypeVar("T", covariant=True)
 
 ADMISSION_BLOCKED_RETRY_DELAY = timedelta(milliseconds=100)
 """After how long a task is tried again that a dependency of its own did not admit, unless it says otherwise."""
+
+LONGEST_VALUE = 65_536
+"""How many characters the text of a value may have that is counted by."""
 
 
 class AdmissionBlocked(Exception):
@@ -95,15 +99,40 @@ class Admission(Dependency[T], abc.ABC):
             )
         return parameter.default
 
-    def _tag(self, execution: Any) -> str:
-        """Whom the rule counts together: ``argument:value``, or the task's name."""
-        return str(execution.function_name) if self._bound is None else f"{self._bound[0]}:{self._bound[1]}"
+    def _whom(self, execution: Any) -> tuple[str, str | None]:
+        """Whom the rule counts together: the name of an argument and the text of its value; or the task's name.
+
+        Raises: UsageError (a ValueError) - the value has no text, or one that is too long for a key.
+        """
+        return (execution.function_name, None) if self._bound is None else self._spelled(*self._bound)
+
+    def _spelled(self, name: str, value: Any) -> tuple[str, str]:
+        kind = type(self).__name__
+        try:
+            text = value if type(value) is str else str.__str__(str(value))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # the value's own code may raise anything (I9)
+            raise UsageError(
+                f"{kind} counts per value of {name!r}, which has no text: str() of it raised {error_text(error)}"
+            ) from error
+        if len(text) > LONGEST_VALUE:
+            raise UsageError(
+                f"{kind} counts per value of {name!r}, whose text is {len(text)} characters long; at most "
+                f"{LONGEST_VALUE} can be a part of a key"
+            )
+        return name, text if text.isascii() else readable(text)
+
+    async def __aenter__(self) -> Any:
+        if self._bound is not None:
+            self._spelled(*self._bound)  # the gate leaves it to the call to say what is wrong with a value
+        return self
 
     @abc.abstractmethod
     def rule(self, execution: Any) -> AdmissionRule:
         """The rule for one execution.
 
-        Raises: ValueError - the call lacks the argument that it is about.
+        Raises: UsageError (a ValueError) - the call lacks the argument that it is about, or has none to count by.
         """
 
     def check(self, function: Any) -> None:

@@ -1,4 +1,4 @@
-"""What numbers and functions a dependency accepts, and how it says what was wrong."""
+"""What numbers, scopes and functions a dependency accepts, and how it says what was wrong."""
 
 from __future__ import annotations
 
@@ -11,21 +11,39 @@ from typing import Any, cast
 from uncalled_for import get_dependency_parameters
 
 from ..errors import UsageError
-from ..text import text_of
+from ..text import check_encodable, text_of
 
-__all__ = ["check_count", "check_supplier", "check_suppliers", "is_generator_function"]
+__all__ = ["check_count", "check_scope", "check_supplier", "check_suppliers", "is_generator_function"]
+
+LARGEST = 2**63 - 1
 
 
 def check_count(name: str, given: Any) -> int:
-    """Return ``given`` if it is a whole number from 1.
+    """Return ``given`` if it is a whole number from 1, of 64 bits at most with its sign.
 
-    Raises: TypeError - it is no whole number; UsageError (a ValueError) - it is below 1.
+    Raises: TypeError - it is no whole number; UsageError (a ValueError) - it is below 1, or too large.
     """
     if not isinstance(given, int) or isinstance(given, bool):
         raise TypeError(f"{name} takes a whole number, not {type(given).__name__}: {given!r}")
     if given < 1:
-        raise UsageError(f"{name} takes a whole number from 1, not {given}")
-    return given
+        shown = given if given > -LARGEST else "one so small"
+        raise UsageError(f"{name} takes a whole number from 1, not {shown}")
+    if given > LARGEST:
+        raise UsageError(f"{name} takes a whole number up to {LARGEST}, not one of {given.bit_length()} bits")
+    return int(given)
+
+
+def check_scope(given: Any) -> str | None:
+    """Return ``given`` if it can stand in the name of a key, or is None.
+
+    Raises: TypeError - it is no text; UsageError (a ValueError) - UTF-8 cannot hold it.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise TypeError(f"scope takes a str, not {type(given).__name__}: {given!r}")
+    check_encodable(given, "scope")
+    return str.__str__(given)
 
 
 def is_generator_function(function: Any) -> bool:

@@ -9,8 +9,9 @@ from uncalled_for import get_dependency_parameters, get_signature
 
 from ..errors import UsageError
 from ..rules import SlotRule
+from ..text import check_encodable
 from .admission import Admission, AdmissionBlocked
-from .checks import check_count
+from .checks import check_count, check_scope
 
 __all__ = ["LEASE_RENEWAL_FACTOR", "MINIMUM_TTL_SECONDS", "ConcurrencyBlocked", "ConcurrencyLimit"]
 
@@ -40,7 +41,7 @@ class ConcurrencyLimit(Admission["ConcurrencyLimit"]):
     Limits with a ``scope`` count apart from those with another. A task may have several: it begins when all have
     room, and holds no slot of one while it waits for another. Nothing of the task is open while it waits.
 
-    Raises: UsageError (a ValueError) - ``max_concurrent`` below 1; TypeError - it is no whole number. With an
+    Raises: UsageError (a ValueError) - ``max_concurrent`` below 1, a name that UTF-8 cannot hold; TypeError. With an
     argument that the task does not have: UsageError, where the task is registered or first added.
     """
 
@@ -63,7 +64,9 @@ class ConcurrencyLimit(Admission["ConcurrencyLimit"]):
             argument_name, max_concurrent = None, argument_name
         elif argument_name is not None and not isinstance(argument_name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"ConcurrencyLimit takes the name of an argument, not {argument_name!r}")
-        self.argument_name, self.scope = argument_name, scope
+        if argument_name is not None:
+            check_encodable(argument_name, "the argument of ConcurrencyLimit,")
+        self.argument_name, self.scope = argument_name, check_scope(scope)
         self.max_concurrent = check_count("max_concurrent", max_concurrent)
         self._key: str | None = None
 
@@ -79,13 +82,13 @@ class ConcurrencyLimit(Admission["ConcurrencyLimit"]):
                 f"Available: {available}"
             )
 
-    def _tag(self, execution: Any) -> str:
+    def _whom(self, execution: Any) -> tuple[str, str | None]:
         if self.argument_name is None:
-            return super()._tag(execution)
-        return f"{self.argument_name}:{self.argument(execution, self.argument_name)}"
+            return super()._whom(execution)
+        return self._spelled(self.argument_name, self.argument(execution, self.argument_name))
 
     def rule(self, execution: Any) -> SlotRule:
-        return SlotRule(execution.docket.keys.slots(self._tag(execution), self.scope), self.max_concurrent)
+        return SlotRule(execution.docket.keys.slots(*self._whom(execution), self.scope), self.max_concurrent)
 
     async def __aenter__(self) -> Self:
         running = copy.copy(self)

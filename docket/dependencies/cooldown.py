@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any
 
 from ..moments import check_duration
 from ..rules import CooldownRule
 from .admission import Admission
+from .checks import check_scope
 
 __all__ = ["Cooldown"]
 
@@ -22,10 +23,7 @@ class Cooldown(Admission["Cooldown"]):
     """
 
     def __init__(self, window: timedelta, *, scope: str | None = None) -> None:
-        self.window, self.scope = check_duration("window", window, positive=True), scope
+        self.window, self.scope = check_duration("window", window, positive=True), check_scope(scope)
 
     def rule(self, execution: Any) -> CooldownRule:
-        return CooldownRule(execution.docket.keys.cooldown(self._tag(execution), self.scope), self.window)
-
-    async def __aenter__(self) -> Self:
-        return self
+        return CooldownRule(execution.docket.keys.cooldown(*self._whom(execution), self.scope), self.window)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any
 
 from ..moments import check_duration
 from ..rules import DebounceRule
 from .admission import Admission
+from .checks import check_scope
 
 __all__ = ["Debounce"]
 
@@ -24,11 +25,8 @@ class Debounce(Admission["Debounce"]):
     single = True
 
     def __init__(self, settle: timedelta, *, scope: str | None = None) -> None:
-        self.settle, self.scope = check_duration("settle", settle, positive=True), scope
+        self.settle, self.scope = check_duration("settle", settle, positive=True), check_scope(scope)
 
     def rule(self, execution: Any) -> DebounceRule:
-        winner, last_seen = execution.docket.keys.debounce(self._tag(execution), self.scope)
+        winner, last_seen = execution.docket.keys.debounce(*self._whom(execution), self.scope)
         return DebounceRule(winner, last_seen, self.settle)
-
-    async def __aenter__(self) -> Self:
-        return self

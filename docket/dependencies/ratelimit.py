@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any
 
 from ..moments import check_duration
 from ..rules import RateRule
 from .admission import Admission
-from .checks import check_count
+from .checks import check_count, check_scope
 
 __all__ = ["RateLimit"]
 
@@ -26,11 +26,8 @@ class RateLimit(Admission["RateLimit"]):
     def __init__(self, limit: int, *, per: timedelta, drop: bool = False, scope: str | None = None) -> None:
         self.limit = check_count("limit", limit)
         self.per = check_duration("per", per, positive=True)
-        self.drop, self.scope = drop, scope
+        self.drop, self.scope = drop, check_scope(scope)
 
     def rule(self, execution: Any) -> RateRule:
-        name = execution.docket.keys.rate(self._tag(execution), self.scope)
+        name = execution.docket.keys.rate(*self._whom(execution), self.scope)
         return RateRule(name, self.limit, self.per, self.drop)
-
-    async def __aenter__(self) -> Self:
-        return self

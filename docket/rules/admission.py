@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import attrs
 
-__all__ = ["AdmissionRule", "CooldownRule", "DebounceRule", "RateRule", "SlotRule", "pack"]
+__all__ = ["MOST", "AdmissionRule", "CooldownRule", "DebounceRule", "RateRule", "SlotRule", "pack"]
 
 
 @attrs.frozen
@@ -46,6 +46,9 @@ class DebounceRule:
     settle: timedelta
 
 
+MOST = 2**53
+"""As many as scripts can count; a higher limit is none either."""
+
 AdmissionRule: TypeAlias = SlotRule | RateRule | CooldownRule | DebounceRule
 
 
@@ -54,5 +57,5 @@ def pack(limits: Iterable[SlotRule], lease: timedelta) -> str:
 
     ``lease`` is after how long a slot that nobody renews counts as free. No limits: an empty text.
     """
-    each = "".join(f"{limit.most}:{len(limit.name.encode())}:{limit.name}" for limit in limits)
+    each = "".join(f"{min(limit.most, MOST)}:{len(limit.name.encode())}:{limit.name}" for limit in limits)
     return f"{max(1, round(lease / timedelta(milliseconds=1)))} {each}" if each else ""

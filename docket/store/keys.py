@@ -3,38 +3,57 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import attrs
 
 from ..errors import BadSetting
 
-__all__ = ["GROUP", "Keys"]
+__all__ = ["GROUP", "RATE_BESIDE", "SLOTS_BESIDE", "Keys", "Reserved"]
 
 _GLOB = re.compile(r"[\\*?\[\]]")
 
 GROUP = "docket-workers"
 """The consumer group of every docket."""
 
-#: First words of names that the docket itself uses below its prefix. pydocket parks a future task at
-#: ``{prefix}:{key}``, so a task key that begins so would overwrite them.
-_OWN_NAMES = frozenset({"stream", "queue", "strikes", "workers", "dead", "parked", "limits", "waiting"})
-_OWN_ROOMS = frozenset(
-    {
-        "concurrency", "cooldown", "debounce", "known", "leases", "parked", "perpetual", "progress",
-        "ratelimit",
-        "results", "runs", "stream-id", "task-workers", "worker-tasks",
-    }
-)  # fmt: skip
-#: Dependencies with a ``scope`` keep theirs at ``{prefix}:{scope}:concurrency:...``.
-_SCOPED = (":concurrency:", ":cooldown:", ":debounce:", ":ratelimit:")
+#: What stands behind the name of a concurrency limit, and of a rate, in the names of what is kept beside it.
+SLOTS_BESIDE = (":waiters", ":owners", ":woken")
+RATE_BESIDE = (":reserved",)
+
+
+@attrs.frozen(slots=False)
+class Channels:
+    """The channels below one prefix. No task is parked at the name of a channel's making, so none is reserved."""
+
+    prefix: str
+
+    @cached_property
+    def wake(self) -> str:
+        """Something that a waiting worker should look at. pydocket does not know it."""
+        return f"{self.prefix}:wake"
+
+    @cached_property
+    def cancellations(self) -> str:
+        """Pattern of all cancellation requests."""
+        return _GLOB.sub(r"\\\g<0>", self.prefix) + ":cancel:*"
+
+    def state_channel(self, key: str) -> str:
+        return f"{self.prefix}:state:{key}"
+
+    def cancel_channel(self, key: str) -> str:
+        return f"{self.prefix}:cancel:{key}"
 
 
 @attrs.frozen(slots=False)  # with a dictionary for the names that every call needs
-class Keys:
-    """The keys and channels below one prefix (the docket's name; ``{name}`` with braces on a cluster)."""
+class Keys(Channels):
+    """The keys and channels below one prefix (the docket's name; ``{name}`` with braces on a cluster).
 
-    prefix: str
+    Every public member that returns a name, but for those of `_OF_PARKED`, is one that no task may be parked at
+    (`is_reserved`): what is added here is reserved by that.
+    """
+
     #: The docket's name, in the few names that pydocket makes of it without the braces, on a cluster too.
     name: str = attrs.field(default=attrs.Factory(lambda self: self.prefix, takes_self=True))
 
@@ -103,27 +122,21 @@ class Keys:
         """Set of the concurrency limits that somebody waits for; unknown to pydocket."""
         return f"{self.prefix}:waiting"
 
-    @cached_property
-    def wake(self) -> str:
-        """Channel: something that a waiting worker should look at. pydocket does not know it."""
-        return f"{self.prefix}:wake"
-
-    @cached_property
-    def cancellations(self) -> str:
-        """Channel pattern of all cancellation requests."""
-        return _GLOB.sub(r"\\\g<0>", self.prefix) + ":cancel:*"
-
     # one per task key ------------------------------------------------------------------------------------
 
     @staticmethod
     def is_reserved(key: str) -> bool:
         """Whether parking ``key`` where pydocket would look for it would harm the docket's own keys."""
         room, colon, _ = key.partition(":")
-        return (room in _OWN_ROOMS if colon else room in _OWN_NAMES) or any(word in key for word in _SCOPED)
+        return (room in _reserved.rooms if colon else room in _reserved.names) or any(
+            word in key for word in _reserved.inner
+        )
 
     def parked(self, key: str) -> str:
-        shelf = self.reserved_queue if self.is_reserved(key) else self.prefix
-        return f"{shelf}:{key}"
+        return self.kept_apart(key) if self.is_reserved(key) else self.plain_parked(key)
+
+    def kept_apart(self, key: str) -> str:
+        return f"{self.reserved_queue}:{key}"
 
     def plain_parked(self, key: str) -> str:
         """Where pydocket parks every key."""
@@ -139,35 +152,61 @@ class Keys:
         """Also the name of the channel of its events."""
         return f"{self.prefix}:progress:{key}"
 
-    def state_channel(self, key: str) -> str:
-        return f"{self.prefix}:state:{key}"
+    def safeguard(self, key: str) -> str:
+        """Where pydocket parks the task that looks after one of its waiters; the key of that begins so, too."""
+        return f"{self.prefix}:__safeguard__:{key}"
 
-    def cancel_channel(self, key: str) -> str:
-        return f"{self.prefix}:cancel:{key}"
+    def known(self, key: str) -> str:
+        """Where pydocket before 0.14 noted that a key is taken; later ones still delete it, as the next."""
+        return f"{self.prefix}:known:{key}"
+
+    def stream_id(self, key: str) -> str:
+        """Where pydocket before 0.14 noted a task's place on the stream."""
+        return f"{self.prefix}:stream-id:{key}"
 
     # one per rule of admission -----------------------------------------------------------------------------
 
-    def slots(self, tag: str, scope: str | None = None) -> str:
-        """Who runs under a concurrency limit. ``tag`` is ``argument:value``, or the name of the task."""
-        return f"{self.prefix}:{scope}:concurrency:{tag}" if scope else f"{self.prefix}:concurrency:{tag}"
+    # ``whom`` is the name of a task, or of an argument with the text of its ``value``.
 
-    def _scope(self, scope: str | None) -> str:
-        """pydocket leaves out the prefix; on a cluster one script could not reach such a key and the run."""
-        if self.tagged and scope:
-            return f"{self.prefix}:{scope}"
-        return scope or self.prefix
+    def slots(self, whom: str, value: str | None = None, scope: str | None = None) -> str:
+        """Who runs under a concurrency limit. What is kept beside it is named so, too, with `SLOTS_BESIDE` behind."""
+        return ":".join(self._room("concurrency", whom, value, scope, SLOTS_BESIDE))
 
-    def rate(self, tag: str, scope: str | None = None) -> str:
-        """Which runs began lately. A ``scope`` stands in the place of the docket's name, here and below."""
-        return f"{self._scope(scope)}:ratelimit:{tag}"
+    def rate(self, whom: str, value: str | None = None, scope: str | None = None) -> str:
+        """Which runs began lately; beside it, `RATE_BESIDE`.
 
-    def cooldown(self, tag: str, scope: str | None = None) -> str:
-        return f"{self._scope(scope)}:cooldown:{tag}"
+        A ``scope`` stands in the place of the docket's name, here and below.
+        """
+        return ":".join(self._room("ratelimit", whom, value, scope, RATE_BESIDE))
 
-    def debounce(self, tag: str, scope: str | None = None) -> tuple[str, str]:
+    def cooldown(self, whom: str, value: str | None = None, scope: str | None = None) -> str:
+        return ":".join(self._room("cooldown", whom, value, scope))
+
+    def debounce(self, whom: str, value: str | None = None, scope: str | None = None) -> tuple[str, str]:
         """The key of whoever will run, and when the last of the burst came."""
-        name = f"{self._scope(scope)}:debounce:{tag}:{{{tag}}}"
-        return f"{name}:winner", f"{name}:last_seen"
+        room, tag = self._room("debounce", whom, value, scope)
+        return f"{room}:{tag}:{{{tag}}}:winner", f"{room}:{tag}:{{{tag}}}:last_seen"
+
+    def _room(
+        self, kind: str, whom: str, value: str | None, scope: str | None, beside: tuple[str, ...] = ()
+    ) -> tuple[str, str]:
+        """Where rules of a kind are kept, and whom this one counts, as pydocket spells it.
+
+        What it would spell like something else is escaped: after a colon, with which no name of a task or an argument
+        begins, and with a colon at the end, with which nothing ends that is kept beside another.
+        """
+        tag = whom if value is None else f"{whom}:{value}"
+        is_plain = not scope or _reserved.rooms.isdisjoint(scope.split(":"))
+        if not is_plain or tag.startswith(":") or tag.endswith(beside) or (value is not None and ":" in whom):
+            said = (_escaped(part) for part in (scope or "", whom, value) if part is not None)
+            tag = f":{':'.join(said)}:"
+        if not scope:
+            return f"{self.prefix}:{kind}", tag
+        shown = scope if is_plain else f"%{_escaped(scope)}"
+        # Else pydocket leaves out the prefix; on a cluster one script could not reach such a key and the run.
+        if self.tagged or kind == "concurrency":
+            shown = f"{self.prefix}:{shown}"
+        return f"{shown}:{kind}", tag
 
     # one per result, worker, task name --------------------------------------------------------------------
 
@@ -188,3 +227,57 @@ class Keys:
 
     def task_workers(self, task: str) -> str:
         return f"{self.prefix}:task-workers:{task}"
+
+
+def _escaped(part: str) -> str:
+    return part.replace("%", "%25").replace(":", "%3A")
+
+
+#: Members of `Keys` that are no names of the docket's own: about where a task is parked, and others.
+_NO_NAMES = frozenset(
+    {"is_reserved", "on_cluster", "parked", "plain_parked", "queue_of", "results_collection", "tagged"}
+)
+_ANY = "\0"
+
+
+@attrs.frozen
+class Reserved:
+    """What keys of tasks may not be, since pydocket parks a future task at ``{prefix}:{key}``."""
+
+    names: frozenset[str] = frozenset()
+    """Keys of one word."""
+    rooms: frozenset[str] = frozenset()
+    """First words of longer keys."""
+    inner: frozenset[str] = frozenset()
+    """What stands after a scope, which is any text."""
+
+    @classmethod
+    def of(cls, keys: type[Keys]) -> Reserved:
+        """The names that `keys` makes, asked for one by one."""
+        names, rooms, inner = set[str](), set[str](), set[str]()
+        for name in _names(keys):
+            room, colon, rest = name.removeprefix("{p}:").partition(":")
+            if room == _ANY:
+                inner.add(f":{rest.partition(':')[0]}:")
+            else:
+                (rooms if colon else names).add(room)
+        return cls(frozenset(names), frozenset(rooms), frozenset(inner))
+
+
+def _names(keys: type[Keys]) -> Iterator[str]:
+    """Every name that a docket makes, with `_ANY` for what it is given."""
+    probe = keys("{p}", "p")  # a cluster's: there every name begins with the prefix
+    for member in vars(keys):
+        if member.startswith("_") or member in _NO_NAMES:
+            continue
+        made: list[Any] = [getattr(probe, member)]
+        if callable(made[0]):
+            most = made[0].__code__.co_argcount - 1
+            least = most - len(made[0].__defaults__ or ())
+            made = [made[0](*[_ANY] * least), made[0](*[_ANY] * most)]
+        for one in made:
+            yield from one if isinstance(one, tuple) else (one,)
+
+
+_reserved = Reserved()
+_reserved = Reserved.of(Keys)

@@ -127,12 +127,11 @@ def _hiredis() -> tuple[Callable[[Sequence[Argument]], bytes], Callable[[], Read
     module: Any = hiredis
     fast: Callable[[Sequence[Argument]], bytes] = module.pack_command
 
-    def pack(command: Sequence[Argument]) -> bytes:
+    def pack(command: Sequence[Any]) -> bytes:
         # What hiredis cannot spell out (a number of 4301 digits, a float whose repr() raises) ends the process, and it
         # reads on where a memoryview has gaps.
-        argument: Any
         for argument in command:
-            kind: Any = type(argument)
+            kind = type(argument)  # pyright: ignore[reportUnknownVariableType]
             if kind is str or kind is bytes:
                 continue
             if kind is float or (kind is int and LEAST <= argument <= MOST):

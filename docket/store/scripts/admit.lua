@@ -53,7 +53,7 @@ local function rate(name, moments, most, window, drop)
   end
   marks[#marks + 1] = function()
     redis.call('ZREM', moments, key)
-    redis.call('ZADD', name, ms, string.format('%s:%d', key, ms))
+    redis.call('ZADD', name, ms, key .. ':' .. string.format('%d', ms))
     redis.call('PEXPIRE', name, 2 * window)
   end
 end
@@ -132,11 +132,11 @@ if full then
     if kept[at] == 'generation' then kept[at + 1] = generation + 1 end
   end
   kept[#kept + 1], kept[#kept + 2] = 'docket:limits', limits
+  redis.call('DEL', progress)                                  -- first: a full server lets go on who has freed something
+  lib.enqueue(site, run, full, kept, 'HSET')
   redis.call('HSET', run, 'state', 'scheduled', 'generation', generation + 1, 'known', site.now)
   if record[2] == generation then redis.call('HSET', run, 'admitted', generation + 1) end
   redis.call('HDEL', run, 'claim', 'worker', 'started_at', 'reserved')
-  redis.call('DEL', progress)
-  lib.enqueue(site, run, full, kept, 'HSET')
   ack(stream, group, message_id)                               -- I1
   redis.call('PUBLISH', state_channel, state_event)
   lib.release(site, limits, key, message_id, generation, reserved)

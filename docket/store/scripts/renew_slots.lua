@@ -5,17 +5,18 @@
 -- USE json ack slots
 local lib = limits_lib()
 local site = lib.site_of(prefix, stream, prefix .. ':wake')
+local function renew(limit, id, key)
+  local owners = limit.name .. ':owners'
+  redis.call('ZADD', limit.name, site.now, key)
+  redis.call('HSET', owners, key, id)
+  redis.call('PEXPIRE', limit.name, math.max(1000, 4 * limit.lease))
+  redis.call('PEXPIRE', owners, math.max(1000, 4 * limit.lease))
+  lib.index(site, limit, 'HSETNX')
+end
 for at = 1, #holdings, 3 do
   local id, key = holdings[at], holdings[at + 1]
   if holds(stream, group, worker, id) then
-    for _, limit in ipairs(lib.limits_of(holdings[at + 2])) do
-      local owners = limit.name .. ':owners'
-      redis.call('ZADD', limit.name, site.now, key)
-      redis.call('HSET', owners, key, id)
-      redis.call('PEXPIRE', limit.name, math.max(1000, 4 * limit.lease))
-      redis.call('PEXPIRE', owners, math.max(1000, 4 * limit.lease))
-      lib.index(site, limit, 'HSETNX')
-    end
+    for _, limit in ipairs(lib.limits_of(holdings[at + 2])) do lib.unless_foreign(renew, limit, id, key) end
   end
 end
 return 'OK'

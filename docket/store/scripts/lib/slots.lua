@@ -22,10 +22,19 @@ local function limits_lib()
     end
     return limits
   end
+  -- Lua's own `%s` ends at a NUL, which names may have.
+  local function packed_of(limit)
+    return string.format('%d %d:%d:', limit.lease, limit.most, #limit.name) .. limit.name
+  end
+  -- I9: somebody keeps something else under a name of this one limit. Who waits for it is woken, and whoever wants to begin
+  -- under it is told (admit.lua); what is to be done about it besides is left out, and all other limits go on.
+  local function unless_foreign(act, ...)
+    local ok, problem = pcall(act, ...)
+    if not ok and not string.find(said(problem), 'WRONGTYPE') then error(problem, 0) end
+  end
   -- `how`: HSET where a task has just declared the limit, HSETNX where one did so when it began to wait.
   local function index(site, limit, how)
-    redis.call(how, site.prefix .. ':limits', limit.name,
-      string.format('%d %d:%d:%s', limit.lease, limit.most, #limit.name, limit.name))
+    redis.call(how, site.prefix .. ':limits', limit.name, packed_of(limit))
   end
   -- Drop what is kept for tasks that will not come for it: cancelled, replaced or trimmed from the stream, or they have
   -- their slot already.
@@ -53,13 +62,13 @@ local function limits_lib()
     redis.call('XDEL', waiters, id)
     if redis.call('XLEN', waiters) == 0 then redis.call('DEL', waiters) end
   end
-  -- Put a message behind the others who wait for `limit`.
+  -- Put a message behind the others who wait for `limit`. First what may be refused: nothing of the run is written then.
   local function enqueue(site, run, limit, fields, how)
     local waiters = limit.name .. ':waiters'
+    index(site, limit, how)
+    redis.call('SADD', site.prefix .. ':waiting', limit.name)
     local id = redis.call('XADD', waiters, '*', unpack(fields))
     redis.call('HSET', run, 'waiter_stream', waiters, 'waiter_entry_id', id)
-    redis.call('SADD', site.prefix .. ':waiting', limit.name)
-    index(site, limit, how)
   end
   -- The fields of a message without the limits that were added to it; and these, or nothing.
   local function without_limits(fields)
@@ -69,6 +78,11 @@ local function limits_lib()
       else kept[#kept + 1], kept[#kept + 2] = fields[at], fields[at + 1] end
     end
     return kept, packed
+  end
+  local function lets_in(site, limit)
+    local room = true
+    unless_foreign(function() room = has_room(site, limit) end)
+    return room
   end
   -- Deal with the first who waits for a limit that has room. False: it has to go on waiting here.
   local function wake_first(site, limit, entry)
@@ -88,16 +102,18 @@ local function limits_lib()
     local all = packed and limits_of(packed) or {limit}
     if #all == 0 then all = {limit} end
     for _, one in ipairs(all) do
-      if redis.call('ZSCORE', one.name, key) or (one.name ~= limit.name and not has_room(site, one)) then
+      local has_it = false
+      unless_foreign(function() has_it = redis.call('ZSCORE', one.name, key) end)
+      if has_it or (one.name ~= limit.name and not lets_in(site, one)) then
         if one.name == limit.name then return false end          -- an older run of this key has the slot
         remove_entry(waiters, id)
         enqueue(site, run, one, fields, 'HSETNX')
         return true
       end
     end
-    packed = packed or string.format('%d %d:%d:%s', limit.lease, limit.most, #limit.name, limit.name)
+    packed = packed or packed_of(limit)
     for _, one in ipairs(all) do
-      redis.call('ZADD', one.name .. ':woken', site.now, key)
+      unless_foreign(redis.call, 'ZADD', one.name .. ':woken', site.now, key)
       index(site, one, 'HSETNX')
     end
     generation = tonumber(generation) + 1
@@ -114,34 +130,35 @@ local function limits_lib()
     redis.call('PUBLISH', site.prefix .. ':state:' .. key, '{"type":"state","key":' .. json(key) .. ',"state":"queued"}')
     return true
   end
+  local function wake_one(site, limit)
+    local waiters, entry, waits = limit.name .. ':waiters', nil, true
+    while waits do
+      entry = redis.call('XRANGE', waiters, '-', '+', 'COUNT', 1)[1]
+      waits = entry and lets_in(site, limit)
+      if waits and site.steps >= 25 then
+        redis.call('PUBLISH', site.channel, 'limit ' .. limit.name)   -- a worker goes on with it
+        break
+      end
+      waits = waits and wake_first(site, limit, entry)
+      site.steps = site.steps + 1
+    end
+    if not entry then
+      redis.call('SREM', site.prefix .. ':waiting', limit.name)
+      if redis.call('ZCARD', limit.name) == 0 and redis.call('ZCARD', limit.name .. ':woken') == 0 then
+        redis.call('HDEL', site.prefix .. ':limits', limit.name)
+        if redis.call('HLEN', limit.name .. ':owners') > 0 then redis.call('DEL', limit.name .. ':owners') end
+      end
+    end
+  end
   -- Wake who waits for these limits, first come, first served, for as long as they have room; a bounded number of them
   -- per script.
   local function wake(site, limits)
-    for _, limit in ipairs(limits) do
-      local waiters, entry, waits = limit.name .. ':waiters', nil, true
-      while waits do
-        entry = redis.call('XRANGE', waiters, '-', '+', 'COUNT', 1)[1]
-        waits = entry and has_room(site, limit)
-        if waits and site.steps >= 25 then
-          redis.call('PUBLISH', site.channel, 'limit ' .. limit.name)   -- a worker goes on with it
-          break
-        end
-        waits = waits and wake_first(site, limit, entry)
-        site.steps = site.steps + 1
-      end
-      if not entry then
-        redis.call('SREM', site.prefix .. ':waiting', limit.name)
-        if redis.call('ZCARD', limit.name) == 0 and redis.call('ZCARD', limit.name .. ':woken') == 0 then
-          redis.call('HDEL', site.prefix .. ':limits', limit.name)
-          redis.call('DEL', limit.name .. ':owners')
-        end
-      end
-    end
+    for _, limit in ipairs(limits) do unless_foreign(wake_one, site, limit) end
   end
   -- Take back what is kept for a woken task that does not run after all; `reserved` is the field of its run.
   local function forget(site, key, reserved)
     local limits = limits_of(string.match(reserved, '^%d+ (.*)$') or '')
-    for _, limit in ipairs(limits) do redis.call('ZREM', limit.name .. ':woken', key) end
+    for _, limit in ipairs(limits) do unless_foreign(redis.call, 'ZREM', limit.name .. ':woken', key) end
     redis.call('HDEL', site.prefix .. ':runs:' .. key, 'reserved')
     wake(site, limits)
   end
@@ -150,11 +167,13 @@ local function limits_lib()
     if reserved and string.match(reserved, '^(%d+) ') == generation then forget(site, key, reserved) end
     local limits = limits_of(packed)
     for _, limit in ipairs(limits) do
-      local owners = limit.name .. ':owners'
-      if redis.call('HGET', owners, key) == id then
-        redis.call('ZREM', limit.name, key)
-        redis.call('HDEL', owners, key)
-      end
+      unless_foreign(function()
+        local owners = limit.name .. ':owners'
+        if redis.call('HGET', owners, key) == id then
+          redis.call('HDEL', owners, key)
+          redis.call('ZREM', limit.name, key)
+        end
+      end)
     end
     wake(site, limits)
   end
@@ -172,7 +191,7 @@ local function limits_lib()
   end
   return {
     site_of = site_of, limits_of = limits_of, index = index, prune_woken = prune_woken,
-    has_room = has_room, enqueue = enqueue, without_limits = without_limits, wake = wake,
+    has_room = has_room, unless_foreign = unless_foreign, enqueue = enqueue, without_limits = without_limits, wake = wake,
     forget = forget, release = release, withdraw = withdraw,
   }
 end
