@@ -43,7 +43,7 @@ local function limits_lib()
     if site.pruned[limit.name] then return end                   -- once per script is enough
     site.pruned[limit.name] = true
     for _, key in ipairs(redis.call('ZRANGE', woken, 0, 63)) do
-      local run = redis.call('HMGET', site.prefix .. ':runs:' .. key, 'state', 'generation', 'reserved', 'stream_id', 'claim')
+      local run = redis.pcall('HMGET', site.prefix .. ':runs:' .. key, 'state', 'generation', 'reserved', 'stream_id', 'claim')
       local coming = (run[1] == 'queued' or run[1] == 'running') and run[3]
         and string.match(run[3], '^(%d+) ') == run[2] and not redis.call('ZSCORE', limit.name, key)
       local entry = coming and (run[4] or run[5] and string.match(run[5], '^(%d+%-%d+)%.'))
