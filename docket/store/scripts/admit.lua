@@ -66,8 +66,12 @@ local function debounce(winner, last_seen, _, settle)
   if first and first ~= key
     and not is_alive(prefix .. ':runs:' .. first, first, stream, group, queue, reserved_queue) then first = nil end
   if first == key then
-    left = (tonumber(redis.call('GET', last_seen)) or ms) + settle - ms
-    if not (left < settle) then left = settle end
+    local last = tonumber(redis.call('GET', last_seen))
+    if not (last and last <= ms) then                            -- evicted, or nonsense: it settles from now on
+      last = ms
+      redis.call('SET', last_seen, ms, 'PX', 10 * settle)
+    end
+    left = last + settle - ms
   elseif first then
     redis.call('SET', last_seen, ms, 'PX', 10 * settle)
     redis.call('PEXPIRE', winner, 10 * settle)
