@@ -110,14 +110,15 @@ class Execution(Invocation, Generic[R]):
     def progress(self) -> ExecutionProgress:
         """How far it is, as of the last `sync`; in a worker, the progress of this very run."""
         if self._progress is None:
-            fence = None
-            if self._claim is not None and self.message_id is not None:
-                claim, holder = self._claim
-                fence = Fence(
-                    message_id=self.message_id, generation=self._generation, claim=claim, holder=holder
-                )
-            self._progress = ExecutionProgress(self._docket, self._key, fence)
+            self._progress = ExecutionProgress(self._docket, self._key, self._fence)
         return self._progress
+
+    @property
+    def _fence(self) -> Fence | None:
+        if self._claim is None or self.message_id is None:
+            return None
+        claim, holder = self._claim
+        return Fence(message_id=self.message_id, generation=self._generation, claim=claim, holder=holder)
 
     # to and from the docket ------------------------------------------------------------------------------
 
@@ -213,6 +214,8 @@ class Execution(Invocation, Generic[R]):
         """Note which claim of its delivery a worker runs it under."""
         self.worker, self.state = worker, ExecutionState.RUNNING
         self._claim = (claim, worker)
+        if self._progress is not None and (fence := self._fence) is not None:
+            self._progress.claimed(fence)
 
     def placed(self, disposition: Disposition, generation: int = 0) -> None:
         """Note what came of placing this execution, and the generation that the key has now."""

@@ -3,19 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextvars import ContextVar
 from datetime import datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
+import anyio
+from anyio.lowlevel import checkpoint
+from redis.exceptions import RedisError
+
+from . import clock
 from .errors import UsageError
 from .events import ProgressEvent
 from .following import ProgressEvents, Settable
 from .moments import read_moment
-from .store import Fence, ProgressRecord, ProgressReports
+from .store import Fence, ProgressRecord, ProgressReports, Report
 
 if TYPE_CHECKING:
     from .docket import Docket
 
-__all__ = ["ExecutionProgress"]
+__all__ = ["ExecutionProgress", "Keeper", "keepers"]
+
+#: How many seconds a running task waits for the answer to a report; then it goes on, and its worker sees to the report.
+PATIENCE = 0.5
+
+#: The largest whole number that the server counts with.
+MOST = 2**63 - 1
+
+
+class Keeper(Protocol):
+    """Sees to it that the reports of a running task are written, as soon as that is possible."""
+
+    def takes(self, error: RedisError) -> bool:
+        """Whether this keeps a report from being written for now, and is no mistake."""
+        ...
+
+    def has(self, progress: ExecutionProgress) -> bool:
+        """Whether it waits to be written."""
+        ...
+
+    def keep(self, progress: ExecutionProgress) -> None:
+        """See to what of it was not answered for."""
+        ...
+
+
+keepers: ContextVar[Keeper] = ContextVar("docket_progress_keeper")
+
+
+class _Said:
+    """What one claim has reported, and how much of that was answered for."""
+
+    __slots__ = ("_before", "_said", "answered", "number", "sum")
+
+    def __init__(self) -> None:
+        self.number = self.answered = 0
+        """The last report, and the last one that the server has answered for."""
+        self.sum = self._before = 0
+        self._said: dict[str, tuple[int, str | int | None]] = {}
+
+    def say(self, amount: int, said: dict[str, str | int | None]) -> None:
+        self.number += 1
+        self.sum += amount
+        for field, value in said.items():
+            self._said[field] = self.number, value
+
+    def take_back(self, amount: int, said: dict[str, str | int | None]) -> None:
+        """Forget what somebody was told of that it failed: he may say it again."""
+        self.sum -= amount
+        for field, value in said.items():
+            if self._said.get(field, (0, None))[1] == value:
+                self._said.pop(field, None)
+
+    def report(self, at: datetime) -> Report:
+        """All that was not answered for."""
+        said = {field: value for field, (number, value) in self._said.items() if number > self.answered}
+        amount = self.sum - self._before
+        return Report(
+            at=at, number=self.number, amount=amount, before=self._before, after=self.sum, said=said
+        )
+
+    def answer(self, report: Report) -> None:
+        if report.number > self.answered:
+            self.answered, self._before = report.number, report.after
+
+    def claimed_again(self) -> None:
+        """Nothing of it is known under the new claim."""
+        self.answered = self._before = 0
 
 
 class ExecutionProgress:
@@ -25,13 +97,17 @@ class ExecutionProgress:
     of the running task (`Progress`, or its execution's ``progress``) speaks for that run alone: once the run was
     replaced or taken over, or has ended, what it reports is not written, and counts on in its attributes only. One
     that is made by hand speaks for whatever has the key, until that has ended.
+
+    While Redis is away a running task is not kept from its work: a report waits half a second at most, its worker
+    keeps the latest of all, and writes that when Redis is back. By hand, a report raises.
     """
 
-    __slots__ = ("_fence", "current", "docket", "key", "message", "total", "updated_at")
+    __slots__ = ("_at", "_fence", "_said", "current", "docket", "key", "message", "total", "updated_at")
 
     def __init__(self, docket: Docket, key: str, fence: Fence | None = None) -> None:
         self.docket, self.key = docket, key
-        self._fence = fence
+        self._fence, self._said = fence, _Said()
+        self._at: datetime | None = None
         self.current: int | None = None
         self.total = 1
         self.message: str | None = None
@@ -53,30 +129,83 @@ class ExecutionProgress:
     async def set_total(self, total: int) -> None:
         """Say how much there is to do: a whole number from 1. One round trip, as each report.
 
-        Raises: ValueError, TypeError - no such number; redis.exceptions.RedisError.
+        Raises: ValueError, TypeError - no such number; by hand, redis.exceptions.RedisError.
         """
         _check_count(total, "Total")
-        record = await self._reports.set_total(self.key, total, self._fence)
+        record = await self._tell(0, {"total": total})
         self.total = total
         self._take_up(record)
 
     async def increment(self, amount: int = 1) -> None:
-        """Add to what is done: a whole number from 1. It may exceed the total. Raises as `set_total`."""
+        """Add to what is done: a whole number from 1. It may exceed the total. Raises as `set_total`.
+
+        However much of an outage it falls into, it counts once. By hand, nobody knows whether one counts that raised.
+        """
         _check_count(amount, "Amount")
-        record = await self._reports.increment(self.key, amount, self._fence)
+        if self._said.sum + amount > MOST:
+            raise UsageError(f"Amount may not take what is done beyond {MOST}, as {amount} does")
+        record = await self._tell(amount, {})
         self.current = (self.current or 0) + amount
         self._take_up(record)
 
     async def set_message(self, message: str | None) -> None:
         """Say what is being done; None takes the message back.
 
-        Raises: TypeError - no text; ValueError - text without a UTF-8 form; redis.exceptions.RedisError.
+        Raises: TypeError - no text; ValueError - text without a UTF-8 form; by hand, redis.exceptions.RedisError.
         """
         if message is not None:
             _check_text(message)
-        record = await self._reports.set_message(self.key, message, self._fence)
+        record = await self._tell(0, {"message": message})
         self.message = message
         self._take_up(record)
+
+    async def _tell(self, amount: int, said: dict[str, str | int | None]) -> ProgressRecord | None:
+        """Report something; None where that was not written, or not yet."""
+        at = clock.now()
+        if self._fence is None:
+            return await self._reports.write(self.key, Report(at=at, amount=amount, said=said), None)
+        self._at = at
+        self._said.say(amount, said)
+        keeper = keepers.get(None)
+        if keeper is None:  # it was claimed by hand
+            try:
+                return await self._write()
+            except RedisError:
+                self._said.take_back(amount, said)
+                raise
+        if keeper.has(self):
+            await checkpoint()
+            return None
+        try:
+            with anyio.move_on_after(PATIENCE):
+                return await self._write()
+        except RedisError as error:
+            if not keeper.takes(error):
+                self._said.take_back(amount, said)
+                raise
+        keeper.keep(self)
+        return None
+
+    async def _write(self) -> ProgressRecord | None:
+        report = self._said.report(self._at or clock.now())
+        record = await self._reports.write(self.key, report, self._fence)
+        self._said.answer(report)
+        return record
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the server has answered for everything that the running task has reported."""
+        return self._said.answered == self._said.number
+
+    async def write(self) -> None:
+        """Write what the server has not answered for. Raises: redis.exceptions.RedisError."""
+        self._take_up(await self._write())
+
+    def claimed(self, fence: Fence) -> None:
+        """Speak for the same run under another claim of it."""
+        if fence != self._fence:
+            self._fence = fence
+            self._said.claimed_again()
 
     async def sync(self) -> None:
         """Read what is recorded; where nothing is, ``current`` is None and ``total`` 100."""
@@ -113,6 +242,8 @@ def _check_count(number: object, name: str) -> None:
         raise TypeError(f"{name} takes a whole number from 1, not {number!r}")
     if number < 1:
         raise UsageError(f"{name} must be at least 1, not {number}")
+    if number > MOST:
+        raise UsageError(f"{name} must be at most {MOST}, not {number}")
 
 
 def _check_text(message: object) -> None:

@@ -23,7 +23,7 @@ from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
 from .liveness import Beat, Liveness, WorkerInfo
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
-from .progress import Fence, ProgressReports
+from .progress import Fence, ProgressReports, Report
 from .records import Picture, PictureEntry, ProgressRecord, Record, Records
 from .schedule import ANY_STRIKES, Placed, Schedule, epoch, milliseconds
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
@@ -60,6 +60,7 @@ __all__ = [
     "Record",
     "Records",
     "Refused",
+    "Report",
     "Restore",
     "Schedule",
     "Settled",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import attrs
 
-from .. import clock
 from ..transport import Client
 from .codec import encode_json_string
 from .keys import Keys
@@ -15,7 +15,7 @@ from .lua import script
 from .records import ProgressRecord, read_mapping
 from .schedule import time_to_live
 
-__all__ = ["Fence", "ProgressReports"]
+__all__ = ["Fence", "ProgressReports", "Report"]
 
 
 @attrs.frozen(kw_only=True)
@@ -28,12 +28,28 @@ class Fence:
     holder: str
 
 
+@attrs.frozen(kw_only=True)
+class Report:
+    """What is said of a run's progress from now on.
+
+    ``amount`` is added to what is done. Reports with a fence are numbered, from 1: each repeats what no answer has
+    come to yet, so that whatever is lost, comes late or is sent again counts once. For that ``before`` is the sum of
+    the amounts that were answered for, ``after`` the sum of all, ``amount`` the difference.
+    """
+
+    at: datetime
+    amount: int = 0
+    number: int = 0
+    before: int = 0
+    after: int = 0
+    said: Mapping[str, str | int | None] = attrs.field(factory=dict[str, "str | int | None"])
+    """``total`` and ``message``; a message that is None is taken back."""
+
+
 @attrs.define(eq=False)
 class ProgressReports:
     """Reads and writes of progress on one docket. ``ttl`` is how long reports are kept that no run owns.
 
-    Every write returns what is known from then on; None where nothing was written: the run has ended, or the fence
-    no longer owns it. Without a fence the writer speaks for whatever runs under the key.
     Raises: redis.exceptions.RedisError.
     """
 
@@ -45,33 +61,27 @@ class ProgressReports:
         """What was last reported."""
         return ProgressRecord.of(read_mapping(await self.client.call("HGETALL", self.keys.progress(key))))
 
-    async def increment(self, key: str, amount: int, fence: Fence | None) -> ProgressRecord | None:
-        """Add to what is done."""
-        return await self._write(key, "current", amount, fence)
+    async def write(self, key: str, report: Report, fence: Fence | None) -> ProgressRecord | None:
+        """Write a report; return what is known from then on.
 
-    async def set_total(self, key: str, total: int, fence: Fence | None) -> ProgressRecord | None:
-        """Say how much there is to do."""
-        return await self._write(key, "total", total, fence)
-
-    async def set_message(self, key: str, message: str | None, fence: Fence | None) -> ProgressRecord | None:
-        """Say what is being done; None removes the message."""
-        if message is None:
-            return await self._write(key, "no message", "", fence)
-        return await self._write(key, "message", message, fence)
-
-    async def _write(
-        self, key: str, field: str, value: int | str, fence: Fence | None
-    ) -> ProgressRecord | None:
-        now = clock.now()
+        None where nothing was written: the run has ended, or the fence no longer owns it. Without a fence the writer
+        speaks for whatever runs under the key.
+        """
         owner: tuple[Any, ...] = ("", 0, 0, "")
         if fence is not None:
             owner = (fence.message_id, fence.generation, fence.claim, fence.holder)
+        changes: list[str | int] = []
+        for field, value in report.said.items():
+            changes += (f"no {field}", "") if value is None else (field, value)
         reply = await self.client.run(
             script("progress"),
             [self.keys.run(key), self.keys.progress(key)],
-            [*owner, encode_json_string(key), now.isoformat(), time_to_live(self.ttl), field, value],
-        )
+            [
+                *owner, encode_json_string(key), report.at.isoformat(), time_to_live(self.ttl),
+                report.number, report.amount, report.before, report.after, *changes,
+            ],
+        )  # fmt: skip
         if reply is None:
             return None
         current, total, message = cast("list[bytes | None]", reply)
-        return ProgressRecord.read(current, total, message, now)
+        return ProgressRecord.read(current, total, message, report.at)

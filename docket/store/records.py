@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -48,6 +49,14 @@ def _number(raw: bytes | None) -> int | None:
         return None if raw is None else -whole(raw[1:]) if raw[:1] == b"-" else whole(raw)
     except ValueError:
         return None
+
+
+_COUNT = re.compile(rb"-?[0-9]{1,19}")
+
+
+def _count(raw: bytes | None) -> int | None:
+    """How much of something there is, which may be as much as the server can count."""
+    return None if raw is None or _COUNT.fullmatch(raw) is None else int(raw)
 
 
 @attrs.frozen(kw_only=True)
@@ -115,8 +124,8 @@ class ProgressRecord:
     ) -> ProgressRecord:
         """Read single fields. A total that is no whole number (pydocket takes any) counts as unknown."""
         return cls(
-            current=_number(current),
-            total=_number(total) or 100,
+            current=_count(current),
+            total=_count(total) or 100,
             message=text_or_none(message),
             updated_at=updated_at,
         )

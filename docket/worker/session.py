@@ -4,7 +4,8 @@
 
     run()                       the caller's cancellation reaches only the wait in here, and begins the drain
     └─ nest (shielded)
-       └─ upkeep                lease refresher and watch, standby (a thread), heartbeat, listener, drain deadline
+       └─ upkeep                lease refresher and watch, standby (a thread), heartbeat, listener, late progress,
+       │                 drain deadline
           └─ sharing            host of what tasks share
              └─ work            one child per claim
                 └─ intake       reader, sweep, scheduler, seeder
@@ -26,6 +27,7 @@ from ..dependencies import SharedHost, current_docket, current_worker
 from ..rules import StopReason, Verdict
 from ..signals import signals
 from ..store import Claims, DueTasks, Refused, Taken, Unreadable
+from .belated import Belated
 from .calling import Caller
 from .gate import Gate
 from .given import lifecycles
@@ -106,6 +108,7 @@ class Session:
         self.settling = Settling(docket, self.claims, self.outages)
         self.caller = Caller(worker.dependencies)
         self.shared = SharedHost()
+        self.belated = Belated()
         # Who runs until finished waits for nobody who may never come.
         patience = timedelta(0) if until_finished else settings.unknown_task_patience
         self.receiver = Receiver(worker)
@@ -176,6 +179,7 @@ class Session:
             current_docket.set(self.docket)  # for every task that is started from here on
             current_worker.set(self.worker)
             self.shared.share()
+            self.belated.share()
             with anyio.CancelScope(shield=True):
                 async with anyio.create_task_group() as upkeep:
                     upkeep.start_soon(self._stand_guard)
@@ -184,7 +188,9 @@ class Session:
                     upkeep.start_soon(self.standby.run)
                     upkeep.start_soon(self.docket.client.follow)
                     upkeep.start_soon(self.outages.supervise, self._prepare)
-                    for loop in (self.leases.run, self.heartbeat.run, self.listener.run, self._tell_depths):
+                    for loop in (
+                        self.leases.run, self.heartbeat.run, self.listener.run, self.belated.run, self._tell_depths,
+                    ):  # fmt: skip
                         upkeep.start_soon(self.outages.supervise, loop)
                     async with anyio.create_task_group() as sharing:
                         sharing.start_soon(self.shared.run)

@@ -26,6 +26,7 @@ async def test_both_tell_and_keep_the_same_bytes(twins: dict[str, Table], text: 
         kept[name] = (await table.side(name).outcome(KEY))["result"]
         told[name] = [event for event in recorder.events() if b":progress:" in event[0]]
     assert told["ours"] == told["pydocket"]
+    assert kept["ours"].pop("reported").endswith(" 3 2")  # the third report, two in all: ours alone
     assert (
         kept["ours"] == kept["pydocket"] == {"current": "2", "total": "7", "generation": "1", "message": text}
     )

@@ -1,30 +1,43 @@
--- Write one step of a run's progress and tell whoever follows it, unless the run it is about is over.
+-- Write what a run reports of its progress and tell whoever follows it, unless the run it is about is over.
 -- KEYS run progress
--- ARGV message_id generation claim holder key_json at ttl_ms field value
+-- ARGV message_id generation claim holder key_json at ttl_ms number amount before after changes...
 -- REPLY {current or nil, total, message or nil} | nothing, where a fence (I2; none is '') no longer owns the run, or the
---   run has ended; `field` is current (adds `value`), total, message or 'no message'
+--   run has ended; `amount` is added to current; `changes` are pairs: total or message with its value, 'no message' ''
+-- A report with a fence has a `number`, and a later one repeats whatever of earlier ones nobody has answered for: its
+-- `amount` is how much its claim has reported in all (`after`) less how much was answered for (`before`). What
+-- was seen is noted, so nothing counts twice, and what arrives late changes nothing.
 -- USE ascii
 local now = redis.call('HMGET', run, 'state', 'generation', 'claim', 'worker')
 local state = now[1]
-if message_id ~= '' then
+local fenced, late = message_id ~= '', false
+if fenced then
   local ours = now[3] == message_id .. '.' .. claim and now[4] == holder
   if not ours or state ~= 'running' or (now[2] ~= generation and generation ~= '0') then return false end
+  local seen = redis.call('HGET', progress, 'reported')
+  local whose, last, sum = string.match(seen or '', '^(%S+) (%d+) (%d+)$')
+  if whose ~= now[3] then last, sum = '0', '0' end           -- of a claim before
+  late = tonumber(number) <= tonumber(last)
+  if sum ~= before then amount = string.format('%.0f', tonumber(after) - tonumber(sum)) end
 elseif state == 'completed' or state == 'failed' or state == 'cancelled' or (not state and ttl_ms == '0') then
   return false
 end
-if field == 'current' then
-  redis.call('HINCRBY', progress, field, value)
-elseif field == 'no message' then
-  redis.call('HDEL', progress, 'message')
-else
-  redis.call('HSET', progress, field, value)
+if late then return redis.call('HMGET', progress, 'current', 'total', 'message') end
+if amount ~= '0' then redis.call('HINCRBY', progress, 'current', amount) end
+local written = {'updated_at', at}
+if fenced then written[3], written[4] = 'reported', now[3] .. ' ' .. number .. ' ' .. after end
+for each = 1, #changes, 2 do
+  if changes[each] == 'no message' then
+    redis.call('HDEL', progress, 'message')
+  else
+    written[#written + 1], written[#written + 2] = changes[each], changes[each + 1]
+  end
 end
-redis.call('HSET', progress, 'updated_at', at)
+redis.call('HSET', progress, unpack(written))
 if state ~= 'running' then redis.call('HSETNX', progress, 'generation', 0) end  -- by which a claim sees that it is old
 if not state then redis.call('PEXPIRE', progress, ttl_ms == '' and 900000 or ttl_ms) end   -- no run, so no end that removes it
 local kept = redis.call('HMGET', progress, 'current', 'total', 'message')
-local function number(text, default) return text and string.find(text, '^-?%d+$') and text or default end
+local function number_or(text, default) return text and string.find(text, '^-?%d+$') and text or default end
 redis.call('PUBLISH', progress, '{"type": "progress", "key": ' .. key_json
-  .. ', "current": ' .. number(kept[1], 'null') .. ', "total": ' .. number(kept[2], '100')
+  .. ', "current": ' .. number_or(kept[1], 'null') .. ', "total": ' .. number_or(kept[2], '100')
   .. ', "message": ' .. (kept[3] and ascii(kept[3]) or 'null') .. ', "updated_at": "' .. at .. '"}')
 return kept

@@ -33,7 +33,7 @@ local function claim_one(prefix, stream, group, id, key, generation, worker, sta
   redis.call('HDEL', run, 'known', 'stream_id')
   local progress = prefix .. ':progress:' .. key
   if redis.call('HSET', progress, 'current', 0, 'total', 100, 'generation', generation) < 3 then
-    redis.call('HDEL', progress, 'message', 'updated_at')        -- reported before this run
+    redis.call('HDEL', progress, 'message', 'updated_at', 'reported')        -- reported before this run
     redis.call('PERSIST', progress)
   end
   redis.call('PUBLISH', channel, '{"type":"state","key":' .. name .. ',"state":"running","worker":' .. json(worker)
