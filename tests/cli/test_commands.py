@@ -93,6 +93,7 @@ class TestTasks:
         ("tokens", "takes"),
         [
             (["trace", "--delay", "-5"], "--delay takes a duration from zero"),
+            (["trace", "--delay", "99999999h"], "--delay takes a duration from zero, up to 36525 days"),
             (["sleep", "long"], "SECONDS takes a number of seconds from 0, not 'long'"),
             (["sleep", "nan"], "SECONDS takes a number of seconds from 0, not 'nan'"),
             (["sleep", "inf"], "SECONDS takes a number of seconds from 0, not 'inf'"),
