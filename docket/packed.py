@@ -7,7 +7,8 @@ from typing import Any, cast, final
 import attrs
 
 from .calls import Unreadable
-from .store import NotPlain, is_empty, load, read_plain
+from .errors import DeliveryUnreadable
+from .store import NotPlain, is_empty, load_call, read_plain
 from .text import error_text
 
 __all__ = ["Packed"]
@@ -37,11 +38,9 @@ class Packed:
         if self._broken is not None:
             return self._broken, False
         try:
-            return _checked(load(self.args), load(self.kwargs)), True
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - SystemExit among them
-            self._broken = (Unreadable(error_text(error)),), {}
+            return load_call(self.args, self.kwargs, ""), True
+        except DeliveryUnreadable as error:
+            self._broken = (Unreadable(error_text(error.__cause__ or error)),), {}
             return self._broken, False
 
     def look(self) -> Arguments:
@@ -49,17 +48,10 @@ class Packed:
 
         Raises: NotPlain - nothing can be said of them.
         """
-        try:
-            return _checked(read_plain(self.args), read_plain(self.kwargs))
-        except TypeError as error:
-            raise NotPlain(str(error)) from None
-
-
-def _checked(args: object, kwargs: object) -> Arguments:
-    if not isinstance(args, tuple):
-        raise TypeError(f"the arguments are {type(args).__name__}, not tuple")
-    if not isinstance(kwargs, dict):
-        raise TypeError(f"the named arguments are {type(kwargs).__name__}, not dict")
-    if not all(isinstance(name, str) for name in cast("dict[Any, Any]", kwargs)):
-        raise TypeError("the names of the named arguments are no text")
-    return cast("Arguments", (args, kwargs))
+        args, kwargs = read_plain(self.args), read_plain(self.kwargs)
+        if type(args) is not tuple or type(kwargs) is not dict:
+            raise NotPlain("no arguments of a call")
+        named = cast("dict[Any, Any]", kwargs)
+        if not all(type(name) is str for name in named):
+            raise NotPlain("no names of parameters")
+        return cast("tuple[Any, ...]", args), named
