@@ -1,12 +1,11 @@
 """Every error that docket raises itself. The class says whose fault it is and whether trying again helps.
 
 Errors of the server and of the connection are redis-py's (``redis.exceptions``), so that code written for
-redis-py and pydocket catches what it always caught; where both apply a class here derives from both.
+redis-py and pydocket catches what it always caught; where both apply, what is raised derives from both. This module
+does without redis-py, so that a command line which only says its version loads no client.
 """
 
 from __future__ import annotations
-
-from redis.exceptions import ResponseError
 
 __all__ = [
     "BadSetting",
@@ -77,8 +76,11 @@ class ResultUnreadable(ExecutionError):
     """The task has completed, and what is kept of its result cannot be read here: it is none, or its pickle raises."""
 
 
-class KeyUnreadable(DocketError, ResponseError):
-    """What lies under a key of the docket is not what docket keeps there. The message names the key: remove it."""
+class KeyUnreadable(DocketError):
+    """What lies under a key of the docket is not what docket keeps there. The message names the key: remove it.
+
+    It is a ``redis.exceptions.ResponseError`` as well.
+    """
 
 
 class DeliveryUnreadable(DocketError):

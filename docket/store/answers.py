@@ -6,14 +6,18 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from ..errors import KeyUnreadable
 from ..transport import Client
 
-__all__ = ["about_key", "answers", "check_expires", "is_about_a_key", "named", "naming"]
+__all__ = ["UnreadableKey", "about_key", "answers", "check_expires", "is_about_a_key", "named", "naming"]
 
 Reply = TypeVar("Reply")
+
+
+class UnreadableKey(KeyUnreadable, ResponseError):
+    """A `KeyUnreadable` that is redis-py's, too."""
 
 
 def answers(replies: Sequence[Reply]) -> Sequence[Reply]:
@@ -35,7 +39,7 @@ def is_about_a_key(error: RedisError) -> bool:
 
 def about_key(name: str, kind: str, found: str = "") -> KeyUnreadable:
     """The error that names a key; ``kind`` is the type that docket keeps there, ``found`` what is."""
-    return KeyUnreadable(f"the key {name!r} holds {found or 'something else'}, where docket keeps a {kind}")
+    return UnreadableKey(f"the key {name!r} holds {found or 'something else'}, where docket keeps a {kind}")
 
 
 def named(reply: Reply, name: str, kind: str) -> Reply:
@@ -62,6 +66,6 @@ async def check_expires(client: Client, name: str) -> None:
     Raises: KeyUnreadable; RedisError.
     """
     if await client.call("PTTL", name) == -1:
-        raise KeyUnreadable(
+        raise UnreadableKey(
             f"the key {name!r} holds something that does not expire, where docket keeps a lease"
         )

@@ -11,11 +11,11 @@ import attrs
 from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
-from ..errors import DeliveryUnreadable, KeyUnreadable
+from ..errors import DeliveryUnreadable
 from ..moments import read_epoch, read_moment
 from ..rules import ExecutionState
 from ..transport import Client
-from .answers import answers, is_about_a_key, named, naming
+from .answers import UnreadableKey, answers, is_about_a_key, named, naming
 from .codec import Message, decode_message, open_envelope
 from .foreign import shown, text, text_or_none, whole
 from .keys import GROUP, Keys
@@ -167,7 +167,7 @@ class Records:
         try:
             record = Record.of(read_mapping(named(run, name, "hash")))
         except ValueError as error:
-            raise KeyUnreadable(f"the record under the key {name!r} cannot be read: {error}") from None
+            raise UnreadableKey(f"the record under the key {name!r} cannot be read: {error}") from None
         if isinstance(progress, RedisError):
             return record, ProgressRecord()
         return record, ProgressRecord.of(read_mapping(progress))

@@ -369,4 +369,7 @@ def test_what_the_server_refuses_is_told(here: Office, capsys: Any) -> None:
             await redis.set("docket:workers", "no sorted set")
 
     here.ask(occupy)
-    assert "WRONGTYPE" in complaint(capsys, 1, "workers", "ls")
+    line = complaint(capsys, 1, "workers", "ls")
+    assert line == (
+        "the server refuses: the key 'docket:workers' holds something else, where docket keeps a sorted set"
+    )
