@@ -13,10 +13,12 @@ import anyio
 import attrs
 
 from ..clock import monotonic, wait_for_ever
+from ..moments import check_moment
 from ..placing import preparing
 from ..registry import automatic
 from ..rules import FINAL
 from ..store import chains
+from ..text import text_of
 from .roster import Condition
 
 if TYPE_CHECKING:
@@ -113,18 +115,26 @@ class Seeder:
             try:
                 execution = preparing(self.docket, name, when, name)((), {})
             except TypeError as error:  # entered past `Docket.register`, which refuses it
-                if name not in self._refused:
-                    self._refused.add(name)
-                    logger.error("Automatic task %r cannot be scheduled: %s", name, error)
+                self._refuse(name, error)
                 continue
             # A record of this generation may claim that it waits; if a newer one was placed meanwhile, that one lives.
             await execution.schedule(replace=chain.generation > 0, expected_generation=chain.generation)
 
     def _automatic(self) -> dict[str, datetime | None]:
         """The automatic tasks, each with the time of its first run (None: at once)."""
-        found = {
-            name: automatic(function)
-            for name, function in list(self.docket.tasks.items())
-            if self.limits.get(name) != 0
-        }
-        return {name: each.initial_when for name, each in found.items() if each is not None}
+        found: dict[str, datetime | None] = {}
+        for name, function in list(self.docket.tasks.items()):
+            if self.limits.get(name) == 0 or (perpetual := automatic(function)) is None:
+                continue
+            try:
+                when = perpetual.initial_when
+                found[name] = None if when is None else check_moment("initial_when", when)
+            except Exception as error:  # noqa: BLE001 - a class of the user's may answer anything (I9)
+                self._refuse(name, error)
+        return found
+
+    def _refuse(self, name: str, error: Exception) -> None:
+        """Say, once, that a task cannot be scheduled; the others are."""
+        if name not in self._refused:
+            self._refused.add(name)
+            logger.error("Automatic task %r cannot be scheduled: %s", name, text_of(error))

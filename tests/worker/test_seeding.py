@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import anyio
@@ -204,6 +204,50 @@ async def test_one_that_was_entered_past_the_check_is_told_once_and_harms_no_oth
         "argument: 'what'; its signature is needy(what: 'str', perpetual: 'Perpetual' = "
         f"{needy.__defaults__[0]!r}) -> 'None'"  # type: ignore[index]
     ]
+
+
+class At(Perpetual):
+    """An automatic task whose class says when it is to run first."""
+
+    def __init__(self, says: Any) -> None:
+        super().__init__(automatic=True)
+        self.says = says
+
+    @property
+    def initial_when(self) -> Any:
+        return self.says() if callable(self.says) else self.says
+
+
+def raises() -> None:
+    raise RuntimeError("not today")
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        ("soon", "initial_when= takes an aware datetime, not str: 'soon'"),
+        (datetime(2030, 1, 1), "initial_when=2030-01-01T00:00:00 has no time zone"),
+        (datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))), "has no date in UTC"),
+        (raises, "not today"),
+    ],
+    ids=["text", "naive", "beyond", "raises"],
+)
+async def test_one_that_says_no_moment_is_told_once_and_harms_no_other(
+    docket: Docket, caplog: pytest.LogCaptureFixture, says: Any, told: str
+) -> None:
+    async def odd(perpetual: Perpetual = At(says)) -> None:
+        pass
+
+    docket.register(odd)
+    docket.register(hourly)
+    with caplog.at_level(logging.ERROR, "docket.worker"):
+        async with seeding(docket):
+            before = await state(docket, "hourly")
+            await docket.cancel("hourly")
+            await changed(docket, "hourly", (ExecutionState.CANCELLED, before[1]))
+    [message] = [record.message for record in caplog.records if "'odd'" in record.message]
+    assert message.startswith("Automatic task 'odd' cannot be scheduled: ")
+    assert told in message
 
 
 class TestInVirtualTime:
