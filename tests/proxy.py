@@ -44,8 +44,11 @@ class Proxy:
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ways = {"up": _Way(), "down": _Way()}
+        self.answer_lost = threading.Event()
+        """Set when somebody has asked for what `lose_answer` was told."""
         self._listener: socket.socket | None = None
         self._reserved = _bound(0)  # without listening: the port stays ours while connections are refused
+        self._trap = _Trap(self.answer_lost)
         self.accepted = 0
         """How many connections have been made so far."""
 
@@ -62,6 +65,10 @@ class Proxy:
     def open(self) -> int:
         """How many connections are open now."""
         return self._do(lambda: len(self._links))
+
+    def addresses(self) -> set[str]:
+        """The connections that are open now as the server calls them, ``host:port``."""
+        return self._do(lambda: {link.address for link in self._links})
 
     def delay(self, seconds: float, direction: Direction = "both") -> None:
         """Have everything arrive ``seconds`` later; as much at once as before. 0 ends that."""
@@ -83,6 +90,14 @@ class Proxy:
         there.
         """
         self._do(lambda: [link.cut(direction) for link in self._links])
+
+    def lose_answer(self, to: bytes) -> None:
+        """Lose what the server says to the first connection that asks for ``to``, from then on, until ``cut()``.
+
+        The server hears the question: that it has executed it, ask it yourself before you cut.
+        """
+        self.answer_lost.clear()
+        self._do(lambda: setattr(self._trap, "word", to))
 
     def refuse(self) -> None:
         """Refuse new connections; those that are open go on (``cut`` them as well)."""
@@ -164,7 +179,7 @@ class Proxy:
         except asyncio.CancelledError:
             _reset(writer)
             raise
-        link = _Link((reader, writer), to_server)
+        link = _Link((reader, writer), to_server, self._trap)
         self._links.add(link)
         try:
             await link.forward(self._ways["up"], self._ways["down"])
@@ -192,14 +207,32 @@ class _Way:
         self.open.set()
 
 
+class _Trap:
+    """The word that makes the link on which it is said mute, once."""
+
+    def __init__(self, sprung: threading.Event) -> None:
+        self.word: bytes | None = None
+        self._sprung = sprung
+
+    def is_sprung_by(self, chunk: bytes) -> bool:
+        if self.word is None or self.word not in chunk:
+            return False
+        self.word = None
+        self._sprung.set()
+        return True
+
+
 _Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class _Link:
     """One client's connection and the one to the server that belongs to it."""
 
-    def __init__(self, client: _Stream, server: _Stream) -> None:
-        self._client, self._server = client, server
+    def __init__(self, client: _Stream, server: _Stream, trap: _Trap) -> None:
+        self._client, self._server, self._trap = client, server, trap
+        self._is_mute = False
+        host, port = server[1].get_extra_info("sockname")
+        self.address = f"{host}:{port}"
         self._is_cut = False  # what is on its way is lost
         self._swallows = False  # only one end knows of that
 
@@ -248,6 +281,10 @@ class _Link:
                     chunk = await reader.read(CHUNK)
                 except OSError:
                     chunk = b""
+                if reader is self._client[0]:
+                    self._is_mute = self._is_mute or self._trap.is_sprung_by(chunk)
+                elif self._is_mute and chunk:
+                    continue
                 await said.put((loop.time() + way.seconds, chunk))
             if not self._is_cut:
                 await delivery

@@ -3,7 +3,7 @@
 from .admission import Admissions, Holding, LimitInUse
 from .byhand import ByHand
 from .chain import Chain, chains
-from .claims import Claims, Refused, Settled, Taken, Unreadable
+from .claims import Claims, Settled
 from .codec import (
     Delivery,
     Message,
@@ -28,6 +28,7 @@ from .records import Picture, PictureEntry, ProgressRecord, Record, Records
 from .schedule import ANY_STRIKES, Placed, Schedule, epoch, milliseconds
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
 from .sweeping import PENDING_PAGE, Pending, Sweeping
+from .taken import Refused, Taken, Unreadable
 
 __all__ = [
     "ANY_STRIKES",

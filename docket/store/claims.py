@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import attrs
 from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
-from ..errors import DeliveryUnreadable
 from ..transport import Client, Connection
 from .admission import Admissions
 from .answers import answers
-from .codec import Delivery, Message, bare_result, decode_message, result_envelope, state_event
+from .codec import Delivery, Message, bare_result, result_envelope, state_event
 from .foreign import is_whole, text
 from .keys import GROUP, Keys
 from .lua import script
 from .records import members
 from .schedule import epoch, milliseconds, time_to_live
 from .sweeping import Sweeping
+from .taken import Refused, Taken, Unreadable, decoded, fields_of, reply_of
 
-__all__ = ["Claims", "Refused", "Settled", "Taken", "Unreadable"]
+__all__ = ["Claims", "Settled"]
 
 #: Ids per renewing script: it keeps the server for two milliseconds.
 RENEW_CHUNK = 200
@@ -42,72 +42,21 @@ class Settled(enum.Enum):
     """What was to be put off is to be cancelled; nothing was written yet."""
 
 
-@attrs.frozen(kw_only=True)
-class Unreadable:
-    """A delivery that is ours and cannot be decoded; or how it ended cannot be written, then with what it holds."""
-
-    message_id: bytes
-    key: str | bytes | None
-    reason: DeliveryUnreadable
-    generation: int = 0
-    slots: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Refused:
-    """A delivery that is gone: its key was given to a newer generation, or cancelled."""
-
-    message: Message
-    superseded: bool
-
-
-Taken: TypeAlias = Delivery | Unreadable | Refused
-
-
-def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _key(fields: Mapping[bytes, bytes]) -> str | bytes | None:
-    key = fields.get(b"key")
-    try:
-        return None if key is None else key.decode()
-    except UnicodeDecodeError:
-        return key
-
-
-def _broken(message_id: bytes, fields: Mapping[bytes, bytes], reason: bytes) -> Unreadable:
-    said = text(reason)
-    return Unreadable(
-        message_id=message_id,
-        key=_key(fields),
-        reason=DeliveryUnreadable(f"its run cannot be claimed: {said}"),
-    )
-
-
-def _refused(reply: bytes, fields: Mapping[bytes, bytes]) -> Refused | None:
-    """What the log may say of it; None where nothing can be said."""
-    if reply not in (b"SUPERSEDED", b"CANCELLED"):
-        return None
-    try:
-        return Refused(message=decode_message(fields), superseded=reply == b"SUPERSEDED")
-    except DeliveryUnreadable:
-        return None
-
-
 @attrs.define(eq=False)
 class Claims:
     """The deliveries of one worker on one docket. ``ttl`` is how long a final record is kept.
 
     Methods that move ownership must not be cancelled half-way: a delivery that was handed out and not heard
-    of stays pending until its lease runs out. Call them shielded; each is one bounded round trip.
+    of stays pending until somebody looks for it (`claim_unheard`). Call them shielded; each is one bounded round
+    trip. ``asked`` names the question, so that what it brought can be told from everything else if its answer is
+    lost: no two processes ask by the same name.
     """
 
     client: Client
     keys: Keys
     worker: str
     ttl: timedelta | None
-    _unclaimed: tuple[Sequence[Any], bool] = attrs.field(init=False, default=((), False))
+    _unclaimed: tuple[Sequence[Any], str] = attrs.field(init=False, default=((), ""))
     newest_strike: bytes = attrs.field(init=False, default=b"")
     """The id of the last strike that was there when tasks were last taken; empty for none."""
 
@@ -131,24 +80,18 @@ class Claims:
             if not str(error).startswith("BUSYGROUP"):
                 raise
 
-    async def take(self, count: int) -> list[Taken]:
+    async def take(self, count: int, *, asked: str = "") -> list[Taken]:
         """Read and claim at most ``count`` waiting tasks at once; never blocks."""
-        reply = await self.client.run(
-            script("take"),
-            [self.keys.stream, self.keys.queue, self.keys.reserved_queue, self.keys.strikes],
-            [self.keys.prefix, GROUP, self.worker, count, clock.now().isoformat(), self.keys.wake],
-        )
-        newest_strike, read = cast("tuple[bytes, list[tuple[bytes, bytes, Any, list[bytes]]]]", reply)
+        reply = await self._run("take", asked, count)
+        return await self._taken(reply, redelivered=False)
+
+    async def _taken(self, reply: Any, *, redelivered: bool) -> list[Taken]:
+        newest_strike, read = cast("tuple[bytes, list[tuple[bytes, bytes, Any, list[bytes], int]]]", reply)
         if read:
             self.newest_strike = newest_strike
         taken: list[Taken] = []
-        for message_id, reply, claim, flat in read:
-            if reply == b"OK" or reply == b"UNREADABLE":
-                taken.append(self._decode(message_id, _fields(flat), claim, redelivered=False))
-            elif reply == b"BROKEN":
-                taken.append(_broken(message_id, _fields(flat), claim))
-            elif refused := _refused(reply, _fields(flat)):
-                taken.append(refused)
+        for message_id, word, claim, flat, times in read:
+            taken += reply_of(message_id, word, claim, fields_of(flat), times, redelivered=redelivered)
         if not all(isinstance(one, Refused) for one in taken):
             await self._tell_neighbours()
         return taken
@@ -176,7 +119,13 @@ class Claims:
         return sum(counts) + sum(count for count in waiters if isinstance(count, int))
 
     async def wait_for_tasks(
-        self, connection: Connection, count: int, block: timedelta, *, come: Callable[[], None] = lambda: None
+        self,
+        connection: Connection,
+        count: int,
+        block: timedelta,
+        *,
+        come: Callable[[], None] = lambda: None,
+        asked: str = "",
     ) -> list[Taken]:
         """Wait up to ``block`` for tasks, on a connection of its own; read and claim at most ``count``.
 
@@ -188,80 +137,63 @@ class Claims:
         )  # fmt: skip
         come()
         entries = cast("list[Any] | None", reply)
-        return await self._claim(entries[0][1], redelivered=False) if entries else []
+        return await self._claim(entries[0][1], asked) if entries else []
 
-    async def take_over(self, message_ids: Sequence[bytes], idle: timedelta) -> list[Taken]:
+    async def take_over(
+        self, message_ids: Sequence[bytes], idle: timedelta, *, asked: str = ""
+    ) -> list[Taken]:
         """Claim those of these deliveries that still nobody has renewed for ``idle``."""
-        reply = await self.client.call(
-            "XCLAIM", self.keys.stream, GROUP, self.worker, milliseconds(idle), *message_ids
-        )
-        entries = [entry for entry in cast("list[Any]", reply) if entry and entry[1]]
-        return await self._claim(entries, redelivered=True)
+        reply = await self._run("takeover", asked, milliseconds(idle), *message_ids)
+        return await self._taken(reply, redelivered=True)
 
-    async def claim_unheard(self, message_ids: Sequence[bytes]) -> list[Taken]:
-        """Claim deliveries that this worker was given and did not hear of."""
-        replies = answers(
-            await self.client.call_many([("XRANGE", self.keys.stream, each, each) for each in message_ids])
+    async def claim_unheard(
+        self, message_ids: Sequence[bytes], questions: Sequence[str], *, asked: str = ""
+    ) -> list[Taken]:
+        """Claim those of these deliveries that this process was given and did not hear of.
+
+        That is what ``questions`` have brought whose answers were lost, and what a read has brought that was not
+        claimed; who is only named as this worker keeps what is its own.
+        """
+        reply = await self._run("unheard", asked, len(questions), *questions, *message_ids)
+        return await self._taken(reply, redelivered=True)
+
+    async def _run(self, name: str, asked: str, *rest: Any) -> Any:
+        """Run a script that claims."""
+        return await self.client.run(
+            script(name),
+            [self.keys.stream, self.keys.queue, self.keys.reserved_queue, self.keys.strikes],
+            [self.keys.prefix, GROUP, self.worker, clock.now().isoformat(), self.keys.wake, asked, *rest],
         )
-        entries = [entry for reply in cast("Sequence[list[Any]]", replies) for entry in reply]
-        return await self._claim(entries, redelivered=True) if entries else []
+
+    @property
+    def unclaimed(self) -> str:
+        """The question that has brought what `claim_read` would claim; empty for none."""
+        return self._unclaimed[1]
 
     async def claim_read(self) -> list[Taken]:
         """Claim what was read when the server refused that, or was lost in between; else nothing is sent."""
-        entries, redelivered = self._unclaimed
-        return await self._claim(entries, redelivered=redelivered) if entries else []
+        entries, asked = self._unclaimed
+        return await self._claim(entries, asked) if entries else []
 
-    async def _claim(self, entries: Sequence[tuple[bytes, list[bytes]]], *, redelivered: bool) -> list[Taken]:
+    async def _claim(self, entries: Sequence[tuple[bytes, list[bytes]]], asked: str = "") -> list[Taken]:
         taken: list[Taken] = []
         good: list[tuple[bytes, dict[bytes, bytes]]] = []
         for message_id, flat in entries:
-            fields = _fields(flat)
+            fields = fields_of(flat)
             if b"key" in fields and is_whole(fields.get(b"generation", b"0")):
                 good.append((message_id, fields))
             else:
-                taken.append(self._decode(message_id, fields, 0, redelivered=redelivered))
+                taken.append(decoded(message_id, fields, 0, redelivered=False))
         if good:
-            self._unclaimed = entries, redelivered
+            self._unclaimed = entries, asked
             triples = ((mid, f[b"key"], f.get(b"generation", b"0")) for mid, f in good)
-            reply = await self.client.run(
-                script("claim"),
-                [self.keys.stream, self.keys.queue, self.keys.reserved_queue, self.keys.strikes],
-                [
-                    self.keys.prefix, GROUP, self.worker, clock.now().isoformat(), self.keys.wake,
-                    *itertools.chain.from_iterable(triples),
-                ],
-            )  # fmt: skip
+            reply = await self._run("claim", asked, *itertools.chain.from_iterable(triples))
             self.newest_strike, replies = cast("tuple[bytes, list[Any]]", reply)
-            self._unclaimed = (), False
-            for (message_id, fields), (reply, claim, times) in zip(good, replies, strict=True):
-                if reply == b"OK":
-                    delivery = self._decode(message_id, fields, claim, redelivered=redelivered, times=times)
-                    taken.append(delivery)
-                elif reply == b"BROKEN":
-                    taken.append(_broken(message_id, fields, claim))
-                elif refused := _refused(reply, fields):
-                    taken.append(refused)
+            self._unclaimed = (), ""
+            for (message_id, fields), (word, claim, times) in zip(good, replies, strict=True):
+                taken += reply_of(message_id, word, claim, fields, times, redelivered=False)
             await self._tell_neighbours()
         return taken
-
-    def _decode(
-        self,
-        message_id: bytes,
-        fields: Mapping[bytes, bytes],
-        claim: int,
-        *,
-        redelivered: bool,
-        times: int = 1,
-    ) -> Taken:
-        try:
-            message = decode_message(fields)
-        except DeliveryUnreadable as reason:
-            return Unreadable(message_id=message_id, key=_key(fields), reason=reason)
-        if message.passed_on is not None:
-            times += message.passed_on.deliveries
-        return Delivery(
-            message=message, message_id=message_id, claim=claim, redelivered=redelivered, deliveries=times
-        )
 
     # keeping ---------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from ..dependencies import LEASE_RENEWAL_FACTOR
 from ..store import PENDING_PAGE, Claims, DueTasks, Taken
 from ..transport import Connection
 from .roster import Condition, Roster
+from .unheard import Unheard
 
 __all__ = ["Reader", "Scheduler", "Start", "Sweep"]
 
@@ -76,8 +77,10 @@ class Reader:
     _blocking: anyio.CancelScope | None = attrs.field(init=False, default=None)
     _taking: anyio.CancelScope | None = attrs.field(init=False, default=None)
     _unblockable: tuple[Connection, int] | None = attrs.field(init=False, default=None)
-    #: When the server was asked for tasks by a question whose answer was not heard.
-    _unheard: float | None = attrs.field(init=False, default=None)
+    _unheard: Unheard = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._unheard = Unheard(self.redelivery_timeout.total_seconds())
 
     async def run(self, answered: Callable[[], None]) -> None:
         """Read until cancelled or until Redis is lost."""
@@ -85,8 +88,9 @@ class Reader:
         if self._has_begun:
             self.began_again.notify()
         self._has_begun = True
-        began = monotonic()
+        began, asked = monotonic(), self.claims.unclaimed
         self.start(await self._whole(self.claims.claim_read()), began)
+        self._unheard.heard(asked)
         while True:
             await self._claim_unheard()
             async with self.claims.client.dedicated() as connection:
@@ -102,7 +106,9 @@ class Reader:
             for _ in range(GATHERING):
                 await checkpoint()  # the one place where a shutdown ends the reader
             began = monotonic()
-            self._unheard = began if self._unheard is None else self._unheard
+            if not self._unheard.seconds():
+                await self._claim_unheard()
+                continue
             if self._abandoned:
                 taken = await self._take_over()
             elif not drained:
@@ -113,35 +119,44 @@ class Reader:
                 drained = not taken
             else:
                 return  # it was lost while it rested, which says nothing about the server of now
-            if connection.is_usable():  # else a read may have been cut short
-                self._unheard = None
             answered()
             self.start(taken, began)
+            if not connection.is_settled:
+                return  # a read on it was cut short
 
     async def _claim_unheard(self) -> None:
-        """Take what this worker was given when a connection was lost: for the others, it has a lease on that."""
-        if self._unheard is None:
+        """Take what this worker was given when a connection was lost: for the others, it has a lease on that.
+
+        Which that is, the server knows (unheard.lua): no clocks are compared, and nothing is taken from another
+        worker of the same name.
+        """
+        if self._unheard.seconds():
             return
-        ours = await self.claims.sweeping.look_at_ours()
-        began = monotonic()
-        since = timedelta(seconds=began - self._unheard)
-        unheard = [one.message_id for one in ours if one.idle <= since and one.message_id not in self.roster]
-        if unheard:
-            self.start(await self._whole(self.claims.claim_unheard(unheard)), began)
-        self._unheard = None
+        questions = self._unheard.questions()
+        ours = [one.message_id for one in await self.claims.sweeping.look_at_ours()]
+        unheard = [message_id for message_id in ours if message_id not in self.roster]
+        for at in range(0, len(unheard), TAKE_BATCH):
+            began = monotonic()
+            with self._unheard.asking() as asked:
+                ids = unheard[at : at + TAKE_BATCH]
+                taken = await self._whole(self.claims.claim_unheard(ids, questions, asked=asked))
+            self.start(taken, began)
+        self._unheard.looked()
 
     def _free(self) -> int:
         return max(1, min(self.concurrency() - len(self.roster), self.batch, TAKE_BATCH))
 
     async def _take(self) -> Sequence[Taken]:
-        return await self._whole(self.claims.take(self._free()))
+        with self._unheard.asking() as asked:
+            return await self._whole(self.claims.take(self._free(), asked=asked))
 
     async def _take_over(self) -> Sequence[Taken]:
         count = self._free()
         wanted, self._abandoned = self._abandoned[:count], self._abandoned[count:]
         if not self._abandoned:
             self._none_abandoned.notify()
-        return await self._whole(self.claims.take_over(wanted, self.redelivery_timeout))
+        with self._unheard.asking() as asked:
+            return await self._whole(self.claims.take_over(wanted, self.redelivery_timeout, asked=asked))
 
     async def _whole(self, taking: Awaitable[Sequence[Taken]]) -> Sequence[Taken]:
         """Hear out what moves ownership: cut in half, it would strand what it was given."""
@@ -150,7 +165,9 @@ class Reader:
         return ()  # it was stopped, and the server was silent for too long
 
     async def _wait(self, connection: Connection) -> tuple[Sequence[Taken], float]:
-        block = FOR_EVER if self.claims.client.is_memory else READ_BLOCK
+        block = FOR_EVER
+        if not self.claims.client.is_memory:
+            block = timedelta(seconds=max(0.001, min(READ_BLOCK.total_seconds(), self._unheard.seconds())))
         taken: Sequence[Taken] = ()
         began = monotonic()
 
@@ -162,8 +179,13 @@ class Reader:
         self.idle = True
         self.became_idle.notify()
         try:
-            with anyio.CancelScope(shield=True) as self._blocking:
-                taken = await self.claims.wait_for_tasks(connection, self._free(), block, come=come)
+            with self._unheard.asking() as asked:
+                with anyio.CancelScope(shield=True) as self._blocking:
+                    taken = await self.claims.wait_for_tasks(
+                        connection, self._free(), block, come=come, asked=asked
+                    )
+                if not connection.is_settled:
+                    self._unheard.lost(asked)
         finally:
             self.idle = False
             self._read_ended = self._blocking = None

@@ -138,6 +138,10 @@ DIFFERENCES = {
     ): "the fence of a claim (I2); pydocket ignores fields that it does not know",
     (
         ".*",
+        r"<docket>:runs:.* \.asked",
+    ): "which question brought it, in case the answer is lost",
+    (
+        ".*",
         r"<docket>:runs:.* \.cancel_requested",
     ): "for a worker that hears of a cancellation before its claim",
     (

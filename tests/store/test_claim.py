@@ -1,14 +1,13 @@
-"""claim.lua: claim what a blocking read or a redelivery sweep has brought."""
+"""claim.lua: claim what a blocking read has brought."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-import attrs
 import pytest
 
-from docket.store import Delivery, PassedOn
-from tests.store.conftest import PAST, RUNNING_PROGRESS, Store, fields, message, run
+from docket.store import Delivery
+from tests.store.conftest import RUNNING_PROGRESS, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
 
@@ -39,22 +38,6 @@ async def test_a_blocking_read_ends_when_nothing_comes(store: Store) -> None:
     assert await waited(store) == []
 
 
-async def test_an_abandoned_delivery_is_claimed_once_more(store: Store) -> None:
-    await store.running(worker="dead")
-    await store.client.hset("d:progress:k", mapping={"current": 7, "message": "half", "updated_at": "then"})
-    claims = store.claims()
-    abandoned = await store.abandoned()
-    (delivery,) = await claims.take_over(abandoned, ZERO)
-    assert isinstance(delivery, Delivery)
-    assert delivery.redelivered
-    assert delivery.claim == 2
-    assert await store.everything() == {
-        "d:stream": {"entries": [{"id": "#1", **fields()}], "pending": {"#1": ("w", 2)}},
-        "d:runs:k": run("running", worker="w", started_at="now", claim="#1.2"),
-        "d:progress:k": RUNNING_PROGRESS,
-    }
-
-
 async def test_a_delivery_that_another_took_in_between_is_lost(store: Store) -> None:
     """I2: between the read and the claim the entry may have changed hands."""
     await store.schedule.place(message(), replace=False)
@@ -66,7 +49,7 @@ async def test_a_delivery_that_another_took_in_between_is_lost(store: Store) -> 
     other = store.claims("quick")
     (taken,) = await other.take_over(await store.abandoned(), ZERO)
     before = await store.everything()
-    assert await claims._claim(reply[0][1], redelivered=False) == []  # type: ignore[index]
+    assert await claims._claim(reply[0][1]) == []  # type: ignore[index]
     assert await store.everything() == before
     assert isinstance(taken, Delivery)
 
@@ -80,7 +63,7 @@ async def test_a_lease_begins_with_the_claim_however_long_ago_it_was_read(store:
     reply = await store.client.call("XREADGROUP", "GROUP", group[1], "w", "STREAMS", "d:stream", ">")
     message_id = reply[0][1][0][0]  # type: ignore[index]
     await store.client.call("XCLAIM", *group, "w", 0, message_id, "IDLE", 5000, "JUSTID")
-    (delivery,) = await claims._claim(reply[0][1], redelivered=False)  # type: ignore[index]
+    (delivery,) = await claims._claim(reply[0][1])  # type: ignore[index]
     assert isinstance(delivery, Delivery)
     [[_, _, idle, times]] = await store.client.call("XPENDING", *group, "-", "+", 10)  # type: ignore[misc]
     assert idle < 5000
@@ -90,29 +73,3 @@ async def test_a_lease_begins_with_the_claim_however_long_ago_it_was_read(store:
 async def test_more_deliveries_than_lua_unpacks_are_claimed_at_once(store: Store) -> None:
     await store.schedule.place_many([message(f"{n}") for n in range(2700)], replace=False)
     assert len(await waited(store, count=2700)) == 2700
-
-
-async def test_it_tells_how_often_a_delivery_was_begun(store: Store) -> None:
-    """Renewals are no deliveries (I4); what is handed back begins anew."""
-    first = await store.running(worker="dead")
-    await store.claims("dead").renew([first.message_id])
-    again: Delivery | None = None
-    for worker in ("second", "third"):
-        (again,) = await store.claims(worker).take_over(await store.abandoned(), ZERO)  # type: ignore[assignment]
-        await store.claims(worker).renew([first.message_id])
-    assert isinstance(again, Delivery)
-    assert (first.deliveries, again.deliveries) == (1, 3)
-    await store.claims("third").hand_back(again)
-    assert (await store.claimed()).deliveries == 1
-
-
-async def test_deliveries_before_a_task_was_passed_on_count(store: Store) -> None:
-    delivery = await store.running()
-    later = attrs.evolve(delivery.message.again(PAST, 1), passed_on=PassedOn(times=1, deliveries=4))
-    await store.claims().reschedule(delivery, later, same=True)
-    passed = await store.claimed()
-    assert passed.message.passed_on == PassedOn(1, ZERO, 4)
-    assert passed.deliveries == 5
-    (again,) = await store.claims("other").take_over(await store.abandoned(), ZERO)
-    assert isinstance(again, Delivery)
-    assert again.deliveries == 6

@@ -1,9 +1,10 @@
--- Claim deliveries that a blocking read or a redelivery sweep has brought.
+-- Claim deliveries that a blocking read has brought.
 -- KEYS stream queue reserved_queue strikes
--- ARGV prefix group worker started_at wake_channel deliveries...
+-- ARGV prefix group worker started_at wake_channel asked deliveries...
 -- REPLY {id of the last strike or '', replies}; `replies` is a list of {'OK' | 'SUPERSEDED' | 'CANCELLED' | 'LOST' |
 --   'BROKEN', claim, how often it was delivered}; with 'BROKEN' the reason stands for the claim; `deliveries` are triples
---   of id, key, generation
+--   of id, key, generation; `asked` as in lib/claim_one.lua. LOST is also what another process of the same name, which
+--   had lost the answer to a read, has claimed before (unheard.lua)
 -- USE json numbers ack slots claim_one finish strikes
 local replies, refused = {}, false
 for at = 1, #deliveries, 3 do
@@ -11,7 +12,7 @@ for at = 1, #deliveries, 3 do
   local reply, claim = 'LOST', 0                              -- taken by another between the read and this call
   local times = holds(stream, group, worker, id)
   if times then
-    reply, claim = try_claim(prefix, stream, group, id, key, generation, worker, started_at)
+    reply, claim = try_claim(prefix, stream, group, id, key, generation, worker, started_at, asked, true)
     redis.call('XCLAIM', stream, group, worker, 0, id, 'JUSTID') -- the lease begins now, however long ago it was read
   end
   replies[#replies + 1] = {reply, claim, times or 0}

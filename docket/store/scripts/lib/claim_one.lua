@@ -6,10 +6,12 @@ local function forget_refused(prefix, stream, key, generation, reserved)
   end
 end
 -- Make one delivery ours, unless a newer generation or a cancellation took the key from it (then it is
--- acknowledged and gone). Returns what happened and which claim of this delivery it is, from 1.
-local function claim_one(prefix, stream, group, id, key, generation, worker, started_at)
+-- acknowledged and gone). Returns what happened and which claim of this delivery it is, from 1. `asked` names the
+-- question that brought it, '' where nobody asks by name; `first`: nobody else can have claimed this delivery before, but
+-- another process of the same name (then it is LOST).
+local function claim_one(prefix, stream, group, id, key, generation, worker, started_at, asked, first)
   local run = prefix .. ':runs:' .. key
-  local now = redis.call('HMGET', run, 'generation', 'state', 'claim', 'reserved')
+  local now = redis.call('HMGET', run, 'generation', 'state', 'claim', 'reserved', 'asked')
   local live, mine = whole(now[1]), tonumber(generation)
   if now[1] and not live then error('its record has a generation that is no number', 0) end
   if mine > 0 and (not live or mine < live) then
@@ -27,10 +29,17 @@ local function claim_one(prefix, stream, group, id, key, generation, worker, sta
   end
   local claim, before = 1, now[3]
   if before and string.sub(before, 1, #id + 1) == id .. '.' then
+    if first and now[5] and now[5] ~= asked then return 'LOST', 0 end
     claim = (whole(string.sub(before, #id + 2)) or 0) + 1
   end
-  redis.call('HSET', run, 'state', 'running', 'claim', id .. '.' .. claim, 'worker', worker, 'started_at', started_at)
-  redis.call('HDEL', run, 'known', 'stream_id')
+  if asked == '' then
+    redis.call('HSET', run, 'state', 'running', 'claim', id .. '.' .. claim, 'worker', worker, 'started_at', started_at)
+    redis.call('HDEL', run, 'known', 'stream_id', 'asked')
+  else
+    redis.call('HSET', run, 'state', 'running', 'claim', id .. '.' .. claim, 'worker', worker, 'started_at', started_at,
+      'asked', asked)
+    redis.call('HDEL', run, 'known', 'stream_id')
+  end
   local progress = prefix .. ':progress:' .. key
   if redis.call('HSET', progress, 'current', 0, 'total', 100, 'generation', generation) < 3 then
     redis.call('HDEL', progress, 'message', 'updated_at', 'reported')        -- reported before this run
@@ -47,4 +56,14 @@ local function try_claim(...)
   local code = string.match(said(reply), '%u%u%u+ ')
   if code and code ~= 'WRONGTYPE ' and code ~= 'ERR ' then error(reply, 0) end   -- the server refuses all (OOM, READONLY)
   return 'BROKEN', said(reply)
+end
+-- The same for an entry of the stream. Returns what the scripts that read reply for it; I9: 'UNREADABLE' without a key.
+local function claim_entry(prefix, stream, group, entry, worker, started_at, asked, times)
+  local id, fields, key, generation = entry[1], entry[2] or {}, nil, '0'
+  for at = 1, #fields, 2 do
+    if fields[at] == 'key' then key = fields[at + 1] elseif fields[at] == 'generation' then generation = fields[at + 1] end
+  end
+  if not key or not whole(generation) then return {id, 'UNREADABLE', 0, fields, times} end
+  local reply, claim = try_claim(prefix, stream, group, id, key, generation, worker, started_at, asked)
+  return {id, reply, claim, fields, times}, reply ~= 'OK'
 end

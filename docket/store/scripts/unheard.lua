@@ -1,0 +1,33 @@
+-- Claim what this process was given without hearing of it. Whose a delivery is, is not told by times: it is ours if the
+-- question that claimed it is one of ours whose answer was lost, or if a read has brought it that was not claimed. What
+-- is at work in another process of the same name was claimed by a question of its own.
+-- KEYS stream queue reserved_queue strikes
+-- ARGV prefix group worker started_at wake_channel asked count questions_and_ids...
+-- REPLY as take.lua; the first `count` of `questions_and_ids` are the questions
+-- USE json numbers ack slots claim_one finish strikes
+local ours, taken, refused = {}, {}, false
+for at = 1, tonumber(count) do ours[questions_and_ids[at]] = true end
+local function is_ours(id, fields)
+  for at = 1, #fields, 2 do
+    if fields[at] == 'key' then
+      local now = redis.pcall('HMGET', prefix .. ':runs:' .. fields[at + 1], 'claim', 'asked', 'state', 'worker', 'stream_id')
+      if now.err then return true end                          -- BROKEN: it is set aside
+      if now[1] and string.sub(now[1], 1, #id + 1) == id .. '.' then return now[2] and ours[now[2]] end
+      return not (now[3] == 'running' and now[4] == worker and not now[1])   -- one of pydocket's, of the same name
+    end
+  end
+  return true                                                  -- UNREADABLE
+end
+for at = tonumber(count) + 1, #questions_and_ids do
+  local id = questions_and_ids[at]
+  local times = holds(stream, group, worker, id)
+  local entry = times and redis.call('XRANGE', stream, id, id)[1]
+  if entry and is_ours(id, entry[2]) then
+    local one, is_refused = claim_entry(prefix, stream, group, entry, worker, started_at, asked, times)
+    taken[#taken + 1], refused = one, refused or is_refused
+    redis.call('XCLAIM', stream, group, worker, 0, id, 'JUSTID')   -- the lease begins now
+  end
+end
+if #taken == 0 then return {'', taken} end
+if refused then tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
+return {last_strike(strikes), taken}

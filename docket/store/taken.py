@@ -1,0 +1,100 @@
+"""What a script that takes deliveries replies of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import attrs
+
+from ..errors import DeliveryUnreadable
+from .codec import Delivery, Message, decode_message
+from .foreign import text
+
+__all__ = ["Refused", "Taken", "Unreadable", "decoded", "fields_of", "reply_of"]
+
+
+@attrs.frozen(kw_only=True)
+class Unreadable:
+    """A delivery that is ours and cannot be decoded; or how it ended cannot be written, then with what it holds."""
+
+    message_id: bytes
+    key: str | bytes | None
+    reason: DeliveryUnreadable
+    generation: int = 0
+    slots: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Refused:
+    """A delivery that is gone: its key was given to a newer generation, or cancelled."""
+
+    message: Message
+    superseded: bool
+
+
+Taken: TypeAlias = Delivery | Unreadable | Refused
+
+
+def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _key(fields: Mapping[bytes, bytes]) -> str | bytes | None:
+    key = fields.get(b"key")
+    try:
+        return None if key is None else key.decode()
+    except UnicodeDecodeError:
+        return key
+
+
+def _broken(message_id: bytes, fields: Mapping[bytes, bytes], reason: bytes) -> Unreadable:
+    said = text(reason)
+    return Unreadable(
+        message_id=message_id,
+        key=_key(fields),
+        reason=DeliveryUnreadable(f"its run cannot be claimed: {said}"),
+    )
+
+
+def _refused(reply: bytes, fields: Mapping[bytes, bytes]) -> Refused | None:
+    """What the log may say of it; None where nothing can be said."""
+    if reply not in (b"SUPERSEDED", b"CANCELLED"):
+        return None
+    try:
+        return Refused(message=decode_message(fields), superseded=reply == b"SUPERSEDED")
+    except DeliveryUnreadable:
+        return None
+
+
+def decoded(
+    message_id: bytes, fields: Mapping[bytes, bytes], claim: int, *, redelivered: bool, times: int = 1
+) -> Delivery | Unreadable:
+    """A delivery that is ours; ``times`` is how often it was delivered."""
+    try:
+        message = decode_message(fields)
+    except DeliveryUnreadable as reason:
+        return Unreadable(message_id=message_id, key=_key(fields), reason=reason)
+    if message.passed_on is not None:
+        times += message.passed_on.deliveries
+    return Delivery(
+        message=message, message_id=message_id, claim=claim, redelivered=redelivered, deliveries=times
+    )
+
+
+def reply_of(
+    message_id: bytes,
+    word: bytes,
+    claim: Any,
+    fields: Mapping[bytes, bytes],
+    times: int,
+    *,
+    redelivered: bool,
+) -> Sequence[Taken]:
+    """One delivery, by what a script says became of it; nothing where there is nothing to say."""
+    if word == b"OK" or word == b"UNREADABLE":
+        return (decoded(message_id, fields, claim, redelivered=redelivered, times=times),)
+    if word == b"BROKEN":
+        return (_broken(message_id, fields, claim),)
+    refused = _refused(word, fields)
+    return () if refused is None else (refused,)

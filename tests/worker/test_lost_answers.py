@@ -1,0 +1,311 @@
+"""What the server has done for a worker that did not hear of it is found at once, by whose it is, whatever was asked.
+
+No lease ends meanwhile: they are longer than the tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import anyio
+import attrs
+import pytest
+from redis.exceptions import ResponseError
+
+from docket import ConcurrencyLimit, Docket, Execution, Retry, Worker
+from docket.store import Claims, Delivery, Keys
+from docket.store.lua import script
+from tests.proxy import Proxy
+from tests.servers import Server
+from tests.worker.conftest import ms
+
+pytestmark = pytest.mark.anyio
+
+LEASE = timedelta(minutes=5)
+PATIENCE = 60
+TIMES = 40
+
+#: A server that has to ask for a script first does not execute it.
+SCRIPTS = ("take", "claim", "takeover", "unheard", "admit", "settle", "reschedule")
+
+
+@attrs.define(eq=False)
+class Scene:
+    """A docket, seen from beside a worker that reaches it by way of a proxy."""
+
+    docket: Docket
+    far: Docket
+    proxy: Proxy
+    redis: Any
+    worker: Worker
+    runs: Counter[str] = attrs.field(factory=Counter[str])
+
+    def lose_answer(self, name: str) -> None:
+        self.proxy.lose_answer(script(name).sha.encode())
+
+    async def cut_once(self, done: Callable[[], Awaitable[object]]) -> None:
+        """Lose the connections when somebody has asked the question and the server has done what it asks for."""
+        while not self.proxy.answer_lost.is_set() or not await done():
+            await anyio.sleep(0.001)
+        self.proxy.answer_lost.clear()
+        self.proxy.cut()
+
+    async def until_it_waits(self) -> None:
+        """Until the worker waits in the server, by a connection that it still has."""
+        while True:
+            ours = self.proxy.addresses()
+            if any(one["addr"] in ours and "b" in one["flags"] for one in await self.redis.client_list()):
+                return
+            await anyio.sleep(0.001)
+
+    async def until_it_is_idle(self) -> None:
+        session = self.worker._session
+        assert session is not None
+        await session.roster.wait_empty()
+
+    async def until(self, execution: Execution[Any], *states: str) -> None:
+        while not await self.is_in(execution, *states):
+            await anyio.sleep(0.001)
+
+    async def is_in(self, execution: Execution[Any], *states: str) -> bool:
+        state = await self.redis.hget(f"lost:runs:{execution.key}", "state")
+        return state is not None and state.decode() in states
+
+    async def held(self) -> int:
+        """How many deliveries the worker has, heard of or not."""
+        consumers = (await self.redis.xpending("lost:stream", "docket-workers"))["consumers"]
+        return sum(int(each["pending"]) for each in consumers if each["name"] == b"w")
+
+
+@asynccontextmanager
+async def scene(
+    server: Server,
+    url: str,
+    *,
+    before: Callable[[Scene], Awaitable[None]] | None = None,
+    concurrency: int = 10,
+) -> AsyncIterator[Scene]:
+    """The worker is at work within; ``before`` it begins there is time for more. In the end all is done, once."""
+    with Proxy(server.port) as proxy:
+        async with (
+            Docket("lost", url) as docket,
+            Docket("lost", f"{proxy.url}?socket_timeout=5") as far,
+            docket.redis() as redis,
+        ):
+            for name in SCRIPTS:
+                await redis.script_load(script(name).text)
+            worker = Worker(far, "w", concurrency, redelivery_timeout=LEASE, reconnection_delay=ms(20))
+            it = Scene(docket, far, proxy, redis, worker)
+            with anyio.fail_after(PATIENCE):
+                if before is not None:
+                    await before(it)
+                async with anyio.create_task_group() as group:
+                    group.start_soon(worker.run_forever)
+                    yield it
+                    assert set(it.runs.values()) <= {1}
+                    while await it.held():  # the last answers are on their way
+                        await anyio.sleep(0.01)
+                    assert await redis.xlen("lost:stream") == 0
+                    worker.stop()
+
+
+async def test_what_a_take_has_brought(server: Server, redis_url: str) -> None:
+    go_on = [anyio.Event() for _ in range(TIMES)]
+    async with scene(server, redis_url, concurrency=1) as it:
+
+        async def holding(number: int) -> None:
+            await go_on[number].wait()
+
+        async def task(name: str) -> None:
+            it.runs[name] += 1
+
+        it.far.register(holding)
+        it.far.register(task)
+        for number in range(TIMES):
+            await it.until(await it.docket.add(holding)(number), "running")
+            execution = await it.docket.add(task)(str(number))
+            it.lose_answer("take")
+            go_on[number].set()
+            await it.cut_once(partial(it.is_in, execution, "running"))
+            await execution.get_result()
+    assert len(it.runs) == TIMES
+
+
+async def a_read_is_lost(it: Scene, step: str, task: Any, name: str) -> Execution[Any]:
+    """Add a task for the worker, which waits in the server, and lose the answer to the read, or to the claim."""
+    await it.until_it_waits()
+    held = await it.held()
+    if step == "the claim":
+        it.lose_answer("claim")
+        execution = await it.docket.add(task)(name)
+        await it.cut_once(partial(it.is_in, execution, "running"))
+        return execution
+    it.proxy.hang("down")
+    execution = await it.docket.add(task)(name)
+    while await it.held() == held:
+        await anyio.sleep(0.001)
+    it.proxy.cut()
+    it.proxy.resume()
+    return execution
+
+
+@pytest.mark.parametrize("step", ["the read", "the claim"])
+async def test_what_a_read_that_waits_has_brought(server: Server, redis_url: str, step: str) -> None:
+    async with scene(server, redis_url) as it:
+
+        async def task(name: str) -> None:
+            it.runs[name] += 1
+
+        it.far.register(task)
+        for number in range(TIMES):
+            await (await a_read_is_lost(it, step, task, str(number))).get_result()
+    assert len(it.runs) == TIMES
+
+
+async def test_what_was_taken_over_from_a_dead_worker(server: Server, redis_url: str) -> None:
+    async def task(name: str) -> None:
+        it.runs[name] += 1
+        it.lose_answer("takeover")  # the next one
+
+    async def leave_behind(it: Scene) -> None:
+        it.far.register(task)
+        await it.docket.add_many([it.docket.call(task)(str(number)) for number in range(TIMES)])
+        dead = Claims(it.docket.client, Keys("lost"), "dead", it.docket.execution_ttl)
+        await dead.create_group()
+        taken = [one.message_id for one in await dead.take(TIMES) if isinstance(one, Delivery)]
+        idle = round(2 * LEASE.total_seconds() * 1000)
+        await it.redis.xclaim("lost:stream", "docket-workers", "dead", 0, taken, idle=idle, justid=True)
+        it.lose_answer("takeover")
+
+    async with scene(server, redis_url, before=leave_behind, concurrency=1) as it:
+        for _ in range(TIMES):
+            await it.cut_once(it.held)
+        while len(it.runs) < TIMES:
+            await anyio.sleep(0.001)
+
+
+async def test_what_was_admitted(server: Server, redis_url: str) -> None:
+    async with scene(server, redis_url) as it:
+
+        async def task(name: str, limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None:
+            it.runs[name] += 1
+
+        it.far.register(task)
+        for number in range(TIMES):
+            it.lose_answer("admit")
+            execution = await it.docket.add(task)(str(number))
+            await it.cut_once(lambda: it.redis.exists("lost:concurrency:task"))
+            await execution.get_result()
+    assert len(it.runs) == TIMES
+
+
+@pytest.mark.parametrize("how", ["settle", "reschedule"])
+async def test_how_a_run_ended_is_written_once_and_not_called_lost(
+    server: Server, redis_url: str, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    attempts, written = (1, "completed") if how == "settle" else (2, "scheduled")
+    async with scene(server, redis_url) as it:
+
+        async def task(name: str, retry: Retry = Retry(attempts=attempts, delay=ms(150))) -> None:
+            it.runs[f"{name} {retry.attempt}"] += 1
+            if retry.attempt < attempts:
+                raise ValueError("once more")
+
+        it.far.register(task)
+        for number in range(TIMES):
+            it.lose_answer(how)
+            execution = await it.docket.add(task)(str(number))
+            await it.cut_once(partial(it.is_in, execution, written))
+            await execution.get_result()
+            await it.until_it_is_idle()
+    assert len(it.runs) == TIMES * attempts
+    assert "lost)" not in caplog.text
+
+
+async def test_what_was_given_to_clients_that_are_killed(server: Server, redis_url: str) -> None:
+    async with scene(server, redis_url, concurrency=4) as it:
+
+        async def task(name: str) -> None:
+            it.runs[name] += 1
+
+        it.far.register(task)
+        for number in range(TIMES):
+            executions = [await it.docket.add(task)(f"{number}.{n}") for n in range(4)]
+            await anyio.sleep(random.uniform(0, 0.003))
+            for client in await it.redis.client_list():
+                if client["addr"] in it.proxy.addresses():
+                    with contextlib.suppress(ResponseError):  # gone already
+                        await it.redis.execute_command("CLIENT", "KILL", "ID", client["id"])
+            for execution in executions:
+                await execution.get_result()
+    assert len(it.runs) == 4 * TIMES
+
+
+@pytest.mark.parametrize("step", ["the read", "the claim"])
+async def test_what_another_worker_of_the_same_name_runs_is_left_to_it(
+    server: Server, redis_url: str, step: str
+) -> None:
+    runs: Counter[str] = Counter()
+    go_on, count = anyio.Event(), 5
+
+    async def long(name: str) -> None:
+        runs[name] += 1
+        await go_on.wait()
+
+    async def task(name: str) -> None:
+        runs[name] += 1
+
+    async with anyio.create_task_group() as group:
+
+        async def before(it: Scene) -> None:
+            it.docket.register(long)
+            it.far.register(task)
+            twin = Worker(it.docket, "w", count, redelivery_timeout=LEASE)
+            group.start_soon(twin.run_forever)
+            executions.extend([await it.docket.add(long)(f"long {number}") for number in range(count)])
+            for execution in executions:  # from now on it takes nothing else
+                await it.until(execution, "running")
+            twins.append(twin)
+
+        executions: list[Execution[Any]] = []
+        twins: list[Worker] = []
+        async with scene(server, redis_url, before=before) as it:
+            for number in range(TIMES):
+                await (await a_read_is_lost(it, step, task, str(number))).get_result()
+            go_on.set()
+            for execution in executions:
+                await execution.get_result()
+            twins[0].stop()
+    assert sum(runs.values()) == len(runs) == TIMES + count
+
+
+async def test_what_the_server_does_after_the_connection_was_lost(server: Server, redis_url: str) -> None:
+    """It had not come to it when the worker had a new one, and looked."""
+    go_on = anyio.Event()
+    async with scene(server, redis_url, concurrency=1) as it:
+
+        async def holding() -> None:
+            await go_on.wait()
+
+        async def task(name: str) -> None:
+            it.runs[name] += 1
+
+        it.far.register(holding)
+        it.far.register(task)
+        await it.until(await it.docket.add(holding)(), "running")
+        execution = await it.docket.add(task)("late")
+        assert it.worker._session is not None
+        unheard = it.worker._session.reader._unheard
+        unheard.lost("late")
+        unheard.looked()
+        late = Claims(it.docket.client, Keys("lost"), "w", it.docket.execution_ttl)
+        assert len(await late.take(1, asked="late")) == 1
+        go_on.set()
+        await execution.get_result()
