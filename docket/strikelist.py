@@ -289,11 +289,12 @@ class DocketStrikes(StrikeList):
 
 
 def _complain(operator: Operator, struck: object, value: object) -> None:
+    # An argument may be secret, so its type has to do.
     logger.warning(
         "Incompatible type for strike condition: %s %s %s",
-        text_of(struck, repr),
+        type(value).__name__,
         operator.value,
-        text_of(value, repr),
+        text_of(struck, repr),
         exc_info=True,
     )
 

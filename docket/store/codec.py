@@ -167,8 +167,8 @@ class Message:
     key: str
     when: datetime
     function: str
-    args: bytes
-    kwargs: bytes
+    args: bytes = attrs.field(repr=False)
+    kwargs: bytes = attrs.field(repr=False)
     attempt: int = 1
     generation: int = 0
     extra: Mapping[bytes, bytes] = attrs.field(factory=dict[bytes, bytes])

@@ -187,3 +187,27 @@ async def test_a_right_that_is_taken_away_ends_a_worker_that_runs(own_server: Se
                 with pytest.raises(NoPermissionError, match="ACL LOG"):
                     await Worker(docket, "w").run_forever()
         assert (await mine.snapshot()).running, "its delivery is left to others, and not set aside"
+
+
+async def test_who_only_looks_sees_and_changes_nothing(own_server: Server, admin: Redis) -> None:
+    admin.execute_command(*USERS["looks"])
+    async with Docket("orders", own_server.url) as docket:
+        docket.register(plain)
+        await docket.add(plain, key="k")(1)
+    async with Docket("orders", url_of(own_server, "looks")) as looks:
+        looks.register(plain)
+        with anyio.fail_after(10):
+            (waiting,) = (await looks.snapshot()).future
+            assert waiting.key == "k"
+            assert list(await looks.task_workers("plain")) == []
+            execution = await looks.get_execution("k")
+            assert execution is not None
+            async for event in execution.subscribe():
+                assert (event["key"], event["type"]) == ("k", "state")
+                break
+            for change in looks.add(plain)(1), looks.cancel("k"), looks.clear(), looks.strike(plain):
+                with pytest.raises(NoPermissionError):
+                    await change
+            async with looks.redis() as redis:
+                with pytest.raises(NoPermissionError):
+                    await redis.publish(looks.cancel_channel("k"), "k")
