@@ -2,7 +2,7 @@
 -- KEYS run parked key_queue stream progress queue reserved_queue plain_parked
 -- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel prefix
 -- REPLY 'CANCELLED' | 'ASKED' | 'NOTHING'
--- USE json finish unpark slots alive expire
+-- USE json ack finish unpark slots alive expire ending
 local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved')
 local state, stream_id = now[1], now[2]
 local reply = 'NOTHING'
@@ -10,22 +10,13 @@ if state == 'running' and is_alive(run, key, stream, group, queue, reserved_queu
   redis.call('HSET', run, 'cancel_requested', now[3] or 0)   -- for a worker that hears the request too early
   reply = 'ASKED'
 elseif state == 'scheduled' or state == 'queued' or state == 'running' then
-  if stream_id then
-    redis.call('XACK', stream, group, stream_id)
-    redis.call('XDEL', stream, stream_id)
-  end
-  redis.call('DEL', progress)
+  if stream_id then ack(stream, group, stream_id) end
   unpark(key, parked, key_queue, queue, plain_parked)
-  if ttl_ms == '0' and (state == 'scheduled' or stream_id) then
-    redis.call('DEL', run)
-  else
-    -- Where the entry is not known (pydocket moved it to the stream) the claim must find out that it was cancelled,
-    -- and the next generation must not be the same again (I5).
-    redis.call('HSET', run, 'state', 'cancelled', 'completed_at', completed_at)
-    redis.call('HDEL', run, 'known', 'stream_id', 'waiter_stream', 'waiter_entry_id')
-    expire(run, ttl_ms == '0' and 900000 or ttl_ms)
-  end
-  redis.call('PUBLISH', state_channel, state_event)
+  -- Where the entry is not known (pydocket moved it to the stream) the claim must find out that it was cancelled,
+  -- and the next generation must not be the same again (I5).
+  local kept = ttl_ms == '0' and state ~= 'scheduled' and not stream_id
+  local record = {'state', 'cancelled', 'completed_at', completed_at}
+  end_run(run, progress, kept and 900000 or ttl_ms, record, state_channel, state_event)
   if now[5] or now[6] then
     local lib = limits_lib()
     lib.withdraw(lib.site_of(prefix, stream, wake_channel), key, now[4], now[5], now[6])

@@ -2,24 +2,21 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix group completed_at ttl_ms limit start wake_channel
 -- REPLY {cancelled, where to go on in the stream, or '' where all is done}
--- USE json ack finish slots expire
+-- USE json ack finish slots expire ending
 local count, left, last, kept, lib = 0, tonumber(limit), '', {}, limits_lib()   -- `left`: what this step may look at yet
 local site = lib.site_of(prefix, stream, wake_channel)
 local function cancel(key)
   local run = prefix .. ':runs:' .. key
   local reserved = redis.pcall('HGET', run, 'reserved')
-  local foreign = type(reserved) == 'table'                    -- what is no record is not ours to change (I9)
-  if reserved and not foreign then kept[#kept + 1] = {key, reserved} end
-  if not foreign and ttl_ms == '0' then
-    redis.call('DEL', run)
-  elseif not foreign then
-    redis.call('HSET', run, 'state', 'cancelled', 'completed_at', completed_at)
-    redis.call('HDEL', run, 'known', 'stream_id', 'waiter_stream', 'waiter_entry_id')
-    expire(run, ttl_ms)
+  local progress, channel = prefix .. ':progress:' .. key, prefix .. ':state:' .. key
+  local event = end_event(key, 'cancelled', completed_at)
+  if type(reserved) == 'table' then                            -- what is no record is not ours to change (I9)
+    redis.call('DEL', progress)
+    redis.call('PUBLISH', channel, event)
+  else
+    if reserved then kept[#kept + 1] = {key, reserved} end
+    end_run(run, progress, ttl_ms, {'state', 'cancelled', 'completed_at', completed_at}, channel, event)
   end
-  redis.call('DEL', prefix .. ':progress:' .. key)
-  redis.call('PUBLISH', prefix .. ':state:' .. key,
-    '{"type":"state","key":' .. json(key) .. ',"state":"cancelled","completed_at":"' .. completed_at .. '"}')
   count = count + 1
 end
 for at = 2, 3 do

@@ -2,7 +2,7 @@
 -- KEYS stream dead run progress queue reserved_queue
 -- ARGV message_id group worker reason at ttl_ms key state_channel state_event wake_channel prefix slots generation
 -- REPLY 'OK' | 'LOST'; `key` is '' where even that could not be read; `slots` as in settle.lua
--- USE json ack carry finish slots expire
+-- USE json ack carry finish slots expire ending
 if not holds(stream, group, worker, message_id) then return 'LOST' end
 local entry = redis.call('XRANGE', stream, message_id, message_id)[1]
 if entry then
@@ -15,15 +15,8 @@ if key ~= '' then
   local now = redis.pcall('HMGET', run, 'claim', 'stream_id', 'reserved')  -- what is no hash is not ours to repair
   local claimed = now[1] and string.sub(now[1], 1, #message_id + 1) == message_id .. '.'
   if claimed or now[2] == message_id then                    -- I2: a newer generation is left alone
-    if ttl_ms == '0' then
-      redis.call('DEL', run)
-    else
-      redis.call('HSET', run, 'state', 'failed', 'completed_at', at, 'error', 'DeliveryUnreadable: ' .. reason)
-      redis.call('HDEL', run, 'known', 'stream_id')
-      expire(run, ttl_ms)
-    end
-    redis.call('DEL', progress)
-    redis.call('PUBLISH', state_channel, state_event)
+    local record = {'state', 'failed', 'completed_at', at, 'error', 'DeliveryUnreadable: ' .. reason}
+    end_run(run, progress, ttl_ms, record, state_channel, state_event)
   end
   if slots ~= '' or now[3] then
     local lib = limits_lib()

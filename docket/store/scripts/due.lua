@@ -2,7 +2,7 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix now limit at ttl_ms
 -- REPLY {moved, the score of the next task or ''}; `now` is epoch seconds, `at` the same as text
--- USE json carry finish expire
+-- USE json carry finish expire ending
 -- Whether a message of the reserved queue is still the key's: pydocket does not find it there to replace or cancel it.
 local function is_live(run, generation)
   local now = redis.call('HMGET', run, 'state', 'generation')
@@ -13,11 +13,8 @@ local function fail(key, run)
   local now = redis.pcall('HMGET', run, 'state', 'waiter_stream')
   if now.err or now[1] ~= 'scheduled' or now[2] then return end
   local reason = 'DeliveryUnreadable: its message is gone'
-  redis.call('HSET', run, 'state', 'failed', 'completed_at', at, 'error', reason)
-  redis.call('HDEL', run, 'known')
-  if ttl_ms == '0' then redis.call('DEL', run) else expire(run, ttl_ms) end
-  redis.call('PUBLISH', prefix .. ':state:' .. key, '{"type":"state","key":' .. json(key)
-    .. ',"state":"failed","completed_at":"' .. at .. '","error":"' .. reason .. '"}')
+  end_run(run, prefix .. ':progress:' .. key, ttl_ms, {'state', 'failed', 'completed_at', at, 'error', reason},
+    prefix .. ':state:' .. key, end_event(key, 'failed', at, reason))
   return true
 end
 local moved, left, next_score, failed = 0, tonumber(limit), '', false

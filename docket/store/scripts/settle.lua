@@ -3,21 +3,18 @@
 -- ARGV message_id generation claim holder group ttl_ms state_channel state_event wake_channel prefix key slots result record...
 -- REPLY 'OK' | 'SUPERSEDED' | 'LOST'; `record` are the fields of the run to set; no result is ''; `slots` are the limits whose slots
 --   it holds (lib/slots.lua), or ''
--- USE json ack fence finish slots expire
+-- USE json ack fence finish slots expire ending
 local live, reserved, state = check_fence(run, stream, group, message_id, generation, claim, holder)
 if live == 'LIVE' then
-  redis.call('DEL', progress)                                -- first: a full server lets go on who has freed something
-  local over = state ~= 'running'                            -- written already: the reply was lost, or it was done by hand
-  if ttl_ms == '0' then
-    redis.call('DEL', run)
-  elseif not over then
-    redis.call('HSET', run, unpack(record))
-    expire(run, ttl_ms)
-    if result ~= '' and ttl_ms ~= '' then redis.call('SET', result_key, result, 'PX', ttl_ms)
-    elseif result ~= '' then redis.call('SET', result_key, result) end
+  if state == 'running' then
+    end_run(run, progress, ttl_ms, record, state_channel, state_event, true)
+    if result ~= '' and ttl_ms == '' then redis.call('SET', result_key, result)
+    elseif result ~= '' and ttl_ms ~= '0' then redis.call('SET', result_key, result, 'PX', ttl_ms) end
+  else                                                       -- written already: the reply was lost, or it was done by hand
+    redis.call('DEL', progress)
+    if ttl_ms == '0' then redis.call('DEL', run) end
   end
   ack(stream, group, message_id)                             -- I1
-  if not over then redis.call('PUBLISH', state_channel, state_event) end
   live = 'OK'
 end
 if live ~= 'LOST' and (slots ~= '' or reserved) then
