@@ -175,7 +175,8 @@ class Docket(DocketSnapshotMixin):
 
     def function_named(self, name: str) -> TaskFunction:
         """The task of that name, or a stand-in that can only be shown."""
-        return self.tasks.get(name) or stand_in(name)
+        found = self.tasks.get(name)
+        return stand_in(name) if found is None else found
 
     def labels(self) -> Mapping[str, str]:
         """What telemetry says of this docket."""

@@ -138,7 +138,7 @@ class Execution(Invocation, Generic[R]):
         KeyError) - a task that is not registered, and there is no ``fallback_task``.
         """
         decoded = decode_message(message)
-        function = docket.tasks.get(decoded.function) or fallback_task
+        function = docket.tasks.get(decoded.function, fallback_task)
         if function is None:
             raise UnknownTask(f"no task named {decoded.function!r} is registered on docket {docket.name!r}")
         execution = cls.of_message(docket, decoded, function, redelivered=redelivered, message_id=message_id)

@@ -195,7 +195,7 @@ class Listener:
             now = monotonic()
             self._unclaimed.pop(key, None)
             self._unclaimed[key] = now  # behind all others: the dictionary is in order of time
-            while (oldest := next(iter(self._unclaimed))) and self._unclaimed[oldest] < now - REMEMBERED:
+            while self._unclaimed[oldest := next(iter(self._unclaimed))] < now - REMEMBERED:
                 del self._unclaimed[oldest]
 
     def must_recheck(self, running: Running) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from docket import Depends, Docket, ExecutionCancelled, Retry, Worker
 from docket.execution import ExecutionState
+from docket.worker import upkeep
 from tests.worker.conftest import ms, working
 
 pytestmark = pytest.mark.anyio
@@ -265,3 +266,31 @@ class TestOnAsyncio:
             await docket.cancel(execution.key)
             with pytest.raises(ExecutionCancelled):
                 await execution.get_result()
+
+
+async def test_what_was_asked_for_in_vain_is_forgotten_whatever_it_was(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty key, of somebody who publishes by hand, was once the last thing that was ever forgotten."""
+    monkeypatch.setattr(upkeep, "REMEMBERED", 0.0)
+    listeners: list[upkeep.Listener] = []
+    heard, recorded = anyio.Event(), upkeep.Listener._wake_up  # pyright: ignore[reportPrivateUsage]
+
+    async def woken(listener: upkeep.Listener, text: str) -> None:
+        await recorded(listener, text)
+        if text == "heard":
+            listeners.append(listener)
+            heard.set()
+
+    async def nothing() -> None: ...
+
+    monkeypatch.setattr(upkeep.Listener, "_wake_up", woken)
+    begun = await docket.add(nothing)()
+    async with working(Worker(docket)), docket.redis() as redis:
+        await begun.get_result()
+        for key in ("", *(f"{number}" for number in range(100))):
+            await redis.publish(docket.keys.cancel_channel(key), key)
+        await redis.publish(docket.keys.wake, "heard")
+        await heard.wait()
+    [listener] = listeners
+    assert len(listener._unclaimed) < 50  # pyright: ignore[reportPrivateUsage]
