@@ -60,15 +60,17 @@ def _shown(value: object) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people. What docket says is one line: it names keys, tasks and workers that others chose.
+    """Lines for people. What docket says is one line (unless its words are more): it names what others chose.
 
     The tracebacks, and what tasks log, have their lines, and nothing that moves a terminal's cursor; what other
     loggers say is left alone.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:
+        if not record.name.isprintable():  # the logger of a task that nobody knows has its name
+            record = logging.makeLogRecord({**vars(record), "name": printable(record.name)})
         line = super().formatMessage(record)
-        if record.name.startswith("docket.task."):
+        if record.name.startswith("docket.task.") or "\n" in str(record.msg):
             return _lines(line)
         return printable(line) if record.name.partition(".")[0] == "docket" else readable(line)
 

@@ -25,6 +25,7 @@ from ..errors import UnknownTask
 from ..execution import Execution, compact_signature
 from ..rules import Blocked, Defer, Drop, Outcome, Parked, Raised, Reschedule, Returned, StopReason, Verdict
 from ..store import Refused, Settled
+from ..text import printable
 from .fallback import default_fallback_task
 
 if TYPE_CHECKING:
@@ -96,10 +97,10 @@ def log_end(running: Running, outcome: Outcome, verdict: Verdict, seconds: float
 
 def log_blocked(running: Running, verdict: Verdict) -> None:
     """Say that it may not run now, and what is done about it."""
-    key = running.execution.key
+    key = printable(running.execution.key)
     match verdict:
         case Parked(limit):
-            following_logger.debug("⏳ Task %s parked on waiter stream %s:waiters", key, limit)
+            following_logger.debug("⏳ Task %s parked on waiter stream %s:waiters", key, printable(limit))
         case Defer():
             logger.debug("⏳ Task %s blocked by admission control, rescheduling", key)
         case Drop() | Reschedule():

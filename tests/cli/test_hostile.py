@@ -208,6 +208,8 @@ class Silent:
 def say() -> None:
     """What a worker may log of what others chose."""
     logging.getLogger("docket.worker").info("↪ task(...){%s}", f"k{NASTY}")
+    logging.getLogger("docket.worker").info("two\nlines of %s", "our\town")
+    logging.getLogger(f"docket.task.{NASTY}").info("of nobody")
     logging.getLogger("docket.task.trace").info("%s\nsecond line", NASTY)
     try:
         raise ValueError(NASTY + "\udcff")
@@ -230,7 +232,8 @@ def test_the_log_of_a_worker_leaves_the_terminal_alone(
     assert r"\udcff" in theirs
     assert not RAW.search(ours.replace("\x1b[0m", ""))
     assert f"{{k{ESCAPED}}}" in ours
-    assert any(line.strip().startswith("second line") for line in ours.splitlines())
+    for second in "second line", "lines of our    own":
+        assert any(line.strip().startswith(second) for line in ours.splitlines())
     assert "Traceback" in ours
 
 
@@ -273,3 +276,63 @@ def test_lines_of_warnings_are_one_each(capsys: pytest.CaptureFixture[str]) -> N
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"docket: no {ESCAPED}\nValueError: {ESCAPED}\n"
+
+
+#: What is no number, no time and no text, in every field that a command shows.
+MALFORMED = [
+    b"nan",
+    b"inf",
+    b"-1e308",
+    b"9" * 400,
+    b"-1",
+    b"0",
+    b"\xff\xfe",
+    b"",
+    b"9999-12-31T23:59:59.999999-14:00",
+]
+
+
+@pytest.mark.parametrize("junk", MALFORMED, ids=repr)
+def test_what_is_malformed_ends_no_command(
+    redis_url: str, junk: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKET_URL", redis_url)
+    fields = "when", "attempt", "generation", "function", "args", "kwargs", "key"
+    record = "when", "generation", "worker", "started_at", "completed_at", "error", "result_key"
+    with redis.Redis.from_url(redis_url) as client:
+        client.xgroup_create("docket:stream", "docket-workers", "0-0", mkstream=True)
+        for field in fields:
+            client.xadd("docket:stream", {**message(f"runs-{field}"), field: junk})
+        client.xreadgroup("docket-workers", b"w\xff", {"docket:stream": ">"})
+        client.hset("docket:runs:runs-args", "started_at", junk)
+        for field in fields:
+            client.xadd("docket:stream", {**message(f"waits-{field}"), field: junk})
+        client.zadd("docket:queue", {b"later\xff": "inf", b"early": "-inf", b"junk": 5})
+        for key in b"later\xff", b"early":
+            client.hset(b"docket:" + key, mapping={**message("k"), "key": key, "when": junk})
+        client.zadd("docket:workers", {b"w\xff": "inf", junk: 1e300})
+        client.sadd(b"docket:worker-tasks:w\xff", junk)
+        client.xadd("docket:strikes", {junk: junk})
+        client.xadd("docket:strikes", {"direction": junk, "function": junk, "operator": junk, "value": junk})
+        ended: dict[str, str | bytes] = {
+            "state": "completed",
+            "function": "f",
+            **PLANTED,
+            "completed_at": WHEN,
+        }
+        for field in record:
+            client.hset(f"docket:runs:{field}", mapping={**ended, field: junk})
+        client.hset("docket:runs:all", mapping={**ended, **dict.fromkeys(record, junk)})
+        client.hset(
+            "docket:progress:all", mapping=dict.fromkeys(["current", "total", "message", "updated_at"], junk)
+        )
+        client.hset("docket:runs:state", mapping={**ended, "state": junk})
+    for tokens in (
+        ["snapshot", "--stats"], ["workers", "ls"], ["workers", "for-task", "trace"], ["strike", "trace"],
+        ["tasks", "sleep"],
+        *(["watch", key] for key in (*record, "all")), ["clear"],
+    ):  # fmt: skip
+        assert run(docket_app(), tokens) == 0, tokens
+        assert not RAW.search("".join(capsys.readouterr()))
+    assert run(docket_app(), ["watch", "state"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
