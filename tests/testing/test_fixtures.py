@@ -61,6 +61,16 @@ async def test_a_month_passes_without_waiting(
     assert abs(virtual_clock.now() - began - 2 * MONTH) < timedelta(seconds=5)
 
 
+async def test_time_does_not_pass_backwards_nor_for_more_than_a_hundred_years(
+    virtual_clock: VirtualClock,
+) -> None:
+    for by in -MONTH, timedelta.max, timedelta.min:
+        with pytest.raises(ValueError, match="by takes a duration"):
+            await virtual_clock.advance(by)
+    with pytest.raises(TypeError, match="by takes a timedelta"):
+        await virtual_clock.advance(5)  # type: ignore[arg-type]
+
+
 @pytest.mark.usefixtures("virtual_clock")
 async def test_a_virtual_clock_runs_on_the_loop_that_was_asked_for(anyio_backend: tuple[str, object]) -> None:
     assert sniffio.current_async_library() == anyio_backend[0]
