@@ -10,7 +10,7 @@ import attrs
 from redis.exceptions import RedisError
 
 from .. import clock
-from ..moments import LAST_EPOCH
+from ..moments import LAST_EPOCH, LONGEST
 from ..rules import Disposition
 from ..transport import Client
 from .codec import Message, state_event
@@ -39,8 +39,8 @@ def epoch(when: datetime) -> str:
 
 
 def milliseconds(duration: timedelta) -> int:
-    """A duration in whole milliseconds, at least 1 unless it is zero or less."""
-    return max(1, round(duration / timedelta(milliseconds=1))) if duration > timedelta(0) else 0
+    """A duration in whole milliseconds, at least 1 unless it is zero or less; the longest there is if it is longer."""
+    return max(1, round(min(duration, LONGEST) / timedelta(milliseconds=1))) if duration > timedelta(0) else 0
 
 
 def time_to_live(ttl: timedelta | None) -> int | str:

@@ -184,15 +184,17 @@ async def test_limits_over_the_longest_time_let_one_run_and_keep_the_others_out(
 
 
 @pytest.mark.parametrize("score", ["1e300", "inf", "9e15"])
+@pytest.mark.parametrize("where", ["taken", "reserved"])
 async def test_what_others_left_in_a_rate_keeps_a_task_out_no_longer_than_that(
-    docket: Docket, score: str
+    docket: Docket, where: str, score: str
 ) -> None:
     async def rated(it: RateLimit = RateLimit(1, per=timedelta(seconds=1))) -> None: ...
 
+    name = docket.keys.rate("rated", None)
     async with docket.redis() as client:
-        await client.zadd(docket.keys.rate("rated", None), {"x:1": score})
+        await client.zadd(name if where == "taken" else f"{name}:reserved", {"x:1": score, "k": score})
     async with working(a_worker(docket)):
-        execution = await docket.add(rated)()
+        execution = await docket.add(rated, key="k")()
         await becomes(execution, ExecutionState.SCHEDULED)
         assert execution.when.year < 2200
         assert await (await docket.add(answer)()).get_result(timeout=timedelta(seconds=20)) == 42
@@ -212,6 +214,20 @@ async def test_what_others_wrote_of_a_burst_delays_it_no_longer_than_it_takes_to
     async with working(a_worker(docket)):
         execution = await docket.add(settled, key="k")()
         assert await execution.get_result(timeout=timedelta(seconds=20)) == 1
+
+
+async def test_a_limit_whose_time_was_changed_to_too_much_keeps_others_out_all_the_same(
+    docket: Docket,
+) -> None:
+    cooldown = Cooldown(timedelta(1))
+
+    async def cooled(it: Cooldown = cooldown) -> int:
+        return 1
+
+    cooldown.window = timedelta.max
+    async with working(a_worker(docket)):
+        assert await (await docket.add(cooled)()).get_result(timeout=timedelta(seconds=20)) == 1
+        await becomes(await docket.add(cooled)(), ExecutionState.CANCELLED)
 
 
 SCORES = ["inf", "-inf", "1e300", "-1e300", "253402300800"]
