@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from docket.errors import BadSetting, UsageError
 from docket.moments import (
@@ -122,3 +124,25 @@ def test_what_is_computed_stays_in_the_range() -> None:
     assert moved(datetime.max.replace(tzinfo=EAST), timedelta(hours=1)) == LAST
     assert moved(FIRST, -MICROSECOND) == FIRST
     assert moved(datetime(9999, 12, 31, 11, tzinfo=WEST), timedelta(hours=12)) == LAST
+
+
+ALMOST_A_DAY = timedelta(hours=23, minutes=59)
+ZONES = st.timedeltas(-ALMOST_A_DAY, ALMOST_A_DAY).map(timezone)
+AWARE = st.builds(lambda moment, zone: moment.replace(tzinfo=zone), st.datetimes(), ZONES)
+WRITTEN = (st.datetimes() | AWARE).map(datetime.isoformat) | st.floats().map(repr) | st.text() | st.binary()
+
+
+@settings(deadline=None)
+@given(WRITTEN)
+def test_whatever_is_read_can_be_reckoned_with(text: str | bytes) -> None:
+    for moment in read_moment(text), read_epoch(text):
+        if moment is not None:
+            assert FIRST <= moment.astimezone(UTC) <= LAST
+            assert check_moment("when", moment) is moment
+            assert FIRST <= moved(moment, LONGEST) <= LAST
+
+
+@settings(deadline=None)
+@given(AWARE, st.timedeltas())
+def test_whatever_is_added_is_a_moment(moment: datetime, by: timedelta) -> None:
+    assert check_moment("when", moved(moment, by))
