@@ -25,10 +25,10 @@ def show_call(
 ) -> str:
     """A call and its key: ``name('shown', b=..., c=[len 2]){key}``. Only what is `Logged` is shown."""
     marks = logged_parameters(function)
-    if marks:
-        shown = _arguments(function, marks, args, kwargs, Logged.format)
-    else:
-        shown = [*("..." for _ in args), *(f"{printable(parameter)}=..." for parameter in kwargs)]
+    if not marks:
+        dots = [*("..." for _ in args), *(f"{parameter}=..." for parameter in kwargs)]
+        return printable(f"{name}({', '.join(dots)}){{{key}}}")
+    shown = _arguments(function, marks, args, kwargs, Logged.format)
     return f"{printable(name)}({', '.join(shown)}){{{printable(key)}}}"
 
 
