@@ -14,7 +14,7 @@ from .. import clock
 from ..errors import KeyUnreadable
 from ..moments import read_epoch
 from ..transport import Client
-from .answers import answers, naming
+from .answers import answers, named
 from .foreign import text
 from .keys import Keys
 from .lua import script
@@ -51,24 +51,21 @@ class Liveness:
     expiry: timedelta
 
     async def beat(self, worker: str, tasks: Collection[str], *, tasks_too: bool) -> Beat:
-        """Record that ``worker`` lives.
+        """Record that ``worker`` lives: now, by the server's clock.
 
         On memory:// one beat lasts until `leave`: worker and server share one process, and nothing polls there.
         """
         lasting = self.client.is_memory
-        now = clock.timestamp()
-        score = "inf" if lasting else f"{now:.6f}"
         reply = await self.client.run(
             script("heartbeat"),
             [self.keys.workers, self.keys.worker_tasks(worker), self.keys.queue, self.keys.reserved_queue],
             [
-                worker, score, f"{now - self.expiry.total_seconds():.6f}",
-                0 if lasting else milliseconds(self.expiry), int(tasks_too), self.keys.task_workers(""),
-                *tasks,
+                worker, 0 if lasting else milliseconds(self.expiry), int(tasks_too),
+                self.keys.task_workers(""), *tasks,
             ],
         )  # fmt: skip
-        first, before = cast("list[bytes]", reply)
-        return Beat(float(first) if first else None, float(before) if before else None, float(score))
+        first, before, now = cast("list[bytes]", reply)
+        return Beat(float(first) if first else None, float(before) if before else None, float(now))
 
     async def leave(self, worker: str, tasks: Collection[str]) -> None:
         """Take ``worker`` off the list."""
@@ -81,13 +78,12 @@ class Liveness:
         )
 
     async def _live(self, zset: str) -> list[tuple[bytes, float]]:
-        oldest = clock.timestamp() - self.expiry.total_seconds()
-        with naming(zset, "sorted set"):
-            flat = cast(
-                "list[bytes]",
-                await self.client.call("ZRANGEBYSCORE", zset, f"{oldest:.6f}", "+inf", "WITHSCORES"),
-            )
-        return [(name, float(score)) for name, score in zip(flat[::2], flat[1::2], strict=True)]
+        asked = (("TIME",), ("ZRANGE", zset, 0, -1, "WITHSCORES"))
+        time, flat = answers(await self.client.call_many(asked))
+        oldest = _seconds(cast("list[bytes]", time)) - self.expiry.total_seconds()
+        names = cast("list[bytes]", named(flat, zset, "sorted set"))
+        live = zip(names[::2], map(float, names[1::2]), strict=True)
+        return [(name, score) for name, score in live if score >= oldest]
 
     async def share_knowing(self, task: str, *, but: str) -> float:
         """Which part of the live workers can run a task, from 0 to 1; the one named ``but`` is known not to."""
@@ -107,6 +103,12 @@ class Liveness:
             WorkerInfo(text(name), _seen(score), _texts(members))
             for (name, score), members in zip(live, answers(tasks), strict=True)
         ]
+
+
+def _seconds(time: list[bytes]) -> float:
+    """What the server says to TIME, in epoch seconds."""
+    seconds, micros = time
+    return int(seconds) + int(micros) / 1e6
 
 
 def _seen(score: float) -> datetime:

@@ -8,7 +8,6 @@ from typing import Any, cast
 import attrs
 from redis.exceptions import ResponseError
 
-from .. import clock
 from ..moments import LONGEST
 from ..transport import Client
 from .answers import check_expires, naming
@@ -104,12 +103,12 @@ class Sweeping:
             consumer = cast("dict[bytes, Any]", read_mapping(flat))
             if not consumer[b"pending"] and consumer[b"idle"] >= idle_ms:
                 names.append(consumer[b"name"])
-        oldest, removed = clock.timestamp() - expiry.total_seconds(), 0
+        removed = 0
         for at in range(0, len(names), RETIRE_CHUNK):
             reply = await self.client.run(
                 script("retire"),
                 [self.keys.stream, self.keys.workers],
-                [GROUP, f"{oldest:.6f}", *names[at : at + RETIRE_CHUNK]],
+                [GROUP, milliseconds(expiry), *names[at : at + RETIRE_CHUNK]],
             )
             removed += cast("int", reply)
         return removed

@@ -335,7 +335,7 @@ class Scheduler:
     _next_due: float | None = attrs.field(init=False, default=None)
     _unannounced: float | None = attrs.field(init=False, default=None)
     _announced: float | None = attrs.field(init=False, default=None)
-    _shared_until: float = attrs.field(init=False, default=0.0)
+    _shared_until: float = attrs.field(init=False, default=-math.inf)
     _wakes: Condition = attrs.field(init=False, factory=Condition)
     _has_looked: bool = attrs.field(init=False, default=False)
 
@@ -353,7 +353,7 @@ class Scheduler:
             return
         self._announced = due
         if due == self._unannounced:  # the heartbeat was faster than the announcement
-            self._unannounced, self._shared_until = None, 0.0
+            self._unannounced, self._shared_until = None, -math.inf
         if self._is_earlier(due):
             self._next_due = due
             self.wake()
@@ -365,7 +365,7 @@ class Scheduler:
         now = clock.timestamp()
         if self._is_earlier(when) and when != self._announced:
             self._next_due = self._unannounced = when
-            self._shared_until = now + self.remembered.total_seconds()
+            self._shared_until = monotonic() + self.remembered.total_seconds()
             self.wake()
         elif when <= now:
             self.wake()  # the wall clock was set forward
@@ -384,7 +384,7 @@ class Scheduler:
             if moved.next_due is not None and moved.next_due <= now:
                 continue  # more than one batch is due
             limit = None if moved.next_due is None else moved.next_due - now
-            if now < self._shared_until:
+            if monotonic() < self._shared_until:
                 resolution = self.resolution.total_seconds()
                 limit = resolution if limit is None else min(limit, resolution)
             with anyio.move_on_after(limit):
