@@ -12,6 +12,7 @@ from .calls import TaskFunction, check_arguments, check_function, check_key
 from .errors import UsageError
 from .moments import check_duration, check_moment, moved
 from .registry import name_of
+from .text import checked_name
 
 if TYPE_CHECKING:
     from .docket import Docket
@@ -50,11 +51,13 @@ class Agenda:
         Raises: at once, TypeError for what is no task function or key; by the returned function, TypeError for
         arguments that do not fit. Those of a task given by name are checked by `scatter`, where its docket is known.
         """
-        name = function if isinstance(function, str) else name_of(function)
+        name = (
+            checked_name(function, "the name of a task") if isinstance(function, str) else name_of(function)
+        )
         if not isinstance(function, str):
             check_function(function)
         if key is not None:
-            check_key(key)
+            key = check_key(key)
 
         def adding(*args: Any, **kwargs: Any) -> None:
             if not isinstance(function, str):

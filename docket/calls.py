@@ -19,7 +19,7 @@ from uncalled_for.introspection import _signature_cache  # pyright: ignore[repor
 from . import clock
 from .dependencies import is_generator_function
 from .errors import UsageError
-from .text import text_of
+from .text import checked_name, text_of
 
 __all__ = [
     "PerFunction",
@@ -215,16 +215,14 @@ def _bind(function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs
         ) from None
 
 
-def check_key(key: Any) -> None:
-    """Refuse a task key that is not a non-empty string."""
-    if not isinstance(key, str):
-        raise TypeError(f"a task key is a str, not {type(key).__name__}: {key!r}")
-    if not key:
+def check_key(key: object) -> str:
+    """The text of a task key, as a plain string.
+
+    Raises: TypeError - it is no string; UsageError (a ValueError) - it is empty, or UTF-8 cannot hold it.
+    """
+    if key == "":
         raise UsageError("a task key may not be empty; leave it out to get a unique one")
-    try:
-        key.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"a task key is text that has a UTF-8 form, not {key!r}: {error.reason}") from None
+    return checked_name(key, "a task key")
 
 
 def new_key() -> str:

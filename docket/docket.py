@@ -21,6 +21,7 @@ from .snapshot import DocketSnapshot, DocketSnapshotMixin, RunningExecution
 from .store import Admissions, ByHand, Keys, LimitInUse, Liveness, Message, Records, Schedule, WorkerInfo
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
+from .text import checked_name
 from .transport import Client
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Docket(DocketSnapshotMixin):
             )
         if execution_ttl is not None:
             check_setting("execution_ttl", execution_ttl)
+        name = checked_name(name, "the name of a docket")
         self.name, self.url = name, url
         self.heartbeat_interval, self.missed_heartbeats = heartbeat_interval, missed_heartbeats
         self.execution_ttl = execution_ttl
@@ -293,9 +295,9 @@ class Docket(DocketSnapshotMixin):
     async def cancel(self, key: str) -> None:
         """Cancel what waits under ``key``; stop it where it runs. Without effect on what has ended.
 
-        Raises: TypeError - not a string.
+        Raises: TypeError - not a string; UsageError (a ValueError) - it cannot be a key.
         """
-        check_key(key)
+        key = check_key(key)
         with signals.operation("docket.cancel", lambda: {**self.labels(), "docket.key": key}):
             if await self.writes.cancel(key):
                 for each in signals.subscribers:
@@ -361,7 +363,7 @@ class Docket(DocketSnapshotMixin):
 
     async def get_execution(self, key: str) -> Execution[Any] | None:
         """The execution under ``key`` as it is recorded, or None."""
-        check_key(key)
+        key = check_key(key)
         record, progress = await self.records.read(key)
         if record is None or record.function is None or record.args is None or record.kwargs is None:
             return None

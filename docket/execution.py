@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import clock
-from .calls import TaskCall, TaskFunction, get_signature, signature_cache
+from .calls import TaskCall, TaskFunction, check_key, get_signature, signature_cache
 from .chunks import schedule_many
 from .errors import (
     ExecutionCancelled,
@@ -28,7 +28,7 @@ from .rules import Disposition, ExecutionState
 from .showing import compact_signature
 from .store import Fence, Message, PictureEntry, Record, decode_message, epoch, load_call
 from .striking import place
-from .text import printable
+from .text import checked_name, printable, readable
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -237,13 +237,18 @@ class Execution(Invocation, Generic[R]):
         Raises: as `Docket.add`.
         """
         self.extra_fields = carrying(self.extra_fields)
-        placed = await place(
-            self._docket,
-            self,
-            replace=replace,
-            rescheduled=reschedule_message or b"",
-            expected=expected_generation,
-        )
+        try:
+            placed = await place(
+                self._docket,
+                self,
+                replace=replace,
+                rescheduled=reschedule_message or b"",
+                expected=expected_generation,
+            )
+        except UnicodeEncodeError:  # only what was made by hand can have such names
+            check_key(self._key)
+            checked_name(self._function_name, "the name of a task")
+            raise
         self.placed(placed.disposition, placed.generation)
         if placed.disposition is Disposition.ALREADY_SCHEDULED:
             await self.sync()
@@ -259,6 +264,8 @@ class Execution(Invocation, Generic[R]):
         the docket may run it as well.
         Cancel: the claim may have been made all the same.
         """
+        check_key(self._key)
+        worker = checked_name(worker, "the name of a worker")
         claimed = await self._docket.by_hand.claim(self._key, self._generation, worker, self.message_id)
         if claimed is None:
             return False
@@ -285,8 +292,11 @@ class Execution(Invocation, Generic[R]):
     async def _end(
         self, state: ExecutionState, error: str | None = None, result_key: str | None = None
     ) -> None:
+        if result_key is not None:
+            result_key = checked_name(result_key, "the key of a result")
+        error = None if error is None else readable(error)
         ended = await self._docket.by_hand.conclude(
-            self._key,
+            check_key(self._key),
             self._generation,
             self.message_id,
             state=state.value,
@@ -307,7 +317,7 @@ class Execution(Invocation, Generic[R]):
 
     async def refresh(self) -> Record | None:
         """`sync`, and return what is recorded; None where nothing is."""
-        record, progress = await self._docket.records.read(self._key)
+        record, progress = await self._docket.records.read(check_key(self._key))
         self.apply(record)
         self.progress.apply(progress)
         return record
@@ -325,6 +335,7 @@ class Execution(Invocation, Generic[R]):
         Cancel: at any time; leave with ``break``. Its connection is freed with the last event, when it is closed
         (`contextlib.aclosing`) or no longer referred to.
         """
+        check_key(self._key)
         return ExecutionEvents(self, ready)
 
     def take_over(self, event: StateEvent | ProgressEvent) -> None:

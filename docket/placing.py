@@ -14,6 +14,7 @@ from .moments import check_moment
 from .registry import find, name_of
 from .rules import Disposition
 from .signals import Labels, signals
+from .text import checked_name
 
 if TYPE_CHECKING:
     from .docket import Docket
@@ -35,7 +36,7 @@ def preparing(
     if when is not None:
         check_moment("when", when)
     if key is not None:
-        check_key(key)
+        key = check_key(key)
 
     def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution[Any]:
         check_arguments(found, name, args, kwargs)
@@ -63,13 +64,11 @@ def labels_of(execution: Execution[Any]) -> Labels:
 def _execution(docket: Docket, call: TaskCall) -> Execution[Any]:
     """The execution of a prepared call; one that was made by hand is checked like any other."""
     check_moment("when", call.when)
-    check_key(call.key)
+    key = check_key(call.key)
     check_function(call.function)
-    name = call.function_name or name_of(call.function)
+    name = checked_name(call.function_name or name_of(call.function), "the name of a task")
     check_arguments(call.function, name, call.args, call.kwargs)
-    return Execution(
-        docket, call.function, call.args, call.kwargs, call.key, call.when, 1, function_name=name
-    )
+    return Execution(docket, call.function, call.args, call.kwargs, key, call.when, 1, function_name=name)
 
 
 async def place_many(

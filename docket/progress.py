@@ -12,11 +12,13 @@ from anyio.lowlevel import checkpoint
 from redis.exceptions import RedisError
 
 from . import clock
+from .calls import check_key
 from .errors import UsageError
 from .events import ProgressEvent
 from .following import ProgressEvents, Settable
 from .moments import read_moment
 from .store import Fence, ProgressRecord, ProgressReports, Report
+from .text import readable
 
 if TYPE_CHECKING:
     from .docket import Docket
@@ -151,10 +153,11 @@ class ExecutionProgress:
     async def set_message(self, message: str | None) -> None:
         """Say what is being done; None takes the message back.
 
-        Raises: TypeError - no text; ValueError - text without a UTF-8 form; by hand, redis.exceptions.RedisError.
+        What UTF-8 cannot hold is written as backslash escapes.
+        Raises: TypeError - no text; by hand, redis.exceptions.RedisError.
         """
         if message is not None:
-            _check_text(message)
+            message = _readable(message)
         record = await self._tell(0, {"message": message})
         self.message = message
         self._take_up(record)
@@ -216,6 +219,7 @@ class ExecutionProgress:
 
         ``ready`` is set once the subscription is in force. Raises and Cancel: as `Execution.subscribe`.
         """
+        check_key(self.key)
         return ProgressEvents(self, ready)
 
     def apply(self, record: ProgressRecord) -> None:
@@ -234,6 +238,8 @@ class ExecutionProgress:
 
     @property
     def _reports(self) -> ProgressReports:
+        if self._fence is None:
+            check_key(self.key)
         return ProgressReports(self.docket.client, self.docket.keys, self.docket.execution_ttl)
 
 
@@ -243,13 +249,10 @@ def _check_count(number: object, name: str) -> None:
     if number < 1:
         raise UsageError(f"{name} must be at least 1, not {number}")
     if number > MOST:
-        raise UsageError(f"{name} must be at most {MOST}, not {number}")
+        raise UsageError(f"{name} must be at most {MOST}, not a number of {number.bit_length()} bits")
 
 
-def _check_text(message: object) -> None:
+def _readable(message: object) -> str:
     if not isinstance(message, str):
         raise TypeError(f"a progress message is a str or None, not {type(message).__name__}: {message!r}")
-    try:
-        message.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"a progress message has a UTF-8 form, unlike {message!r}: {error.reason}") from None
+    return readable(message)

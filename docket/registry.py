@@ -11,6 +11,7 @@ from uncalled_for import validate_dependencies
 from .calls import TaskFunction, check_arguments, check_function
 from .dependencies import Perpetual, check_admission, check_suppliers, get_dependency_parameters
 from .errors import UnknownTask, UsageError
+from .text import checked_name
 
 __all__ = ["TaskCollection", "Tasks", "automatic", "collection_at", "find", "name_of", "register", "stand_in"]
 
@@ -21,21 +22,22 @@ TaskCollection: TypeAlias = Iterable[TaskFunction]
 def name_of(function: TaskFunction) -> str:
     """The name that a function goes by.
 
-    Raises: TypeError - it has none.
+    Raises: TypeError - it has none; UsageError (a ValueError) - it cannot become a key.
     """
     name = getattr(function, "__name__", None)
     if not isinstance(name, str):
         raise TypeError(
             f"{function!r} has no __name__; register it with docket.register(function, names=[...])"
         )
-    return name
+    return checked_name(name, "the name of a task")
 
 
 def register(tasks: Tasks, function: TaskFunction, names: list[str] | None = None) -> None:
     """Enter a function under ``names``, or under its own.
 
     Raises: TypeError - not a callable, or without a name, or a generator function, or it depends on one, or an
-    automatic task that needs arguments; ValueError - its dependencies contradict each other.
+    automatic task that needs arguments; ValueError - its dependencies contradict each other, or a name cannot be
+    part of a key.
     """
     if not callable(function):
         raise TypeError(f"a task is a callable, not {function!r}")
@@ -48,8 +50,13 @@ def register(tasks: Tasks, function: TaskFunction, names: list[str] | None = Non
             check_arguments(function, name_of(function), (), {})
         except TypeError as error:
             raise TypeError(f"an automatic task is called by nobody, without arguments: {error}") from None
-    for name in names or [name_of(function)]:
-        tasks[name] = function
+    if isinstance(names, str):
+        raise TypeError(f"names= takes a list of names, not {names!r}")
+    tasks.update(
+        dict.fromkeys(
+            [checked_name(name, "the name of a task") for name in names or [name_of(function)]], function
+        )
+    )
 
 
 def automatic(function: TaskFunction) -> Perpetual | None:
@@ -91,7 +98,7 @@ def find(tasks: Tasks, function: TaskFunction | str, where: str) -> tuple[str, T
             f"no task named {function!r} is registered on docket {where!r} (registered: {known}); "
             "register it with docket.register(function) or docket.register_collection('module:collection')"
         )
-    return function, found
+    return checked_name(function, "the name of a task"), found
 
 
 def stand_in(name: str) -> TaskFunction:

@@ -13,6 +13,7 @@ from . import clock
 from .execution import Execution
 from .keynames import KeyNames
 from .store import Liveness, Records, WorkerInfo
+from .text import checked_name
 
 if TYPE_CHECKING:
     from .docket import Docket
@@ -81,4 +82,4 @@ class DocketSnapshotMixin(KeyNames):
 
     async def task_workers(self, task_name: str) -> Collection[WorkerInfo]:
         """The live workers that can run a task."""
-        return await self.liveness.workers(task_name)
+        return await self.liveness.workers(checked_name(task_name, "the name of a task"))

@@ -20,7 +20,7 @@ from .rules import (
     checked_condition,
 )
 from .store import READ_AT_LEAST, Keys, Restore, Strike, StrikeInstruction, StrikeMessage, Strikes, load_plain
-from .text import text_of
+from .text import checked_name, text_of
 from .transport import Client, Tail
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class StrikeList:
     asynchronous methods is used, which begins anew. ``async with`` may be entered and left in different tasks, and
     again; it does not fail if the server cannot be reached.
 
-    Raises: BadUrl (a ValueError) - the URL names no server.
+    Raises: BadUrl (a ValueError) - the URL names no server; UsageError (a ValueError) - the name cannot be in a key.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class StrikeList:
         enable_internal_instrumentation: bool = False,
         credential_provider: CredentialProvider | None = None,
     ) -> None:
+        name = checked_name(name, "the name of a docket")
         self.url, self.name = url, name
         self.enable_internal_instrumentation = enable_internal_instrumentation
         self._conditions: list[Callable[[Execution[Any]], bool]] = []

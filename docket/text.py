@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import UsageError
 
-__all__ = ["check_encodable", "error_text", "printable", "readable", "text_of"]
+__all__ = ["check_encodable", "checked_name", "error_text", "printable", "readable", "text_of"]
 
 
 def readable(text: str) -> str:
@@ -58,3 +58,19 @@ def check_encodable(text: str, what: str) -> None:
             f"{what} {readable(repr(text))} has a character that UTF-8 cannot hold "
             f"({readable(repr(text[error.start]))}, at {error.start})"
         ) from None
+
+
+def checked_name(given: object, what: str) -> str:
+    """A plain string with the text of a name that becomes a key, or a part of one; ``what`` says which one it is.
+
+    Raises: TypeError - it is no text; UsageError (a ValueError) - it is empty, or UTF-8 cannot hold it.
+    """
+    if not isinstance(given, str):
+        raise TypeError(f"{what} is a str, not {type(given).__name__}: {text_of(given, repr)}")
+    if type(given) is not str:  # in the name of a key its own words would stand, an enum's say
+        given = str.__str__(given)
+    if not given:
+        raise UsageError(f"{what} may not be empty")
+    if not given.isascii():
+        check_encodable(given, what)
+    return given

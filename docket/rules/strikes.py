@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, cast
 import attrs
 
 from ..errors import UsageError
+from ..text import check_encodable
 
 __all__ = [
     "Condition",
@@ -82,12 +83,14 @@ def checked_condition(
     """The condition that these words name.
 
     Raises: UsageError (a ValueError) - an unknown operator, nothing named, a comparison without a parameter, a
-    ``between`` that is no ordered pair; TypeError - a name that is no string, a value that cannot be hashed or does
-    not go together with the operator.
+    ``between`` that is no ordered pair, a name that UTF-8 cannot hold; TypeError - a name that is no string, a value
+    that cannot be hashed or does not go together with the operator.
     """
     for name, given in (("function", function), ("parameter", parameter)):
         if given is not None and not isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"the {name} of a strike is named by a str, not by {given!r}")
+        if given:
+            check_encodable(given, f"the {name} of a strike")
     try:
         found = Operator(operator)
     except ValueError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 from ..rules import Condition, Operator
-from ..text import error_text, text_of
+from ..text import check_encodable, error_text, readable, text_of
 from .codec import dump_any, load
 from .foreign import shown
 from .plain import NotPlain
@@ -49,8 +49,10 @@ class StrikeInstruction(abc.ABC):
     def as_message(self) -> StrikeMessage:
         """The fields of the stream entry.
 
-        Raises: TypeError - the value cannot be pickled.
+        Raises: TypeError - the value cannot be pickled; UsageError (a ValueError) - UTF-8 cannot hold a name.
         """
+        for name, given in (("function", self.function), ("parameter", self.parameter)):
+            check_encodable(given or "", f"the {name} of a strike")
         message = {b"direction": self.direction.encode()}
         if self.function is not None:
             message[b"function"] = self.function.encode()
@@ -77,10 +79,10 @@ class StrikeInstruction(abc.ABC):
         """What telemetry says of it."""
         labels: dict[str, str] = {}
         if self.function is not None:
-            labels["docket.task"] = self.function
+            labels["docket.task"] = readable(self.function)
         if self.parameter is not None:
             labels |= {
-                "docket.parameter": self.parameter,
+                "docket.parameter": readable(self.parameter),
                 "docket.operator": str.__str__(self.operator),  # an enum's own would be its name
                 "docket.value": text_of(self.value, repr),
             }

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import attrs
 
 from docket.errors import BadUrl
+from docket.text import readable
 
 __all__ = ["SCHEMES", "Address", "TlsOptions", "parse"]
 
@@ -130,6 +131,12 @@ def _integer(text: str, least: int = 0) -> int:
     return value
 
 
+def _database_number(text: str) -> int:
+    if len(text) > 9:
+        raise ValueError(text)
+    return _integer(text)
+
+
 def _positive(text: str) -> int:
     return _integer(text, 1)
 
@@ -180,7 +187,7 @@ def _false(text: str) -> bool:
 _Rule = tuple[str | None, Callable[[str], object], str]
 
 _OPTIONS: dict[str, _Rule] = {
-    "db": ("db", _integer, "the number of a database, 0 or more"),
+    "db": ("db", _database_number, "the number of a database, 0 or more"),
     "username": ("username", str, "text"),
     "password": ("password", str, "text"),
     "client_name": ("client_name", str, "text"),
@@ -219,6 +226,35 @@ def parse(url: str) -> Address:
             message names it and what is accepted, and never repeats a password.
     Source: https://redis.readthedocs.io/en/stable/connections.html (``from_url``)
     """
+    address = _read(url)
+    for name in ("username", "password", "client_name", "service", "sentinel_username", "sentinel_password"):
+        if not _is_text(getattr(address, name) or ""):
+            raise BadUrl(f"Bad {address.scheme}:// URL: the {name} has a character that UTF-8 cannot hold")
+    for host in (address.host, *(host for host, _ in address.hosts)):
+        if not _is_host(host):
+            raise BadUrl(f"Bad {address.scheme}:// URL: {readable(repr(host))} cannot be the name of a host")
+    return address
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_host(host: str) -> bool:
+    """Whether a resolver takes it: Python encodes it as IDNA first, and has to load much for what is not ASCII."""
+    if host.isascii():
+        return "\0" not in host and all(0 < len(label) < 64 for label in host.removesuffix(".").split("."))
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def _read(url: str) -> Address:
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
     if not separator or scheme not in SCHEMES:
@@ -323,7 +359,7 @@ def _listed() -> str:
 def _database(scheme: str, text: str) -> int:
     if not text:
         return 0
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > 9:
         raise BadUrl(f"Bad {scheme}:// URL: the path is the number of a database, not {text!r}")
     return int(text)
 

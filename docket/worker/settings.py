@@ -10,6 +10,7 @@ import attrs
 
 from ..errors import BadSetting
 from ..moments import check_setting
+from ..text import readable
 
 __all__ = ["MAX_DELIVERIES", "MESSAGE_BATCH", "UNKNOWN_TASK_PATIENCE", "Settings", "default_name"]
 
@@ -20,7 +21,7 @@ UNKNOWN_TASK_PATIENCE = timedelta(hours=1)
 
 def default_name() -> str:
     """``hostname#pid``."""
-    return f"{socket.gethostname()}#{os.getpid()}"
+    return f"{readable(socket.gethostname())}#{os.getpid()}"
 
 
 @attrs.frozen(kw_only=True)

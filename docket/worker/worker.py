@@ -18,6 +18,7 @@ from ..docket import Docket
 from ..errors import UsageError
 from ..serving import healthcheck_server, metrics_server
 from ..signals import signals
+from ..text import checked_name
 from .fallback import default_fallback_task, fallback_named
 from .given import dependencies_at, named_dependencies
 from .groups import only_one_of
@@ -79,7 +80,7 @@ class Worker:
         if fallback_task is not None:
             check_function(fallback_task, "fallback_task")
         self.docket = docket
-        self.name = name or default_name()
+        self.name = checked_name(name, "the name of a worker") if name else default_name()
         self.concurrency = concurrency
         self.fallback_task: TaskFunction = fallback_task or default_fallback_task
         self.enable_internal_instrumentation = enable_internal_instrumentation

@@ -197,3 +197,36 @@ def test_nothing_printed_holds_a_password() -> None:
 
 def test_options_of_redis_py_s_pool_and_retries_are_accepted_without_effect() -> None:
     assert parse("redis://h?health_check_interval=10&retry_on_timeout=true&protocol=3") == parse("redis://h")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://caf\udce9:1/0", r"'caf\\udce9' cannot be the name of a host"),
+        ("redis://user:caf\udce9@h", "the password has a character that UTF-8 cannot hold"),
+        ("redis://caf\udce9:x@h", "the username has a character that UTF-8 cannot hold"),
+        ("redis://h?client_name=caf\udce9", "the client_name has a character that UTF-8 cannot hold"),
+        ("redis+sentinel://h/caf\udce9", "the service has a character that UTF-8 cannot hold"),
+        ("redis+cluster://a,caf\udce9", r"'caf\\udce9' cannot be the name of a host"),
+        ("redis://" + "ü" * 64, "cannot be the name of a host"),
+        ("redis://" + "a" * 64, "cannot be the name of a host"),
+        ("redis://a..b", "cannot be the name of a host"),
+        ("redis://h?db=99999999999999999999", "option 'db' takes the number of a database"),
+        ("redis://a%00b", r"'a\\x00b' cannot be the name of a host"),
+        ("redis://h/99999999999999999999", "the path is the number of a database"),
+        ("redis://h/" + "9" * 5000, "the path is the number of a database"),
+    ],
+)
+def test_text_that_cannot_be_sent_is_refused(url: str, said: str) -> None:
+    with pytest.raises(BadUrl, match=said) as raised:
+        parse(url)
+    assert "caf" not in str(raised.value) or "@" not in url  # no part of a password
+
+
+def test_the_path_of_a_socket_may_be_any_that_the_system_gives() -> None:
+    assert parse("unix:///run/caf\udce9.sock").path == "/run/caf\udce9.sock"
+
+
+@pytest.mark.parametrize("host", ["localhost", "münchen.example", "10.0.0.1", "[::1]", "a_b", "h."])
+def test_hosts_that_a_resolver_takes(host: str) -> None:
+    assert parse(f"redis://{host}:7000").host == host.strip("[]")
