@@ -1,6 +1,7 @@
 """What Redis remembers of a docket. The only room that writes to it."""
 
 from .admission import Admissions, Holding, LimitInUse
+from .answers import UnreadableKey, about_key, check_expires, is_about_a_key
 from .byhand import ByHand
 from .chain import Chain, chains
 from .claims import Claims, Settled
@@ -22,6 +23,7 @@ from .due import DueTasks, Moved
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
 from .liveness import Beat, Liveness, WorkerInfo
+from .misuse import KINDS, is_shared, misused
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import Fence, ProgressReports, Report
 from .records import Picture, PictureEntry, ProgressRecord, Record, Records
@@ -33,6 +35,7 @@ from .taken import Refused, Taken, Unreadable
 __all__ = [
     "ANY_STRIKES",
     "GROUP",
+    "KINDS",
     "PENDING_PAGE",
     "READ_AT_LEAST",
     "Admissions",
@@ -73,20 +76,26 @@ __all__ = [
     "Sweeping",
     "Taken",
     "Unreadable",
+    "UnreadableKey",
     "WorkerInfo",
+    "about_key",
     "chains",
+    "check_expires",
     "decode_message",
     "dump",
     "dump_value",
     "epoch",
     "first_when",
     "fits",
+    "is_about_a_key",
     "is_empty",
+    "is_shared",
     "load",
     "load_call",
     "load_plain",
     "load_value",
     "milliseconds",
+    "misused",
     "read_plain",
     "state_event",
 ]

@@ -17,7 +17,9 @@ Reply = TypeVar("Reply")
 
 
 class UnreadableKey(KeyUnreadable, ResponseError):
-    """A `KeyUnreadable` that is redis-py's, too."""
+    """A `KeyUnreadable` that is redis-py's, too; ``key`` is the one that it names, where that is known."""
+
+    key: str | None = None
 
 
 def answers(replies: Sequence[Reply]) -> Sequence[Reply]:
@@ -37,9 +39,11 @@ def is_about_a_key(error: RedisError) -> bool:
     return str(error).startswith("WRONGTYPE")
 
 
-def about_key(name: str, kind: str, found: str = "") -> KeyUnreadable:
+def about_key(name: str, kind: str, found: str = "") -> UnreadableKey:
     """The error that names a key; ``kind`` is the type that docket keeps there, ``found`` what is."""
-    return UnreadableKey(f"the key {name!r} holds {found or 'something else'}, where docket keeps a {kind}")
+    error = UnreadableKey(f"the key {name!r} holds {found or 'something else'}, where docket keeps a {kind}")
+    error.key = name
+    return error
 
 
 def named(reply: Reply, name: str, kind: str) -> Reply:
@@ -66,6 +70,6 @@ async def check_expires(client: Client, name: str) -> None:
     Raises: KeyUnreadable; RedisError.
     """
     if await client.call("PTTL", name) == -1:
-        raise UnreadableKey(
-            f"the key {name!r} holds something that does not expire, where docket keeps a lease"
-        )
+        error = UnreadableKey(f"the key {name!r} holds something without an end, where docket keeps a lease")
+        error.key = name
+        raise error

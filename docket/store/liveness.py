@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -14,7 +14,7 @@ from .. import clock
 from ..errors import KeyUnreadable
 from ..moments import read_epoch
 from ..transport import Client
-from .answers import answers, named
+from .answers import about_key, answers, named
 from .foreign import text
 from .keys import Keys
 from .lua import script
@@ -40,6 +40,8 @@ class Beat:
     seen: float | None
     at: float
     """What the next heartbeat is to find in ``seen``, unless another worker has the same name."""
+    problems: Sequence[KeyUnreadable] = ()
+    """Keys that should tell which workers know a task, and hold something else."""
 
 
 @attrs.define(eq=False)
@@ -64,8 +66,9 @@ class Liveness:
                 self.keys.task_workers(""), *tasks,
             ],
         )  # fmt: skip
-        first, before, now = cast("list[bytes]", reply)
-        return Beat(float(first) if first else None, float(before) if before else None, float(now))
+        first, before, now, *foreign = cast("list[bytes]", reply)
+        problems = [about_key(text(name), "sorted set") for name in foreign]
+        return Beat(float(first) if first else None, float(before) if before else None, float(now), problems)
 
     async def leave(self, worker: str, tasks: Collection[str]) -> None:
         """Take ``worker`` off the list."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import attrs
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
 from ..moments import LAST_EPOCH, LONGEST
@@ -16,6 +16,7 @@ from ..transport import Client
 from .codec import Message, state_event
 from .keys import GROUP, Keys
 from .lua import script
+from .misuse import named_after
 
 __all__ = ["ANY_STRIKES", "Placed", "Schedule", "epoch", "milliseconds", "time_to_live"]
 
@@ -115,7 +116,15 @@ class Schedule:
         Cancel: the task may or may not have been placed.
         """
         placing = self._placing(message, clock.now(), replace, strikes, rescheduled, expected)
-        return Placed.of(await self.client.run(script("schedule"), *placing))
+        try:
+            return Placed.of(await self.client.run(script("schedule"), *placing))
+        except ResponseError as error:
+            raise await self._named(error, message.key) from error
+
+    async def _named(self, error: RedisError, key: str) -> RedisError:
+        """The error of a write about a task; it names the key that the server does not."""
+        own = {self.keys.run(key): "hash", self.keys.parked(key): "hash", self.keys.progress(key): "hash"}
+        return await named_after(error, self.client, self.keys, own)
 
     async def place_many(
         self, messages: Sequence[Message], *, replace: bool, strikes: bytes = ANY_STRIKES
@@ -124,23 +133,29 @@ class Schedule:
         now = clock.now()
         calls = [self._placing(message, now, replace, strikes) for message in messages]
         replies = await self.client.run_many(script("schedule"), calls)
-        return [reply if isinstance(reply, RedisError) else Placed.of(reply) for reply in replies]
+        return [
+            await self._named(reply, message.key) if isinstance(reply, RedisError) else Placed.of(reply)
+            for reply, message in zip(replies, messages, strict=True)
+        ]
 
     async def cancel(self, key: str) -> bool:
         """Cancel what waits under ``key`` and ask the worker where it runs; whether there was either."""
         keys, at = self.keys, clock.now().isoformat()
-        reply = await self.client.run(
-            script("cancel"),
-            [
-                keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key),
-                keys.queue, keys.reserved_queue, keys.plain_parked(key),
-            ],
-            [
-                key, at, time_to_live(self.ttl), GROUP, keys.state_channel(key),
-                state_event(key, "cancelled", "completed_at", at), keys.cancel_channel(key), keys.wake,
-                keys.prefix,
-            ],
-        )  # fmt: skip
+        try:
+            reply = await self.client.run(
+                script("cancel"),
+                [
+                    keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key),
+                    keys.queue, keys.reserved_queue, keys.plain_parked(key),
+                ],
+                [
+                    key, at, time_to_live(self.ttl), GROUP, keys.state_channel(key),
+                    state_event(key, "cancelled", "completed_at", at), keys.cancel_channel(key), keys.wake,
+                    keys.prefix,
+                ],
+            )  # fmt: skip
+        except ResponseError as error:
+            raise await self._named(error, key) from error
         return reply != b"NOTHING"
 
     async def clear(self, batch: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Callable, Mapping
@@ -13,11 +12,12 @@ import anyio
 import attrs
 
 from ..clock import monotonic, wait_for_ever
+from ..events import read_event
 from ..moments import check_moment
 from ..placing import preparing
 from ..registry import automatic
 from ..rules import FINAL
-from ..store import chains
+from ..store import UnreadableKey, about_key, chains, check_expires, is_shared
 from ..text import text_of
 from .roster import Condition
 
@@ -34,8 +34,6 @@ logger = logging.getLogger("docket.worker")
 
 AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS = 10
 AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS = 60
-
-_FINAL = frozenset(state.value for state in FINAL)
 
 
 @attrs.define(eq=False)
@@ -90,15 +88,17 @@ class Seeder:
                 look_at = math.inf
                 while (left := look_at - monotonic()) > 0:
                     with anyio.move_on_after(left):
-                        event = await pubsub.receive()
-                        if json.loads(event.payload)["state"] in _FINAL:
+                        event = read_event((await pubsub.receive()).payload)
+                        if event is not None and event["type"] == "state" and event["state"] in FINAL:
                             look_at = min(look_at, monotonic() + self.interval)
 
     async def _seed_alone(self) -> None:
         """Seed as the one who has the lock. Another worker may know other tasks, so its turn does not do for ours."""
         if self._automatic():
+            name = self.docket.keys.perpetual_lock
+            await check_expires(self.docket.client, name)  # for what is there for ever nobody should wait
             lock = self.docket.client.lock(
-                self.docket.keys.perpetual_lock,
+                name,
                 timeout=AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS,
                 raise_on_release_error=False,
             )
@@ -113,12 +113,17 @@ class Seeder:
             if chain.is_live:
                 continue
             try:
+                if not chain.is_record:
+                    raise about_key(self.docket.keys.run(name), "hash")
                 execution = preparing(self.docket, name, when, name)((), {})
+                # A record of this generation may claim that it waits; if a newer one was placed meanwhile, that lives.
+                await execution.schedule(replace=chain.generation > 0, expected_generation=chain.generation)
             except TypeError as error:  # entered past `Docket.register`, which refuses it
                 self._refuse(name, error)
-                continue
-            # A record of this generation may claim that it waits; if a newer one was placed meanwhile, that one lives.
-            await execution.schedule(replace=chain.generation > 0, expected_generation=chain.generation)
+            except UnreadableKey as error:
+                if is_shared(self.docket.keys, error):
+                    raise
+                self._refuse(name, error)
 
     def _automatic(self) -> dict[str, datetime | None]:
         """The automatic tasks, each with the time of its first run (None: at once)."""

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -26,7 +27,7 @@ from .. import clock
 from ..dependencies import SharedHost, current_docket, current_worker
 from ..rules import StopReason, Verdict
 from ..signals import signals
-from ..store import Claims, DueTasks, Refused, Taken, Unreadable
+from ..store import Claims, DueTasks, Refused, Taken, Unreadable, misused
 from .belated import Belated
 from .calling import Caller
 from .gate import Gate
@@ -47,6 +48,7 @@ from .unknown import Unknown
 from .upkeep import Heartbeat, Leases, Listener
 
 if TYPE_CHECKING:
+    from ..docket import Docket
     from .worker import Worker
 
 __all__ = ["Session"]
@@ -84,7 +86,7 @@ class Session:
         self.until_finished = until_finished
         self.claims = Claims(client, keys, worker.name, docket.execution_ttl)
         self.roster = Roster()
-        self.outages = Outages(settings.reconnection_delay, str(client.address), (docket.name, worker.name))
+        self.outages = _outages(settings.reconnection_delay, docket, worker.name)
         self.scheduler = Scheduler(
             DueTasks(client, keys, docket.execution_ttl), settings.scheduling_resolution
         )
@@ -335,3 +337,9 @@ class Session:
             await self.claims.set_aside(unreadable)
 
         return set_aside
+
+
+def _outages(delay: timedelta, docket: Docket, worker: str) -> Outages:
+    client = docket.client
+    look = functools.partial(misused, client, docket.keys, worker)
+    return Outages(delay, str(client.address), (docket.name, worker), look)

@@ -28,8 +28,8 @@ from ..rules import (
     Reschedule,
     Verdict,
 )
-from ..store import Claims, Message, PassedOn, Settled, Unreadable, dump, dump_value
-from .outage import Outages, is_disruption
+from ..store import Claims, Message, PassedOn, Settled, Unreadable, dump, dump_value, is_about_a_key
+from .outage import Outages
 from .roster import Running
 
 if TYPE_CHECKING:
@@ -61,15 +61,18 @@ class Settling:
 
         Raises: LeaseOver; RedisError - it is no disruption.
         """
-        attempt = 0
+        attempt, doubted = 0, False
         while True:
             try:
                 done = await act()
             except RedisError as error:
-                if not is_disruption(error):
+                if (outage := await self.outages.concerns_all(error)) is None:
+                    if is_about_a_key(error) and not doubted:
+                        doubted = True  # the key that is to blame may have been removed since
+                        continue
                     self.outages.given_up(running)
                     raise
-                self.outages.noted(running, error)
+                self.outages.noted(running, outage)
                 if monotonic() >= running.trusted_until:
                     self.outages.given_up(running)
                     raise LeaseOver from error

@@ -130,4 +130,4 @@ async def test_extra_fields_travel_along(store: Store) -> None:
 async def test_one_refused_message_does_not_stop_the_others(store: Store) -> None:
     await store.client.set("d:runs:b", "not a hash")
     placed = await store.schedule.place_many([message("a"), message("b"), message("c")], replace=False)
-    assert [type(one).__name__ for one in placed] == ["Placed", "ResponseError", "Placed"]
+    assert [type(one).__name__ for one in placed] == ["Placed", "UnreadableKey", "Placed"]

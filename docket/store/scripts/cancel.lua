@@ -10,6 +10,7 @@ if state == 'running' and is_alive(run, key, stream, group, queue, reserved_queu
   redis.call('HSET', run, 'cancel_requested', now[3] or 0)   -- for a worker that hears the request too early
   reply = 'ASKED'
 elseif state == 'scheduled' or state == 'queued' or state == 'running' then
+  redis.call('ZCARD', key_queue)                             -- nothing is taken away where it is of another type
   if stream_id then ack(stream, group, stream_id) end
   unpark(key, parked, key_queue, queue, plain_parked)
   -- Where the entry is not known (pydocket moved it to the stream) the claim must find out that it was cancelled,

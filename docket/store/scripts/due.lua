@@ -2,11 +2,11 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix now limit at ttl_ms
 -- REPLY {moved, the score of the next task or ''}; `now` is epoch seconds, `at` the same as text
--- USE json carry finish expire ending
+-- USE json numbers carry finish expire ending
 -- Whether a message of the reserved queue is still the key's: pydocket does not find it there to replace or cancel it.
 local function is_live(run, generation)
-  local now = redis.call('HMGET', run, 'state', 'generation')
-  return now[1] == 'scheduled' and (tonumber(now[2]) or 0) <= generation
+  local now = redis.pcall('HMGET', run, 'state', 'generation')
+  return now.err or (now[1] == 'scheduled' and (whole(now[2]) or 0) <= generation)
 end
 -- End the run of a key whose message is gone (evicted, deleted by hand): nobody can run it, and somebody may wait for it.
 local function fail(key, run)
@@ -21,17 +21,19 @@ local moved, left, next_score, failed = 0, tonumber(limit), '', false
 for at_key = 2, 3 do
   local waiting, shelf = KEYS[at_key], at_key == 2 and prefix or reserved_queue
   local keys = left > 0 and redis.call('ZRANGEBYSCORE', waiting, '-inf', now, 'LIMIT', 0, left) or {}
+  if #keys > 0 then redis.call('XLEN', stream) end           -- nothing leaves the queue where that is no stream
   for _, key in ipairs(keys) do
     local parked, run = shelf .. ':' .. key, prefix .. ':runs:' .. key
     local fields = redis.pcall('HGETALL', parked)
     redis.call('ZREM', waiting, key)
     if not fields.err and #fields > 0 then                   -- I9: what is not a message there moves nobody
-      local message = {generation = 0, when = ''}
+      local message = {generation = '0', when = ''}
       for f = 1, #fields, 2 do message[fields[f]] = fields[f + 1] end
-      local generation = tonumber(message.generation) or 0
+      local generation = whole(message.generation) or 0
       if at_key == 2 or is_live(run, generation) then
         local id = redis.call('XADD', stream, '*', unpack(carry(fields)))   -- trace context and foreign fields too
-        if redis.call('HSET', run, 'state', 'queued', 'stream_id', id) == 2 and generation > 0 then
+        -- The claim sets it aside where there is something else than a record.
+        if redis.pcall('HSET', run, 'state', 'queued', 'stream_id', id) == 2 and generation > 0 then
           -- There was no record (evicted): without one the claim would take the message for one that was replaced.
           redis.call('HSET', run, 'generation', generation, 'known', now, 'when', now,
             'function', message['function'] or '', 'args', message.args or '', 'kwargs', message.kwargs or '')

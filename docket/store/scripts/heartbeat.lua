@@ -2,24 +2,32 @@
 -- server's clock: those of workers may differ by more than the time after which one counts as dead.
 -- KEYS workers worker_tasks queue reserved_queue
 -- ARGV worker expiry_ms known_tasks task_workers_prefix tasks...
--- REPLY {score of the first queued task or '', score that the worker had or '', the score that it has now}; tasks are
---   refreshed only where known_tasks is '1'; with expiry_ms '0' it lives until it leaves
+-- REPLY {score of the first queued task or '', score that the worker had or '', the score that it has now, names of other
+--   types...}; tasks are refreshed only where known_tasks is '1'; with expiry_ms '0' it lives until it leaves. The workers of a
+--   task cannot be named where its key is of another type (I9)
 local time = redis.call('TIME')
 local score = expiry_ms == '0' and 'inf' or time[1] .. string.format('.%06d', time[2])
 -- Those of pydocket's workers are by their own clocks. Readers go by the score; the rest is only tidiness.
 local oldest = time[1] - math.max(tonumber(expiry_ms) / 1000, 3600)
 local before = redis.call('ZSCORE', workers, worker)
+local reply = {'', before or '', score}
 redis.call('ZADD', workers, score, worker)
 if known_tasks == '1' then
   redis.call('ZREMRANGEBYSCORE', workers, '-inf', '(' .. oldest)
   for at, task in ipairs(tasks) do
     local names = task_workers_prefix .. task
-    if redis.call('ZADD', names, score, worker) == 1 then
+    local added = redis.pcall('ZADD', names, score, worker)
+    if added == 1 then
       redis.call('ZREMRANGEBYSCORE', names, '-inf', '(' .. oldest)
+    elseif added ~= 0 then
+      if not string.find(added.err, 'WRONGTYPE') then return added end
+      reply[#reply + 1] = names
     end
     -- Of a task that no worker has any more nobody would tidy it up. Long enough for one that pydocket's workers share:
     -- they set no TTL, and name themselves again every few seconds.
-    if expiry_ms ~= '0' then redis.call('PEXPIRE', names, math.max(tonumber(expiry_ms), 3600000)) end
+    if expiry_ms ~= '0' and reply[#reply] ~= names then
+      redis.call('PEXPIRE', names, math.max(tonumber(expiry_ms), 3600000))
+    end
     if at % 1000 == 1 then redis.call('SADD', worker_tasks, unpack(tasks, at, math.min(at + 999, #tasks))) end
   end
   if #tasks > 0 and expiry_ms ~= '0' then redis.call('PEXPIRE', worker_tasks, expiry_ms) end
@@ -27,4 +35,5 @@ end
 local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
 local reserved = redis.call('ZRANGE', reserved_queue, 0, 0, 'WITHSCORES')[2]
 if reserved and (not first or tonumber(reserved) < tonumber(first)) then first = reserved end
-return {first or '', before or '', score}
+reply[1] = first or ''
+return reply

@@ -18,12 +18,12 @@ if live ~= 'LIVE' then
 end
 if redis.call('HGET', run, 'cancel_requested') == claimed_generation then return 'ASKED' end
 fields[14] = tonumber(claimed_generation) + 1
+redis.call('DEL', progress)                                  -- first: a full server lets go on who has freed something
+place(run, parked, key_queue, stream, key, when, due, fields)  -- before the claim ends: it may be refused
 if same == '1' and redis.call('HGET', run, 'admitted') == claimed_generation then
   redis.call('HSET', run, 'admitted', fields[14])
 end
 redis.call('HDEL', run, 'claim', 'worker', 'started_at', 'cancel_requested')
-redis.call('DEL', progress)
-place(run, parked, key_queue, stream, key, when, due, fields)
 ack(stream, group, message_id)                               -- I1
 redis.call('PUBLISH', state_channel, state_event)
 if due == '0' then wake_if_first(key_queue, key, when, wake_channel) end

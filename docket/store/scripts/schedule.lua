@@ -16,6 +16,8 @@ if replace == '0' and rescheduled == '' and (known or state == 'running' or (sta
 if state == 'completed' or state == 'failed' or state == 'cancelled' then
   redis.call('DEL', run)                                     -- with its TTL; a reused key starts a fresh record
 elseif state then
+  redis.call('ZCARD', key_queue)                             -- nothing is taken away where one of them is of another type
+  redis.call('XLEN', stream)
   if stream_id then ack(stream, group, stream_id) end
   unpark(key, parked, key_queue, queue, plain_parked)
   redis.call('HDEL', run, 'stream_id', 'claim', 'worker', 'started_at', 'cancel_requested')

@@ -14,7 +14,7 @@ if live == 'LIVE' then
     redis.call('DEL', progress)
     if ttl_ms == '0' then redis.call('DEL', run) end
   end
-  ack(stream, group, message_id)                             -- I1
+  ack(stream, group, message_id)                             -- I1; who is refused here, as it is no stream, comes again
   live = 'OK'
 end
 if live ~= 'LOST' and (slots ~= '' or reserved) then

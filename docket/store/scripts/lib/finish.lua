@@ -1,7 +1,9 @@
--- Tell workers that run until finished when nothing waits or runs on the docket any more.
+-- Tell workers that run until finished when nothing waits or runs on the docket any more. What was done before this is done,
+-- whatever somebody keeps under these names.
 local function tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
-  if redis.call('XLEN', stream) == 0 and redis.call('ZCARD', queue) == 0 and redis.call('ZCARD', reserved_queue) == 0
-    and redis.call('SCARD', prefix .. ':waiting') == 0 then
+  local function is_empty(count, name) return redis.pcall(count, name) == 0 end
+  if is_empty('XLEN', stream) and is_empty('ZCARD', queue) and is_empty('ZCARD', reserved_queue)
+    and is_empty('SCARD', prefix .. ':waiting') then
     redis.call('PUBLISH', wake_channel, 'finished')
   end
 end

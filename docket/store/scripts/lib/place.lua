@@ -6,8 +6,8 @@ local function place(run, parked, queue, stream, key, when, due, fields)
     redis.call('HSET', run, 'state', state, 'generation', fields[14], 'when', when, 'known', when,
       'function', fields[6], 'args', fields[8], 'kwargs', fields[10], 'stream_id', stream_id)
   else
+    redis.call('ZADD', queue, when, key)                         -- refused first where the queue is none
     redis.call('HSET', parked, unpack(fields))
-    redis.call('ZADD', queue, when, key)
     redis.call('HSET', run, 'state', state, 'generation', fields[14], 'when', when, 'known', when,
       'function', fields[6], 'args', fields[8], 'kwargs', fields[10])
   end
