@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast, overload
 
@@ -49,8 +50,10 @@ CLEAR_BATCH = 100
 class Docket(DocketSnapshotMixin):
     """A named collection of scheduled calls on one server, shared by every process that opens it.
 
-    ``async with Docket(...)`` may be entered and left in different tasks, and again after it was left (I8); it
-    connects when it is first used. Units: ``heartbeat_interval`` and ``execution_ttl`` are durations; a worker
+    ``async with Docket(...)`` may be entered and left in different tasks, threads and event loops, and again after it
+    was left (I8); it connects when it is first used, in each event loop by itself.
+
+    Units: ``heartbeat_interval`` and ``execution_ttl`` are durations; a worker
     unseen for ``heartbeat_interval * missed_heartbeats`` is gone; a final record and its result are kept for
     ``execution_ttl`` (zero: not at all; None: for ever, or until somebody deletes them). ``result_storage`` keeps
     results elsewhere: anything with the ``AsyncKeyValue`` protocol of py-key-value-aio.
@@ -92,16 +95,18 @@ class Docket(DocketSnapshotMixin):
         self.strike_list = DocketStrikes(self)
         self._hold: Hold | None = None
         self._entered = 0
+        self._entering = Lock()
 
     # opening and closing ---------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        self._entered += 1
         signals.follow_the_program()
-        if self._hold is None and (memory := self._client.address.memory) is not None:
-            from .memory import hold  # a docket on a real server never loads it
+        with self._entering:
+            self._entered += 1
+            if self._hold is None and (memory := self._client.address.memory) is not None:
+                from .memory import hold  # a docket on a real server never loads it
 
-            self._hold = hold(memory)
+                self._hold = hold(memory)
         return self
 
     async def __aexit__(
@@ -110,13 +115,14 @@ class Docket(DocketSnapshotMixin):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._entered -= 1
-        if self._entered:
-            return
-        self._client.close()
-        if self._hold is not None:
-            self._hold.close()
-            self._hold = None
+        with self._entering:
+            self._entered -= 1
+            if self._entered:
+                return
+            hold, self._hold = self._hold, None
+            self._client.close()
+        if hold is not None:
+            hold.close()
 
     @property
     def client(self) -> Client:

@@ -136,6 +136,8 @@ class Signals:
         if self.load_telemetry is None or "opentelemetry" not in sys.modules:
             return
         load, self.load_telemetry = self.load_telemetry, None
+        if load is None:  # another thread does it
+            return
         try:
             load()
         except ImportError as error:

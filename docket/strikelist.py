@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Mapping
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -61,7 +62,7 @@ class StrikeList:
     other processes have struck. Where that connection is lost, or somebody struck or restored about a hundred times
     since the list was last used, what is known so far goes on to count (the log says so once) until one of the
     asynchronous methods is used, which begins anew. ``async with`` may be entered and left in different tasks, and
-    again; it does not fail if the server cannot be reached.
+    again; it does not fail if the server cannot be reached. Threads and event loops may share a list.
 
     Raises: BadUrl (a ValueError) - the URL names no server; UsageError (a ValueError) - the name cannot be in a key.
     """
@@ -84,6 +85,7 @@ class StrikeList:
         self._strikes = Strikes(Keys.on_cluster(name) if on_cluster else Keys(name))
         self._tail: Tail | None = None
         self._entered = 0
+        self._entering = Lock()
 
     @property
     def prefix(self) -> str:
@@ -98,9 +100,12 @@ class StrikeList:
     # opening and closing ---------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        self._entered += 1
-        if self._client is not None and self._tail is None:
-            self._tail = Tail(self._client, self.strike_key, kept_ms=READ_AT_LEAST)
+        with self._entering:
+            self._entered += 1
+            client = None if self._tail is not None else self._client
+            if client is not None:
+                self._tail = Tail(client, self.strike_key, kept_ms=READ_AT_LEAST)
+        if client is not None:
             try:
                 await self.catch_up()
             except RedisError as error:
@@ -113,11 +118,14 @@ class StrikeList:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._entered -= 1
-        if not self._entered and self._client is not None:
-            if self._tail is not None:
-                self._tail.close()
-                self._tail = None
+        with self._entering:
+            self._entered -= 1
+            if self._entered:
+                return
+            tail, self._tail = self._tail, None
+        if tail is not None:
+            tail.close()
+        if self._client is not None:
             self._client.close()
 
     async def wait_for_strikes_loaded(self) -> None:
@@ -168,7 +176,8 @@ class StrikeList:
 
     def update(self, instruction: StrikeInstruction) -> None:
         """Let an instruction take effect here, and nowhere else."""
-        self._strikes.log.apply(instruction)
+        with self._strikes.lock:
+            self._strikes.log.apply(instruction)
 
     def add_condition(self, condition: Callable[[Execution[Any]], bool]) -> None:
         """Strike, here, the executions for which ``condition`` is true."""
@@ -198,7 +207,8 @@ class StrikeList:
     def strikes(self) -> list[Strike]:
         """The strikes in effect, as far as they are known here."""
         self._look()
-        return [Strike.about(condition) for condition in self._strikes.log.effect.conditions()]
+        with self._strikes.lock:
+            return [Strike.about(condition) for condition in self._strikes.log.effect.conditions()]
 
     def is_stricken(self, target: Execution[Any] | Mapping[str, Any]) -> bool:
         """Whether an execution is struck; or, for a mapping, whether values of parameters are for every task.
@@ -209,9 +219,12 @@ class StrikeList:
         self._look()
         effect = self._strikes.log.effect
         if isinstance(target, Mapping):
-            return effect.forbids_values(target, _complain)
-        if effect and effect.forbids(target.function_name, lambda: _arguments(target), _complain):
-            return True
+            with self._strikes.lock:
+                return effect.forbids_values(target, _complain)
+        if effect:
+            with self._strikes.lock:
+                if effect.forbids(target.function_name, lambda: _arguments(target), _complain):
+                    return True
         return any(condition(target) for condition in self._conditions)
 
     # inside ----------------------------------------------------------------------------------------------
@@ -229,20 +242,23 @@ class StrikeList:
 
     async def _follow(self) -> None:
         """Have the server tell of what comes, if it does not. What is there already is read after this."""
-        if self._tail is not None and not self._tail.is_open:
-            await self._tail.open()
+        tail = self._tail
+        if tail is not None and not tail.is_open:
+            await tail.open()
 
     def _look(self) -> None:
         """Take in what the server has told meanwhile; never waits."""
-        if self._tail is not None and self._tail.is_followed:
+        tail = self._tail
+        if tail is not None and tail.is_followed:
             try:
-                self._strikes.log.fold(self._tail.news(self._strikes.log.version))
+                with self._strikes.lock:
+                    self._strikes.fold(tail.news(self._strikes.log.version))
             except RedisError as error:
                 self._cut_off(error)
 
     def _cut_off(self, error: RedisError) -> None:
-        if self._tail is not None:
-            self._tail.close()  # so this is said once
+        if (tail := self._tail) is not None:
+            tail.close()  # so this is said once
         logger.warning(
             "The strikes of %r are not followed any more: %s; what is known of them counts until the list is awaited",
             self.name,

@@ -41,11 +41,13 @@ async def place(
     The next run of a delivery that ends with this (``rescheduled``) is placed in any case: a worker judges it.
     """
     strikes = docket.strike_list
+    known = ANY_STRIKES if rescheduled else strikes.version  # before it is judged: another thread may read on
     if not rescheduled and strikes.is_stricken(execution):
         await strikes.catch_up()
+        known = strikes.version
         if strikes.is_stricken(execution):
             return _struck(execution)
-    message, known = execution.message(), ANY_STRIKES if rescheduled else strikes.version
+    message = execution.message()
     while True:
         placed = await docket.writes.place(
             message, replace=replace, rescheduled=rescheduled, expected=expected, strikes=known

@@ -149,6 +149,9 @@ class MemoryStream:
             self._wake()
         self._holding.close()
 
+    def abandon(self) -> None:
+        self.close()
+
     # With the lock held
     def _wait(self) -> _Waiter:
         if self._blocked is not None and self._deadline is None and self._blocked.timeout is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from threading import RLock
 from typing import Any, TypeAlias, cast
 
 import attrs
@@ -24,7 +25,7 @@ from .keys import Keys
 from .lua import script
 from .plain import NotPlain
 
-__all__ = ["READ_AT_LEAST", "StrikeLog", "Strikes"]
+__all__ = ["READ_AT_LEAST", "StrikeLog", "Strikes", "must_start_anew"]
 
 logger = logging.getLogger("docket.strikelist")
 
@@ -90,13 +91,6 @@ class StrikeLog:
         """Whether the instruction of this id, and so all before it, were read."""
         return entry_id == self.version or entry_number(entry_id) <= entry_number(self.version)
 
-    def must_start_anew(self, newest: bytes) -> bool:
-        """Whether instructions may be gone that were not read; ``newest`` is the last one on the stream."""
-        if not self.version:
-            return False
-        (ms, _), (newest_ms, _) = entry_number(self.version), entry_number(newest)
-        return entry_number(newest) < entry_number(self.version) or newest_ms - ms > READ_AT_LEAST
-
     def fold(self, entries: Iterable[Entry]) -> None:
         """Take in entries of the stream, in their order; those that were read before change nothing."""
         for entry_id, flat in entries:
@@ -104,7 +98,6 @@ class StrikeLog:
                 self._fold_one(entry_id, dict(zip(flat[::2], flat[1::2], strict=True)))
 
     def _fold_one(self, entry_id: bytes, message: StrikeMessage) -> None:
-        self.version = entry_id
         identity = _identity(message)
         self._override(identity)
         about: Hashable = None
@@ -130,6 +123,7 @@ class StrikeLog:
                 self._restored[identity] = word
         if not self._partial:
             self._retire(entry_number(entry_id)[0] - DAY)
+        self.version = entry_id  # at the end: other threads read it before they judge
 
     def _apply(self, instruction: StrikeInstruction) -> Hashable:
         self.apply(instruction)
@@ -223,11 +217,13 @@ class StrikeLog:
 
 @attrs.define(eq=False)
 class Strikes:
-    """The strikes of one docket, as far as this process has read them."""
+    """The strikes of one docket, as far as this process has read them, for all its threads and event loops."""
 
     keys: Keys
     read: Callable[[bytes], Any] = load
     log: StrikeLog = attrs.field(init=False)
+    lock: RLock = attrs.field(init=False, factory=RLock)
+    """Held for what is one step on the log, never across a wait."""
 
     def __attrs_post_init__(self) -> None:
         self.log = StrikeLog(self.keys.name, self.read)
@@ -237,19 +233,36 @@ class Strikes:
 
         Raises: redis.exceptions.RedisError. Cancel: safe; what was read stays read.
         """
-        newest, page = await self._read(client, self.log.version)
-        if self.log.must_start_anew(newest):
-            log = StrikeLog(self.keys.name, self.read)
-            newest, page = await self._read(client, b"")
-        else:
-            log = self.log
-        log.fold(page)
-        while len(page) == PAGE:
-            _, page = await self._read(client, log.version)
-            log.fold(page)
-        if log is not self.log:
-            self.log.give_up()
-            self.log = log
+        log: StrikeLog | None = None
+        while log is not self.log:  # another one may have begun anew meanwhile
+            log, since = self.log, self.log.version
+            newest, page = await self._read(client, since)
+            if must_start_anew(since, newest):
+                await self._read_anew(client)
+                return
+            self.fold(page, log)
+            while len(page) == PAGE:
+                _, page = await self._read(client, log.version)
+                self.fold(page, log)
+
+    async def _read_anew(self, client: Client) -> None:
+        log = StrikeLog(self.keys.name, self.read)
+        while True:
+            replaced, since = self.log, self.log.version
+            page: list[Entry] | None = None
+            while page is None or len(page) == PAGE:
+                _, page = await self._read(client, log.version)
+                log.fold(page)
+            with self.lock:
+                if self.log is replaced and replaced.version == since:  # else others have read on meanwhile
+                    replaced.give_up()
+                    self.log = log
+                    return
+
+    def fold(self, entries: Iterable[Entry], log: StrikeLog | None = None) -> None:
+        """Take in entries of the stream, in their order; those that were read before change nothing."""
+        with self.lock:
+            (log or self.log).fold(entries)
 
     async def _read(self, client: Client, after: bytes) -> tuple[bytes, list[Entry]]:
         """The id of the last instruction, and the first page of those after an id."""
@@ -275,19 +288,21 @@ class Strikes:
         message = instruction.as_message()
         if not self.log.version:
             await self.catch_up(client)  # to know what is spent
-        log = self.log
-        spent = log.spent(message)
+        log, since = self.log, self.log.version
+        with self.lock:
+            spent = log.spent(message)
         fields = [part for pair in message.items() for part in pair]
         reply = await client.run(
             script("strike"),
             [self.keys.strikes],
-            [after_id(log.version), PAGE, len(spent), *spent, *fields],
+            [after_id(since), PAGE, len(spent), *spent, *fields],
         )
-        log.forget(spent)
+        with self.lock:
+            log.forget(spent)
         page = cast("list[Entry]", reply)
-        anew = bool(page) and log.must_start_anew(page[-1][0])
+        anew = bool(page) and must_start_anew(since, page[-1][0])
         if not anew:
-            log.fold(page)
+            self.fold(page, log)
         if anew or len(page) == PAGE or log is not self.log:
             await self.catch_up(client)
 
@@ -295,3 +310,11 @@ class Strikes:
 def after_id(version: bytes) -> bytes:
     """Where a range begins that holds what comes after an id."""
     return b"(" + version if version else b"-"
+
+
+def must_start_anew(since: bytes, newest: bytes) -> bool:
+    """Whether one who has read up to ``since`` may have missed instructions that are gone by now."""
+    if not since:
+        return False
+    (ms, _), (newest_ms, _) = entry_number(since), entry_number(newest)
+    return entry_number(newest) < entry_number(since) or newest_ms - ms > READ_AT_LEAST

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from contextvars import Context
+from typing import Any
 
 from docket.transport.stream import Stream
 from docket.transport.waiting import Slot
@@ -25,11 +26,28 @@ class AsyncioBackend:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
     def is_current(self) -> bool:
         try:
             return asyncio.get_running_loop() is self._loop
         except RuntimeError:
             return False
+
+    def rests(self) -> bool:
+        return not self._loop.is_running()
+
+    def is_over(self) -> bool:
+        return self._loop.is_closed()
+
+    def soon(self, callback: Callable[..., object], *args: Any) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:  # closed
+            return False
+        return True
 
     async def park(self, slot: Slot) -> None:
         slot.waiter = future = self._loop.create_future()

@@ -7,6 +7,7 @@ anyio's 7.0; a scope with a deadline around a wait for the server 6 to 10 us, an
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import trio
 
@@ -22,11 +23,29 @@ class TrioBackend:
     def __init__(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
 
+    @property
+    def loop(self) -> trio.lowlevel.TrioToken:
+        return self._token
+
     def is_current(self) -> bool:
         try:
             return trio.lowlevel.current_trio_token() is self._token
         except RuntimeError:
             return False
+
+    def rests(self) -> bool:
+        return self.is_over()
+
+    def is_over(self) -> bool:
+        return not self.soon(_nothing)
+
+    def soon(self, callback: Callable[..., object], *args: Any) -> bool:
+        try:
+            # Many calls that do nothing are one.
+            self._token.run_sync_soon(callback, *args, idempotent=callback is _nothing)
+        except trio.RunFinishedError:
+            return False
+        return True
 
     async def park(self, slot: Slot) -> None:
         def abort(_: object) -> trio.lowlevel.Abort:
@@ -53,3 +72,7 @@ class TrioBackend:
 
     def watch(self, stream: Stream, on_readable: Callable[[], None]) -> None:
         return None
+
+
+def _nothing() -> None:
+    """What an ended run refuses, and one that goes on does not notice."""

@@ -18,7 +18,7 @@ from docket.transport import scripts
 from docket.transport.commands import Command, Kind, block_seconds, look_up
 from docket.transport.connection import Connection, NeverSent
 from docket.transport.connector import Connector
-from docket.transport.pool import Pool
+from docket.transport.pool import Pool, Pools
 from docket.transport.resp import CALLBACKS, ENCODER, Argument, Reply, pack
 from docket.transport.scripts import Lua, Script, ScriptCall
 from docket.transport.url import Address, parse
@@ -26,7 +26,6 @@ from docket.transport.url import Address, parse
 if TYPE_CHECKING:
     from redis._parsers import Encoder
 
-    from docket.memory import Hold
     from docket.transport.lock import Lock
     from docket.transport.pipeline import Pipeline
     from docket.transport.pubsub import PubSub
@@ -36,15 +35,14 @@ __all__ = ["Client"]
 #: How often a request of which nothing was sent is started, before its ConnectionError comes out.
 _STARTS = 3
 
-_Bound = Any
-
 
 class Client(AsyncCoreCommands):
     """A client of one server, for any number of concurrent callers; replies are bytes.
 
     Command methods, their arguments and the shapes of their replies are those of ``redis.asyncio.Redis``.
-    Connecting is lazy. The client may be used in one event loop after another, not in two at a time. ``async
-    with`` merely calls ``aclose()``; a closed client connects again when used again.
+    Connecting is lazy. The client may be used in any number of event loops, in several threads at once: each has
+    connections of its own, which are closed with it. ``async with`` merely calls ``aclose()``; a closed client connects
+    again when used again.
 
     Raises: redis.exceptions - ConnectionError where the connection was lost (the command may have been
             executed; one of which nothing was sent is sent again by itself), TimeoutError where the server
@@ -58,8 +56,7 @@ class Client(AsyncCoreCommands):
 
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
-        self._pool: Pool | None = None
-        self._hold: Hold | None = None
+        self._pools = Pools(connector)
         self._known: dict[Any, Command] = {}
         self.response_callbacks: dict[str, Callable[..., Any]] = dict(CALLBACKS)
 
@@ -146,8 +143,7 @@ class Client(AsyncCoreCommands):
     async def run(self, lua: Lua, keys: Sequence[Argument], args: Sequence[Argument]) -> Reply:
         """Run a script by its digest on the shared connection; load it if the server does not know it."""
         packed = scripts.pack_call(lua, (keys, args))
-        pool = self._pool
-        seen = pool.loads.get(lua.sha, 0) if pool is not None else 0
+        seen = self._pools.here().loads.get(lua.sha, 0)
         reply = await self._request(packed)
         if isinstance(reply, NoScriptError):
             replies: list[Any] = [reply]
@@ -159,8 +155,7 @@ class Client(AsyncCoreCommands):
 
     async def run_many(self, lua: Lua, calls: Sequence[ScriptCall]) -> list[Reply | RedisError]:
         """Run a script once per ``(keys, args)``, in one write; error replies stay in their places."""
-        pool = self._pool
-        seen = pool.loads.get(lua.sha, 0) if pool is not None else 0
+        seen = self.pool().loads.get(lua.sha, 0)
         replies = await self.request([scripts.pack_call(lua, call) for call in calls])
         await scripts.rerun_unknown(self, self.pool(), lua, calls, replies, seen)
         return replies
@@ -190,15 +185,14 @@ class Client(AsyncCoreCommands):
 
     async def _request(self, data: bytes, want: int = 1) -> Any:
         for start in range(_STARTS):
-            pool = self._pool
-            connection = pool.shared_now() if pool is not None else None
+            pool = self._pools.here()
+            connection = pool.shared_now()
             if connection is None:
-                pool = self.pool()
-                connection = await pool.shared()
+                connection = await self.pool().shared()
             try:
                 return await connection.request(data, want)
             except NeverSent as error:
-                if start == _STARTS - 1 or (pool is not None and pool.closed):
+                if start == _STARTS - 1 or pool.closed:
                     raise ConnectionError(str(error)) from error
         raise AssertionError("unreachable")
 
@@ -283,32 +277,29 @@ class Client(AsyncCoreCommands):
     def heard(self, error: RedisError) -> None:
         """Take note of an error that came out of a connection of somebody's own."""
 
+    def serves(self, connection: Connection) -> bool:
+        """Whether the server of ``connection`` is still the one to ask, as far as is known. From any thread."""
+        return True
+
     async def servers_of(self, commands: Sequence[Sequence[Argument]]) -> Sequence[Client]:
         """Return clients of all the servers that ``commands`` go to."""
         return [self]
 
     def pool(self) -> Pool:
-        """Return the connections of the running event loop; those of a loop before are closed."""
-        pool = self._pool
-        if pool is None or pool.closed or not pool.is_current():
-            if pool is not None:
-                pool.close()
-            self._hold = self._hold or self._connector.hold()
-            pool = self._pool = Pool(self._connector)
-        return pool
+        """Return the connections of the running event loop."""
+        return self._pools.begin()
 
     def close(self) -> None:
-        """Close every connection; whoever is in flight gets ConnectionError. Never suspends; idempotent."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
-        if self._hold is not None:
-            self._hold.close()
-            self._hold = None
+        """Close every connection, of all event loops; one that runs in another thread does so as soon as it can.
+
+        Whoever is in flight gets ConnectionError. Never suspends; idempotent.
+        """
+        self._pools.end()
 
     def __del__(self) -> None:
-        # A forgotten client: the event loop that watches its sockets would keep them open.
-        if not sys.is_finalizing():
+        if (
+            not sys.is_finalizing()
+        ):  # a forgotten client: the loops that watch its sockets would keep them open
             self.close()
 
     async def aclose(self) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
@@ -352,7 +353,7 @@ class Connection:
     def fail(self, error: BaseException) -> None:
         """Close, and fail everybody in flight: unless by TimeoutError, those with NeverSent of whom no byte was sent.
 
-        Idempotent, never suspends.
+        Idempotent, never suspends. In its own event loop, or while that rests or after its end.
         """
         if self._error is not None:
             return
@@ -365,30 +366,29 @@ class Connection:
         running = self._backend.is_current()
         if running and self._timer is not None:
             self._timer.disarm()
-        self._stream.close()  # wakes whoever waits on it
+        if running or not self._backend.is_over():
+            self._stream.close()  # wakes whoever waits on it
+        else:
+            self._stream.abandon()
         for slot in reversed(self._pending):
             unsent -= slot.size
             slot.error = _for_caller(error, never_sent=unsent >= 0 and self._receiver is None)
             slot.done = True
+        wake = self._wake if running else partial(self._backend.soon, self._wake)  # it rests, or has ended
         while self._pending:
-            slot = self._pending.popleft()
-            if running:  # else the loop has ended, and with it the task
-                self._wake(slot)
+            wake(self._pending.popleft())
 
     def is_usable(self) -> bool:
-        """False when closed, of another event loop, overdue, or hung up on (asked when it has rested)."""
-        if self._error is None:
-            if not self._backend.is_current():
-                self.fail(ConnectionError("The event loop has changed"))
-            elif not self._immediate:
-                rested = perf_counter() - self._progress
-                try:
-                    # Pending but overdue: only cancelled callers are owed something, nobody reads any more.
-                    if rested > (self._patience if self._pending else _RESTED):
-                        self._pump()
-                        self._check_progress()
-                except (OSError, RedisError) as error:
-                    self.fail(error)
+        """False when closed, overdue, or hung up on (asked when it has rested). Only in its own event loop."""
+        if self._error is None and not self._immediate:
+            rested = perf_counter() - self._progress
+            try:
+                # Pending but overdue: only cancelled callers are owed something, nobody reads any more.
+                if rested > (self._patience if self._pending else _RESTED):
+                    self._pump()
+                    self._check_progress()
+            except (OSError, RedisError) as error:
+                self.fail(error)
         return self._error is None
 
 

@@ -19,8 +19,9 @@ from redis.exceptions import (
 
 from docket.transport.client import Client
 from docket.transport.connector import Connector, Unreachable
+from docket.transport.loops import PerLoop
 from docket.transport.slots import SLOTS, Place, Range, read_map, redirected_to
-from docket.transport.waiting import Backend, Gate, current_backend
+from docket.transport.waiting import Gate
 
 __all__ = ["Nodes"]
 
@@ -31,7 +32,8 @@ _PATIENCE = 2.0
 class Nodes:
     """The map of slots is read when it is first needed, and again after a redirection or a lost node.
 
-    One reads it at a time, the others share what comes of it.
+    One reads it at a time, the others share what comes of it. The map is of all event loops, whichever reads it: it is
+    replaced as a whole.
     """
 
     def __init__(self, connector: Connector) -> None:
@@ -42,8 +44,8 @@ class Nodes:
         self._known: list[Place] = list(connector.address.hosts)
         self._primaries: list[Client] = []
         self._doubtful = True
-        self._gate: Gate | None = None
-        self._backend: Backend | None = None
+        #: Who reads waits for nobody in another loop.
+        self._gates = PerLoop(Gate)
         self._readings = 0
         self._failure: RedisError | None = None
 
@@ -95,8 +97,9 @@ class Nodes:
 
     def close(self) -> None:
         """Close all connections."""
-        for client in self._clients.values():
+        for client in list(self._clients.values()):
             client.close()
+        self._gates.end()
         self._clients.clear()
         self._owners = [None] * SLOTS
         self._doubtful = True
@@ -104,11 +107,8 @@ class Nodes:
     # Reading the map.
 
     async def _read(self) -> None:
-        if self._backend is None or self._gate is None or not self._backend.is_current():
-            self._backend = current_backend()
-            self._gate = Gate(self._backend)
         readings = self._readings
-        async with self._gate:
+        async with self._gates.here():
             if self._readings != readings:
                 if self._failure is not None:
                     raise copy(self._failure) from self._failure
@@ -160,14 +160,15 @@ class Nodes:
         asked = [place for place in self._known if place in places]
         self._known = [*(place for place in places if place not in asked), *asked]
         names = {str(self._connector.address.at(*place)) for place in self._known}
-        for name in [name for name in self._clients if name not in names]:
-            self._clients.pop(name).close()  # it has left the cluster
+        for name in [name for name in list(self._clients) if name not in names]:
+            if (client := self._clients.pop(name, None)) is not None:
+                client.close()  # it has left the cluster
 
     def _client(self, place: Place) -> Client:
         name = str(self._connector.address.at(*place))
         client = self._clients.get(name)
         if client is None:
-            client = self._clients[name] = Client(self._connector.at(*place))
+            client = self._clients.setdefault(name, Client(self._connector.at(*place)))
         return client
 
     def _put_first(self, place: Place) -> None:

@@ -1,27 +1,33 @@
-"""The connections that one client has in one event loop: one that all callers share, others for one each."""
+"""The connections that one client has, by event loop: one that all callers share, others for one each."""
 
 from __future__ import annotations
 
 from copy import copy
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING
 
 import anyio
 from redis.exceptions import ConnectionError, RedisError
 
 from docket.transport.connection import Connection
 from docket.transport.connector import Connector
-from docket.transport.waiting import Backend, Gate, current_backend
+from docket.transport.loops import PerLoop
+from docket.transport.waiting import Backend, Gate, call_there
 
-__all__ = ["Pool"]
+if TYPE_CHECKING:
+    from docket.memory import Hold
+
+__all__ = ["Pool", "Pools"]
 
 _CLOSED = "Connection closed by client"
 
 
 class Pool:
-    """Belongs to the event loop it was made in."""
+    """Belongs to the event loop it was made in; only ``drop`` may be called in others, ``close`` once that is over."""
 
-    def __init__(self, connector: Connector) -> None:
-        self._connector = connector
-        self._backend: Backend = current_backend()
+    def __init__(self, connector: Connector, backend: Backend) -> None:
+        self._connector, self._backend = connector, backend
         self._shared: Connection | None = None
         self._connecting = Gate(self._backend)
         self._failures = 0
@@ -34,9 +40,6 @@ class Pool:
         self.loading = Gate(self._backend)
         self.loads: dict[str, int] = {}
         self.closed = False
-
-    def is_current(self) -> bool:
-        return self._backend.is_current()
 
     def shared_now(self) -> Connection | None:
         """Return the shared connection if there is one that can be used at once."""
@@ -94,9 +97,16 @@ class Pool:
         return connection
 
     def drop(self, connection: Connection) -> None:
-        """Close what ``open`` gave; idempotent. Never suspends."""
+        """Close what ``open`` gave; idempotent. Never suspends. From any thread."""
+        call_there(self._backend, self._drop, connection)
+
+    def _drop(self, connection: Connection) -> None:
         self._busy.discard(connection)
         connection.fail(ConnectionError(_CLOSED))
+
+    def lend(self, connection: Connection) -> None:
+        """Let what ``open`` gave outlive the pool: the caller closes it."""
+        self._busy.discard(connection)
 
     def forsake(self, why: str) -> None:
         """Close what is not a single caller's: the next ones connect anew. Never suspends."""
@@ -120,7 +130,7 @@ class Pool:
                 connection.fail(ConnectionError(_CLOSED))
         self._idle.clear()
         self._shared = None
-        if self.is_current():  # else whoever was connecting ended with the loop
+        if self._backend.is_current():  # else whoever was connecting ended with the loop, or will see to it
             for attempt in self._attempts:
                 attempt.cancel()
 
@@ -137,3 +147,30 @@ class Pool:
                 return connection
             connection.fail(ConnectionError(_CLOSED))
         raise ConnectionError(_CLOSED)
+
+
+class Pools(PerLoop[Pool]):
+    """The pools of one client. A server in this process is kept alive by them, also between two event loops."""
+
+    __slots__ = ("_connector", "_hold", "_holding")
+
+    def __init__(self, connector: Connector) -> None:
+        super().__init__(partial(Pool, connector), Pool.close)
+        self._connector = connector
+        self._hold: Hold | None = None
+        self._holding = Lock()
+
+    def begin(self) -> Pool:
+        """The pool of the running event loop, for one who may connect."""
+        if self._hold is None:
+            with self._holding:
+                self._hold = self._hold or self._connector.hold()
+        return self.here()
+
+    def end(self) -> None:
+        """Close all of them: here at once, elsewhere as soon as that loop gets to it. Never suspends; idempotent."""
+        super().end()
+        with self._holding:
+            hold, self._hold = self._hold, None
+        if hold is not None:
+            hold.close()

@@ -67,10 +67,11 @@ class _Line:
 class PubSub:
     """A subscriber; use it as an async context manager, which closes its connection.
 
-    One task receives at a time; others may subscribe meanwhile. A lost connection raises ConnectionError from
-    ``receive()`` until ``reconnect()`` or a new subscription; then all subscriptions are made again. Messages
-    published in between are lost, which is why the owner is told. A server that has said nothing for ``socket_timeout``
-    is asked whether it is there; where it does not answer within the same time again, that is TimeoutError.
+    One task receives at a time; others of the same event loop may subscribe meanwhile. A lost connection raises
+    ConnectionError from ``receive()`` until ``reconnect()`` or a new subscription; then all subscriptions are made
+    again. Messages published in between are lost, which is why the owner is told. A server that has said nothing for
+    ``socket_timeout`` is asked whether it is there; where it does not answer within the same time again, that is
+    TimeoutError.
     """
 
     def __init__(self, client: Client, *, ignore_subscribe_messages: bool = False) -> None:
@@ -199,6 +200,7 @@ class PubSub:
 
     async def _event(self) -> Message | _Confirmation:
         if self._events and self._backend is not None:
+            self._live()
             await self._backend.checkpoint()  # a busy channel must not keep others from running
         while not self._events:
             connection = self._live()
@@ -217,9 +219,20 @@ class PubSub:
         if self._line is None:
             raise RuntimeError("Nothing is subscribed: await subscribe() or psubscribe() first")
         connection = self._line.connection
+        if self._backend is not None and not self._backend.is_current():
+            self._leave_other_loop(self._line)
         if connection.error is not None and not self._events:
             raise ConnectionError(f"Connection lost: {connection.error}") from connection.error
         return connection
+
+    def _leave_other_loop(self, line: _Line) -> None:
+        """Hang up what was opened in an event loop that is over.
+
+        Raises: RuntimeError - it is not.
+        """
+        if self._backend is not None and not self._backend.rests():
+            raise RuntimeError("This subscriber is used in another event loop: make one for each")
+        line.pool.drop(line.connection)
 
     async def _drive(self, connection: Connection, slot: Slot) -> None:
         connection.await_slot(slot)
@@ -267,6 +280,8 @@ class PubSub:
     async def _ready(self) -> tuple[Connection, bool]:
         """Return the connection, and whether it was opened just now, with everything subscribed."""
         if self._connecting is None or self._backend is None or not self._backend.is_current():
+            if self._line is not None:
+                self._leave_other_loop(self._line)
             self._backend = current_backend()
             self._connecting = Gate(self._backend)
         async with self._connecting:

@@ -27,9 +27,10 @@ from docket.clock import perf_counter
 from docket.transport.client import Client
 from docket.transport.connection import Connection
 from docket.transport.connector import Connector
+from docket.transport.loops import PerLoop
 from docket.transport.pubsub import PubSub
 from docket.transport.url import Address
-from docket.transport.waiting import Backend, Gate, current_backend
+from docket.transport.waiting import Backend, Gate
 
 __all__ = ["SentinelClient", "SentinelConnector"]
 
@@ -57,6 +58,8 @@ class SentinelConnector(Connector):
         super().__init__(address, credential_provider)
         #: In the order in which they are asked; who did not help is the last.
         self._sentinels = list(address.hosts)
+        #: The server that was named last, as ``Connection.peer`` has it.
+        self.master = ""
 
     @property
     def sentinels(self) -> tuple[tuple[str, int], ...]:
@@ -119,6 +122,7 @@ class SentinelConnector(Connector):
             role = await _role(connection)
             if role not in ("master", ""):
                 raise ConnectionError(f"{connection.peer}, which it names, is a {role}, no master (yet)")
+            self.master = connection.peer
         except BaseException as error:
             connection.fail(error)
             raise
@@ -136,6 +140,19 @@ async def _role(connection: Connection) -> str:
         return text.partition(b"role:")[2].split(b"\r\n")[0].decode()
 
 
+class _Watch:
+    """What is known in one event loop of the server that its connections lead to, all in seconds of perf_counter."""
+
+    __slots__ = ("asked", "backend", "gate", "heard", "listening", "suspected_until")
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend, self.gate = backend, Gate(backend)
+        #: When it was heard of, when the sentinels were asked, until when they are to be asked each second.
+        self.heard = self.asked = self.suspected_until = -math.inf
+        #: How many tasks hear of a new master by themselves.
+        self.listening = 0
+
+
 class SentinelClient(Client):
     """A client of whatever server is the master. Who hears that it is none any more leaves it.
 
@@ -146,17 +163,15 @@ class SentinelClient(Client):
     def __init__(self, connector: SentinelConnector) -> None:
         super().__init__(connector)
         self._sentinels = connector
-        self._heard = self._asked = self._suspected_until = -math.inf
-        self._asking: tuple[Backend, Gate] | None = None
-        self._listening = 0
+        self._watches = PerLoop(_Watch)
 
     async def _request(self, data: bytes, want: int = 1) -> Any:
-        began = perf_counter()
-        if began - self._heard > _QUIET or began < self._suspected_until:
-            await self._look_for_another(began)
+        began, watch = perf_counter(), self._watches.here()
+        if began - watch.heard > _QUIET or began < watch.suspected_until:
+            await self._look_for_another(watch, began)
         reply = await self._answered(data, want)
-        self._heard = perf_counter()
-        if self._heard - began > _QUIET and await self._look_for_another(self._heard):
+        watch.heard = perf_counter()
+        if watch.heard - began > _QUIET and await self._look_for_another(watch, watch.heard):
             raise ConnectionError("The answer is of a server that is no master any more: it may be lost")
         return reply
 
@@ -184,26 +199,25 @@ class SentinelClient(Client):
         if isinstance(error, ReadOnlyError):
             self.pool().forsake(f"The server is no master any more: {error}")
 
-    async def _look_for_another(self, silent_at: float) -> bool:
+    async def _look_for_another(self, watch: _Watch, silent_at: float) -> bool:
         """Ask for the master, unless that was done just now; leave ours if it is another. Return whether it is."""
-        if self._listening or (shared := self.pool().shared_now()) is None:
+        if watch.listening or (shared := self.pool().shared_now()) is None:
             return False  # we are told; whoever connects asks
-        if silent_at >= self._suspected_until:
-            self._suspected_until = silent_at + _SUSPECTED
-            self._asked = -math.inf
-        if self._asking is None or not self._asking[0].is_current():
-            self._asking = (backend := current_backend()), Gate(backend)
-        backend, gate = self._asking
-        async with gate:
-            if perf_counter() - self._asked > _EACH:
-                self._asked = perf_counter()
+        if silent_at >= watch.suspected_until:
+            watch.suspected_until = silent_at + _SUSPECTED
+            watch.asked = -math.inf
+        async with watch.gate:
+            if perf_counter() - watch.asked > _EACH:
+                watch.asked = perf_counter()
                 try:
-                    self._leave_all_but(await self._sentinels.named(backend))
+                    self._leave_all_but(await self._sentinels.named(watch.backend))
                 except ConnectionError:
                     return False  # nobody knows better
         return shared.error is not None
 
     def _leave_all_but(self, master: str) -> None:
+        """In this event loop; what is of others finds out by itself, as it does without one that listens."""
+        self._sentinels.master = master
         self.pool().forsake_all_but(master, f"The sentinels name another master now, {master}")
 
     async def follow(self) -> None:
@@ -227,14 +241,24 @@ class SentinelClient(Client):
                 pause = min(2 * pause, _AGAIN)
 
     async def _heed(self, pubsub: PubSub) -> None:
-        self._listening += 1
+        watch = self._watches.here()
+        watch.listening += 1
         try:
             while True:
                 service, _, _, host, port = (await pubsub.receive()).payload.decode().split(" ")
                 if service == self.address.service:
                     self._leave_all_but(str(self.address.at(host, int(port))))
         finally:
-            self._listening -= 1
+            watch.listening -= 1
+
+    def serves(self, connection: Connection) -> bool:
+        """As of ``Client``."""
+        return connection.peer == self._sentinels.master
+
+    def close(self) -> None:
+        """As of ``Client``."""
+        super().close()
+        self._watches.end()
 
     async def unblock(self, connection: Connection, number: int) -> None:
         """As of ``Client``; the number means nothing to another server than the connection's."""

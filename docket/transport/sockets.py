@@ -70,6 +70,10 @@ class SocketStream:
             if not self._waiters:
                 self._socket.close()
 
+    def abandon(self) -> None:
+        self.close()
+        self._socket.close()
+
     def _leave(self) -> None:
         self._waiters -= 1
         if self._closed and not self._waiters:

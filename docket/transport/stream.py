@@ -39,3 +39,7 @@ class Stream(Protocol):
     def close(self) -> None:
         """Release everything; idempotent; wakes whoever waits. Never suspends."""
         ...
+
+    def abandon(self) -> None:
+        """``close()``, where the event loop of those who wait is over: nobody will wake."""
+        ...

@@ -8,13 +8,14 @@ each of them, in the same step of the server, the last entries are asked for: no
 from __future__ import annotations
 
 import math
+import sys
+from threading import RLock
 from typing import Any, TypeAlias, cast
 
 from redis.exceptions import ConnectionError, RedisError
 
 from docket.transport.client import Client
 from docket.transport.connection import Connection
-from docket.transport.pool import Pool
 from docket.transport.resp import Argument, pack
 
 __all__ = ["HELD", "Entry", "Tail", "entry_number"]
@@ -36,7 +37,10 @@ def entry_number(entry_id: bytes) -> tuple[int, int]:
 
 
 class Tail:
-    """Follows the stream ``key`` on the server of ``client`` (on a cluster: on its home). Not for two tasks at a time.
+    """Follows the stream ``key`` on the server of ``client`` (on a cluster: on its home).
+
+    Its connection is its own and never waits: any thread may look, with or without an event loop, also after the end
+    of the one in which it was opened.
 
     ``kept_ms`` is for how long an entry surely stays on the stream: a look back over more than that is not trusted.
     """
@@ -46,7 +50,8 @@ class Tail:
         self._reading = pack(("XREVRANGE", key, "+", "-", "COUNT", OVERLAP)) + pack(
             ("XREAD", "BLOCK", 0, "STREAMS", key, "$")
         )
-        self._line: tuple[Pool, Connection] | None = None
+        self._line: Connection | None = None
+        self._lock = RLock()
         self._replies: list[Any] = []
         self._looking_back = True  # what the next reply answers
         self._outstanding = 0
@@ -59,7 +64,8 @@ class Tail:
     @property
     def is_open(self) -> bool:
         """Whether the server will tell of what comes, as far as is known."""
-        return self._line is not None and self._line[1].is_usable()
+        with self._lock:
+            return self._line is not None and self._line.is_usable() and self._client.serves(self._line)
 
     async def open(self) -> None:
         """Follow the stream from now on: read afterwards what it holds already.
@@ -67,10 +73,13 @@ class Tail:
         Raises: redis.exceptions.RedisError - no connection. Cancel: safe.
         """
         self.close()
-        self._line = await self._client.open()
-        connection = self._line[1]
-        connection.subscribe_to_replies(self._replies.append)
-        self._ask(connection)
+        pool, connection = await self._client.open()
+        with self._lock:
+            self.close()  # another one may have been quicker
+            pool.lend(connection)
+            self._line = connection
+            connection.subscribe_to_replies(self._replies.append)
+            self._ask(connection)
 
     def news(self, known: bytes) -> list[Entry]:
         """What has arrived since the last call, in its order; never waits. Some of it may be known already.
@@ -79,31 +88,38 @@ class Tail:
         Raises: redis.exceptions.RedisError - the connection is lost, or more has come than the server holds for one
                 who does not look (`HELD` additions at least): some of it is unknown. `open` begins anew.
         """
-        if self._line is None:
-            raise ConnectionError("Not connected")
-        connection, told = self._line[1], list[Entry]()
-        while connection.error is None:
-            connection.read_now()
-            if not self._replies:
-                break
-            replies = self._replies[:]
-            self._replies.clear()
-            for reply in replies:
-                if connection.error is None:
-                    self._take(connection, reply, told, told[-1][0] if told else known)
-            self._ask(connection)
-        if connection.error is not None and not told:
-            raise ConnectionError(f"Connection lost: {connection.error}") from connection.error
-        return told
+        with self._lock:
+            if self._line is None:
+                raise ConnectionError("Not connected")
+            connection, told = self._line, list[Entry]()
+            if not self._client.serves(connection):
+                connection.fail(ConnectionError("the sentinels name another master now"))
+            while connection.error is None:
+                connection.read_now()
+                if not self._replies:
+                    break
+                replies = self._replies[:]
+                self._replies.clear()
+                for reply in replies:
+                    if connection.error is None:
+                        self._take(connection, reply, told, told[-1][0] if told else known)
+                self._ask(connection)
+            if connection.error is not None and not told:
+                raise ConnectionError(f"Connection lost: {connection.error}") from connection.error
+            return told
 
     def close(self) -> None:
         """Forget the stream. Never suspends; idempotent."""
-        if self._line is not None:
-            pool, connection = self._line
-            self._line = None
-            pool.drop(connection)
-        self._replies = []
-        self._looking_back, self._outstanding = True, 0
+        with self._lock:
+            if self._line is not None:
+                self._line.fail(ConnectionError("Connection closed by client"))
+                self._line = None
+            self._replies = []
+            self._looking_back, self._outstanding = True, 0
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self.close()
 
     def _ask(self, connection: Connection) -> None:
         """See to it that the server holds `HELD` additions for us."""

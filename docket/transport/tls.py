@@ -102,6 +102,9 @@ class TlsStream:
     def close(self) -> None:
         self._below.close()
 
+    def abandon(self) -> None:
+        self._below.abandon()
+
     async def handshake(self) -> None:
         """Agree with the server.
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from docket.transport.stream import Stream
 
-__all__ = ["Backend", "Gate", "Slot", "Timer", "Watch", "current_backend"]
+__all__ = ["Backend", "Gate", "Slot", "Timer", "Watch", "call_there", "current_backend"]
 
 
 class Slot:
@@ -40,10 +40,27 @@ class Slot:
 
 
 class Backend(Protocol):
-    """One running event loop."""
+    """One event loop, which runs or has run."""
+
+    @property
+    def loop(self) -> object:
+        """What is of this loop and of no other: its name among others."""
+        ...
 
     def is_current(self) -> bool:
         """Tell whether the caller runs in this very loop."""
+        ...
+
+    def rests(self) -> bool:
+        """Tell whether no thread runs the loop at the moment, so that others may touch what is its own."""
+        ...
+
+    def is_over(self) -> bool:
+        """Tell whether the loop will never run again. From any thread."""
+        ...
+
+    def soon(self, callback: Callable[..., object], *args: Any) -> bool:
+        """Have the loop call ``callback(*args)``, from any thread; False where it is over."""
         ...
 
     async def park(self, slot: Slot) -> None:
@@ -94,12 +111,15 @@ class Timer(Protocol):
 
 
 def current_backend() -> Backend:
-    """Return the backend of the running event loop. The module of the other one is not imported."""
+    """Return the backend of the running event loop. The module of the other one is not imported.
+
+    Raises: RuntimeError - none runs in this thread.
+    """
     trio = sys.modules.get("trio")
     if trio is not None:
         try:
             trio.lowlevel.current_task()
-        except RuntimeError:
+        except (RuntimeError, AttributeError):  # AttributeError: another thread is importing it
             pass
         else:
             from docket.transport.backend_trio import TrioBackend
@@ -108,6 +128,12 @@ def current_backend() -> Backend:
     from docket.transport.backend_asyncio import AsyncioBackend
 
     return AsyncioBackend()
+
+
+def call_there(backend: Backend, callback: Callable[..., object], *args: Any) -> None:
+    """Call at once where nothing in the loop can be disturbed by that, else have the loop call."""
+    if backend.is_current() or backend.rests() or not backend.soon(callback, *args):
+        callback(*args)
 
 
 class Gate:

@@ -50,15 +50,11 @@ def test_connections_of_an_ended_loop_are_closed(server: Server) -> None:
         await client.ping()
         await client.blpop(["nothing"], 0.01)
 
-    run(LOOPS[0], use)
-    gc.collect()
     before = open_descriptors()
-    for loop in LOOPS[:2] * 3:
+    for loop in LOOPS * 3:
         run(loop, use)
-    gc.collect()
-    assert open_descriptors() == before
+        assert open_descriptors() == before
     client.close()
-    assert open_descriptors() == before - 2
 
 
 def test_a_client_can_be_closed_where_no_loop_runs(url: str) -> None:
