@@ -51,6 +51,7 @@ from .resolution import (
 from .retry import ExponentialRetry, ForcedRetry, Retry
 from .shared import SharedContext, SharedHost
 from .timeout import Timeout
+from .tracebacks import DependencyStack, cut_to_the_users_code
 
 __all__ = [
     "ADMISSION_BLOCKED_RETRY_DELAY",
@@ -72,6 +73,7 @@ __all__ = [
     "Debounce",
     "Dependency",
     "DependencyFunction",
+    "DependencyStack",
     "Depends",
     "ExponentialRetry",
     "FailedDependency",
@@ -100,6 +102,7 @@ __all__ = [
     "current_docket",
     "current_execution",
     "current_worker",
+    "cut_to_the_users_code",
     "format_duration",
     "get_annotation_dependencies",
     "get_dependency_parameters",

@@ -13,6 +13,7 @@ from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsa
 from uncalled_for.introspection import get_signature
 
 from .base import current_docket, current_execution, current_worker
+from .tracebacks import cut_to_the_users_code
 
 __all__ = [
     "Resolved",
@@ -61,6 +62,7 @@ async def resolve(
         try:
             found.others.append(await stack.enter_async_context(dependency))
         except Exception as error:  # noqa: BLE001 - foreign code; it fails the task
+            cut_to_the_users_code(error)
             found.failed.append(FailedDependency(name, error))
 
     for name, dependency in also.items():
@@ -71,6 +73,7 @@ async def resolve(
         try:
             found.supplied[name] = await frame.resolve(name)
         except Exception as error:  # noqa: BLE001 - foreign code; it fails the task
+            cut_to_the_users_code(error)
             found.failed.append(FailedDependency(name, error))
     parameters = get_signature(function).parameters
     for name, dependencies in get_annotation_dependencies(function).items():
