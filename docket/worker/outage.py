@@ -36,6 +36,7 @@ _REFUSALS = (
     "BUSY ", "LOADING", "MISCONF", "NOGROUP", "NOREPLICAS", "OOM", "READONLY", "UNBLOCKED", "max number of clients",
     "Script killed by user",  # it kept the server for too long, and had written nothing
     "Script attempted to access a non local key",  # of a slot on its way to another node of a cluster
+    "The stream has exhausted the last possible ID",  # somebody has written an entry with that one
 )  # fmt: skip
 
 #: The same, where redis-py has classes for them, whose text lacks the first word.

@@ -2,9 +2,9 @@
 -- KEYS run parked key_queue stream progress queue reserved_queue plain_parked
 -- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel prefix
 -- REPLY 'CANCELLED' | 'ASKED' | 'NOTHING'
--- USE json ack finish unpark slots alive expire ending
+-- USE json numbers ack finish unpark slots alive expire ending
 local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved')
-local state, stream_id = now[1], now[2]
+local state, stream_id = now[1], entry_id(now[2])
 local reply = 'NOTHING'
 if state == 'running' and is_alive(run, key, stream, group, queue, reserved_queue) then
   redis.call('HSET', run, 'cancel_requested', now[3] or 0)   -- for a worker that hears the request too early

@@ -2,9 +2,9 @@
 -- KEYS run parked key_queue stream progress queue reserved_queue plain_parked
 -- ARGV key generation message_id group ttl_ms state_channel state_event wake_channel prefix record...
 -- REPLY 'OK' | 'SUPERSEDED': a newer generation owns the key, or the run has ended. `record` are the fields to set
--- USE json ack finish unpark slots expire ending
+-- USE json numbers ack finish unpark slots expire ending
 local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved')
-local state, stream_id = now[1], now[2]
+local state, stream_id = now[1], entry_id(now[2])
 if message_id ~= '' then ack(stream, group, message_id) end                                          -- I1
 local over = not state or state == 'completed' or state == 'failed' or state == 'cancelled'
 if over or (generation ~= '0' and generation ~= now[3]) then return 'SUPERSEDED' end                 -- I2

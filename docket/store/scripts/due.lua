@@ -21,7 +21,6 @@ local moved, left, next_score, failed = 0, tonumber(limit), '', false
 for at_key = 2, 3 do
   local waiting, shelf = KEYS[at_key], at_key == 2 and prefix or reserved_queue
   local keys = left > 0 and redis.call('ZRANGEBYSCORE', waiting, '-inf', now, 'LIMIT', 0, left) or {}
-  if #keys > 0 then redis.call('XLEN', stream) end           -- nothing leaves the queue where that is no stream
   for _, key in ipairs(keys) do
     local parked, run = shelf .. ':' .. key, prefix .. ':runs:' .. key
     local fields = redis.pcall('HGETALL', parked)
@@ -31,7 +30,11 @@ for at_key = 2, 3 do
       for f = 1, #fields, 2 do message[fields[f]] = fields[f + 1] end
       local generation = whole(message.generation) or 0
       if at_key == 2 or is_live(run, generation) then
-        local id = redis.call('XADD', stream, '*', unpack(carry(fields)))   -- trace context and foreign fields too
+        local id = redis.pcall('XADD', stream, '*', unpack(carry(fields)))  -- trace context and foreign fields too
+        if type(id) == 'table' then                          -- that is no stream, or takes no more
+          redis.call('ZADD', waiting, now, key)
+          return id
+        end
         -- The claim sets it aside where there is something else than a record.
         if redis.pcall('HSET', run, 'state', 'queued', 'stream_id', id) == 2 and generation > 0 then
           -- There was no record (evicted): without one the claim would take the message for one that was replaced.

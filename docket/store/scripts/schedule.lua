@@ -8,7 +8,7 @@
 -- USE json numbers ack place unpark strikes slots alive
 if known_strikes ~= '*' and last_strike(strikes) ~= known_strikes then return {'STRIKES', 0} end
 local now = redis.call('HMGET', run, 'state', 'known', 'generation', 'stream_id', 'waiter_stream', 'waiter_entry_id', 'reserved')
-local state, known, generation, stream_id = now[1], now[2], whole(now[3]) or 0, now[4]
+local state, known, generation, stream_id = now[1], now[2], whole(now[3]) or 0, entry_id(now[4])
 if rescheduled ~= '' then ack(stream, group, rescheduled) end
 if expected ~= '0' and tonumber(expected) ~= generation then return {'SUPERSEDED', generation} end
 if replace == '0' and rescheduled == '' and (known or state == 'running' or (state == 'scheduled' and now[5]))

@@ -14,9 +14,9 @@ local function limits_lib()
   local function limits_of(packed)
     local limits = {}
     local lease, at = string.match(packed, '^(%d+) ()')
-    while at do
+    while at and #lease <= 15 and #limits < 100 do               -- somebody else may have written them (I9)
       local most, length, start = string.match(packed, '^(%d+):(%d+):()', at)
-      if not most then return limits end
+      if not most or #most > 15 or #length > 15 then return limits end
       at = start + length
       limits[#limits + 1] = {name = string.sub(packed, start, at - 1), most = tonumber(most), lease = tonumber(lease)}
     end
@@ -30,7 +30,8 @@ local function limits_lib()
   -- under it is told (admit.lua); what is to be done about it besides is left out, and all other limits go on.
   local function unless_foreign(act, ...)
     local ok, problem = pcall(act, ...)
-    if not ok and not string.find(said(problem), 'WRONGTYPE') then error(problem, 0) end
+    local known = not ok and (string.find(said(problem), 'WRONGTYPE') or string.find(said(problem), 'Invalid stream ID'))
+    if not ok and not known then error(problem, 0) end
   end
   -- `how`: HSET where a task has just declared the limit, HSETNX where one did so when it began to wait.
   local function index(site, limit, how)
@@ -47,7 +48,7 @@ local function limits_lib()
       local coming = (run[1] == 'queued' or run[1] == 'running') and run[3]
         and string.match(run[3], '^(%d+) ') == run[2] and not redis.call('ZSCORE', limit.name, key)
       local entry = coming and (run[4] or run[5] and string.match(run[5], '^(%d+%-%d+)%.'))
-      if entry then coming = #redis.call('XRANGE', site.stream, entry, entry) > 0 end
+      if entry then coming = #redis.pcall('XRANGE', site.stream, entry, entry) > 0 end
       if not coming then redis.call('ZREM', woken, key) end
     end
   end
@@ -106,8 +107,8 @@ local function limits_lib()
       unless_foreign(function() has_it = redis.call('ZSCORE', one.name, key) end)
       if has_it or (one.name ~= limit.name and not lets_in(site, one)) then
         if one.name == limit.name then return false end          -- an older run of this key has the slot
+        enqueue(site, run, one, fields, 'HSETNX')                -- it leaves the one row when it stands in the other
         remove_entry(waiters, id)
-        enqueue(site, run, one, fields, 'HSETNX')
         return true
       end
     end
@@ -116,10 +117,11 @@ local function limits_lib()
       unless_foreign(redis.call, 'ZADD', one.name .. ':woken', site.now, key)
       index(site, one, 'HSETNX')
     end
-    generation = tonumber(generation) + 1
+    local counted = #generation <= 15 and tonumber(generation)
+    generation = counted and counted + 1 or generation           -- else whoever reads it sets it aside
     kept[at_generation] = generation
-    remove_entry(waiters, id)
     local fresh = redis.call('XADD', site.stream, '*', unpack(kept))
+    remove_entry(waiters, id)
     redis.call('HSET', run, 'state', 'queued', 'generation', generation, 'known', site.now, 'stream_id', fresh,
       'reserved', generation .. ' ' .. packed)
     redis.call('HDEL', run, 'waiter_stream', 'waiter_entry_id')
@@ -179,7 +181,7 @@ local function limits_lib()
   end
   -- Take a key from the waiters of `{limit}:waiters`.
   local function unqueue(site, waiters, id)
-    remove_entry(waiters, id)
+    unless_foreign(remove_entry, waiters, id)
     local name = string.gsub(waiters, ':waiters$', '')
     local packed = redis.call('HGET', site.prefix .. ':limits', name)
     if packed then wake(site, limits_of(packed)) end
