@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from .errors import UsageError
 from .linking import carrying
+from .numbers import check_whole
 from .rules import Disposition
 from .signals import signals
 from .striking import place_all
@@ -21,9 +22,9 @@ __all__ = ["check_chunk_size", "place_chunks", "schedule_many", "tell_placed"]
 
 
 def check_chunk_size(chunk_size: int | None) -> None:
-    """Raise UsageError unless this is a number of executions from 1, or None."""
-    if chunk_size is not None and chunk_size < 1:
-        raise UsageError(f"chunk_size takes a whole number from 1, or None, not {chunk_size!r}")
+    """Raise UsageError, or TypeError, unless this is a number of executions from 1, or None."""
+    if chunk_size is not None:
+        check_whole("chunk_size", chunk_size, takes=", or None")
 
 
 async def schedule_many(

@@ -14,6 +14,7 @@ from .calls import TaskCall, TaskFunction, check_key
 from .errors import BadSetting
 from .execution import Execution
 from .moments import LONGEST, check_setting
+from .numbers import check_whole
 from .placing import place, place_many, preparing
 from .registry import TaskCollection, collection_at, name_of, register, stand_in
 from .results import ResultStorage
@@ -75,8 +76,7 @@ class Docket(DocketSnapshotMixin):
         if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise BadSetting(f"name takes a non-empty string, not {name!r}")
         check_setting("heartbeat_interval", heartbeat_interval, positive=True)
-        if missed_heartbeats < 1:
-            raise BadSetting(f"missed_heartbeats takes a whole number from 1, not {missed_heartbeats}")
+        check_whole("missed_heartbeats", missed_heartbeats, error=BadSetting)
         if missed_heartbeats > LONGEST // heartbeat_interval:
             raise BadSetting(
                 f"missed_heartbeats={missed_heartbeats} times {heartbeat_interval} is over 100 years"

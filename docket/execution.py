@@ -21,6 +21,7 @@ from .following import ExecutionEvents, Settable
 from .invocation import Invocation
 from .linking import carrying
 from .moments import read_moment
+from .numbers import check_whole
 from .packed import Packed
 from .progress import ExecutionProgress
 from .results import wait_for_result
@@ -237,6 +238,7 @@ class Execution(Invocation, Generic[R]):
         Raises: as `Docket.add`.
         """
         self.extra_fields = carrying(self.extra_fields)
+        check_whole("expected_generation", expected_generation, 0)
         try:
             placed = await place(
                 self._docket,

@@ -17,6 +17,7 @@ from .errors import UsageError
 from .events import ProgressEvent
 from .following import ProgressEvents, Settable
 from .moments import read_moment
+from .numbers import LARGEST, spelled
 from .store import Fence, ProgressRecord, ProgressReports, Report
 from .text import readable
 
@@ -27,9 +28,6 @@ __all__ = ["ExecutionProgress", "Keeper", "keepers"]
 
 #: How many seconds a running task waits for the answer to a report; then it goes on, and its worker sees to the report.
 PATIENCE = 0.5
-
-#: The largest whole number that the server counts with.
-MOST = 2**63 - 1
 
 
 class Keeper(Protocol):
@@ -144,8 +142,8 @@ class ExecutionProgress:
         However much of an outage it falls into, it counts once. By hand, nobody knows whether one counts that raised.
         """
         _check_count(amount, "Amount")
-        if self._said.sum + amount > MOST:
-            raise UsageError(f"Amount may not take what is done beyond {MOST}, as {amount} does")
+        if self._said.sum + amount > LARGEST:
+            raise UsageError(f"Amount may not take what is done beyond {LARGEST}, as {amount} does")
         record = await self._tell(amount, {})
         self.current = (self.current or 0) + amount
         self._take_up(record)
@@ -247,9 +245,9 @@ def _check_count(number: object, name: str) -> None:
     if not isinstance(number, int) or isinstance(number, bool):
         raise TypeError(f"{name} takes a whole number from 1, not {number!r}")
     if number < 1:
-        raise UsageError(f"{name} must be at least 1, not {number}")
-    if number > MOST:
-        raise UsageError(f"{name} must be at most {MOST}, not a number of {number.bit_length()} bits")
+        raise UsageError(f"{name} must be at least 1, not {spelled(number)}")
+    if number > LARGEST:
+        raise UsageError(f"{name} must be at most {LARGEST}, not {spelled(number)}")
 
 
 def _readable(message: object) -> str:

@@ -10,12 +10,10 @@ from typing import Any, cast
 
 from uncalled_for import get_dependency_parameters
 
-from ..errors import UsageError
+from ..numbers import check_whole
 from ..text import check_encodable, text_of
 
 __all__ = ["check_count", "check_scope", "check_supplier", "check_suppliers", "is_generator_function"]
-
-LARGEST = 2**63 - 1
 
 
 def check_count(name: str, given: Any) -> int:
@@ -23,14 +21,7 @@ def check_count(name: str, given: Any) -> int:
 
     Raises: TypeError - it is no whole number; UsageError (a ValueError) - it is below 1, or too large.
     """
-    if not isinstance(given, int) or isinstance(given, bool):
-        raise TypeError(f"{name} takes a whole number, not {type(given).__name__}: {given!r}")
-    if given < 1:
-        shown = given if given > -LARGEST else "one so small"
-        raise UsageError(f"{name} takes a whole number from 1, not {shown}")
-    if given > LARGEST:
-        raise UsageError(f"{name} takes a whole number up to {LARGEST}, not one of {given.bit_length()} bits")
-    return int(given)
+    return check_whole(name, given)
 
 
 def check_scope(given: Any) -> str | None:

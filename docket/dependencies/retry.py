@@ -10,6 +10,7 @@ from typing import Any, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, c
 from .. import clock
 from ..errors import UsageError
 from ..moments import check_duration, check_moment, clamped, moved
+from ..numbers import spelled
 from ..rules import Reschedule, RetryPolicy
 from ..store import first_when
 from .base import FailureHandler, TaskOutcome
@@ -177,7 +178,7 @@ def _checked_attempts(given: Any) -> int | None:
     if not isinstance(given, int) or isinstance(given, bool):
         raise TypeError(f"attempts takes a whole number or None, not {type(given).__name__}: {given!r}")
     if given < 1:
-        raise UsageError(f"attempts takes a whole number from 1, or None for no limit, not {given}")
+        raise UsageError(f"attempts takes a whole number from 1, or None for no limit, not {spelled(given)}")
     return given
 
 

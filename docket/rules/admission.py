@@ -8,7 +8,9 @@ from typing import TypeAlias
 
 import attrs
 
-__all__ = ["MOST", "AdmissionRule", "CooldownRule", "DebounceRule", "RateRule", "SlotRule", "pack"]
+from ..numbers import LARGEST_FIELD
+
+__all__ = ["AdmissionRule", "CooldownRule", "DebounceRule", "RateRule", "SlotRule", "pack"]
 
 
 @attrs.frozen
@@ -46,16 +48,16 @@ class DebounceRule:
     settle: timedelta
 
 
-MOST = 2**53
-"""As many as scripts can count; a higher limit is none either."""
-
 AdmissionRule: TypeAlias = SlotRule | RateRule | CooldownRule | DebounceRule
 
 
 def pack(limits: Iterable[SlotRule], lease: timedelta) -> str:
     """Limits as one text for the scripts: each name with its length before it, since names are any text.
 
-    ``lease`` is after how long a slot that nobody renews counts as free. No limits: an empty text.
+    ``lease`` is after how long a slot that nobody renews counts as free. No limits: an empty text. A limit that is
+    higher than scripts can count is none either.
     """
-    each = "".join(f"{min(limit.most, MOST)}:{len(limit.name.encode())}:{limit.name}" for limit in limits)
+    each = "".join(
+        f"{min(limit.most, LARGEST_FIELD)}:{len(limit.name.encode())}:{limit.name}" for limit in limits
+    )
     return f"{max(1, round(lease / timedelta(milliseconds=1)))} {each}" if each else ""

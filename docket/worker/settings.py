@@ -10,6 +10,7 @@ import attrs
 
 from ..errors import BadSetting
 from ..moments import check_setting
+from ..numbers import spelled
 from ..text import readable
 
 __all__ = ["MAX_DELIVERIES", "MESSAGE_BATCH", "UNKNOWN_TASK_PATIENCE", "Settings", "default_name"]
@@ -43,7 +44,7 @@ class Settings:
         for name in ("concurrency", "message_batch", "max_deliveries"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise BadSetting(f"{name} must be at least 1, a whole number, not {value!r}")
+                raise BadSetting(f"{name} must be at least 1, a whole number, not {spelled(value)}")
         for name in (
             "redelivery_timeout",
             "reconnection_delay",

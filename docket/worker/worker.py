@@ -16,6 +16,7 @@ from ..calls import TaskFunction, check_function
 from ..dependencies import Dependency, FailedDependency, conflicts
 from ..docket import Docket
 from ..errors import UsageError
+from ..numbers import spelled
 from ..serving import healthcheck_server, metrics_server
 from ..signals import signals
 from ..text import checked_name
@@ -176,11 +177,11 @@ class Worker:
         """Run until finished, but the given keys at most so often each; what they still schedule is cancelled.
 
         For tests of tasks that go on for ever. A retry counts as a run; the last one that is allowed is final.
-        Raises: UsageError (a ValueError) - a number of runs below 0; else as `run_forever`.
+        Raises: UsageError (a ValueError) - what is no number of runs from 0; else as `run_forever`.
         """
         for key, count in iterations_by_key.items():
-            if count < 0:
-                raise UsageError(f"run_at_most: {key!r} takes a number of runs from 0, not {count}")
+            if not isinstance(count, int) or count < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise UsageError(f"run_at_most: {key!r} takes a number of runs from 0, not {spelled(count)}")
         await self._run(Session(self, self._settings, until_finished=True, limits=iterations_by_key))
 
     async def _run(self, session: Session) -> None:

@@ -15,7 +15,7 @@ from tests.house.tree import PACKAGE, dotted, imports, label, parsed, sources, t
 FLOORS = [
     ["errors", "clock", "signals"],
     ["text"],
-    ["moments"],
+    ["moments", "numbers"],
     ["memory", "rules"],
     ["transport"],
     ["store"],
