@@ -41,14 +41,16 @@ def add_virtual_source(source: Callable[[], Any]) -> None:
 
 
 def _trio_mock_clock() -> Any:
-    testing = sys.modules.get("trio.testing")
-    if testing is None:
+    # Another thread may be importing either, which has none of these yet; then no run of trio calls this.
+    mock_clock = getattr(sys.modules.get("trio.testing"), "MockClock", None)
+    lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
+    if mock_clock is None or lowlevel is None:
         return None
     try:
-        driver = sys.modules["trio"].lowlevel.current_clock()
+        driver = lowlevel.current_clock()
     except RuntimeError:  # not called from a trio run
         return None
-    return driver if isinstance(driver, testing.MockClock) else None
+    return driver if isinstance(driver, mock_clock) else None
 
 
 def _virtual() -> Any:

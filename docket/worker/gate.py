@@ -94,6 +94,7 @@ class Gate:
         # Requests leave in the order in which they are made, but for the first: the server asks for the script.
         if asked is not None and self._has_asked:
             asked.set()
+        running.settling = True  # the server may end it: what is acknowledged meanwhile is not lost
         try:
             verdict = await self.settling.insist(
                 running, lambda: self.admissions.admit(delivery, rules, self.lease)
@@ -101,6 +102,8 @@ class Gate:
         except ResponseError as error:  # somebody keeps something else under the name of the limit (I9)
             logger.exception("Whether %r may begin cannot be decided", running.execution)
             verdict = Fail(error)
+        finally:
+            running.settling = False
         self._has_asked = True
         if asked is not None:
             asked.set()

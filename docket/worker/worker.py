@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -23,6 +22,7 @@ from ..text import checked_name
 from .fallback import default_fallback_task, fallback_named
 from .given import dependencies_at, named_dependencies
 from .groups import only_one_of
+from .heeding import heed_signals
 from .session import Session
 from .settings import MAX_DELIVERIES, MESSAGE_BATCH, UNKNOWN_TASK_PATIENCE, Settings, default_name
 
@@ -251,25 +251,15 @@ class Worker:
                 await worker.run_heeding_signals(until_finished=until_finished)
 
     async def run_heeding_signals(self, *, until_finished: bool = False) -> None:
-        """`run_forever` or `run_until_finished`, drained by a SIGTERM or SIGINT. Only in the main thread."""
+        """`run_forever` or `run_until_finished`, drained by a SIGTERM or SIGINT; by `stop` alone in another
+        thread than the main one, which signals do not reach."""
         session = Session(self, self._settings, until_finished=until_finished)
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(_heed_signals, session)
+                group.start_soon(heed_signals, session)
                 await self._run(session)
                 group.cancel_scope.cancel()
         except BaseExceptionGroup as errors:
             if (only := only_one_of(errors)) is None:
                 raise
             raise only from only.__cause__
-
-
-async def _heed_signals(session: Session) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for received in signals:
-            if session.stopping:
-                logger.info("Received %s again, handing back what runs", received.name)
-                session.hand_back()
-            else:
-                logger.info("Received %s, initiating graceful shutdown", received.name)
-                session.stop()

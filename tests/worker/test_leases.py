@@ -13,9 +13,9 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from docket import CurrentExecution, Docket, Execution, Worker
+from docket import ConcurrencyLimit, CurrentExecution, Docket, Execution, Worker
 from docket.execution import ExecutionState
-from docket.store import GROUP, Claims
+from docket.store import GROUP, Admissions, Claims
 from tests.worker.conftest import PATIENCE, at_most, ms, working
 
 pytestmark = pytest.mark.anyio
@@ -235,3 +235,32 @@ async def test_a_task_that_outlives_many_leases_completes(
         async with working(*workers):
             assert [await execution.get_result() for execution in executions] == list(range(6))
     assert not [message for message in caplog.messages if "lease of" in message]
+
+
+async def test_what_admission_has_put_off_is_not_called_lost(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The lease is renewed when the server has ended the claim, before the worker hears of that."""
+    go_on = anyio.Event()
+    admit = Admissions.admit
+
+    async def renewed_first(self: Admissions, *asked: Any) -> Any:
+        verdict = await admit(self, *asked)
+        assert worker._session is not None
+        leases = worker._session.leases
+        await leases.renew(leases.claims, anyio.current_time)
+        leases._stop_distrusted()
+        if verdict is not None:
+            go_on.set()
+        return verdict
+
+    async def task(limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None:
+        await go_on.wait()
+
+    monkeypatch.setattr(Admissions, "admit", renewed_first)
+    executions = [await docket.add(task)() for _ in range(2)]
+    worker = Worker(docket, "worker")
+    async with working(worker):
+        for execution in executions:
+            await execution.get_result()
+    assert "lost" not in caplog.text
