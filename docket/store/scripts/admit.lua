@@ -58,7 +58,7 @@ local function rate(name, moments, most, window, drop)
   end
 end
 local function cooldown(name, _, _, window)
-  if redis.call('EXISTS', name) == 1 then return 'DROPPED' end
+  if redis.call('GET', name) then return 'DROPPED' end
   marks[#marks + 1] = function() redis.call('SET', name, 1, 'PX', window) end
 end
 local function debounce(winner, last_seen, _, settle)
