@@ -93,6 +93,7 @@ def warn_on_stderr() -> None:
     """Let warnings be lines on stderr, for a command that is no worker, unless the program logs already."""
     handler = logging.StreamHandler()
     handler.setFormatter(Warnings("docket: %(message)s"))
+    handler.addFilter(lambda record: record.name != "docket.docket")  # what is struck the command says itself
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 

@@ -336,3 +336,12 @@ def test_what_is_malformed_ends_no_command(
         assert not RAW.search("".join(capsys.readouterr()))
     assert run(docket_app(), ["watch", "state"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_is_wrong_is_said_in_one_line(redis_url: str) -> None:
+    for command in ["strike", "trace"], ["tasks", "trace"]:
+        done = subprocess.run(
+            [BIN / "docket", *command, "--url", redis_url], capture_output=True, text=True, timeout=30
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "docket: nothing was added: trace is struck on docket 'docket'\n"
