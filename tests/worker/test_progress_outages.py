@@ -187,7 +187,7 @@ async def test_bad_values_are_refused_also_then(near: Docket, far: Docket, proxy
             lambda: progress.increment(0),
             lambda: progress.increment(2**63),
             lambda: progress.set_total(2**63),
-            lambda: progress.set_message("\udcff"),
+            lambda: progress.set_total(-1),
         ]
         await progress.increment(2**63 - 2)
         for act in [*wrong, lambda: progress.increment(2)]:
