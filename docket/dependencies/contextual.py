@@ -82,4 +82,17 @@ def TaskLogger() -> logging.LoggerAdapter[logging.Logger]:
 def _logger() -> logging.LoggerAdapter[logging.Logger]:
     execution = current_execution.get()
     labels = {**current_docket.get().labels(), **current_worker.get().labels(), **execution.specific_labels()}
-    return _TaskLoggerAdapter(logging.getLogger(f"docket.task.{execution.function_name}"), labels)
+    return _TaskLoggerAdapter(_logger_of(execution), labels)
+
+
+def _logger_of(execution: Execution[Any]) -> logging.Logger:
+    """The logger of a task's name. Python keeps every logger for ever, so names that others made up get none of theirs.
+
+    What a fallback task runs may be called anything.
+    """
+    name = f"docket.task.{execution.function_name}"
+    if execution.function_name in execution.docket.tasks or name in logging.root.manager.loggerDict:
+        return logging.getLogger(name)
+    logger = logging.Logger(name)
+    logger.parent = logging.getLogger("docket.task")
+    return logger
