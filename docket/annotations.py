@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sized
 from typing import Any, Self, cast
 
 from .calls import get_signature
+from .text import readable
 
 __all__ = ["Annotation", "Logged", "logged_parameters"]
 
@@ -58,9 +59,11 @@ class Logged(Annotation):
             if self.length_only and (length := _length(argument)) is not None:
                 opening, closing = _BRACKETS.get(_kind(argument), "[]")
                 return f"{opening}len {length}{closing}"
-            return repr(argument)
-        except Exception as error:  # noqa: BLE001 - the argument's own code may raise anything (I9)
-            return f"<{type(argument).__name__} that cannot be shown: {type(error).__name__}>"
+            return readable(repr(argument))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the argument's own code may raise anything (I9)
+            return readable(f"<{type(argument).__name__} that cannot be shown: {type(error).__name__}>")
 
 
 _BRACKETS: dict[type, str] = {dict: "{}", set: "{}", tuple: "()"}

@@ -8,6 +8,7 @@ does without redis-py, so that a command line which only says its version loads 
 from __future__ import annotations
 
 __all__ = [
+    "AwaitedCancelled",
     "BadSetting",
     "BadUrl",
     "DeliveryLimitExceeded",
@@ -19,7 +20,10 @@ __all__ = [
     "KeyUnreadable",
     "PortUnavailable",
     "ResultExpired",
+    "ResultNotStored",
     "ResultUnreadable",
+    "ScopeLeftOpen",
+    "TaskExited",
     "UnknownTask",
     "UsageError",
 ]
@@ -64,6 +68,18 @@ class ExecutionFailed(ExecutionError):
     """The task failed, and the exception that it raised is not kept (the message is what was recorded of it)."""
 
 
+class AwaitedCancelled(ExecutionError):
+    """The task awaited something that somebody else had cancelled, and did not catch the cancellation."""
+
+
+class TaskExited(ExecutionError):
+    """A task that the body had started raised SystemExit, which on asyncio would have ended the event loop."""
+
+
+class ScopeLeftOpen(ExecutionError):
+    """The body ended while a cancel scope or a task group that it had entered was still open."""
+
+
 class DeliveryLimitExceeded(ExecutionError):
     """The task was begun ``max_deliveries`` times, and no worker came to its end: it may be what kills them."""
 
@@ -81,6 +97,10 @@ class KeyUnreadable(DocketError):
 
     It is a ``redis.exceptions.ResponseError`` as well.
     """
+
+
+class ResultNotStored(ExecutionError):
+    """The task ended well, but the docket's result storage did not take what it returned."""
 
 
 class DeliveryUnreadable(DocketError):

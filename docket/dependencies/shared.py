@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from typing import Any, TypeVar, cast
 
 import anyio
+from anyio import get_cancelled_exc_class
 from uncalled_for import SharedContext as _SharedContext
 from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsage]
 
+from ..rules import leaves
+
 __all__ = ["SharedContext", "SharedHost"]
+
+logger = logging.getLogger("docket.worker")
 
 T = TypeVar("T")
 
@@ -32,14 +38,16 @@ class _Opening:
     def __init__(self, context: AbstractAsyncContextManager[Any]) -> None:
         self._context = context
         self._done = anyio.Event()
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._value: Any = None
 
     async def open(self, stack: AsyncExitStack) -> None:
         try:
             self._value = await stack.enter_async_context(self._context)
-        except Exception as error:  # noqa: BLE001 - is raised where it was asked for
+        except BaseException as error:
             self._error = error
+            if _ends_the_host(error):
+                raise
         finally:
             self._done.set()
 
@@ -48,6 +56,12 @@ class _Opening:
         if self._error is not None:
             raise self._error
         return self._value
+
+
+def _ends_the_host(error: BaseException) -> bool:
+    """Whether this is its own cancellation, or Ctrl-C; what else comes is a resource's affair (I9)."""
+    fatal = (get_cancelled_exc_class(), KeyboardInterrupt)
+    return any(isinstance(part, fatal) for part in leaves(error))
 
 
 class _HostedStack(AsyncExitStack):
@@ -74,6 +88,7 @@ class SharedHost:
     def __init__(self) -> None:
         self.stack = AsyncExitStack()
         self._asked: deque[_Opening] = deque()
+        self._resolved: dict[Any, Any] = {}
         self._closing = False
         self._wake, self._idle = anyio.Event(), anyio.Event()
 
@@ -86,15 +101,27 @@ class SharedHost:
 
     def share(self) -> None:
         """Make this the host for the tasks that are started from here on (a matter of context variables)."""
-        SharedContext.resolved.set({})
+        SharedContext.resolved.set(self._resolved)
         SharedContext.lock.set(cast("Any", anyio.Lock()))
         SharedContext.stack.set(_HostedStack(self))
 
     async def run(self) -> None:
         """Open what is asked for until `close`; then close all of it, the last one first.
 
-        Raises: what a shared resource raises by itself, or as it closes.
+        What a resource raises by itself, or as it closes, closes the others with it; it is logged, and tasks that ask
+        from then on have them opened anew.
         """
+        while True:
+            try:
+                return await self._host()
+            except BaseException as error:
+                if _ends_the_host(error):
+                    raise
+                logger.error("A shared dependency has failed; the shared ones are closed", exc_info=error)
+                self._resolved.clear()
+                self.stack = AsyncExitStack()
+
+    async def _host(self) -> None:
         # What a shared dependency depends on lives as long, and is opened right here: this task waits for nobody.
         _Depends.cache.set({})
         _Depends.stack.set(self.stack)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Token
 from types import TracebackType
@@ -12,6 +13,7 @@ from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, Status, Stat
 
 from ..propagation import carried, context_of, links_to
 from ..signals import UNHEARD, Labels, Operation, Tracer
+from ..text import readable, text_of
 
 __all__ = ["Spans"]
 
@@ -71,7 +73,7 @@ class _Span(Operation):
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._token is not None:
             detach(self._token)
@@ -85,12 +87,24 @@ class _Span(Operation):
     def failed(self, error: BaseException) -> None:
         if not self._span.is_recording():
             return
-        text = type(error).__name__
+        text = text_of(error)
         try:
-            text = str(error)
-            self._span.record_exception(error)
-        except Exception:  # noqa: BLE001 - a class of the user's that cannot be shown; its name has to do
-            self._span.add_event("exception", {"exception.type": text})
+            traced = "".join(traceback.format_exception(error))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as problem:  # noqa: BLE001 - groups too deep to be followed, hostile classes
+            traced = f"(it cannot be shown: {type(problem).__name__})"
+        kind = type(error)
+        module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+        # Not `Span.record_exception`, which the error's own code can make raise, or say what no exporter can write.
+        self._span.add_event(
+            "exception",
+            {
+                "exception.type": readable(f"{module}{kind.__qualname__}"),
+                "exception.message": text,
+                "exception.stacktrace": readable(traced),
+            },
+        )
         self._span.set_status(Status(StatusCode.ERROR, text))
 
 
@@ -113,8 +127,8 @@ class _Run(_Span):
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        trace: TracebackType | None,
     ) -> None:
         if error is None and not self._failed:
             self._span.set_status(Status(StatusCode.OK))
-        super().__exit__(kind, error, traceback)
+        super().__exit__(kind, error, trace)

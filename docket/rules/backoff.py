@@ -14,12 +14,14 @@ ZERO = timedelta(0)
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group and the groups in it; an error that is no group itself."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-            yield from leaves(inner)
-    else:
-        yield error
+    """The errors in a group and the groups in it, however deep, in order; an error that is no group itself."""
+    waiting = [error]
+    while waiting:
+        error = waiting.pop()
+        if isinstance(error, BaseExceptionGroup):
+            waiting += reversed(cast("BaseExceptionGroup[BaseException]", error).exceptions)
+        else:
+            yield error
 
 
 @attrs.frozen(kw_only=True)

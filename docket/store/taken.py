@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from ..errors import DeliveryUnreadable
+from ..text import error_text
 from .codec import Delivery, Message, decode_message
 from .foreign import text
 
@@ -23,6 +24,8 @@ class Unreadable:
     reason: DeliveryUnreadable
     generation: int = 0
     slots: str = ""
+    task: str = ""
+    """Its task's name, as far as that can be read."""
 
 
 @attrs.frozen(kw_only=True)
@@ -48,13 +51,9 @@ def _key(fields: Mapping[bytes, bytes]) -> str | bytes | None:
         return key
 
 
-def _broken(message_id: bytes, fields: Mapping[bytes, bytes], reason: bytes) -> Unreadable:
-    said = text(reason)
-    return Unreadable(
-        message_id=message_id,
-        key=_key(fields),
-        reason=DeliveryUnreadable(f"its run cannot be claimed: {said}"),
-    )
+def _unreadable(message_id: bytes, fields: Mapping[bytes, bytes], reason: str) -> Unreadable:
+    task = text(fields.get(b"function", b""))
+    return Unreadable(message_id=message_id, key=_key(fields), reason=DeliveryUnreadable(reason), task=task)
 
 
 def _refused(reply: bytes, fields: Mapping[bytes, bytes]) -> Refused | None:
@@ -74,7 +73,9 @@ def decoded(
     try:
         message = decode_message(fields)
     except DeliveryUnreadable as reason:
-        return Unreadable(message_id=message_id, key=_key(fields), reason=reason)
+        return _unreadable(message_id, fields, str(reason))
+    except Exception as error:  # noqa: BLE001 - whatever else is wrong with it, it is wrong with this one (I9)
+        return _unreadable(message_id, fields, f"the message cannot be read: {error_text(error)}")
     if message.passed_on is not None:
         times += message.passed_on.deliveries
     return Delivery(
@@ -95,6 +96,6 @@ def reply_of(
     if word == b"OK" or word == b"UNREADABLE":
         return (decoded(message_id, fields, claim, redelivered=redelivered, times=times),)
     if word == b"BROKEN":
-        return (_broken(message_id, fields, claim),)
+        return (_unreadable(message_id, fields, f"its run cannot be claimed: {text(claim)}"),)
     refused = _refused(word, fields)
     return () if refused is None else (refused,)

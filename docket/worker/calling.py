@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import anyio
 import attrs
 from anyio import get_cancelled_exc_class, to_thread
 
-from ..calls import TaskFunction, get_signature
+from ..calls import PerFunction, TaskFunction, check_returned, get_signature
 from ..clock import monotonic
 from ..dependencies import (
     AdmissionBlocked,
@@ -27,18 +26,16 @@ from ..dependencies import (
     get_dependency_parameters,
     resolve,
 )
-from ..errors import DeliveryLimitExceeded
-from ..rules import Blocked, Complete, Fail, Outcome, Raised, Returned, Stopped, StopReason, Verdict
+from ..errors import AwaitedCancelled, DeliveryLimitExceeded, ScopeLeftOpen
+from ..rules import Blocked, Complete, Fail, Outcome, Raised, Returned, Stopped, StopReason, Verdict, leaves
+from . import journal
+from .claim_tasks import ClaimTasks
 from .deciding import given_up, on_blocked, verdict_on
-from .groups import leaves
 from .roster import Running
-
-if TYPE_CHECKING:
-    from .backend_asyncio import Sentinel
 
 __all__ = ["Caller"]
 
-logger = logging.getLogger("docket.worker")
+T = TypeVar("T")
 
 
 class _BodyStopped(BaseException):
@@ -48,7 +45,7 @@ class _BodyStopped(BaseException):
 class _Run:
     """One call: the values of its dependencies, how it ended and what was decided about that."""
 
-    __slots__ = ("began", "error", "outcome", "running", "values", "verdict")
+    __slots__ = ("began", "outcome", "running", "values", "verdict")
 
     def __init__(self, running: Running) -> None:
         self.running = running
@@ -56,79 +53,97 @@ class _Run:
         self.values: Iterable[Any] = ()
         self.outcome: Outcome = Returned(None)
         self.verdict: Verdict = Complete(None)
-        self.error: BaseException | None = None
 
     @property
     def seconds(self) -> float:
         return monotonic() - self.began
 
-    async def ended(self, outcome: Outcome, error: BaseException | None = None) -> None:
-        """Note how it ended, by ``error`` if that is so, and decide what follows."""
-        self.outcome, self.error = outcome, error
-        try:
-            if isinstance(self.running.broken, DeliveryLimitExceeded):
-                self.verdict = given_up(self.running.execution, self.running.broken)
-            else:
-                self.verdict = await verdict_on(outcome, self.running.execution, self.values, self.seconds)
-        except Exception as problem:  # noqa: BLE001 - a handler of the user's, or a next run that cannot be (I9)
-            self.outcome, self.verdict = Raised(problem), Fail(problem)
-
 
 @attrs.define(eq=False)
 class Caller:
-    """Calls task functions for one worker; ``dependencies`` are resolved for every call, by name."""
+    """Calls task functions for one worker; ``dependencies`` are resolved for every call, by name.
+
+    ``tasks`` is set once the nest has its group for claims.
+    """
 
     dependencies: Mapping[str, Dependency[Any]]
-    sentinel: Sentinel | None = attrs.field(init=False, default=None)
-    """Set on asyncio: tells the shutdown of the loop from a body that cancels itself."""
+    tasks: ClaimTasks = attrs.field(init=False)
     #: What anyio finds out anew for each scope: 3 us of the 150 that a task takes.
     _scopes: type[anyio.CancelScope] = attrs.field(init=False, factory=lambda: type(anyio.CancelScope()))
     #: There are never more threads than claims, and how many of these there are is the reader's business.
     _threads: anyio.CapacityLimiter = attrs.field(init=False, factory=lambda: anyio.CapacityLimiter(math.inf))
-    _plain: dict[TaskFunction, bool] = attrs.field(init=False, factory=dict[TaskFunction, bool])
-    _threaded: dict[TaskFunction, bool] = attrs.field(init=False, factory=dict[TaskFunction, bool])
+    _plain: PerFunction[bool] = attrs.field(init=False, factory=PerFunction[bool])
+    _threaded: PerFunction[bool] = attrs.field(init=False, factory=PerFunction[bool])
 
     async def call(self, running: Running) -> tuple[Outcome, Verdict, float]:
         """Run the body; return how it ended, what follows, and how many seconds it took.
 
-        Raises: only what concerns the worker itself (its own cancellation, the end of the process).
+        Raises: what concerns the worker itself (`ClaimTasks.concerns_the_worker`).
         """
         run = _Run(running)
         if run.began >= running.trusted_until:  # the loop was blocked between the claim and this moment
             running.stop(StopReason.LOST)
         if running.broken is not None:
-            await run.ended(Raised(running.broken))
+            run.outcome, run.verdict = Raised(running.broken), Fail(running.broken)
+            if isinstance(
+                running.broken, DeliveryLimitExceeded
+            ):  # else the next run would have the same arguments
+                run.verdict = given_up(running.execution, running.broken)
         elif running.reason is not None:  # stopped before it began
-            await run.ended(Stopped(running.reason))
+            await self._ended(run, Stopped(running.reason))
         else:
             await self._run(run)
         return run.outcome, run.verdict, run.seconds
 
     async def _run(self, run: _Run) -> None:
         running = run.running
-        function = running.execution.function
+        execution = running.execution
+        function = execution.function
         plain = self._plain.get(function)
         if plain is None:
             plain = self._plain[function] = not self.dependencies and _is_plain(function)
         try:
-            with running.scope(self._scopes):
-                if plain:
-                    execution = running.execution
-                    value = await self._body(running)(*execution.args, **execution.kwargs)
-                    await run.ended(Returned(value))
-                else:
-                    await self._with_dependencies(run)
-                return
+            if plain:
+                body = functools.partial(self._body(running), *execution.args, **execution.kwargs)
+                await self._ended(run, Returned(await self._stoppable(running, body)))
+            else:
+                await self._stoppable(running, functools.partial(self._with_dependencies, run))
+        except _BodyStopped:
+            assert running.reason is not None  # only `Running.stop` cancels the body's scope
+            await self._ended(run, Stopped(running.reason))
         except BaseException as error:
-            if error is run.error:
-                return
-            parts = list(leaves(error))
-            if self._concerns_us(parts):
+            if self.tasks.concerns_the_worker(error):
                 raise
-            await run.ended(_outcome_of(running, error, parts), error)
-            return
-        assert running.reason is not None  # only `Running.stop` cancels the body's scope
-        await run.ended(Stopped(running.reason))
+            outcome = self._outcome_of(running, error)
+            if self.tasks.is_cancelled():
+                await self.tasks.absorb()
+            await self._ended(run, outcome)
+
+    async def _stoppable(self, running: Running, call: Callable[[], Awaitable[T]]) -> T:
+        """Await ``call()`` in a scope that `Running.stop` cancels.
+
+        Raises: _BodyStopped - it did; ScopeLeftOpen - scopes were entered in there that are still open; what it raises.
+        """
+        raised: BaseException | None = None
+        try:
+            with running.scope(self._scopes):
+                try:
+                    returned = await call()
+                    if running.reason is None and self.tasks.is_cancelled():
+                        await (
+                            self.tasks.absorb()
+                        )  # the body cancelled its own task, and has returned all the same
+                    return returned
+                except BaseException as error:
+                    raised = error
+                    raise
+        except RuntimeError as error:
+            if error is raised or isinstance(error, RecursionError):
+                raise
+            if running.left_open is None:
+                running.left_open = _left_open(running, self.tasks.leave_scopes_open())
+            raise running.left_open from error
+        raise _BodyStopped
 
     async def _with_dependencies(self, run: _Run) -> None:
         running = run.running
@@ -142,21 +157,32 @@ class Caller:
             if found.failed:
                 blocked = next((f.error for f in found.failed if isinstance(f.error, AdmissionBlocked)), None)
                 if blocked is not None:
-                    await run.ended(Blocked(on_blocked(blocked, execution)))
+                    await self._ended(run, Blocked(on_blocked(blocked, execution)))
                     return
                 raise _dependency_failure(found.failed)
             # Only the call is stopped from here on: dependencies close undisturbed, and see why.
-            with running.scope(self._scopes):
+            try:
                 if running.reason is not None:
                     raise _BodyStopped
-                value = await self._called(running, found)
+                value = await self._stoppable(running, functools.partial(self._called, running, found))
+            finally:
                 running.let_end()
-                await run.ended(Returned(value))
-                return
-            running.let_end()
-            raise _BodyStopped
+            await self._ended(run, Returned(value))
+            return
         # A dependency has suppressed what the body raised; it cannot undo that the body was stopped (I6).
-        await run.ended(Returned(None) if running.reason is None else Stopped(running.reason))
+        await self._ended(run, Returned(None) if running.reason is None else Stopped(running.reason))
+
+    async def _ended(self, run: _Run, outcome: Outcome) -> None:
+        """Note how a run ended, and decide what follows."""
+        execution = run.running.execution
+        run.outcome = outcome
+        try:
+            run.verdict = await verdict_on(outcome, execution, run.values, run.seconds)
+        except BaseException as problem:
+            if self.tasks.concerns_the_worker(problem) or self.tasks.is_cancellation(problem):
+                raise
+            # A handler of the user's, or a next run that cannot be (I9).
+            run.outcome, run.verdict = Raised(problem), given_up(execution, problem)
 
     async def _called(self, running: Running, found: Resolved) -> Any:
         execution, body = running.execution, self._body(running)
@@ -177,7 +203,7 @@ class Caller:
             threaded = self._threaded[function] = not _is_async(function)
         return functools.partial(self._in_thread, running) if threaded else function
 
-    async def _in_thread(self, running: Running, *args: Any, **kwargs: Any) -> Any:
+    async def _in_thread(self, running: Running, /, *args: Any, **kwargs: Any) -> Any:
         """Call a plain function in a thread. Cancel: not before it has ended (I3); the lease is kept meanwhile."""
         function = running.execution.function
         running.uninterruptible = True
@@ -190,18 +216,35 @@ class Caller:
         if inspect.isawaitable(returned):  # it only made a coroutine, as a decorated function does
             self._threaded[function] = False
             return await returned
+        check_returned(returned, running.execution.function_name)
         return returned
 
-    def _concerns_us(self, parts: list[BaseException]) -> bool:
-        """Whether what came out of a body is for the worker: the end of the process, or of its own scopes."""
-        cancelled = get_cancelled_exc_class()
-        if any(isinstance(leaf, KeyboardInterrupt | GeneratorExit) for leaf in parts):
-            return True
-        if not any(isinstance(leaf, cancelled) for leaf in parts):
-            return False
-        if anyio.current_effective_deadline() == -math.inf:
-            return True
-        return self.sentinel is not None and self.sentinel.loop_shuts_down()
+    def _outcome_of(self, running: Running, error: BaseException) -> Outcome:
+        """How a run ended that raised, or whose dependencies did."""
+        if running.reason is not None:
+            if not _is_stop(error):
+                journal.log_raised_while_stopped(running, error)
+            return Stopped(running.reason)
+        if not _is_stop(error):
+            return Raised(error)
+        if self.tasks.is_cancellation(error):
+            return Stopped(StopReason.ASKED)  # the body cancelled itself
+        awaited = AwaitedCancelled("the task awaited something that somebody else had cancelled")
+        awaited.__cause__ = error
+        return Raised(awaited)
+
+
+def _is_stop(error: BaseException) -> bool:
+    cancelled = get_cancelled_exc_class()
+    return all(isinstance(part, cancelled | _BodyStopped) for part in leaves(error))
+
+
+def _left_open(running: Running, tasks: Sequence[str]) -> ScopeLeftOpen:
+    holding = f", which holds {len(tasks)} tasks ({', '.join(tasks[:3])})" if tasks else ""
+    return ScopeLeftOpen(
+        f"task {running.execution.function_name!r} has ended with a cancel scope or task group still open{holding}: "
+        "an async generator that has entered one was not closed; use `async with contextlib.aclosing(generator)`"
+    )
 
 
 def _is_plain(function: TaskFunction) -> bool:
@@ -214,17 +257,6 @@ def _is_async(function: object) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(type(function), "__call__", None)  # noqa: B004 - not whether it is callable, but how
     )
-
-
-def _outcome_of(running: Running, error: BaseException, parts: list[BaseException]) -> Outcome:
-    cancelled = get_cancelled_exc_class()
-    if running.reason is not None:
-        if not all(isinstance(leaf, cancelled | _BodyStopped) for leaf in parts):
-            logger.warning("%r raised while it was stopped", running.execution, exc_info=error)
-        return Stopped(running.reason)
-    if all(isinstance(leaf, cancelled) for leaf in parts):
-        return Stopped(StopReason.ASKED)  # the body cancelled itself
-    return Raised(error)
 
 
 def _dependency_failure(failed: list[FailedDependency]) -> ExceptionGroup[Exception]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterable
 from datetime import timedelta
@@ -20,6 +21,7 @@ from ..dependencies import (
 )
 from ..moments import clamped
 from ..rules import Abandon, Defer, Drop, Fail, Outcome, Raised, Returned, Verdict, decide
+from ..text import error_text
 
 if TYPE_CHECKING:
     from ..execution import Execution
@@ -43,10 +45,16 @@ def given_up(execution: Execution[Any], error: BaseException) -> Verdict:
     Its Retry is not asked, since another attempt would end as these did, nor is any other handler: to resolve a
     dependency may be what kills the process.
     """
-    for dependency in get_dependency_parameters(execution.function).values():
-        if isinstance(dependency, Perpetual):
-            following = copy.copy(dependency).following()
-            return Fail(error) if following is None else attrs.evolve(following, call=None)
+    try:
+        for dependency in get_dependency_parameters(execution.function).values():
+            if isinstance(dependency, Perpetual):
+                following = copy.copy(dependency).following()
+                return Fail(error) if following is None else attrs.evolve(following, call=None)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:  # noqa: BLE001 - a class of the user's: then the chain ends, which is said (I9)
+        with contextlib.suppress(Exception):
+            error.add_note(f"The next run could not be decided upon, either: {error_text(problem)}")
     return Fail(error)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -11,7 +10,7 @@ import anyio
 import attrs
 from redis.exceptions import ResponseError
 
-from ..calls import TaskFunction
+from ..calls import PerFunction
 from ..dependencies import Admission, Cooldown, Debounce, Dependency, admission_dependencies
 from ..rules import AdmissionRule, Drop, Fail, Parked, SlotRule, StopReason, Verdict, pack
 from ..store import Admissions
@@ -21,8 +20,6 @@ from .roster import Running
 from .settling import Settling
 
 __all__ = ["Gate"]
-
-logger = logging.getLogger("docket.worker")
 
 
 @attrs.define(eq=False)
@@ -36,8 +33,8 @@ class Gate:
     settling: Settling
     dependencies: Mapping[str, Dependency[Any]]
     lease: timedelta
-    _declared: dict[TaskFunction, list[tuple[str | None, Admission[Any]]]] = attrs.field(
-        init=False, factory=dict[TaskFunction, list[tuple[str | None, Admission[Any]]]]
+    _declared: PerFunction[list[tuple[str | None, Admission[Any]]]] = attrs.field(
+        init=False, factory=PerFunction[list[tuple[str | None, Admission[Any]]]]
     )
     #: By message id: what the one before was to say when it asked, and what this one says when it does.
     _turns: dict[bytes, tuple[anyio.Event | None, anyio.Event]] = attrs.field(
@@ -100,7 +97,6 @@ class Gate:
                 running, lambda: self.admissions.admit(delivery, rules, self.lease)
             )
         except ResponseError as error:  # somebody keeps something else under the name of the limit (I9)
-            logger.exception("Whether %r may begin cannot be decided", running.execution)
             verdict = Fail(error)
         finally:
             running.settling = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..rules import leaves
 
-__all__ = ["leaves", "only_one_of"]
+__all__ = ["only_one_of"]
 
 
 def only_one_of(group: BaseExceptionGroup[BaseException]) -> BaseException | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import TracebackType
@@ -9,18 +10,37 @@ from typing import Any
 
 import anyio
 import attrs
+from anyio import get_cancelled_exc_class
 
 from .. import clock
 from ..calls import signature_cache
 from ..clock import monotonic
 from ..execution import Execution
 from ..placing import labels_of
-from ..rules import Outcome, Raised, Reschedule, Returned, Verdict
+from ..rules import Raised, Reschedule, Returned
 from ..signals import UNHEARD, Labels, Operation, Subscriber, signals
-from ..store import Records, Refused
-from .roster import Running
+from ..store import Records, Refused, Unreadable
+from .roster import End, Running
 
-__all__ = ["Depths", "Report", "reported", "tell_refused"]
+__all__ = ["Depths", "Report", "reported", "tell_refused", "tell_unreadable"]
+
+logger = logging.getLogger("docket.worker")
+
+
+class _Unfailing:
+    """Keeps what telemetry raises from being a failure of the task; it is logged."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, Exception):
+            logger.error("Telemetry raised", exc_info=error)
+        return isinstance(error, Exception)
+
+
+_unfailing = _Unfailing()
 
 
 class Report:
@@ -34,7 +54,7 @@ class Report:
     ) -> None:
         pass
 
-    def ended(self, outcome: Outcome, verdict: Verdict, seconds: float) -> None:
+    def ended(self, end: End) -> None:
         """Note how the run has ended, what follows, and how long it took."""
 
 
@@ -42,7 +62,10 @@ _UNHEARD = Report()
 
 
 def reported(running: Running) -> Report:
-    """The report of a run that is about to begin."""
+    """The report of a run that is about to begin; of one that was reported before, one that nobody hears of."""
+    if running.reported:
+        return _UNHEARD
+    running.reported = True
     listeners, span = signals.listeners(), UNHEARD
     if signals.tracer is not None:
         execution = running.execution
@@ -69,27 +92,37 @@ class _Heard(Report):
         if self._listeners:
             late = clock.timestamp() - self._execution.when.timestamp()
             for each in self._listeners:
-                each.run_started(*self._names, late=late, redelivered=self._execution.redelivered)
-        self._span.__enter__()
+                with _unfailing:
+                    each.run_started(*self._names, late=late, redelivered=self._execution.redelivered)
+        with _unfailing:
+            self._span.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._span.__exit__(kind, error, trace)
+        if error is not None and not isinstance(error, get_cancelled_exc_class()):
+            self._ended = "failed"
+            if not isinstance(error, Exception):
+                with _unfailing:
+                    self._span.failed(error)
+        with _unfailing:
+            self._span.__exit__(kind, error, trace)
         seconds = self._seconds if self._seconds >= 0 else monotonic() - self._began
         for each in self._listeners:
-            each.run_ended(*self._names, seconds=seconds, ended=self._ended, then=self._then)
+            with _unfailing:
+                each.run_ended(*self._names, seconds=seconds, ended=self._ended, then=self._then)
 
-    def ended(self, outcome: Outcome, verdict: Verdict, seconds: float) -> None:
-        self._seconds = seconds
-        if isinstance(outcome, Returned):
+    def ended(self, end: End) -> None:
+        self._seconds = end.seconds or 0.0
+        if isinstance(end.outcome, Returned):
             self._ended = "succeeded"
-        elif isinstance(outcome, Raised):
+        elif isinstance(end.outcome, Raised):
             self._ended = "failed"
-            self._span.failed(outcome.error)
-        if isinstance(verdict, Reschedule):
-            self._then = "retried" if verdict.attempt > self._execution.attempt else "perpetuated"
+            with _unfailing:
+                self._span.failed(end.outcome.error)
+        if isinstance(end.verdict, Reschedule):
+            self._then = "retried" if end.verdict.attempt > self._execution.attempt else "perpetuated"
 
 
 def tell_refused(docket: str, worker: str, refused: Refused) -> None:
@@ -97,6 +130,22 @@ def tell_refused(docket: str, worker: str, refused: Refused) -> None:
     if refused.superseded:
         for each in signals.subscribers:
             each.superseded(docket, worker, refused.message.function)
+
+
+def tell_unreadable(docket: str, worker: str, unreadable: Unreadable) -> None:
+    """Tell of a delivery that failed because it cannot be read."""
+    names, span = (docket, worker, unreadable.task), UNHEARD
+    if signals.tracer is not None:
+        key = unreadable.key or ""
+        shown = key.decode(errors="backslashreplace") if isinstance(key, bytes) else key
+        labels = {"docket.name": docket, "docket.worker": worker, "docket.key": shown}
+        span = signals.tracer.run(unreadable.task, lambda: labels, {})
+    for each in signals.listeners():
+        with _unfailing:
+            each.run_started(*names, late=0.0, redelivered=False)
+            each.run_ended(*names, seconds=0.0, ended="failed", then="")
+    with _unfailing, span:
+        span.failed(unreadable.reason)
 
 
 @attrs.define(eq=False)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import anyio
 import attrs
 
+from ..errors import ScopeLeftOpen
 from ..execution import Execution
-from ..rules import StopReason
-from ..store import Delivery, Holding
+from ..rules import Outcome, StopReason, Verdict
+from ..store import Delivery, Holding, Settled
 
-__all__ = ["Condition", "Roster", "Running"]
+__all__ = ["Condition", "End", "Roster", "Running"]
 
 
 class Condition:
@@ -47,18 +48,46 @@ class Condition:
             await self.wait()
 
 
+@attrs.frozen
+class End:
+    """How a claim ended, what follows, and what writes that."""
+
+    outcome: Outcome
+    verdict: Verdict
+    write: Callable[[], Awaitable[Settled]]
+    seconds: float | None = None
+    """How long it ran; None where it did not."""
+
+
 class Running:
     """One claim: from ownership until it is settled (I3).
 
     ``broken`` says why the call could not be decoded, if so. ``began`` and ``trusted_until`` are loop times: when
     the worker asked for the delivery, and until when its lease can be taken for ours. ``last`` is set where the
     key may not run again (`Worker.run_at_most`), ``settling`` once how it ended is being written, ``uninterruptible``
-    while its body is a thread's, ``unknown`` where this worker has nothing to run for it.
+    while its body is a thread's, ``unknown`` where this worker has nothing to run for it. ``end`` is known once it is
+    decided, ``decided`` what is known of it before it is prepared; ``reported`` says whether telemetry has heard of the
+    run, ``left_open`` that its body left a scope open in the task that it ran in. ``mishaps`` is how often something
+    else than the body went wrong.
     """
 
     __slots__ = (
-        "_scope", "began", "broken", "delivery", "execution", "last", "reason", "settling", "trusted_until",
-        "uninterruptible", "unknown",
+        "_scope",
+        "began",
+        "broken",
+        "decided",
+        "delivery",
+        "end",
+        "execution",
+        "last",
+        "left_open",
+        "mishaps",
+        "reason",
+        "reported",
+        "settling",
+        "trusted_until",
+        "uninterruptible",
+        "unknown",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +101,11 @@ class Running:
     ) -> None:
         self.delivery, self.execution, self.broken = delivery, execution, broken
         self.began, self.trusted_until = began, trusted_until
-        self.last = self.settling = self.uninterruptible = self.unknown = False
+        self.last = self.reported = self.settling = self.uninterruptible = self.unknown = False
+        self.end: End | None = None
+        self.left_open: ScopeLeftOpen | None = None
+        self.decided: tuple[Outcome, Verdict] | None = None
+        self.mishaps = 0
         self.reason: StopReason | None = None
         self._scope: anyio.CancelScope | None = None
 

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
-from anyio import get_cancelled_exc_class
+from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 
 from ..dependencies import current_execution
-from ..rules import Abandon, Cancel, Defer, HandBack, Reschedule, Stopped, StopReason, Verdict, decide
+from ..rules import (
+    Abandon,
+    Blocked,
+    Cancel,
+    Defer,
+    Fail,
+    HandBack,
+    Outcome,
+    Raised,
+    Reschedule,
+    Stopped,
+    StopReason,
+    Verdict,
+    decide,
+)
+from ..text import error_text
+from . import journal
 from .calling import Caller
+from .deciding import given_up
 from .gate import Gate
-from .journal import log_end, log_settled, log_start
-from .reporting import reported
-from .roster import Roster, Running
+from .reporting import Report, reported
+from .roster import End, Roster, Running
 from .settling import LeaseOver, Settling
 from .struck import struck
 from .unknown import Unknown
@@ -25,12 +41,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Runner"]
 
-logger = logging.getLogger("docket.worker")
-
 
 @attrs.define(eq=False)
 class Runner:
-    """Runs claims for one worker; one child of the work group per claim."""
+    """Runs claims for one worker, each in a task of its own, behind a firewall (`run`)."""
 
     docket: Docket
     roster: Roster
@@ -41,36 +55,125 @@ class Runner:
     caller: Caller
     gate: Gate
     unknown: Unknown
-    cut_off: list[tuple[Running, Verdict]] = attrs.field(init=False, factory=list[tuple[Running, Verdict]])
-    """What was cancelled before it was settled, and what is to be written of it."""
+    crash: Callable[[Exception], None]
+    """Ends the worker, in order, by an error that is its own."""
+    cut_off: list[tuple[Running, End | None]] = attrs.field(
+        init=False, factory=list[tuple[Running, End | None]]
+    )
+    """What was cancelled before it was settled, with its end if that was prepared."""
 
     async def run(self, running: Running) -> None:
-        """Run one claim to its end. Leaves it to redelivery if Redis stays away past the lease (I3).
+        """Run one claim to its end, or go on with one. Leaves it to redelivery if Redis stays away past the lease (I3).
 
-        Cancel: once nobody can wait for it any longer; it is then in `cut_off`.
+        The firewall of the claim: whatever goes wrong in here, by code of the task's or of ours, is the end of this
+        claim and of nothing else (I9). What comes out is Ctrl-C and the worker's own cancellation, once nobody can
+        wait for the claim any longer; it is then in `cut_off`.
         """
-        execution = running.execution
-        verdict: Verdict | None = None
+        goes_on = False
         try:
-            current_execution.set(execution)
-            if self.listener.must_recheck(running):
-                await self.settling.insist(running, lambda: self.listener.recheck(running))
-            seconds: float | None = None
-            if (verdict := await self._refused(running)) is None:
-                verdict, seconds = await self._called(running)
-            settled = await self.settling.settle(running, verdict)
-            log_settled(running, verdict, settled, seconds)
-            if running.last and not isinstance(verdict, HandBack | Abandon):
-                await self.settling.insist(running, lambda: self.docket.cancel(execution.key))
+            current_execution.set(running.execution)
+            end = running.end
+            if end is None:
+                end = running.end = await self._end_of(running)
+            if running.left_open is not None:  # what is open in this task may cancel it at any time
+                goes_on = self._go_on(running)
+                return
+            await self._settle(running, end)
         except LeaseOver:
-            logger.warning("%r ended, but Redis stayed away; it will be redelivered", execution)
-        except get_cancelled_exc_class():
-            stopped = Stopped(running.reason or StopReason.DRAIN)
-            self.cut_off.append((running, decide(stopped) if verdict is None else verdict))
-            raise
+            journal.log_given_up(running, "but Redis stayed away")
+        except BaseException as error:
+            if self.caller.tasks.concerns_the_worker(error):
+                self.cut_off.append((running, running.end))
+                raise
+            goes_on = self._contain(running, error)
         finally:
-            self.gate.leave(running)
-            self.roster.remove(running)
+            if not goes_on:
+                running.end = running.decided = (
+                    None  # they refer to what the body raised, and so to all frames here
+                )
+                self.gate.leave(running)
+                self.roster.remove(running)
+
+    async def _end_of(self, running: Running) -> End:
+        """Run it, unless it may not; prepare what is to be written."""
+        if running.decided is not None:
+            return await self._concluded(running, *running.decided)
+        if self.listener.must_recheck(running):
+            await self.settling.insist(running, lambda: self.listener.recheck(running))
+        verdict = await self._refused(running)
+        if isinstance(verdict, Fail):  # whether it may run could not be found out
+            return await self._concluded(
+                running, Raised(verdict.error), given_up(running.execution, verdict.error)
+            )
+        if verdict is not None:
+            return await self.settling.prepare(running, Blocked(verdict), verdict)
+        with reported(running) as report:
+            journal.log_start(running)
+            outcome, verdict, seconds = await self.caller.call(running)
+            running.decided = (outcome, verdict)
+            if isinstance(verdict, Defer):  # it has not run
+                self._may_run_after_all(running)
+            return await self._prepared(running, report, outcome, verdict, seconds)
+
+    async def _concluded(self, running: Running, outcome: Outcome, verdict: Verdict) -> End:
+        """The end of a run that could not begin, or of which something else went wrong than its body."""
+        with reported(running) as report:
+            return await self._prepared(running, report, outcome, verdict, 0.0)
+
+    async def _prepared(
+        self, running: Running, report: Report, outcome: Outcome, verdict: Verdict, seconds: float
+    ) -> End:
+        if running.last and isinstance(verdict, Reschedule):
+            verdict = decide(outcome)
+        end = await self.settling.prepare(running, outcome, verdict, seconds)
+        journal.log_end(running, end)
+        report.ended(end)
+        return end
+
+    async def settle_cut_off(self, running: Running, end: End | None) -> None:
+        """Settle what was cut off; what has not ended is handed back. Raises: LeaseOver, RedisError."""
+        if end is None:
+            stopped = Stopped(running.reason or StopReason.DRAIN)
+            end = await self.settling.prepare(running, *(running.decided or (stopped, decide(stopped))))
+        await self.settling.settle(running, end)
+
+    async def _settle(self, running: Running, end: End) -> None:
+        settled = await self.settling.settle(running, end)
+        journal.log_settled(running, end, settled)
+        if running.last and not isinstance(end.verdict, HandBack | Abandon):
+            await self.settling.insist(running, lambda: self.docket.cancel(running.execution.key))
+
+    # what goes wrong ---------------------------------------------------------------------------------------
+
+    def _contain(self, running: Running, error: BaseException) -> bool:
+        """Decide what becomes of a claim that went wrong; whether another task goes on with it."""
+        if isinstance(error, NoPermissionError | AuthenticationError | AuthorizationError):
+            self.crash(error)  # the worker's user is to blame, not this delivery
+            return False
+        if running.left_open is None and self.caller.tasks.is_cancellation(error):
+            # Somebody has cancelled the task from outside, as a callback of the body's that comes late does.
+            if running.decided is None:
+                stopped = Stopped(running.reason or StopReason.ASKED)
+                running.decided = (stopped, decide(stopped))
+            return self._go_on(running)
+        running.mishaps += 1
+        if running.mishaps > 2:
+            journal.log_mishap(running, error, "it is left to redelivery")
+            return False
+        if running.mishaps == 2 or running.end is not None:
+            journal.log_mishap(running, error, "it is set aside")
+            write = self.settling.set_aside(running, f"how it ended cannot be written: {error_text(error)}")
+            running.mishaps, running.end = 2, End(Raised(error), Fail(error), write)
+        else:
+            error = running.left_open or error
+            running.decided = (Raised(error), given_up(running.execution, error))
+        return self._go_on(running)
+
+    def _go_on(self, running: Running) -> bool:
+        """Have another task finish a claim: what this one is in may be cancelled again, or is not what it seems."""
+        running.left_open = None
+        self.caller.tasks.start(self.run, running)
+        return True
 
     async def _refused(self, running: Running) -> Verdict | None:
         """What is to be done instead of running it, if it may not run."""
@@ -88,18 +191,6 @@ class Runner:
         if self.limits and not self._may_run(running):
             return Cancel()
         return None
-
-    async def _called(self, running: Running) -> tuple[Verdict, float]:
-        with reported(running) as report:
-            log_start(running)
-            outcome, verdict, seconds = await self.caller.call(running)
-            if running.last and isinstance(verdict, Reschedule):
-                verdict = decide(outcome)
-            if isinstance(verdict, Defer):  # it has not run
-                self._may_run_after_all(running)
-            log_end(running, outcome, verdict, seconds)
-            report.ended(outcome, verdict, seconds)
-        return verdict, seconds
 
     def _may_run_after_all(self, running: Running) -> None:
         """Take back that a run was counted."""

@@ -13,32 +13,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup
 
 from .. import clock
 from ..dependencies import SharedHost, current_docket, current_worker
-from ..rules import StopReason, Verdict
+from ..rules import StopReason
 from ..signals import signals
-from ..store import Claims, DueTasks, Refused, Taken, Unreadable, misused
+from ..store import Claims, DueTasks, misused
+from ..text import error_text
 from .belated import Belated
 from .calling import Caller
+from .claim_tasks import claim_tasks
 from .gate import Gate
 from .given import lifecycles
 from .groups import only_one_of
 from .intake import Reader, Scheduler, Sweep
-from .journal import log_refused, log_tasks
-from .outage import Outages
+from .journal import log_mishap, log_tasks
+from .outage import Loop, Outages
 from .receiving import Receiver
-from .reporting import Depths, tell_refused
-from .roster import Roster, Running
+from .reporting import Depths
+from .roster import End, Roster, Running
 from .runner import Runner
 from .seeding import Seeder
 from .settings import Settings
@@ -93,7 +94,7 @@ class Session:
         self.reader = Reader(
             self.claims,
             self.roster,
-            self._start,
+            lambda taken, began: self.receiver.start(taken, began),
             lambda: worker.concurrency,
             settings.message_batch,
             settings.redelivery_timeout,
@@ -113,7 +114,6 @@ class Session:
         self.belated = Belated()
         # Who runs until finished waits for nobody who may never come.
         patience = timedelta(0) if until_finished else settings.unknown_task_patience
-        self.receiver = Receiver(worker)
         gate = Gate(self.claims.admissions, self.settling, worker.dependencies, settings.redelivery_timeout)
         self.runner = Runner(
             docket,
@@ -124,13 +124,15 @@ class Session:
             self.caller,
             gate,
             Unknown(docket, worker.name, self.settling, patience),
+            self._crash,
         )
+        around = (self.claims, self.outages, self.runner, self.leases, self.standby)
+        self.receiver = Receiver(worker, *around, lambda: self._stopped)
         self.seeder = Seeder(docket, self.runner.limits, self.reader.began_again)
         self._work: TaskGroup | None = None
         self._intake: anyio.CancelScope | None = None
-        self._stopped = False
+        self._stopped, self._nest_over, self._crashes = False, False, list[Exception]()
         self._draining, self._handing_back = anyio.Event(), anyio.Event()
-        self._nest_over = False
 
     # from outside ----------------------------------------------------------------------------------------
 
@@ -141,14 +143,14 @@ class Session:
 
     def stop(self) -> None:
         """Take nothing new, finish what runs within ``shutdown_timeout``, then end."""
+        self._draining.set()
+        if self._intake is not None:
+            self._intake.cancel()
         if self._stopped:
             return
         self._stopped = True
         if self.roster:
             logger.info("Shutdown requested, finishing %d active tasks...", len(self.roster))
-        self._draining.set()
-        if self._intake is not None:
-            self._intake.cancel()
 
     def hand_back(self) -> None:
         """Stop, and give back at once what runs."""
@@ -168,7 +170,11 @@ class Session:
                     await over.wait()
                 finally:
                     if not self._nest_over:
-                        self.stop()
+                        try:
+                            self.stop()
+                        except KeyboardInterrupt:  # one more Ctrl-C, in the midst of it
+                            self.hand_back()
+                            raise
         except BaseExceptionGroup as group:
             if (only := only_one_of(group)) is None:
                 raise
@@ -183,45 +189,73 @@ class Session:
             self.shared.share()
             self.belated.share()
             with anyio.CancelScope(shield=True):
-                async with anyio.create_task_group() as upkeep:
-                    upkeep.start_soon(self._stand_guard)
-                    upkeep.start_soon(self._end_the_drain)
-                    upkeep.start_soon(self.leases.watch)
-                    upkeep.start_soon(self.standby.run)
-                    upkeep.start_soon(self.docket.client.follow)
-                    upkeep.start_soon(self.outages.supervise, self._prepare)
-                    for loop in (
-                        self.leases.run, self.heartbeat.run, self.listener.run, self.belated.run, self._tell_depths,
-                    ):  # fmt: skip
-                        upkeep.start_soon(self.outages.supervise, loop)
-                    async with anyio.create_task_group() as sharing:
-                        sharing.start_soon(self.shared.run)
-                        for lifecycle in lifecycles(self.docket, self.worker, self.worker.dependencies):
-                            await self.shared.open(lifecycle)
-                        await self._work_and_intake()
-                        await self._settle_what_was_cut_off()
-                        await self._close_shared(sharing.cancel_scope)
-                    upkeep.cancel_scope.cancel()
+                try:
+                    await self._upkeep()
+                finally:
+                    await self._settle_what_was_cut_off()
+            if self._crashes:
+                raise self._crashes[0]
         finally:
             self._nest_over = True
             over.set()
             await self.heartbeat.leave()
 
-    async def _work_and_intake(self) -> None:
+    async def _upkeep(self) -> None:
+        async with anyio.create_task_group() as upkeep:
+            for loop in (self._end_the_drain, self.leases.watch, self.standby.run, self.docket.client.follow):
+                upkeep.start_soon(self._keep, loop)
+            for loop in (
+                self._prepare,
+                self.leases.run,
+                self.heartbeat.run,
+                self.listener.run,
+                self._tell_depths,
+            ):
+                upkeep.start_soon(self._supervise, loop)
+            async with anyio.create_task_group() as sharing:
+                sharing.start_soon(self.shared.run)
+                for lifecycle in lifecycles(self.docket, self.worker, self.worker.dependencies):
+                    await self.shared.open(lifecycle)
+                await self._work_and_intake([upkeep.cancel_scope, sharing.cancel_scope])
+                await self._settle_what_was_cut_off()
+                await self._close_shared(sharing.cancel_scope)
+            upkeep.cancel_scope.cancel()
+
+    async def _work_and_intake(self, around: list[anyio.CancelScope]) -> None:
         async with anyio.create_task_group() as work:
             self._work = work
+            self.caller.tasks = claims = claim_tasks(work, [*around, work.cancel_scope])
+            work.start_soon(claims.attend)
             async with anyio.create_task_group() as intake:
                 self._intake = intake.cancel_scope
                 if self._stopped:
                     intake.cancel_scope.cancel()
                 intake.start_soon(self.reader.unblock_when_cancelled)
                 for loop in (self.scheduler.run, self.sweep.run, self.reader.run):
-                    intake.start_soon(self.outages.supervise, loop)
+                    intake.start_soon(self._supervise, loop)
                 if self.settings.schedule_automatic_tasks:
                     for loop in (self.seeder.run, self.seeder.seed_again):
-                        intake.start_soon(self.outages.supervise, loop)
+                        intake.start_soon(self._supervise, loop)
                 if self.until_finished:
-                    intake.start_soon(self.outages.supervise, self._finish)
+                    intake.start_soon(self._supervise, self._finish)
+            claims.close()
+
+    async def _supervise(self, loop: Loop) -> None:
+        """Run a loop on the server for as long as it is needed. A bug in it ends the worker in order (I7)."""
+        await self._keep(functools.partial(self.outages.supervise, loop))
+
+    async def _keep(self, loop: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await loop()
+        except Exception as error:  # noqa: BLE001 - it comes out of the nest
+            self._crash(error)
+
+    def _crash(self, error: Exception) -> None:
+        """End the worker by an error of its own. What it runs is handed back, which counts as no delivery."""
+        if not self._crashes:
+            logger.error("Worker %r ends: %s", self.worker.name, error_text(error))
+        self._crashes.append(error)
+        self.hand_back()
 
     async def _close_shared(self, hosting: anyio.CancelScope) -> None:
         """Let the host close everything; what is still being opened, for nobody any more, is not waited for."""
@@ -235,14 +269,6 @@ class Session:
         """Tell how full the docket is, to who wants that looked at; in a virtual time nobody has the time to."""
         if any(each.wants_depths() for each in signals.subscribers) and not clock.is_virtual():
             await Depths(self.docket.name, self.docket.records, self.docket.heartbeat_interval).run(answered)
-
-    async def _stand_guard(self) -> None:
-        """Be the task by which the runner on asyncio knows that the loop cancels everything."""
-        if anyio.get_cancelled_exc_class().__module__.startswith("asyncio"):
-            from .backend_asyncio import Sentinel
-
-            self.caller.sentinel = Sentinel()
-        await clock.wait_for_ever()
 
     async def _prepare(self, answered: Callable[[], None]) -> None:
         await self.claims.prepare_hand_back()
@@ -269,19 +295,24 @@ class Session:
 
         What was written already is not written again (I2).
         """
-        if not (cut_off := self.runner.cut_off):
+        cut_off, self.runner.cut_off = self.runner.cut_off, []
+        if not cut_off:
             return
         settled: list[Running] = []
 
-        async def settle(running: Running, verdict: Verdict) -> None:
-            with contextlib.suppress(LeaseOver):
-                await self.settling.settle(running, verdict)
+        async def settle(running: Running, end: End | None) -> None:
+            try:
+                await self.runner.settle_cut_off(running, end)
                 settled.append(running)
+            except LeaseOver:
+                pass
+            except Exception as error:  # noqa: BLE001 - of one claim; the others have their last word all the same (I9)
+                log_mishap(running, error, "it will be redelivered")
 
         with anyio.move_on_after(LAST_WORDS):
             async with anyio.create_task_group() as last:
-                for running, verdict in cut_off:
-                    last.start_soon(settle, running, verdict)
+                for running, end in cut_off:
+                    last.start_soon(settle, running, end)
         if left := len(cut_off) - len(settled):
             logger.warning("%d tasks cannot be handed back; they will be redelivered", left)
 
@@ -303,40 +334,6 @@ class Session:
                 return
             with anyio.move_on_after(None if self.docket.client.is_memory else recheck):
                 await self.listener.finished.wait_past(seen)
-
-    # claims ----------------------------------------------------------------------------------------------
-
-    def _start(self, taken: Sequence[Taken], began: float) -> None:
-        work = self._work
-        assert work is not None
-        now, trusted_until = clock.now(), self.leases.trusted_from(began)
-        for delivery in taken:
-            if isinstance(delivery, Unreadable):
-                logger.error("Message %s is set aside: %s", delivery.message_id.decode(), delivery.reason)
-                work.start_soon(self.outages.supervise, self._setting_aside(delivery))
-                continue
-            if isinstance(delivery, Refused):
-                log_refused(self.docket, self.worker.name, delivery)
-                tell_refused(self.docket.name, self.worker.name, delivery)
-                continue
-            if (ours := self.roster.get(delivery.message_id)) is not None and ours.reason is None:
-                ours.claimed_again(delivery, trusted_until)
-                continue
-            running = self.receiver.received(delivery, began=began, trusted_until=trusted_until)
-            running.execution.started_at = now
-            if self._stopped:  # was on its way when the worker stopped
-                running.stop(StopReason.DRAIN)
-            self.roster.add(running)
-            self.runner.gate.line_up(running)
-            work.start_soon(self.runner.run, running, name=delivery.message.function)
-        if self.standby.resting:  # what begins now may be the last that the loop does for long
-            self.standby.rouse()
-
-    def _setting_aside(self, unreadable: Unreadable) -> Callable[[Callable[[], None]], Any]:
-        async def set_aside(answered: Callable[[], None]) -> None:
-            await self.claims.set_aside(unreadable)
-
-        return set_aside
 
 
 def _outages(delay: timedelta, docket: Docket, worker: str) -> Outages:

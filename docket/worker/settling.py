@@ -1,4 +1,4 @@
-"""Writes how a claim ended, for as long as its lease can be trusted to be ours."""
+"""Prepares and writes how a claim ended, for as long as its lease can be trusted to be ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from .. import clock
 from ..clock import monotonic
-from ..errors import DeliveryUnreadable
+from ..errors import DeliveryUnreadable, ResultNotStored
 from ..execution import ExecutionFailed
 from ..moments import moved
 from ..rules import (
@@ -23,14 +23,18 @@ from ..rules import (
     Drop,
     Fail,
     HandBack,
+    Outcome,
     Parked,
     PassOn,
+    Raised,
     Reschedule,
     Verdict,
 )
 from ..store import Claims, Message, PassedOn, Settled, Unreadable, dump, dump_value, is_about_a_key
+from ..text import error_text, readable, text_of
+from .deciding import given_up
 from .outage import Outages
-from .roster import Running
+from .roster import End, Running
 
 if TYPE_CHECKING:
     from ..docket import Docket
@@ -50,7 +54,7 @@ class LeaseOver(Exception):
 
 @attrs.define(eq=False)
 class Settling:
-    """Settles claims of one worker (I1, I2)."""
+    """Prepares how claims of one worker end, and settles them (I1, I2)."""
 
     docket: Docket
     claims: Claims
@@ -83,59 +87,83 @@ class Settling:
                     self.outages.over(running)
                 return done
 
-    async def settle(self, running: Running, verdict: Verdict) -> Settled:
-        """Write a verdict. What the server refuses to write is set aside with the reason (I9).
+    async def settle(self, running: Running, end: End) -> Settled:
+        """Write how a claim ended. What the server refuses to write is set aside with the reason (I9).
 
         Raises: LeaseOver - nothing is known to be written; the delivery is left to redelivery.
         """
         running.settling = True  # what is acknowledged meanwhile is not held any more, and not lost
         try:
-            write = await self._prepared(running, verdict)
-            return await self.insist(running, write)
+            return await self.insist(running, end.write)
         except NoPermissionError:
             raise  # the worker's user is to blame, not this delivery
         except ResponseError as error:
             logger.exception("How %r ended cannot be written; it is set aside", running.execution)
-            delivery = running.delivery
-            reason = DeliveryUnreadable(f"how it ended cannot be written: {error}")
-            aside = Unreadable(
-                message_id=delivery.message_id,
-                key=delivery.message.key,
-                reason=reason,
-                generation=delivery.message.generation,
-                slots=delivery.slots,
+            return await self.insist(
+                running, self.set_aside(running, f"how it ended cannot be written: {error}")
             )
-            await self.insist(running, lambda: self.claims.set_aside(aside))
+
+    def set_aside(self, running: Running, reason: str) -> Callable[[], Awaitable[Settled]]:
+        """What keeps the delivery where people can look at it, and fails its run."""
+        delivery = running.delivery
+        aside = Unreadable(
+            message_id=delivery.message_id,
+            key=delivery.message.key,
+            reason=DeliveryUnreadable(readable(reason)),
+            generation=delivery.message.generation,
+            slots=delivery.slots,
+        )
+
+        async def write() -> Settled:
+            await self.claims.set_aside(aside)
             return Settled.LOST
 
-    async def _prepared(self, running: Running, verdict: Verdict) -> Callable[[], Awaitable[Settled]]:
+        return write
+
+    async def prepare(
+        self, running: Running, outcome: Outcome, verdict: Verdict, seconds: float | None = None
+    ) -> End:
+        """Prepare what is to be written: pickle it, and put it into the user's result storage.
+
+        What cannot be pickled or stored fails the run; a task that repeats itself goes on with its next one.
+        """
         delivery, claims = running.delivery, self.claims
+        running.settling = True
         match verdict:
             case Complete(value):
-                return await self._prepared_result(running, value)
+                return await self._completed(running, outcome, value, seconds)
             case Fail(error):
-                return await self._prepared_failure(running, error)
+                return End(Raised(error), verdict, await self._failure(running, error), seconds)
             case Cancel() | Drop():
-                return lambda: claims.settle(delivery, state="cancelled")
+                return End(outcome, verdict, lambda: claims.settle(delivery, state="cancelled"), seconds)
             case HandBack():
-                return lambda: claims.hand_back(delivery)
+                return End(outcome, verdict, lambda: claims.hand_back(delivery), seconds)
             case Abandon() | Parked():
-                return _nothing
+                return End(outcome, verdict, _nothing, seconds)
             case Defer(wait) | PassOn(wait):
                 message = delivery.message
                 later = message.again(moved(clock.now(), wait), message.attempt)
                 if isinstance(verdict, PassOn):
                     passed_on = PassedOn(verdict.times, verdict.waited, verdict.deliveries)
                     later = attrs.evolve(later, passed_on=passed_on)
-                return lambda: self._followed(running, later, same=True)
+                return End(outcome, verdict, lambda: self._followed(running, later, same=True), seconds)
             case Reschedule():
                 try:
                     following = _following(delivery.message, verdict)
-                except Exception as error:  # noqa: BLE001 - pickling runs the arguments' own code
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - pickling runs the arguments' own code
                     name = running.execution.function_name
-                    problem = TypeError(f"the next arguments of task {name!r} cannot be pickled: {error}")
-                    return await self._prepared_failure(running, problem)
-                return lambda: self._followed(running, following)
+                    problem = TypeError(
+                        f"the next arguments of task {name!r} cannot be pickled: {text_of(error)}"
+                    )
+                    return await self.failed(running, problem, seconds)
+                return End(outcome, verdict, lambda: self._followed(running, following), seconds)
+
+    async def failed(self, running: Running, error: BaseException, seconds: float | None = None) -> End:
+        """Prepare the end of a run that failed by something else than its body."""
+        verdict = given_up(running.execution, error)
+        return await self.prepare(running, Raised(error), verdict, seconds)
 
     async def _followed(self, running: Running, later: Message, *, same: bool = False) -> Settled:
         settled = await self.claims.reschedule(running.delivery, later, same=same)
@@ -144,41 +172,44 @@ class Settling:
             return await self.claims.settle(running.delivery, state="cancelled")
         return settled
 
-    async def _prepared_result(self, running: Running, value: Any) -> Callable[[], Awaitable[Settled]]:
+    async def _completed(self, running: Running, outcome: Outcome, value: Any, seconds: float | None) -> End:
         delivery, claims = running.delivery, self.claims
         if value is None or self.docket.execution_ttl == NOT_KEPT:
-            return lambda: claims.settle(delivery, state="completed")
+            return End(outcome, Complete(value), lambda: claims.settle(delivery, state="completed"), seconds)
         name = running.execution.function_name
         try:
             text = dump_value(value)
-        except Exception as error:  # noqa: BLE001 - pickling runs the value's own code: it may raise anything
-            return await self._prepared_failure(
-                running, TypeError(f"the result of task {name!r} cannot be pickled: {error}")
-            )
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - pickling runs the value's own code: it may raise anything
+            problem = TypeError(f"the result of task {name!r} cannot be pickled: {text_of(error)}")
+            problem.__cause__ = error
+            return await self.failed(running, problem, seconds)
         try:
             result = await self._kept(running, text)
         except Exception as error:  # noqa: BLE001 - a result storage of the user's may raise anything
-            _log_not_stored(running, error)
-            said = f"{type(error).__name__}: the result of task {name!r} cannot be stored: {error}"
-            return lambda: claims.settle(delivery, state="failed", error=said)
-        return lambda: claims.settle(delivery, state="completed", result=result)
+            problem = ResultNotStored(f"the result of task {name!r} cannot be stored: {text_of(error)}")
+            problem.__cause__ = error
+            return await self.failed(running, problem, seconds)
+        write = lambda: claims.settle(delivery, state="completed", result=result)  # noqa: E731
+        return End(outcome, Complete(value), write, seconds)
 
-    async def _prepared_failure(
-        self, running: Running, error: BaseException
-    ) -> Callable[[], Awaitable[Settled]]:
+    async def _failure(self, running: Running, error: BaseException) -> Callable[[], Awaitable[Settled]]:
         delivery, claims = running.delivery, self.claims
-        said = f"{type(error).__name__}: {_text(error)}"
-        if self.docket.execution_ttl == NOT_KEPT:
+        said = error_text(error)
+        if self.docket.execution_ttl == NOT_KEPT or isinstance(error, ResultNotStored):
             return lambda: claims.settle(delivery, state="failed", error=said)
         try:
             text = dump_value(error)
-        except Exception:  # noqa: BLE001 - an exception that cannot be pickled is kept as what it said
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - an exception that cannot be pickled is kept as what it said
             text = dump_value(ExecutionFailed(said))
         result: tuple[str, str | None] | None = None
         try:
             result = await self._kept(running, text)
-        except Exception as problem:  # noqa: BLE001 - a result storage of the user's may raise anything
-            _log_not_stored(running, problem)
+        except Exception as problem:  # a result storage of the user's may raise anything
+            logger.error("The exception of %r cannot be stored", running.execution, exc_info=problem)
         return lambda: claims.settle(delivery, state="failed", error=said, result=result)
 
     async def _kept(self, running: Running, text: str) -> tuple[str, str | None]:
@@ -194,19 +225,8 @@ class Settling:
         return result_key, None
 
 
-def _log_not_stored(running: Running, error: Exception) -> None:
-    logger.error("What came of %r cannot be stored", running.execution, exc_info=error)
-
-
 async def _nothing() -> Settled:
     return Settled.LOST
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - the user's class; its name has to do
-        return "(its text cannot be read)"
 
 
 def _following(message: Message, verdict: Reschedule) -> Message:

@@ -391,7 +391,9 @@ async def test_a_limit_whose_key_is_something_else_fails_its_tasks_only(
     await bad.sync()
     assert bad.state is ExecutionState.FAILED
     assert "WRONGTYPE" in (bad.error or "")
-    assert "cannot be decided" in caplog.text
+    (said,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert said.getMessage().endswith(f"task(...){{{bad.key}}}")
+    assert "WRONGTYPE" in caplog.text
 
 
 # bad input ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from redis.exceptions import AuthenticationError, ResponseError
 
 from docket import Docket, Worker
 from docket.execution import ExecutionState
-from docket.store import Claims, DueTasks
+from docket.store import Claims, Delivery, DueTasks, Liveness
 from docket.transport import Client
 from docket.worker import session
 from tests.servers import Server, free_port
@@ -190,7 +191,7 @@ async def test_shutting_down_during_an_outage_ends_in_bounded_time(
                     worker.stop()
 
 
-@pytest.mark.parametrize("where", ["reader", "scheduler", "settle"])
+@pytest.mark.parametrize("where", ["reader", "scheduler"])
 async def test_a_bug_in_a_loop_crashes_the_worker_with_its_traceback(
     docket: Docket, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -211,7 +212,6 @@ async def test_a_bug_in_a_loop_crashes_the_worker_with_its_traceback(
     patched = {
         "reader": (Claims, "wait_for_tasks"),
         "scheduler": (DueTasks, "move"),
-        "settle": (Claims, "settle"),
     }
     monkeypatch.setattr(*patched[where], broken)
     await docket.add(endless)()
@@ -226,24 +226,69 @@ async def test_a_bug_in_a_loop_crashes_the_worker_with_its_traceback(
     assert not await docket.workers()
 
 
-async def test_a_crash_takes_no_delivery_along(docket: Docket, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["intake", "upkeep"])
+async def test_what_runs_beside_a_bug_is_handed_back_at_once_and_that_counts_as_no_delivery(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """I7. With a lease of five minutes, and one delivery allowed."""
+    begun = anyio.Event()
+    begins = 0
+
     async def broken(*args: Any, **kwargs: Any) -> Any:
+        await begun.wait()
         raise ZeroDivisionError("a bug")
 
-    async def task() -> int:
+    async def innocent() -> int:
+        nonlocal begins
+        begins += 1
+        begun.set()
+        if begins == 1:
+            await anyio.sleep_forever()
+        return begins
+
+    execution = await docket.add(innocent)()
+    with monkeypatch.context() as patch:
+        patch.setattr(*{"intake": (DueTasks, "move"), "upkeep": (Liveness, "beat")}[where], broken)
+        async with at_most():
+            with pytest.raises(ZeroDivisionError, match="a bug"):
+                await Worker(docket, "crashes", max_deliveries=1).run_forever()
+    await execution.sync()
+    assert execution.state is ExecutionState.QUEUED
+    async with at_most():
+        await Worker(docket, "next", max_deliveries=1).run_until_finished()
+    assert await execution.get_result() == 2
+
+
+async def test_a_bug_in_the_settling_of_one_task_sets_that_one_aside_and_the_worker_goes_on(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """I9."""
+    settle = Claims.settle
+
+    async def broken(self: Claims, delivery: Delivery, **kwargs: Any) -> Any:
+        if delivery.message.function == "culprit":
+            raise ZeroDivisionError("a bug")
+        return await settle(self, delivery, **kwargs)
+
+    async def culprit() -> None: ...
+
+    async def innocent() -> int:
         return 1
 
-    execution = await docket.add(task)()
-    with monkeypatch.context() as patch:
-        patch.setattr(Claims, "settle", broken)
-        async with at_most():
-            with pytest.raises(ZeroDivisionError):
-                await Worker(docket, "crashes", redelivery_timeout=ms(100)).run_forever()
-    await execution.sync()
-    assert execution.state is ExecutionState.RUNNING
+    monkeypatch.setattr(Claims, "settle", broken)
+    bad, good = await docket.add(culprit)(), await docket.add(innocent)()
     async with at_most():
-        await Worker(docket, "next", redelivery_timeout=ms(100)).run_until_finished()
-        assert await execution.get_result() == 1
+        await Worker(docket).run_until_finished()
+        assert await good.get_result() == 1
+    await bad.sync()
+    assert bad.state is ExecutionState.FAILED
+    assert bad.error == "DeliveryUnreadable: how it ended cannot be written: ZeroDivisionError: a bug"
+    (said,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert said.getMessage() == f"How culprit(){{{bad.key}}} ends could not be written; it is set aside"
+    assert said.exc_info
+    assert isinstance(said.exc_info[1], ZeroDivisionError)
+    [(_, fields)] = await docket.client.xrange(docket.keys.dead)
+    assert b"ZeroDivisionError" in fields[b"dead:reason"]
 
 
 # The cost of waiting -----------------------------------------------------------------------------------------

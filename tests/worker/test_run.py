@@ -23,7 +23,7 @@ from tests.worker.conftest import at_most
 pytestmark = pytest.mark.anyio
 
 TASKS = """
-    import anyio
+    import time, anyio
     async def slow(seconds: float) -> str:
         print("begun", flush=True)
         await anyio.sleep(seconds)
@@ -31,7 +31,10 @@ TASKS = """
         return "finished"
     async def fallback(*args, **kwargs) -> str:
         return "fallback"
-    tasks = [slow]
+    async def blocks() -> None:
+        print("blocks", flush=True)
+        time.sleep(5)
+    tasks = [slow, blocks]
 """
 
 MAIN = """
@@ -45,15 +48,33 @@ MAIN = """
 """
 
 
+BY_HAND = """
+    import asyncio, logging, signal, sys
+    from docket import Docket, Worker
+    from run_tasks import tasks
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # CI may have it ignored
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    async def main():
+        async with Docket("run", sys.argv[1]) as docket:
+            for task in tasks:
+                docket.register(task)
+            await Worker(docket).run_forever()
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        print("over", flush=True)
+"""
+
+
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
 @contextlib.contextmanager
-def process(tmp_path: Path, url: str, backend: str) -> Iterator[subprocess.Popen[str]]:
+def process(tmp_path: Path, url: str, backend: str, main: str = MAIN) -> Iterator[subprocess.Popen[str]]:
     (tmp_path / "run_tasks.py").write_text(textwrap.dedent(TASKS))
-    (tmp_path / "main.py").write_text(textwrap.dedent(MAIN))
+    (tmp_path / "main.py").write_text(textwrap.dedent(main))
     command = [sys.executable, str(tmp_path / "main.py"), url, backend]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         try:
@@ -106,6 +127,36 @@ async def test_a_second_signal_hands_back_at_once(redis_url: str, tmp_path: Path
             assert child.wait(5) == 0
         await execution.sync()
         assert execution.state is ExecutionState.QUEUED
+
+
+async def blocks() -> None:
+    raise AssertionError("runs in the process")
+
+
+@pytest.mark.parametrize("what", ["begun", "blocks"])
+async def test_a_second_ctrl_c_under_asyncio_run_hands_back_what_runs(
+    redis_url: str, tmp_path: Path, anyio_backend: str, what: str
+) -> None:
+    """Also where it comes in the midst of a body."""
+    if anyio_backend != "asyncio":
+        return
+    async with Docket("run", redis_url) as docket, at_most():
+        executions = [await docket.add(slow)(3600)]
+        with process(tmp_path, redis_url, anyio_backend, BY_HAND) as child:
+            await said(child, until="begun")
+            if what == "blocks":
+                executions.append(await docket.add(blocks)())
+                await said(child, until="blocks")
+            child.send_signal(signal.SIGINT)
+            if what == "begun":
+                await said(child, until="Shutdown requested")
+            else:
+                await anyio.sleep(0.2)  # nothing tells that a blocked loop has noted the first
+            child.send_signal(signal.SIGINT)
+            await said(child, until="over")
+        for execution in executions:
+            await execution.sync()
+            assert execution.state is ExecutionState.QUEUED
 
 
 async def test_an_unknown_task_goes_to_the_fallback_that_was_named(
