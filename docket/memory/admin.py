@@ -204,12 +204,12 @@ def client_info(core: Core, argv: list[bytes]) -> Reply:
 
 @commands("CLIENT|LIST", -2, "noscript")
 def client_list(core: Core, argv: list[bytes]) -> Reply:
-    chosen = core.sessions
+    chosen = dict(core.sessions)
     if len(argv) > 2:
         if len(argv) < 4 or argv[2].upper() != b"ID":
             raise ErrorReply(SYNTAX)
         numbers = {integer(text, b"ERR Invalid client ID") for text in argv[3:]}
-        chosen = {number: session for number, session in core.sessions.items() if number in numbers}
+        chosen = {number: session for number, session in chosen.items() if number in numbers}
     return b"".join(_describe(session) + b"\n" for session in chosen.values())
 
 

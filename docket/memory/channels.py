@@ -12,7 +12,10 @@ __all__ = ["Channels"]
 
 
 class Channels:
-    """The subscribers of every channel and pattern; without subscribers neither exists."""
+    """The subscribers of every channel and pattern; without subscribers neither exists.
+
+    A forgotten connection leaves wherever Python collects garbage, hence also in the midst of a loop over these.
+    """
 
     __slots__ = ("by_name", "by_pattern")
 
@@ -26,15 +29,15 @@ class Channels:
         subscribers = self.by_name.get(channel)
         if subscribers:
             encoded = encode([b"message", channel, message])
-            for session in subscribers:
+            for session in list(subscribers):
                 session.write(encoded)
-            heard += len(subscribers)
-        for pattern, listeners in self.by_pattern.items():
+                heard += 1
+        for pattern, listeners in list(self.by_pattern.items()):
             if glob(pattern).fullmatch(channel):
                 encoded = encode([b"pmessage", pattern, channel, message])
-                for session in listeners:
+                for session in list(listeners):
                     session.write(encoded)
-                heard += len(listeners)
+                    heard += 1
         return heard
 
     def subscribe(self, session: Session, names: Iterable[bytes]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Lock
+from threading import RLock
 
 from .server import Server
 
@@ -25,27 +25,38 @@ class Hold:
             servers.release(self._name)
 
 
+class _Kept:
+    """A server, and how many hold it."""
+
+    __slots__ = ("holds", "server")
+
+    def __init__(self) -> None:
+        self.server, self.holds = Server(), 0
+
+
 class Servers:
     """Counts the holds of each server."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._by_name: dict[str, tuple[Server, int]] = {}
+        # Reentrant, and each step below is whole: a forgotten client lets go wherever Python collects garbage.
+        self._lock = RLock()
+        self._by_name: dict[str, _Kept] = {}
 
     def hold(self, name: str) -> Hold:
         with self._lock:
-            server, holds = self._by_name.get(name) or (Server(), 0)
-            self._by_name[name] = server, holds + 1
-        return Hold(self, name, server)
+            kept = self._by_name.get(name) or self._by_name.setdefault(name, _Kept())
+            kept.holds += 1
+        return Hold(self, name, kept.server)
 
     def release(self, name: str) -> None:
         with self._lock:
-            server, holds = self._by_name.pop(name)
-            if holds > 1:
-                self._by_name[name] = server, holds - 1
+            kept = self._by_name[name]
+            kept.holds -= 1
+            if kept.holds:
                 return
-        with server.lock:
-            server.close()
+            del self._by_name[name]
+        with kept.server.lock:
+            kept.server.close()
 
 
 _servers = Servers()  # one per process: that a name means the same everywhere in it is what memory:// is for

@@ -80,7 +80,7 @@ class Keyspace:
     def changed(self, key: bytes) -> None:
         """Spoil the transactions that WATCH the key."""
         if self._watched:
-            for watcher in self._watched.get(key, ()):
+            for watcher in list(self._watched.get(key, ())):
                 watcher.dirty = True
 
     def ready(self, key: bytes) -> None:

@@ -44,7 +44,7 @@ def punsubscribe(core: Core, argv: list[bytes]) -> Reply:
 @commands("PUBSUB|CHANNELS", -2)
 def pubsub_channels(core: Core, argv: list[bytes]) -> Reply:
     matches = glob(argv[2] if len(argv) > 2 else b"*").fullmatch
-    return [name for name in core.channels.by_name if matches(name)]
+    return [name for name in list(core.channels.by_name) if matches(name)]
 
 
 @commands("PUBSUB|NUMSUB", -2)

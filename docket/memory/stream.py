@@ -30,11 +30,11 @@ class _Waiter:
         self._soon: Callable[[Callable[[], Any]], Any] = _scheduler(current_token().native_token)
 
     def wake(self) -> None:
-        if get_ident() == self._thread:
-            self.event.set()
-            return
         with suppress(RuntimeError):  # the waiter's event loop has ended, and the waiter with it
-            self._soon(self.event.set)
+            if get_ident() == self._thread:
+                self.event.set()
+            else:
+                self._soon(self.event.set)
 
 
 def _scheduler(native: Any) -> Callable[[Callable[[], Any]], Any]:
@@ -223,7 +223,7 @@ class MemoryStream:
         self._wake()
 
     def _wake(self) -> None:
-        for waiter in self._waiters:
+        for waiter in list(self._waiters):
             waiter.wake()
 
 

@@ -370,3 +370,25 @@ async def test_a_burst_of_pipelined_requests_takes_linear_time(peers: Any) -> No
     seconds(100)
     small = min(seconds(2_000) for _ in range(3))
     assert min(seconds(20_000) for _ in range(2)) < 40 * small
+
+
+def test_a_connection_may_be_forgotten_in_the_midst_of_a_command(memory_url: str) -> None:
+    """Its finalizer runs wherever Python collects garbage: also while the server goes through its sessions."""
+    speaker, listeners = memory.open_stream(memory_url), [memory.open_stream(memory_url) for _ in range(3)]
+    for listener in listeners:
+        listener.try_send(b"*2\r\n$9\r\nSUBSCRIBE\r\n$4\r\nnews\r\n")
+        listener.try_send(b"*2\r\n$10\r\nPSUBSCRIBE\r\n$1\r\nn\r\n")
+    forget = iter(listeners[1:])
+
+    class Output:
+        """Stands for the garbage that a command makes."""
+
+        def __call__(self) -> None:
+            for listener in forget:
+                listener.close()
+
+    listeners[0]._session.on_output = Output()  # pyright: ignore[reportPrivateUsage]
+    speaker.try_send(b"*3\r\n$7\r\nPUBLISH\r\n$4\r\nnews\r\n$1\r\nx\r\n")
+    assert speaker.try_receive() == b":3\r\n"
+    for stream in (speaker, listeners[0]):
+        stream.close()

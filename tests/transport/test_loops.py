@@ -16,7 +16,6 @@ from redis.exceptions import ConnectionError
 
 from docket.transport import Client, PubSub, Tail
 from tests.loops import LOOPS, PATIENCE, Elsewhere, Loop, run, together
-from tests.servers import Server
 from tests.transport.stress import open_descriptors
 
 FOREIGN = pytest.mark.parametrize("foreign", LOOPS, ids=["asyncio", "uvloop", "trio"])
@@ -166,27 +165,33 @@ def test_a_loop_that_an_error_has_ended_leaves_nothing_open(url: str) -> None:
     client.close()
 
 
-def test_a_loop_that_is_closed_without_ceremony_is_found_by_the_next_one(server: Server) -> None:
+def test_a_loop_that_is_closed_without_ceremony_is_found_by_the_next_one(url: str) -> None:
     """Its tasks were never told: they wait for ever."""
-    client = Client.from_url(server.url)
+    client = Client.from_url(url)
+    for loop in LOOPS:
+        run(loop, client.ping)
     before = open_descriptors()
-    loop = asyncio.new_event_loop()
+    abandoned = asyncio.new_event_loop()
     tasks: list[asyncio.Task[Any]] = []
 
     async def wait() -> None:
-        await client.blpop(["nothing"], 0)
+        await client.blpop(["queue"], 0)
 
     async def use() -> None:
         tasks.append(asyncio.ensure_future(wait()))
         await client.ping()
         await asyncio.sleep(0.01)
 
-    loop.run_until_complete(use())
-    loop.close()
-    assert open_descriptors() == before + 2
+    abandoned.run_until_complete(use())
+    abandoned.close()
+    assert open_descriptors() == before + (0 if client.is_memory else 2)
+    other = Client.from_url(url)
+    run(LOOPS[1], lambda: other.rpush("queue", "x"))  # wakes nobody
     run(LOOPS[1], client.ping)
     assert open_descriptors() == before
+    assert run(LOOPS[2], lambda: other.llen("queue")) == (1 if client.is_memory else 0)
     tasks.pop().get_coro().close()  # type: ignore[union-attr]  # nobody else would
+    other.close()
     client.close()
 
 
