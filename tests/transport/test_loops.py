@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import weakref
+from types import ModuleType
 from typing import Any
 
 import anyio
@@ -356,3 +358,15 @@ async def test_a_thread_without_a_loop_is_told_so(client: Client) -> None:
             client.pool()
 
     await anyio.to_thread.run_sync(use)
+
+
+def test_a_loop_of_asyncio_goes_on_while_another_thread_imports_trio_for_the_first_time(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def use() -> None:
+        async with Client.from_url(url) as client:
+            await client.ping()
+
+    monkeypatch.delitem(sys.modules, "trio.testing", raising=False)
+    monkeypatch.setitem(sys.modules, "trio", ModuleType("trio"))  # as far as it is there by then
+    run(LOOPS[0], use)
