@@ -109,12 +109,12 @@ class Admission(Dependency[T], abc.ABC):
     def _spelled(self, name: str, value: Any) -> tuple[str, str]:
         kind = type(self).__name__
         try:
-            text = value if type(value) is str else str.__str__(str(value))
+            text = value if type(value) is str else str.__str__(format(value))  # as pydocket spells it
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the value's own code may raise anything (I9)
             raise UsageError(
-                f"{kind} counts per value of {name!r}, which has no text: str() of it raised {error_text(error)}"
+                f"{kind} counts per value of {name!r}, which has no text: asked for it, it raised {error_text(error)}"
             ) from error
         if len(text) > LONGEST_VALUE:
             raise UsageError(

@@ -151,9 +151,6 @@ class Nested(str):
     def __len__(self) -> int:
         raise SystemExit
 
-    def __format__(self, spec: str) -> str:
-        raise SystemExit
-
     def encode(self, *args: Any, **kwargs: Any) -> bytes:
         raise SystemExit
 
@@ -167,12 +164,18 @@ def leaves(error: BaseException) -> list[BaseException]:
     return [error]
 
 
+class Formatted:
+    def __format__(self, spec: str) -> str:
+        raise SystemExit("no text")
+
+
 CULPRITS: list[tuple[Any, str]] = [
     (Hostile(ValueError), "raised ValueError: no text"),
     (Hostile(SystemExit), "raised SystemExit: no text"),
     (Hostile(GeneratorExit), "raised GeneratorExit: no text"),
     (Hostile(RecursionError), "raised RecursionError: no text"),
     (Hostile(BaseException), "raised BaseException: no text"),
+    (Formatted(), "it raised SystemExit: no text"),
     (NoText(), "raised TypeError"),
     (Huge(), "is 10000000 characters long"),
 ]
