@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import clock
 from .calls import TaskCall, TaskFunction, check_key, get_signature, signature_cache
-from .chunks import schedule_many
+from .chunks import schedule_many, tell_placed
 from .errors import (
     ExecutionCancelled,
     ExecutionFailed,
@@ -252,6 +252,9 @@ class Execution(Invocation, Generic[R]):
             checked_name(self._function_name, "the name of a task")
             raise
         self.placed(placed.disposition, placed.generation)
+        if not reschedule_message:  # the end of the run tells of its next one
+            # Who knows the generation that is there goes on with a chain, and cancels nothing.
+            tell_placed(self, replace=replace and not expected_generation)
         if placed.disposition is Disposition.ALREADY_SCHEDULED:
             await self.sync()
         return self.disposition

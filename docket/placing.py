@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import clock
 from .calls import TaskCall, TaskFunction, check_arguments, check_function, check_key, new_key
-from .chunks import check_chunk_size, place_chunks, tell_placed
+from .chunks import check_chunk_size, place_chunks
 from .execution import Execution
 from .moments import check_moment
 from .registry import find, name_of
@@ -51,7 +51,6 @@ async def place(operation: str, execution: Execution[Any], *, replace: bool = Fa
     with signals.operation(operation, lambda: labels_of(execution)) as heard:
         await execution.schedule(replace=replace)
         heard.note("docket.disposition", execution.disposition.value)
-    tell_placed(execution, replace=replace)
     return execution
 
 

@@ -39,7 +39,7 @@ async def test_each_call_has_a_disposition_of_its_own(docket: Docket) -> None:
         Disposition.FAILED,
         Disposition.ALREADY_SCHEDULED,
     ]
-    assert "WRONGTYPE" in str(executions[2].schedule_exception)
+    assert "holds a string, where docket keeps a hash" in str(executions[2].schedule_exception)
     assert executions[1].schedule_exception is None
 
 

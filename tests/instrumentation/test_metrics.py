@@ -9,7 +9,16 @@ import anyio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from docket import ConcurrencyLimit, CurrentDocket, Docket, Perpetual, Retry, Worker, instrumentation
+from docket import (
+    ConcurrencyLimit,
+    CurrentDocket,
+    Docket,
+    Execution,
+    Perpetual,
+    Retry,
+    Worker,
+    instrumentation,
+)
 from tests.instrumentation.exposition import Scrape
 from tests.servers import Server
 
@@ -62,6 +71,27 @@ async def test_what_is_asked_of_a_docket(docket: Docket, scrape: Scrape) -> None
         "tasks_stricken{task=hello,where=docket}": 1,
         "strikes_in_effect{task=hello}": 1,
     }
+
+
+async def test_an_automatic_task_that_a_worker_schedules_is_one_that_was_added(
+    docket: Docket, scrape: Scrape
+) -> None:
+    async def by_itself(perpetual: Perpetual = Perpetual(automatic=True)) -> None:
+        perpetual.cancel()
+
+    docket.register(by_itself)
+    await drained(docket)
+    found = scrape.of(docket.name)
+    assert (found["tasks_added{task=by_itself}"], found["tasks_scheduled{task=by_itself}"]) == (1, 1)
+
+
+async def test_an_execution_that_is_scheduled_by_hand_is_one_that_was_added(
+    docket: Docket, scrape: Scrape
+) -> None:
+    for how in ("by itself", "by the docket"):
+        execution: Execution[str] = Execution(docket, hello, ("Jane",), {}, how, FUTURE, 1)
+        await (execution.schedule() if how == "by itself" else docket.schedule(execution))
+    assert scrape.of(docket.name) == {"tasks_added{task=hello}": 2, "tasks_scheduled{task=hello}": 2}
 
 
 async def test_a_run_that_succeeds(docket: Docket, scrape: Scrape) -> None:
