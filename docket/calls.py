@@ -64,8 +64,8 @@ def check_returned(value: Any, name: str) -> None:
     """
     if type(value) in _GENERATORS and not inspect.isawaitable(value):
         raise TypeError(
-            f"task {name!r} returned a {type(value).__name__}, of which nothing has run: it is a generator function, "
-            "or calls one"
+            f"task {name!r} returned a {type(value).__name__}, of which nothing has run; a task returns what it has "
+            "made, and is no generator function"
         )
 
 

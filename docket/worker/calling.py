@@ -133,6 +133,7 @@ class Caller:
                         await (
                             self.tasks.absorb()
                         )  # the body cancelled its own task, and has returned all the same
+                    check_returned(returned, running.execution.function_name)
                     return returned
                 except BaseException as error:
                     raised = error
@@ -216,7 +217,6 @@ class Caller:
         if inspect.isawaitable(returned):  # it only made a coroutine, as a decorated function does
             self._threaded[function] = False
             return await returned
-        check_returned(returned, running.execution.function_name)
         return returned
 
     def _outcome_of(self, running: Running, error: BaseException) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,7 +29,7 @@ async def custom() -> None:
 
 
 async def unpicklable_result() -> Any:
-    return (n for n in range(3))
+    return threading.Lock()
 
 
 class Stubborn(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -51,7 +52,7 @@ async def test_a_failed_task_is_logged_with_its_traceback_and_its_exception_is_k
 
 async def test_a_result_that_cannot_be_pickled_fails_the_task_only(docket: Docket) -> None:
     async def unpicklable() -> object:
-        return (number for number in range(3))
+        return threading.Lock()
 
     async def fine() -> int:
         return 1
