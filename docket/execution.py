@@ -21,7 +21,7 @@ from .following import ExecutionEvents, Settable
 from .invocation import Invocation
 from .linking import carrying
 from .moments import read_moment
-from .numbers import check_whole
+from .numbers import check_whole, spelled
 from .packed import Packed
 from .progress import ExecutionProgress
 from .results import wait_for_result
@@ -238,7 +238,10 @@ class Execution(Invocation, Generic[R]):
         Raises: as `Docket.add`.
         """
         self.extra_fields = carrying(self.extra_fields)
-        check_whole("expected_generation", expected_generation, 0)
+        if expected_generation != 0:
+            check_whole("expected_generation", expected_generation, 0)
+        if reschedule_message is not None and not isinstance(reschedule_message, bytes | str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"reschedule_message takes the id of an entry, not {spelled(reschedule_message)}")
         try:
             placed = await place(
                 self._docket,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from .calls import TaskFunction, check_arguments, get_signature
 from .linking import context_in, links_to
 from .moments import check_moment
-from .numbers import LARGEST_FIELD, check_whole
 from .packed import Packed
 from .showing import show_call, show_packed
 from .store import Message, dump
@@ -144,7 +143,7 @@ class Invocation:
         """This execution as it travels.
 
         Raises: TypeError - the arguments cannot be pickled; TypeError, UsageError (a ValueError) - ``when`` is no
-        moment that can be, or a number none that a message can hold.
+        moment that can be.
         """
         held = self._args
         packed = type(held) is Packed
@@ -154,8 +153,8 @@ class Invocation:
             function=self._function_name,
             args=held.args if packed else self._pickle(held),
             kwargs=held.kwargs if packed else self._pickle(self._kwargs),
-            attempt=check_whole("attempt", self.attempt, 0, LARGEST_FIELD),
-            generation=check_whole("generation", self._generation, 0, LARGEST_FIELD),
+            attempt=self.attempt,
+            generation=self._generation,
             extra=self.extra_fields,
         )
 

@@ -231,7 +231,7 @@ def _flat(rule: AdmissionRule) -> tuple[Any, ...]:
         case SlotRule():
             return ()
         case RateRule(name, most, window, drop):
-            return "rate", name, f"{name}:reserved", most, milliseconds(window), int(drop)
+            return "rate", name, f"{name}:reserved", str(most), milliseconds(window), int(drop)
         case CooldownRule(name, window):
             return "cooldown", name, "", "", milliseconds(window), ""
         case DebounceRule(winner, last_seen, settle):

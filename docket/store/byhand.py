@@ -8,6 +8,7 @@ from typing import cast
 import attrs
 
 from .. import clock
+from ..numbers import LARGEST_FIELD, check_whole, spelled
 from ..transport import Client
 from .codec import state_event
 from .keys import GROUP, Keys
@@ -29,6 +30,7 @@ class ByHand:
         self, key: str, generation: int, worker: str, message_id: bytes | None
     ) -> tuple[int, bytes] | None:
         """Claim a run for ``worker``: which claim that is, and of which delivery. None: it is not to run any more."""
+        _check(generation, message_id)
         reply = await self.client.run(
             script("begin"),
             [self.keys.run(key), self.keys.stream],
@@ -48,6 +50,7 @@ class ByHand:
         result_key: str | None = None,
     ) -> bool:
         """Write the final state of a run; whether it was still to be written. The generation 0 is any."""
+        _check(generation, message_id)
         keys, at = self.keys, clock.now().isoformat()
         ending = ["completed_at", at, *(() if error is None else ("error", error))]
         record = ["state", state, *ending, *(() if result_key is None else ("result_key", result_key))]
@@ -63,3 +66,9 @@ class ByHand:
             ],
         )  # fmt: skip
         return reply == b"OK"
+
+
+def _check(generation: int, message_id: bytes | None) -> None:
+    check_whole("generation", generation, 0, LARGEST_FIELD)
+    if message_id is not None and not isinstance(message_id, bytes | str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"message_id takes the id of an entry, not {spelled(message_id)}")

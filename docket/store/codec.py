@@ -14,7 +14,8 @@ import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
 
 from ..errors import DeliveryUnreadable
 from ..moments import moved
-from ..text import error_text, readable
+from ..numbers import LARGEST_FIELD, check_whole, spelled
+from ..text import checked_name, error_text, readable
 from .foreign import LARGEST, moment, whole
 
 __all__ = [
@@ -43,6 +44,7 @@ FIRST_WHEN = b"first_when"
 #: A script can pass on some 4,000 fields, and nobody has an honest use for that many.
 MOST_FIELDS = 1000
 
+_MANY = LARGEST_FIELD + 1
 _PLAIN = frozenset({int, str, float, bool, type(None), bytes})
 _cloudpickle = cast("Callable[[Any], bytes]", cloudpickle.dumps)  # pyright: ignore[reportUnknownMemberType]
 _EMPTY_DICT = _cloudpickle({})
@@ -175,12 +177,32 @@ class Message:
     passed_on: PassedOn | None = None
 
     def fields(self) -> list[str | bytes | int]:
-        """The flat field list. The scripts rely on the order: the generation is its 14th item."""
+        """The flat field list. The scripts rely on the order: the generation is its 14th item.
+
+        Raises: TypeError, UsageError (a ValueError) - a name or a number is none that a message can hold. Only what
+        programs made by hand has such.
+        """
+        attempt, generation = self.attempt, self.generation
+        if type(self.key) is not str or type(self.function) is not str:
+            checked_name(self.key, "a task key")
+            checked_name(self.function, "the name of a task")
+        if not (
+            type(attempt) is int
+            and type(generation) is int
+            and 0 <= attempt < _MANY
+            and 0 <= generation < _MANY
+        ):
+            check_whole("attempt", attempt, 0, LARGEST_FIELD)
+            check_whole("generation", generation, 0, LARGEST_FIELD)
         flat: list[str | bytes | int] = [
             "key", self.key, "when", self.when.isoformat(), "function", self.function, "args", self.args,
-            "kwargs", self.kwargs, "attempt", self.attempt, "generation", self.generation,
+            "kwargs", self.kwargs, "attempt", attempt, "generation", generation,
         ]  # fmt: skip
         for name, value in self.extra.items():
+            if type(name) is not bytes or type(value) is not bytes:
+                raise TypeError(
+                    f"a field of a message is bytes under bytes, not {spelled(value)} under {spelled(name)}"
+                )
             flat += (name, value)
         if self.passed_on is not None:
             flat += (_UNKNOWN, self.passed_on.text())

@@ -47,4 +47,5 @@ def _named(table: str, names: list[str]) -> str:
 def script(name: str) -> Lua:
     """The script ``scripts/{name}.lua``, bound and ready to run."""
     text = (_FOLDER / f"{name}.lua").read_text("utf-8")
-    return Lua("\n".join(_bind(line) if line.startswith("-- ") else line for line in text.splitlines()))
+    bound = "\n".join(_bind(line) if line.startswith("-- ") else line for line in text.splitlines())
+    return Lua(bound, vouched=True)  # this room's methods are given what was checked above it

@@ -20,6 +20,7 @@ __all__ = [
     "error_from",
     "make_reader",
     "pack",
+    "pack_vouched",
 ]
 
 #: What a command may hold. redis-py refuses the others with DataError, and so do we; also numbers of more than 64 bits.
@@ -119,7 +120,10 @@ def _spelled(number: int) -> str:
     return int.__repr__(number) if number.bit_length() < 400 else "a number"
 
 
-def _hiredis() -> tuple[Callable[[Sequence[Argument]], bytes], Callable[[], Reader]] | None:
+Pack: TypeAlias = Callable[[Sequence[Argument]], bytes]
+
+
+def _hiredis() -> tuple[Pack, Pack, Callable[[], Reader]] | None:
     try:
         import hiredis
     except ImportError:
@@ -139,20 +143,27 @@ def _hiredis() -> tuple[Callable[[Sequence[Argument]], bytes], Callable[[], Read
             return python_pack(command)
         return fast(command)
 
+    def pack_vouched(command: Sequence[Any]) -> bytes:
+        try:
+            return fast(command)
+        except TypeError:
+            return python_pack(command)
+
     def make_reader() -> Reader:
         reader: Any = module.Reader(
             protocolError=InvalidResponse, replyError=error_from, notEnoughData=NEED_MORE
         )
         return reader
 
-    return pack, make_reader
+    return pack, pack_vouched, make_reader
 
 
-def _python() -> tuple[Callable[[Sequence[Argument]], bytes], Callable[[], Reader]]:
+def _python() -> tuple[Pack, Pack, Callable[[], Reader]]:
     from docket.transport.parser import Parser
 
-    return python_pack, Parser
+    return python_pack, python_pack, Parser
 
 
-#: ``pack(command)`` returns the bytes of one command, a tuple whose first item is a single word.
-pack, make_reader = _hiredis() or _python()
+#: ``pack(command)`` returns the bytes of one command, a tuple whose first item is a single word. ``pack_vouched`` is
+#: for who has seen to it that nothing is there but text, bytes and numbers of at most 64 bits: it does not look again.
+pack, pack_vouched, make_reader = _hiredis() or _python()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from redis.exceptions import NoScriptError
 
-from docket.transport.resp import Argument, pack
+from docket.transport.resp import Argument, pack, pack_vouched
 
 if TYPE_CHECKING:
     from docket.transport.client import Client
@@ -24,9 +24,13 @@ ScriptCall = tuple[Sequence[Argument], Sequence[Argument]]
 
 @attrs.frozen
 class Lua:
-    """The source of a script; ``sha`` is the digest by which the server knows it."""
+    """The source of a script; ``sha`` is the digest by which the server knows it.
+
+    ``vouched``: who runs it has checked what it is given (`pack_vouched`).
+    """
 
     text: str
+    vouched: bool = attrs.field(default=False, kw_only=True, eq=False)
     sha: str = attrs.field(init=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -35,7 +39,7 @@ class Lua:
 
 def pack_call(lua: Lua, call: ScriptCall) -> bytes:
     keys, args = call
-    return pack(("EVALSHA", lua.sha, len(keys), *keys, *args))
+    return (pack_vouched if lua.vouched else pack)(("EVALSHA", lua.sha, len(keys), *keys, *args))
 
 
 async def ensure_loaded(client: Client, pool: Pool, lua: Lua, seen: int) -> None:

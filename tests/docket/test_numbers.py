@@ -122,3 +122,42 @@ async def test_a_limit_as_large_as_can_be_is_none(docket: Docket, most: int) -> 
 
 def test_limits_travel_in_numbers_that_scripts_can_count() -> None:
     assert pack([SlotRule("n", 2**63 - 1)], DAY) == f"86400000 {10**15 - 1}:1:n"
+
+
+class Silent(float):
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+BY_HAND: dict[str, dict[str, Any]] = {
+    "attempt": {"attempt": HUGE},
+    "generation": {"generation": HUGE},
+    "message_id": {"message_id": HUGE},
+    "silent": {"message_id": Silent(1)},
+    "key": {"key": HUGE},
+    "function_name": {"function_name": HUGE},
+}
+
+
+@pytest.mark.parametrize("given", BY_HAND.values(), ids=BY_HAND)
+async def test_nothing_that_is_given_by_hand_ends_the_process(docket: Docket, given: dict[str, Any]) -> None:
+    """What docket's own scripts are given is not looked at again when it is packed."""
+    words: dict[str, Any] = {"key": "k", "attempt": 1, **given}
+    execution: Execution[Any] = Execution(docket, nothing, (), {}, when=clock.now(), **words)
+    calls = {
+        "schedule": lambda: docket.schedule(execution),
+        "claim": lambda: execution.claim("w"),
+        "complete": execution.mark_as_completed,
+        "cancel": execution.mark_as_cancelled,
+        "sync": execution.sync,
+        "reschedule": lambda: execution.schedule(reschedule_message=given.get("message_id")),
+    }
+    for call in calls.values():
+        try:
+            await call()
+        except (TypeError, ValueError) as error:
+            assert str(error)  # noqa: PT017 - where it goes, that is no harm either
+    execution = Execution(docket, nothing, (), {}, "k2", clock.now(), 1)
+    execution.extra_fields = {b"mine": HUGE}  # type: ignore[dict-item] # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(TypeError, match="a field of a message is bytes"):
+        await execution.schedule()
