@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from contextvars import Context
+from threading import get_ident
 from typing import Any
 
 from docket.transport.stream import Stream
@@ -21,10 +22,11 @@ __all__ = ["AsyncioBackend"]
 
 
 class AsyncioBackend:
-    __slots__ = ("_loop",)
+    __slots__ = ("_loop", "_thread")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._thread = get_ident()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -37,7 +39,8 @@ class AsyncioBackend:
             return False
 
     def rests(self) -> bool:
-        return not self._loop.is_running()
+        # In another thread it may rest for a moment only, as it does several times while ``asyncio.run`` ends.
+        return self._loop.is_closed() or (get_ident() == self._thread and not self._loop.is_running())
 
     def is_over(self) -> bool:
         return self._loop.is_closed()

@@ -93,7 +93,7 @@ class Client(AsyncCoreCommands):
         return cls(Connector(address, credential_provider))
 
     def another(self) -> Client:
-        """A client of the same server with connections of its own, as for another event loop in another thread."""
+        """A client of the same server with connections of its own, to be closed apart from ours."""
         return type(self)(self._connector)
 
     @property

@@ -232,6 +232,37 @@ async def test_closing_a_client_closes_what_it_has_in_all_loops(url: str, foreig
         await settled_at(before - (not client.is_memory))
 
 
+def test_a_client_is_closed_again_and_again_while_short_loops_use_it(url: str) -> None:
+    """Each moment of a loop's end is one at which it may be closed."""
+    client = Client.from_url(url)
+    for loop in LOOPS:
+        run(loop, client.ping)
+    before = open_descriptors()
+    over = threading.Event()
+
+    async def use() -> None:
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(client.ping)
+                await client.ping()
+        except* ConnectionError:
+            pass
+
+    def short_runs(loop: Loop) -> None:
+        while not over.is_set():
+            run(loop, use)
+
+    def close() -> None:
+        for _ in range(1000):
+            client.close()
+            over.wait(0.0005)
+        over.set()
+
+    together(close, *[lambda loop=loop: short_runs(loop) for loop in LOOPS])
+    client.close()
+    assert open_descriptors() == before
+
+
 def test_who_waits_in_a_loop_that_rests_is_told_when_that_goes_on(url: str) -> None:
     """A script that runs a loop of its own for a while, as Jupyter did."""
     client = Client.from_url(url)
