@@ -6,7 +6,6 @@ import functools
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 import anyio
@@ -18,10 +17,12 @@ from ..clock import monotonic
 from ..dependencies import (
     AdmissionBlocked,
     Dependency,
+    DependencyStack,
     FailedDependency,
     Resolved,
     Runtime,
     conflicts,
+    cut_to_the_users_code,
     get_annotation_dependencies,
     get_dependency_parameters,
     resolve,
@@ -58,6 +59,10 @@ class _Run:
     def seconds(self) -> float:
         return monotonic() - self.began
 
+    def forget(self) -> None:
+        """Lead nowhere: variables of frames that an error came out through lead here, and would circle back to it."""
+        self.values, self.outcome, self.verdict = (), Returned(None), Complete(None)
+
 
 @attrs.define(eq=False)
 class Caller:
@@ -93,7 +98,9 @@ class Caller:
             await self._ended(run, Stopped(running.reason))
         else:
             await self._run(run)
-        return run.outcome, run.verdict, run.seconds
+        ended = run.outcome, run.verdict, run.seconds
+        run.forget()
+        return ended
 
     async def _run(self, run: _Run) -> None:
         running = run.running
@@ -114,10 +121,11 @@ class Caller:
         except BaseException as error:
             if self.tasks.concerns_the_worker(error):
                 raise
-            outcome = self._outcome_of(running, error)
+            run.outcome = self._outcome_of(running, error)
+            cut_to_the_users_code(error)
             if self.tasks.is_cancelled():
                 await self.tasks.absorb()
-            await self._ended(run, outcome)
+            await self._ended(run, run.outcome)
 
     async def _stoppable(self, running: Running, call: Callable[[], Awaitable[T]]) -> T:
         """Await ``call()`` in a scope that `Running.stop` cancels.
@@ -144,6 +152,8 @@ class Caller:
             if running.left_open is None:
                 running.left_open = _left_open(running, self.tasks.leave_scopes_open())
             raise running.left_open from error
+        finally:
+            del raised  # it leads to this frame
         raise _BodyStopped
 
     async def _with_dependencies(self, run: _Run) -> None:
@@ -153,7 +163,7 @@ class Caller:
         given = get_signature(function).bind_partial(*execution.args, **execution.kwargs).arguments
         if self.dependencies and (wrong := conflicts(function, self.dependencies)):
             raise _dependency_failure(list(wrong.values()))
-        async with AsyncExitStack() as stack:
+        async with DependencyStack() as stack:
             run.values = found = await resolve(stack, function, given, self.dependencies)
             if found.failed:
                 blocked = next((f.error for f in found.failed if isinstance(f.error, AdmissionBlocked)), None)
@@ -208,12 +218,23 @@ class Caller:
         """Call a plain function in a thread. Cancel: not before it has ended (I3); the lease is kept meanwhile."""
         function = running.execution.function
         running.uninterruptible = True
+        came, raised = list[object](), list[BaseException]()
+
+        def call() -> (
+            None
+        ):  # trio's threads refuse to return a coroutine, and keep in a circle what they raise
+            try:
+                came.append(function(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - is raised below
+                raised.append(error)
+
         try:
-            # In a tuple, since trio refuses threads that return a coroutine.
-            call: Callable[[], tuple[object]] = lambda: (function(*args, **kwargs),)  # noqa: E731
-            [returned] = await to_thread.run_sync(call, limiter=self._threads)
+            await to_thread.run_sync(call, limiter=self._threads)
         finally:
             running.uninterruptible = False
+        if raised:
+            raise raised.pop()
+        returned = came.pop()
         if inspect.isawaitable(returned):  # it only made a coroutine, as a decorated function does
             self._threaded[function] = False
             return await returned

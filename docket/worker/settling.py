@@ -12,6 +12,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from .. import clock
 from ..clock import monotonic
+from ..dependencies import cut_to_the_users_code
 from ..errors import DeliveryUnreadable, ResultNotStored
 from ..execution import ExecutionFailed
 from ..moments import moved
@@ -154,10 +155,8 @@ class Settling:
                     raise
                 except BaseException as error:  # noqa: BLE001 - pickling runs the arguments' own code
                     name = running.execution.function_name
-                    problem = TypeError(
-                        f"the next arguments of task {name!r} cannot be pickled: {text_of(error)}"
-                    )
-                    return await self.failed(running, problem, seconds)
+                    said = f"the next arguments of task {name!r} cannot be pickled: {text_of(error)}"
+                    return await self.failed(running, _because(error, TypeError(said)), seconds)
                 return End(outcome, verdict, lambda: self._followed(running, following), seconds)
 
     async def failed(self, running: Running, error: BaseException, seconds: float | None = None) -> End:
@@ -182,15 +181,13 @@ class Settling:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - pickling runs the value's own code: it may raise anything
-            problem = TypeError(f"the result of task {name!r} cannot be pickled: {text_of(error)}")
-            problem.__cause__ = error
-            return await self.failed(running, problem, seconds)
+            said = f"the result of task {name!r} cannot be pickled: {text_of(error)}"
+            return await self.failed(running, _because(error, TypeError(said)), seconds)
         try:
             result = await self._kept(running, text)
         except Exception as error:  # noqa: BLE001 - a result storage of the user's may raise anything
-            problem = ResultNotStored(f"the result of task {name!r} cannot be stored: {text_of(error)}")
-            problem.__cause__ = error
-            return await self.failed(running, problem, seconds)
+            said = f"the result of task {name!r} cannot be stored: {text_of(error)}"
+            return await self.failed(running, _because(error, ResultNotStored(said)), seconds)
         write = lambda: claims.settle(delivery, state="completed", result=result)  # noqa: E731
         return End(outcome, Complete(value), write, seconds)
 
@@ -235,3 +232,10 @@ def _following(message: Message, verdict: Reschedule) -> Message:
         return following
     args, kwargs = verdict.call
     return attrs.evolve(following, args=dump(args), kwargs=dump(kwargs))
+
+
+def _because(error: BaseException, problem: Exception) -> Exception:
+    """``problem`` with its cause. No variable of the frames that this came out through may lead to it: a circle."""
+    cut_to_the_users_code(error)
+    problem.__cause__ = error
+    return problem

@@ -8,9 +8,15 @@ be read; tasks that are cancelled before they run and while they run, replaced, 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+import gc
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from uuid import uuid4
 
 import anyio
 import pytest
@@ -26,6 +32,7 @@ from docket import (
     Progress,
     RateLimit,
     Retry,
+    TaskLogger,
     Worker,
 )
 from docket.execution import ExecutionFailed, ExecutionState
@@ -189,3 +196,89 @@ async def test_every_key_ends_or_is_small(docket: Docket) -> None:
     execution = await docket.get_execution("crashed")
     assert execution is not None
     assert execution.state is ExecutionState.COMPLETED
+
+
+# In the process ----------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def nothing_recorded() -> Iterator[None]:
+    """What logging handlers keep (those of pytest keep every record) is theirs."""
+    teller = logging.getLogger("docket")
+    level = teller.level
+    teller.setLevel(logging.CRITICAL + 1)
+    yield
+    teller.setLevel(level)
+
+
+#: asyncio keeps up to a hundred timers that were cancelled, each with the context of who waited.
+OF_THE_LOOP = ["asyncio.events.TimerHandle", "_contextvars.Context"]
+
+
+def census() -> Counter[str]:
+    """How many objects there are of each type, and what else a process has."""
+    gc.collect()
+    found = Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
+    found["threads"] = threading.active_count()
+    found["loggers"] = len(logging.root.manager.loggerDict)
+    found["files"] = len(os.listdir("/proc/self/fd"))
+    return found
+
+
+async def settled(docket: Docket) -> Counter[str]:
+    async with docket.redis() as redis:
+        connections = len(await redis.client_list())
+        channels = len(await redis.pubsub_channels()) + await redis.pubsub_numpat()
+    found = census()
+    found["connections"], found["subscriptions"] = connections, channels
+    return found
+
+
+@pytest.mark.slow
+async def test_a_worker_that_goes_on_keeps_nothing_of_what_it_has_done(redis_url: str) -> None:
+    rounds, stopped = 6, list[str]()
+    async with Docket("long", redis_url, heartbeat_interval=ms(100)) as docket:
+        for task in TASKS:
+            docket.register(task)
+        worker = Worker(
+            docket, "one", redelivery_timeout=ms(300), minimum_check_interval=ms(20), fallback_task=anything
+        )
+        with nothing_recorded():
+            async with at_most(60), anyio.create_task_group() as group:
+                group.start_soon(worker.run_forever)
+                for _ in range(3):
+                    await one_round(docket, stopped)
+                before = await settled(docket)
+                for _ in range(rounds):
+                    await one_round(docket, stopped)
+                after = await settled(docket)
+                worker.stop()
+    for what in OF_THE_LOOP:
+        del before[what], after[what]
+    grown = {what: (before[what], after[what]) for what in after if after[what] - before[what] >= rounds}
+    assert grown == {}
+
+
+async def anything(*args: Any, logger: Any = TaskLogger(), **kwargs: Any) -> None:
+    """What runs where nobody knows a task."""
+
+
+async def one_round(docket: Docket, stopped: list[str]) -> None:
+    stopped.clear()
+    await load(docket, stopped)
+    good: dict[str, Any] = {
+        "when": "2026-01-01T00:00:00+00:00", "args": dump(()), "kwargs": dump({}), "attempt": 1, "generation": 0,
+    }  # fmt: skip
+    async with docket.redis() as redis:
+        for number in range(5):  # names that nobody will hear of again
+            name = uuid4().hex
+            await redis.publish(docket.keys.cancel_channel(name), name)
+            await redis.publish(docket.keys.wake, f"limit {docket.name}:concurrency:{name}")
+            await redis.xadd(docket.stream_key, {**good, "key": f"{name}{number}", "function": name})
+    for _ in range(3):  # who listens, and does not wait for the end
+        execution = await docket.add(plain)(1)
+        async with contextlib.aclosing(execution.subscribe()) as events:
+            await anext(events)
+        await execution.get_result()
+    while await Claims(docket.client, docket.keys, "w", docket.execution_ttl).unfinished():
+        await anyio.sleep(0.01)
