@@ -216,7 +216,7 @@ class Message:
         extra = {name: value for name, value in self.extra.items() if name != FIRST_WHEN or attempt > 1}
         if first is not None:
             extra[FIRST_WHEN] = first.isoformat().encode()
-        return attrs.evolve(self, when=when, attempt=attempt, extra=extra, passed_on=None)
+        return attrs.evolve(self, when=when, attempt=min(attempt, LARGEST), extra=extra, passed_on=None)
 
 
 def first_when(extra: Mapping[bytes, bytes]) -> datetime | None:

@@ -163,11 +163,14 @@ class Schedule:
         keys, total, start = self.keys, 0, b"-"
         ttl = time_to_live(self.ttl)
         while start:
-            reply = await self.client.run(
-                script("clear"),
-                [keys.stream, keys.queue, keys.reserved_queue],
-                [keys.prefix, GROUP, clock.now().isoformat(), ttl, batch, start, keys.wake],
-            )
+            try:
+                reply = await self.client.run(
+                    script("clear"),
+                    [keys.stream, keys.queue, keys.reserved_queue],
+                    [keys.prefix, GROUP, clock.now().isoformat(), ttl, batch, start, keys.wake],
+                )
+            except ResponseError as error:
+                raise await named_after(error, self.client, keys, {}) from error
             count, start = cast("tuple[int, bytes]", reply)
             total += count
         return total

@@ -19,6 +19,7 @@ from ..rules import Operator, StrikesInEffect
 from ..signals import signals
 from ..text import error_text, text_of
 from ..transport import Client, Entry, entry_number
+from .answers import naming
 from .codec import load
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage, instruction_in
 from .keys import Keys
@@ -292,11 +293,12 @@ class Strikes:
         with self.lock:
             spent = log.spent(message)
         fields = [part for pair in message.items() for part in pair]
-        reply = await client.run(
-            script("strike"),
-            [self.keys.strikes],
-            [after_id(since), PAGE, len(spent), *spent, *fields],
-        )
+        with naming(self.keys.strikes, "stream"):
+            reply = await client.run(
+                script("strike"),
+                [self.keys.strikes],
+                [after_id(since), PAGE, len(spent), *spent, *fields],
+            )
         with self.lock:
             log.forget(spent)
         page = cast("list[Entry]", reply)

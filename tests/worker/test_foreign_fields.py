@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import anyio
 import pytest
 
-from docket import ConcurrencyLimit, Disposition, Docket, ExecutionState, Worker
+from docket import ConcurrencyLimit, Disposition, Docket, ExecutionState, ExponentialRetry, Retry, Worker
 from docket.store import dump
 from tests.worker.conftest import a_worker, at_most, ms, working
 
@@ -114,6 +114,41 @@ async def test_a_stream_that_takes_no_more_entries_is_an_outage(
             await anyio.sleep(0.005)
         await docket.client.delete(docket.stream_key)
         assert await later.get_result() == "fine"
+
+
+HUGE = "9" * 15
+
+
+async def test_an_unknown_task_with_absurd_counts_is_set_aside_like_any_other(docket: Docket) -> None:
+    async with docket.redis() as redis:
+        counts = {"docket:unknown": f"{HUGE} {HUGE} {HUGE}", "function": "mystery"}
+        await redis.xadd(docket.stream_key, message("bad", **counts))
+        await redis.hset(docket.runs_key("bad"), mapping={"state": "queued", "generation": 1})
+    async with working(a_worker(docket)):
+        assert await (await docket.add(fine)()).get_result() == "fine"
+        while True:
+            record, _ = await docket.records.read("bad")
+            assert record is not None
+            if record.state is ExecutionState.FAILED:
+                break
+            await anyio.sleep(0.005)
+    assert str(record.error).startswith("UnknownTask")
+
+
+async def test_an_attempt_may_be_the_last_that_can_be_counted(docket: Docket) -> None:
+    async def again(retry: Retry = ExponentialRetry(None, minimum_delay=ms(1), maximum_delay=ms(5))) -> None:
+        begun.append(1)
+        if len(begun) < 3:
+            raise ValueError("again")
+
+    begun: list[int] = []
+    docket.register(again)
+    async with docket.redis() as redis:
+        await redis.xadd(docket.stream_key, message("bad", function="again", attempt=HUGE))
+        await redis.hset(docket.runs_key("bad"), mapping={"state": "queued", "generation": 1})
+    async with at_most():
+        await Worker(docket).run_until_finished()
+    assert len(begun) == 3
 
 
 async def test_arguments_that_a_limit_counts_by_may_be_missing(docket: Docket) -> None:

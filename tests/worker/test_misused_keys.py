@@ -232,6 +232,20 @@ async def test_whoever_writes_is_told_which_key_it_is_and_nothing_is_lost(
         assert execution.state is ExecutionState.COMPLETED
 
 
+@pytest.mark.parametrize("member", ["stream", "queue", "reserved_queue", "waiting"])
+async def test_whoever_clears_is_told_which_key_it_is(docket: Docket, member: str) -> None:
+    name = str(getattr(docket.keys, member))
+    await misuse(docket, name, KINDS[member])
+    with pytest.raises(KeyUnreadable, match=f"'{name}' holds a string"):
+        await docket.clear()
+
+
+async def test_whoever_strikes_is_told_that_something_else_lies_there(docket: Docket) -> None:
+    await misuse(docket, docket.keys.strikes, "stream")
+    with pytest.raises(KeyUnreadable, match=f"'{docket.keys.strikes}' holds something else"):
+        await docket.strike("fine")
+
+
 # What concerns one task ------------------------------------------------------------------------------------
 
 
