@@ -19,7 +19,9 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
     while waiting:
         error = waiting.pop()
         if isinstance(error, BaseExceptionGroup):
-            waiting += reversed(cast("BaseExceptionGroup[BaseException]", error).exceptions)
+            # Not `error.exceptions`: a subclass may answer anything, also itself.
+            inner = BaseExceptionGroup.exceptions.__get__(error)  # pyright: ignore
+            waiting += reversed(cast("tuple[BaseException, ...]", inner))
         else:
             yield error
 

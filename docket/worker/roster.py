@@ -129,6 +129,10 @@ class Running:
         """The body has ended: what follows (dependencies that close, the report) is not stopped any more."""
         self._scope = None
 
+    def forget(self) -> None:
+        """Let go of how it ended: of what the body raised, and by its traceback of all frames down to ours."""
+        self.end = self.decided = None
+
     def stop(self, reason: StopReason) -> None:
         """Stop the body. The first reason is the true one, but a user's request outdoes a shutdown."""
         if self.reason is None or (self.reason is StopReason.DRAIN and reason is StopReason.ASKED):

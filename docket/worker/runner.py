@@ -57,10 +57,8 @@ class Runner:
     unknown: Unknown
     crash: Callable[[Exception], None]
     """Ends the worker, in order, by an error that is its own."""
-    cut_off: list[tuple[Running, End | None]] = attrs.field(
-        init=False, factory=list[tuple[Running, End | None]]
-    )
-    """What was cancelled before it was settled, with its end if that was prepared."""
+    cut_off: list[Running] = attrs.field(init=False, factory=list[Running])
+    """What was cancelled before it was settled."""
 
     async def run(self, running: Running) -> None:
         """Run one claim to its end, or go on with one. Leaves it to redelivery if Redis stays away past the lease (I3).
@@ -79,20 +77,27 @@ class Runner:
                 goes_on = self._go_on(running)
                 return
             await self._settle(running, end)
+            running.forget()
         except LeaseOver:
             journal.log_given_up(running, "but Redis stayed away")
+            running.forget()
         except BaseException as error:
             if self.caller.tasks.concerns_the_worker(error):
-                self.cut_off.append((running, running.end))
+                self.cut_off.append(running)
+                self._leave(running)
+                goes_on = True  # with its last words
                 raise
             goes_on = self._contain(running, error)
         finally:
             if not goes_on:
                 running.end = running.decided = (
-                    None  # they refer to what the body raised, and so to all frames here
+                    None  # which refer to what the body raised, and so to these frames
                 )
-                self.gate.leave(running)
-                self.roster.remove(running)
+                self._leave(running)
+
+    def _leave(self, running: Running) -> None:
+        self.gate.leave(running)
+        self.roster.remove(running)
 
     async def _end_of(self, running: Running) -> End:
         """Run it, unless it may not; prepare what is to be written."""
@@ -106,7 +111,10 @@ class Runner:
                 running, Raised(verdict.error), given_up(running.execution, verdict.error)
             )
         if verdict is not None:
-            return await self.settling.prepare(running, Blocked(verdict), verdict)
+            end = await self.settling.prepare(running, Blocked(verdict), verdict)
+            if not isinstance(end.outcome, Raised):
+                return end
+            return await self._concluded(running, end.outcome, end.verdict)
         with reported(running) as report:
             journal.log_start(running)
             outcome, verdict, seconds = await self.caller.call(running)
@@ -130,8 +138,9 @@ class Runner:
         report.ended(end)
         return end
 
-    async def settle_cut_off(self, running: Running, end: End | None) -> None:
+    async def settle_cut_off(self, running: Running) -> None:
         """Settle what was cut off; what has not ended is handed back. Raises: LeaseOver, RedisError."""
+        end = running.end
         if end is None:
             stopped = Stopped(running.reason or StopReason.DRAIN)
             end = await self.settling.prepare(running, *(running.decided or (stopped, decide(stopped))))

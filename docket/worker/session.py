@@ -39,7 +39,7 @@ from .journal import log_mishap, log_tasks
 from .outage import Loop, Outages
 from .receiving import Receiver
 from .reporting import Depths
-from .roster import End, Roster, Running
+from .roster import Roster, Running
 from .runner import Runner
 from .seeding import Seeder
 from .settings import Settings
@@ -300,9 +300,9 @@ class Session:
             return
         settled: list[Running] = []
 
-        async def settle(running: Running, end: End | None) -> None:
+        async def settle(running: Running) -> None:
             try:
-                await self.runner.settle_cut_off(running, end)
+                await self.runner.settle_cut_off(running)
                 settled.append(running)
             except LeaseOver:
                 pass
@@ -311,8 +311,8 @@ class Session:
 
         with anyio.move_on_after(LAST_WORDS):
             async with anyio.create_task_group() as last:
-                for running, end in cut_off:
-                    last.start_soon(settle, running, end)
+                for running in cut_off:
+                    last.start_soon(settle, running)
         if left := len(cut_off) - len(settled):
             logger.warning("%d tasks cannot be handed back; they will be redelivered", left)
 
