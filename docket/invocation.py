@@ -12,6 +12,7 @@ from .moments import check_moment
 from .packed import Packed
 from .showing import show_call, show_packed
 from .store import Message, dump
+from .text import text_of
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -161,9 +162,11 @@ class Invocation:
     def _pickle(self, arguments: tuple[Any, ...] | dict[str, Any]) -> bytes:
         try:
             return dump(arguments)
-        except Exception as error:  # pickling runs the argument's own code: it may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # pickling runs the argument's own code: it may raise anything
             raise TypeError(
-                f"the arguments of task {self._function_name!r} cannot be pickled: {error}"
+                f"the arguments of task {self._function_name!r} cannot be pickled: {text_of(error)}"
             ) from error
 
     def as_message(self) -> dict[bytes, bytes]:

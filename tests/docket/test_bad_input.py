@@ -129,6 +129,32 @@ async def test_arguments_that_cannot_be_pickled(docket: Docket) -> None:
     assert (await docket.snapshot()).total_tasks == 0
 
 
+class Silent(Exception):
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+class Unpicklable:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __reduce__(self) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [SystemExit(), GeneratorExit(), Silent(), BaseException("\udcff")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_arguments_that_raise_anything_as_they_are_pickled(
+    docket: Docket, error: BaseException
+) -> None:
+    with pytest.raises(TypeError, match="the arguments of task 'take' cannot be pickled"):
+        await docket.add(take)(Unpicklable(error))
+    assert (await docket.snapshot()).total_tasks == 0
+
+
 @pytest.mark.parametrize("function", [7, None, object()], ids=["int", "none", "object"])
 async def test_a_task_that_cannot_be_called(docket: Docket, function: Any) -> None:
     with pytest.raises(TypeError):
