@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from ..transport import Client
 from .answers import UnreadableKey, about_key, is_about_a_key
@@ -78,4 +78,7 @@ async def named_after(error: RedisError, client: Client, keys: Keys, others: Map
     """The error, or one that names the key, where it is about one of these or of those that every task needs."""
     if not is_about_a_key(error):
         return error
-    return await misplaced(client, keys, others=others) or error
+    try:
+        return await misplaced(client, keys, others=others) or error
+    except NoPermissionError:
+        return error  # then it cannot be named

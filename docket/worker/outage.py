@@ -15,6 +15,7 @@ from redis.exceptions import (
     AuthorizationError,
     ClusterDownError,
     ConnectionError,
+    NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -145,6 +146,8 @@ class Outages:
             return known
         try:
             found = await self._misused(loop)
+        except NoPermissionError:
+            found = None  # then it cannot be named
         except RedisError as lost:
             return lost if is_disruption(lost) else known
         return found or known or (error if loop else None)

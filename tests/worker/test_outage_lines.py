@@ -18,6 +18,7 @@ from redis.exceptions import (
 )
 
 import docket.testing
+from docket.store import UnreadableKey, about_key
 from docket.worker.outage import LAGGARDS, TAIL, Outages, is_disruption
 
 pytestmark = pytest.mark.anyio
@@ -118,3 +119,37 @@ async def test_tries_grow_rarer_up_to_the_reconnection_delay_and_are_spread(outa
 def test_only_what_may_pass_is_tried_again(error: RedisError, again: bool) -> None:
     """I7. The refusals of real servers are in tests/trouble.py."""
     assert is_disruption(error) is again
+
+
+WRONG = ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+
+
+async def test_a_misused_key_is_said_once_and_what_cannot_be_named_is_an_outage_of_loops_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answers: list[UnreadableKey | RedisError | None] = []
+
+    async def look(everything: bool) -> UnreadableKey | None:
+        answer = answers.pop(0)
+        if isinstance(answer, RedisError) and not isinstance(answer, UnreadableKey):
+            raise answer
+        return answer
+
+    outages = Outages(timedelta(seconds=5), "somewhere", ("docket", "worker"), look)
+    named = about_key("d:queue", "sorted set")
+    answers += [named, None, None, NoPermissionError("no TYPE"), NoPermissionError("no TYPE"), LOST]
+    assert await outages.concerns_all(WRONG) is named
+    assert await outages.concerns_all(WRONG) is None
+    assert await outages.concerns_all(WRONG, loop=True) is WRONG
+    assert await outages.concerns_all(WRONG) is None
+    assert await outages.concerns_all(WRONG, loop=True) is WRONG
+    assert await outages.concerns_all(WRONG) is LOST
+    assert await outages.concerns_all(ResponseError("ERR syntax"), loop=True) is None
+    for who in ("scheduler", "heartbeat", "scheduler"):
+        outages.noted(who, named)
+    for who in ("scheduler", "heartbeat"):
+        outages.over(who)
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        "Redis at somewhere",
+        "Redis at somewhere can be used again after 0.0 s",
+    ]
