@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -178,12 +179,15 @@ def test_after_the_shutdown_timeout_a_task_is_handed_back(started: Any, redis_ur
     second.wait_for("staying")  # at once, long before any redelivery timeout
 
 
-def test_a_wrong_password_ends_the_worker_with_one_line(tmp_path: Path, backend: str) -> None:
+def test_a_wrong_password_ends_the_worker_with_one_line_after_that_of_its_log(
+    tmp_path: Path, backend: str
+) -> None:
     with Server("--requirepass", "secret") as server:
         url = server.url.replace("redis://", "redis://:wrong@")
         worker = Process(tmp_path, url, "--backend", backend, "--logging-level", "error")
         assert worker.ended() == 2
-        (line,) = worker.lines
+        logged, line = worker.lines
+        assert re.match(r"\[.*\] ERROR docket.worker: Worker '.*' ends: AuthenticationError: ", logged)
         assert line.startswith("docket-worker: --url: the server refuses the user or the password")
-        assert "wrong@" not in line
+        assert "wrong@" not in logged + line
         worker.close()
