@@ -43,18 +43,18 @@ class LoopTasks(ClaimTasks):
         super().__init__(work, scopes)
         self._loop = asyncio.get_running_loop()
         self._host: asyncio.Task[Any] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Running] = {}
         self._changed = asyncio.Event()
         self._closed = self._cuts_off = False
         self._error: BaseException | None = None
 
     def start(self, run: Run, running: Running) -> None:
         task = self._loop.create_task(run(running), name=running.execution.function_name)
-        self._tasks.add(task)
+        self._tasks[task] = running
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._error = self._error or error
         if self._error is not None or (self._closed and not self._tasks):
@@ -86,6 +86,15 @@ class LoopTasks(ClaimTasks):
                 task.cancel()
             await asyncio.wait(set(self._tasks), timeout=pause)
             pause = min(INSISTENCE, 2 * pause + 0.001)
+
+    def let_go(self, holding_on: Sequence[Running]) -> None:
+        for task, running in list(self._tasks.items()):
+            if running in holding_on:
+                del self._tasks[task]
+                task.remove_done_callback(self._ended)
+                task.add_done_callback(_forgotten)
+                _forget(task, running.stopped_by)
+        self._changed.set()
 
     def cuts_off(self) -> bool:
         if self._cuts_off or super().cuts_off():
@@ -119,6 +128,25 @@ class LoopTasks(ClaimTasks):
                     task.cancel
                 )  # not before it has begun: its coroutine would be one never awaited
         return [str(name) for name in children.values()]
+
+
+def _forget(task: asyncio.Task[None], scope: anyio.CancelScope | None) -> None:
+    """Keep a task from what asyncio and anyio do to one that does not end: there is no public way to say so.
+
+    anyio cancels it again in each turn of the loop, which is all that the loop does then; ``asyncio.run`` waits for it,
+    as its end does for every task that it knows; and whatever is left of it is called an error where it is collected.
+    """
+    handle: asyncio.Handle | None = getattr(scope, "_cancel_handle", None)
+    if handle is not None:
+        handle.cancel()
+    with contextlib.suppress(AttributeError):
+        asyncio.tasks._unregister_task(task)
+        task._log_destroy_pending = False  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _forgotten(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()  # it is nobody's any more, and not to be called one that was never retrieved
 
 
 def _raised_by_hand(error: BaseException) -> bool:

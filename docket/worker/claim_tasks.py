@@ -40,6 +40,10 @@ class ClaimTasks:
     def close(self) -> None:
         """Expect no claims any more but those that are running."""
 
+    def let_go(self, holding_on: Sequence[Running]) -> None:
+        """Wait no longer for the tasks of these claims, and cancel them no more."""
+        raise NotImplementedError
+
     def concerns_the_worker(self, error: BaseException) -> bool:
         """Whether what a claim raised is not its own affair: Ctrl-C, or the worker itself is being cancelled."""
         try:

@@ -39,6 +39,7 @@ __all__ = [
     "log_blocked",
     "log_end",
     "log_given_up",
+    "log_holding_on",
     "log_mishap",
     "log_raised_while_stopped",
     "log_refused",
@@ -213,6 +214,18 @@ def log_unreadable(unreadable: Unreadable) -> None:
 def log_given_up(running: Running, why: str) -> None:
     """Say that nothing is written about a run, which will be redelivered."""
     logger.warning("%r ended, %s; it will be redelivered", running.execution, why)
+
+
+@_unfailing
+def log_holding_on(running: Running, seconds: float) -> None:
+    """Say which body does not end although it was cancelled, and that nobody waits for it any more."""
+    execution = running.execution
+    text = (
+        "%s has not ended, %s after it began, though it was cancelled again and again: it swallows that, or shields "
+        "itself. It is handed back while it may still run, and the worker ends without it"
+    )
+    _log(logger, logging.ERROR, text, execution.call_repr(), format_duration(seconds), error=None,
+         extra=_extra(execution))  # fmt: skip
 
 
 @_unfailing

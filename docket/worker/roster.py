@@ -14,7 +14,7 @@ from ..execution import Execution
 from ..rules import Outcome, StopReason, Verdict
 from ..store import Delivery, Holding, Settled
 
-__all__ = ["Condition", "End", "Roster", "Running"]
+__all__ = ["Condition", "End", "LetGo", "Roster", "Running"]
 
 
 class Condition:
@@ -59,6 +59,10 @@ class End:
     """How long it ran; None where it did not."""
 
 
+class LetGo(BaseException):
+    """The body of a claim has ended that was let go: what becomes of the claim is somebody else's business."""
+
+
 class Running:
     """One claim: from ownership until it is settled (I3).
 
@@ -67,8 +71,8 @@ class Running:
     key may not run again (`Worker.run_at_most`), ``settling`` once how it ended is being written, ``uninterruptible``
     while its body is a thread's, ``unknown`` where this worker has nothing to run for it. ``end`` is known once it is
     decided, ``decided`` what is known of it before it is prepared; ``reported`` says whether telemetry has heard of the
-    run, ``left_open`` that its body left a scope open in the task that it ran in. ``mishaps`` is how often something
-    else than the body went wrong.
+    run, ``left_open`` that its body left a scope open in the task that it ran in, ``let_go`` that nobody waits for its
+    body any more. ``mishaps`` is how often something else than the body went wrong.
     """
 
     __slots__ = (
@@ -81,6 +85,7 @@ class Running:
         "execution",
         "last",
         "left_open",
+        "let_go",
         "mishaps",
         "reason",
         "reported",
@@ -101,7 +106,7 @@ class Running:
     ) -> None:
         self.delivery, self.execution, self.broken = delivery, execution, broken
         self.began, self.trusted_until = began, trusted_until
-        self.last = self.reported = self.settling = self.uninterruptible = self.unknown = False
+        self.last = self.reported = self.settling = self.uninterruptible = self.unknown = self.let_go = False
         self.end: End | None = None
         self.left_open: ScopeLeftOpen | None = None
         self.decided: tuple[Outcome, Verdict] | None = None
@@ -112,6 +117,11 @@ class Running:
     def scope(self, kind: type[anyio.CancelScope]) -> anyio.CancelScope:
         """A new scope of the running loop's ``kind``, the one that `stop` cancels from now on."""
         self._scope = kind()
+        return self._scope
+
+    @property
+    def stopped_by(self) -> anyio.CancelScope | None:
+        """The scope that `stop` cancels; None before and after the body."""
         return self._scope
 
     @property

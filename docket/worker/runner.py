@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -30,7 +30,7 @@ from .calling import Caller
 from .deciding import given_up
 from .gate import Gate
 from .reporting import Report, reported
-from .roster import End, Roster, Running
+from .roster import End, LetGo, Roster, Running
 from .settling import LeaseOver, Settling
 from .struck import struck
 from .unknown import Unknown
@@ -82,6 +82,8 @@ class Runner:
             journal.log_given_up(running, "but Redis stayed away")
             running.forget()
         except BaseException as error:
+            if running.let_go:
+                return
             if self.caller.tasks.concerns_the_worker(error):
                 self.cut_off.append(running)
                 self._leave(running)
@@ -118,6 +120,8 @@ class Runner:
         with reported(running) as report:
             journal.log_start(running)
             outcome, verdict, seconds = await self.caller.call(running)
+            if running.let_go:
+                raise LetGo
             running.decided = (outcome, verdict)
             if isinstance(verdict, Defer):  # it has not run
                 self._may_run_after_all(running)
@@ -137,6 +141,14 @@ class Runner:
         journal.log_end(running, end)
         report.ended(end)
         return end
+
+    def let_go(self, holding_on: Sequence[Running]) -> None:
+        """Wait no longer for these claims, which are to be settled as cut off, whatever their bodies do."""
+        for running in holding_on:
+            running.let_go = True
+            self.cut_off.append(running)
+            self._leave(running)
+        self.caller.tasks.let_go(holding_on)
 
     async def settle_cut_off(self, running: Running) -> None:
         """Settle what was cut off; what has not ended is handed back. Raises: LeaseOver, RedisError."""

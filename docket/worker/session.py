@@ -23,6 +23,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .. import clock
+from ..clock import monotonic
 from ..dependencies import SharedHost, current_docket, current_worker
 from ..rules import StopReason
 from ..signals import signals
@@ -35,7 +36,7 @@ from .gate import Gate
 from .given import lifecycles
 from .groups import only_one_of
 from .intake import Reader, Scheduler, Sweep
-from .journal import log_mishap, log_tasks
+from .journal import log_holding_on, log_mishap, log_tasks
 from .outage import Loop, Outages
 from .receiving import Receiver
 from .reporting import Depths
@@ -58,6 +59,9 @@ logger = logging.getLogger("docket.worker")
 
 #: How many seconds what was handed back gets to close its dependencies and to be written.
 GRACE = 3.0
+
+#: How many seconds more what is cut off gets to end: after these nobody waits for it.
+HOLDING_ON = 2.0
 
 #: How many seconds there are to write what did not end within these.
 LAST_WORDS = 1.5
@@ -289,6 +293,16 @@ class Session:
             await anyio.sleep(GRACE)
         if self._work is not None:
             self._work.cancel_scope.cancel()
+        await anyio.sleep(HOLDING_ON)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Wait no longer for what does not end although it is cancelled: nothing else can be done about it."""
+        holding_on = [running for running in self.roster if not running.uninterruptible]
+        for running in holding_on:
+            log_holding_on(running, monotonic() - running.began)
+        if holding_on:
+            self.runner.let_go(holding_on)
 
     async def _settle_what_was_cut_off(self) -> None:
         """Say the last word about what was cancelled while it closed its dependencies, or waited for the server.
