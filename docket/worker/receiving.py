@@ -15,7 +15,7 @@ from ..execution import Execution
 from ..rules import StopReason
 from ..store import Claims, Delivery, Refused, Taken, Unreadable
 from ..tasks import peer_tasks
-from ..text import error_text, text_of
+from ..text import error_text
 from .fallback import default_fallback_task
 from .journal import log_refused, log_unreadable
 from .outage import Outages
@@ -119,11 +119,8 @@ class Receiver:
                     redelivered=delivery.redelivered,
                     message_id=delivery.message_id,
                 )
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001 - unpickling runs foreign code: it may raise anything (I9)
-                said = text_of(error, repr)
-                broken = DeliveryUnreadable(f"the arguments of task {name!r} cannot be unpickled: {said}")
+            except DeliveryUnreadable as error:
+                broken = error
         if execution is None:
             execution = Execution(
                 worker.docket, function or worker.fallback_task, (), {}, message.key, message.when,

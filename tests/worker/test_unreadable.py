@@ -216,6 +216,7 @@ async def test_arguments_of_no_shape_that_a_call_has_fail_the_task_with_the_reas
         ExecutionState.FAILED,
         "DeliveryUnreadable: the arguments",
     )
+    assert str(record.error).count("cannot be unpickled") == 1
 
 
 @pytest.mark.parametrize(
