@@ -22,14 +22,30 @@ BACKENDS = [
 HERE = Path(__file__).parent
 
 #: Rooms of tests that are about other processes and packages: peers, fleets of servers, telemetry, whole programs.
-SLOW = {"bench", "chaos", "instrumentation", "interop", "seeds", "topologies"}
+SLOW = {"bench", "chaos", "hostile", "instrumentation", "interop", "seeds", "topologies"}
+
+#: Tables of inputs, each with every loop and server: what they show is the same on every Python.
+TABLES = {
+    "tests/docket/test_foreign.py",
+    "tests/docket/test_names.py",
+    "tests/docket/test_numbers.py",
+    "tests/docket/test_times.py",
+    "tests/store/test_endings.py",
+    "tests/transport/test_arguments.py",
+    "tests/worker/test_counted_values.py",
+    "tests/worker/test_foreign_fields.py",
+    "tests/worker/test_misused_keys.py",
+    "tests/worker/test_times.py",
+    "tests/worker/test_unreadable.py",
+}
 
 _names = itertools.count()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if SLOW & set(item.path.relative_to(HERE).parts[:-1]):
+        where = item.path.relative_to(HERE)
+        if SLOW & set(where.parts[:-1]) or f"tests/{where.as_posix()}" in TABLES:
             item.add_marker(pytest.mark.slow)
 
 

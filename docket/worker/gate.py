@@ -77,8 +77,8 @@ class Gate:
             return None
         try:
             rules = _rules(running, declared)
-        except Exception:  # noqa: BLE001 - it is raised again as the dependency is resolved, and fails the task there
-            return None
+        except Exception as error:  # noqa: BLE001 - the value's own code; without its rule it must not run (I9)
+            return Fail(error)
         slots = pack((rule for rule in rules if isinstance(rule, SlotRule)), self.lease)
         delivery = running.delivery
         if running.reason is not None:  # stopped before it began; another worker may have taken slots for it
