@@ -82,7 +82,14 @@ class Settling:
                     self.outages.given_up(running)
                     raise LeaseOver from error
                 attempt += 1
-                await self.outages.pause(attempt)
+                try:
+                    await self.outages.pause(attempt)
+                except BaseException:  # it is cancelled
+                    self.outages.given_up(running)
+                    raise
+            except BaseException:
+                self.outages.given_up(running)
+                raise
             else:
                 if attempt:
                     self.outages.over(running)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 
 import anyio
 import pytest
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError
 
 from docket import (
     ConcurrencyLimit,
@@ -26,6 +27,9 @@ from docket import (
     Timeout,
 )
 from docket.dependencies import CompletionHandler, Dependency, FailureHandler
+from docket.store import Claims
+from docket.worker.outage import Outages
+from docket.worker.settling import Settling
 from tests.worker.conftest import a_worker, ms, working
 
 pytestmark = pytest.mark.anyio
@@ -310,3 +314,31 @@ async def test_what_a_run_has_made_is_freed_as_it_ends(docket: Docket, task: Cal
     async with working(a_worker(docket)):
         await ended(await docket.add(task)())
         await freed()
+
+
+@pytest.mark.parametrize("then", ["another error", "cancelled"])
+async def test_who_does_not_try_again_is_no_part_of_an_outage(docket: Docket, then: str) -> None:
+    """Else the outage is never over, and keeps the claim."""
+    outages = Outages(ms(20), "there", ("d", "w"))
+    settling = Settling(docket, Claims(docket.client, docket.keys, "w", docket.execution_ttl), outages)
+    running: Any = Trusted()
+    outage = ConnectionError("away")
+    tries = 0
+
+    async def act() -> None:
+        nonlocal tries
+        tries += 1
+        if tries > 1 and then == "another error":
+            raise ValueError("wrong")
+        raise outage
+
+    with anyio.move_on_after(0.1), pytest.raises(ValueError, match="wrong"):
+        await settling.insist(running, act)
+    assert tries > 1
+    assert not outages._cut_off  # pyright: ignore[reportPrivateUsage]
+
+
+class Trusted:
+    """What is asked of a claim here."""
+
+    trusted_until = math.inf
