@@ -1,16 +1,20 @@
-"""What only trio knows: the nurseries that a task has open, and the one that it is in."""
+"""What only trio knows: the nurseries that a task has open, generators that may hold one, and the nursery it is in."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import inspect
+import sys
+import weakref
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import trio
+from trio.lowlevel import Task
 
 from ..dependencies import current_execution
-from .claim_tasks import ClaimTasks
-from .roster import Running
+from .claim_tasks import ClaimTasks, Run
+from .roster import Condition, Running
 
 __all__ = ["NurseryTasks"]
 
@@ -20,10 +24,40 @@ class NurseryTasks(ClaimTasks):
 
     _nursery: trio.Nursery | None = None
 
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._running: dict[object, Running] = {}
+        self._closed, self._changed = False, Condition()
+
+    def start(self, run: Run, running: Running) -> None:
+        this = object()
+        self._running[this] = running
+        self.work.start_soon(self._run, this, run, running, name=running.execution.function_name)
+
+    async def _run(self, this: object, run: Run, running: Running) -> None:
+        try:
+            await run(running)
+        finally:
+            self._running.pop(this, None)
+            self._changed.notify()
+
+    def close(self) -> None:
+        self._closed = True
+        self._changed.notify()
+
     async def attend(self) -> None:
         self._nursery = trio.lowlevel.current_task().parent_nursery
+        generators = _Generators.hooked()
+        try:
+            while self._running or not self._closed:
+                await self._changed.wait()
+                generators.close_those_of_ended_tasks()
+        finally:
+            generators.unhook()
 
     def let_go(self, holding_on: Sequence[Running]) -> None:
+        self._running = {this: one for this, one in self._running.items() if one not in holding_on}
+        self._changed.notify()
         executions = {id(running.execution): running for running in holding_on}
         if self._nursery is None:
             return
@@ -33,11 +67,13 @@ class NurseryTasks(ClaimTasks):
                 _move_out(task, running)
 
     def leave_scopes_open(self) -> Sequence[str]:
-        nurseries = trio.lowlevel.current_task().child_nurseries
+        # With one in this list the end of the task would be an error of the group around it: of all other claims.
+        nurseries = trio.lowlevel.current_task()._child_nurseries  # pyright: ignore[reportPrivateUsage]
         left = [task.name for nursery in nurseries for task in nursery.child_tasks]
         for nursery in nurseries:
             nursery.cancel_scope.cancel()
-        # With one in this list the end of the task would be an error of the group around it: of all other claims.
+            # Nobody can leave it any more: who tries (a generator that is closed late) is not to wait in it.
+            nursery._closed = True  # pyright: ignore[reportPrivateUsage]
         nurseries.clear()
         return left
 
@@ -66,3 +102,71 @@ def _move_out(task: Any, running: Running) -> None:
         new._children.add(task)
         old._children.remove(task)
         old._check_nursery_closed()
+
+
+class _Generators:
+    """Async generators that were dropped while they may hold a nursery open are closed when their task has ended.
+
+    trio closes them at once, in another task. To leave a nursery there wakes the task that entered it, whatever it is
+    waiting for, and waits for ever: the run of the loop then never ends, or it ends with an internal error.
+    """
+
+    def __init__(self) -> None:
+        self.users = 0
+        self._before = sys.get_asyncgen_hooks()
+        #: By the id of the generator: the task that began with it, and how many nurseries that had open.
+        self._begun: dict[int, tuple[weakref.ref[Task], int]] = {}
+        self._room = 1000
+        self._put_off: list[tuple[Task, AsyncGenerator[Any, Any]]] = []
+
+    @classmethod
+    def hooked(cls) -> _Generators:
+        """Those of the running loop; to be unhooked by everybody who asks."""
+        found = getattr(sys.get_asyncgen_hooks().firstiter, "__self__", None)
+        if not isinstance(found, cls):
+            found = cls()
+            sys.set_asyncgen_hooks(found.began, found.dropped)
+        found.users += 1
+        return found
+
+    def unhook(self) -> None:
+        self.users -= 1
+        if not self.users and getattr(sys.get_asyncgen_hooks().firstiter, "__self__", None) is self:
+            sys.set_asyncgen_hooks(*self._before)
+
+    def began(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """The hook for what is iterated for the first time."""
+        try:
+            task = trio.lowlevel.current_task()
+        except RuntimeError:
+            pass
+        else:
+            if len(self._begun) >= self._room:  # most of them have come to their end, which nobody tells
+                self._begun = {
+                    key: (of, depth) for key, (of, depth) in self._begun.items() if _lives(of()) is not None
+                }
+                self._room = 1000 + 2 * len(self._begun)
+            self._begun[id(generator)] = weakref.ref(task), len(task.child_nurseries)
+        if self._before.firstiter is not None:
+            self._before.firstiter(generator)
+
+    def dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """The hook for what is dropped before its end."""
+        of, depth = self._begun.pop(id(generator), (None, 0))
+        task = None if of is None else _lives(of())
+        if task is not None and len(task.child_nurseries) > depth:
+            self._put_off.append((task, generator))
+        elif self._before.finalizer is not None:
+            self._before.finalizer(generator)
+
+    def close_those_of_ended_tasks(self) -> None:
+        put_off, self._put_off = self._put_off, []
+        for task, generator in put_off:
+            if _lives(task) is not None:
+                self._put_off.append((task, generator))
+            elif self._before.finalizer is not None:
+                self._before.finalizer(generator)
+
+
+def _lives(task: Task | None) -> Task | None:
+    return None if task is None or inspect.getcoroutinestate(task.coro) == inspect.CORO_CLOSED else task

@@ -13,7 +13,7 @@ import anyio
 
 from docket import CurrentExecution, Depends, Execution, Perpetual, Retry, Shared
 from docket.dependencies import CompletionHandler, Dependency, FailureHandler, Runtime, TaskOutcome
-from tests.hostile.harness import NAME, Function, Row, fails, goes_on, returns
+from tests.hostile.harness import ASYNCIO, NAME, Function, Row, fails, goes_on, returns
 
 __all__ = ["BODIES"]
 
@@ -24,7 +24,8 @@ class Unknown(BaseException):
 
 #: What must not get out of a claim, and how it is seen by who asks for the result: as an `Exception`.
 ENDS: list[Callable[[], BaseException]] = [
-    lambda: StopIteration(7), lambda: StopAsyncIteration(7), lambda: RecursionError("too deep"), lambda: MemoryError("too much"),
+    lambda: SystemExit(3), lambda: GeneratorExit("bye"), lambda: Unknown("who knows"), lambda: StopIteration(7),
+    lambda: StopAsyncIteration(7), lambda: RecursionError("too deep"), lambda: MemoryError("too much"),
 ]  # fmt: skip
 
 #: The first two of these stand for the others where time is short.
@@ -322,5 +323,7 @@ BODIES = [
     *(chain(make) for make in ENDS),
     *(retried(make) for make in ENDS),
     *(row for make in ENDS for row in of_the_worker(make)),
+    Row(said="SystemExit out of the condition of a Retry", make=conditional, end=fails(), traced="who asks"),
+    Row(said="SystemExit out of a child of asyncio's task group", make=group_of_asyncio, end=fails(ExceptionGroup), on=ASYNCIO, traced="SystemExit"),
     Row(said="SystemExit that a dependency suppresses", make=suppressing, end=returns(None)),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -124,23 +125,31 @@ def with_notes_that_are(notes: Any) -> BaseException:
 
 
 EXCEPTIONS = [
+    row("a lone surrogate in the text", lambda: ValueError("cannot read \udcff.txt"), fails(ValueError, r"^ValueError: cannot read \\udcff.txt$")),
+    row("a lone surrogate in a note", lambda: with_notes("\udcff"), fails(ValueError, "with notes")),
+    row("a lone surrogate in the message of a group", lambda: ExceptionGroup("\udcff", [ValueError("one")]), fails(ExceptionGroup, r"\\udcff")),
     row("a lone surrogate in what it is pickled as", lambda: reduced_to("\udcff"), fails(ValueError, "as it was")),
     row("a lone surrogate in an OSError's file name", lambda: OSError(2, "No such file", "\udcff"), fails(FileNotFoundError, "No such file")),
     row("notes that are no strings", lambda: with_notes(7, None, object), fails(ValueError, "with notes")),
     row("notes that are no list", lambda: with_notes_that_are(7), fails(ValueError, "with notes")),
     *(
         row(f"its {method} raises {error.__name__}", lambda m=method, e=error: hostile(m, lambda: e("hostile")), fails(kind, f"^Hostile: {text}"), slow=error is not SystemExit)
-        for error in (ValueError, RecursionError, StopIteration)
-        for method, kind, text in (("__repr__", "Hostile", "hostile"), ("__reduce__", ExecutionFailed, "hostile"), ("__reduce_ex__", ExecutionFailed, "hostile"))
+        for error in (SystemExit, GeneratorExit, asyncio.CancelledError, ValueError, RecursionError, StopIteration)
+        for method, kind, text in (("__str__", "Hostile", r"\(str\(\) of it raised"), ("__repr__", "Hostile", "hostile"), ("__reduce__", ExecutionFailed, "hostile"), ("__reduce_ex__", ExecutionFailed, "hostile"))
     ),
     row("its __str__ returns no string", lambda: type("Odd", (Exception,), {"__str__": lambda self: 7})(), fails("Odd", "^Odd: ")),
+    row("its __class__ is a lie", lambda: type("Odd", (Exception,), {"__class__": property(lambda self: int)})("lies"), fails("", "lies")),
+    row("its __traceback__ cannot be read", lambda: type("Odd", (Exception,), {"__getattribute__": lambda self, name: 1 / 0})("odd"), fails()),
     row("it cannot be pickled", Unpicklable, fails(ExecutionFailed, "^Unpicklable: holds a lock$")),
     row("it cannot be unpickled", lambda: TwoArguments(1, 2), fails(ExecutionFailed, "^TwoArguments: 1 and 2$")),
+    row("its class cannot say what it is", OfAHostileClass, fails(ExecutionFailed)),
     row("its class has an endless name", lambda: named("x" * 1_000_000), fails("x" * 1_000_000, "^xxx")),
     row("its text is endless", lambda: ValueError("x" * 1_000_000), fails(ValueError, "^ValueError: xxx")),
     row("its text has a null and line breaks", lambda: ValueError("a\0b\r\nc"), fails(ValueError, "a\0b\r\nc")),
     row("it has no text", lambda: ValueError(), fails(ValueError, "^ValueError: $")),
+    row(f"groups that are nested {DEPTH} deep", nested, fails(ExecutionFailed, "around")),
     row("groups that are nested 100 deep", lambda: nested(100), fails(ExceptionGroup, "around")),
     *(row(f"a {attribute} of a {attribute}, {DEPTH} times", lambda a=attribute: chained(a), fails(ValueError, "the last")) for attribute in ("__cause__", "__context__")),
     *(row(f"a {attribute} that is a cycle", lambda a=attribute: cyclic(a), fails(ValueError, "one")) for attribute in ("__cause__", "__context__")),
+    row("a group of everything that ends a program", lambda: BaseExceptionGroup("all", [SystemExit(3), GeneratorExit(), ValueError("one")]), fails(ExecutionFailed, "^BaseExceptionGroup: all")),
 ]  # fmt: skip

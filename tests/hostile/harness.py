@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import re
@@ -21,13 +22,13 @@ from opentelemetry.trace import StatusCode
 from prometheus_client import REGISTRY
 
 from docket import Depends, Docket, Execution, ExecutionState, Worker
-from docket.errors import ExecutionCancelled
+from docket.errors import ExecutionCancelled, ExecutionFailed
 from docket.text import error_text, readable, text_of
 from tests.instrumentation.spans import Heard
 
 __all__ = [
-    "ASYNCIO", "EVERY", "KEY", "NAME", "TRIO", "End", "Function", "Row", "Witness", "cancelled", "ends", "fails",
-    "goes_on", "refused", "returns", "rows", "trial",
+    "ASYNCIO", "DOCKET", "EVERY", "KEY", "NAME", "PATIENCE", "TRIO", "End", "Function", "Log", "Row", "Witness",
+    "cancelled", "ends", "fails", "goes_on", "refused", "returns", "rows", "set_aside", "trial",
 ]  # fmt: skip
 
 #: No trial takes longer; all of its waits are for events.
@@ -57,8 +58,8 @@ class End:
         """Wait for it; assert that it is this one."""
         raise NotImplementedError
 
-    def seen(self, execution: Execution[Any]) -> End:
-        """What is to be reported of it."""
+    def seen(self, execution: Execution[Any]) -> End | None:
+        """What is to be reported of it; None where nobody can rely on the report."""
         return self
 
 
@@ -102,12 +103,27 @@ class _Ends(End):
         with contextlib.suppress(Exception):
             await execution.get_result()
 
-    def seen(self, execution: Execution[Any]) -> End:
+    def seen(self, execution: Execution[Any]) -> End | None:
         failed, succeeded = (
             execution.state is ExecutionState.FAILED,
             execution.state is ExecutionState.COMPLETED,
         )
         return End(execution.state, int(failed), int(succeeded), int(failed))
+
+
+@attrs.frozen(kw_only=True)
+class _SetAside(End):
+    match: str
+
+    async def came(self, execution: Execution[Any]) -> None:
+        with pytest.raises(ExecutionFailed, match=self.match or None):
+            await execution.get_result()
+        async with execution.docket.redis() as client:
+            [(_, fields)] = await client.xrange(execution.docket.keys.dead)
+        assert re.search(self.match, fields[b"dead:reason"].decode())
+
+    def seen(self, execution: Execution[Any]) -> End | None:
+        return None  # it is not known to be any task's
 
 
 @attrs.frozen(kw_only=True)
@@ -138,8 +154,13 @@ def cancelled() -> End:
 
 
 def ends() -> End:
-    """Comes to an end of whichever kind."""
+    """Comes to an end of whichever kind, of which log, metrics and spans tell the same."""
     return _Ends()
+
+
+def set_aside(match: str = "") -> End:
+    """Is put aside before it becomes a run, and recorded as failed, with a reason that matches."""
+    return _SetAside(ExecutionState.FAILED, match=match)
 
 
 def refused(kind: type[Exception], match: str = "") -> End:
@@ -170,6 +191,8 @@ class Row:
     """Of the docket."""
     worker: Mapping[str, Any] = attrs.field(factory=dict)
     """Of the worker."""
+    reported: bool = True
+    """Whether log, metrics and spans are in a condition to tell of it."""
     traced: str = ""
     """What the log says among other things, in the traceback say."""
     warns: bool = False
@@ -184,12 +207,14 @@ class Row:
         return quiet + ([pytest.mark.slow] if self.slow else [])
 
 
-def rows(tables: Iterable[Iterable[Row]]) -> list[Any]:
-    """The rows as parameters of a test, by what they say."""
+def rows(tables: Iterable[Iterable[Row]], *, slow: bool) -> list[Any]:
+    """The rows that are so, as parameters of a test, by what they say."""
     every = [row for table in tables for row in table]
     twice = [said for said, count in Counter(row.said for row in every).items() if count > 1]
     assert not twice, twice
-    return [pytest.param(row, id=row.said, marks=row.marks()) for row in every]
+    return [
+        pytest.param(row, id=readable(row.said)[:80], marks=row.marks()) for row in every if row.slow is slow
+    ]
 
 
 # What is seen of it -----------------------------------------------------------------------------------------
@@ -244,13 +269,14 @@ class Witness:
 
     def check(self, end: End, before: Counter[str]) -> None:
         """Assert that an end was reported."""
-        errors, lost = self.log.errors, [line for line in self.log.written if line.startswith("LOST")]
+        lost = [line for line in self.log.written if line.startswith("LOST")]
         assert not lost, lost
-        assert len(errors) == end.errors, self.log.written
-        for one in errors:
-            assert one.exc_info, one.getMessage()
-            assert NAME in one.getMessage()
-            assert KEY in one.getMessage()
+        assert len(self.log.errors) == end.errors, self.log.written
+        for one in self.log.errors:
+            first, *trace = one.getMessage().split("\n")
+            assert one.exc_info or trace, first  # what no handler can write is written out
+            assert NAME in first
+            assert KEY in first
         counted = self.counted() - before
         assert (counted["tasks_failed"], counted["tasks_succeeded"]) == (end.failed, end.succeeded)
         assert counted["tasks_running"] == 0
@@ -331,6 +357,21 @@ class _Ward:
         assert not self.over.is_set(), "the worker has ended by itself"
 
 
+@contextmanager
+def _unheard_by_the_loop() -> Generator[None]:
+    """Let nobody hear of what goes wrong in tasks of asyncio's own: those that close generators, say."""
+    if anyio.get_cancelled_exc_class() is not asyncio.CancelledError:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda loop, context: None)
+    try:
+        yield
+    finally:
+        loop.set_exception_handler(before)
+
+
 async def trial(row: Row, url: str, witness: Witness) -> None:
     """Run the culprit of a row beside three innocents on one worker; assert what must be so at the end.
 
@@ -338,7 +379,7 @@ async def trial(row: Row, url: str, witness: Witness) -> None:
     """
     said = ""
     try:
-        with witness.log.listening():
+        with witness.log.listening(), _unheard_by_the_loop() if row.warns else nullcontext():
             await _trial(row, url, witness)
     except AssertionError as error:
         said = text_of(error)
@@ -346,7 +387,8 @@ async def trial(row: Row, url: str, witness: Witness) -> None:
         while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         said = f"{error_text(error)}\n{''.join(traceback.format_tb(error.__traceback__))}"
-    assert not said, readable("\n".join([said, "", "log:", *witness.log.written])[:20_000])
+    if said:
+        raise AssertionError(readable("\n".join([said, "", "log:", *witness.log.written])[:20_000]))
 
 
 async def _trial(row: Row, url: str, witness: Witness) -> None:
@@ -380,19 +422,24 @@ async def _trial(row: Row, url: str, witness: Witness) -> None:
             if culprit is not None:
                 await culprit.sync()
                 assert row.end.state in (None, culprit.state)
-    witness.check(row.end if culprit is None else row.end.seen(culprit), before)
+    end = row.end if culprit is None else row.end.seen(culprit)
+    if row.reported and end is not None:
+        witness.check(end, before)
     assert row.traced in "\n".join(witness.log.written)
 
 
 async def _placed(row: Row, docket: Docket) -> Execution[Any] | None:
-    function = row.make()
-    function.__name__ = NAME
-    docket.register(function)
-    place = row.place or (lambda docket, function: docket.add(function, key=KEY)(*row.args))
+    async def place() -> Execution[Any]:
+        function = row.make()
+        function.__name__ = NAME
+        if row.place is not None:
+            return await row.place(docket, function)
+        return await docket.add(function, key=KEY)(*row.args)
+
     if not isinstance(row.end, _Refused):
-        return await place(docket, function)
-    with pytest.raises(row.end.kind, match=row.end.match):
-        await place(docket, function)
+        return await place()
+    with pytest.raises(row.end.kind, match=row.end.match or None):
+        await place()
     return None
 
 
