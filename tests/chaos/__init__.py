@@ -3,6 +3,7 @@
 ======================  =============================================================================================
 `ledger`                what every process writes down, one line a fact, in files that no fault reaches
 `tasks`                 the tasks of the session: plain, in threads, failing, retrying, limited, perpetual, ...
+`poison`                tasks that try to harm others, and the end that each must have
 `worker`, `producer`    the processes
 `plan`                  the faults of a seed, in order
 `torment`               carries out a plan

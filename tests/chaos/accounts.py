@@ -178,7 +178,7 @@ class Accounts:
 def _ask(entry: Entry) -> Ask:
     known = {"key", "op", "kind", "version", "wall"}
     facts = {name: value for name, value in entry.items() if name in known}
-    expected = {name: value for name, value in entry.items() if name in ("value", "attempts")}
+    expected = {name: value for name, value in entry.items() if name in ("value", "attempts", "ends")}
     return Ask(asked=entry["at"], expected=expected, **facts)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -106,6 +107,9 @@ def _judged(
     elif kind == "fails":
         wanted = {(1, attempt) for attempt in range(1, expected["attempts"] + 1)}
         right = Ending("failed", "Deliberate")
+    elif kind == "poison":
+        wanted = {(1, attempt) for attempt in range(1, expected.get("attempts", 1) + 1)}
+        right = _allowed(expected["ends"], ending)
     elif kind == "chain":
         wanted = {(version, 1) for version in range(1, expected["value"] + 1)}
         right = Ending("completed", expected["value"])
@@ -122,6 +126,15 @@ def _judged(
         if ran and kind == "cancelled" and _in_time(asks, accounts):
             return "it ran, though it was cancelled before it was due", set()
     return "" if ending == right else f"should be {right}", wanted - ran
+
+
+def _allowed(ends: Mapping[str, Any], ending: Ending) -> Ending:
+    """The ending itself, if it is among those that a poison may come to; else the first one of these."""
+    for state, values in ends.items():
+        if ending.state == state and ending.value in (values if isinstance(values, list) else [values]):
+            return ending
+    state, values = next(iter(ends.items()))
+    return Ending(state, values)
 
 
 def _in_time(asks: Iterable[Ask], accounts: Accounts) -> bool:

@@ -14,6 +14,7 @@ import redis
 from docket import Docket
 from docket.execution import ExecutionCancelled
 from tests.chaos import tasks
+from tests.chaos.poison import POISONS
 
 __all__ = ["UNLIMITED", "Ending", "endings", "leaks", "waiting"]
 
@@ -85,7 +86,7 @@ def endings(url: str, prefix: str, keys: list[str]) -> dict[str, Ending]:
 
     async def main() -> None:
         async with Docket(prefix, url) as docket:
-            for task in tasks.TASKS:
+            for task in [*tasks.TASKS, *POISONS]:
                 docket.register(task)
             for at in range(0, len(keys), 200):
                 async with anyio.create_task_group() as group:

@@ -21,7 +21,7 @@ import attrs
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
 from docket import Docket
-from tests.chaos import tasks
+from tests.chaos import poison, tasks
 from tests.chaos.ledger import Ledger
 from tests.chaos.worker import note_stalls, run_on, set_up_logging
 
@@ -61,7 +61,7 @@ class Producer:
     def __init__(self, docket: Docket, settings: ProducerSettings, ledger: Ledger) -> None:
         self.docket, self.settings, self.ledger = docket, settings, ledger
         self.chance = random.Random(settings.seed)
-        self.numbers, self.calls = itertools.count(), itertools.count()
+        self.numbers, self.calls, self.deeds = itertools.count(), itertools.count(), itertools.count()
         self.over = anyio.Event()
 
     # asking ----------------------------------------------------------------------------------------------
@@ -130,7 +130,8 @@ class Producer:
         kinds: list[tuple[int, Callable[[int, str], Awaitable[None]]]] = [
             (20, self.plain), (6, self.threaded), (6, self.later), (5, self.failing), (6, self.retrying),
             (12, self.limited), (2, self.chain), (1, self.endless), (6, self.replaced), (3, self.cancelled),
-            (3, self.cancelled_running), (3, self.twice), (2, self.batch),
+            (3, self.cancelled_running), (3, self.twice), (2, self.batch), (10, self.poisoned),
+            (2, self.poisoned_chain),
         ]  # fmt: skip
         weights, makers = zip(*kinds, strict=True)
         order = list(makers)  # each of them at least once, even in a short session
@@ -218,6 +219,34 @@ class Producer:
         await anyio.sleep(self.chance.uniform(0, 0.7))
         await self.cancel(key, "stopped")
 
+    async def poisoned(self, number: int, key: str) -> None:
+        """Tries to harm others, each of them in its turn; has an end of its own."""
+        deeds = [*poison.DEEDS, "thread", "argument", "retry", "dependency", "holder"]
+        deed = deeds[next(self.deeds) % len(deeds)]
+        failed, key = {"failed": "ExecutionFailed"}, f"{key}-{deed}"
+        match deed:
+            case "thread":
+                await self.add("poison", poison.poisonous_thread, number, key=key, ends=failed)
+            case "argument":
+                ends = {"failed": "DeliveryUnreadable"}
+                await self.add(
+                    "poison", poison.poisonous_argument, poison.Bomb(), key=key, ends=ends, attempts=0
+                )
+            case "retry":
+                await self.add("poison", poison.poisonous_retry, number, key=key, ends=failed, attempts=2)
+            case "dependency":
+                await self.add("poison", poison.poisonous_dependency, number, key=key, ends=failed)
+            case "holder":
+                customer = f"customer-{self.chance.randrange(CUSTOMERS)}"
+                await self.add("poison", poison.poisonous_holder, number, customer, key=key, ends=failed)
+            case _:
+                await self.add("poison", poison.poisonous, number, deed, key=key, ends=poison.ends_of(deed))
+
+    async def poisoned_chain(self, number: int, key: str) -> None:
+        """A chain of which each run but the last ends badly."""
+        last = self.chance.randint(3, 8)
+        await self.add("chain", poison.poisonous_chain, 1, last, key=key, value=last)
+
     async def twice(self, number: int, key: str) -> None:
         """Asked for twice at the same time, and to run once."""
         async with anyio.create_task_group() as group:
@@ -263,7 +292,7 @@ async def produce(settings: ProducerSettings) -> None:
     ledger = Ledger(Path(settings.ledger), "producer")
     docket = Docket(settings.docket, settings.url, execution_ttl=timedelta(seconds=settings.keep))
     async with docket:
-        for task in tasks.TASKS:
+        for task in [*tasks.TASKS, *poison.POISONS]:
             docket.register(task)
         producer = Producer(docket, settings, ledger)
         ledger.note("producer", name=settings.name, loop=settings.loop)

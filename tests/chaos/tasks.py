@@ -36,8 +36,13 @@ def note_in(ledger: Ledger) -> None:
 
 
 @contextmanager
-def noted(execution: AnExecution, version: int, customer: str | None = None) -> Iterator[None]:
-    """Note one run. ``version`` tells the calls of a key apart: they are to run once each."""
+def noted(
+    execution: AnExecution, version: int, customer: str | None = None, *, threaded: bool = False
+) -> Iterator[None]:
+    """Note one run. ``version`` tells the calls of a key apart: they are to run once each.
+
+    A thread (``threaded``) has no event loop to ask for the class of its cancellations, and is never cancelled.
+    """
     assert _ledger is not None
     run, how = next(_runs), "returned"
     assert execution.message_id is not None
@@ -48,14 +53,12 @@ def noted(execution: AnExecution, version: int, customer: str | None = None) -> 
     )  # fmt: skip
     try:
         yield
-    except anyio.get_cancelled_exc_class():
-        how = "cancelled"
-        raise
     except Deliberate:
         how = "raised"
         raise
     except BaseException as error:
-        how = repr(error)
+        is_cancelled = not threaded and isinstance(error, anyio.get_cancelled_exc_class())
+        how = "cancelled" if is_cancelled else repr(error)
         raise
     finally:
         _ledger.note("end", run=run, how=how)
@@ -68,18 +71,9 @@ async def plain(number: int, seconds: float, execution: AnExecution = CurrentExe
 
 
 def threaded(number: int, seconds: float, execution: AnExecution = CurrentExecution()) -> int:
-    # A thread has no event loop to ask for the class of its cancellations.
-    assert _ledger is not None
-    run = next(_runs)
-    assert execution.message_id is not None
-    _ledger.note(
-        "begin", run=run, key=execution.key, version=1, attempt=execution.attempt, wall=time.time(),
-        generation=execution.generation, message=execution.message_id.decode(), task=execution.function_name,
-        redelivered=execution.redelivered, customer=None, worker=execution.worker,
-    )  # fmt: skip
-    time.sleep(seconds)
-    _ledger.note("end", run=run, how="returned")
-    return number
+    with noted(execution, 1, threaded=True):
+        time.sleep(seconds)
+        return number
 
 
 async def failing(number: int, seconds: float, execution: AnExecution = CurrentExecution()) -> int:

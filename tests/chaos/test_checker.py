@@ -132,6 +132,24 @@ def test_the_last_version_is_the_one_that_counts() -> None:
     assert len(unkept(these, {"k": Ending("completed", 1)})) == 2, "the wrong end, and version 2 has not run"
 
 
+def poisoned(ending: Ending) -> list[str]:
+    ends = {"failed": ["SystemExit", "ExecutionFailed"], "cancelled": None}
+    return unkept(accounts(added(kind="poison", ends=ends), ran(2, 3)), {"k": ending})
+
+
+@pytest.mark.parametrize(
+    "ending", [Ending("failed", "SystemExit"), Ending("failed", "ExecutionFailed"), Ending("cancelled")]
+)
+def test_poison_may_come_to_each_of_its_ends(ending: Ending) -> None:
+    assert poisoned(ending) == []
+
+
+@pytest.mark.parametrize("ending", [Ending("failed", "ValueError"), Ending("completed"), Ending("missing")])
+def test_poison_may_come_to_no_other_end(ending: Ending) -> None:
+    [what] = poisoned(ending)
+    assert "should be" in what
+
+
 # two ends --------------------------------------------------------------------------------------------------
 
 

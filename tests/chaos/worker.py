@@ -16,6 +16,7 @@ import attrs
 from docket import Docket, Worker
 from tests.chaos import tasks
 from tests.chaos.ledger import Ledger
+from tests.chaos.poison import POISONS
 
 __all__ = ["LATE", "WorkerSettings", "note_stalls", "run_on", "set_up_logging"]
 
@@ -73,7 +74,7 @@ async def work(settings: WorkerSettings) -> None:
         execution_ttl=timedelta(seconds=settings.keep),
     )
     async with docket, anyio.create_task_group() as group:
-        for task in tasks.TASKS:
+        for task in [*tasks.TASKS, *POISONS]:
             docket.register(task)
         worker = Worker(
             docket,
