@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, NoReturn
 
 import anyio
+import attrs
 
 from docket import CurrentExecution, Depends, Execution, Perpetual, Retry, Shared
 from docket.dependencies import CompletionHandler, Dependency, FailureHandler, Runtime, TaskOutcome
@@ -320,9 +321,8 @@ def suppressing() -> Function:
 
 BODIES = [
     *(row(place, at, make, slow=number >= SHORT) for number, make in enumerate(ENDS) for place, at in PLACES),
-    *(chain(make) for make in ENDS),
-    *(retried(make) for make in ENDS),
-    *(row for make in ENDS for row in of_the_worker(make)),
+    *(attrs.evolve(rows(make), slow=number >= SHORT) for number, make in enumerate(ENDS) for rows in (chain, retried)),
+    *(attrs.evolve(row, slow=number >= SHORT) for number, make in enumerate(ENDS) for row in of_the_worker(make)),
     Row(said="SystemExit out of the condition of a Retry", make=conditional, end=fails(), traced="who asks"),
     Row(said="SystemExit out of a child of asyncio's task group", make=group_of_asyncio, end=fails(ExceptionGroup), on=ASYNCIO, traced="SystemExit"),
     Row(said="SystemExit that a dependency suppresses", make=suppressing, end=returns(None)),

@@ -12,6 +12,7 @@ import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 import anyio
@@ -28,7 +29,7 @@ from tests.instrumentation.spans import Heard
 
 __all__ = [
     "ASYNCIO", "DOCKET", "EVERY", "KEY", "NAME", "PATIENCE", "TRIO", "End", "Function", "Log", "Row", "Witness",
-    "cancelled", "ends", "fails", "goes_on", "refused", "returns", "rows", "set_aside", "trial",
+    "cancelled", "ends", "fails", "goes_on", "refused", "returns", "rows", "set_aside", "trial", "waits",
 ]  # fmt: skip
 
 #: No trial takes longer; all of its waits are for events.
@@ -111,6 +112,16 @@ class _Ends(End):
         return End(execution.state, int(failed), int(succeeded), int(failed))
 
 
+@attrs.frozen
+class _Waits(End):
+    async def came(self, execution: Execution[Any]) -> None:
+        found = await execution.docket.get_execution(execution.key)
+        assert found is not None
+        assert found.state is ExecutionState.SCHEDULED
+        assert abs(found.when - execution.when) < timedelta(seconds=1)  # the server counts in doubles
+        await execution.docket.cancel(execution.key)
+
+
 @attrs.frozen(kw_only=True)
 class _SetAside(End):
     match: str
@@ -156,6 +167,11 @@ def cancelled() -> End:
 def ends() -> End:
     """Comes to an end of whichever kind, of which log, metrics and spans tell the same."""
     return _Ends()
+
+
+def waits() -> End:
+    """Waits for a moment that will not come, and is cancelled."""
+    return _Waits(ExecutionState.CANCELLED)
 
 
 def set_aside(match: str = "") -> End:

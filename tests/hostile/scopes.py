@@ -191,7 +191,7 @@ def row(said: str, make: Callable[[], Function], end: End, **more: Any) -> Row:
 
 
 SCOPES = [
-    *(row(f"{what} in a generator {way}", lambda make=make, holder=holder: make(holder), fails(), on=on) for what, holder, on in HOLDERS for way, make in WAYS),
+    *(row(f"{what} in a generator {way}", lambda make=make, holder=holder: make(holder), fails(), on=on, slow=make is held_as_it_raises or holder is an_empty_group) for what, holder, on in HOLDERS for way, make in WAYS),
     *(row(f"{what} in a generator {way}", lambda make=make, holder=holder: make(holder), ends(), on=ASYNCIO) for what, holder in OF_ASYNCIO for way, make in WAYS),
     row("a task group that a dependency leaves open", in_a_dependency, fails()),
     row("a scope that is left twice", left_twice, fails()),

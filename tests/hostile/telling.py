@@ -151,11 +151,11 @@ class Storage:
 
 
 TELLING = [
-    *(Row(said=f"a handler of the log that raises {kind.__name__}", make=returning, end=returns("returned"), reported=False, during=a_handler(kind)) for kind in KINDS),
-    *(Row(said=f"a handler of the log that raises {kind.__name__} at an error", make=raising, end=fails(ValueError), reported=False, during=a_handler(kind, logging.ERROR)) for kind in KINDS),
-    *(Row(said=f"a filter of the log that raises {kind.__name__}", make=returning, end=ends(), reported=False, during=a_filter(kind)) for kind in KINDS),
-    *(Row(said=f"a subscriber that raises {kind.__name__} in {method}", make=returning, end=ends(), reported=False, during=a_subscriber(method, kind)) for kind in KINDS for method in ("run_started", "run_ended")),
-    *(Row(said=f"a condition of a strike that raises {kind.__name__}", make=returning, end=fails(), place=a_condition(kind)) for kind in KINDS),
-    *(Row(said=f"a result storage that raises {kind.__name__}", make=returning, end=fails(match="put"), reported=False, settings={"result_storage": Storage(kind)}) for kind in KINDS),
-    *(Row(said=f"a result storage that raises {kind.__name__} for an error", make=raising, end=fails(), reported=False, settings={"result_storage": Storage(kind)}) for kind in KINDS),
+    *(Row(said=f"a handler of the log that raises {kind.__name__}", make=returning, end=returns("returned"), reported=False, during=a_handler(kind), slow=kind is not SystemExit) for kind in KINDS),
+    *(Row(said=f"a handler of the log that raises {kind.__name__} at an error", make=raising, end=fails(ValueError), reported=False, during=a_handler(kind, logging.ERROR), slow=kind is not SystemExit) for kind in KINDS),
+    *(Row(said=f"a filter of the log that raises {kind.__name__}", make=returning, end=ends(), reported=False, during=a_filter(kind), slow=kind is not SystemExit) for kind in KINDS),
+    *(Row(said=f"a subscriber that raises {kind.__name__} in {method}", make=returning, end=ends(), reported=False, during=a_subscriber(method, kind), slow=kind is not SystemExit) for kind in KINDS for method in ("run_started", "run_ended")),
+    *(Row(said=f"a condition of a strike that raises {kind.__name__}", make=returning, end=fails(), place=a_condition(kind), slow=kind is not SystemExit) for kind in KINDS),
+    *(Row(said=f"a result storage that raises {kind.__name__}", make=returning, end=fails(match="put"), reported=False, settings={"result_storage": Storage(kind)}, slow=kind is not SystemExit) for kind in KINDS),
+    *(Row(said=f"a result storage that raises {kind.__name__} for an error", make=raising, end=fails(), reported=False, settings={"result_storage": Storage(kind)}, slow=kind is not SystemExit) for kind in KINDS),
 ]  # fmt: skip

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.anyio
 MANY = 2000
 
 
+@pytest.mark.slow
 async def test_a_worker_outlives_mutations_of_whatever_is_written(redis_url: str, anyio_backend: Any) -> None:
     found = await fuzz(redis_url, MANY, seed=1)
     assert not found, "\n".join(map(str, found))
