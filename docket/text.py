@@ -11,7 +11,10 @@ from typing import Any
 
 from .errors import UsageError
 
-__all__ = ["check_encodable", "checked_name", "error_text", "printable", "readable", "text_of"]
+__all__ = ["check_encodable", "checked_name", "class_name", "error_text", "printable", "readable", "text_of"]
+
+
+_NAME: Any = type.__dict__["__name__"]
 
 
 def readable(text: str) -> str:
@@ -38,12 +41,17 @@ def text_of(value: object, spell: Callable[[Any], str] = str) -> str:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - SystemExit among them
-        return f"({spell.__name__}() of it raised {readable(type(error).__name__)})"
+        return f"({spell.__name__}() of it raised {class_name(error)})"
+
+
+def class_name(value: object) -> str:
+    """The name of its class, for people: asked of `type`, since a class of classes may answer anything."""
+    return readable(_NAME.__get__(type(value)))
 
 
 def error_text(error: BaseException) -> str:
     """``ValueError: its message``, for people. Raises: KeyboardInterrupt."""
-    return f"{readable(type(error).__name__)}: {text_of(error)}"
+    return f"{class_name(error)}: {text_of(error)}"
 
 
 def check_encodable(text: str, what: str) -> None:

@@ -12,7 +12,7 @@ from anyio import get_cancelled_exc_class
 from uncalled_for import SharedContext as _SharedContext
 from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsage]
 
-from ..rules import leaves
+from ..rules import is_a, leaves
 
 __all__ = ["SharedContext", "SharedHost"]
 
@@ -61,7 +61,7 @@ class _Opening:
 def _ends_the_host(error: BaseException) -> bool:
     """Whether this is its own cancellation, or Ctrl-C; what else comes is a resource's affair (I9)."""
     fatal = (get_cancelled_exc_class(), KeyboardInterrupt)
-    return any(isinstance(part, fatal) for part in leaves(error))
+    return any(is_a(part, fatal) for part in leaves(error))
 
 
 class _HostedStack(AsyncExitStack):

@@ -1,7 +1,7 @@
 """Facts and pure decisions. No await, no I/O, no clock."""
 
 from .admission import AdmissionRule, CooldownRule, DebounceRule, RateRule, SlotRule, pack
-from .backoff import RetryPolicy, leaves
+from .backoff import RetryPolicy, is_a, leaves, unfolds
 from .cron import VIXIE_KEYWORDS, BadCronLine, CronLine
 from .passing import delay_until_known
 from .states import FINAL, Disposition, ExecutionState
@@ -76,6 +76,8 @@ __all__ = [
     "checked_condition",
     "decide",
     "delay_until_known",
+    "is_a",
     "leaves",
     "pack",
+    "unfolds",
 ]

@@ -35,9 +35,24 @@ class NurseryTasks(ClaimTasks):
         self.work.start_soon(self._run, this, run, running, name=running.execution.function_name)
 
     async def _run(self, this: object, run: Run, running: Running) -> None:
+        escaped: BaseException | None = None
         try:
-            await run(running)
+            # What a handler or a storage has left open, too, ends here: it would be an error of the group around it.
+            with trio.CancelScope():
+                try:
+                    await run(running)
+                except BaseException as error:
+                    escaped = error
+                    raise
+                finally:
+                    self.leave_scopes_open()
+        except RuntimeError as error:
+            if error is escaped:
+                raise
+            if escaped is not None:
+                raise escaped from None
         finally:
+            del escaped  # it leads to this frame
             self._running.pop(this, None)
             self._changed.notify()
 

@@ -28,7 +28,19 @@ from ..dependencies import (
     resolve,
 )
 from ..errors import AwaitedCancelled, DeliveryLimitExceeded, ScopeLeftOpen
-from ..rules import Blocked, Complete, Fail, Outcome, Raised, Returned, Stopped, StopReason, Verdict, leaves
+from ..rules import (
+    Blocked,
+    Complete,
+    Fail,
+    Outcome,
+    Raised,
+    Returned,
+    Stopped,
+    StopReason,
+    Verdict,
+    is_a,
+    leaves,
+)
 from . import journal
 from .claim_tasks import ClaimTasks
 from .deciding import given_up, on_blocked, verdict_on
@@ -257,7 +269,7 @@ class Caller:
 
 def _is_stop(error: BaseException) -> bool:
     cancelled = get_cancelled_exc_class()
-    return all(isinstance(part, cancelled | _BodyStopped) for part in leaves(error))
+    return all(is_a(part, (cancelled, _BodyStopped)) for part in leaves(error))
 
 
 def _left_open(running: Running, tasks: Sequence[str]) -> ScopeLeftOpen:

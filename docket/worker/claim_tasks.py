@@ -15,7 +15,7 @@ import attrs
 from anyio import NoEventLoopError, get_cancelled_exc_class
 from anyio.abc import TaskGroup
 
-from ..rules import leaves
+from ..rules import is_a, leaves
 from .roster import Running
 
 __all__ = ["ClaimTasks", "Run", "claim_tasks"]
@@ -51,9 +51,9 @@ class ClaimTasks:
         except NoEventLoopError:  # the loop is gone, and what was left of it is being collected
             return True
         parts = list(leaves(error))
-        if any(isinstance(part, KeyboardInterrupt) for part in parts):
+        if any(is_a(part, KeyboardInterrupt) for part in parts):
             return True
-        return any(isinstance(part, cancelled) for part in parts) and self.cuts_off()
+        return any(is_a(part, cancelled) for part in parts) and self.cuts_off()
 
     def cuts_off(self) -> bool:
         """Whether the worker, or the end of the loop, cancels what is still running."""
@@ -61,7 +61,7 @@ class ClaimTasks:
 
     def is_cancellation(self, error: BaseException) -> bool:
         """Whether ``error``, raised in the running task, says that this very task was cancelled."""
-        return all(isinstance(part, get_cancelled_exc_class()) for part in leaves(error))
+        return all(is_a(part, get_cancelled_exc_class()) for part in leaves(error))
 
     def is_cancelled(self) -> bool:
         """Whether somebody else than the worker has cancelled the running task, which may not have seen it yet."""

@@ -26,9 +26,9 @@ from ..calls import TaskFunction, get_signature
 from ..dependencies import format_duration
 from ..errors import UnknownTask
 from ..execution import Execution, compact_signature
-from ..rules import Blocked, Defer, Drop, Parked, Raised, Reschedule, Returned, StopReason, Verdict
+from ..rules import Blocked, Defer, Drop, Parked, Raised, Reschedule, Returned, StopReason, Verdict, unfolds
 from ..store import Refused, Settled, Unreadable
-from ..text import error_text, printable, readable
+from ..text import class_name, error_text, printable, readable
 from .fallback import default_fallback_task
 
 if TYPE_CHECKING:
@@ -94,13 +94,13 @@ def _log(
     """Log ``error`` with its traceback, as far as that can be spelt out and written."""
     if error is not None and not _can_be_written(error):
         try:
+            if not unfolds(error):
+                raise RecursionError
             traced = "".join(traceback.format_exception(error)).rstrip()
         except KeyboardInterrupt:
             raise
         except BaseException as problem:  # noqa: BLE001 - groups too deep to be followed, hostile classes
-            traced = (
-                f"{error_text(error)} (its traceback cannot be shown: {readable(type(problem).__name__)})"
-            )
+            traced = f"{error_text(error)} (its traceback cannot be shown: {class_name(problem)})"
             text, shown, error = text + "\n%s", (*shown, traced), None
         else:
             if traced != readable(traced):

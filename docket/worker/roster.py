@@ -72,7 +72,8 @@ class Running:
     while its body is a thread's, ``unknown`` where this worker has nothing to run for it. ``end`` is known once it is
     decided, ``decided`` what is known of it before it is prepared; ``reported`` says whether telemetry has heard of the
     run, ``left_open`` that its body left a scope open in the task that it ran in, ``let_go`` that nobody waits for its
-    body any more. ``mishaps`` is how often something else than the body went wrong.
+    body any more. ``mishaps`` is how often something else than the body went wrong,
+    ``interruptions`` how often it was cut short by that, or as its task was cancelled.
     """
 
     __slots__ = (
@@ -83,6 +84,7 @@ class Running:
         "delivery",
         "end",
         "execution",
+        "interruptions",
         "last",
         "left_open",
         "let_go",
@@ -110,7 +112,7 @@ class Running:
         self.end: End | None = None
         self.left_open: ScopeLeftOpen | None = None
         self.decided: tuple[Outcome, Verdict] | None = None
-        self.mishaps = 0
+        self.mishaps = self.interruptions = 0
         self.reason: StopReason | None = None
         self._scope: anyio.CancelScope | None = None
 

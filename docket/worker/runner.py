@@ -23,6 +23,7 @@ from ..rules import (
     StopReason,
     Verdict,
     decide,
+    is_a,
 )
 from ..text import error_text
 from . import journal
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from ..docket import Docket
 
 __all__ = ["Runner"]
+
+#: How often another task goes on with a claim whose own was cancelled. With more, it cancels itself, and always will.
+MOST_INTERRUPTIONS = 10
 
 
 @attrs.define(eq=False)
@@ -168,10 +172,12 @@ class Runner:
 
     def _contain(self, running: Running, error: BaseException) -> bool:
         """Decide what becomes of a claim that went wrong; whether another task goes on with it."""
-        if isinstance(error, NoPermissionError | AuthenticationError | AuthorizationError):
+        if is_a(error, (NoPermissionError, AuthenticationError, AuthorizationError)):
             self.crash(error)  # the worker's user is to blame, not this delivery
             return False
-        if running.left_open is None and self.caller.tasks.is_cancellation(error):
+        running.interruptions += 1
+        interrupted = running.left_open is None and self.caller.tasks.is_cancellation(error)
+        if interrupted and running.interruptions <= MOST_INTERRUPTIONS:
             # Somebody has cancelled the task from outside, as a callback of the body's that comes late does.
             if running.decided is None:
                 stopped = Stopped(running.reason or StopReason.ASKED)

@@ -30,6 +30,7 @@ from ..rules import (
     Raised,
     Reschedule,
     Verdict,
+    unfolds,
 )
 from ..store import Claims, Message, PassedOn, Settled, Unreadable, dump, dump_value, is_about_a_key
 from ..text import error_text, readable, text_of
@@ -137,11 +138,14 @@ class Settling:
         """
         delivery, claims = running.delivery, self.claims
         running.settling = True
+        if isinstance(outcome, Raised):
+            outcome = Raised(_showable(outcome.error))
         match verdict:
             case Complete(value):
                 return await self._completed(running, outcome, value, seconds)
             case Fail(error):
-                return End(Raised(error), verdict, await self._failure(running, error), seconds)
+                error = _showable(error)
+                return End(Raised(error), Fail(error), await self._failure(running, error), seconds)
             case Cancel() | Drop():
                 return End(outcome, verdict, lambda: claims.settle(delivery, state="cancelled"), seconds)
             case HandBack():
@@ -227,6 +231,13 @@ class Settling:
         kept = self.docket.execution_ttl
         await storage.put(result_key, {"data": text}, ttl=None if kept is None else kept.total_seconds())
         return result_key, None
+
+
+def _showable(error: BaseException) -> BaseException:
+    """The error, or a plain one with its text where nobody could ever show it: not our log, nor who gets the result."""
+    if unfolds(error):
+        return error
+    return ExecutionFailed(f"{error_text(error)}: a group with more errors in it than can be shown")
 
 
 async def _nothing() -> Settled:

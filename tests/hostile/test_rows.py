@@ -14,11 +14,12 @@ from tests.hostile.messages import MESSAGES
 from tests.hostile.scopes import SCOPES
 from tests.hostile.telling import TELLING
 from tests.hostile.times import TIMES
+from tests.hostile.tricks import TRICKS
 from tests.hostile.values import VALUES
 
 pytestmark = pytest.mark.anyio
 
-TABLES = [EXCEPTIONS, BODIES, CANCELLING, SCOPES, TELLING, VALUES, MESSAGES, TIMES]
+TABLES = [EXCEPTIONS, BODIES, CANCELLING, SCOPES, TELLING, VALUES, MESSAGES, TIMES, TRICKS]
 
 
 def skip_elsewhere(row: Row, backend: tuple[str, dict[str, Any]]) -> None:
