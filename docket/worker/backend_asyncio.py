@@ -49,7 +49,13 @@ class LoopTasks(ClaimTasks):
         self._error: BaseException | None = None
 
     def start(self, run: Run, running: Running) -> None:
-        task = self._loop.create_task(run(running), name=running.execution.function_name)
+        name, factory = running.execution.function_name, self._loop.get_task_factory()
+        if (
+            isinstance(factory, _TaskFactory) and factory.before is None
+        ):  # what the loop would do without ours
+            task = asyncio.Task(run(running), loop=self._loop, name=name)
+        else:
+            task = self._loop.create_task(run(running), name=name)
         self._tasks[task] = running
         task.add_done_callback(self._ended)
 

@@ -38,6 +38,7 @@ from ..rules import (
     Stopped,
     StopReason,
     Verdict,
+    decide,
     is_a,
     leaves,
 )
@@ -55,6 +56,9 @@ class _BodyStopped(BaseException):
     """What the dependencies of a stopped body see as they close. No Exception: it is no failure of the task."""
 
 
+_NOTHING, _NOT_DECIDED = Returned(None), Complete(None)
+
+
 class _Run:
     """One call: the values of its dependencies, how it ended and what was decided about that."""
 
@@ -64,8 +68,8 @@ class _Run:
         self.running = running
         self.began = monotonic()
         self.values: Iterable[Any] = ()
-        self.outcome: Outcome = Returned(None)
-        self.verdict: Verdict = Complete(None)
+        self.outcome: Outcome = _NOTHING
+        self.verdict: Verdict = _NOT_DECIDED
 
     @property
     def seconds(self) -> float:
@@ -73,7 +77,7 @@ class _Run:
 
     def forget(self) -> None:
         """Lead nowhere: variables of frames that an error came out through lead here, and would circle back to it."""
-        self.values, self.outcome, self.verdict = (), Returned(None), Complete(None)
+        self.values, self.outcome, self.verdict = (), _NOTHING, _NOT_DECIDED
 
 
 @attrs.define(eq=False)
@@ -89,8 +93,8 @@ class Caller:
     _scopes: type[anyio.CancelScope] = attrs.field(init=False, factory=lambda: type(anyio.CancelScope()))
     #: There are never more threads than claims, and how many of these there are is the reader's business.
     _threads: anyio.CapacityLimiter = attrs.field(init=False, factory=lambda: anyio.CapacityLimiter(math.inf))
-    _plain: PerFunction[bool] = attrs.field(init=False, factory=PerFunction[bool])
-    _threaded: PerFunction[bool] = attrs.field(init=False, factory=PerFunction[bool])
+    #: Whether a function is called with what it was given and nothing else, and whether that is done in a thread.
+    _ways: PerFunction[tuple[bool, bool]] = attrs.field(init=False, factory=PerFunction[tuple[bool, bool]])
 
     async def call(self, running: Running) -> tuple[Outcome, Verdict, float]:
         """Run the body; return how it ended, what follows, and how many seconds it took.
@@ -118,12 +122,11 @@ class Caller:
         running = run.running
         execution = running.execution
         function = execution.function
-        plain = self._plain.get(function)
-        if plain is None:
-            plain = self._plain[function] = not self.dependencies and _is_plain(function)
+        is_plain, in_thread = self._way(function)
         try:
-            if plain:
-                body = functools.partial(self._body(running), *execution.args, **execution.kwargs)
+            if is_plain:
+                call = functools.partial(self._in_thread, running) if in_thread else function
+                body = functools.partial(call, *execution.args, **execution.kwargs)
                 await self._ended(run, Returned(await self._stoppable(running, body)))
             else:
                 await self._stoppable(running, functools.partial(self._with_dependencies, run))
@@ -153,7 +156,8 @@ class Caller:
                         await (
                             self.tasks.absorb()
                         )  # the body cancelled its own task, and has returned all the same
-                    check_returned(returned, running.execution.function_name)
+                    if returned is not None:
+                        check_returned(returned, running.execution.function_name)
                     return returned
                 except BaseException as error:
                     raised = error
@@ -199,6 +203,9 @@ class Caller:
         """Note how a run ended, and decide what follows."""
         execution = run.running.execution
         run.outcome = outcome
+        if run.values == ():  # nobody is to be asked
+            run.verdict = decide(outcome)
+            return
         try:
             run.verdict = await verdict_on(outcome, execution, run.values, run.seconds)
         except BaseException as problem:
@@ -218,13 +225,20 @@ class Caller:
 
     # plain functions --------------------------------------------------------------------------------------
 
+    def _way(self, function: TaskFunction) -> tuple[bool, bool]:
+        way = self._ways.get(function)
+        if way is None:
+            way = self._ways[function] = (
+                not self.dependencies and _is_plain(function),
+                not _is_async(function),
+            )
+        return way
+
     def _body(self, running: Running) -> Callable[..., Awaitable[Any]]:
         """The task function as something to be awaited: one that is not ``async`` runs in a thread."""
         function = running.execution.function
-        threaded = self._threaded.get(function)
-        if threaded is None:
-            threaded = self._threaded[function] = not _is_async(function)
-        return functools.partial(self._in_thread, running) if threaded else function
+        in_thread = self._way(function)[1]
+        return functools.partial(self._in_thread, running) if in_thread else function
 
     async def _in_thread(self, running: Running, /, *args: Any, **kwargs: Any) -> Any:
         """Call a plain function in a thread. Cancel: not before it has ended (I3); the lease is kept meanwhile."""
@@ -248,7 +262,7 @@ class Caller:
             raise raised.pop()
         returned = came.pop()
         if inspect.isawaitable(returned):  # it only made a coroutine, as a decorated function does
-            self._threaded[function] = False
+            self._ways[function] = (self._way(function)[0], False)
             return await returned
         return returned
 

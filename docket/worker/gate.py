@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -45,7 +45,8 @@ class Gate:
 
     def line_up(self, running: Running) -> None:
         """Let it ask after those that were taken before it: trio starts tasks in any order."""
-        if self._rules_of(running):
+        running.rules = self._rules_of(running)
+        if running.rules:
             asked = anyio.Event()
             self._turns[running.delivery.message_id] = (self._last, asked)
             self._last = asked
@@ -72,13 +73,13 @@ class Gate:
         What it holds from then on is in ``running.delivery.slots``, and whoever ends the run gives it back.
         Raises: LeaseOver - Redis stayed away.
         """
-        declared = self._rules_of(running)
+        declared = running.rules
         if not declared or running.broken is not None:
             return None
         try:
             rules = _rules(running, declared)
         except Exception as error:  # noqa: BLE001 - the value's own code; without its rule it must not run (I9)
-            return Fail(error)
+            return Fail(error) if running.reason is None else None
         slots = pack((rule for rule in rules if isinstance(rule, SlotRule)), self.lease)
         delivery = running.delivery
         if running.reason is not None:  # stopped before it began; another worker may have taken slots for it
@@ -118,7 +119,7 @@ class Gate:
         return verdict
 
 
-def _rules(running: Running, declared: list[tuple[str | None, Admission[Any]]]) -> list[AdmissionRule]:
+def _rules(running: Running, declared: Sequence[tuple[str | None, Admission[Any]]]) -> list[AdmissionRule]:
     """The rules for one execution. A retry goes on with what was admitted: neither cooldown nor debounce apply."""
     execution = running.execution
     rules: list[AdmissionRule] = []

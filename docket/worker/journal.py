@@ -137,20 +137,29 @@ def log_tasks(worker: str, tasks: Mapping[str, TaskFunction]) -> None:
             logger.info("* %s(%s)", name, compact_signature(get_signature(function)))
 
 
-@_unfailing
 def log_start(running: Running) -> None:
     """Say that a run begins, and how late."""
     if logger.isEnabledFor(logging.INFO):
-        execution = running.execution
-        extra = _extra(execution)
-        arrow = "↬" if execution.attempt > 1 else "↪"
-        late = format_duration(extra.get("punctuality", 0.0))
-        logger.info("%s [%s] %s", arrow, late, execution.call_repr(), extra=extra)
+        _log_start(running)
 
 
 @_unfailing
+def _log_start(running: Running) -> None:
+    execution = running.execution
+    extra = _extra(execution)
+    arrow = "↬" if execution.attempt > 1 else "↪"
+    late = format_duration(extra.get("punctuality", 0.0))
+    logger.info("%s [%s] %s", arrow, late, execution.call_repr(), extra=extra)
+
+
 def log_end(running: Running, end: End) -> None:
     """Say how a run ended. What follows it is for `log_settled` to say."""
+    if not isinstance(end.outcome, Returned) or logger.isEnabledFor(logging.INFO):
+        _log_end(running, end)
+
+
+@_unfailing
+def _log_end(running: Running, end: End) -> None:
     execution, outcome = running.execution, end.outcome
     teller = following_logger if isinstance(end.verdict, Reschedule) else logger
     level, text, error = logging.INFO, "↩ [%s] %s", None
@@ -188,9 +197,14 @@ def log_blocked(running: Running, verdict: Verdict) -> None:
             pass
 
 
-@_unfailing
 def log_settled(running: Running, end: End, settled: Settled) -> None:
     """Say whether the key runs again, and if another run has it."""
+    if settled is not Settled.OK or isinstance(end.verdict, Reschedule):
+        _log_settled(running, end, settled)
+
+
+@_unfailing
+def _log_settled(running: Running, end: End, settled: Settled) -> None:
     execution, seconds, follows = running.execution, end.seconds, isinstance(end.verdict, Reschedule)
     if settled is Settled.SUPERSEDED:
         _log_superseded(following_logger if follows else logger, execution, seconds)

@@ -101,10 +101,13 @@ class Receiver:
         """The claim of a delivery. Arguments are unpickled only where they are needed: that runs foreign code."""
         worker, message = self.worker, delivery.message
         name = message.function
-        function = worker.docket.tasks.get(name) or peer_tasks.get(name)
+        function = worker.docket.tasks.get(name)
+        if function is None:
+            function = peer_tasks.get(name)
         unknown = function is None and worker.fallback_task is default_fallback_task
         broken: Exception | None = None
         execution: Execution[Any] | None = None
+        called = worker.fallback_task if function is None else function
         if not unknown and delivery.deliveries > worker.max_deliveries:  # those who know a task judge it
             broken = DeliveryLimitExceeded(
                 f"task {name!r} was begun {delivery.deliveries - 1} times, and each time its worker was gone before "
@@ -115,7 +118,7 @@ class Receiver:
                 execution = Execution.of_message(
                     worker.docket,
                     message,
-                    function or worker.fallback_task,
+                    called,
                     redelivered=delivery.redelivered,
                     message_id=delivery.message_id,
                 )
@@ -123,7 +126,7 @@ class Receiver:
                 broken = error
         if execution is None:
             execution = Execution(
-                worker.docket, function or worker.fallback_task, (), {}, message.key, message.when,
+                worker.docket, called, (), {}, message.key, message.when,
                 message.attempt, None, delivery.redelivered, name, message.generation, delivery.message_id,
             )  # fmt: skip
             execution.extra_fields = message.extra

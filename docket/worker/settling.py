@@ -142,7 +142,7 @@ class Settling:
             outcome = Raised(_showable(outcome.error))
         match verdict:
             case Complete(value):
-                return await self._completed(running, outcome, value, seconds)
+                return await self._completed(running, outcome, verdict, value, seconds)
             case Fail(error):
                 error = _showable(error)
                 return End(Raised(error), Fail(error), await self._failure(running, error), seconds)
@@ -182,10 +182,12 @@ class Settling:
             return await self.claims.settle(running.delivery, state="cancelled")
         return settled
 
-    async def _completed(self, running: Running, outcome: Outcome, value: Any, seconds: float | None) -> End:
+    async def _completed(
+        self, running: Running, outcome: Outcome, verdict: Verdict, value: Any, seconds: float | None
+    ) -> End:
         delivery, claims = running.delivery, self.claims
         if value is None or self.docket.execution_ttl == NOT_KEPT:
-            return End(outcome, Complete(value), lambda: claims.settle(delivery, state="completed"), seconds)
+            return End(outcome, verdict, lambda: claims.settle(delivery, state="completed"), seconds)
         name = running.execution.function_name
         try:
             text = dump_value(value)
@@ -200,7 +202,7 @@ class Settling:
             said = f"the result of task {name!r} cannot be stored: {text_of(error)}"
             return await self.failed(running, _because(error, ResultNotStored(said)), seconds)
         write = lambda: claims.settle(delivery, state="completed", result=result)  # noqa: E731
-        return End(outcome, Complete(value), write, seconds)
+        return End(outcome, verdict, write, seconds)
 
     async def _failure(self, running: Running, error: BaseException) -> Callable[[], Awaitable[Settled]]:
         delivery, claims = running.delivery, self.claims
