@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from docket import Docket, Execution
-from docket.errors import DeliveryUnreadable
+from docket.errors import DeliveryUnreadable, ExecutionFailed
 from docket.store.codec import dump_any
 from tests.hostile.harness import KEY, NAME, End, Function, Row, ends, fails, returns, set_aside
 
@@ -119,12 +119,13 @@ MESSAGES = [
     )),
     *(row(f"a message that was put back {value!r}", set_aside(), place=message(**{"docket:unknown": value})) for value in ("junk", "1 2", "-1 -1 -1", "9" * 5000 + " 1 1", "1 " + "9" * 30 + " 1", "1 1 " + "9" * 30)),
     row("a message that was put back", returns("returned"), place=message(**{"docket:unknown": "1 2 3"})),
-    row("a message with a thousand fields", ends(), reported=False, place=message(**{f"field-{at}": at for at in range(1100)})),
+    *(row(f"a {what} with {count} fields", fails(ExecutionFailed), reported=False, place=place(**{f"field-{at}": at for at in range(count)})) for what, place in (("message", message), ("due task", due)) for count in (1100, 20_000)),
     *(row(f"a record whose {field} is {value!r}", ends(), reported=False, place=message(record={field: value}), slow=value != values[0]) for field, values in {
         "state": ["dancing", b"\xff"], "generation": ["x", "9" * 30, "-1", "1.5"], "claim": ["x", "9" * 30], "when": ["x", "inf", "nan"], "started_at": ["x"],
         "cancel_requested": ["x", "9" * 30], "admitted": ["x"], "reserved": ["x"], "stream_id": ["x", "0-0"],
     }.items() for value in values),
-    *(row(f"a due task without {field}", ends(), reported=False, place=due(field)) for field in ("when", "function", "args", "kwargs", "attempt", "generation")),
+    *(row(f"a due task without {field}", ends(), reported=False, place=due(field)) for field in ("key", "when", "function", "args", "kwargs", "attempt", "generation")),
+    row("a due task whose message is another's", fails(ExecutionFailed), reported=False, place=due(key="another")),
     *(row(f"a progress that is a {kind}", fails(match="WRONGTYPE"), reported=False, prepare=spoiled(lambda docket: docket.keys.progress(KEY), kind=kind)) for kind in ("string", "list")),
     *(row(f"a {name} that is a {kind}", returns("returned"), prepare=spoiled(key, kind=kind), slow=kind == "list") for name, key in OWN for kind in ("string", "list")),
     *(row(f"a member of {name} that is no text", returns("returned"), prepare=member(key, scored=scored)) for name, key, scored in (

@@ -55,6 +55,31 @@ async def test_one_step_moves_no_more_than_it_may(store: Store) -> None:
     assert await store.due.move(4) == Moved(3, None)
 
 
+@pytest.mark.parametrize("key", ["another", None])
+async def test_a_message_that_is_none_of_the_keys_own_fails_its_run_and_moves_nobody(
+    store: Store, key: str | None
+) -> None:
+    await waiting(store, "k")
+    if key is None:
+        await store.client.hdel(store.keys.parked("k"), "key")
+    else:
+        await store.client.hset(store.keys.parked("k"), "key", key)
+    assert await store.due.move(10) == Moved(0, None)
+    found = await store.everything()
+    assert found["d:runs:k (expires)"]["state"] == "failed"
+    assert found["d:runs:k (expires)"]["error"] == "DeliveryUnreadable: its message is none of its own"
+    assert "d:stream" not in found
+
+
+async def test_a_member_of_the_queue_that_names_a_key_of_the_dockets_own_leaves_that_alone(
+    store: Store,
+) -> None:
+    await store.client.hset(store.keys.limits, "limit", "1000 1:5:limit")
+    await store.client.zadd(store.keys.queue, {"limits": 0})
+    assert await store.due.move(10) == Moved(0, None)
+    assert await store.everything() == {"d:limits": {"limit": "1000 1:5:limit"}}
+
+
 RESERVED = [
     "stream",
     "queue",

@@ -8,11 +8,12 @@ local function is_live(run, generation)
   local now = redis.pcall('HMGET', run, 'state', 'generation')
   return now.err or (now[1] == 'scheduled' and (whole(now[2]) or 0) <= generation)
 end
--- End the run of a key whose message is gone (evicted, deleted by hand): nobody can run it, and somebody may wait for it.
-local function fail(key, run)
+-- End the run of a key whose message is gone (evicted, deleted by hand), or is none of its own: nobody can run it, and
+-- somebody may wait for it.
+local function fail(key, run, why)
   local now = redis.pcall('HMGET', run, 'state', 'waiter_stream')
   if now.err or now[1] ~= 'scheduled' or now[2] then return end
-  local reason = 'DeliveryUnreadable: its message is gone'
+  local reason = 'DeliveryUnreadable: its message is ' .. why
   end_run(run, prefix .. ':progress:' .. key, ttl_ms, {'state', 'failed', 'completed_at', at, 'error', reason},
     prefix .. ':state:' .. key, end_event(key, 'failed', at, reason))
   return true
@@ -25,9 +26,9 @@ for at_key = 2, 3 do
     local parked, run = shelf .. ':' .. key, prefix .. ':runs:' .. key
     local fields = redis.pcall('HGETALL', parked)
     redis.call('ZREM', waiting, key)
-    if not fields.err and #fields > 0 then                   -- I9: what is not a message there moves nobody
-      local message = {generation = '0', when = ''}
-      for f = 1, #fields, 2 do message[fields[f]] = fields[f + 1] end
+    local message = {generation = '0', when = ''}
+    for f = 1, fields.err and 0 or #fields, 2 do message[fields[f]] = fields[f + 1] end
+    if message.key == key then                               -- I9: what is not a message there moves nobody
       local generation = whole(message.generation) or 0
       if at_key == 2 or is_live(run, generation) then
         local id = redis.pcall('XADD', stream, '*', unpack(carry(fields)))  -- trace context and foreign fields too
@@ -47,7 +48,7 @@ for at_key = 2, 3 do
       end
       redis.call('DEL', parked)
     else
-      failed = fail(key, run) or failed
+      failed = fail(key, run, (fields.err or #fields > 0) and 'none of its own' or 'gone') or failed
     end
     left = left - 1
   end
