@@ -49,7 +49,7 @@ from .resolution import (
     resolved_dependencies,
 )
 from .retry import ExponentialRetry, ForcedRetry, Retry
-from .shared import SharedContext, SharedHost
+from .shared import SharedContext, SharedHost, is_hosting
 from .timeout import Timeout
 from .tracebacks import DependencyStack, cut_to_the_users_code
 
@@ -109,6 +109,7 @@ __all__ = [
     "get_single_dependency_of_type",
     "get_single_dependency_parameter_of_type",
     "is_generator_function",
+    "is_hosting",
     "perpetual_is_live",
     "resolve",
     "resolved_dependencies",

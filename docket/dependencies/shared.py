@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -12,13 +13,17 @@ from anyio import get_cancelled_exc_class
 from uncalled_for import SharedContext as _SharedContext
 from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsage]
 
+from ..errors import AwaitedCancelled
 from ..rules import is_a, leaves
 
-__all__ = ["SharedContext", "SharedHost"]
+__all__ = ["SharedContext", "SharedHost", "is_hosting"]
 
 logger = logging.getLogger("docket.worker")
 
 T = TypeVar("T")
+
+#: Whether a task is the host of what is shared, or one that something shared has started.
+is_hosting: ContextVar[bool] = ContextVar("is_hosting", default=False)
 
 
 class SharedContext(_SharedContext):
@@ -47,6 +52,9 @@ class _Opening:
         except BaseException as error:
             self._error = error
             if _ends_the_host(error):
+                # Who asked is not cancelled by that: in its task this would be a lie.
+                self._error = AwaitedCancelled("what is shared was being opened, and that was cancelled")
+                self._error.__cause__ = error
                 raise
         finally:
             self._done.set()
@@ -109,19 +117,39 @@ class SharedHost:
         """Open what is asked for until `close`; then close all of it, the last one first.
 
         What a resource raises by itself, or as it closes, closes the others with it; it is logged, and tasks that ask
-        from then on have them opened anew.
+        from then on have them opened anew. They are hosted in another task then: what was left open in the one before,
+        or who cancels it natively, ends with it.
         """
         while True:
+            problem: BaseException | None = None
+
+            async def host() -> None:
+                nonlocal problem
+                try:
+                    await self._host()
+                except BaseException as error:
+                    if _ends_the_host(error):
+                        raise
+                    problem = error  # not for the loop: on asyncio a SystemExit would leave that
+
             try:
-                return await self._host()
+                async with anyio.create_task_group() as hosting:
+                    hosting.start_soon(host, name="docket shared")
             except BaseException as error:
                 if _ends_the_host(error):
                     raise
-                logger.error("A shared dependency has failed; the shared ones are closed", exc_info=error)
-                self._resolved.clear()
-                self.stack = AsyncExitStack()
+                problem = problem or error
+            # Without a problem its task was cancelled, by the resource itself.
+            if self._idle.is_set():
+                if problem is not None:
+                    logger.error("A shared dependency has failed as it was closed", exc_info=problem)
+                return
+            logger.error("A shared dependency has failed; the shared ones are closed", exc_info=problem)
+            self._resolved.clear()
+            self.stack = AsyncExitStack()
 
     async def _host(self) -> None:
+        is_hosting.set(True)
         # What a shared dependency depends on lives as long, and is opened right here: this task waits for nobody.
         _Depends.cache.set({})
         _Depends.stack.set(self.stack)

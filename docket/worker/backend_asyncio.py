@@ -18,7 +18,7 @@ import anyio
 from anyio import get_running_tasks
 from anyio.abc import TaskGroup
 
-from ..dependencies import current_execution
+from ..dependencies import current_execution, is_hosting
 from ..errors import TaskExited
 from ..rules import leaves
 from ..text import error_text
@@ -211,7 +211,8 @@ class _TaskFactory:
         self.before, self.users = before, 0
 
     def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Future[Any]:
-        if current_execution.get(None) is not None and isinstance(coro, Coroutine):
+        foreign = current_execution.get(None) is not None or is_hosting.get()
+        if foreign and isinstance(coro, Coroutine):
             coro = _Contained(coro)  # pyright: ignore[reportUnknownArgumentType]
         if self.before is not None:
             return self.before(loop, coro, **options)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+import asyncio
+import math
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
 import anyio
 import pytest
 
 from docket import CurrentDocket, CurrentWorker, Depends, Docket, Shared, TaskKey, Worker
+from docket.errors import AwaitedCancelled
 from tests.worker.conftest import PATIENCE, working
 
 pytestmark = pytest.mark.anyio
@@ -195,3 +198,156 @@ async def test_a_shutdown_closes_what_is_shared_after_the_last_body(docket: Dock
             await started.wait()
             worker.stop()
     assert log == ["body ended", "pool closed"]
+
+
+# what goes wrong in the task that hosts it --------------------------------------------------------------------
+
+
+async def goes_wrong_and_the_next_one_is_opened(
+    docket: Docket, opens: Callable[[], AbstractAsyncContextManager[None]]
+) -> BaseException | None:
+    """Have a task ask for what ``opens``, and another one after it for something else; what the first one raised."""
+
+    @asynccontextmanager
+    async def fine() -> AsyncGenerator[str]:
+        yield "opened"
+
+    async def asks(it: None = Shared(opens)) -> None:
+        await anyio.sleep(0.05)
+
+    async def asks_later(it: str = Shared(fine)) -> str:
+        return it
+
+    raised: BaseException | None = None
+    async with working(Worker(docket)):
+        try:
+            await (await docket.add(asks)()).get_result()
+        except Exception as error:
+            raised = error
+        assert await (await docket.add(asks_later)()).get_result() == "opened"
+    return raised
+
+
+@pytest.mark.parametrize("left_open", ["scope", "deadline", "group"])
+@pytest.mark.parametrize("when", ["opens", "closes"])
+async def test_what_is_shared_may_leave_open_what_it_wants(docket: Docket, left_open: str, when: str) -> None:
+    """I9."""
+    kept: list[object] = []
+
+    async def leave() -> None:
+        if left_open == "group":
+            group = anyio.create_task_group()
+            await group.__aenter__()
+            group.start_soon(anyio.sleep, 0.1)
+            kept.append(group)
+        else:
+            deadline = anyio.current_time() + 0.01 if left_open == "deadline" else math.inf
+            scope = anyio.CancelScope(deadline=deadline)
+            scope.__enter__()
+            kept.append(scope)
+
+    @asynccontextmanager
+    async def leaves() -> AsyncGenerator[None]:
+        if when == "opens":
+            await leave()
+        yield
+        if when == "closes":
+            await leave()
+
+    assert await goes_wrong_and_the_next_one_is_opened(docket, leaves) is None
+
+
+async def test_a_child_of_what_is_shared_may_exit(docket: Docket) -> None:
+    """I9."""
+
+    async def exits() -> None:
+        raise SystemExit(3)
+
+    @asynccontextmanager
+    async def starts() -> AsyncGenerator[None]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(exits)
+            yield
+
+    await goes_wrong_and_the_next_one_is_opened(docket, starts)
+
+
+async def test_what_is_shared_may_exit_as_it_closes(docket: Docket) -> None:
+    """I9."""
+
+    @asynccontextmanager
+    async def exits() -> AsyncGenerator[None]:
+        yield
+        raise SystemExit(3)
+
+    assert await goes_wrong_and_the_next_one_is_opened(docket, exits) is None
+
+
+async def test_who_waits_for_what_is_opened_as_something_else_fails_fails_and_is_not_cancelled(
+    docket: Docket,
+) -> None:
+    opening, over = anyio.Event(), anyio.Event()
+
+    @asynccontextmanager
+    async def fails() -> AsyncGenerator[None]:
+        async def child() -> None:
+            await opening.wait()
+            raise ValueError("a child")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(child)
+            yield
+
+    @asynccontextmanager
+    async def slow() -> AsyncGenerator[None]:
+        opening.set()
+        await anyio.sleep_forever()
+        yield
+
+    async def asks(it: None = Shared(fails)) -> None:
+        await over.wait()
+
+    async def asks_later(it: None = Shared(slow)) -> None: ...
+
+    first = await docket.add(asks)()
+    async with working(Worker(docket)):
+        other = await docket.add(asks_later)()
+        with pytest.raises(ExceptionGroup) as caught:
+            await other.get_result()
+        assert caught.group_contains(AwaitedCancelled)
+        over.set()
+        await first.get_result()
+
+
+class TestOnAsyncio:
+    """What only asyncio allows: whatever has a task may cancel it."""
+
+    @pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+    def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
+        return "asyncio", {"use_uvloop": request.param}
+
+    async def test_what_is_shared_may_cancel_the_task_that_hosts_it(self, docket: Docket) -> None:
+        """I9."""
+
+        @asynccontextmanager
+        async def cancels() -> AsyncGenerator[None]:
+            task = asyncio.current_task()
+            assert task is not None
+            asyncio.get_running_loop().call_soon(task.cancel)
+            yield
+
+        await goes_wrong_and_the_next_one_is_opened(docket, cancels)
+
+    async def test_what_is_shared_may_await_what_was_cancelled(self, docket: Docket) -> None:
+        """I9."""
+
+        @asynccontextmanager
+        async def awaits() -> AsyncGenerator[None]:
+            other = asyncio.ensure_future(asyncio.sleep(60))
+            other.cancel()
+            await other
+            yield
+
+        raised = await goes_wrong_and_the_next_one_is_opened(docket, awaits)
+        assert isinstance(raised, ExceptionGroup)
+        assert raised.subgroup(AwaitedCancelled)
