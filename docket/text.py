@@ -11,10 +11,21 @@ from typing import Any
 
 from .errors import UsageError
 
-__all__ = ["check_encodable", "checked_name", "class_name", "error_text", "printable", "readable", "text_of"]
+__all__ = [
+    "check_encodable",
+    "checked_name",
+    "class_name",
+    "class_path",
+    "error_text",
+    "printable",
+    "readable",
+    "text_of",
+]
 
 
 _NAME: Any = type.__dict__["__name__"]
+_QUALIFIED: Any = type.__dict__["__qualname__"]
+_MODULE: Any = type.__dict__["__module__"]
 
 
 def readable(text: str) -> str:
@@ -47,6 +58,14 @@ def text_of(value: object, spell: Callable[[Any], str] = str) -> str:
 def class_name(value: object) -> str:
     """The name of its class, for people: asked of `type`, since a class of classes may answer anything."""
     return readable(_NAME.__get__(type(value)))
+
+
+def class_path(value: object) -> str:
+    """The name of a value's class with its module, as people write it: ``KeyError``, ``package.module.MyError``."""
+    kind = type(value)
+    module = _MODULE.__get__(kind)
+    path = readable(_QUALIFIED.__get__(kind))
+    return path if module == "builtins" or not isinstance(module, str) else f"{readable(module)}.{path}"
 
 
 def error_text(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, Status, Stat
 
 from ..propagation import carried, context_of, links_to
 from ..signals import UNHEARD, Labels, Operation, Tracer
-from ..text import readable, text_of
+from ..text import class_name, class_path, readable, text_of
 
 __all__ = ["Spans"]
 
@@ -93,14 +93,12 @@ class _Span(Operation):
         except KeyboardInterrupt:
             raise
         except BaseException as problem:  # noqa: BLE001 - groups too deep to be followed, hostile classes
-            traced = f"(it cannot be shown: {type(problem).__name__})"
-        kind = type(error)
-        module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+            traced = f"(it cannot be shown: {class_name(problem)})"
         # Not `Span.record_exception`, which the error's own code can make raise, or say what no exporter can write.
         self._span.add_event(
             "exception",
             {
-                "exception.type": readable(f"{module}{kind.__qualname__}"),
+                "exception.type": class_path(error),
                 "exception.message": text,
                 "exception.stacktrace": readable(traced),
             },

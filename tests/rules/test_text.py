@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from docket.errors import UsageError
-from docket.text import check_encodable, error_text, readable, text_of
+from docket.text import check_encodable, class_name, class_path, error_text, readable, text_of
 
 
 class Hostile:
@@ -51,3 +51,16 @@ def test_a_name_that_cannot_be_encoded_is_refused_with_the_place() -> None:
     check_encodable("naïve", "the key")
     with pytest.raises(UsageError, match=r"^the key 'caf\\udcff' has a character .*'\\udcff', at 3"):
         check_encodable("caf\udcff", "the key")
+
+
+def test_a_class_is_named_without_asking_it() -> None:
+    class ShyKind(type):
+        def __getattribute__(cls, name: str) -> object:
+            raise SystemExit(f"no {name}")
+
+    class ShyError(Exception, metaclass=ShyKind):
+        pass
+
+    shy = Exception.__new__(ShyError)
+    assert (class_path(KeyError()), class_name(shy)) == ("KeyError", "ShyError")
+    assert class_path(shy).startswith(f"{__name__}.")
