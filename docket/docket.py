@@ -18,7 +18,7 @@ from .numbers import check_whole
 from .placing import place, place_many, preparing
 from .registry import TaskCollection, collection_at, name_of, register, stand_in
 from .results import ResultStorage
-from .signals import signals
+from .signals import signals, unfailing
 from .snapshot import DocketSnapshot, DocketSnapshotMixin, RunningExecution
 from .store import Admissions, ByHand, Keys, LimitInUse, Liveness, Message, Records, Schedule, WorkerInfo
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
@@ -307,14 +307,16 @@ class Docket(DocketSnapshotMixin):
         with signals.operation("docket.cancel", lambda: {**self.labels(), "docket.key": key}):
             if await self.writes.cancel(key):
                 for each in signals.subscribers:
-                    each.cancelled(self.name, 1)
+                    with unfailing:
+                        each.cancelled(self.name, 1)
 
     async def clear(self) -> int:
         """Cancel everything that waits; what runs goes on. Return how many tasks that were."""
         with signals.operation("docket.clear", self.labels):
             cleared = await self.writes.clear(CLEAR_BATCH)
         for each in signals.subscribers:
-            each.cancelled(self.name, cleared)
+            with unfailing:
+                each.cancelled(self.name, cleared)
         return cleared
 
     # striking --------------------------------------------------------------------------------------------

@@ -3,25 +3,28 @@
 The rooms say what happens as it does::
 
     for each in signals.subscribers:
-        each.cancelled(docket.name, 1)
+        with unfailing:
+            each.cancelled(docket.name, 1)
 
 and put what takes its time inside of an operation::
 
     with signals.operation("docket.cancel", labels) as operation:
         ...
 
+What a subscriber raises is logged, and harms nobody (I9).
 Where nobody subscribes the first costs a look at an empty list, and the second a call that returns `UNHEARD`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TypeAlias
 
-__all__ = ["UNHEARD", "Labels", "Operation", "Signals", "Subscriber", "Tracer", "signals"]
+__all__ = ["UNHEARD", "Labels", "Operation", "Signals", "Subscriber", "Tracer", "signals", "unfailing"]
 
 logger = logging.getLogger("docket")
 
@@ -114,6 +117,24 @@ class Tracer:
     def fields(self) -> Mapping[bytes, bytes]:
         """What a message that is made now carries along, so that its run can be linked to the present operation."""
         raise NotImplementedError
+
+
+class _Unfailing:
+    """Keeps what telemetry raises from those who tell it. Nothing is awaited in there."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or isinstance(error, KeyboardInterrupt):
+            return False
+        with contextlib.suppress(Exception):  # a handler of the log
+            logger.error("Telemetry raised", exc_info=error)
+        return True
+
+
+unfailing = _Unfailing()
 
 
 class Signals:

@@ -16,7 +16,7 @@ import attrs
 from redis.exceptions import RedisError, ResponseError
 
 from ..rules import Operator, StrikesInEffect
-from ..signals import signals
+from ..signals import signals, unfailing
 from ..text import error_text, text_of
 from ..transport import Client, Entry, entry_number
 from .answers import naming
@@ -162,7 +162,8 @@ class StrikeLog:
 
     def _signal(self, instruction: StrikeInstruction, change: int) -> None:
         for each in signals.subscribers:
-            each.strikes({"docket.name": self.name, **instruction.labels()}, change)
+            with unfailing:
+                each.strikes({"docket.name": self.name, **instruction.labels()}, change)
 
     def _override(self, identity: _Identity) -> None:
         """Forget the last word about something: it may be removed."""

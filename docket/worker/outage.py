@@ -25,7 +25,7 @@ from redis.exceptions import (
 )
 
 from ..clock import monotonic
-from ..signals import signals
+from ..signals import signals, unfailing
 from ..store import UnreadableKey, is_about_a_key
 
 __all__ = ["Loop", "Outages", "is_disruption"]
@@ -89,7 +89,8 @@ class Outages:
         """``who`` cannot reach the server; say so if nobody has. ``asked`` is when it was last known to reach it."""
         self._cut_off.add(who)
         for each in signals.subscribers:
-            each.disrupted(*self._whose)
+            with unfailing:
+                each.disrupted(*self._whose)
         now = monotonic()
         if self._since is None:
             self._since = now

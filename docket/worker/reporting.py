@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import TracebackType
@@ -18,29 +17,11 @@ from ..clock import monotonic
 from ..execution import Execution
 from ..placing import labels_of
 from ..rules import Raised, Reschedule, Returned
-from ..signals import UNHEARD, Labels, Operation, Subscriber, signals
+from ..signals import UNHEARD, Labels, Operation, Subscriber, signals, unfailing
 from ..store import Records, Refused, Unreadable
 from .roster import End, Running
 
 __all__ = ["Depths", "Report", "reported", "tell_refused", "tell_unreadable"]
-
-logger = logging.getLogger("docket.worker")
-
-
-class _Unfailing:
-    """Keeps what telemetry raises from being a failure of the task; it is logged."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if isinstance(error, Exception):
-            logger.error("Telemetry raised", exc_info=error)
-        return isinstance(error, Exception)
-
-
-_unfailing = _Unfailing()
 
 
 class Report:
@@ -66,10 +47,16 @@ def reported(running: Running) -> Report:
     if running.reported:
         return _UNHEARD
     running.reported = True
-    listeners, span = signals.listeners(), UNHEARD
+    listeners: Sequence[Subscriber] = ()
+    span = UNHEARD
+    with unfailing:
+        listeners = signals.listeners()
     if signals.tracer is not None:
         execution = running.execution
-        span = signals.tracer.run(execution.function_name, lambda: _labels(execution), execution.extra_fields)
+        with unfailing:
+            span = signals.tracer.run(
+                execution.function_name, lambda: _labels(execution), execution.extra_fields
+            )
     if not listeners and span is UNHEARD:
         return _UNHEARD
     return _Heard(running.execution, listeners, span)
@@ -92,9 +79,9 @@ class _Heard(Report):
         if self._listeners:
             late = clock.timestamp() - self._execution.when.timestamp()
             for each in self._listeners:
-                with _unfailing:
+                with unfailing:
                     each.run_started(*self._names, late=late, redelivered=self._execution.redelivered)
-        with _unfailing:
+        with unfailing:
             self._span.__enter__()
         return self
 
@@ -104,13 +91,13 @@ class _Heard(Report):
         if error is not None and not isinstance(error, get_cancelled_exc_class()):
             self._ended = "failed"
             if not isinstance(error, Exception):
-                with _unfailing:
+                with unfailing:
                     self._span.failed(error)
-        with _unfailing:
+        with unfailing:
             self._span.__exit__(kind, error, trace)
         seconds = self._seconds if self._seconds >= 0 else monotonic() - self._began
         for each in self._listeners:
-            with _unfailing:
+            with unfailing:
                 each.run_ended(*self._names, seconds=seconds, ended=self._ended, then=self._then)
 
     def ended(self, end: End) -> None:
@@ -119,7 +106,7 @@ class _Heard(Report):
             self._ended = "succeeded"
         elif isinstance(end.outcome, Raised):
             self._ended = "failed"
-            with _unfailing:
+            with unfailing:
                 self._span.failed(end.outcome.error)
         if isinstance(end.verdict, Reschedule):
             self._then = "retried" if end.verdict.attempt > self._execution.attempt else "perpetuated"
@@ -129,7 +116,8 @@ def tell_refused(docket: str, worker: str, refused: Refused) -> None:
     """Tell of a delivery that was taken and is not to be run; the cancelled ones were told of by who cancelled."""
     if refused.superseded:
         for each in signals.subscribers:
-            each.superseded(docket, worker, refused.message.function)
+            with unfailing:
+                each.superseded(docket, worker, refused.message.function)
 
 
 def tell_unreadable(docket: str, worker: str, unreadable: Unreadable) -> None:
@@ -139,12 +127,15 @@ def tell_unreadable(docket: str, worker: str, unreadable: Unreadable) -> None:
         key = unreadable.key or ""
         shown = key.decode(errors="backslashreplace") if isinstance(key, bytes) else key
         labels = {"docket.name": docket, "docket.worker": worker, "docket.key": shown}
-        span = signals.tracer.run(unreadable.task, lambda: labels, {})
-    for each in signals.listeners():
-        with _unfailing:
+        with unfailing:
+            span = signals.tracer.run(unreadable.task, lambda: labels, {})
+    for each in signals.subscribers:
+        with unfailing:
+            if not each.listens():
+                continue
             each.run_started(*names, late=0.0, redelivered=False)
             each.run_ended(*names, seconds=0.0, ended="failed", then="")
-    with _unfailing, span:
+    with unfailing, span:
         span.failed(unreadable.reason)
 
 
@@ -161,6 +152,7 @@ class Depths:
             due, later = await self.records.depths()
             answered()
             for each in signals.subscribers:
-                each.depths(self.docket, due, later)
-                each.cached("signature", len(signature_cache))
+                with unfailing:
+                    each.depths(self.docket, due, later)
+                    each.cached("signature", len(signature_cache))
             await anyio.sleep(self.interval.total_seconds())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..rules import Cancel, Fail, Verdict
-from ..signals import signals
+from ..signals import signals, unfailing
 from .journal import log_struck
 from .roster import Running
 from .settling import Settling
@@ -29,5 +29,6 @@ async def struck(settling: Settling, running: Running) -> Verdict | None:
         return Fail(error)
     log_struck(execution)
     for each in signals.subscribers:
-        each.stricken(settling.docket.name, execution.worker or "", execution.function_name)
+        with unfailing:
+            each.stricken(settling.docket.name, execution.worker or "", execution.function_name)
     return Cancel()

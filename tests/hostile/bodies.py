@@ -319,11 +319,57 @@ def suppressing() -> Function:
     return culprit
 
 
+def shared_that_closes(make: Callable[[], BaseException]) -> Callable[[], Function]:
+    """What is shared closes as the worker ends."""
+
+    def made() -> Function:
+        @asynccontextmanager
+        async def shares() -> AsyncGenerator[None]:
+            yield
+            raise make()
+
+        async def culprit(it: None = Shared(shares)) -> str:
+            return "returned"
+
+        return culprit
+
+    return made
+
+
+class Awaits:
+    """What a plain function returns and is awaited for."""
+
+    def __await__(self) -> Generator[Any, Any, str]:
+        raise SystemExit(3)
+        yield
+
+
+class Lies:
+    """What a plain function returns, and cannot be asked what it is."""
+
+    @property
+    def __class__(self) -> type:
+        raise SystemExit(3)
+
+
+def giving(value: Callable[[], Any]) -> Callable[[], Function]:
+    def made() -> Function:
+        def culprit() -> Any:
+            return value()
+
+        return culprit
+
+    return made
+
+
 BODIES = [
     *(row(place, at, make, slow=number >= SHORT) for number, make in enumerate(ENDS) for place, at in PLACES),
     *(attrs.evolve(rows(make), slow=number >= SHORT) for number, make in enumerate(ENDS) for rows in (chain, retried)),
     *(attrs.evolve(row, slow=number >= SHORT) for number, make in enumerate(ENDS) for row in of_the_worker(make)),
     Row(said="SystemExit out of the condition of a Retry", make=conditional, end=fails(), traced="who asks"),
     Row(said="SystemExit out of a child of asyncio's task group", make=group_of_asyncio, end=fails(ExceptionGroup), on=ASYNCIO, traced="SystemExit"),
+    *(Row(said=f"{type(make()).__name__} out of a shared dependency that closes", make=shared_that_closes(make), end=returns("returned"), reported=False, slow=number >= SHORT) for number, make in enumerate(ENDS)),
+    Row(said="SystemExit out of what a plain function returns to be awaited", make=giving(Awaits), end=fails(), traced="SystemExit"),
+    Row(said="a result that lies about its class", make=giving(Lies), end=fails()),
     Row(said="SystemExit that a dependency suppresses", make=suppressing, end=returns(None)),
 ]  # fmt: skip

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from docket import Docket, Execution, Perpetual
-from docket.signals import Subscriber, signals
-from tests.hostile.harness import KEY, NAME, Function, Row, ends, fails, returns
+from docket.signals import UNHEARD, Labels, Operation, Subscriber, Tracer, signals
+from tests.hostile.harness import KEY, NAME, Function, Row, fails, returns
 
 __all__ = ["TELLING"]
 
@@ -102,6 +102,69 @@ def a_subscriber(method: str, kind: type[BaseException]) -> Callable[[], Abstrac
     return during
 
 
+@contextmanager
+def a_subscriber_that_always_raises() -> Generator[None]:
+    def raises(self: Subscriber, *args: object, **facts: object) -> None:
+        raise SystemExit("told")
+
+    methods = [
+        "placed",
+        "cancelled",
+        "stricken",
+        "superseded",
+        "run_started",
+        "run_ended",
+        "disrupted",
+        "depths",
+        "strikes",
+        "cached",
+    ]
+    subscriber = type(
+        "Raises", (Subscriber,), {**dict.fromkeys(methods, raises), "wants_depths": lambda self: True}
+    )()
+    signals.subscribers.append(subscriber)
+    try:
+        yield
+    finally:
+        signals.subscribers.remove(subscriber)
+
+
+class Unheard(Tracer):
+    """Hears of nothing but the run of the culprit, and raises there."""
+
+    def __init__(self, where: str, kind: type[BaseException]) -> None:
+        self.where, self.kind = where, kind
+
+    def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:
+        return UNHEARD
+
+    def run(self, task: str, labels: Callable[[], Labels], fields: Mapping[bytes, bytes]) -> Operation:
+        if task != NAME:
+            return UNHEARD
+        if self.where == "run":
+            raise self.kind("told")
+
+        def raises(*args: object) -> None:
+            raise self.kind("told")
+
+        return type("Raises", (Operation,), {self.where: raises})()
+
+    def fields(self) -> Mapping[bytes, bytes]:
+        return {}
+
+
+def a_tracer(where: str, kind: type[BaseException]) -> Callable[[], AbstractContextManager[None]]:
+    @contextmanager
+    def during() -> Generator[None]:
+        before, signals.tracer = signals.tracer, Unheard(where, kind)
+        try:
+            yield
+        finally:
+            signals.tracer = before
+
+    return during
+
+
 # strikes --------------------------------------------------------------------------------------------------------
 
 
@@ -153,8 +216,10 @@ class Storage:
 TELLING = [
     *(Row(said=f"a handler of the log that raises {kind.__name__}", make=returning, end=returns("returned"), reported=False, during=a_handler(kind), slow=kind is not SystemExit) for kind in KINDS),
     *(Row(said=f"a handler of the log that raises {kind.__name__} at an error", make=raising, end=fails(ValueError), reported=False, during=a_handler(kind, logging.ERROR), slow=kind is not SystemExit) for kind in KINDS),
-    *(Row(said=f"a filter of the log that raises {kind.__name__}", make=returning, end=ends(), reported=False, during=a_filter(kind), slow=kind is not SystemExit) for kind in KINDS),
-    *(Row(said=f"a subscriber that raises {kind.__name__} in {method}", make=returning, end=ends(), reported=False, during=a_subscriber(method, kind), slow=kind is not SystemExit) for kind in KINDS for method in ("run_started", "run_ended")),
+    *(Row(said=f"a filter of the log that raises {kind.__name__}", make=returning, end=returns("returned"), reported=False, during=a_filter(kind), slow=kind is not SystemExit) for kind in KINDS),
+    *(Row(said=f"a subscriber that raises {kind.__name__} in {method}", make=returning, end=returns("returned"), reported=False, during=a_subscriber(method, kind), slow=kind is not SystemExit) for kind in KINDS for method in ("run_started", "run_ended")),
+    Row(said="a subscriber that always raises SystemExit", make=returning, end=returns("returned"), reported=False, during=a_subscriber_that_always_raises),
+    *(Row(said=f"a tracer that raises {kind.__name__} in {where}", make=returning, end=returns("returned"), reported=False, during=a_tracer(where, kind), slow=kind is not SystemExit) for kind in KINDS for where in ("run", "__enter__", "__exit__")),
     *(Row(said=f"a condition of a strike that raises {kind.__name__}", make=returning, end=fails(), place=a_condition(kind), slow=kind is not SystemExit) for kind in KINDS),
     *(Row(said=f"a result storage that raises {kind.__name__}", make=returning, end=fails(match="put"), reported=False, settings={"result_storage": Storage(kind)}, slow=kind is not SystemExit) for kind in KINDS),
     *(Row(said=f"a result storage that raises {kind.__name__} for an error", make=raising, end=fails(), reported=False, settings={"result_storage": Storage(kind)}, slow=kind is not SystemExit) for kind in KINDS),

@@ -195,4 +195,4 @@ async def test_a_run_that_is_cancelled_at_any_step_ends_and_nothing_else(
             assert await beside.get_result() == "innocent"
             worker.stop()
     assert ran == ["innocent"]
-    assert sweep.count > 0
+    assert number > 1, "its steps were not counted"
