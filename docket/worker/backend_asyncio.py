@@ -46,9 +46,11 @@ class LoopTasks(ClaimTasks):
         self._tasks: dict[asyncio.Task[None], Running] = {}
         self._changed = asyncio.Event()
         self._closed = self._cuts_off = False
+        self._run: Run | None = None
         self._error: BaseException | None = None
 
     def start(self, run: Run, running: Running) -> None:
+        self._run = run
         name, factory = running.execution.function_name, self._loop.get_task_factory()
         if (
             isinstance(factory, _TaskFactory) and factory.before is None
@@ -60,8 +62,11 @@ class LoopTasks(ClaimTasks):
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        running = self._tasks.pop(task, None)
+        if running is not None and task.cancelled() and self._run is not None and not self.cuts_off():
+            # Before its first step, so that nothing of the firewall has run yet: somebody cancels what he finds.
+            self.start(self._run, running)
+        elif not task.cancelled() and (error := task.exception()) is not None:
             self._error = self._error or error
         if self._error is not None or (self._closed and not self._tasks):
             self._changed.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import AsyncGenerator
@@ -14,6 +15,7 @@ import anyio
 import pytest
 
 from docket import Depends, Docket, Execution, Perpetual, Retry, Worker
+from docket.errors import ExecutionCancelled, ExecutionFailed
 from docket.execution import ExecutionState
 from tests.worker.conftest import at_most, working
 
@@ -355,6 +357,28 @@ class TestOnAsyncio:
         await ended(docket, execution)
         assert execution.state is ExecutionState.CANCELLED
         assert await other.get_result() == 1
+
+    async def test_tasks_that_another_one_cancels_at_each_step_come_to_an_end(self, docket: Docket) -> None:
+        """I9. Also before the first step of their own."""
+
+        async def victim() -> None:
+            await anyio.sleep(0)
+
+        async def cancels() -> int:
+            victims = [await docket.add(victim)() for _ in range(10)]
+            for _ in range(200):
+                for task in asyncio.all_tasks():
+                    if task.get_name() == "victim":
+                        task.cancel()
+                await asyncio.sleep(0)
+            for each in victims:
+                with contextlib.suppress(ExecutionCancelled, ExecutionFailed):
+                    await each.get_result()
+            return len(victims)
+
+        execution = await ended(docket, await docket.add(cancels)())
+        assert await execution.get_result() == 10
+        assert await nothing_is_left(docket)
 
     async def test_each_body_runs_in_an_asyncio_task_of_the_loops_factory(self, docket: Docket) -> None:
         made: list[object] = []
