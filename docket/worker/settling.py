@@ -49,6 +49,9 @@ T = TypeVar("T")
 
 NOT_KEPT = timedelta(0)
 
+#: A server closes the connection of who sends it a longer value (proto-max-bulk-len), which looks like an outage.
+LONGEST = 500 * 1024 * 1024
+
 
 class LeaseOver(Exception):
     """Redis stayed away until the lease could no longer be trusted."""
@@ -229,6 +232,10 @@ class Settling:
         running.execution.result_key = result_key
         storage = self.docket.result_storage
         if storage is None:
+            if len(text) > LONGEST:
+                raise ValueError(
+                    f"pickled it has {len(text)} bytes, and Redis takes {LONGEST}: keep it elsewhere"
+                )
             return result_key, text
         kept = self.docket.execution_ttl
         await storage.put(result_key, {"data": text}, ttl=None if kept is None else kept.total_seconds())

@@ -326,6 +326,20 @@ async def test_a_result_storage_that_fails_fails_the_task_only(docket: Docket) -
     assert "cannot be stored: the storage is down" in str(execution.error)
 
 
+async def test_a_result_that_no_server_takes_fails_the_task_only(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I9. The server would close the connection, again each time that the worker tries."""
+
+    async def task() -> bytes:
+        return b"x" * 2000
+
+    monkeypatch.setattr("docket.worker.settling.LONGEST", 1000)
+    execution = await ended(docket, await docket.add(task)())
+    assert execution.state is ExecutionState.FAILED
+    assert "pickled it has" in str(execution.error)
+
+
 class TestOnAsyncio:
     """What only asyncio allows: a body that cancels itself."""
 
