@@ -213,6 +213,7 @@ class Session:
                 self.leases.run,
                 self.heartbeat.run,
                 self.listener.run,
+                self.belated.run,
                 self._tell_depths,
             ):
                 upkeep.start_soon(self._supervise, loop)
