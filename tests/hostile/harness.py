@@ -255,7 +255,7 @@ class Log(logging.Handler):
     @contextmanager
     def listening(self) -> Generator[None]:
         logger = logging.getLogger("docket")
-        before = logger.propagate, logger.level
+        propagate, level = logger.propagate, logger.level
         logger.propagate = False
         logger.setLevel(logging.INFO)
         logger.addHandler(self)
@@ -263,7 +263,8 @@ class Log(logging.Handler):
             yield
         finally:
             logger.removeHandler(self)
-            logger.propagate, logger.level = before
+            logger.propagate = propagate
+            logger.setLevel(level)  # which the loggers below it hear of
 
 
 @attrs.frozen
