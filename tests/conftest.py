@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,16 @@ BACKENDS = [
 HERE = Path(__file__).parent
 
 #: Rooms of tests that are about other processes and packages: peers, fleets of servers, telemetry, whole programs.
-SLOW = {"bench", "chaos", "hostile", "instrumentation", "interop", "seeds", "topologies"}
+#: And scripts of the server, which know no Python.
+SLOW = {"bench", "chaos", "hostile", "instrumentation", "interop", "seeds", "store", "topologies"}
 
-#: Tables of inputs, each with every loop and server: what they show is the same on every Python.
+#: Tables of inputs, each with every loop and server: what they show is the same on every Python. CI leaves uvloop
+#: out of them, which runs the same code of ours as asyncio's own loop.
 TABLES = {
     "tests/docket/test_foreign.py",
     "tests/docket/test_names.py",
     "tests/docket/test_numbers.py",
     "tests/docket/test_times.py",
-    "tests/store/test_endings.py",
     "tests/transport/test_arguments.py",
     "tests/worker/test_counted_values.py",
     "tests/worker/test_foreign_fields.py",
@@ -45,8 +47,14 @@ _names = itertools.count()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         where = item.path.relative_to(HERE)
-        if SLOW & set(where.parts[:-1]) or f"tests/{where.as_posix()}" in TABLES:
+        if SLOW & set(where.parts[:-1]) or _is_table(item):
             item.add_marker(pytest.mark.slow)
+    if os.environ.get("CI"):
+        items[:] = [item for item in items if "uvloop" not in item.name or not _is_table(item)]
+
+
+def _is_table(item: pytest.Item) -> bool:
+    return f"tests/{item.path.relative_to(HERE).as_posix()}" in TABLES
 
 
 def pytest_report_header() -> str:
