@@ -16,7 +16,7 @@ from typing import Any
 
 import anyio
 from anyio import get_running_tasks
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 
 from ..dependencies import current_execution, is_hosting
 from ..errors import TaskExited
@@ -75,7 +75,8 @@ class LoopTasks(ClaimTasks):
         self._closed = True
         self._changed.set()
 
-    async def attend(self) -> None:
+    async def attend(self, *, task_status: TaskStatus[None]) -> None:
+        task_status.started()
         self._host = asyncio.current_task()
         with _exits_contained(self._loop):
             try:

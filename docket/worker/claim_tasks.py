@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import anyio
 import attrs
 from anyio import NoEventLoopError, get_cancelled_exc_class
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 
 from ..rules import is_a, leaves
 from .roster import Running
@@ -31,11 +31,12 @@ class ClaimTasks:
     scopes: Sequence[anyio.CancelScope]
 
     def start(self, run: Run, running: Running) -> None:
-        """Run a claim, or go on with one. What ``run`` raises ends the worker."""
-        self.work.start_soon(run, running, name=running.execution.function_name)
+        """Run a claim, or go on with one, from when they are attended to. What ``run`` raises ends the worker."""
+        raise NotImplementedError
 
-    async def attend(self) -> None:
+    async def attend(self, *, task_status: TaskStatus[None]) -> None:
         """Look after them, as a child of ``work``; ends once `close` was called and all have ended."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Expect no claims any more but those that are running."""

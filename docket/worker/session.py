@@ -230,7 +230,7 @@ class Session:
         async with anyio.create_task_group() as work:
             self._work = work
             self.caller.tasks = claims = claim_tasks(work, [*around, work.cancel_scope])
-            work.start_soon(claims.attend)
+            await work.start(claims.attend)
             async with anyio.create_task_group() as intake:
                 self._intake = intake.cancel_scope
                 if self._stopped:
