@@ -286,7 +286,7 @@ async def test_what_is_shared_may_exit_as_it_closes(docket: Docket) -> None:
 async def test_who_waits_for_what_is_opened_as_something_else_fails_fails_and_is_not_cancelled(
     docket: Docket,
 ) -> None:
-    opening, over = anyio.Event(), anyio.Event()
+    begun, opening, over = anyio.Event(), anyio.Event(), anyio.Event()
 
     @asynccontextmanager
     async def fails() -> AsyncGenerator[None]:
@@ -305,12 +305,14 @@ async def test_who_waits_for_what_is_opened_as_something_else_fails_fails_and_is
         yield
 
     async def asks(it: None = Shared(fails)) -> None:
+        begun.set()
         await over.wait()
 
     async def asks_later(it: None = Shared(slow)) -> None: ...
 
     first = await docket.add(asks)()
     async with working(Worker(docket)):
+        await begun.wait()
         other = await docket.add(asks_later)()
         with pytest.raises(ExceptionGroup) as caught:
             await other.get_result()
