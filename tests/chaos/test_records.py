@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,19 @@ def test_a_ledger_has_the_lines_of_all_processes_in_order(tmp_path: Path) -> Non
         ("meanwhile", "k"),
         ("after", None),
     ]
+
+
+def test_processes_that_have_the_same_number_are_told_apart(tmp_path: Path) -> None:
+    rig = Ledger(tmp_path, "rig")
+    mine = Ledger(tmp_path, "mine")
+    for key in ("one", "other"):
+        rig.note("started", of=os.getpid())
+        mine.note("begin", run=1, key=key)
+        rig.note("exit", of=os.getpid())
+    numbers = [entry.get("of") if entry["what"] != "begin" else entry["pid"] for entry in read(tmp_path)]
+    first, second = numbers[:3], numbers[3:]
+    assert len(set(first)) == len(set(second)) == 1
+    assert first != second
 
 
 def test_the_server_wrote_down_every_state_through_its_restarts() -> None:
