@@ -50,21 +50,28 @@ class LoopTasks(ClaimTasks):
         self._error: BaseException | None = None
 
     def start(self, run: Run, running: Running) -> None:
-        self._run = run
+        self._run, running.begins_in = run, self
         name, factory = running.execution.function_name, self._loop.get_task_factory()
-        if (
-            isinstance(factory, _TaskFactory) and factory.before is None
-        ):  # what the loop would do without ours
-            task = asyncio.Task(run(running), loop=self._loop, name=name)
+        if isinstance(factory, _TaskFactory) and factory.before is None:
+            task = asyncio.Task(
+                run(running), loop=self._loop, name=name
+            )  # as the loop does without a factory
         else:
             task = self._loop.create_task(run(running), name=name)
+        if running.begins_in is self:  # an eager one has begun, and may have ended
+            running.begins_in = task
         self._tasks[task] = running
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         running = self._tasks.pop(task, None)
-        if running is not None and task.cancelled() and self._run is not None and not self.cuts_off():
-            # Before its first step, so that nothing of the firewall has run yet: somebody cancels what he finds.
+        if (
+            running is not None
+            and running.begins_in is task
+            and self._run is not None
+            and not self.cuts_off()
+        ):
+            # Cancelled before its first step, so that nothing of the firewall has run: somebody cancels what he finds.
             self.start(self._run, running)
         elif not task.cancelled() and (error := task.exception()) is not None:
             self._error = self._error or error
@@ -136,9 +143,8 @@ class LoopTasks(ClaimTasks):
         children = {each.id: each.name for each in get_running_tasks() if each.parent_id == mine}
         for task in asyncio.all_tasks():
             if id(task) in children:
-                self._loop.call_soon(
-                    task.cancel
-                )  # not before it has begun: its coroutine would be one never awaited
+                # Not before it has begun: its coroutine would be one never awaited.
+                self._loop.call_soon(task.cancel)
         return [str(name) for name in children.values()]
 
 

@@ -70,15 +70,17 @@ class Running:
     the worker asked for the delivery, and until when its lease can be taken for ours. ``last`` is set where the
     key may not run again (`Worker.run_at_most`), ``settling`` once how it ended is being written, ``uninterruptible``
     while its body is a thread's, ``unknown`` where this worker has nothing to run for it. ``rules`` are the rules of
-    admission that its task declares. ``end`` is known once it is decided, ``decided`` what is known of it before it is
-    prepared; ``reported`` says whether telemetry has heard of the run, ``left_open`` that its body left a scope open in
-    the task that it ran in, ``let_go`` that nobody waits for its body any more. ``mishaps`` is how often something else
-    than the body went wrong, ``interruptions`` how often it was cut short by that, or as its task was cancelled.
+    admission that its task declares, ``begins_in`` the task that is to run it and has not begun. ``end`` is known
+    once it is decided, ``decided`` what is known of it before it is prepared; ``reported`` says whether telemetry has
+    heard of the run, ``left_open`` that its body left a scope open in the task that it ran in, ``let_go`` that nobody
+    waits for its body any more. ``mishaps`` is how often something else than the body went wrong, ``interruptions`` how
+    often it was cut short by that, or as its task was cancelled.
     """
 
     __slots__ = (
         "_scope",
         "began",
+        "begins_in",
         "broken",
         "decided",
         "delivery",
@@ -114,6 +116,7 @@ class Running:
         self.left_open: ScopeLeftOpen | None = None
         self.decided: tuple[Outcome, Verdict] | None = None
         self.mishaps = self.interruptions = 0
+        self.begins_in: object = None
         self.rules: Sequence[tuple[str | None, Any]] = ()
         self.reason: StopReason | None = None
         self._scope: anyio.CancelScope | None = None

@@ -71,6 +71,7 @@ class Runner:
         claim and of nothing else (I9). What comes out is Ctrl-C and the worker's own cancellation, once nobody can
         wait for the claim any longer; it is then in `cut_off`.
         """
+        running.begins_in = None
         goes_on = False
         try:
             current_execution.set(running.execution)

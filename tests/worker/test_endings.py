@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
@@ -371,6 +371,35 @@ class TestOnAsyncio:
         await ended(docket, execution)
         assert execution.state is ExecutionState.CANCELLED
         assert await other.get_result() == 1
+
+    async def test_a_claim_is_not_begun_again_where_its_task_is_cancelled_in_its_last_step(
+        self, docket: Docket
+    ) -> None:
+        """I9. As a handler of the log may do that is told of a superseded run: the cancellation is never delivered."""
+        runs: list[int] = []
+
+        class Cancels(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                task = asyncio.current_task()
+                if task is not None and "superseded" in record.getMessage():
+                    task.cancel()
+
+        async def replaces_itself(number: int) -> None:
+            runs.append(number)
+            if number == 1:
+                await docket.replace(replaces_itself, datetime.now(UTC), "key")(2)
+
+        logger, handler = logging.getLogger("docket"), Cancels()
+        level = logger.level
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+        try:
+            execution = await docket.add(replaces_itself, key="key")(1)
+            await ended(docket, execution)
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+        assert runs == [1, 2]
 
     async def test_tasks_that_another_one_cancels_at_each_step_come_to_an_end(self, docket: Docket) -> None:
         """I9. Also before the first step of their own."""
