@@ -41,13 +41,21 @@ TABLES = {
     "tests/worker/test_unreadable.py",
 }
 
+#: Tests that take long by themselves: outages, timeouts, processes.
+LONG = {
+    "tests/worker/test_holding_on.py",
+    "tests/worker/test_lost_answers.py",
+    "tests/worker/test_progress_outages.py",
+    "tests/worker/test_skew.py",
+}
+
 _names = itertools.count()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         where = item.path.relative_to(HERE)
-        if SLOW & set(where.parts[:-1]) or _is_table(item):
+        if SLOW & set(where.parts[:-1]) or _is_table(item) or f"tests/{where.as_posix()}" in LONG:
             item.add_marker(pytest.mark.slow)
     if os.environ.get("CI"):
         items[:] = [item for item in items if "uvloop" not in item.name or not _is_table(item)]

@@ -13,6 +13,7 @@ import pytest
 
 from docket import Docket, Worker
 from docket.execution import ExecutionState
+from docket.worker import session
 from tests.worker.conftest import PATIENCE, ms
 
 pytestmark = pytest.mark.anyio
@@ -48,6 +49,13 @@ class Stubborn:
             await self.released.wait()
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is handed back gets a tenth of the time; the programs below take all of it."""
+    monkeypatch.setattr(session, "GRACE", session.GRACE / 10)
+    monkeypatch.setattr(session, "HOLDING_ON", session.HOLDING_ON / 10)
+
+
 @pytest.fixture(params=["swallows", "shields"])
 async def stubborn(request: pytest.FixtureRequest, anyio_backend: Any) -> Stubborn:
     return Stubborn(request.param)
@@ -66,6 +74,7 @@ async def cancel(worker: Worker, scope: anyio.CancelScope) -> None:
 
 
 @pytest.mark.parametrize("end", [stop, hand_back, cancel])
+@pytest.mark.usefixtures("hasty")
 async def test_the_run_of_a_worker_ends_though_a_body_does_not(
     docket: Docket, stubborn: Stubborn, end: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
