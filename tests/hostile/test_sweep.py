@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import inspect
 import itertools
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -152,6 +154,22 @@ def in_a_thread() -> Function:
     return culprit
 
 
+def counted(culprit: Function, begins: list[str]) -> Function:
+    """The same, noting each time that it begins."""
+
+    @functools.wraps(culprit)
+    async def on_the_loop(*args: Any, **kwargs: Any) -> Any:
+        begins.append("culprit")
+        return await culprit(*args, **kwargs)
+
+    @functools.wraps(culprit)
+    def in_its_thread(*args: Any, **kwargs: Any) -> Any:
+        begins.append("culprit")
+        return culprit(*args, **kwargs)
+
+    return on_the_loop if inspect.iscoroutinefunction(culprit) else in_its_thread
+
+
 BODIES: list[Callable[[], Function]] = [
     plain, in_steps, failing, with_children, with_dependencies, limited, in_a_thread,
 ]  # fmt: skip
@@ -172,7 +190,8 @@ async def test_a_run_that_is_cancelled_at_any_step_ends_and_nothing_else(
         await over.wait()
         return "innocent"
 
-    culprit = body()
+    begins: list[str] = []
+    culprit = counted(body(), begins)
     culprit.__name__ = NAME
     with anyio.fail_after(PATIENCE), sweep.swept():
         async with Docket(DOCKET, url) as docket, anyio.create_task_group() as group:
@@ -181,6 +200,7 @@ async def test_a_run_that_is_cancelled_at_any_step_ends_and_nothing_else(
             group.start_soon(worker.run_forever)
             for number in itertools.count(1):
                 sweep.number, sweep.count = number, 0
+                begins.clear()
                 execution = await docket.add(culprit, key=f"{number}")()
                 with contextlib.suppress(Exception):
                     await execution.get_result()
@@ -188,6 +208,7 @@ async def test_a_run_that_is_cancelled_at_any_step_ends_and_nothing_else(
                 assert execution.state in (
                     ExecutionState.COMPLETED, ExecutionState.FAILED, ExecutionState.CANCELLED,
                 )  # fmt: skip
+                assert len(begins) <= (2 if body is with_dependencies else 1)  # which has a Retry
                 assert number < MANY
                 if sweep.count < number:
                     break  # its life was over before
