@@ -259,7 +259,7 @@ class Sweep:
     timeout: timedelta
     expiry: timedelta
     look: Condition = attrs.field(init=False, factory=Condition)
-    """Notified when another worker in this process has claimed something."""
+    """Notified when another worker in this process has claimed something, or this one left a claim to redelivery."""
     _cursor: bytes = attrs.field(init=False, default=b"")
     """The id behind which the next look begins. Who sweeps next, instead of this worker, begins at the front."""
     _retires_at: float = attrs.field(init=False, default=-math.inf)

@@ -86,6 +86,7 @@ class Runner:
         except LeaseOver:
             journal.log_given_up(running, "but Redis stayed away")
             running.forget()
+            self.listener.sweep.look.notify()
         except BaseException as error:
             if running.let_go:
                 return
@@ -166,6 +167,10 @@ class Runner:
     async def _settle(self, running: Running, end: End) -> None:
         settled = await self.settling.settle(running, end)
         journal.log_settled(running, end, settled)
+        if isinstance(
+            end.verdict, Abandon
+        ):  # nothing was written: it is redelivered, to us if nobody else is there
+            self.listener.sweep.look.notify()
         if running.last and not isinstance(end.verdict, HandBack | Abandon):
             await self.settling.insist(running, lambda: self.docket.cancel(running.execution.key))
 
@@ -187,6 +192,7 @@ class Runner:
         running.mishaps += 1
         if running.mishaps > 2:
             journal.log_mishap(running, error, "it is left to redelivery")
+            self.listener.sweep.look.notify()
             return False
         if running.mishaps == 2 or running.end is not None:
             journal.log_mishap(running, error, "it is set aside")
