@@ -82,10 +82,8 @@ class Runner:
                 goes_on = self._go_on(running)
                 return
             await self._settle(running, end)
-            running.forget()
         except LeaseOver:
             journal.log_given_up(running, "but Redis stayed away")
-            running.forget()
             self.listener.sweep.look.notify()
         except BaseException as error:
             if running.let_go:
@@ -98,9 +96,7 @@ class Runner:
             goes_on = self._contain(running, error)
         finally:
             if not goes_on:
-                running.end = running.decided = (
-                    None  # which refer to what the body raised, and so to these frames
-                )
+                running.forget()
                 self._leave(running)
 
     def _leave(self, running: Running) -> None:
