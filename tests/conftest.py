@@ -41,10 +41,8 @@ TABLES = {
     "tests/worker/test_unreadable.py",
 }
 
-#: Tests that take long by themselves: outages, timeouts, processes. And what holds on Python 3.11 only as yet: from
-#: 3.12 on, the locals of many failed bodies wait for the cyclic collector.
+#: Tests that take long by themselves: outages, timeouts, processes.
 LONG = {
-    "tests/worker/test_freed.py",
     "tests/worker/test_holding_on.py",
     "tests/worker/test_lost_answers.py",
     "tests/worker/test_progress_outages.py",

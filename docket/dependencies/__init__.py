@@ -51,7 +51,7 @@ from .resolution import (
 from .retry import ExponentialRetry, ForcedRetry, Retry
 from .shared import SharedContext, SharedHost, is_hosting
 from .timeout import Timeout
-from .tracebacks import DependencyStack, cut_to_the_users_code
+from .tracebacks import DependencyStack, clear_calls, cut_to_the_users_code
 
 __all__ = [
     "ADMISSION_BLOCKED_RETRY_DELAY",
@@ -98,6 +98,7 @@ __all__ = [
     "admission_dependencies",
     "check_admission",
     "check_suppliers",
+    "clear_calls",
     "conflicts",
     "current_docket",
     "current_execution",

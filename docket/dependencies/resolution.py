@@ -58,15 +58,8 @@ async def resolve(
     frame = stack.enter_context(frame_scope(function, dict(given)))
     found = Resolved()
 
-    async def enter(name: str, dependency: _Dependency[Any]) -> None:
-        try:
-            found.others.append(await stack.enter_async_context(dependency))
-        except Exception as error:  # noqa: BLE001 - foreign code; it fails the task
-            cut_to_the_users_code(error)
-            found.failed.append(FailedDependency(name, error))
-
     for name, dependency in also.items():
-        await enter(name, dependency.for_parameter(name))
+        await _enter(stack, found, name, dependency.for_parameter(name))
     for name in get_dependency_parameters(function):
         if name in given:
             continue
@@ -82,8 +75,17 @@ async def resolve(
             name, found.supplied.get(name, None if default is parameters[name].empty else default)
         )
         for dependency in dependencies:
-            await enter(name, dependency.bind_to_parameter(name, value))
+            await _enter(stack, found, name, dependency.bind_to_parameter(name, value))
     return found
+
+
+async def _enter(stack: AsyncExitStack, found: Resolved, name: str, dependency: _Dependency[Any]) -> None:
+    # No closure: a frame keeps the cells of its function, which would lead from the error to itself.
+    try:
+        found.others.append(await stack.enter_async_context(dependency))
+    except Exception as error:  # noqa: BLE001 - foreign code; it fails the task
+        cut_to_the_users_code(error)
+        found.failed.append(FailedDependency(name, error))
 
 
 def conflicts(function: Any, also: Mapping[str, _Dependency[Any]]) -> dict[str, FailedDependency]:

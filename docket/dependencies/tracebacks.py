@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import cast
 
-__all__ = ["DependencyStack", "cut_to_the_users_code"]
+__all__ = ["DependencyStack", "clear_calls", "cut_to_the_users_code"]
 
 #: Packages through which an error of a task, or of what it depends on, comes out.
 _PLUMBING = frozenset(
@@ -24,13 +26,42 @@ def cut_to_the_users_code(error: BaseException) -> None:
     Their variables lead to the error again: such a circle would keep all locals of the task until the garbage
     collector finds it. The last frame stays in any case. The same of what caused it, and of what is in a group.
     """
-    left, seen = [error], set[int]()
+    for one in _chain([error]):
+        one.__traceback__ = _of_the_user(one.__traceback__)
+
+
+def clear_calls(errors: Iterable[BaseException], caller: FrameType | None) -> None:
+    """Clear the frames that these errors came out through of calls that ``caller`` has made, and that are over.
+
+    A variable of such a frame may lead to the error again: a circle that keeps all locals of the task until the
+    garbage collector finds it. From Python 3.12 on a frame that outlives its call also keeps those that it was called
+    from. Frames of the user's code are left as they are; so are those that ``caller`` has not called, which may go on.
+    """
+    over: dict[FrameType | None, bool] = {caller: True}
+    for error in _chain(errors):
+        trace, below = error.__traceback__, False
+        while trace is not None:
+            below = below or trace.tb_frame is caller
+            calls, frame = list[FrameType](), cast("FrameType | None", trace.tb_frame)
+            while frame is not None and frame not in over:
+                calls.append(frame)
+                frame = frame.f_back
+            for call in calls:
+                over[call] = below or over.get(frame, False)
+                if over[call] and _is_plumbing(call):
+                    call.clear()
+            trace = trace.tb_next
+
+
+def _chain(errors: Iterable[BaseException]) -> Iterator[BaseException]:
+    """The errors, what caused them and what is in their groups."""
+    left, seen = list(errors), set[int]()
     while left and len(seen) < _MOST:
         one = left.pop()
         if id(one) in seen:
             continue
         seen.add(id(one))
-        one.__traceback__ = _of_the_user(one.__traceback__)
+        yield one
         left += [other for other in (one.__cause__, one.__context__) if other is not None]
         if isinstance(one, BaseExceptionGroup):
             left += cast("tuple[BaseException, ...]", one.exceptions)
@@ -46,18 +77,22 @@ class DependencyStack(AsyncExitStack):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         try:
-            return await super().__aexit__(kind, error, trace)
+            suppressed = await super().__aexit__(kind, error, trace)
+            if suppressed and error is not None:
+                clear_calls([error], inspect.currentframe())
+            return suppressed
         except BaseException as raised:
-            if raised.__traceback__ is not None and raised.__traceback__.tb_next is not None:
-                raised.__traceback__.tb_next.tb_frame.clear()  # that of the call above, which is over
+            clear_calls([raised], inspect.currentframe())
             raise
         finally:
             del error, trace
 
 
 def _of_the_user(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and trace.tb_next is not None:
-        if str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] not in _PLUMBING:
-            break
+    while trace is not None and trace.tb_next is not None and _is_plumbing(trace.tb_frame):
         trace = trace.tb_next
     return trace
+
+
+def _is_plumbing(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in _PLUMBING

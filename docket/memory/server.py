@@ -80,7 +80,7 @@ class Server:
         except ErrorReply as error:
             if session.queue is not None:
                 session.queue_spoiled = True
-            return error
+            return error.with_traceback(None)
         if session.queue is not None and not command.immediate:
             session.queue.append((command, argv))
             return QUEUED
@@ -95,7 +95,9 @@ class Server:
         try:
             return command.handler(core, argv)
         except ErrorReply as error:
-            return error
+            return error.with_traceback(
+                None
+            )  # which keeps the frame that handled it, and so this one: a circle
 
     def retry(self, session: Session, blocked: Blocked) -> Reply:
         """Try a blocking read again; None while there is still nothing."""
@@ -104,7 +106,7 @@ class Server:
         try:
             return blocked.retry()
         except ErrorReply as error:
-            return error
+            return error.with_traceback(None)
 
     def park(self, blocked: Blocked, notify: Callable[[], None]) -> None:
         """Have ``notify`` called whenever one of the keys may have become ready, until ``unpark``."""

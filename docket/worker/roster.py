@@ -11,7 +11,7 @@ import attrs
 
 from ..errors import ScopeLeftOpen
 from ..execution import Execution
-from ..rules import Outcome, StopReason, Verdict
+from ..rules import Complete, Fail, Outcome, Raised, Returned, StopReason, Verdict
 from ..store import Delivery, Holding, Settled
 
 __all__ = ["Condition", "End", "LetGo", "Roster", "Running"]
@@ -48,6 +48,13 @@ class Condition:
             await self.wait()
 
 
+_NOTHING, _NOT_DECIDED = Returned(None), Complete(None)
+
+
+async def _written() -> Settled:
+    return Settled.LOST
+
+
 @attrs.define(eq=False)  # frozen costs half a microsecond per task
 class End:
     """How a claim ended, what follows, and what writes that."""
@@ -57,6 +64,10 @@ class End:
     write: Callable[[], Awaitable[Settled]]
     seconds: float | None = None
     """How long it ran; None where it did not."""
+
+    def forget(self) -> None:
+        """Lead nowhere, once it is settled: from Python 3.12 on, errors keep the frames whose variables lead here."""
+        self.outcome, self.verdict, self.write = _NOTHING, _NOT_DECIDED, _written
 
 
 class LetGo(BaseException):
@@ -146,8 +157,17 @@ class Running:
         """The body has ended: what follows (dependencies that close, the report) is not stopped any more."""
         self._scope = None
 
+    def errors(self) -> list[BaseException]:
+        """What is known of it that went wrong."""
+        known: list[object] = [*(self.decided or ())]
+        if self.end is not None:
+            known += self.end.outcome, self.end.verdict
+        return [one.error for one in known if isinstance(one, Raised | Fail)]
+
     def forget(self) -> None:
         """Let go of how it ended: of what the body raised, and by its traceback of all frames down to ours."""
+        if self.end is not None:
+            self.end.forget()
         self.end = self.decided = None
 
     def stop(self, reason: StopReason) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 
-from ..dependencies import current_execution
+from ..dependencies import clear_calls, current_execution
 from ..rules import (
     Abandon,
     Blocked,
@@ -95,6 +96,8 @@ class Runner:
                 raise
             goes_on = self._contain(running, error)
         finally:
+            if errors := running.errors():
+                clear_calls(errors, inspect.currentframe())
             if not goes_on:
                 running.forget()
                 self._leave(running)
