@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from types import FrameType, TracebackType
 from typing import cast
@@ -30,13 +30,15 @@ def cut_to_the_users_code(error: BaseException) -> None:
         one.__traceback__ = _of_the_user(one.__traceback__)
 
 
-def clear_calls(errors: Iterable[BaseException], caller: FrameType | None) -> None:
+def clear_calls(errors: Sequence[BaseException], caller: FrameType | None) -> None:
     """Clear the frames that these errors came out through of calls that ``caller`` has made, and that are over.
 
     A variable of such a frame may lead to the error again: a circle that keeps all locals of the task until the
     garbage collector finds it. From Python 3.12 on a frame that outlives its call also keeps those that it was called
     from. Frames of the user's code are left as they are; so are those that ``caller`` has not called, which may go on.
     """
+    if not errors:
+        return
     over: dict[FrameType | None, bool] = {caller: True}
     for error in _chain(errors):
         trace, below = error.__traceback__, False

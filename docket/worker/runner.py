@@ -96,8 +96,7 @@ class Runner:
                 raise
             goes_on = self._contain(running, error)
         finally:
-            if errors := running.errors():
-                clear_calls(errors, inspect.currentframe())
+            clear_calls(running.errors(), inspect.currentframe())
             if not goes_on:
                 running.forget()
                 self._leave(running)
