@@ -6,7 +6,9 @@ import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from types import FrameType, TracebackType
-from typing import cast
+from typing import Any, cast
+
+from ..rules import is_a
 
 __all__ = ["DependencyStack", "clear_calls", "cut_to_the_users_code"]
 
@@ -15,6 +17,12 @@ _PLUMBING = frozenset(
     {"anyio", "asyncio", "concurrent", "contextlib", "docket", "outcome", "trio", "uncalled_for"}
 )
 
+
+#: What an error truly holds: a class of the user's may answer anything by these names, or raise (I9).
+_TRACEBACK: Any = BaseException.__traceback__
+_CAUSE: Any = BaseException.__cause__
+_CONTEXT: Any = BaseException.__context__
+_EXCEPTIONS: Any = BaseExceptionGroup.exceptions
 
 #: How many errors of one chain, or group, are looked at: somebody may have nested thousands.
 _MOST = 1000
@@ -27,7 +35,7 @@ def cut_to_the_users_code(error: BaseException) -> None:
     collector finds it. The last frame stays in any case. The same of what caused it, and of what is in a group.
     """
     for one in _chain([error]):
-        one.__traceback__ = _of_the_user(one.__traceback__)
+        _TRACEBACK.__set__(one, _of_the_user(_TRACEBACK.__get__(one)))
 
 
 def clear_calls(errors: Sequence[BaseException], caller: FrameType | None) -> None:
@@ -41,7 +49,7 @@ def clear_calls(errors: Sequence[BaseException], caller: FrameType | None) -> No
         return
     over: dict[FrameType | None, bool] = {caller: True}
     for error in _chain(errors):
-        trace, below = error.__traceback__, False
+        trace, below = _TRACEBACK.__get__(error), False
         while trace is not None:
             below = below or trace.tb_frame is caller
             calls, frame = list[FrameType](), cast("FrameType | None", trace.tb_frame)
@@ -64,9 +72,9 @@ def _chain(errors: Iterable[BaseException]) -> Iterator[BaseException]:
             continue
         seen.add(id(one))
         yield one
-        left += [other for other in (one.__cause__, one.__context__) if other is not None]
-        if isinstance(one, BaseExceptionGroup):
-            left += cast("tuple[BaseException, ...]", one.exceptions)
+        left += [other for other in (_CAUSE.__get__(one), _CONTEXT.__get__(one)) if other is not None]
+        if is_a(one, BaseExceptionGroup):
+            left += cast("tuple[BaseException, ...]", _EXCEPTIONS.__get__(one))
 
 
 class DependencyStack(AsyncExitStack):
