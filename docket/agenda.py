@@ -8,10 +8,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 from . import clock
-from .calls import TaskFunction, check_arguments, check_function, check_key
+from .client.registry import name_of
+from .client.signatures import TaskFunction, check_arguments, check_function, check_key
 from .errors import UsageError
 from .moments import check_duration, check_moment, moved
-from .registry import name_of
 from .text import checked_name
 
 if TYPE_CHECKING:

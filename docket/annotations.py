@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Mapping, Sized
 from typing import Any, Self, cast
 
-from .calls import get_signature
+from .client.signatures import get_signature
 from .text import readable
 
 __all__ = ["Annotation", "Logged", "logged_parameters"]

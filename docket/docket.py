@@ -10,16 +10,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast, overload
 
 from . import clock
-from .calls import TaskCall, TaskFunction, check_key
+from .client.placement import place, place_many, preparing
+from .client.registry import TaskCollection, collection_at, name_of, register, stand_in
+from .client.results import ResultStorage
+from .client.signatures import TaskCall, TaskFunction, check_key
+from .client.snapshot import DocketSnapshot, DocketSnapshotMixin, RunningExecution
 from .errors import BadSetting
 from .execution import Execution
 from .moments import LONGEST, check_setting
 from .numbers import check_whole
-from .placing import place, place_many, preparing
-from .registry import TaskCollection, collection_at, name_of, register, stand_in
-from .results import ResultStorage
 from .signals import signals, unfailing
-from .snapshot import DocketSnapshot, DocketSnapshotMixin, RunningExecution
 from .store import Admissions, ByHand, Keys, LimitInUse, Liveness, Message, Records, Schedule, WorkerInfo
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks

@@ -7,28 +7,31 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import clock
-from .calls import TaskCall, TaskFunction, check_key, get_signature, signature_cache
-from .chunks import schedule_many, tell_placed
-from .errors import (
-    ExecutionCancelled,
-    ExecutionFailed,
-    ResultExpired,
-    ResultUnreadable,
-    UnknownTask,
-)
-from .events import ProgressEvent, StateEvent
-from .following import ExecutionEvents, Settable
+from .client.chunks import schedule_many, tell_placed
+from .client.packed import Packed
+from .client.presentation import compact_signature
+from .client.progress import ExecutionProgress
+from .client.results import wait_for_result
+from .client.signatures import TaskCall, TaskFunction, check_key, get_signature, signature_cache
+from .client.striking import place
+from .client.subscription import ExecutionEvents, Settable
+from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, ResultUnreadable, UnknownTask
 from .invocation import Invocation
 from .linking import carrying
 from .moments import read_moment
 from .numbers import check_whole, spelled
-from .packed import Packed
-from .progress import ExecutionProgress
-from .results import wait_for_result
 from .rules import Disposition, ExecutionState
-from .showing import compact_signature
-from .store import Fence, Message, PictureEntry, Record, decode_message, epoch, load_call
-from .striking import place
+from .store import (
+    Fence,
+    Message,
+    PictureEntry,
+    ProgressEvent,
+    Record,
+    StateEvent,
+    decode_message,
+    epoch,
+    load_call,
+)
 from .text import checked_name, printable, readable
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from .calls import TaskFunction, check_arguments, get_signature
+from .client.packed import Packed
+from .client.presentation import show_call, show_packed
+from .client.signatures import TaskFunction, check_arguments, get_signature
 from .linking import context_in, links_to
 from .moments import check_moment
-from .packed import Packed
-from .showing import show_call, show_packed
 from .store import Message, dump
 from .text import text_of
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from redis.exceptions import RedisError
 from uncalled_for import get_dependency_parameters
 
-from .calls import get_signature
+from .client.signatures import get_signature
 from .rules import (
     LiteralOperator,
     MinimalStrike,
@@ -20,7 +20,16 @@ from .rules import (
     TaskStrikes,
     checked_condition,
 )
-from .store import READ_AT_LEAST, Keys, Restore, Strike, StrikeInstruction, StrikeMessage, Strikes, load_plain
+from .store import (
+    READ_AT_LEAST,
+    Keys,
+    Restore,
+    Strike,
+    StrikeInstruction,
+    StrikeMessage,
+    Strikes,
+    load_plain,
+)
 from .text import checked_name, text_of
 from .transport import Client, Tail
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import clock
-from ..events import ProgressEvent, StateEvent
+from ..store import ProgressEvent, StateEvent
 from ..text import printable
 from .sighting import Sighting
 

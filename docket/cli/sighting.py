@@ -9,9 +9,9 @@ from typing import Protocol, Self, TextIO
 import attrs
 
 from .. import clock
-from ..events import ProgressEvent, StateEvent
 from ..execution import ExecutionState
 from ..moments import read_moment
+from ..store import ProgressEvent, StateEvent
 from ..text import printable
 from .telling import relative, span
 

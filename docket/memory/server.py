@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import RLock
 
-from docket.clock import timestamp
-
-from . import (
+from ..clock import timestamp
+from .commands import (
     admin,
     generic,
     hashes,

@@ -1,8 +1,9 @@
 """Facts and pure decisions. No await, no I/O, no clock."""
 
 from .admission import AdmissionRule, CooldownRule, DebounceRule, RateRule, SlotRule, pack
-from .backoff import RetryPolicy, is_a, leaves, unfolds
+from .backoff import RetryPolicy
 from .cron import VIXIE_KEYWORDS, BadCronLine, CronLine
+from .exceptions import is_a, leaves, only_one_of, unfolds
 from .passing import delay_until_known
 from .states import FINAL, Disposition, ExecutionState
 from .strikes import (
@@ -78,6 +79,7 @@ __all__ = [
     "delay_until_known",
     "is_a",
     "leaves",
+    "only_one_of",
     "pack",
     "unfolds",
 ]

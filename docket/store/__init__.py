@@ -20,6 +20,7 @@ from .codec import (
     state_event,
 )
 from .due import DueTasks, Moved
+from .events import ProgressEvent, StateEvent, read_event
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
 from .liveness import Beat, Liveness, WorkerInfo
@@ -59,6 +60,7 @@ __all__ = [
     "Picture",
     "PictureEntry",
     "Placed",
+    "ProgressEvent",
     "ProgressRecord",
     "ProgressReports",
     "Record",
@@ -68,6 +70,7 @@ __all__ = [
     "Restore",
     "Schedule",
     "Settled",
+    "StateEvent",
     "Strike",
     "StrikeInstruction",
     "StrikeLog",
@@ -96,6 +99,7 @@ __all__ = [
     "load_value",
     "milliseconds",
     "misused",
+    "read_event",
     "read_plain",
     "state_event",
 ]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from .assertions import assert_no_tasks, assert_task_count, assert_task_not_scheduled, assert_task_scheduled
+from .assertions import (
+    assert_no_tasks,
+    assert_task_count,
+    assert_task_not_scheduled,
+    assert_task_scheduled,
+)
 from .backend_asyncio import VirtualEventLoop
 from .clocks import run, virtual_backend, virtual_backends
 from .travel import run_until

@@ -10,9 +10,9 @@ import anyio
 
 from .. import clock
 from ..docket import Docket
-from ..events import StateEvent
 from ..execution import Execution, ExecutionState
 from ..moments import check_moment, read_moment
+from ..store import StateEvent
 from ..worker import Worker
 
 __all__ = ["run_until"]

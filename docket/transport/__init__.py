@@ -4,16 +4,16 @@ redis-py's command methods, replies, errors and URLs; our own streams and connec
 them.
 """
 
-from docket.transport.client import Client
-from docket.transport.connection import Connection
-from docket.transport.lock import Lock
-from docket.transport.pipeline import Pipeline
-from docket.transport.pubsub import Message, PubSub
-from docket.transport.resp import Argument, Reply
-from docket.transport.scripts import Lua, Script, ScriptCall
-from docket.transport.stream import Stream
-from docket.transport.tail import HELD, Entry, Tail, entry_number
-from docket.transport.url import SCHEMES, Address, parse
+from .client import Client
+from .connection import Connection
+from .lock import Lock
+from .pipeline import Pipeline
+from .pubsub import Message, PubSub
+from .resp import Argument, Reply
+from .scripts import Lua, Script, ScriptCall
+from .stream import Stream
+from .tail import HELD, Entry, Tail, entry_number
+from .url import SCHEMES, Address, parse
 
 __all__ = [
     "HELD",

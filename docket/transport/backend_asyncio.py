@@ -15,8 +15,8 @@ from contextvars import Context
 from threading import get_ident
 from typing import Any
 
-from docket.transport.stream import Stream
-from docket.transport.waiting import Slot
+from .stream import Stream
+from .waiting import Slot
 
 __all__ = ["AsyncioBackend"]
 

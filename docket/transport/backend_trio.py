@@ -11,8 +11,8 @@ from typing import Any
 
 import trio
 
-from docket.transport.stream import Stream
-from docket.transport.waiting import Slot
+from .stream import Stream
+from .waiting import Slot
 
 __all__ = ["TrioBackend"]
 

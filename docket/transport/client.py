@@ -14,21 +14,21 @@ from redis.commands import AsyncCoreCommands
 from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError, ExecAbortError, NoScriptError, RedisError, WatchError
 
-from docket.transport import scripts
-from docket.transport.commands import Command, Kind, block_seconds, look_up
-from docket.transport.connection import Connection, NeverSent
-from docket.transport.connector import Connector
-from docket.transport.pool import Pool, Pools
-from docket.transport.resp import CALLBACKS, ENCODER, Argument, Reply, pack
-from docket.transport.scripts import Lua, Script, ScriptCall
-from docket.transport.url import Address, parse
+from . import scripts
+from .commands import Command, Kind, block_seconds, look_up
+from .connection import Connection, NeverSent
+from .connector import Connector
+from .pool import Pool, Pools
+from .resp import CALLBACKS, ENCODER, Argument, Reply, pack
+from .scripts import Lua, Script, ScriptCall
+from .url import Address, parse
 
 if TYPE_CHECKING:
     from redis._parsers import Encoder
 
-    from docket.transport.lock import Lock
-    from docket.transport.pipeline import Pipeline
-    from docket.transport.pubsub import PubSub
+    from .lock import Lock
+    from .pipeline import Pipeline
+    from .pubsub import PubSub
 
 __all__ = ["Client"]
 
@@ -83,11 +83,11 @@ class Client(AsyncCoreCommands):
 
             address = attrs.evolve(address, client_name=client_name)
         if address.is_cluster:
-            from docket.transport.cluster import ClusterClient
+            from .cluster.cluster import ClusterClient
 
             return ClusterClient(Connector(address, credential_provider), home)
         if address.service is not None:
-            from docket.transport.sentinel import SentinelClient, SentinelConnector
+            from .sentinel import SentinelClient, SentinelConnector
 
             return SentinelClient(SentinelConnector(address, credential_provider))
         return cls(Connector(address, credential_provider))
@@ -318,7 +318,7 @@ class Client(AsyncCoreCommands):
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
         """Return a pipeline: methods queue, ``await execute()`` sends all of them in one write."""
-        from docket.transport.pipeline import Pipeline
+        from .pipeline import Pipeline
 
         return Pipeline(self, transaction=transaction)
 
@@ -347,7 +347,7 @@ class Client(AsyncCoreCommands):
 
     def pubsub(self, *, ignore_subscribe_messages: bool = False) -> PubSub:
         """Return a subscriber; it connects with the first subscription."""
-        from docket.transport.pubsub import PubSub
+        from .pubsub import PubSub
 
         return PubSub(self, ignore_subscribe_messages=ignore_subscribe_messages)
 
@@ -366,7 +366,7 @@ class Client(AsyncCoreCommands):
         raise_on_release_error: bool = True,
     ) -> Lock:
         """Return a lock on the server, as redis-py's; see ``Lock``. ``thread_local`` is without effect."""
-        from docket.transport.lock import Lock
+        from .lock import Lock
 
         return Lock(
             self,

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from docket.transport.resp import CALLBACKS, Argument, encode
+from .resp import CALLBACKS, Argument, encode
 
 __all__ = ["Command", "Kind", "block_seconds", "look_up"]
 

@@ -24,11 +24,11 @@ from typing import Any
 
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
-from docket.clock import perf_counter
-from docket.transport.commands import block_seconds
-from docket.transport.resp import NEED_MORE, Argument, Reply, make_reader, pack
-from docket.transport.stream import Stream
-from docket.transport.waiting import Backend, Slot
+from ..clock import perf_counter
+from .commands import block_seconds
+from .resp import NEED_MORE, Argument, Reply, make_reader, pack
+from .stream import Stream
+from .waiting import Backend, Slot
 
 __all__ = ["Connection", "NeverSent"]
 

@@ -19,16 +19,16 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from docket.transport import sockets
-from docket.transport.connection import Connection, NeverSent
-from docket.transport.resp import Argument
-from docket.transport.stream import Stream
-from docket.transport.tls import make_context, secure
-from docket.transport.url import Address
-from docket.transport.waiting import Backend
+from . import sockets
+from .connection import Connection, NeverSent
+from .resp import Argument
+from .stream import Stream
+from .tls import make_context, secure
+from .url import Address
+from .waiting import Backend
 
 if TYPE_CHECKING:
-    from docket.memory import Hold
+    from ..memory import Hold
 
 __all__ = ["Connector", "Unreachable"]
 
@@ -100,7 +100,7 @@ class Connector:
         """Keep the server in this process alive, where it is one: also between two event loops."""
         if self.address.memory is None:
             return None
-        from docket import memory
+        from .. import memory
 
         return memory.hold(self.address.memory)
 
@@ -128,7 +128,7 @@ class Connector:
     async def _open(self) -> Stream:
         address = self.address
         if address.memory is not None:
-            from docket import memory
+            from .. import memory
 
             return memory.open_stream(address.memory)
         stream = await sockets.connect(address)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal, Self
 import anyio
 from redis.exceptions import LockError, LockNotOwnedError
 
-from docket.clock import monotonic
-from docket.transport.scripts import Lua
+from ..clock import monotonic
+from .scripts import Lua
 
 if TYPE_CHECKING:
-    from docket.transport.client import Client
+    from .client import Client
 
 __all__ = ["Lock"]
 

@@ -17,7 +17,7 @@ from weakref import WeakSet, ref
 
 import attrs
 
-from docket.transport.waiting import Backend, call_there, current_backend
+from .waiting import Backend, call_there, current_backend
 
 __all__ = ["PerLoop"]
 

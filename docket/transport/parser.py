@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from redis.exceptions import InvalidResponse
 
-from docket.transport import resp
+from . import resp
 
 __all__ = ["Parser"]
 

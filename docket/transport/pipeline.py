@@ -10,17 +10,17 @@ import attrs
 from redis.commands import AsyncCoreCommands
 from redis.exceptions import ConnectionError, ExecAbortError, RedisError, TimeoutError, WatchError
 
-from docket.transport import scripts
-from docket.transport.commands import Command, Kind, block_seconds
-from docket.transport.connection import Connection
-from docket.transport.resp import ENCODER, Argument, pack
-from docket.transport.scripts import Lua, Script
+from . import scripts
+from .commands import Command, Kind, block_seconds
+from .connection import Connection
+from .resp import ENCODER, Argument, pack
+from .scripts import Lua, Script
 
 if TYPE_CHECKING:
     from redis._parsers import Encoder
 
-    from docket.transport.client import Client
-    from docket.transport.pool import Pool
+    from .client import Client
+    from .pool import Pool
 
 __all__ = ["Pipeline"]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import anyio
 from redis.exceptions import ConnectionError, RedisError
 
-from docket.transport.connection import Connection
-from docket.transport.connector import Connector
-from docket.transport.loops import PerLoop
-from docket.transport.waiting import Backend, Gate, call_there
+from .connection import Connection
+from .connector import Connector
+from .loops import PerLoop
+from .waiting import Backend, Gate, call_there
 
 if TYPE_CHECKING:
-    from docket.memory import Hold
+    from ..memory import Hold
 
 __all__ = ["Pool", "Pools"]
 

@@ -11,13 +11,13 @@ import anyio
 import attrs
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
-from docket.transport.connection import Connection
-from docket.transport.resp import encode, pack
-from docket.transport.waiting import Backend, Gate, Slot, current_backend
+from .connection import Connection
+from .resp import encode, pack
+from .waiting import Backend, Gate, Slot, current_backend
 
 if TYPE_CHECKING:
-    from docket.transport.client import Client
-    from docket.transport.pool import Pool
+    from .client import Client
+    from .pool import Pool
 
 __all__ = ["Message", "PubSub"]
 

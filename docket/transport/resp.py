@@ -159,7 +159,7 @@ def _hiredis() -> tuple[Pack, Pack, Callable[[], Reader]] | None:
 
 
 def _python() -> tuple[Pack, Pack, Callable[[], Reader]]:
-    from docket.transport.parser import Parser
+    from .parser import Parser
 
     return python_pack, python_pack, Parser
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from redis.exceptions import NoScriptError
 
-from docket.transport.resp import Argument, pack, pack_vouched
+from .resp import Argument, pack, pack_vouched
 
 if TYPE_CHECKING:
-    from docket.transport.client import Client
-    from docket.transport.pipeline import Pipeline
-    from docket.transport.pool import Pool
+    from .client import Client
+    from .pipeline import Pipeline
+    from .pool import Pool
 
 __all__ = ["Lua", "Script", "ScriptCall", "ensure_loaded", "pack_call", "rerun_unknown"]
 
@@ -102,7 +102,7 @@ class Script:
 
         Raises: ResponseError - the script's or the server's; ConnectionError, TimeoutError.
         """
-        from docket.transport.pipeline import Pipeline
+        from .pipeline import Pipeline
 
         target = client or self.registered_client
         if isinstance(target, Pipeline):

@@ -23,14 +23,14 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from docket.clock import perf_counter
-from docket.transport.client import Client
-from docket.transport.connection import Connection
-from docket.transport.connector import Connector
-from docket.transport.loops import PerLoop
-from docket.transport.pubsub import PubSub
-from docket.transport.url import Address
-from docket.transport.waiting import Backend, Gate
+from ..clock import perf_counter
+from .client import Client
+from .connection import Connection
+from .connector import Connector
+from .loops import PerLoop
+from .pubsub import PubSub
+from .url import Address
+from .waiting import Backend, Gate
 
 __all__ = ["SentinelClient", "SentinelConnector"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from docket.transport.url import Address
+from .url import Address
 
 __all__ = ["SocketStream", "connect"]
 

@@ -14,9 +14,9 @@ from typing import Any, TypeAlias, cast
 
 from redis.exceptions import ConnectionError, RedisError
 
-from docket.transport.client import Client
-from docket.transport.connection import Connection
-from docket.transport.resp import Argument, pack
+from .client import Client
+from .connection import Connection
+from .resp import Argument, pack
 
 __all__ = ["HELD", "Entry", "Tail", "entry_number"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ssl
 
-from docket.errors import BadUrl
-from docket.transport.sockets import SocketStream
-from docket.transport.url import TlsOptions
+from ..errors import BadUrl
+from .sockets import SocketStream
+from .url import TlsOptions
 
 __all__ = ["TlsStream", "make_context", "secure"]
 

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 
-from docket.errors import BadUrl
-from docket.text import readable
+from ..errors import BadUrl
+from ..text import readable
 
 __all__ = ["SCHEMES", "Address", "TlsOptions", "parse"]
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Protocol
 
-from docket.transport.stream import Stream
+from .stream import Stream
 
 __all__ = ["Backend", "Gate", "Slot", "Timer", "Watch", "call_there", "current_backend"]
 
@@ -122,10 +122,10 @@ def current_backend() -> Backend:
         except (RuntimeError, AttributeError):  # AttributeError: another thread is importing it
             pass
         else:
-            from docket.transport.backend_trio import TrioBackend
+            from .backend_trio import TrioBackend
 
             return TrioBackend()
-    from docket.transport.backend_asyncio import AsyncioBackend
+    from .backend_asyncio import AsyncioBackend
 
     return AsyncioBackend()
 

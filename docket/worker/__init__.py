@@ -4,7 +4,10 @@ from typing import TypeAlias, TypedDict
 
 from ..dependencies import ADMISSION_BLOCKED_RETRY_DELAY, MINIMUM_TTL_SECONDS
 from .fallback import default_fallback_task
-from .seeding import AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS, AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS
+from .intake.seeder import (
+    AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS,
+    AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS,
+)
 from .settings import MESSAGE_BATCH
 from .worker import Worker
 

@@ -25,29 +25,32 @@ from anyio.abc import TaskGroup
 from .. import clock
 from ..clock import monotonic
 from ..dependencies import SharedHost, current_docket, current_worker
-from ..rules import StopReason
+from ..rules import StopReason, only_one_of
 from ..signals import signals
 from ..store import Claims, DueTasks, misused
 from ..text import error_text
-from .belated import Belated
-from .calling import Caller
-from .claim_tasks import claim_tasks
-from .gate import Gate
-from .given import lifecycles
-from .groups import only_one_of
-from .intake import Reader, Scheduler, Sweep
-from .journal import log_holding_on, log_mishap, log_tasks
-from .outage import Loop, Outages
-from .receiving import Receiver
-from .reporting import Depths
+from .intake.reader import Reader
+from .intake.scheduler import Scheduler
+from .intake.seeder import Seeder
+from .intake.sweep import Sweep
+from .reports.journal import log_holding_on, log_mishap, log_tasks
+from .reports.reporting import Depths
 from .roster import Roster, Running
-from .runner import Runner
-from .seeding import Seeder
+from .runs.calling import Caller
+from .runs.claim_tasks import claim_tasks
+from .runs.gate import Gate
+from .runs.receiving import Receiver
+from .runs.runner import Runner
+from .runs.settling import LeaseOver, Settling
+from .runs.unknown import Unknown
 from .settings import Settings
-from .settling import LeaseOver, Settling
-from .standby import Standby
-from .unknown import Unknown
-from .upkeep import Heartbeat, Leases, Listener
+from .upkeep.belated import Belated
+from .upkeep.heartbeat import Heartbeat
+from .upkeep.leases import Leases
+from .upkeep.listener import Listener
+from .upkeep.outage import Loop, Outages
+from .upkeep.standby import Standby
+from .worker_dependencies import lifecycles
 
 if TYPE_CHECKING:
     from ..docket import Docket

@@ -11,20 +11,20 @@ from typing import Any, Self
 
 import anyio
 
-from ..calls import TaskFunction, check_function
+from ..client.signatures import TaskFunction, check_function
 from ..dependencies import Dependency, FailedDependency, conflicts
 from ..docket import Docket
 from ..errors import UsageError
 from ..numbers import spelled
+from ..rules import only_one_of
 from ..serving import healthcheck_server, metrics_server
 from ..signals import signals
 from ..text import checked_name
 from .fallback import default_fallback_task, fallback_named
-from .given import dependencies_at, named_dependencies
-from .groups import only_one_of
 from .heeding import heed_signals
 from .session import Session
 from .settings import MAX_DELIVERIES, MESSAGE_BATCH, UNKNOWN_TASK_PATIENCE, Settings, default_name
+from .worker_dependencies import dependencies_at, named_dependencies
 
 __all__ = ["Worker"]
 

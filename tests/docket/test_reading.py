@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from docket import Docket, Logged
-from docket.calls import Unreadable
+from docket.client.signatures import Unreadable
 from docket.store import dump
 from tests.docket.conftest import add, working
 from tests.planted import Planted, opened

@@ -45,13 +45,15 @@ SOURCES = pytest.mark.parametrize("path", sources(), ids=label)
 def room_of(module: str) -> str:
     """The room of a dotted module name below ``docket``."""
     _, first, *_ = [*module.split("."), ""]
+    if first == "client":
+        return "middle"
     if first not in FLOOR_OF and (PACKAGE / f"{first}.py").is_file():
         return {"__main__": "main"}.get(first, "middle")
     return first or "front"
 
 
 def is_door(module: str) -> bool:
-    return module.count(".") <= 1
+    return module.count(".") <= 1 or module.startswith("docket.client.")
 
 
 def test_every_file_belongs_to_a_room_of_the_table() -> None:

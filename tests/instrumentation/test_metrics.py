@@ -19,7 +19,7 @@ from docket import (
     Worker,
     instrumentation,
 )
-from docket.calls import signature_cache
+from docket.client.signatures import signature_cache
 from tests.instrumentation.exposition import Scrape
 from tests.servers import Server
 

@@ -22,7 +22,8 @@ from docket.store import Delivery, Holding
 from docket.store.admission import RENEW_CHUNK, WAKE_CHUNK
 from docket.store.lua import script
 from docket.transport import Client
-from docket.worker.intake import DUE_BATCH, TAKE_BATCH
+from docket.worker.intake.reader import TAKE_BATCH
+from docket.worker.intake.scheduler import DUE_BATCH
 from tests.store.conftest import FUTURE, Store, message
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.parametrize("anyio_backend", ["asyncio"])]

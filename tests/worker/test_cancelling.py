@@ -12,7 +12,7 @@ import pytest
 
 from docket import Depends, Docket, ExecutionCancelled, Retry, Worker
 from docket.execution import ExecutionState
-from docket.worker import upkeep
+from docket.worker.upkeep import listener as upkeep
 from tests.worker.conftest import ms, working
 
 pytestmark = pytest.mark.anyio

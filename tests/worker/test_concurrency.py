@@ -14,7 +14,16 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from docket import ConcurrencyLimit, CurrentExecution, Depends, Docket, Execution, Perpetual, Retry, Worker
+from docket import (
+    ConcurrencyLimit,
+    CurrentExecution,
+    Depends,
+    Docket,
+    Execution,
+    Perpetual,
+    Retry,
+    Worker,
+)
 from docket.execution import ExecutionState
 from docket.store import LimitInUse
 from tests.worker.conftest import at_most, ms, working

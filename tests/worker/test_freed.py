@@ -28,8 +28,8 @@ from docket import (
 )
 from docket.dependencies import CompletionHandler, Dependency, FailureHandler
 from docket.store import Claims
-from docket.worker.outage import Outages
-from docket.worker.settling import Settling
+from docket.worker.runs.settling import Settling
+from docket.worker.upkeep.outage import Outages
 from tests.worker.conftest import a_worker, ms, working
 
 pytestmark = pytest.mark.anyio

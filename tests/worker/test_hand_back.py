@@ -14,7 +14,15 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from docket import CurrentDocket, CurrentExecution, CurrentWorker, Docket, Execution, ExecutionState, Worker
+from docket import (
+    CurrentDocket,
+    CurrentExecution,
+    CurrentWorker,
+    Docket,
+    Execution,
+    ExecutionState,
+    Worker,
+)
 from docket.store import GROUP
 from docket.worker import session
 from tests.proxy import Proxy

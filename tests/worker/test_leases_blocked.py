@@ -22,9 +22,9 @@ import pytest
 
 from docket import ConcurrencyLimit, CurrentExecution, Docket, Execution, Worker
 from docket.store import GROUP, Claims
-from docket.worker import standby
 from docket.worker.roster import Roster, Running
-from docket.worker.upkeep import Leases
+from docket.worker.upkeep import standby
+from docket.worker.upkeep.leases import Leases
 from tests.worker.conftest import PATIENCE, ms, working
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

@@ -19,7 +19,7 @@ from redis.exceptions import (
 
 import docket.testing
 from docket.store import UnreadableKey, about_key
-from docket.worker.outage import LAGGARDS, TAIL, Outages, is_disruption
+from docket.worker.upkeep.outage import LAGGARDS, TAIL, Outages, is_disruption
 
 pytestmark = pytest.mark.anyio
 

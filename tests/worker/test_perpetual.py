@@ -12,7 +12,17 @@ import pytest
 from cronsim import CronSimError
 
 import docket.testing
-from docket import Cron, CurrentExecution, Docket, Execution, ExecutionState, Perpetual, Retry, Worker, clock
+from docket import (
+    Cron,
+    CurrentExecution,
+    Docket,
+    Execution,
+    ExecutionState,
+    Perpetual,
+    Retry,
+    Worker,
+    clock,
+)
 from docket.dependencies import TaskOutcome
 from docket.dependencies.perpetual import perpetual_is_live
 from docket.errors import UsageError

@@ -17,7 +17,9 @@ import redis
 
 from docket import Docket, Execution, Perpetual, Worker
 from docket.signals import Subscriber, signals
-from docket.worker import intake, session, upkeep
+from docket.worker import session
+from docket.worker.intake import reader
+from docket.worker.upkeep import heartbeat
 from tests.proxy import Proxy
 from tests.servers import Server
 from tests.trouble import AWAY, LOSSES, REFUSALS, SAID, Trouble, on_some_loop
@@ -261,9 +263,9 @@ async def test_a_worker_that_is_to_end_does_not_wait_long_for_a_server_that_hang
 ) -> None:
     """Neither for what it wants to give back, nor for what it has just asked for."""
     monkeypatch.setattr(session, "GRACE", 0.2)
-    monkeypatch.setattr(intake, "LAST_ANSWER", 0.2)
-    monkeypatch.setattr(intake, "UNBLOCKING", 0.2)
-    monkeypatch.setattr(upkeep, "LEAVING", 0.2)
+    monkeypatch.setattr(reader, "LAST_ANSWER", 0.2)
+    monkeypatch.setattr(reader, "UNBLOCKING", 0.2)
+    monkeypatch.setattr(heartbeat, "LEAVING", 0.2)
     async with at_work(server, caplog, silence=60, shutdown_timeout=ms(100)) as scene:
         await scene.add(scene.long, 1, "long")
         await scene.begun.wait()

@@ -9,7 +9,17 @@ from typing import Annotated
 import anyio
 import pytest
 
-from docket import ConcurrencyLimit, Cooldown, Debounce, Docket, Perpetual, Progress, RateLimit, Worker, clock
+from docket import (
+    ConcurrencyLimit,
+    Cooldown,
+    Debounce,
+    Docket,
+    Perpetual,
+    Progress,
+    RateLimit,
+    Worker,
+    clock,
+)
 from docket.execution import ExecutionState
 from tests.store.test_keys import CHANNELS, own_names
 from tests.worker.conftest import at_most, ms, working

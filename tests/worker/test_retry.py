@@ -10,7 +10,16 @@ import anyio
 import pytest
 
 import docket.testing
-from docket import CurrentExecution, Docket, Execution, ExecutionState, ExponentialRetry, Retry, Worker, clock
+from docket import (
+    CurrentExecution,
+    Docket,
+    Execution,
+    ExecutionState,
+    ExponentialRetry,
+    Retry,
+    Worker,
+    clock,
+)
 from docket.dependencies import ForcedRetry, TaskOutcome
 from docket.errors import UsageError
 from tests.worker.conftest import at_most, ms, working

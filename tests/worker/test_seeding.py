@@ -15,7 +15,7 @@ import pytest
 import docket.testing
 from docket import Cron, Docket, Execution, ExecutionState, Perpetual, Worker, clock
 from docket.dependencies import Retry
-from docket.worker.seeding import Seeder
+from docket.worker.intake.seeder import Seeder
 from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio

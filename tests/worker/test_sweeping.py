@@ -10,7 +10,7 @@ import pytest
 
 from docket import Docket, Worker
 from docket.store import Claims, Delivery, sweeping
-from docket.worker import intake
+from docket.worker.intake import sweep
 from tests.worker.conftest import ms, working
 
 pytestmark = pytest.mark.anyio
@@ -55,8 +55,8 @@ async def added(docket: Docket, count: int, *, runs: int) -> tuple[Counter[int],
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of twenty deliveries, so that some hundred fill several."""
     monkeypatch.setattr(sweeping, "PENDING_PAGE", 20)
-    monkeypatch.setattr(intake, "PENDING_PAGE", 20)
-    monkeypatch.setattr(intake, "SWEEP_BATCH", 20)
+    monkeypatch.setattr(sweep, "PENDING_PAGE", 20)
+    monkeypatch.setattr(sweep, "SWEEP_BATCH", 20)
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -83,8 +83,8 @@ async def test_more_than_one_sweep_finds_is_taken_over_without_a_pause(docket: D
 
 async def test_the_consumers_of_dead_workers_go(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a real server; in this process that happens at a look that is taken for another reason."""
-    monkeypatch.setattr(intake, "CONSUMER_KEPT", ms(0))
-    monkeypatch.setattr(intake, "RETIRING", ms(0))
+    monkeypatch.setattr(sweep, "CONSUMER_KEPT", ms(0))
+    monkeypatch.setattr(sweep, "RETIRING", ms(0))
 
     async def task() -> None: ...
 

@@ -1,0 +1,1 @@
+"""What a program does with a docket: placing, following, asking."""

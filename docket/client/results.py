@@ -1,0 +1,190 @@
+"""What came of an execution: waiting for its end, and the result or the exception that was kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import anyio
+from redis.exceptions import ConnectionError
+from redis.exceptions import TimeoutError as NoAnswer
+
+from .. import clock
+from ..errors import ExecutionCancelled, ExecutionFailed, ResultExpired, ResultUnreadable, UsageError
+from ..moments import check_moment
+from ..rules import FINAL, ExecutionState
+from ..store import load_value, read_event
+from ..text import error_text, text_of
+
+if TYPE_CHECKING:
+    from ..docket import Docket
+    from ..execution import Execution
+
+__all__ = ["ResultStorage", "wait_for_result"]
+
+#: How often a wait looks at the record itself, in case the server lost it and with it the event.
+RECHECK = timedelta(seconds=30)
+
+
+class ResultStorage(Protocol):
+    """py-key-value-aio's ``AsyncKeyValue``, as far as results need it."""
+
+    async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None: ...
+
+    async def put(
+        self,
+        key: str,
+        value: Mapping[str, Any],
+        *,
+        collection: str | None = None,
+        ttl: float | None = None,
+    ) -> None: ...
+
+
+async def wait_for_result(
+    execution: Execution[Any], timeout: timedelta | None, deadline: datetime | None
+) -> Any:
+    """Wait for the end, at most for or until a limit; return the result. See `Execution.get_result`.
+
+    A limit that is over still looks once.
+    """
+    limit = _seconds(timeout, deadline)
+    if limit <= 0:
+        if await _refresh(execution) in FINAL:
+            return await _outcome(execution)
+    else:
+        with anyio.move_on_after(limit):
+            await _wait_until_final(execution)
+            return await _outcome(execution)
+    raise TimeoutError(f"Timeout waiting for execution {execution.key!r} of {execution.function_name!r}")
+
+
+def _seconds(timeout: timedelta | None, deadline: datetime | None) -> float:
+    if timeout is not None and deadline is not None:
+        raise UsageError("Cannot specify both timeout and deadline")
+    if timeout is not None:
+        if not isinstance(timeout, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"timeout takes a timedelta, not {type(timeout).__name__}: {text_of(timeout, repr)}"
+            )
+        return timeout.total_seconds()  # of any length: nothing is added to it
+    if deadline is None:
+        return math.inf
+    return (check_moment("deadline", deadline) - clock.now()).total_seconds()
+
+
+async def _refresh(execution: Execution[Any]) -> ExecutionState:
+    """The recorded state.
+
+    Raises: ResultExpired - nothing is recorded (any more), so there is nothing to wait for.
+    """
+    try:
+        record = await execution.refresh()
+    except NoAnswer:
+        record = await execution.refresh()  # by a new connection: maybe only the old one was dead
+    if record is None:
+        raise ResultExpired(
+            f"nothing is recorded of execution {execution.key!r}: its execution_ttl "
+            f"({execution.docket.execution_ttl}) has passed, or it was never added, or the docket was cleared"
+        )
+    return record.state
+
+
+async def _wait_until_final(execution: Execution[Any]) -> None:
+    recheck = math.inf if execution.docket.client.is_memory else RECHECK.total_seconds()
+    while await _refresh(execution) not in FINAL:
+        try:
+            with anyio.move_on_after(recheck):
+                await _follow(execution)
+                # An event does not name the result, and pydocket announces the end of a replaced run too: what
+                # is recorded decides. Where no record is kept (execution_ttl=0) the event has said it all.
+                if await execution.refresh() is None:
+                    return
+        except (ConnectionError, NoAnswer):
+            pass  # the next read raises if the server stays away
+
+
+async def _follow(execution: Execution[Any]) -> None:
+    """Wait for a final event, or until there is no record that one could come for."""
+    channel = execution.docket.keys.state_channel(execution.key)
+    async with execution.docket.client.pubsub() as pubsub:
+        await pubsub.subscribe(channel)
+        # Subscribed first, read afterwards: no event falls in between.
+        if await _refresh(execution) in FINAL:
+            return
+        while execution.state not in FINAL:
+            if (event := read_event((await pubsub.receive()).payload)) is not None:
+                execution.take_over(event)
+
+
+async def _outcome(execution: Execution[Any]) -> Any:
+    key, failed = execution.key, execution.state is ExecutionState.FAILED
+    if execution.state is ExecutionState.CANCELLED:
+        raise ExecutionCancelled(f"execution {key!r} of {execution.function_name!r} was cancelled")
+    if execution.result_key is None:
+        if failed:
+            raise _failure(execution)
+        if execution.docket.execution_ttl == timedelta(0):
+            raise ResultExpired(f"execution {key!r} has completed; with execution_ttl=0 no result is kept")
+        return None
+    try:
+        text = await _stored(execution.docket, execution.result_key)
+    except ValueError as problem:
+        raise _unreadable(execution, failed, problem) from problem
+    if text is None:
+        raise ResultExpired(f"the result of execution {key!r} is no longer kept")
+    try:
+        value: object = load_value(text)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:
+        # Unpickling runs foreign code, which may lack here what it needs, or mean to end the program that asks.
+        raise _unreadable(execution, failed, problem) from problem
+    if not failed:
+        return value
+    raise _error_to_raise(execution, value)
+
+
+def _error_to_raise(execution: Execution[Any], kept: object) -> Exception:
+    """The task's own exception; ours, where that would end the program that asks for it (SystemExit), or is none."""
+    # Its type is asked for, not the object, which may say what it likes.
+    if issubclass(type(kept), Exception) and not issubclass(type(kept), StopIteration | StopAsyncIteration):
+        return cast("Exception", kept)
+    failure = _failure(execution)
+    if issubclass(type(kept), BaseException):
+        failure.__cause__ = cast("BaseException", kept)
+    return failure
+
+
+def _failure(execution: Execution[Any]) -> ExecutionFailed:
+    return ExecutionFailed(execution.error or f"execution {execution.key!r} failed")
+
+
+def _unreadable(
+    execution: Execution[Any], failed: bool, problem: BaseException
+) -> ExecutionFailed | ResultUnreadable:
+    if failed:
+        return _failure(execution)
+    return ResultUnreadable(
+        f"what is kept of the result of execution {execution.key!r} of {execution.function_name!r} cannot be read "
+        f"here: {error_text(problem)}"
+    )
+
+
+async def _stored(docket: Docket, result_key: str) -> str | None:
+    """The text of a stored result or exception; None where it is no longer kept.
+
+    Raises: ValueError - there is something else.
+    """
+    if docket.result_storage is None:
+        return await docket.records.result(result_key)
+    stored: object = await docket.result_storage.get(result_key)
+    match stored:
+        case None:
+            return None
+        case {"data": str(text)}:
+            return text
+        case _:
+            raise ValueError("the result storage gives no {'data': text}")

@@ -1,0 +1,264 @@
+"""Calls of task functions: their signatures, whether arguments fit, new keys."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import types
+import weakref
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MethodType
+from typing import Any, Generic, TypeAlias, TypeVar
+from uuid import UUID
+
+import attrs
+from uncalled_for import get_dependency_parameters
+from uncalled_for.introspection import _signature_cache  # pyright: ignore[reportPrivateUsage]
+
+from .. import clock
+from ..dependencies import is_generator_function
+from ..errors import UsageError
+from ..text import checked_name, text_of
+
+__all__ = [
+    "PerFunction",
+    "TaskCall",
+    "TaskFunction",
+    "Unreadable",
+    "check_arguments",
+    "check_function",
+    "check_key",
+    "check_returned",
+    "get_signature",
+    "new_key",
+    "signature_cache",
+]
+
+TaskFunction: TypeAlias = Callable[..., Any]
+"""``async def``, or ``def``, which runs in a thread."""
+
+signature_cache = _signature_cache
+
+_GENERATORS = frozenset({types.GeneratorType, types.AsyncGeneratorType})
+
+
+def check_function(function: Any, what: str = "a task") -> None:
+    """Refuse a generator function: a call of it runs nothing, and nobody would go on with what it makes.
+
+    Raises: TypeError.
+    """
+    if is_generator_function(function):
+        name = getattr(function, "__qualname__", None) or text_of(function, repr)
+        raise TypeError(
+            f"{what} is a function that runs when it is called, `async def` or `def`; {name} is a generator function "
+            "(it has a `yield`)"
+        )
+
+
+def check_returned(value: Any, name: str) -> None:
+    """Refuse what a generator function made that was not known to be one; to be asked of all that a task returns.
+
+    A decorator has hidden it, or nobody looked (``docket.tasks[name] = function``).
+    Raises: TypeError.
+    """
+    if type(value) in _GENERATORS and not inspect.isawaitable(value):
+        raise TypeError(
+            f"task {name!r} returned a {type(value).__name__}, of which nothing has run; a task returns what it has "
+            "made, and is no generator function"
+        )
+
+
+V = TypeVar("V")
+
+
+class PerFunction(Generic[V]):
+    """What is known of functions, each for as long as the function lives.
+
+    A bound method is made anew at each access, so what is known of one is known of every method of its function,
+    whosever it is, and nothing of whom it is bound to is kept. What nobody can refer to weakly is not remembered.
+    May be used in any thread. What is kept must not refer to its function, which would then live as long as this.
+    """
+
+    # Twice as fast as a WeakKeyDictionary, which makes a reference to ask with: each run asks several times.
+    __slots__ = ("__weakref__", "_functions", "_methods")
+
+    def __init__(self) -> None:
+        self._functions: dict[int, tuple[weakref.ref[Any], V]] = {}
+        self._methods: dict[int, tuple[weakref.ref[Any], V]] = {}
+
+    def __len__(self) -> int:
+        return len(self._functions) + len(self._methods)
+
+    def get(self, function: Callable[..., Any]) -> V | None:
+        """What is known of ``function``; None where that is nothing."""
+        if isinstance(function, MethodType):
+            known = self._methods.get(id(function.__func__))
+        else:
+            known = self._functions.get(id(function))
+        return None if known is None else known[1]
+
+    def __setitem__(self, function: Callable[..., Any], value: V) -> None:
+        whose, entries = function, self._functions
+        if isinstance(function, MethodType):
+            whose, entries = function.__func__, self._methods
+        number, ours = id(whose), weakref.ref(self)
+
+        def forget(_: object) -> None:  # is called before another object can get the number
+            if (we := ours()) is not None:
+                we._forget(number)
+
+        try:
+            entries[number] = (weakref.ref(whose, forget), value)
+        except TypeError:  # an instance of a class with slots
+            return
+
+    def _forget(self, number: int) -> None:
+        self._functions.pop(number, None)
+        self._methods.pop(number, None)
+
+
+def get_signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a function, computed once per function."""
+    found = signature_cache.get(function)
+    if found is None:
+        explicit = getattr(function, "__signature__", None)
+        found = explicit if isinstance(explicit, inspect.Signature) else inspect.signature(function)
+        signature_cache[function] = found
+    return found
+
+
+@attrs.frozen
+class _Shape:
+    """What most signatures come down to: enough to accept a call without binding it."""
+
+    positional: int
+    """How many arguments may be given by position."""
+    names: tuple[str, ...]
+    """The names of these, in order, then those of keyword-only parameters."""
+    required: frozenset[str]
+    known: frozenset[str]
+
+
+#: None where the signature has *args, **kwargs or positional-only parameters.
+_shapes: PerFunction[tuple[_Shape | None]] = PerFunction()
+
+
+def _shape(function: Callable[..., Any]) -> _Shape | None:
+    supplied = get_dependency_parameters(function)
+    names: list[str] = []
+    positional = 0
+    required: set[str] = set()
+    for name, parameter in get_signature(function).parameters.items():
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            positional += 1
+        elif parameter.kind is not parameter.KEYWORD_ONLY:
+            return None
+        names.append(name)
+        if parameter.default is parameter.empty and name not in supplied:
+            required.add(name)
+    return _Shape(positional, tuple(names), frozenset(required), frozenset(names))
+
+
+def check_arguments(
+    function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> None:
+    """Refuse arguments that the function could not be called with.
+
+    Parameters whose value a dependency supplies may be left out.
+    Raises: TypeError - what does not fit, as a direct call would say it.
+    """
+    known = _shapes.get(function)
+    if known is None:
+        known = _shapes[function] = (_shape(function),)
+    shape = known[0]
+    if shape is not None and len(args) <= shape.positional:
+        given = shape.names[: len(args)]
+        if not kwargs:
+            if shape.required.issubset(given):
+                return
+        elif (
+            shape.known.issuperset(kwargs)
+            and kwargs.keys().isdisjoint(given)
+            and shape.required.issubset((*given, *kwargs))
+        ):
+            return
+    _bind(function, name, args, kwargs)
+
+
+def _bind(function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    signature = get_signature(function)
+    supplied = get_dependency_parameters(function)
+    # A parameter that a dependency supplies through Annotated metadata has no default of its own; and whatever
+    # stands behind it needs one for the list to be valid. Which are required was already checked.
+    optional: list[inspect.Parameter] = []
+    for p in signature.parameters.values():
+        lenient = p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        optional.append(p.replace(default=None) if lenient else p)
+    try:
+        bound = signature.replace(parameters=optional).bind(*args, **kwargs)
+        missing = [
+            repr(p.name)
+            for p in signature.parameters.values()
+            if p.default is p.empty
+            and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+            and p.name not in bound.arguments
+            and p.name not in supplied
+        ]
+        if missing:
+            raise TypeError(
+                f"missing {'arguments' if len(missing) > 1 else 'a required argument:'} {', '.join(missing)}"
+            )
+    except TypeError as error:
+        raise TypeError(
+            f"task {name!r} cannot be called so: {error}; its signature is {name}{signature}"
+        ) from None
+
+
+def check_key(key: object) -> str:
+    """The text of a task key, as a plain string.
+
+    Raises: TypeError - it is no string; UsageError (a ValueError) - it is empty, or UTF-8 cannot hold it.
+    """
+    if key == "":
+        raise UsageError("a task key may not be empty; leave it out to get a unique one")
+    return checked_name(key, "a task key")
+
+
+def new_key() -> str:
+    """A unique key that sorts by time: a version 7 UUID.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
+    """
+    ms = int(clock.timestamp() * 1000)
+    noise = int.from_bytes(os.urandom(10))
+    value = (
+        (ms & 0xFFFF_FFFF_FFFF) << 80
+        | 0x7 << 76
+        | (noise >> 68) << 64
+        | 0b10 << 62
+        | noise & 0x3FFF_FFFF_FFFF_FFFF
+    )
+    return str(UUID(int=value))
+
+
+@attrs.frozen(repr=False)
+class Unreadable:
+    """Stands for the arguments of a call that cannot be unpickled in this process."""
+
+    reason: str
+
+    def __repr__(self) -> str:
+        return f"<unreadable: {self.reason}>"
+
+
+@attrs.define
+class TaskCall:
+    """A call that `Docket.call` has prepared and checked, for `Docket.add_many` and `Docket.replace_many`."""
+
+    function: TaskFunction
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    key: str
+    when: datetime
+    function_name: str | None = None

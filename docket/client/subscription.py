@@ -1,0 +1,174 @@
+"""Following an execution: where it stands, then every change, as events."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from ..rules import FINAL
+from ..store import ProgressEvent, StateEvent, read_event
+
+if TYPE_CHECKING:
+    from ..docket import Docket
+    from ..execution import Execution
+    from ..transport import PubSub
+    from .progress import ExecutionProgress
+
+__all__ = ["ExecutionEvents", "ProgressEvents", "Settable"]
+
+Event = TypeVar("Event", bound="StateEvent | ProgressEvent")
+
+
+class Settable(Protocol):
+    """Anything with ``set()``: the events of anyio, asyncio, trio or threading."""
+
+    def set(self) -> Any: ...
+
+
+class _Following(AsyncGenerator[Event, None], Generic[Event]):
+    """Events until the end, as an async generator gives them; no scope is open between two of them (I8).
+
+    A class, because an event loop asks that generators of the language be closed: who leaves this one by ``break``
+    closes its connection by dropping it, and it is closed before the last event is given.
+    """
+
+    def __init__(self, docket: Docket, key: str, ready: Settable | None) -> None:
+        self._docket, self._key, self._ready = docket, key, ready
+        self._pubsub: PubSub | None = None
+        self._ahead: deque[Event] = deque()
+        self._begun = self._ended = self._awaited = False
+
+    async def asend(self, value: None) -> Event:
+        self._check_not_awaited()
+        self._awaited = True
+        try:
+            return await self._next()
+        except BaseException:
+            self._close()
+            raise
+        finally:
+            self._awaited = False
+
+    async def athrow(self, typ: Any, val: Any = None, tb: Any = None) -> Event:
+        self._check_not_awaited()
+        self._close()
+        error: BaseException = typ if isinstance(typ, BaseException) else val or typ()
+        raise error if tb is None else error.with_traceback(tb)
+
+    def __del__(self) -> None:
+        self._close()
+
+    async def _begin(self, pubsub: PubSub) -> bool:
+        """Subscribe, then look; return whether it has ended."""
+        raise NotImplementedError
+
+    def _take(self, event: StateEvent | ProgressEvent) -> bool:
+        """Take over what was published; return whether it is the end."""
+        raise NotImplementedError
+
+    async def _next(self) -> Event:
+        if not self._begun:
+            self._begun = True
+            self._pubsub = self._docket.client.pubsub()
+            self._ended = await self._begin(self._pubsub)
+        while not self._ahead and not self._ended and self._pubsub is not None:
+            if (event := read_event((await self._pubsub.receive()).payload)) is not None:
+                self._ended = self._take(event)
+        if self._ended:
+            self._hang_up()
+        if not self._ahead:
+            raise StopAsyncIteration
+        return self._ahead.popleft()
+
+    def _check_not_awaited(self) -> None:
+        if self._awaited:
+            raise RuntimeError("Another task awaits the next event: each needs a subscription of its own")
+
+    def _close(self) -> None:
+        self._begun = self._ended = True
+        self._ahead.clear()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._pubsub is not None:
+            self._pubsub.close()
+            self._pubsub = None
+
+
+class ExecutionEvents(_Following["StateEvent | ProgressEvent"]):
+    """See `Execution.subscribe`."""
+
+    def __init__(self, execution: Execution[Any], ready: Settable | None) -> None:
+        super().__init__(execution.docket, execution.key, ready)
+        self._execution = execution
+
+    async def _begin(self, pubsub: PubSub) -> bool:
+        execution, keys = self._execution, self._docket.keys
+        await pubsub.subscribe(keys.state_channel(self._key), keys.progress(self._key))
+        # Subscribed first, read afterwards: no event falls in between.
+        record = await execution.refresh()
+        if self._ready is not None:
+            self._ready.set()
+        if record is None:
+            return bool(execution.generation)  # placed, and its record is gone: no event can come any more
+        self._ahead += [_state_of(execution), _progress_of(execution)]
+        return execution.state in FINAL
+
+    def _take(self, event: StateEvent | ProgressEvent) -> bool:
+        self._execution.take_over(event)
+        self._ahead.append(event)
+        return event["type"] == "state" and self._execution.state in FINAL
+
+
+class ProgressEvents(_Following[ProgressEvent]):
+    """See `ExecutionProgress.subscribe`."""
+
+    def __init__(self, progress: ExecutionProgress, ready: Settable | None) -> None:
+        super().__init__(progress.docket, progress.key, ready)
+        self._progress = progress
+
+    async def _begin(self, pubsub: PubSub) -> bool:
+        keys = self._docket.keys
+        await pubsub.subscribe(keys.progress(self._key), keys.state_channel(self._key))
+        record, _ = await self._docket.records.read(self._key)
+        if self._ready is not None:
+            self._ready.set()
+        return record is not None and record.state in FINAL
+
+    def _take(self, event: StateEvent | ProgressEvent) -> bool:
+        if event["type"] == "state":
+            return event["state"] in FINAL
+        self._progress.take_over(event)
+        self._ahead.append(event)
+        return False
+
+
+def _state_of(execution: Execution[Any]) -> StateEvent:
+    return {
+        "type": "state",
+        "key": execution.key,
+        "state": execution.state,
+        "when": execution.when.isoformat(),
+        "worker": execution.worker,
+        "started_at": _iso(execution.started_at),
+        "completed_at": _iso(execution.completed_at),
+        "error": execution.error,
+    }
+
+
+def _progress_of(execution: Execution[Any]) -> ProgressEvent:
+    progress = execution.progress
+    return {
+        "type": "progress",
+        "key": execution.key,
+        "current": progress.current,
+        "total": progress.total,
+        "message": progress.message,
+        "updated_at": _iso(progress.updated_at),
+    }
+
+
+def _iso(when: datetime | None) -> str | None:
+    return None if when is None else when.isoformat()

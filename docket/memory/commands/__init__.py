@@ -1,0 +1,1 @@
+"""The commands of the in-process server, a module per family."""

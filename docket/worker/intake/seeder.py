@@ -1,0 +1,144 @@
+"""Sees to it that the automatic tasks are scheduled: when a worker starts, and again when a chain has ended."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from ...client.placement import preparing
+from ...client.registry import automatic
+from ...clock import monotonic, wait_for_ever
+from ...moments import check_moment
+from ...rules import FINAL
+from ...store import UnreadableKey, about_key, chains, check_expires, is_shared, read_event
+from ...text import text_of
+from ..roster import Condition
+
+if TYPE_CHECKING:
+    from ...docket import Docket
+
+__all__ = [
+    "AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS",
+    "AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS",
+    "Seeder",
+]
+
+logger = logging.getLogger("docket.worker")
+
+AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS = 10
+AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS = 60
+
+
+@attrs.define(eq=False)
+class Seeder:
+    """Schedules the automatic tasks of a docket that are not, under their names, every ``interval`` seconds.
+
+    One worker of the fleet at a time looks, pydocket's among them. On a server in this process nothing polls (I10):
+    there it hears of the end of a chain, and looks an ``interval`` later. ``limits`` says how often some keys may
+    still run; one that may not is left alone. ``outage_over`` is notified when the server may have lost everything.
+    """
+
+    docket: Docket
+    limits: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    outage_over: Condition = attrs.field(factory=Condition)
+    interval: float = AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS
+    _seeded: anyio.Event = attrs.field(init=False, factory=anyio.Event)
+    _refused: set[str] = attrs.field(init=False, factory=set[str])
+    _outages_seen: int = attrs.field(init=False, default=0)
+
+    async def run(self, answered: Callable[[], None]) -> None:
+        """Seed until cancelled or until Redis is lost."""
+        if self.docket.client.is_memory:
+            await self._run_without_polling(answered)
+        while True:
+            await self._seed_alone()
+            answered()
+            await anyio.sleep(self.interval)
+
+    async def seed_again(self, answered: Callable[[], None]) -> None:
+        """Seed after each outage, too, until cancelled."""
+        while True:
+            await self.outage_over.wait_past(self._outages_seen)
+            seen = self.outage_over.count
+            await self._seed_alone()
+            self._outages_seen = seen
+            answered()
+
+    async def wait_seeded(self) -> None:
+        """Wait until it has looked once. Cancel: safe."""
+        await self._seeded.wait()
+
+    async def _run_without_polling(self, answered: Callable[[], None]) -> None:
+        async with self.docket.client.pubsub() as pubsub:
+            while True:
+                channels = [self.docket.keys.state_channel(name) for name in self._automatic()]
+                if channels:
+                    await pubsub.subscribe(*channels)  # before the look, which would miss what ends after it
+                await self._seed_alone()
+                answered()
+                if not channels:
+                    await wait_for_ever()
+                look_at = math.inf
+                while (left := look_at - monotonic()) > 0:
+                    with anyio.move_on_after(left):
+                        event = read_event((await pubsub.receive()).payload)
+                        if event is not None and event["type"] == "state" and event["state"] in FINAL:
+                            look_at = min(look_at, monotonic() + self.interval)
+
+    async def _seed_alone(self) -> None:
+        """Seed as the one who has the lock. Another worker may know other tasks, so its turn does not do for ours."""
+        if self._automatic():
+            name = self.docket.keys.perpetual_lock
+            await check_expires(self.docket.client, name)  # for what is there for ever nobody should wait
+            lock = self.docket.client.lock(
+                name,
+                timeout=AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS,
+                raise_on_release_error=False,
+            )
+            async with lock:
+                await self._seed()
+        self._seeded.set()
+
+    async def _seed(self) -> None:
+        wanted = self._automatic()
+        found = await chains(self.docket.client, self.docket.keys, list(wanted))
+        for (name, when), chain in zip(wanted.items(), found, strict=True):
+            if chain.is_live:
+                continue
+            try:
+                if not chain.is_record:
+                    raise about_key(self.docket.keys.run(name), "hash")
+                execution = preparing(self.docket, name, when, name)((), {})
+                # A record of this generation may claim that it waits; if a newer one was placed meanwhile, that lives.
+                await execution.schedule(replace=chain.generation > 0, expected_generation=chain.generation)
+            except TypeError as error:  # entered past `Docket.register`, which refuses it
+                self._refuse(name, error)
+            except UnreadableKey as error:
+                if is_shared(self.docket.keys, error):
+                    raise
+                self._refuse(name, error)
+
+    def _automatic(self) -> dict[str, datetime | None]:
+        """The automatic tasks, each with the time of its first run (None: at once)."""
+        found: dict[str, datetime | None] = {}
+        for name, function in list(self.docket.tasks.items()):
+            if self.limits.get(name) == 0 or (perpetual := automatic(function)) is None:
+                continue
+            try:
+                when = perpetual.initial_when
+                found[name] = None if when is None else check_moment("initial_when", when)
+            except Exception as error:  # noqa: BLE001 - a class of the user's may answer anything (I9)
+                self._refuse(name, error)
+        return found
+
+    def _refuse(self, name: str, error: Exception) -> None:
+        """Say, once, that a task cannot be scheduled; the others are."""
+        if name not in self._refused:
+            self._refused.add(name)
+            logger.error("Automatic task %r cannot be scheduled: %s", name, text_of(error))

@@ -1,0 +1,310 @@
+"""What the log says of runs, in the words that people grep for.
+
+::
+
+    ↪ [   25ms] name('shown', b=...){key}     begins, so long after it was due; ↬ where it is a repeated attempt
+    ↩ [  111ms] ...                           has ended after so long; at ERROR with the traceback where it failed
+    ↫ [  111ms] ...                           has ended, and the key runs again
+    ↬ [  111ms] ... (superseded)              has ended, but the key was given to another run meanwhile
+    ✗ [  111ms] ... (cancelled)               was cancelled
+    🗙 ...                                     is struck and does not run
+
+Every record carries ``docket.*`` attributes, ``punctuality`` and ``duration`` in seconds. A line whose level is off
+costs the question whether it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, cast
+
+from ...client.signatures import TaskFunction, get_signature
+from ...dependencies import format_duration
+from ...errors import UnknownTask
+from ...execution import Execution, compact_signature
+from ...rules import (
+    Blocked,
+    Defer,
+    Drop,
+    Parked,
+    Raised,
+    Reschedule,
+    Returned,
+    StopReason,
+    Verdict,
+    unfolds,
+)
+from ...store import Refused, Settled, Unreadable
+from ...text import class_name, error_text, printable, readable
+from ..fallback import default_fallback_task
+
+if TYPE_CHECKING:
+    from ...docket import Docket
+    from ..roster import End, Running
+
+__all__ = [
+    "log_blocked",
+    "log_end",
+    "log_given_up",
+    "log_holding_on",
+    "log_mishap",
+    "log_raised_while_stopped",
+    "log_refused",
+    "log_settled",
+    "log_start",
+    "log_struck",
+    "log_tasks",
+    "log_unreadable",
+]
+
+P = ParamSpec("P")
+
+logger = logging.getLogger("docket.worker")
+
+#: pydocket's retries and perpetual tasks log what follows a run, which is why it is said here.
+following_logger = logging.getLogger("docket.dependencies")
+
+#: With more errors in its groups and causes than this, a traceback is tried before it is handed to a handler.
+MOST_ERRORS = 60
+
+_STOPPED = {
+    StopReason.ASKED: (logging.INFO, "✗ [%s] %s (cancelled)"),
+    StopReason.DRAIN: (logging.INFO, "↫ [%s] %s (handed back)"),
+    StopReason.LOST: (logging.WARNING, "✗ [%s] %s (lost)"),
+}
+
+
+def _unfailing(log: Callable[P, None]) -> Callable[P, None]:
+    """Keep what handlers, filters and the texts of others raise from being a failure of the task (I9)."""
+
+    @functools.wraps(log)
+    def say(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            log(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - not ours, and about a line of text
+            with contextlib.suppress(Exception):
+                logger.error("A line of the log could not be written: %s", error_text(error))
+
+    return say
+
+
+def _log(
+    teller: logging.Logger,
+    level: int,
+    text: str,
+    *shown: object,
+    error: BaseException | None,
+    extra: Mapping[str, Any] | None,
+) -> None:
+    """Log ``error`` with its traceback, as far as that can be spelt out and written."""
+    if error is not None and not _can_be_written(error):
+        try:
+            if not unfolds(error):
+                raise RecursionError
+            traced = "".join(traceback.format_exception(error)).rstrip()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as problem:  # noqa: BLE001 - groups too deep to be followed, hostile classes
+            traced = f"{error_text(error)} (its traceback cannot be shown: {class_name(problem)})"
+            text, shown, error = text + "\n%s", (*shown, traced), None
+        else:
+            if traced != readable(traced):
+                text, shown, error = text + "\n%s", (*shown, readable(traced)), None
+    teller.log(level, text, *shown, exc_info=error, extra=extra)
+
+
+def _can_be_written(error: BaseException) -> bool:
+    """Whether any handler can show and write the traceback; a cheap look, which says no to what is unusual."""
+    waiting: list[BaseException | None] = [error]
+    for _ in range(MOST_ERRORS):
+        if not waiting:
+            return True
+        if (each := waiting.pop()) is None:
+            continue
+        try:
+            said = "".join((type(each).__name__, str(each), *getattr(each, "__notes__", ())))
+            said.encode()
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - the error's own code; lone surrogates
+            return False
+        waiting += (each.__cause__, each.__context__)
+        if isinstance(each, BaseExceptionGroup):
+            waiting += cast("BaseExceptionGroup[BaseException]", each).exceptions
+    return False
+
+
+def log_tasks(worker: str, tasks: Mapping[str, TaskFunction]) -> None:
+    """Say that a worker begins, and which tasks it can run."""
+    if logger.isEnabledFor(logging.INFO):
+        logger.info("Starting worker %r with the following tasks:", worker)
+        for name, function in tasks.items():
+            logger.info("* %s(%s)", name, compact_signature(get_signature(function)))
+
+
+def log_start(running: Running) -> None:
+    """Say that a run begins, and how late."""
+    if logger.isEnabledFor(logging.INFO):
+        _log_start(running)
+
+
+@_unfailing
+def _log_start(running: Running) -> None:
+    execution = running.execution
+    extra = _extra(execution)
+    arrow = "↬" if execution.attempt > 1 else "↪"
+    late = format_duration(extra.get("punctuality", 0.0))
+    logger.info("%s [%s] %s", arrow, late, execution.call_repr(), extra=extra)
+
+
+def log_end(running: Running, end: End) -> None:
+    """Say how a run ended. What follows it is for `log_settled` to say."""
+    if not isinstance(end.outcome, Returned) or logger.isEnabledFor(logging.INFO):
+        _log_end(running, end)
+
+
+@_unfailing
+def _log_end(running: Running, end: End) -> None:
+    execution, outcome = running.execution, end.outcome
+    teller = following_logger if isinstance(end.verdict, Reschedule) else logger
+    level, text, error = logging.INFO, "↩ [%s] %s", None
+    match outcome:
+        case Returned():
+            if isinstance(end.verdict, Reschedule):
+                return
+        case Blocked():
+            log_blocked(running, end.verdict)
+            return
+        case Raised(UnknownTask()) if execution.function is default_fallback_task:
+            pass  # was said there
+        case Raised(raised):
+            level, error = logging.ERROR, raised
+        case _:
+            level, text = _STOPPED[outcome.reason]
+    if teller.isEnabledFor(level):
+        seconds = end.seconds or 0.0
+        shown = (format_duration(seconds), execution.call_repr())
+        _log(teller, level, text, *shown, error=error, extra=_extra(execution, seconds))
+
+
+@_unfailing
+def log_blocked(running: Running, verdict: Verdict) -> None:
+    """Say that it may not run now, and what is done about it."""
+    key = printable(running.execution.key)
+    match verdict:
+        case Parked(limit):
+            following_logger.debug("⏳ Task %s parked on waiter stream %s:waiters", key, printable(limit))
+        case Defer():
+            logger.debug("⏳ Task %s blocked by admission control, rescheduling", key)
+        case Drop() | Reschedule():
+            logger.debug("⏭ Task %s blocked by admission control, dropping", key)
+        case _:
+            pass
+
+
+def log_settled(running: Running, end: End, settled: Settled) -> None:
+    """Say whether the key runs again, and if another run has it."""
+    if settled is not Settled.OK or isinstance(end.verdict, Reschedule):
+        _log_settled(running, end, settled)
+
+
+@_unfailing
+def _log_settled(running: Running, end: End, settled: Settled) -> None:
+    execution, seconds, follows = running.execution, end.seconds, isinstance(end.verdict, Reschedule)
+    if settled is Settled.SUPERSEDED:
+        _log_superseded(following_logger if follows else logger, execution, seconds)
+    elif seconds is None or not follows or settled is not Settled.OK:
+        return
+    elif following_logger.isEnabledFor(logging.INFO):
+        shown = (format_duration(seconds), execution.call_repr())
+        following_logger.info("↫ [%s] %s", *shown, extra=_extra(execution, seconds))
+
+
+@_unfailing
+def log_unreadable(unreadable: Unreadable) -> None:
+    """Say that a delivery is set aside, and why."""
+    _log(
+        logger, logging.ERROR, "Message %s of task %r, key %r, is set aside: %s", unreadable.message_id.decode(),
+        unreadable.task, unreadable.key, unreadable.reason, error=unreadable.reason.__cause__, extra=None,
+    )  # fmt: skip
+
+
+@_unfailing
+def log_given_up(running: Running, why: str) -> None:
+    """Say that nothing is written about a run, which will be redelivered."""
+    logger.warning("%r ended, %s; it will be redelivered", running.execution, why)
+
+
+@_unfailing
+def log_holding_on(running: Running, seconds: float) -> None:
+    """Say which body does not end although it was cancelled, and that nobody waits for it any more."""
+    execution = running.execution
+    text = (
+        "%s has not ended, %s after it began, though it was cancelled again and again: it swallows that, or shields "
+        "itself. It is handed back while it may still run, and the worker ends without it"
+    )
+    _log(logger, logging.ERROR, text, execution.call_repr(), format_duration(seconds), error=None,
+         extra=_extra(execution))  # fmt: skip
+
+
+@_unfailing
+def log_mishap(running: Running, error: BaseException, then: str) -> None:
+    """Say that something else than the body of a task went wrong, and what is done about it."""
+    execution = running.execution
+    _log(logger, logging.ERROR, "How %s ends could not be written; %s", execution.call_repr(), then, error=error,
+         extra=_extra(execution))  # fmt: skip
+
+
+@_unfailing
+def log_raised_while_stopped(running: Running, error: BaseException) -> None:
+    """Say what a body raised instead of its cancellation; it is stopped all the same."""
+    _log(
+        logger, logging.WARNING, "%r raised while it was stopped", running.execution, error=error, extra=None
+    )
+
+
+@_unfailing
+def log_refused(docket: Docket, worker: str, refused: Refused) -> None:
+    """Say that it does not run: the key was given to another run, or cancelled, before it began."""
+    if logger.isEnabledFor(logging.INFO):
+        execution = Execution.to_show(docket, refused.message)
+        execution.worker = worker
+        if refused.superseded:
+            _log_superseded(logger, execution, None)
+        else:
+            logger.info("✗ %s (cancelled)", execution.call_repr(), extra=_extra(execution))
+
+
+def _log_superseded(teller: logging.Logger, execution: Execution[Any], seconds: float | None) -> None:
+    if teller.isEnabledFor(logging.INFO):
+        ran = "" if seconds is None else f"[{format_duration(seconds)}] "
+        teller.info("↬ %s%s (superseded)", ran, execution.call_repr(), extra=_extra(execution, seconds))
+
+
+@_unfailing
+def log_struck(execution: Execution[Any]) -> None:
+    """Say that it does not run because it is struck."""
+    if logger.isEnabledFor(logging.WARNING):
+        logger.warning("🗙 %s", execution.call_repr(), extra=_extra(execution))
+
+
+def _extra(execution: Execution[Any], seconds: float | None = None) -> dict[str, Any]:
+    docket = execution.docket
+    extra: dict[str, Any] = {
+        **docket.labels(),
+        "docket.worker": execution.worker,
+        "docket.queue_key": docket.queue_key,
+        "docket.stream_key": docket.stream_key,
+        **execution.specific_labels(),
+    }
+    if execution.started_at is not None:
+        extra["punctuality"] = (execution.started_at - execution.when).total_seconds()
+    if seconds is not None:
+        extra["duration"] = seconds
+    return extra

@@ -1,0 +1,1 @@
+"""One claim, from its reception to its settlement."""

@@ -1,0 +1,313 @@
+"""Calls the body of one claim: resolves what it depends on, runs it, hears how it ended."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import anyio
+import attrs
+from anyio import get_cancelled_exc_class, to_thread
+
+from ...client.signatures import PerFunction, TaskFunction, check_returned, get_signature
+from ...clock import monotonic
+from ...dependencies import (
+    AdmissionBlocked,
+    Dependency,
+    DependencyStack,
+    FailedDependency,
+    Resolved,
+    Runtime,
+    conflicts,
+    cut_to_the_users_code,
+    get_annotation_dependencies,
+    get_dependency_parameters,
+    resolve,
+)
+from ...errors import AwaitedCancelled, DeliveryLimitExceeded, ScopeLeftOpen
+from ...rules import (
+    Blocked,
+    Complete,
+    Fail,
+    Outcome,
+    Raised,
+    Returned,
+    Stopped,
+    StopReason,
+    Verdict,
+    decide,
+    is_a,
+    leaves,
+)
+from ..reports import journal
+from ..roster import Running
+from .claim_tasks import ClaimTasks
+from .outcome import given_up, on_blocked, verdict_on
+
+__all__ = ["Caller"]
+
+T = TypeVar("T")
+
+
+class _BodyStopped(BaseException):
+    """What the dependencies of a stopped body see as they close. No Exception: it is no failure of the task."""
+
+
+_NOTHING, _NOT_DECIDED = Returned(None), Complete(None)
+
+
+class _Run:
+    """One call: the values of its dependencies, how it ended and what was decided about that."""
+
+    __slots__ = ("began", "outcome", "running", "values", "verdict")
+
+    def __init__(self, running: Running) -> None:
+        self.running = running
+        self.began = monotonic()
+        self.values: Iterable[Any] = ()
+        self.outcome: Outcome = _NOTHING
+        self.verdict: Verdict = _NOT_DECIDED
+
+    @property
+    def seconds(self) -> float:
+        return monotonic() - self.began
+
+    def forget(self) -> None:
+        """Lead nowhere: variables of frames that an error came out through lead here, and would circle back to it."""
+        self.values, self.outcome, self.verdict = (), _NOTHING, _NOT_DECIDED
+
+
+@attrs.define(eq=False)
+class Caller:
+    """Calls task functions for one worker; ``dependencies`` are resolved for every call, by name.
+
+    ``tasks`` is set once the nest has its group for claims.
+    """
+
+    dependencies: Mapping[str, Dependency[Any]]
+    tasks: ClaimTasks = attrs.field(init=False)
+    #: What anyio finds out anew for each scope: 3 us of the 150 that a task takes.
+    _scopes: type[anyio.CancelScope] = attrs.field(init=False, factory=lambda: type(anyio.CancelScope()))
+    #: There are never more threads than claims, and how many of these there are is the reader's business.
+    _threads: anyio.CapacityLimiter = attrs.field(init=False, factory=lambda: anyio.CapacityLimiter(math.inf))
+    #: Whether a function is called with what it was given and nothing else, and whether that is done in a thread.
+    _ways: PerFunction[tuple[bool, bool]] = attrs.field(init=False, factory=PerFunction[tuple[bool, bool]])
+
+    async def call(self, running: Running) -> tuple[Outcome, Verdict, float]:
+        """Run the body; return how it ended, what follows, and how many seconds it took.
+
+        Raises: what concerns the worker itself (`ClaimTasks.concerns_the_worker`).
+        """
+        run = _Run(running)
+        if run.began >= running.trusted_until:  # the loop was blocked between the claim and this moment
+            running.stop(StopReason.LOST)
+        if running.broken is not None:
+            run.outcome, run.verdict = Raised(running.broken), Fail(running.broken)
+            if isinstance(
+                running.broken, DeliveryLimitExceeded
+            ):  # else the next run would have the same arguments
+                run.verdict = given_up(running.execution, running.broken)
+        elif running.reason is not None:  # stopped before it began
+            await self._ended(run, Stopped(running.reason))
+        else:
+            await self._run(run)
+        ended = run.outcome, run.verdict, run.seconds
+        run.forget()
+        return ended
+
+    async def _run(self, run: _Run) -> None:
+        running = run.running
+        execution = running.execution
+        function = execution.function
+        is_plain, in_thread = self._way(function)
+        try:
+            if is_plain:
+                call = functools.partial(self._in_thread, running) if in_thread else function
+                body = functools.partial(call, *execution.args, **execution.kwargs)
+                await self._ended(run, Returned(await self._stoppable(running, body)))
+            else:
+                await self._stoppable(running, functools.partial(self._with_dependencies, run))
+        except _BodyStopped:
+            assert running.reason is not None  # only `Running.stop` cancels the body's scope
+            await self._ended(run, Stopped(running.reason))
+        except BaseException as error:
+            if self.tasks.concerns_the_worker(error):
+                raise
+            run.outcome = self._outcome_of(running, error)
+            cut_to_the_users_code(error)
+            if self.tasks.is_cancelled():
+                await self.tasks.absorb()
+            await self._ended(run, run.outcome)
+
+    async def _stoppable(self, running: Running, call: Callable[[], Awaitable[T]]) -> T:
+        """Await ``call()`` in a scope that `Running.stop` cancels.
+
+        Raises: _BodyStopped - it did; ScopeLeftOpen - scopes were entered in there that are still open; what it raises.
+        """
+        raised: BaseException | None = None
+        try:
+            with running.scope(self._scopes):
+                try:
+                    returned = await call()
+                    if running.reason is None and self.tasks.is_cancelled():
+                        await (
+                            self.tasks.absorb()
+                        )  # the body cancelled its own task, and has returned all the same
+                    if returned is not None:
+                        check_returned(returned, running.execution.function_name)
+                    return returned
+                except BaseException as error:
+                    raised = error
+                    raise
+        except RuntimeError as error:
+            if error is raised or isinstance(error, RecursionError):
+                raise
+            if running.left_open is None:
+                running.left_open = _left_open(running, self.tasks.leave_scopes_open())
+            raise running.left_open from error
+        finally:
+            del raised  # it leads to this frame
+        raise _BodyStopped
+
+    async def _with_dependencies(self, run: _Run) -> None:
+        running = run.running
+        execution = running.execution
+        function = execution.function
+        given = get_signature(function).bind_partial(*execution.args, **execution.kwargs).arguments
+        if self.dependencies and (wrong := conflicts(function, self.dependencies)):
+            raise _dependency_failure(list(wrong.values()))
+        async with DependencyStack() as stack:
+            run.values = found = await resolve(stack, function, given, self.dependencies)
+            if found.failed:
+                blocked = next((f.error for f in found.failed if isinstance(f.error, AdmissionBlocked)), None)
+                if blocked is not None:
+                    await self._ended(run, Blocked(on_blocked(blocked, execution)))
+                    return
+                raise _dependency_failure(found.failed)
+            # Only the call is stopped from here on: dependencies close undisturbed, and see why.
+            try:
+                if running.reason is not None:
+                    raise _BodyStopped
+                value = await self._stoppable(running, functools.partial(self._called, running, found))
+            finally:
+                running.let_end()
+            await self._ended(run, Returned(value))
+            return
+        # A dependency has suppressed what the body raised; it cannot undo that the body was stopped (I6).
+        await self._ended(run, Returned(None) if running.reason is None else Stopped(running.reason))
+
+    async def _ended(self, run: _Run, outcome: Outcome) -> None:
+        """Note how a run ended, and decide what follows."""
+        execution = run.running.execution
+        run.outcome = outcome
+        if run.values == ():  # nobody is to be asked
+            run.verdict = decide(outcome)
+            return
+        try:
+            run.verdict = await verdict_on(outcome, execution, run.values, run.seconds)
+        except BaseException as problem:
+            if self.tasks.concerns_the_worker(problem) or self.tasks.is_cancellation(problem):
+                raise
+            # A handler of the user's, or a next run that cannot be (I9).
+            run.outcome, run.verdict = Raised(problem), given_up(execution, problem)
+
+    async def _called(self, running: Running, found: Resolved) -> Any:
+        execution, body = running.execution, self._body(running)
+        for value in found:
+            if isinstance(value, Runtime):
+                return await value.run(
+                    execution, body, execution.args, {**execution.kwargs, **found.supplied}
+                )
+        return await body(*execution.args, **execution.kwargs, **found.supplied)
+
+    # plain functions --------------------------------------------------------------------------------------
+
+    def _way(self, function: TaskFunction) -> tuple[bool, bool]:
+        way = self._ways.get(function)
+        if way is None:
+            way = self._ways[function] = (
+                not self.dependencies and _is_plain(function),
+                not _is_async(function),
+            )
+        return way
+
+    def _body(self, running: Running) -> Callable[..., Awaitable[Any]]:
+        """The task function as something to be awaited: one that is not ``async`` runs in a thread."""
+        function = running.execution.function
+        in_thread = self._way(function)[1]
+        return functools.partial(self._in_thread, running) if in_thread else function
+
+    async def _in_thread(self, running: Running, /, *args: Any, **kwargs: Any) -> Any:
+        """Call a plain function in a thread. Cancel: not before it has ended (I3); the lease is kept meanwhile."""
+        function = running.execution.function
+        running.uninterruptible = True
+        came, raised = list[object](), list[BaseException]()
+
+        def call() -> (
+            None
+        ):  # trio's threads refuse to return a coroutine, and keep in a circle what they raise
+            try:
+                came.append(function(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - is raised below
+                raised.append(error)
+
+        try:
+            await to_thread.run_sync(call, limiter=self._threads)
+        finally:
+            running.uninterruptible = False
+        if raised:
+            raise raised.pop()
+        returned = came.pop()
+        if inspect.isawaitable(returned):  # it only made a coroutine, as a decorated function does
+            self._ways[function] = (self._way(function)[0], False)
+            return await returned
+        return returned
+
+    def _outcome_of(self, running: Running, error: BaseException) -> Outcome:
+        """How a run ended that raised, or whose dependencies did."""
+        if running.reason is not None:
+            if not _is_stop(error):
+                journal.log_raised_while_stopped(running, error)
+            return Stopped(running.reason)
+        if not _is_stop(error):
+            return Raised(error)
+        if self.tasks.is_cancellation(error):
+            return Stopped(StopReason.ASKED)  # the body cancelled itself
+        awaited = AwaitedCancelled("the task awaited something that somebody else had cancelled")
+        awaited.__cause__ = error
+        return Raised(awaited)
+
+
+def _is_stop(error: BaseException) -> bool:
+    cancelled = get_cancelled_exc_class()
+    return all(is_a(part, (cancelled, _BodyStopped)) for part in leaves(error))
+
+
+def _left_open(running: Running, tasks: Sequence[str]) -> ScopeLeftOpen:
+    holding = f", which holds {len(tasks)} tasks ({', '.join(tasks[:3])})" if tasks else ""
+    return ScopeLeftOpen(
+        f"task {running.execution.function_name!r} has ended with a cancel scope or task group still open{holding}: "
+        "an async generator that has entered one was not closed; use `async with contextlib.aclosing(generator)`"
+    )
+
+
+def _is_plain(function: TaskFunction) -> bool:
+    return not (get_dependency_parameters(function) or get_annotation_dependencies(function))
+
+
+def _is_async(function: object) -> bool:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(type(function), "__call__", None)  # noqa: B004 - not whether it is callable, but how
+    )
+
+
+def _dependency_failure(failed: list[FailedDependency]) -> ExceptionGroup[Exception]:
+    names = ", ".join(failure.parameter for failure in failed)
+    return ExceptionGroup(
+        f"Failed to resolve dependencies for parameter(s): {names}", [failure.error for failure in failed]
+    )

@@ -1,0 +1,85 @@
+"""The tasks of the event loop in which claims run, and whose doing it is where one of them is cancelled.
+
+On trio they are children of the work group. On asyncio they are tasks of the loop's own, looked after by one child
+of that group: what a body does to its task (cancels it, leaves a scope of anyio's open in it) ends with that task
+there, where a child of a group would take the group along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeAlias
+
+import anyio
+import attrs
+from anyio import NoEventLoopError, get_cancelled_exc_class
+from anyio.abc import TaskGroup, TaskStatus
+
+from ...rules import is_a, leaves
+from ..roster import Running
+
+__all__ = ["ClaimTasks", "Run", "claim_tasks"]
+
+Run: TypeAlias = Callable[[Running], Coroutine[Any, Any, None]]
+
+
+@attrs.define(eq=False)
+class ClaimTasks:
+    """Starts the tasks of one worker's claims in the group ``work``; ``scopes`` are the nest's, down to its own."""
+
+    work: TaskGroup
+    scopes: Sequence[anyio.CancelScope]
+
+    def start(self, run: Run, running: Running) -> None:
+        """Run a claim, or go on with one, from when they are attended to. What ``run`` raises ends the worker."""
+        raise NotImplementedError
+
+    async def attend(self, *, task_status: TaskStatus[None]) -> None:
+        """Look after them, as a child of ``work``; ends once `close` was called and all have ended."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Expect no claims any more but those that are running."""
+
+    def let_go(self, holding_on: Sequence[Running]) -> None:
+        """Wait no longer for the tasks of these claims, and cancel them no more."""
+        raise NotImplementedError
+
+    def concerns_the_worker(self, error: BaseException) -> bool:
+        """Whether what a claim raised is not its own affair: Ctrl-C, or the worker itself is being cancelled."""
+        try:
+            cancelled = get_cancelled_exc_class()
+        except NoEventLoopError:  # the loop is gone, and what was left of it is being collected
+            return True
+        parts = list(leaves(error))
+        if any(is_a(part, KeyboardInterrupt) for part in parts):
+            return True
+        return any(is_a(part, cancelled) for part in parts) and self.cuts_off()
+
+    def cuts_off(self) -> bool:
+        """Whether the worker, or the end of the loop, cancels what is still running."""
+        return any(scope.cancel_called for scope in self.scopes)
+
+    def is_cancellation(self, error: BaseException) -> bool:
+        """Whether ``error``, raised in the running task, says that this very task was cancelled."""
+        return all(is_a(part, get_cancelled_exc_class()) for part in leaves(error))
+
+    def is_cancelled(self) -> bool:
+        """Whether somebody else than the worker has cancelled the running task, which may not have seen it yet."""
+        return False
+
+    async def absorb(self) -> None:
+        """Take that cancellation off the running task."""
+
+    def leave_scopes_open(self) -> Sequence[str]:
+        """Cancel what the scopes hold that the running task, which ends now, has left open; return its tasks' names."""
+        return ()
+
+
+def claim_tasks(work: TaskGroup, scopes: Sequence[anyio.CancelScope]) -> ClaimTasks:
+    """Those of the running loop."""
+    if get_cancelled_exc_class().__module__.startswith("trio"):
+        from .backend_trio import NurseryTasks as Tasks
+    else:
+        from .backend_asyncio import LoopTasks as Tasks
+    return Tasks(work, scopes)

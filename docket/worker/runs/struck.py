@@ -1,0 +1,34 @@
+"""Keeps what is struck from running."""
+
+from __future__ import annotations
+
+from ...rules import Cancel, Fail, Verdict
+from ...signals import signals, unfailing
+from ..reports.journal import log_struck
+from ..roster import Running
+from .settling import Settling
+
+__all__ = ["struck"]
+
+
+async def struck(settling: Settling, running: Running) -> Verdict | None:
+    """What is to be done with a claim if strikes forbid its run: it is cancelled, also one that would repeat itself.
+
+    What was struck before it was taken is known when this returns; strikes that this process has not read are read.
+    Raises: LeaseOver - Redis stayed away.
+    """
+    strikes, execution = settling.docket.strike_list, running.execution
+    if not strikes.knows(settling.claims.newest_strike):
+        await settling.insist(running, strikes.catch_up)
+    if running.broken is not None:
+        return None  # its arguments are not known
+    try:
+        if not strikes.is_stricken(execution):
+            return None
+    except Exception as error:  # noqa: BLE001 - a condition of the user's may raise anything (I9)
+        return Fail(error)
+    log_struck(execution)
+    for each in signals.subscribers:
+        with unfailing:
+            each.stricken(settling.docket.name, execution.worker or "", execution.function_name)
+    return Cancel()

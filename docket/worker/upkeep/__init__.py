@@ -1,0 +1,1 @@
+"""What keeps a worker's claims and its name alive."""

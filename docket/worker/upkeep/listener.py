@@ -1,0 +1,104 @@
+"""The listener: hears cancellation requests and wake-ups."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+
+import attrs
+
+from ...clock import monotonic
+from ...rules import StopReason
+from ...store import Claims
+from ..intake.scheduler import Scheduler
+from ..intake.sweep import Sweep
+from ..roster import Condition, Roster, Running
+
+__all__ = ["Listener"]
+
+logger = logging.getLogger("docket.worker")
+
+#: For how many seconds a cancellation is remembered that was heard before the claim it is meant for.
+REMEMBERED = 10.0
+
+
+@attrs.define(eq=False)
+class Listener:
+    """Hears cancellation requests and wake-ups."""
+
+    claims: Claims
+    roster: Roster
+    scheduler: Scheduler
+    sweep: Sweep
+    finished: Condition = attrs.field(init=False, factory=Condition)
+    """Notified when somebody may have finished the docket's last task."""
+    _unclaimed: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
+    _listening_since: float = attrs.field(init=False, default=math.inf)
+
+    async def run(self, answered: Callable[[], None]) -> None:
+        keys = self.claims.keys
+        async with self.claims.client.pubsub() as pubsub:
+            await pubsub.subscribe(keys.wake)
+            await pubsub.psubscribe(keys.cancellations)
+            # What was said before we listened. Who was asked for before now asks for himself (`recheck`).
+            self._listening_since = monotonic()
+            self.scheduler.wake()
+            self.sweep.look.notify()
+            self.finished.notify()
+            await self._stop_requested([running.delivery.message.key for running in self.roster])
+            answered()
+            while True:
+                message = await pubsub.receive()
+                if message.pattern is not None:
+                    self._cancellation(message.payload.decode(errors="replace"))
+                else:
+                    await self._wake_up(message.payload.decode(errors="replace"))
+
+    def _cancellation(self, key: str) -> None:
+        found = self.roster.under(key)
+        for running in found:
+            if running.reason is not StopReason.ASKED:
+                logger.info("Cancelling running task %r", key)
+            running.stop(StopReason.ASKED)
+        if not found:
+            now = monotonic()
+            self._unclaimed.pop(key, None)
+            self._unclaimed[key] = now  # behind all others: the dictionary is in order of time
+            while self._unclaimed[oldest := next(iter(self._unclaimed))] < now - REMEMBERED:
+                del self._unclaimed[oldest]
+
+    def must_recheck(self, running: Running) -> bool:
+        """Whether the cancellation of a claim that begins may have been asked for before it was on the roster."""
+        return (
+            running.began < self._listening_since
+            or running.delivery.redelivered
+            or self._unclaimed.pop(running.delivery.message.key, None) is not None
+        )
+
+    async def recheck(self, running: Running) -> None:
+        """Stop a claim whose cancellation was asked for already. Raises: RedisError."""
+        await self._stop_requested([running.delivery.message.key])
+
+    async def _stop_requested(self, keys: list[str]) -> None:
+        if not keys:
+            return
+        for key, generation in zip(keys, await self.claims.cancel_requested(keys), strict=True):
+            for running in self.roster.under(key):
+                if generation == running.delivery.message.generation:
+                    running.stop(StopReason.ASKED)
+
+    async def _wake_up(self, text: str) -> None:
+        word, _, value = text.partition(" ")
+        match word:
+            case "due":
+                self.scheduler.announced(value)
+            case "claimed":
+                if value != self.claims.worker:
+                    self.sweep.look.notify()
+            case "finished":
+                self.finished.notify()
+            case "limit":
+                await self.claims.admissions.look_after(value)
+            case _:
+                pass  # of a later version

@@ -1,0 +1,92 @@
+"""The dependencies that a worker is given for every task that it runs."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, cast
+
+from uncalled_for import Dependency as AnyDependency
+
+from ..dependencies import (
+    Dependency,
+    check_suppliers,
+    get_annotation_dependencies,
+    get_dependency_parameters,
+)
+from ..errors import BadSetting
+
+if TYPE_CHECKING:
+    from ..docket import Docket
+    from .worker import Worker
+
+__all__ = ["dependencies_at", "lifecycles", "named_dependencies"]
+
+
+def named_dependencies(given: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Dependency[Any]]:
+    """Dependencies by name; those of a sequence get names by their place.
+
+    Raises: TypeError - one of them is no dependency or is supplied by a generator function, or ``given`` is a string.
+    """
+    if given is None:
+        return {}
+    if isinstance(given, str):
+        raise TypeError(
+            f"dependencies takes a mapping or a sequence of dependencies, not {given!r}; "
+            "only Worker.run and the command line take 'module:member'"
+        )
+    if isinstance(given, Mapping):
+        named = dict(given)
+        places = {name: repr(name) for name in named}
+    else:
+        named = {f"__worker_dep_{at}__": dependency for at, dependency in enumerate(given)}
+        places = {name: f"'index {at}'" for at, name in enumerate(named)}
+    for name, dependency in named.items():
+        if not isinstance(dependency, AnyDependency):
+            raise TypeError(
+                f"Worker dependency {places[name]} must be a Dependency instance "
+                f"(Depends(function), Retry(...)), not {type(dependency).__name__}: {dependency!r}"
+            )
+    check_suppliers(named.values())
+    return cast("dict[str, Dependency[Any]]", named)
+
+
+def dependencies_at(
+    given: Mapping[str, Any] | Sequence[Any] | str | None,
+) -> Mapping[str, Any] | Sequence[Any] | None:
+    """What ``"module.path:member"`` names; everything else as it is.
+
+    Raises: BadSetting - the path is not of that form, or names neither a mapping nor a sequence; ImportError,
+    AttributeError - nothing is there.
+    """
+    if not isinstance(given, str):
+        return given
+    module, colon, member = given.partition(":")
+    if not (module and colon and member):
+        raise BadSetting(f"dependencies takes dependencies or 'module:member', not {given!r}")
+    found: object = getattr(importlib.import_module(module), member)
+    if isinstance(found, str) or not isinstance(found, Mapping | Sequence):
+        raise BadSetting(
+            f"dependencies {given!r} is {type(found).__name__}, neither a mapping nor a sequence of dependencies"
+        )
+    return cast("Mapping[str, Any] | Sequence[Any]", found)
+
+
+def lifecycles(
+    docket: Docket, worker: Worker, given: Mapping[str, Dependency[Any]]
+) -> Iterator[AbstractAsyncContextManager[Any]]:
+    """What a worker has to keep open for the dependencies of its tasks and its own, one per class that asks for it."""
+    of_tasks = (
+        dependency
+        for function in list(docket.tasks.values())
+        for dependency in (
+            *get_dependency_parameters(function).values(),
+            *itertools.chain.from_iterable(get_annotation_dependencies(function).values()),
+        )
+    )
+    for kind in dict.fromkeys(type(dependency) for dependency in (*of_tasks, *given.values())):
+        lifecycle = getattr(kind, "worker_lifecycle", None)
+        if lifecycle is not None and (context := lifecycle(docket, worker)) is not None:
+            yield context
