@@ -9,7 +9,6 @@ import pytest
 
 from tests.house.tree import label, parsed, sources
 
-LINES_OF_A_FILE = 400
 LINES_OF_A_FUNCTION = 60
 PARAMETERS = 8
 
@@ -48,11 +47,6 @@ def width(function: Function) -> int:
     every = function.args
     named = [*every.posonlyargs, *every.args, *every.kwonlyargs]
     return len([one for one in named if one.arg not in {"self", "cls"}])
-
-
-@SOURCES
-def test_no_file_is_longer_than_400_lines(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LINES_OF_A_FILE
 
 
 @SOURCES
