@@ -44,12 +44,12 @@ from .runs.runner import Runner
 from .runs.settling import LeaseOver, Settling
 from .runs.unknown import Unknown
 from .settings import Settings
-from .upkeep.belated import Belated
+from .upkeep.blocked_loop import BlockedLoopRenewal
 from .upkeep.heartbeat import Heartbeat
+from .upkeep.late_progress import LateProgress
 from .upkeep.leases import Leases
 from .upkeep.listener import Listener
 from .upkeep.outage import Loop, Outages
-from .upkeep.standby import Standby
 from .worker_dependencies import lifecycles
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Session:
             self.claims, self.roster, self.reader, settings.redelivery_timeout, docket.liveness.expiry
         )
         self.leases = Leases(self.claims, self.roster, settings.redelivery_timeout)
-        self.standby = Standby(self.leases, worker.name)
+        self.blocked_loop = BlockedLoopRenewal(self.leases, worker.name)
         self.heartbeat = Heartbeat(
             docket.liveness, worker.name, lambda: docket.tasks, docket.heartbeat_interval, self.scheduler
         )
@@ -118,7 +118,7 @@ class Session:
         self.settling = Settling(docket, self.claims, self.outages)
         self.caller = Caller(worker.dependencies)
         self.shared = SharedHost()
-        self.belated = Belated()
+        self.late_progress = LateProgress()
         # Who runs until finished waits for nobody who may never come.
         patience = timedelta(0) if until_finished else settings.unknown_task_patience
         gate = Gate(self.claims.admissions, self.settling, worker.dependencies, settings.redelivery_timeout)
@@ -133,7 +133,7 @@ class Session:
             Unknown(docket, worker.name, self.settling, patience),
             self._crash,
         )
-        around = (self.claims, self.outages, self.runner, self.leases, self.standby)
+        around = (self.claims, self.outages, self.runner, self.leases, self.blocked_loop)
         self.receiver = Receiver(worker, *around, lambda: self._stopped)
         self.seeder = Seeder(docket, self.runner.limits, self.reader.began_again)
         self._work: TaskGroup | None = None
@@ -194,7 +194,7 @@ class Session:
             current_docket.set(self.docket)  # for every task that is started from here on
             current_worker.set(self.worker)
             self.shared.share()
-            self.belated.share()
+            self.late_progress.share()
             with anyio.CancelScope(shield=True):
                 try:
                     await self._upkeep()
@@ -209,14 +209,19 @@ class Session:
 
     async def _upkeep(self) -> None:
         async with anyio.create_task_group() as upkeep:
-            for loop in (self._end_the_drain, self.leases.watch, self.standby.run, self.docket.client.follow):
+            for loop in (
+                self._end_the_drain,
+                self.leases.watch,
+                self.blocked_loop.run,
+                self.docket.client.follow,
+            ):
                 upkeep.start_soon(self._keep, loop)
             for loop in (
                 self._prepare,
                 self.leases.run,
                 self.heartbeat.run,
                 self.listener.run,
-                self.belated.run,
+                self.late_progress.run,
                 self._tell_depths,
             ):
                 upkeep.start_soon(self._supervise, loop)

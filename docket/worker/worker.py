@@ -21,9 +21,9 @@ from ..serving import healthcheck_server, metrics_server
 from ..signals import signals
 from ..text import checked_name
 from .fallback import default_fallback_task, fallback_named
-from .heeding import heed_signals
 from .session import Session
 from .settings import MAX_DELIVERIES, MESSAGE_BATCH, UNKNOWN_TASK_PATIENCE, Settings, default_name
+from .shutdown_signals import stop_on_signals
 from .worker_dependencies import dependencies_at, named_dependencies
 
 __all__ = ["Worker"]
@@ -248,15 +248,15 @@ class Worker:
                 message_batch, shutdown_timeout, max_deliveries, unknown_task_patience,
             )  # fmt: skip
             async with worker:
-                await worker.run_heeding_signals(until_finished=until_finished)
+                await worker.run_with_signals(until_finished=until_finished)
 
-    async def run_heeding_signals(self, *, until_finished: bool = False) -> None:
+    async def run_with_signals(self, *, until_finished: bool = False) -> None:
         """`run_forever` or `run_until_finished`, drained by a SIGTERM or SIGINT; by `stop` alone in another
         thread than the main one, which signals do not reach."""
         session = Session(self, self._settings, until_finished=until_finished)
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(heed_signals, session)
+                group.start_soon(stop_on_signals, session)
                 await self._run(session)
                 group.cancel_scope.cancel()
         except BaseExceptionGroup as errors:

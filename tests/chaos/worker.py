@@ -87,7 +87,7 @@ async def work(settings: WorkerSettings) -> None:
         )
         ledger.note("worker", slot=settings.slot, name=settings.name, loop=settings.loop)
         group.start_soon(note_stalls, ledger)
-        await worker.run_heeding_signals()
+        await worker.run_with_signals()
         group.cancel_scope.cancel()
 
 

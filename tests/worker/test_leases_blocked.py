@@ -23,7 +23,7 @@ import pytest
 from docket import ConcurrencyLimit, CurrentExecution, Docket, Execution, Worker
 from docket.store import GROUP, Claims
 from docket.worker.roster import Roster, Running
-from docket.worker.upkeep import standby
+from docket.worker.upkeep import blocked_loop
 from docket.worker.upkeep.leases import Leases
 from tests.worker.conftest import PATIENCE, ms, working
 
@@ -101,7 +101,7 @@ async def test_a_loop_that_hangs_lets_its_leases_go_in_the_end(
     redis_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """I2: the one that hung writes nothing when it goes on after all."""
-    monkeypatch.setattr(standby, "LIMIT", 1)
+    monkeypatch.setattr(blocked_loop, "LIMIT", 1)
     timeout = ms(400)
     begun, others_wait, taken_over = anyio.Event(), anyio.Event(), threading.Event()
     here = threading.get_ident()

@@ -302,7 +302,7 @@ async def test_what_the_server_does_after_the_connection_was_lost(server: Server
         await it.until(await it.docket.add(holding)(), "running")
         execution = await it.docket.add(task)("late")
         assert it.worker._session is not None
-        unheard = it.worker._session.reader._unheard
+        unheard = it.worker._session.reader._lost_answers
         unheard.lost("late")
         unheard.looked()
         late = Claims(it.docket.client, Keys("lost"), "w", it.docket.execution_ttl)

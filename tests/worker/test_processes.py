@@ -55,7 +55,7 @@ FORKS = """
             for task in tasks:
                 docket.register(task)
             worker = Worker(docket)
-            group.start_soon(worker.run_heeding_signals)
+            group.start_soon(worker.run_with_signals)
             for task in tasks[:2]:
                 print(await (await docket.add(task)()).get_result())
             await anyio.sleep(0.1)

@@ -16,7 +16,7 @@ from ...clock import monotonic
 from ...store import Claims, Taken
 from ...transport import Connection
 from ..roster import Condition, Roster
-from .unheard import Unheard
+from .lost_answers import LostAnswers
 
 __all__ = ["Reader", "Start"]
 
@@ -65,10 +65,10 @@ class Reader:
     _blocking: anyio.CancelScope | None = attrs.field(init=False, default=None)
     _taking: anyio.CancelScope | None = attrs.field(init=False, default=None)
     _unblockable: tuple[Connection, int] | None = attrs.field(init=False, default=None)
-    _unheard: Unheard = attrs.field(init=False)
+    _lost_answers: LostAnswers = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._unheard = Unheard(self.redelivery_timeout.total_seconds())
+        self._lost_answers = LostAnswers(self.redelivery_timeout.total_seconds())
 
     async def run(self, answered: Callable[[], None]) -> None:
         """Read until cancelled or until Redis is lost."""
@@ -78,7 +78,7 @@ class Reader:
         self._has_begun = True
         began, asked = monotonic(), self.claims.unclaimed
         self.start(await self._whole(self.claims.claim_read()), began)
-        self._unheard.heard(asked)
+        self._lost_answers.heard(asked)
         while True:
             await self._claim_unheard()
             async with self.claims.client.dedicated() as connection:
@@ -94,7 +94,7 @@ class Reader:
             for _ in range(GATHERING):
                 await checkpoint()  # the one place where a shutdown ends the reader
             began = monotonic()
-            if not self._unheard.seconds():
+            if not self._lost_answers.seconds():
                 await self._claim_unheard()
                 continue
             if self._abandoned:
@@ -118,24 +118,24 @@ class Reader:
         Which that is, the server knows (unheard.lua): no clocks are compared, and nothing is taken from another
         worker of the same name.
         """
-        if self._unheard.seconds():
+        if self._lost_answers.seconds():
             return
-        questions = self._unheard.questions()
+        questions = self._lost_answers.questions()
         ours = [one.message_id for one in await self.claims.sweeping.look_at_ours()]
         unheard = [message_id for message_id in ours if message_id not in self.roster]
         for at in range(0, len(unheard), TAKE_BATCH):
             began = monotonic()
-            with self._unheard.asking() as asked:
+            with self._lost_answers.asking() as asked:
                 ids = unheard[at : at + TAKE_BATCH]
                 taken = await self._whole(self.claims.claim_unheard(ids, questions, asked=asked))
             self.start(taken, began)
-        self._unheard.looked()
+        self._lost_answers.looked()
 
     def _free(self) -> int:
         return max(1, min(self.concurrency() - len(self.roster), self.batch, TAKE_BATCH))
 
     async def _take(self) -> Sequence[Taken]:
-        with self._unheard.asking() as asked:
+        with self._lost_answers.asking() as asked:
             return await self._whole(self.claims.take(self._free(), asked=asked))
 
     async def _take_over(self) -> Sequence[Taken]:
@@ -143,7 +143,7 @@ class Reader:
         wanted, self._abandoned = self._abandoned[:count], self._abandoned[count:]
         if not self._abandoned:
             self._none_abandoned.notify()
-        with self._unheard.asking() as asked:
+        with self._lost_answers.asking() as asked:
             return await self._whole(self.claims.take_over(wanted, self.redelivery_timeout, asked=asked))
 
     async def _whole(self, taking: Awaitable[Sequence[Taken]]) -> Sequence[Taken]:
@@ -155,7 +155,9 @@ class Reader:
     async def _wait(self, connection: Connection) -> tuple[Sequence[Taken], float]:
         block = FOR_EVER
         if not self.claims.client.is_memory:
-            block = timedelta(seconds=max(0.001, min(READ_BLOCK.total_seconds(), self._unheard.seconds())))
+            block = timedelta(
+                seconds=max(0.001, min(READ_BLOCK.total_seconds(), self._lost_answers.seconds()))
+            )
         taken: Sequence[Taken] = ()
         began = monotonic()
 
@@ -167,13 +169,13 @@ class Reader:
         self.idle = True
         self.became_idle.notify()
         try:
-            with self._unheard.asking() as asked:
+            with self._lost_answers.asking() as asked:
                 with anyio.CancelScope(shield=True) as self._blocking:
                     taken = await self.claims.wait_for_tasks(
                         connection, self._free(), block, come=come, asked=asked
                     )
                 if not connection.is_settled:
-                    self._unheard.lost(asked)
+                    self._lost_answers.lost(asked)
         finally:
             self.idle = False
             self._read_ended = self._blocking = None

@@ -42,11 +42,14 @@ class Sweep:
     reader: Reader
     timeout: timedelta
     expiry: timedelta
-    look: Condition = attrs.field(init=False, factory=Condition)
-    """Notified when another worker in this process has claimed something, or this one left a claim to redelivery."""
+    _wanted: Condition = attrs.field(init=False, factory=Condition)
     _cursor: bytes = attrs.field(init=False, default=b"")
     """The id behind which the next look begins. Who sweeps next, instead of this worker, begins at the front."""
     _retires_at: float = attrs.field(init=False, default=-math.inf)
+
+    def look_again(self) -> None:
+        """Look where nothing polls: another worker has claimed something, or this one left a claim to redelivery."""
+        self._wanted.notify()
 
     async def run(self, answered: Callable[[], None]) -> None:
         await self.claims.create_group()
@@ -66,12 +69,12 @@ class Sweep:
 
     async def _run_without_polling(self, answered: Callable[[], None]) -> None:
         while True:
-            seen = self.look.count
+            seen = self._wanted.count
             self._cursor = b""
             idle = await self._sweep()
             answered()
             if idle is None:
-                await self.look.wait_past(seen)
+                await self._wanted.wait_past(seen)
                 # What was claimed just now cannot be due before a whole timeout has passed.
                 await anyio.sleep(self.timeout.total_seconds())
             elif idle < self.timeout:

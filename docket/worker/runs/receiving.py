@@ -20,9 +20,9 @@ from ..fallback import default_fallback_task
 from ..reports.journal import log_refused, log_unreadable
 from ..reports.reporting import tell_refused, tell_unreadable
 from ..roster import Running
+from ..upkeep.blocked_loop import BlockedLoopRenewal
 from ..upkeep.leases import Leases
 from ..upkeep.outage import Outages
-from ..upkeep.standby import Standby
 from .runner import Runner
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Receiver:
     outages: Outages
     runner: Runner
     leases: Leases
-    standby: Standby
+    blocked_loop: BlockedLoopRenewal
     stopping: Callable[[], bool]
 
     def start(self, taken: Sequence[Taken], began: float) -> None:
@@ -59,8 +59,8 @@ class Receiver:
                     self._set_aside(_unreceivable(one, error))
                 else:
                     logger.exception("A delivery that is not to be run cannot be dealt with")
-        if self.standby.resting:  # what begins now may be the last that the loop does for long
-            self.standby.rouse()
+        if self.blocked_loop.is_resting:  # what begins now may be the last that the loop does for long
+            self.blocked_loop.note_alive()
 
     def _receive(self, one: Taken, now: datetime, began: float, trusted_until: float) -> None:
         if isinstance(one, Unreadable):

@@ -85,7 +85,7 @@ class Runner:
             await self._settle(running, end)
         except LeaseOver:
             journal.log_given_up(running, "but Redis stayed away")
-            self.listener.sweep.look.notify()
+            self.listener.expect_redelivery()
         except BaseException as error:
             if running.let_go:
                 return
@@ -168,7 +168,7 @@ class Runner:
         if isinstance(
             end.verdict, Abandon
         ):  # nothing was written: it is redelivered, to us if nobody else is there
-            self.listener.sweep.look.notify()
+            self.listener.expect_redelivery()
         if running.last and not isinstance(end.verdict, HandBack | Abandon):
             await self.settling.insist(running, lambda: self.docket.cancel(running.execution.key))
 
@@ -190,7 +190,7 @@ class Runner:
         running.mishaps += 1
         if running.mishaps > 2:
             journal.log_mishap(running, error, "it is left to redelivery")
-            self.listener.sweep.look.notify()
+            self.listener.expect_redelivery()
             return False
         if running.mishaps == 2 or running.end is not None:
             journal.log_mishap(running, error, "it is set aside")

@@ -32,7 +32,7 @@ class Leases:
     claims: Claims
     roster: Roster
     timeout: timedelta
-    #: Two threads may renew at a time (`Standby`).
+    #: Two threads may renew at a time (`BlockedLoopRenewal`).
     _renewed: threading.Lock = attrs.field(init=False, factory=threading.Lock)
 
     def trusted_from(self, moment: float) -> float:

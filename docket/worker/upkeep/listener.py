@@ -44,7 +44,7 @@ class Listener:
             # What was said before we listened. Who was asked for before now asks for himself (`recheck`).
             self._listening_since = monotonic()
             self.scheduler.wake()
-            self.sweep.look.notify()
+            self.sweep.look_again()
             self.finished.notify()
             await self._stop_requested([running.delivery.message.key for running in self.roster])
             answered()
@@ -54,6 +54,10 @@ class Listener:
                     self._cancellation(message.payload.decode(errors="replace"))
                 else:
                     await self._wake_up(message.payload.decode(errors="replace"))
+
+    def expect_redelivery(self) -> None:
+        """Have the sweep look: this worker has left a claim to redelivery, so nobody announces it."""
+        self.sweep.look_again()
 
     def _cancellation(self, key: str) -> None:
         found = self.roster.under(key)
@@ -95,7 +99,7 @@ class Listener:
                 self.scheduler.announced(value)
             case "claimed":
                 if value != self.claims.worker:
-                    self.sweep.look.notify()
+                    self.sweep.look_again()
             case "finished":
                 self.finished.notify()
             case "limit":

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import anyio
 import attrs
 
-__all__ = ["heed_signals"]
+__all__ = ["stop_on_signals"]
 
 logger = logging.getLogger("docket.worker")
 
@@ -31,7 +31,7 @@ class Stoppable(Protocol):
     def hand_back(self) -> None: ...
 
 
-async def heed_signals(session: Stoppable) -> None:
+async def stop_on_signals(session: Stoppable) -> None:
     """Let the first SIGTERM or SIGINT drain, and the next one hand back. Only in the main thread; else say so, and end.
 
     Processes that a task forks meanwhile (``os.fork``, multiprocessing) have the handlers that were there before.

@@ -12,13 +12,13 @@ from ...client.progress import ExecutionProgress, keepers
 from ..roster import Condition
 from .outage import is_disruption
 
-__all__ = ["Belated"]
+__all__ = ["LateProgress"]
 
 logger = logging.getLogger("docket.worker")
 
 
 @attrs.define(eq=False)
-class Belated:
+class LateProgress:
     """Keeps whose reports are late; each has kept the latest itself. A run that ends is forgotten with the next write.
 
     Progress is advice: a body is not failed by what keeps it from being written, and waits for it only shortly.

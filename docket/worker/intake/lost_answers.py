@@ -11,7 +11,7 @@ import attrs
 
 from ...clock import monotonic
 
-__all__ = ["Unheard"]
+__all__ = ["LostAnswers"]
 
 #: How many seconds after a look the next one comes, which waits for twice as long, and so on: a server may come to what
 #: it was asked after the connection was lost, and hands out to one that it does not know to be lost.
@@ -19,7 +19,7 @@ FIRST_PAUSE = 0.25
 
 
 @attrs.define(eq=False)
-class Unheard:
+class LostAnswers:
     """The questions of one reader by name, and when to look for what those have brought of which it did not hear.
 
     Names are told from those of every other process, also one of the same worker. A question is remembered for

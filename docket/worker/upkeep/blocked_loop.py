@@ -29,7 +29,7 @@ from ...clock import monotonic, perf_counter
 from .leases import Leases
 from .outage import is_disruption
 
-__all__ = ["LIMIT", "Standby"]
+__all__ = ["LIMIT", "BlockedLoopRenewal"]
 
 logger = logging.getLogger("docket.worker")
 
@@ -48,9 +48,11 @@ PATIENCE = 5.0
 #: Frames of the blocked loop that are shown, the last ones.
 SHOWN = 8
 
+WORKER_FILES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
+
 
 @attrs.define(eq=False)
-class Standby:
+class BlockedLoopRenewal:
     """Renews the leases of one worker from a thread while the loop does not. The nest waits for the thread's end.
 
     All that the loop does for it is to take a lock eight times per timeout.
@@ -58,7 +60,7 @@ class Standby:
 
     leases: Leases
     worker: str
-    resting: bool = attrs.field(init=False, default=False)
+    is_resting: bool = attrs.field(init=False, default=False)
     """Whether the thread sleeps until it is roused: there is nothing to renew, or no sense in it any more."""
     _changed: threading.Condition = attrs.field(init=False, factory=threading.Condition)
     _over: bool = attrs.field(init=False, default=False)
@@ -82,26 +84,26 @@ class Standby:
             return
         self._backend = "trio" if anyio.get_cancelled_exc_class().__module__.startswith("trio") else "asyncio"
         self._loop_thread = threading.get_ident()
-        self.rouse()
+        self.note_alive()
         async with anyio.create_task_group() as group:
             group.start_soon(self._host_thread)
             try:
                 while True:
                     await self.leases.roster.wait_nonempty()
-                    self.rouse()
+                    self.note_alive()
                     await anyio.sleep(self._timeout * SIGN)
             finally:
                 with self._changed:
                     self._over = True
                     self._changed.notify()
 
-    def rouse(self) -> None:
+    def note_alive(self) -> None:
         """Tell the thread that the loop goes on."""
         with self._changed:
             self._seen = perf_counter()
             self._ahead = max(self._ahead, monotonic() - self._seen)
-            if self.resting:
-                self.resting = False
+            if self.is_resting:
+                self.is_resting = False
                 self._changed.notify()
 
     async def _host_thread(self) -> None:
@@ -152,9 +154,11 @@ class Standby:
         """Sleep while the loop is in time; whether there is still something to stand by for."""
         with self._changed:
             while not self._over:
-                self.resting = True  # before the roster is looked at: who adds to it looks at this afterwards
+                self.is_resting = (
+                    True  # before the roster is looked at: who adds to it looks at this afterwards
+                )
                 due = self._due()
-                self.resting = due is None
+                self.is_resting = due is None
                 remaining = None if due is None else due - perf_counter()
                 if remaining is not None and remaining <= 0:
                     return True
@@ -217,9 +221,6 @@ class Standby:
 
 
 def _of_the_body(frames: Sequence[FrameSummary]) -> list[FrameSummary]:
-    """The last frames, without those of the worker and the event loop below."""
-    ours = os.path.dirname(__file__)
-    below = max(
-        (at for at, frame in enumerate(frames) if os.path.dirname(frame.filename) == ours), default=-1
-    )
-    return list(frames[below + 1 :][-SHOWN:])
+    """The last frames of the body, without those of the worker and the event loop below them."""
+    worker_frames = [at for at, frame in enumerate(frames) if frame.filename.startswith(WORKER_FILES)]
+    return list(frames[max(worker_frames, default=-1) + 1 :][-SHOWN:])
