@@ -6,45 +6,12 @@ from collections.abc import Callable
 from threading import RLock
 
 from ..clock import timestamp
-from .commands import (
-    admin,
-    generic,
-    hashes,
-    lists,
-    pubsub,
-    scripting,
-    sets,
-    sorted_set_ranges,
-    sorted_sets,
-    stream_claims,
-    stream_groups,
-    streams,
-    strings,
-    transactions,
-)
+from .commands import COMMANDS, discard_transaction
 from .core import Core
-from .registry import Commands
 from .replies import QUEUED, Blocked, ErrorReply, Reply
 from .session import Session
 
 __all__ = ["Server"]
-
-COMMANDS = Commands().merge(
-    admin.commands,
-    generic.commands,
-    hashes.commands,
-    lists.commands,
-    pubsub.commands,
-    scripting.commands,
-    sets.commands,
-    sorted_set_ranges.commands,
-    sorted_sets.commands,
-    stream_claims.commands,
-    stream_groups.commands,
-    streams.commands,
-    strings.commands,
-    transactions.commands,
-)
 
 
 class Server:
@@ -63,7 +30,7 @@ class Server:
         return session
 
     def disconnect(self, session: Session) -> None:
-        transactions.discard_transaction(self._core, session)
+        discard_transaction(self._core, session)
         self._core.channels.forget(session)
         self._core.sessions.pop(session.number, None)
 
