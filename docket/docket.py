@@ -24,7 +24,7 @@ from .store import Admissions, ByHand, Keys, LimitInUse, Liveness, Message, Reco
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
 from .text import checked_name
-from .transport import Client
+from .transport import Client, from_url
 
 if TYPE_CHECKING:
     from redis.credentials import CredentialProvider
@@ -89,7 +89,7 @@ class Docket(DocketSnapshotMixin):
         self.execution_ttl = execution_ttl
         self.result_storage = result_storage
         self.enable_internal_instrumentation = enable_internal_instrumentation
-        self._client = Client.from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
+        self._client = from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
         self.keys = Keys.on_cluster(name) if self._client.is_cluster else Keys(name)
         self.tasks: dict[str, TaskFunction] = {task.__name__: task for task in standard_tasks}
         self.strike_list = DocketStrikes(self)

@@ -31,7 +31,7 @@ from .store import (
     load_plain,
 )
 from .text import checked_name, text_of
-from .transport import Client, Tail
+from .transport import Client, Tail, from_url
 
 if TYPE_CHECKING:
     from redis.credentials import CredentialProvider
@@ -89,7 +89,7 @@ class StrikeList:
         self._conditions: list[Callable[[Execution[Any]], bool]] = []
         self._client: Client | None = None
         if url is not None:
-            self._client = Client.from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
+            self._client = from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
         on_cluster = self._client is not None and self._client.is_cluster
         self._strikes = Strikes(Keys.on_cluster(name) if on_cluster else Keys(name))
         self._tail: Tail | None = None

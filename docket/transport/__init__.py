@@ -7,6 +7,7 @@ them.
 from .client import Client
 from .connection import Connection
 from .lock import Lock
+from .open import from_url
 from .pipeline import Pipeline
 from .pubsub import Message, PubSub
 from .resp import Argument, Reply
@@ -34,5 +35,6 @@ __all__ = [
     "Stream",
     "Tail",
     "entry_number",
+    "from_url",
     "parse",
 ]

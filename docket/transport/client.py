@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from inspect import isawaitable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import anyio
 from redis.commands import AsyncCoreCommands
@@ -21,7 +21,7 @@ from .connector import Connector
 from .pool import Pool, Pools
 from .resp import CALLBACKS, ENCODER, Argument, Reply, pack
 from .scripts import Lua, Script, ScriptCall
-from .url import Address, parse
+from .url import Address
 
 if TYPE_CHECKING:
     from redis._parsers import Encoder
@@ -34,6 +34,19 @@ __all__ = ["Client"]
 
 #: How often a request of which nothing was sent is started, before its ConnectionError comes out.
 _STARTS = 3
+
+
+class FromUrl(Protocol):
+    """The type of `docket.transport.from_url`."""
+
+    def __call__(
+        self,
+        url: str,
+        *,
+        credential_provider: CredentialProvider | None = None,
+        client_name: str | None = None,
+        home: Argument = "",
+    ) -> Client: ...
 
 
 class Client(AsyncCoreCommands):
@@ -54,43 +67,14 @@ class Client(AsyncCoreCommands):
     _is_async_client: Literal[True] = True  # redis-py 8: selects the awaitable overloads
     _event_dispatcher: Any = None  # redis-py's protocol names it; its command methods do not use it
 
+    from_url: ClassVar[FromUrl]
+    """`docket.transport.from_url`. Set by `open`, which knows the subclasses; this module does not."""
+
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
         self._pools = Pools(connector)
         self._known: dict[Any, Command] = {}
         self.response_callbacks: dict[str, Callable[..., Any]] = dict(CALLBACKS)
-
-    @classmethod
-    def from_url(
-        cls,
-        url: str,
-        *,
-        credential_provider: CredentialProvider | None = None,
-        client_name: str | None = None,
-        home: Argument = "",
-    ) -> Client:
-        """Make a client; needs no running event loop and does not connect.
-
-        ``client_name`` is what the URL does not say otherwise (CLIENT SETNAME). ``home`` is a key: on a cluster the
-        owner of its slot serves whatever names no key (pub/sub, dedicated connections).
-
-        Raises: BadUrl (a ValueError) - no server that can be served; ValueError - credentials in the URL and
-                a provider too.
-        """
-        address = parse(url)
-        if client_name is not None and address.client_name is None:
-            import attrs
-
-            address = attrs.evolve(address, client_name=client_name)
-        if address.is_cluster:
-            from .cluster.cluster import ClusterClient
-
-            return ClusterClient(Connector(address, credential_provider), home)
-        if address.service is not None:
-            from .sentinel import SentinelClient, SentinelConnector
-
-            return SentinelClient(SentinelConnector(address, credential_provider))
-        return cls(Connector(address, credential_provider))
 
     def another(self) -> Client:
         """A client of the same server with connections of its own, to be closed apart from ours."""

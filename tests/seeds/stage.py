@@ -18,7 +18,7 @@ import pytest
 
 from docket import Docket, Worker, clock, testing
 from docket.signals import Subscriber, signals
-from docket.transport import Client
+from docket.transport import Client, from_url
 from tests.seeds.standins import Notes, standins
 from tests.seeds.texts import Example, by_name
 
@@ -200,7 +200,6 @@ async def staged(url: str, patch: pytest.MonkeyPatch) -> AsyncGenerator[Stage]:
 
 
 def _lead_to(url: str, patch: pytest.MonkeyPatch, dockets: list[Docket]) -> None:
-    from_url: Callable[..., Client] = Client.from_url
     init = Docket.__init__
     tasks: dict[str, Callable[..., Awaitable[Any]]] = {}
 
@@ -214,5 +213,6 @@ def _lead_to(url: str, patch: pytest.MonkeyPatch, dockets: list[Docket]) -> None
         if self.name not in [docket.name for docket in dockets]:
             dockets.append(self)
 
-    patch.setattr(Client, "from_url", staticmethod(open_there))
+    for module in ("docket.docket", "docket.strikelist"):
+        patch.setattr(f"{module}.from_url", open_there)
     patch.setattr(Docket, "__init__", init_with_tasks)
