@@ -94,9 +94,11 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Links between the documents resolve and their Python compiles."""
+    """Links between the documents resolve, their Python compiles, and the design names what exists."""
     session.install("-e", EXTRAS, *group("test"))
-    session.run("python", "-m", "pytest", "tests/house/test_docs.py", *session.posargs)
+    session.run(
+        "python", "-m", "pytest", "tests/house/test_docs.py", "tests/house/test_design.py", *session.posargs
+    )
 
 
 @nox.session
