@@ -49,7 +49,7 @@ from .upkeep.heartbeat import Heartbeat
 from .upkeep.late_progress import LateProgress
 from .upkeep.leases import Leases
 from .upkeep.listener import Listener
-from .upkeep.outage import Loop, Outages
+from .upkeep.outages import Loop, Outages
 from .worker_dependencies import lifecycles
 
 if TYPE_CHECKING:

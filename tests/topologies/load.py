@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError, RedisError, ResponseError, Timeout
 
 from docket import Docket, TaskKey, Worker
 from docket.clock import perf_counter
-from docket.worker.upkeep.outage import is_disruption
+from docket.worker.upkeep.outages import is_disruption
 
 __all__ = ["Load", "insist", "loaded"]
 

@@ -23,7 +23,7 @@ from redis.exceptions import (
 
 from docket import Docket, ExecutionCancelled, ExecutionState, Retry, Worker
 from docket.errors import BadSetting
-from docket.worker.upkeep.outage import is_disruption
+from docket.worker.upkeep.outages import is_disruption
 from tests.fleets import Cluster, Sentinels
 from tests.worker.conftest import PATIENCE, ms, working
 

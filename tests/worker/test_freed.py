@@ -29,7 +29,7 @@ from docket import (
 from docket.dependencies import CompletionHandler, Dependency, FailureHandler
 from docket.store import Claims
 from docket.worker.runs.settling import Settling
-from docket.worker.upkeep.outage import Outages
+from docket.worker.upkeep.outages import Outages
 from tests.worker.conftest import a_worker, ms, working
 
 pytestmark = pytest.mark.anyio

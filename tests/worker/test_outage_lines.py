@@ -1,4 +1,4 @@
-"""One outage, one line; and who tries again when. In a virtual time, without a server."""
+"""One outage is one log line; and when callers try again. In virtual time, without a server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from redis.exceptions import (
 
 import docket.testing
 from docket.store import UnreadableKey, about_key
-from docket.worker.upkeep.outage import LAGGARDS, TAIL, Outages, is_disruption
+from docket.worker.upkeep.outages import AFTERMATH, LAGGARDS, Outages, is_disruption
 
 pytestmark = pytest.mark.anyio
 
@@ -41,61 +41,61 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return ["unavailable" if "unavailable" in message else "back" for message in caplog.messages]
 
 
-async def test_those_who_are_cut_off_one_after_the_other_share_a_line(
+async def test_callers_that_are_cut_off_one_after_the_other_share_a_line(
     outages: Outages, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for who in ("reader", "scheduler", "settle"):
-        outages.noted(who, LOST)
+    for caller in ("reader", "scheduler", "settle"):
+        outages.failed(caller, LOST)
         await anyio.sleep(2)
-    outages.over("reader")
-    outages.given_up("settle")
+    outages.recovered("reader")
+    outages.forget("settle")
     assert lines(caplog) == ["unavailable"]
-    outages.over("scheduler")
+    outages.recovered("scheduler")
     assert lines(caplog) == ["unavailable", "back"]
     assert "back after 6.0 s" in caplog.text
 
 
-async def test_who_finds_out_late_says_nothing_unless_it_goes_on(
+async def test_a_caller_that_finds_out_late_logs_nothing_unless_it_stays_cut_off(
     outages: Outages, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked = anyio.current_time()
-    outages.noted("heartbeat", LOST)
+    last_answer = anyio.current_time()
+    outages.failed("heartbeat", LOST)
     await anyio.sleep(1)
-    outages.over("heartbeat")
+    outages.recovered("heartbeat")
     await anyio.sleep(LAGGARDS / 2)
-    outages.noted("reader", LOST, asked)
-    await anyio.sleep(TAIL / 2)
-    outages.over("reader")
+    outages.failed("reader", LOST, last_answer)
+    await anyio.sleep(AFTERMATH / 2)
+    outages.recovered("reader")
     assert lines(caplog) == ["unavailable", "back"]
-    outages.noted("reader", LOST, asked)
-    await anyio.sleep(TAIL)
-    outages.noted("reader", LOST)
+    outages.failed("reader", LOST, last_answer)
+    await anyio.sleep(AFTERMATH)
+    outages.failed("reader", LOST)
     assert lines(caplog) == ["unavailable", "back", "unavailable"]
 
 
-async def test_a_new_outage_has_a_line_of_its_own(outages: Outages, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_new_outage_has_its_own_line(outages: Outages, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
-        asked = anyio.current_time()
-        outages.noted("reader", LOST, asked)
+        last_answer = anyio.current_time()
+        outages.failed("reader", LOST, last_answer)
         await anyio.sleep(0.1)
-        outages.over("reader")
-        await anyio.sleep(2 * TAIL)
+        outages.recovered("reader")
+        await anyio.sleep(2 * AFTERMATH)
     assert lines(caplog) == ["unavailable", "back"] * 2
 
 
-async def test_tries_grow_rarer_up_to_the_reconnection_delay_and_are_spread(outages: Outages) -> None:
-    """So that a fleet does not come back all at once."""
+async def test_attempts_grow_rarer_up_to_the_reconnection_delay_and_are_spread(outages: Outages) -> None:
+    """So a fleet does not come back all at once."""
     took: dict[int, list[float]] = {1: [], 4: [], 20: []}
 
-    async def pause(attempt: int) -> None:
+    async def back_off(attempt: int) -> None:
         began = anyio.current_time()
-        await outages.pause(attempt)
+        await outages.back_off(attempt)
         took[attempt].append(anyio.current_time() - began)
 
     async with anyio.create_task_group() as group:
         for attempt in took:
             for _ in range(200):
-                group.start_soon(pause, attempt)
+                group.start_soon(back_off, attempt)
     for attempt, longest in ((1, 0.1), (4, 0.8), (20, 5.0)):
         assert 0.1 * longest - 0.01 <= min(took[attempt]) < 0.3 * longest
         assert 0.8 * longest < max(took[attempt]) <= longest + 0.01
@@ -116,7 +116,7 @@ async def test_tries_grow_rarer_up_to_the_reconnection_delay_and_are_spread(outa
         (ResponseError("user_script:1: attempt to index a nil value"), False),
     ],
 )
-def test_only_what_may_pass_is_tried_again(error: RedisError, again: bool) -> None:
+def test_only_an_error_that_may_pass_is_tried_again(error: RedisError, again: bool) -> None:
     """I7. The refusals of real servers are in tests/trouble.py."""
     assert is_disruption(error) is again
 
@@ -124,7 +124,7 @@ def test_only_what_may_pass_is_tried_again(error: RedisError, again: bool) -> No
 WRONG = ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
 
 
-async def test_a_misused_key_is_said_once_and_what_cannot_be_named_is_an_outage_of_loops_alone(
+async def test_a_misused_key_is_logged_once_and_one_without_a_name_is_an_outage_only_for_loops(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     answers: list[UnreadableKey | RedisError | None] = []
@@ -138,17 +138,17 @@ async def test_a_misused_key_is_said_once_and_what_cannot_be_named_is_an_outage_
     outages = Outages(timedelta(seconds=5), "somewhere", ("docket", "worker"), look)
     named = about_key("d:queue", "sorted set")
     answers += [named, None, None, NoPermissionError("no TYPE"), NoPermissionError("no TYPE"), LOST]
-    assert await outages.concerns_all(WRONG) is named
-    assert await outages.concerns_all(WRONG) is None
-    assert await outages.concerns_all(WRONG, loop=True) is WRONG
-    assert await outages.concerns_all(WRONG) is None
-    assert await outages.concerns_all(WRONG, loop=True) is WRONG
-    assert await outages.concerns_all(WRONG) is LOST
-    assert await outages.concerns_all(ResponseError("ERR syntax"), loop=True) is None
-    for who in ("scheduler", "heartbeat", "scheduler"):
-        outages.noted(who, named)
-    for who in ("scheduler", "heartbeat"):
-        outages.over(who)
+    assert await outages.outage_behind(WRONG) is named
+    assert await outages.outage_behind(WRONG) is None
+    assert await outages.outage_behind(WRONG, in_loop=True) is WRONG
+    assert await outages.outage_behind(WRONG) is None
+    assert await outages.outage_behind(WRONG, in_loop=True) is WRONG
+    assert await outages.outage_behind(WRONG) is LOST
+    assert await outages.outage_behind(ResponseError("ERR syntax"), in_loop=True) is None
+    for caller in ("scheduler", "heartbeat", "scheduler"):
+        outages.failed(caller, named)
+    for caller in ("scheduler", "heartbeat"):
+        outages.recovered(caller)
     assert [message.partition(":")[0] for message in caplog.messages] == [
         "Redis at somewhere",
         "Redis at somewhere can be used again after 0.0 s",

@@ -22,7 +22,7 @@ from ..reports.reporting import tell_refused, tell_unreadable
 from ..roster import Running
 from ..upkeep.blocked_loop import BlockedLoopRenewal
 from ..upkeep.leases import Leases
-from ..upkeep.outage import Outages
+from ..upkeep.outages import Outages
 from .runner import Runner
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from ...rules import (
 from ...store import Claims, Message, PassedOn, Settled, Unreadable, dump, dump_value, is_about_a_key
 from ...text import error_text, readable, text_of
 from ..roster import End, Running
-from ..upkeep.outage import Outages
+from ..upkeep.outages import Outages
 from .outcome import given_up
 
 if TYPE_CHECKING:
@@ -75,28 +75,28 @@ class Settling:
             try:
                 done = await act()
             except RedisError as error:
-                if (outage := await self.outages.concerns_all(error)) is None:
+                if (outage := await self.outages.outage_behind(error)) is None:
                     if is_about_a_key(error) and not doubted:
                         doubted = True  # the key that is to blame may have been removed since
                         continue
-                    self.outages.given_up(running)
+                    self.outages.forget(running)
                     raise
-                self.outages.noted(running, outage)
+                self.outages.failed(running, outage)
                 if monotonic() >= running.trusted_until:
-                    self.outages.given_up(running)
+                    self.outages.forget(running)
                     raise LeaseOver from error
                 attempt += 1
                 try:
-                    await self.outages.pause(attempt)
+                    await self.outages.back_off(attempt)
                 except BaseException:  # it is cancelled
-                    self.outages.given_up(running)
+                    self.outages.forget(running)
                     raise
             except BaseException:
-                self.outages.given_up(running)
+                self.outages.forget(running)
                 raise
             else:
                 if attempt:
-                    self.outages.over(running)
+                    self.outages.recovered(running)
                 return done
 
     async def settle(self, running: Running, end: End) -> Settled:

@@ -27,7 +27,7 @@ from redis.exceptions import RedisError
 from ... import clock
 from ...clock import monotonic, perf_counter
 from .leases import Leases
-from .outage import is_disruption
+from .outages import is_disruption
 
 __all__ = ["LIMIT", "BlockedLoopRenewal"]
 

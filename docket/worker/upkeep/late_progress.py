@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from ...client.progress import ExecutionProgress, keepers
 from ..roster import Condition
-from .outage import is_disruption
+from .outages import is_disruption
 
 __all__ = ["LateProgress"]
 
