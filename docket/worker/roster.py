@@ -14,10 +14,10 @@ from ..execution import Execution
 from ..rules import Complete, Fail, Outcome, Raised, Returned, StopReason, Verdict
 from ..store import Delivery, Holding, Settled
 
-__all__ = ["Condition", "End", "LetGo", "Roster", "Running"]
+__all__ = ["End", "LetGo", "Notification", "Roster", "Running"]
 
 
-class Condition:
+class Notification:
     """Wakes everybody who waits, each time it is notified.
 
     ``count`` is how often that was. Who must not miss a notification between a question and its wait takes the
@@ -143,7 +143,7 @@ class Running:
         return self._scope
 
     @property
-    def goes_on(self) -> bool:
+    def is_active(self) -> bool:
         """Whether its body runs, or is to begin, and nobody has stopped it."""
         return self.reason is None and not self.settling
 
@@ -153,7 +153,7 @@ class Running:
         self.execution.claimed(self.execution.worker or "", delivery.claim)
         self.trusted_until = max(self.trusted_until, trusted_until)
 
-    def let_end(self) -> None:
+    def detach_scope(self) -> None:
         """The body has ended: what follows (dependencies that close, the report) is not stopped any more."""
         self._scope = None
 
@@ -183,7 +183,7 @@ class Roster:
 
     def __init__(self) -> None:
         self._running: dict[bytes, Running] = {}
-        self._filled, self._freed, self._emptied = Condition(), Condition(), Condition()
+        self._filled, self._freed, self._emptied = Notification(), Notification(), Notification()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -226,7 +226,7 @@ class Roster:
 
     def first_to_distrust(self) -> float:
         """The loop time at which the first lease of a body that goes on can no longer be trusted."""
-        return min((one.trusted_until for one in self._running.values() if one.goes_on), default=math.inf)
+        return min((one.trusted_until for one in self._running.values() if one.is_active), default=math.inf)
 
     async def wait_for_fewer_than(self, count: int) -> None:
         while len(self._running) >= count:

@@ -15,7 +15,7 @@ from ... import clock
 from ...clock import monotonic
 from ...store import Claims, Taken
 from ...transport import Connection
-from ..roster import Condition, Roster
+from ..roster import Notification, Roster
 from .lost_answers import LostAnswers
 
 __all__ = ["Reader", "Start"]
@@ -55,12 +55,12 @@ class Reader:
     redelivery_timeout: timedelta
     idle: bool = attrs.field(init=False, default=False)
     """Whether nothing is there to be taken, and the reader waits."""
-    became_idle: Condition = attrs.field(init=False, factory=Condition)
-    began_again: Condition = attrs.field(init=False, factory=Condition)
+    became_idle: Notification = attrs.field(init=False, factory=Notification)
+    began_again: Notification = attrs.field(init=False, factory=Notification)
     """Notified when Redis was lost or refused, and answers again: it may have lost everything."""
     _has_begun: bool = attrs.field(init=False, default=False)
     _abandoned: list[bytes] = attrs.field(init=False, factory=list[bytes])
-    _none_abandoned: Condition = attrs.field(init=False, factory=Condition)
+    _none_abandoned: Notification = attrs.field(init=False, factory=Notification)
     _read_ended: anyio.Event | None = attrs.field(init=False, default=None)
     _blocking: anyio.CancelScope | None = attrs.field(init=False, default=None)
     _taking: anyio.CancelScope | None = attrs.field(init=False, default=None)

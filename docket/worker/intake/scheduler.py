@@ -12,7 +12,7 @@ import attrs
 from ... import clock
 from ...clock import monotonic
 from ...store import DueTasks
-from ..roster import Condition
+from ..roster import Notification
 
 __all__ = ["Scheduler"]
 DUE_BATCH = 100
@@ -33,7 +33,7 @@ class Scheduler:
     _unannounced: float | None = attrs.field(init=False, default=None)
     _announced: float | None = attrs.field(init=False, default=None)
     _shared_until: float = attrs.field(init=False, default=-math.inf)
-    _wakes: Condition = attrs.field(init=False, factory=Condition)
+    _wakes: Notification = attrs.field(init=False, factory=Notification)
     _has_looked: bool = attrs.field(init=False, default=False)
 
     def wake(self) -> None:

@@ -18,7 +18,7 @@ from ...moments import check_moment
 from ...rules import FINAL
 from ...store import UnreadableKey, about_key, chains, check_expires, is_shared, read_event
 from ...text import text_of
-from ..roster import Condition
+from ..roster import Notification
 
 if TYPE_CHECKING:
     from ...docket import Docket
@@ -46,7 +46,7 @@ class Seeder:
 
     docket: Docket
     limits: Mapping[str, int] = attrs.field(factory=dict[str, int])
-    outage_over: Condition = attrs.field(factory=Condition)
+    outage_over: Notification = attrs.field(factory=Notification)
     interval: float = AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS
     _seeded: anyio.Event = attrs.field(init=False, factory=anyio.Event)
     _refused: set[str] = attrs.field(init=False, factory=set[str])

@@ -14,7 +14,7 @@ from ... import clock
 from ...clock import monotonic
 from ...dependencies import LEASE_RENEWAL_FACTOR
 from ...store import PENDING_PAGE, Claims
-from ..roster import Condition, Roster
+from ..roster import Notification, Roster
 from .reader import Reader
 
 __all__ = ["Sweep"]
@@ -42,7 +42,7 @@ class Sweep:
     reader: Reader
     timeout: timedelta
     expiry: timedelta
-    _wanted: Condition = attrs.field(init=False, factory=Condition)
+    _wanted: Notification = attrs.field(init=False, factory=Notification)
     _cursor: bytes = attrs.field(init=False, default=b"")
     """The id behind which the next look begins. Who sweeps next, instead of this worker, begins at the front."""
     _retires_at: float = attrs.field(init=False, default=-math.inf)

@@ -14,7 +14,7 @@ from anyio.abc import TaskStatus
 from trio.lowlevel import Task
 
 from ...dependencies import current_execution
-from ..roster import Condition, Running
+from ..roster import Notification, Running
 from .claim_tasks import ClaimTasks, Run
 
 __all__ = ["NurseryTasks"]
@@ -28,7 +28,7 @@ class NurseryTasks(ClaimTasks):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self._running: dict[object, Running] = {}
-        self._closed, self._changed = False, Condition()
+        self._closed, self._changed = False, Notification()
         self._generators = _Generators.hooked()
 
     def start(self, run: Run, running: Running) -> None:

@@ -193,7 +193,7 @@ class Caller:
                     raise _BodyStopped
                 value = await self._stoppable(running, functools.partial(self._called, running, found))
             finally:
-                running.let_end()
+                running.detach_scope()
             await self._ended(run, Returned(value))
             return
         # A dependency has suppressed what the body raised; it cannot undo that the body was stopped (I6).

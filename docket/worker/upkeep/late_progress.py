@@ -9,7 +9,7 @@ import attrs
 from redis.exceptions import RedisError
 
 from ...client.progress import ExecutionProgress, keepers
-from ..roster import Condition
+from ..roster import Notification
 from .outages import is_disruption
 
 __all__ = ["LateProgress"]
@@ -25,7 +25,7 @@ class LateProgress:
     """
 
     _late: dict[ExecutionProgress, None] = attrs.field(init=False, factory=dict[ExecutionProgress, None])
-    _came: Condition = attrs.field(init=False, factory=Condition)
+    _came: Notification = attrs.field(init=False, factory=Notification)
 
     def share(self) -> None:
         """Be the keeper of the tasks that are started from here on (a matter of context variables)."""

@@ -68,7 +68,7 @@ class Leases:
     def _stop_distrusted(self) -> None:
         now = monotonic()
         for running in self.roster:
-            if running.trusted_until <= now and running.goes_on:
+            if running.trusted_until <= now and running.is_active:
                 if running.trusted_until == -math.inf:
                     logger.warning(
                         "The lease of %r was lost: another worker has it, or the server forgot it",

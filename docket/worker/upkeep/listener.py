@@ -13,7 +13,7 @@ from ...rules import StopReason
 from ...store import Claims
 from ..intake.scheduler import Scheduler
 from ..intake.sweep import Sweep
-from ..roster import Condition, Roster, Running
+from ..roster import Notification, Roster, Running
 
 __all__ = ["Listener"]
 
@@ -31,7 +31,7 @@ class Listener:
     roster: Roster
     scheduler: Scheduler
     sweep: Sweep
-    finished: Condition = attrs.field(init=False, factory=Condition)
+    finished: Notification = attrs.field(init=False, factory=Notification)
     """Notified when somebody may have finished the docket's last task."""
     _unclaimed: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
     _listening_since: float = attrs.field(init=False, default=math.inf)
