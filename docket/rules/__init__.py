@@ -18,6 +18,7 @@ from .strikes import (
 )
 from .verdicts import (
     Abandon,
+    AwaitSlot,
     Blocked,
     Cancel,
     Complete,
@@ -26,7 +27,6 @@ from .verdicts import (
     Fail,
     HandBack,
     Outcome,
-    Parked,
     PassOn,
     Raised,
     Reschedule,
@@ -42,6 +42,7 @@ __all__ = [
     "VIXIE_KEYWORDS",
     "Abandon",
     "AdmissionRule",
+    "AwaitSlot",
     "BadCronLine",
     "Blocked",
     "Cancel",
@@ -61,7 +62,6 @@ __all__ = [
     "Operator",
     "Outcome",
     "ParameterStrikes",
-    "Parked",
     "PassOn",
     "Raised",
     "RateRule",

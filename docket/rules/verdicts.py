@@ -12,6 +12,7 @@ from ..moments import check_moment
 
 __all__ = [
     "Abandon",
+    "AwaitSlot",
     "Blocked",
     "Cancel",
     "Complete",
@@ -20,7 +21,6 @@ __all__ = [
     "Fail",
     "HandBack",
     "Outcome",
-    "Parked",
     "PassOn",
     "Raised",
     "Reschedule",
@@ -124,7 +124,7 @@ class Reschedule:
 
 
 @attrs.frozen
-class Parked:
+class AwaitSlot:
     """Admission has put the message behind those who wait for ``limit``; all of it is written."""
 
     limit: str
@@ -159,7 +159,7 @@ class Drop:
 
 
 Verdict: TypeAlias = (
-    Complete | Fail | Cancel | HandBack | Abandon | Reschedule | Parked | Defer | PassOn | Drop
+    Complete | Fail | Cancel | HandBack | Abandon | Reschedule | AwaitSlot | Defer | PassOn | Drop
 )
 
 

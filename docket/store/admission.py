@@ -12,12 +12,12 @@ from redis.exceptions import RedisError, ResponseError
 from ..rules import (
     Abandon,
     AdmissionRule,
+    AwaitSlot,
     Cancel,
     CooldownRule,
     DebounceRule,
     Defer,
     Drop,
-    Parked,
     RateRule,
     SlotRule,
     Verdict,
@@ -78,7 +78,7 @@ class Admissions:
     ) -> Verdict | None:
         """Take everything that a claimed run needs to begin, or nothing; None: it may begin.
 
-        Parked is written already, and Abandon leaves nothing to write; the other verdicts are to be settled, and
+        AwaitSlot is written already, and Abandon leaves nothing to write; the other verdicts are to be settled, and
         nothing is held for them. ``lease`` is after how long a slot that is not renewed counts as free.
         Units: the server's clock decides; what it says of time is relative.
         Cancel: the run may or may not hold slots; what comes of them is decided again at redelivery.
@@ -107,7 +107,7 @@ class Admissions:
             case b"ADMITTED":
                 return None
             case b"PARKED":
-                return Parked(text(more[0]))
+                return AwaitSlot(text(more[0]))
             case b"DEFERRED":
                 return Defer(timedelta(milliseconds=more[0]))
             case b"DROPPED":

@@ -12,12 +12,12 @@ from docket.errors import DeliveryUnreadable
 from docket.rules import (
     Abandon,
     AdmissionRule,
+    AwaitSlot,
     Cancel,
     CooldownRule,
     DebounceRule,
     Defer,
     Drop,
-    Parked,
     RateRule,
     SlotRule,
     Verdict,
@@ -74,7 +74,7 @@ async def one_runs_and_one_waits(store: Store) -> tuple[Delivery, Delivery]:
     first = await store.running("k1")
     assert await ask(store, first, A) is None
     second = await store.running("k2")
-    assert await ask(store, second, A) == Parked(A.name)
+    assert await ask(store, second, A) == AwaitSlot(A.name)
     return first, second
 
 
@@ -108,7 +108,7 @@ async def test_who_finds_a_limit_full_is_parked_with_it(store: Store, heard: Hea
     await ask(store, await store.running("k1"), A)
     second = await store.running("k2")
     await heard.all()
-    assert await ask(store, second, A) == Parked(A.name)
+    assert await ask(store, second, A) == AwaitSlot(A.name)
     everything = await seen(store)
     assert everything["d:concurrency:a:1:waiters"] == {
         "entries": [{"id": "#2", **fields("k2", generation=2), "docket:limits": PACKED}]
@@ -151,14 +151,14 @@ async def test_who_comes_fresh_does_not_take_the_slot_of_one_who_was_woken(store
     first, _ = await one_runs_and_one_waits(store)
     await end(store, first, A)
     woken = await store.claimed()
-    assert await ask(store, await store.running("k3"), A) == Parked(A.name)
+    assert await ask(store, await store.running("k3"), A) == AwaitSlot(A.name)
     assert await ask(store, woken, A) is None
 
 
 async def test_every_limit_is_taken_or_none(store: Store) -> None:
     first = await store.running("k1")
     await ask(store, first, B)
-    assert await ask(store, await store.running("k2"), A, B) == Parked(B.name)
+    assert await ask(store, await store.running("k2"), A, B) == AwaitSlot(B.name)
     assert (await admissions(store).in_use())[0].key == B.name
     third = await store.running("k3")
     assert await ask(store, third, A) is None
@@ -179,7 +179,7 @@ async def test_a_run_that_replaces_another_waits_for_its_end(store: Store) -> No
     await ask(store, old, two)
     await store.schedule.place(message(), replace=True)
     new = await store.claimed()
-    assert await ask(store, new, two) == Parked(A.name)
+    assert await ask(store, new, two) == AwaitSlot(A.name)
     assert await end(store, old, two) is Settled.SUPERSEDED
     assert await ask(store, await store.claimed(), two) is None
 
@@ -359,7 +359,7 @@ async def test_who_is_refused_by_one_rule_uses_up_nothing_of_another(store: Stor
     cooldown, rate = CooldownRule("d:c", 100 * SECOND), RateRule("d:r", 1, 100 * SECOND)
     first = await store.running("k1")
     await ask(store, first, A)
-    assert await ask(store, await store.running("k2"), A, cooldown, rate) == Parked(A.name)
+    assert await ask(store, await store.running("k2"), A, cooldown, rate) == AwaitSlot(A.name)
     assert not await store.client.exists("d:c", "d:r")
     await store.client.set("d:c", "1")
     assert await ask(store, await store.running("k3"), B, cooldown, rate) == Drop("d:c")
@@ -399,6 +399,6 @@ async def test_nor_does_one_that_has_lost_its_slot_meanwhile(store: Store) -> No
     assert await ask(store, second, A) is None
     (again,) = await store.claims("w2").take_over([first.message_id], timedelta(0))
     assert isinstance(again, Delivery)
-    assert await admissions(store, "w2").admit(again, [A, cooldown], LEASE) == Parked(A.name)
+    assert await admissions(store, "w2").admit(again, [A, cooldown], LEASE) == AwaitSlot(A.name)
     await end(store, second, A)
     assert await ask(store, await store.claimed(), A, cooldown) is None

@@ -12,7 +12,7 @@ import pytest
 
 from docket.clock import now
 from docket.errors import DeliveryUnreadable
-from docket.rules import Parked, SlotRule, pack
+from docket.rules import AwaitSlot, SlotRule, pack
 from docket.store import Admissions, ByHand, Delivery, ProgressReports, Report, Unreadable
 from tests.store.conftest import FUTURE, Heard, Store, message, run
 
@@ -62,7 +62,7 @@ async def waiting(store: Store) -> Delivery:
     admissions = Admissions(store.client, store.keys, "w")
     assert await admissions.admit(other, [LIMIT], LEASE) is None
     delivery = await store.running(KEY)
-    assert await admissions.admit(delivery, [LIMIT], LEASE) == Parked(LIMIT.name)
+    assert await admissions.admit(delivery, [LIMIT], LEASE) == AwaitSlot(LIMIT.name)
     return attrs.evolve(other, slots=pack([LIMIT], LEASE))
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from docket.rules import Parked, SlotRule, pack
+from docket.rules import AwaitSlot, SlotRule, pack
 from docket.store import Delivery
 from tests.store.conftest import Heard, Store, message
 from tests.store.test_admit import LEASE, A, admissions, ask, holding, one_runs_and_one_waits
@@ -58,7 +58,7 @@ async def test_one_script_wakes_a_bounded_number_and_announces_the_rest(store: S
     await store.schedule.place_many([message(f"{n}") for n in range(count)], replace=False)
     for delivery in await store.claims().take(count):
         assert isinstance(delivery, Delivery)
-        assert await ask(store, delivery, A) == Parked(A.name)
+        assert await ask(store, delivery, A) == AwaitSlot(A.name)
     await heard.all()
     await admissions(store).wake([pack([wide], LEASE)])
     assert await store.client.xlen(f"{A.name}:waiters") == count - 25

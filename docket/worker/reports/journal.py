@@ -27,10 +27,10 @@ from ...dependencies import format_duration
 from ...errors import UnknownTask
 from ...execution import Execution, compact_signature
 from ...rules import (
+    AwaitSlot,
     Blocked,
     Defer,
     Drop,
-    Parked,
     Raised,
     Reschedule,
     Returned,
@@ -198,7 +198,7 @@ def log_blocked(running: Running, verdict: Verdict) -> None:
     """Say that it may not run now, and what is done about it."""
     key = printable(running.execution.key)
     match verdict:
-        case Parked(limit):
+        case AwaitSlot(limit):
             following_logger.debug("⏳ Task %s parked on waiter stream %s:waiters", key, printable(limit))
         case Defer():
             logger.debug("⏳ Task %s blocked by admission control, rescheduling", key)

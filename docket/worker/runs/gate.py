@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from ...client.signatures import PerFunction
 from ...dependencies import Admission, Cooldown, Debounce, Dependency, admission_dependencies
-from ...rules import AdmissionRule, Drop, Fail, Parked, SlotRule, StopReason, Verdict, pack
+from ...rules import AdmissionRule, AwaitSlot, Drop, Fail, SlotRule, StopReason, Verdict, pack
 from ...store import Admissions
 from ..reports.journal import log_blocked
 from ..roster import Running
@@ -113,7 +113,7 @@ class Gate:
         if isinstance(verdict, Drop):
             verdict = dropped(running.execution, verdict)
         log_blocked(running, verdict)
-        if isinstance(verdict, Parked) and running.reason is StopReason.ASKED:
+        if isinstance(verdict, AwaitSlot) and running.reason is StopReason.ASKED:
             # Asked for as it was parked: pydocket's clients leave nothing on the server that admission would find.
             await self.settling.insist(running, lambda: self.settling.docket.cancel(running.execution.key))
         return verdict

@@ -18,6 +18,7 @@ from ...execution import ExecutionFailed
 from ...moments import moved
 from ...rules import (
     Abandon,
+    AwaitSlot,
     Cancel,
     Complete,
     Defer,
@@ -25,7 +26,6 @@ from ...rules import (
     Fail,
     HandBack,
     Outcome,
-    Parked,
     PassOn,
     Raised,
     Reschedule,
@@ -153,7 +153,7 @@ class Settling:
                 return End(outcome, verdict, lambda: claims.settle(delivery, state="cancelled"), seconds)
             case HandBack():
                 return End(outcome, verdict, lambda: claims.hand_back(delivery), seconds)
-            case Abandon() | Parked():
+            case Abandon() | AwaitSlot():
                 return End(outcome, verdict, _nothing, seconds)
             case Defer(wait) | PassOn(wait):
                 message = delivery.message
