@@ -14,7 +14,7 @@ from ..execution import Execution
 from ..rules import Complete, Fail, Outcome, Raised, Returned, StopReason, Verdict
 from ..store import Delivery, Holding, Settled
 
-__all__ = ["End", "LetGo", "Notification", "Roster", "Running"]
+__all__ = ["Detached", "End", "Notification", "Roster", "Running"]
 
 
 class Notification:
@@ -70,7 +70,7 @@ class End:
         self.outcome, self.verdict, self.write = _NOTHING, _NOT_DECIDED, _written
 
 
-class LetGo(BaseException):
+class Detached(BaseException):
     """The body of a claim has ended that was let go: what becomes of the claim is somebody else's business."""
 
 
@@ -83,7 +83,7 @@ class Running:
     while its body is a thread's, ``unknown`` where this worker has nothing to run for it. ``rules`` are the rules of
     admission that its task declares, ``begins_in`` the task that is to run it and has not begun. ``end`` is known
     once it is decided, ``decided`` what is known of it before it is prepared; ``reported`` says whether telemetry has
-    heard of the run, ``left_open`` that its body left a scope open in the task that it ran in, ``let_go`` that nobody
+    heard of the run, ``left_open`` that its body left a scope open in the task that it ran in, ``detached`` that nobody
     waits for its body any more. ``mishaps`` is how often something else than the body went wrong, ``interruptions`` how
     often it was cut short by that, or as its task was cancelled.
     """
@@ -95,12 +95,12 @@ class Running:
         "broken",
         "decided",
         "delivery",
+        "detached",
         "end",
         "execution",
         "interruptions",
         "last",
         "left_open",
-        "let_go",
         "mishaps",
         "reason",
         "reported",
@@ -122,7 +122,8 @@ class Running:
     ) -> None:
         self.delivery, self.execution, self.broken = delivery, execution, broken
         self.began, self.trusted_until = began, trusted_until
-        self.last = self.reported = self.settling = self.uninterruptible = self.unknown = self.let_go = False
+        self.last = self.reported = self.settling = False
+        self.uninterruptible = self.unknown = self.detached = False
         self.end: End | None = None
         self.left_open: ScopeLeftOpen | None = None
         self.decided: tuple[Outcome, Verdict] | None = None

@@ -38,10 +38,11 @@ from .reports.reporting import Depths
 from .roster import Roster, Running
 from .runs.calling import Caller
 from .runs.claim_tasks import claim_tasks
-from .runs.gate import Gate
+from .runs.gate import AdmissionGate
+from .runs.leased import LeaseOver
 from .runs.receiving import Receiver
 from .runs.runner import Runner
-from .runs.settling import LeaseOver, Settling
+from .runs.settling import Settling
 from .runs.unknown import Unknown
 from .settings import Settings
 from .upkeep.blocked_loop import BlockedLoopRenewal
@@ -121,7 +122,9 @@ class Session:
         self.late_progress = LateProgress()
         # Who runs until finished waits for nobody who may never come.
         patience = timedelta(0) if until_finished else settings.unknown_task_patience
-        gate = Gate(self.claims.admissions, self.settling, worker.dependencies, settings.redelivery_timeout)
+        gate = AdmissionGate(
+            self.claims.admissions, self.settling, worker.dependencies, settings.redelivery_timeout
+        )
         self.runner = Runner(
             docket,
             self.roster,
@@ -311,7 +314,7 @@ class Session:
         for running in holding_on:
             log_holding_on(running, monotonic() - running.began)
         if holding_on:
-            self.runner.let_go(holding_on)
+            self.runner.detach(holding_on)
 
     async def _settle_what_was_cut_off(self) -> None:
         """Say the last word about what was cancelled while it closed its dependencies, or waited for the server.

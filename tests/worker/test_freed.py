@@ -27,8 +27,7 @@ from docket import (
     Timeout,
 )
 from docket.dependencies import CompletionHandler, Dependency, FailureHandler
-from docket.store import Claims
-from docket.worker.runs.settling import Settling
+from docket.worker.runs.leased import retry_while_leased
 from docket.worker.upkeep.outages import Outages
 from tests.worker.conftest import a_worker, ms, working
 
@@ -320,7 +319,6 @@ async def test_what_a_run_has_made_is_freed_as_it_ends(docket: Docket, task: Cal
 async def test_who_does_not_try_again_is_no_part_of_an_outage(docket: Docket, then: str) -> None:
     """Else the outage is never over, and keeps the claim."""
     outages = Outages(ms(20), "there", ("d", "w"))
-    settling = Settling(docket, Claims(docket.client, docket.keys, "w", docket.execution_ttl), outages)
     running: Any = Trusted()
     outage = ConnectionError("away")
     tries = 0
@@ -333,7 +331,7 @@ async def test_who_does_not_try_again_is_no_part_of_an_outage(docket: Docket, th
         raise outage
 
     with anyio.move_on_after(0.1), pytest.raises(ValueError, match="wrong"):
-        await settling.insist(running, act)
+        await retry_while_leased(outages, running, act)
     assert tries > 1
     assert not outages._cut_off  # pyright: ignore[reportPrivateUsage]
 

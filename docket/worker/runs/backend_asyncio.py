@@ -106,7 +106,7 @@ class LoopTasks(ClaimTasks):
             await asyncio.wait(set(self._tasks), timeout=pause)
             pause = min(INSISTENCE, 2 * pause + 0.001)
 
-    def let_go(self, holding_on: Sequence[Running]) -> None:
+    def detach(self, holding_on: Sequence[Running]) -> None:
         for task, running in list(self._tasks.items()):
             if running in holding_on:
                 del self._tasks[task]

@@ -70,7 +70,7 @@ class NurseryTasks(ClaimTasks):
         finally:
             self._generators.unhook()
 
-    def let_go(self, holding_on: Sequence[Running]) -> None:
+    def detach(self, holding_on: Sequence[Running]) -> None:
         self._running = {this: one for this, one in self._running.items() if one not in holding_on}
         self._changed.notify()
         executions = {id(running.execution): running for running in holding_on}

@@ -45,7 +45,7 @@ from ...rules import (
 from ..reports import journal
 from ..roster import Running
 from .claim_tasks import ClaimTasks
-from .outcome import given_up, on_blocked, verdict_on
+from .outcome import fail_unhandled, on_blocked, verdict_on
 
 __all__ = ["Caller"]
 
@@ -109,7 +109,7 @@ class Caller:
             if isinstance(
                 running.broken, DeliveryLimitExceeded
             ):  # else the next run would have the same arguments
-                run.verdict = given_up(running.execution, running.broken)
+                run.verdict = fail_unhandled(running.execution, running.broken)
         elif running.reason is not None:  # stopped before it began
             await self._ended(run, Stopped(running.reason))
         else:
@@ -212,7 +212,7 @@ class Caller:
             if self.tasks.concerns_the_worker(problem) or self.tasks.is_cancellation(problem):
                 raise
             # A handler of the user's, or a next run that cannot be (I9).
-            run.outcome, run.verdict = Raised(problem), given_up(execution, problem)
+            run.outcome, run.verdict = Raised(problem), fail_unhandled(execution, problem)
 
     async def _called(self, running: Running, found: Resolved) -> Any:
         execution, body = running.execution, self._body(running)

@@ -41,7 +41,7 @@ class ClaimTasks:
     def close(self) -> None:
         """Expect no claims any more but those that are running."""
 
-    def let_go(self, holding_on: Sequence[Running]) -> None:
+    def detach(self, holding_on: Sequence[Running]) -> None:
         """Wait no longer for the tasks of these claims, and cancel them no more."""
         raise NotImplementedError
 

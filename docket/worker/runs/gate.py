@@ -16,14 +16,15 @@ from ...rules import AdmissionRule, AwaitSlot, Drop, Fail, SlotRule, StopReason,
 from ...store import Admissions
 from ..reports.journal import log_blocked
 from ..roster import Running
+from .leased import retry_while_leased
 from .outcome import dropped
 from .settling import Settling
 
-__all__ = ["Gate"]
+__all__ = ["AdmissionGate"]
 
 
 @attrs.define(eq=False)
-class Gate:
+class AdmissionGate:
     """Has the rules of a task checked before it begins: concurrency, rate, cooldown, debounce.
 
     ``lease`` is after how long a slot counts as free that nobody renews, ``dependencies`` are the worker's own.
@@ -94,8 +95,8 @@ class Gate:
             asked.set()
         running.settling = True  # the server may end it: what is acknowledged meanwhile is not lost
         try:
-            verdict = await self.settling.insist(
-                running, lambda: self.admissions.admit(delivery, rules, self.lease)
+            verdict = await retry_while_leased(
+                self.settling.outages, running, lambda: self.admissions.admit(delivery, rules, self.lease)
             )
         except ResponseError as error:  # somebody keeps something else under the name of the limit (I9)
             verdict = Fail(error)
@@ -115,7 +116,9 @@ class Gate:
         log_blocked(running, verdict)
         if isinstance(verdict, AwaitSlot) and running.reason is StopReason.ASKED:
             # Asked for as it was parked: pydocket's clients leave nothing on the server that admission would find.
-            await self.settling.insist(running, lambda: self.settling.docket.cancel(running.execution.key))
+            await retry_while_leased(
+                self.settling.outages, running, lambda: self.settling.docket.cancel(running.execution.key)
+            )
         return verdict
 
 

@@ -26,7 +26,7 @@ from ...text import error_text
 if TYPE_CHECKING:
     from ...execution import Execution
 
-__all__ = ["dropped", "given_up", "on_blocked", "verdict_on"]
+__all__ = ["dropped", "fail_unhandled", "on_blocked", "verdict_on"]
 
 
 def dropped(execution: Execution[Any], verdict: Drop) -> Verdict:
@@ -39,7 +39,7 @@ def dropped(execution: Execution[Any], verdict: Drop) -> Verdict:
     return verdict
 
 
-def given_up(execution: Execution[Any], error: BaseException) -> Verdict:
+def fail_unhandled(execution: Execution[Any], error: BaseException) -> Verdict:
     """What is written of a run that is not begun any more: a task that repeats itself goes on with the next one.
 
     Its Retry is not asked, since another attempt would end as these did, nor is any other handler: to resolve a

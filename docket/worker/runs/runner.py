@@ -29,13 +29,14 @@ from ...rules import (
 from ...text import error_text
 from ..reports import journal
 from ..reports.reporting import Report, reported
-from ..roster import End, LetGo, Roster, Running
+from ..roster import Detached, End, Roster, Running
 from ..upkeep.listener import Listener
 from .calling import Caller
-from .gate import Gate
-from .outcome import given_up
-from .settling import LeaseOver, Settling
-from .struck import struck
+from .gate import AdmissionGate
+from .leased import LeaseOver, retry_while_leased
+from .outcome import fail_unhandled
+from .settling import Settling
+from .struck import refuse_if_struck
 from .unknown import Unknown
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Runner:
     limits: dict[str, int]
     """How often each of these keys may still run; the others without limit."""
     caller: Caller
-    gate: Gate
+    gate: AdmissionGate
     unknown: Unknown
     crash: Callable[[Exception], None]
     """Ends the worker, in order, by an error that is its own."""
@@ -87,7 +88,7 @@ class Runner:
             journal.log_given_up(running, "but Redis stayed away")
             self.listener.expect_redelivery()
         except BaseException as error:
-            if running.let_go:
+            if running.detached:
                 return
             if self.caller.tasks.concerns_the_worker(error):
                 self.cut_off.append(running)
@@ -110,11 +111,11 @@ class Runner:
         if running.decided is not None:
             return await self._concluded(running, *running.decided)
         if self.listener.must_recheck(running):
-            await self.settling.insist(running, lambda: self.listener.recheck(running))
+            await retry_while_leased(self.settling.outages, running, lambda: self.listener.recheck(running))
         verdict = await self._refused(running)
         if isinstance(verdict, Fail):  # whether it may run could not be found out
             return await self._concluded(
-                running, Raised(verdict.error), given_up(running.execution, verdict.error)
+                running, Raised(verdict.error), fail_unhandled(running.execution, verdict.error)
             )
         if verdict is not None:
             end = await self.settling.prepare(running, Blocked(verdict), verdict)
@@ -124,8 +125,8 @@ class Runner:
         with reported(running) as report:
             journal.log_start(running)
             outcome, verdict, seconds = await self.caller.call(running)
-            if running.let_go:
-                raise LetGo
+            if running.detached:
+                raise Detached
             running.decided = (outcome, verdict)
             if isinstance(verdict, Defer):  # it has not run
                 self._may_run_after_all(running)
@@ -146,13 +147,13 @@ class Runner:
         report.ended(end)
         return end
 
-    def let_go(self, holding_on: Sequence[Running]) -> None:
+    def detach(self, holding_on: Sequence[Running]) -> None:
         """Wait no longer for these claims, which are to be settled as cut off, whatever their bodies do."""
         for running in holding_on:
-            running.let_go = True
+            running.detached = True
             self.cut_off.append(running)
             self._leave(running)
-        self.caller.tasks.let_go(holding_on)
+        self.caller.tasks.detach(holding_on)
 
     async def settle_cut_off(self, running: Running) -> None:
         """Settle what was cut off; what has not ended is handed back. Raises: LeaseOver, RedisError."""
@@ -170,7 +171,9 @@ class Runner:
         ):  # nothing was written: it is redelivered, to us if nobody else is there
             self.listener.expect_redelivery()
         if running.last and not isinstance(end.verdict, HandBack | Abandon):
-            await self.settling.insist(running, lambda: self.docket.cancel(running.execution.key))
+            await retry_while_leased(
+                self.settling.outages, running, lambda: self.docket.cancel(running.execution.key)
+            )
 
     # what goes wrong ---------------------------------------------------------------------------------------
 
@@ -198,7 +201,7 @@ class Runner:
             running.mishaps, running.end = 2, End(Raised(error), Fail(error), write)
         else:
             error = running.left_open or error
-            running.decided = (Raised(error), given_up(running.execution, error))
+            running.decided = (Raised(error), fail_unhandled(running.execution, error))
         return self._go_on(running)
 
     def _go_on(self, running: Running) -> bool:
@@ -211,7 +214,7 @@ class Runner:
         """What is to be done instead of running it, if it may not run."""
         verdict: Verdict | None = None
         if self.docket.strike_list.may_concern(self.settling.claims.newest_strike):
-            verdict = await struck(self.settling, running)
+            verdict = await refuse_if_struck(self.settling, running)
         if verdict is not None:
             return verdict
         if running.unknown and running.reason is None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import attrs
-from redis.exceptions import NoPermissionError, RedisError, ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from ... import clock
-from ...clock import monotonic
 from ...dependencies import cut_to_the_users_code
 from ...errors import DeliveryUnreadable, ResultNotStored
 from ...execution import ExecutionFailed
@@ -32,29 +31,24 @@ from ...rules import (
     Verdict,
     unfolds,
 )
-from ...store import Claims, Message, PassedOn, Settled, Unreadable, dump, dump_value, is_about_a_key
+from ...store import Claims, Message, PassedOn, Settled, Unreadable, dump, dump_value
 from ...text import error_text, readable, text_of
 from ..roster import End, Running
 from ..upkeep.outages import Outages
-from .outcome import given_up
+from .leased import retry_while_leased
+from .outcome import fail_unhandled
 
 if TYPE_CHECKING:
     from ...docket import Docket
 
-__all__ = ["LeaseOver", "Settling"]
+__all__ = ["Settling"]
 
 logger = logging.getLogger("docket.worker")
-
-T = TypeVar("T")
 
 NOT_KEPT = timedelta(0)
 
 #: A server closes the connection of who sends it a longer value (proto-max-bulk-len), which looks like an outage.
 LONGEST = 500 * 1024 * 1024
-
-
-class LeaseOver(Exception):
-    """Redis stayed away until the lease could no longer be trusted."""
 
 
 @attrs.define(eq=False)
@@ -65,40 +59,6 @@ class Settling:
     claims: Claims
     outages: Outages
 
-    async def insist(self, running: Running, act: Callable[[], Awaitable[T]]) -> T:
-        """Do something on the server for a claim, again while that is away and the lease can be trusted.
-
-        Raises: LeaseOver; RedisError - it is no disruption.
-        """
-        attempt, doubted = 0, False
-        while True:
-            try:
-                done = await act()
-            except RedisError as error:
-                if (outage := await self.outages.outage_behind(error)) is None:
-                    if is_about_a_key(error) and not doubted:
-                        doubted = True  # the key that is to blame may have been removed since
-                        continue
-                    self.outages.forget(running)
-                    raise
-                self.outages.failed(running, outage)
-                if monotonic() >= running.trusted_until:
-                    self.outages.forget(running)
-                    raise LeaseOver from error
-                attempt += 1
-                try:
-                    await self.outages.back_off(attempt)
-                except BaseException:  # it is cancelled
-                    self.outages.forget(running)
-                    raise
-            except BaseException:
-                self.outages.forget(running)
-                raise
-            else:
-                if attempt:
-                    self.outages.recovered(running)
-                return done
-
     async def settle(self, running: Running, end: End) -> Settled:
         """Write how a claim ended. What the server refuses to write is set aside with the reason (I9).
 
@@ -106,13 +66,13 @@ class Settling:
         """
         running.settling = True  # what is acknowledged meanwhile is not held any more, and not lost
         try:
-            return await self.insist(running, end.write)
+            return await retry_while_leased(self.outages, running, end.write)
         except NoPermissionError:
             raise  # the worker's user is to blame, not this delivery
         except ResponseError as error:
             logger.exception("How %r ended cannot be written; it is set aside", running.execution)
-            return await self.insist(
-                running, self.set_aside(running, f"how it ended cannot be written: {error}")
+            return await retry_while_leased(
+                self.outages, running, self.set_aside(running, f"how it ended cannot be written: {error}")
             )
 
     def set_aside(self, running: Running, reason: str) -> Callable[[], Awaitable[Settled]]:
@@ -175,7 +135,7 @@ class Settling:
 
     async def failed(self, running: Running, error: BaseException, seconds: float | None = None) -> End:
         """Prepare the end of a run that failed by something else than its body."""
-        verdict = given_up(running.execution, error)
+        verdict = fail_unhandled(running.execution, error)
         return await self.prepare(running, Raised(error), verdict, seconds)
 
     async def _followed(self, running: Running, later: Message, *, same: bool = False) -> Settled:

@@ -6,12 +6,13 @@ from ...rules import Cancel, Fail, Verdict
 from ...signals import signals, unfailing
 from ..reports.journal import log_struck
 from ..roster import Running
+from .leased import retry_while_leased
 from .settling import Settling
 
-__all__ = ["struck"]
+__all__ = ["refuse_if_struck"]
 
 
-async def struck(settling: Settling, running: Running) -> Verdict | None:
+async def refuse_if_struck(settling: Settling, running: Running) -> Verdict | None:
     """What is to be done with a claim if strikes forbid its run: it is cancelled, also one that would repeat itself.
 
     What was struck before it was taken is known when this returns; strikes that this process has not read are read.
@@ -19,7 +20,7 @@ async def struck(settling: Settling, running: Running) -> Verdict | None:
     """
     strikes, execution = settling.docket.strike_list, running.execution
     if not strikes.knows(settling.claims.newest_strike):
-        await settling.insist(running, strikes.catch_up)
+        await retry_while_leased(settling.outages, running, strikes.catch_up)
     if running.broken is not None:
         return None  # its arguments are not known
     try:

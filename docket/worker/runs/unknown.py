@@ -13,6 +13,7 @@ from ...clock import monotonic
 from ...rules import PassOn, delay_until_known
 from ...store import PassedOn
 from ..roster import Running
+from .leased import retry_while_leased
 from .settling import Settling
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ class Unknown:
         if asked is not None and now - asked[0] < self.docket.heartbeat_interval.total_seconds():
             return asked[1]
         liveness = self.docket.liveness
-        share = await self.settling.insist(running, lambda: liveness.share_knowing(name, but=self.worker))
+        share = await retry_while_leased(
+            self.settling.outages, running, lambda: liveness.share_knowing(name, but=self.worker)
+        )
         if asked is None:
             self._say(name, share)
         if len(self._shares) >= MOST_NAMES:
