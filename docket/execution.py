@@ -70,7 +70,7 @@ class Execution(Invocation, Generic[R]):
     """
 
     __slots__ = (
-        "__weakref__", "_claim", "_progress", "completed_at", "disposition", "error", "result_key",
+        "__weakref__", "_fence", "_progress", "completed_at", "disposition", "error", "result_key",
         "schedule_exception", "started_at", "state", "worker",
     )  # fmt: skip
 
@@ -104,7 +104,7 @@ class Execution(Invocation, Generic[R]):
         self.completed_at: datetime | None = None
         self.error: str | None = None
         self.result_key: str | None = None
-        self._claim: tuple[int, str] | None = None
+        self._fence: Fence | None = None
         self._progress: ExecutionProgress | None = None
 
     def __repr__(self) -> str:
@@ -116,13 +116,6 @@ class Execution(Invocation, Generic[R]):
         if self._progress is None:
             self._progress = ExecutionProgress(self._docket, self._key, self._fence)
         return self._progress
-
-    @property
-    def _fence(self) -> Fence | None:
-        if self._claim is None or self.message_id is None:
-            return None
-        claim, holder = self._claim
-        return Fence(message_id=self.message_id, generation=self._generation, claim=claim, holder=holder)
 
     # to and from the docket ------------------------------------------------------------------------------
 
@@ -214,11 +207,11 @@ class Execution(Invocation, Generic[R]):
         if record.when is not None and epoch(record.when) != epoch(self.when):
             self.when = record.when
 
-    def claimed(self, worker: str, claim: int) -> None:
-        """Note which claim of its delivery a worker runs it under."""
-        self.worker, self.state = worker, ExecutionState.RUNNING
-        self._claim = (claim, worker)
-        if self._progress is not None and (fence := self._fence) is not None:
+    def claimed(self, fence: Fence) -> None:
+        """Note the claim that a worker runs it under."""
+        self.message_id, self.worker, self.state = fence.message_id, fence.holder, ExecutionState.RUNNING
+        self._fence = fence
+        if self._progress is not None:
             self._progress.claimed(fence)
 
     def placed(self, disposition: Disposition, generation: int = 0) -> None:
@@ -277,12 +270,11 @@ class Execution(Invocation, Generic[R]):
         """
         check_key(self._key)
         worker = checked_name(worker, "the name of a worker")
-        claimed = await self._docket.by_hand.claim(self._key, self._generation, worker, self.message_id)
-        if claimed is None:
+        fence = await self._docket.by_hand.claim(self._key, self._generation, worker, self.message_id)
+        if fence is None:
             return False
-        claim, self.message_id = claimed
         self.started_at = clock.now()
-        self.claimed(worker, claim)
+        self.claimed(fence)
         return True
 
     async def mark_as_completed(self, result_key: str | None = None) -> None:

@@ -21,16 +21,17 @@ from .codec import (
 )
 from .due import DueTasks, Moved
 from .events import ProgressEvent, StateEvent, read_event
+from .fence import Fence
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
 from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
-from .progress import Fence, ProgressReports, Report
+from .progress import ProgressReports, Report
 from .records import Picture, PictureEntry, ProgressRecord, Record, Records
 from .schedule import ANY_STRIKES, Placed, Schedule, epoch, milliseconds
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
-from .sweeping import PENDING_PAGE, Pending, Sweeping
+from .sweeping import PENDING_PAGE, PendingDelivery, Sweeping
 from .taken import Refused, Taken, Unreadable
 
 __all__ = [
@@ -56,7 +57,7 @@ __all__ = [
     "NotPlain",
     "NotShown",
     "PassedOn",
-    "Pending",
+    "PendingDelivery",
     "Picture",
     "PictureEntry",
     "Placed",

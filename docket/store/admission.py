@@ -83,7 +83,7 @@ class Admissions:
         Units: the server's clock decides; what it says of time is relative.
         Cancel: the run may or may not hold slots; what comes of them is decided again at redelivery.
         """
-        keys, message = self.keys, delivery.message
+        keys, message, fence = self.keys, delivery.message, delivery.fence
         flat: list[Any] = []
         for rule in rules:
             flat += _flat(rule)
@@ -97,7 +97,7 @@ class Admissions:
                     keys.reserved_queue,
                 ],
                 [
-                    delivery.message_id, message.generation, delivery.claim, self.worker, GROUP, message.key,
+                    fence.message_id, fence.generation, fence.claim, fence.holder, GROUP, message.key,
                     int(delivery.redelivered), keys.prefix, keys.state_channel(message.key),
                     state_event(message.key, "scheduled"), keys.wake, limits, *flat,
                 ],

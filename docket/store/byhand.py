@@ -11,6 +11,7 @@ from .. import clock
 from ..numbers import LARGEST_FIELD, check_whole, spelled
 from ..transport import Client
 from .codec import state_event
+from .fence import Fence
 from .keys import GROUP, Keys
 from .lua import script
 from .schedule import time_to_live
@@ -26,10 +27,8 @@ class ByHand:
     keys: Keys
     ttl: timedelta | None
 
-    async def claim(
-        self, key: str, generation: int, worker: str, message_id: bytes | None
-    ) -> tuple[int, bytes] | None:
-        """Claim a run for ``worker``: which claim that is, and of which delivery. None: it is not to run any more."""
+    async def claim(self, key: str, generation: int, worker: str, message_id: bytes | None) -> Fence | None:
+        """Claim a run for ``worker``. None: it is not to run any more."""
         _check(generation, message_id)
         reply = await self.client.run(
             script("begin"),
@@ -37,7 +36,7 @@ class ByHand:
             [self.keys.prefix, GROUP, worker, clock.now().isoformat(), key, generation, message_id or b""],
         )
         word, claim, delivery = cast("tuple[bytes, int, bytes]", reply)
-        return (claim, delivery) if word == b"OK" else None
+        return Fence(delivery, generation, claim, worker) if word == b"OK" else None
 
     async def conclude(
         self,

@@ -91,7 +91,10 @@ class Claims:
             self.newest_strike = newest_strike
         taken: list[Taken] = []
         for message_id, word, claim, flat, times in read:
-            taken += reply_of(message_id, word, claim, fields_of(flat), times, redelivered=redelivered)
+            fields = fields_of(flat)
+            taken += reply_of(
+                message_id, word, claim, fields, times, holder=self.worker, redelivered=redelivered
+            )
         if not all(isinstance(one, Refused) for one in taken):
             await self._tell_neighbours()
         return taken
@@ -183,7 +186,7 @@ class Claims:
             if b"key" in fields and is_whole(fields.get(b"generation", b"0")):
                 good.append((message_id, fields))
             else:
-                taken.append(decoded(message_id, fields, 0, redelivered=False))
+                taken.append(decoded(message_id, fields, 0, holder=self.worker, redelivered=False))
         if good:
             self._unclaimed = entries, asked
             triples = ((mid, f[b"key"], f.get(b"generation", b"0")) for mid, f in good)
@@ -191,7 +194,9 @@ class Claims:
             self.newest_strike, replies = cast("tuple[bytes, list[Any]]", reply)
             self._unclaimed = (), ""
             for (message_id, fields), (word, claim, times) in zip(good, replies, strict=True):
-                taken += reply_of(message_id, word, claim, fields, times, redelivered=False)
+                taken += reply_of(
+                    message_id, word, claim, fields, times, holder=self.worker, redelivered=False
+                )
             await self._tell_neighbours()
         return taken
 
@@ -221,7 +226,8 @@ class Claims:
     # ending ----------------------------------------------------------------------------------------------
 
     def _fence(self, delivery: Delivery) -> list[Any]:
-        return [delivery.message_id, delivery.message.generation, delivery.claim, self.worker, GROUP]
+        fence = delivery.fence
+        return [fence.message_id, fence.generation, fence.claim, fence.holder, GROUP]
 
     async def settle(
         self,

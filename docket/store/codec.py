@@ -16,6 +16,7 @@ from ..errors import DeliveryUnreadable
 from ..moments import moved
 from ..numbers import LARGEST_FIELD, check_whole, spelled
 from ..text import checked_name, error_text, readable
+from .fence import Fence
 from .foreign import LARGEST, moment, whole
 
 __all__ = [
@@ -229,7 +230,7 @@ def first_when(extra: Mapping[bytes, bytes]) -> datetime | None:
 
 @attrs.frozen(kw_only=True)
 class Delivery:
-    """A message as this worker claimed it. ``claim`` numbers the claims of one generation.
+    """A message as a worker has claimed it, and the fence of that claim.
 
     ``deliveries`` is how often workers began with it, this time included, and did not come to an end. What is
     handed back, put off or retried is a message of its own.
@@ -237,11 +238,15 @@ class Delivery:
     """
 
     message: Message
-    message_id: bytes
-    claim: int
+    fence: Fence
     redelivered: bool
     slots: str = ""
     deliveries: int = 1
+
+    @property
+    def message_id(self) -> bytes:
+        """The id of its entry on the stream."""
+        return self.fence.message_id
 
 
 def decode_message(fields: Mapping[bytes, bytes]) -> Message:

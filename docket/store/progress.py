@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 import attrs
 
 from ..transport import Client
 from .codec import encode_json_string
+from .fence import NO_FENCE, Fence
 from .keys import Keys
 from .lua import script
 from .records import ProgressRecord, read_mapping
 from .schedule import time_to_live
 
-__all__ = ["Fence", "ProgressReports", "Report"]
-
-
-@attrs.frozen(kw_only=True)
-class Fence:
-    """Which claim of which delivery a report is about (I2)."""
-
-    message_id: bytes
-    generation: int
-    claim: int
-    holder: str
+__all__ = ["ProgressReports", "Report"]
 
 
 @attrs.frozen(kw_only=True)
@@ -67,9 +58,7 @@ class ProgressReports:
         None where nothing was written: the run has ended, or the fence no longer owns it. Without a fence the writer
         speaks for whatever runs under the key.
         """
-        owner: tuple[Any, ...] = ("", 0, 0, "")
-        if fence is not None:
-            owner = (fence.message_id, fence.generation, fence.claim, fence.holder)
+        fence = fence or NO_FENCE
         changes: list[str | int] = []
         for field, value in report.said.items():
             changes += (f"no {field}", "") if value is None else (field, value)
@@ -77,7 +66,8 @@ class ProgressReports:
             script("progress"),
             [self.keys.run(key), self.keys.progress(key)],
             [
-                *owner, encode_json_string(key), report.at.isoformat(), time_to_live(self.ttl),
+                fence.message_id, fence.generation, fence.claim, fence.holder, encode_json_string(key),
+                report.at.isoformat(), time_to_live(self.ttl),
                 report.number, report.amount, report.before, report.after, *changes,
             ],
         )  # fmt: skip

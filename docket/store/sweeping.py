@@ -16,7 +16,7 @@ from .lua import script
 from .records import read_mapping
 from .schedule import milliseconds
 
-__all__ = ["PENDING_PAGE", "Pending", "Sweeping"]
+__all__ = ["PENDING_PAGE", "PendingDelivery", "Sweeping"]
 
 #: Deliveries that one look at the pending list sees: it keeps the server for a millisecond, however long the list.
 PENDING_PAGE = 1000
@@ -26,7 +26,7 @@ RETIRE_CHUNK = 100
 
 
 @attrs.frozen
-class Pending:
+class PendingDelivery:
     """A delivery that is not acknowledged.
 
     ``idle`` is how long ago it was delivered or renewed, ``deliveries`` how often it was delivered.
@@ -61,27 +61,27 @@ class Sweeping:
         await check_expires(self.client, lease)
         return False
 
-    async def look(self, after: bytes = b"") -> list[Pending]:
+    async def look(self, after: bytes = b"") -> list[PendingDelivery]:
         """The first `PENDING_PAGE` deliveries behind an id, in the order of their ids; fewer: these are the last.
 
         Not by ``XPENDING ... IDLE``, which goes through the whole list where nothing is idle for so long.
         """
         return await self._look(after)
 
-    async def look_at_ours(self) -> list[Pending]:
+    async def look_at_ours(self) -> list[PendingDelivery]:
         """The deliveries that this worker has, whether it has heard of them or not."""
-        ours: list[Pending] = []
+        ours: list[PendingDelivery] = []
         while True:
             page = await self._look(ours[-1].message_id if ours else b"", self.worker)
             ours += page
             if len(page) < PENDING_PAGE:
                 return ours
 
-    async def _look(self, after: bytes, *holder: str) -> list[Pending]:
+    async def _look(self, after: bytes, *holder: str) -> list[PendingDelivery]:
         start = b"(" + after if after else b"-"
         reply = await self.client.call("XPENDING", self.keys.stream, GROUP, start, "+", PENDING_PAGE, *holder)
         return [
-            Pending(bytes(message_id), bytes(holder), _idle(idle), int(deliveries))
+            PendingDelivery(bytes(message_id), bytes(holder), _idle(idle), int(deliveries))
             for message_id, holder, idle, deliveries in cast("list[list[Any]]", reply)
         ]
 

@@ -10,6 +10,7 @@ import attrs
 from ..errors import DeliveryUnreadable
 from ..text import error_text
 from .codec import Delivery, Message, decode_message
+from .fence import Fence
 from .foreign import text
 
 __all__ = ["Refused", "Taken", "Unreadable", "decoded", "fields_of", "reply_of"]
@@ -67,9 +68,15 @@ def _refused(reply: bytes, fields: Mapping[bytes, bytes]) -> Refused | None:
 
 
 def decoded(
-    message_id: bytes, fields: Mapping[bytes, bytes], claim: int, *, redelivered: bool, times: int = 1
+    message_id: bytes,
+    fields: Mapping[bytes, bytes],
+    claim: int,
+    *,
+    holder: str,
+    redelivered: bool,
+    times: int = 1,
 ) -> Delivery | Unreadable:
-    """A delivery that is ours; ``times`` is how often it was delivered."""
+    """A delivery that ``holder`` has claimed; ``times`` is how often it was delivered."""
     try:
         message = decode_message(fields)
     except DeliveryUnreadable as reason:
@@ -78,9 +85,8 @@ def decoded(
         return _unreadable(message_id, fields, f"the message cannot be read: {error_text(error)}")
     if message.passed_on is not None:
         times += message.passed_on.deliveries
-    return Delivery(
-        message=message, message_id=message_id, claim=claim, redelivered=redelivered, deliveries=times
-    )
+    fence = Fence(message_id, message.generation, claim, holder)
+    return Delivery(message=message, fence=fence, redelivered=redelivered, deliveries=times)
 
 
 def reply_of(
@@ -90,11 +96,12 @@ def reply_of(
     fields: Mapping[bytes, bytes],
     times: int,
     *,
+    holder: str,
     redelivered: bool,
 ) -> Sequence[Taken]:
     """One delivery, by what a script says became of it; nothing where there is nothing to say."""
     if word == b"OK" or word == b"UNREADABLE":
-        return (decoded(message_id, fields, claim, redelivered=redelivered, times=times),)
+        return (decoded(message_id, fields, claim, holder=holder, redelivered=redelivered, times=times),)
     if word == b"BROKEN":
         return (_unreadable(message_id, fields, f"its run cannot be claimed: {text(claim)}"),)
     refused = _refused(word, fields)

@@ -150,8 +150,8 @@ class Running:
 
     def claimed_again(self, delivery: Delivery, trusted_until: float) -> None:
         """Go on with what a server has given out once more, and to us: it lost the claim, as in a failover."""
-        self.delivery = attrs.evolve(self.delivery, claim=delivery.claim)
-        self.execution.claimed(self.execution.worker or "", delivery.claim)
+        self.delivery = attrs.evolve(self.delivery, fence=delivery.fence)
+        self.execution.claimed(delivery.fence)
         self.trusted_until = max(self.trusted_until, trusted_until)
 
     def detach_scope(self) -> None:

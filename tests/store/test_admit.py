@@ -280,7 +280,7 @@ async def test_a_cancellation_that_was_asked_for_comes_before_admission(store: S
     third = await store.running("k3")
     await store.schedule.cancel("k3")
     assert await ask(store, third, A) == Cancel()
-    assert first.claim == 1
+    assert first.fence.claim == 1
 
 
 async def test_a_run_that_was_replaced_is_not_admitted(store: Store) -> None:

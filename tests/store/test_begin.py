@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
-from docket.store import GROUP, ByHand, Settled
+from docket.store import GROUP, ByHand, Fence, Settled
 from tests.store.conftest import FUTURE, RUNNING_PROGRESS, Store, message
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +23,7 @@ async def test_a_run_that_waits_on_the_stream_runs_from_then_on(store: Store) ->
     assert isinstance(record, dict)
     assert (record["state"], record["worker"]) == ("running", "me")
     assert claimed is not None
-    assert claimed[0] == 1
+    assert claimed.claim == 1
     assert everything["d:progress:k"] == RUNNING_PROGRESS
 
 
@@ -32,8 +33,8 @@ async def test_a_delivery_that_was_read_is_claimed_by_its_id_and_ends_with_its_f
     await store.claims().create_group()
     read = await store.client.xreadgroup(GROUP, "me", {"d:stream": ">"})
     (message_id, _) = read[0][1][0]
-    assert await by_hand(store).claim("k", 1, "me", message_id) == (1, message_id)
-    assert await by_hand(store).claim("k", 1, "me", message_id) == (2, message_id)
+    assert await by_hand(store).claim("k", 1, "me", message_id) == Fence(message_id, 1, 1, "me")
+    assert await by_hand(store).claim("k", 1, "me", message_id) == Fence(message_id, 1, 2, "me")
 
 
 async def test_what_was_cancelled_or_replaced_is_not_to_run(store: Store) -> None:
@@ -53,7 +54,8 @@ async def test_what_is_not_there_is_not_to_run(store: Store) -> None:
 async def test_a_worker_that_had_it_before_writes_nothing_any_more(store: Store) -> None:
     """I2: the second claim of a delivery is not the first one's."""
     delivery = await store.running()
-    assert await by_hand(store).claim("k", 1, "w", delivery.message_id) == (2, delivery.message_id)
+    again = await by_hand(store).claim("k", 1, "w", delivery.message_id)
+    assert again == attrs.evolve(delivery.fence, claim=2)
     assert await store.claims().settle(delivery, state="completed") is Settled.LOST
 
 

@@ -33,7 +33,7 @@ async def test_the_task_is_queued_again_and_the_attempt_does_not_count(store: St
 async def test_another_worker_takes_it(store: Store) -> None:
     await store.claims().hand_back(await store.running())
     delivery = await store.claimed("other")
-    assert (delivery.claim, delivery.redelivered) == (1, False)
+    assert (delivery.fence.claim, delivery.redelivered) == (1, False)
 
 
 async def test_what_was_handed_back_can_be_cancelled(store: Store) -> None:

@@ -42,15 +42,6 @@ class Reporter:
         return await self.reports.write("k", report, self.fence)
 
 
-def fence(delivery: Delivery, worker: str = "w") -> Fence:
-    return Fence(
-        message_id=delivery.message_id,
-        generation=delivery.message.generation,
-        claim=delivery.claim,
-        holder=worker,
-    )
-
-
 def event(current: str, total: int = 100, message: str = "null") -> str:
     named = f'"key": "k", "current": {current}, "total": {total}, "message": {message}'
     return f'{{"type": "progress", {named}, "updated_at": "'
@@ -60,7 +51,7 @@ async def test_each_step_is_written_and_told(store: Store, heard: Heard) -> None
     delivery = await store.running()
     before = await store.everything()
     await heard.all()
-    of = Reporter(store, fence(delivery))
+    of = Reporter(store, delivery.fence)
     told = [
         await of.say(total=5),
         await of.add(2),
@@ -89,7 +80,7 @@ TEXTS = ["", 'h\u00e9"\n\\/\t\x00\x7f\b\f\r', "\u0800\uffff\u2028 \U0001f600\U00
 
 @pytest.mark.parametrize("text", TEXTS)
 async def test_a_message_is_told_as_python_writes_it(store: Store, heard: Heard, text: str) -> None:
-    of = fence(await store.running())
+    of = (await store.running()).fence
     await heard.all()
     written = await Reporter(store, of).say(message=text)
     assert written is not None
@@ -105,18 +96,18 @@ async def test_a_stale_fence_changes_nothing(store: Store, heard: Heard, what: s
     delivery = await store.running()
     before = await store.everything()
     await heard.all()
-    own = fence(delivery)
+    own = delivery.fence
     stale = {"claim": 2, "generation": 2, "holder": "v", "message_id": b"1-1"}[what]
-    wrong = Fence(**({name: getattr(own, name) for name in Fence.__annotations__} | {what: stale}))  # type: ignore[arg-type]
+    wrong = attrs.evolve(own, **{what: stale})
     assert await Reporter(store, wrong).add(1) is None
     assert await store.everything() == before
     assert await heard.all() == []
 
 
 async def test_a_run_that_was_replaced_says_nothing_more(store: Store) -> None:
-    old = fence(await store.running())
+    old = (await store.running()).fence
     await store.schedule.place(message(), replace=True)
-    new = fence(await store.claimed())
+    new = (await store.claimed()).fence
     assert await Reporter(store, old).add(1) is None
     assert await Reporter(store, new).add(2) is not None
     assert (await reports(store).read("k")).current == 2
@@ -129,7 +120,7 @@ async def test_after_the_end_nothing_comes_back(url: str, ttl: timedelta) -> Non
         delivery = await store.running()
         await store.claims().settle(delivery, state="completed")
         before = await store.everything()
-        for owner in fence(delivery), None:
+        for owner in delivery.fence, None:
             assert await Reporter(store, owner).say(message="zombie") is None
         assert await store.everything() == before
 
@@ -179,7 +170,7 @@ async def test_a_total_of_another_kind_is_no_total(store: Store) -> None:
 
 async def test_a_report_that_is_sent_twice_counts_once(store: Store, heard: Heard) -> None:
     """Its answer was lost: nobody knows whether it was executed."""
-    of = Reporter(store, fence(await store.running()))
+    of = Reporter(store, (await store.running()).fence)
     await of.add(1)
     await heard.all()
     report = of.next(3, message="three")
@@ -192,7 +183,7 @@ async def test_a_report_that_is_sent_twice_counts_once(store: Store, heard: Hear
 
 @pytest.mark.parametrize("arrives", ["never", "before", "after"])
 async def test_a_report_repeats_what_was_not_answered_for(store: Store, arrives: str) -> None:
-    of = Reporter(store, fence(await store.running()))
+    of = Reporter(store, (await store.running()).fence)
     await of.say(1, total=10)
     lost = of.next(3, message="lost")
     of.number += 1
@@ -209,7 +200,7 @@ async def test_a_report_repeats_what_was_not_answered_for(store: Store, arrives:
 
 
 async def test_what_others_add_by_hand_stays(store: Store) -> None:
-    of, others = Reporter(store, fence(await store.running())), Reporter(store, None)
+    of, others = Reporter(store, (await store.running()).fence), Reporter(store, None)
     lost = of.next(3)
     await of.send(lost)
     await others.add(10)
@@ -221,7 +212,7 @@ async def test_what_others_add_by_hand_stays(store: Store) -> None:
 
 async def test_what_was_taken_back_is_taken_back(store: Store) -> None:
     """By hand one is told of a failure, and may say it again or not."""
-    of = Reporter(store, fence(await store.running()))
+    of = Reporter(store, (await store.running()).fence)
     await of.send(of.next(3))
     await of.send(Report(at=now(), number=2, amount=2, before=0, after=2))
     assert (await reports(store).read("k")).current == 2
@@ -230,16 +221,16 @@ async def test_what_was_taken_back_is_taken_back(store: Store) -> None:
 async def test_another_claim_begins_anew(store: Store) -> None:
     """As after a failover that lost the first one."""
     delivery = await store.running()
-    await Reporter(store, fence(delivery)).add(5)
+    await Reporter(store, delivery.fence).add(5)
     [taken] = await store.claims().take_over([delivery.message_id], timedelta(0))
     assert isinstance(taken, Delivery)
-    again = Reporter(store, fence(taken))
+    again = Reporter(store, taken.fence)
     assert await again.add(5) is not None
     assert (await reports(store).read("k")).current == 5
 
 
 async def test_numbers_are_as_long_as_the_server_counts(store: Store) -> None:
-    of = Reporter(store, fence(await store.running()))
+    of = Reporter(store, (await store.running()).fence)
     await of.add(2**62 + 1)
     await of.add(2**62 - 2)
     assert (await reports(store).read("k")).current == 2**63 - 1

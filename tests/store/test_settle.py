@@ -126,7 +126,7 @@ async def test_a_claim_of_a_record_that_began_anew_is_stale(store: Store) -> Non
     stale = await store.running()
     await store.claims().settle(stale, state="completed")
     fresh = await store.running()
-    assert (stale.message.generation, stale.claim) == (fresh.message.generation, fresh.claim)
+    assert (stale.fence.generation, stale.fence.claim) == (fresh.fence.generation, fresh.fence.claim)
     before = await store.everything()
     assert await store.claims().settle(stale, state="failed") is Settled.LOST
     assert await store.everything() == before

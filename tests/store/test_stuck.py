@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from docket.rules import DebounceRule, Drop, SlotRule
@@ -127,9 +128,7 @@ async def test_a_slot_that_is_kept_for_an_entry_that_is_gone_is_free(store: Stor
     first = await waiting_for_a_slot(store)
     slots = f"60000 1:{len(LIMIT.name)}:{LIMIT.name}"
     claims = store.claims()
-    holding = Delivery(
-        message=first.message, message_id=first.message_id, claim=first.claim, redelivered=False, slots=slots
-    )
+    holding = attrs.evolve(first, slots=slots)
     await claims.settle(holding, state="completed")  # wakes k: one of two slots is kept for it
     assert await store.client.zrange("d:concurrency:f:woken", 0, -1) == [b"k"]
     await store.client.xtrim("d:stream", maxlen=0)

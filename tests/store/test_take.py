@@ -24,7 +24,7 @@ async def test_what_waits_is_claimed(store: Store, heard: Heard) -> None:
     await store.schedule.place(message(traceparent="00"), replace=False)
     await heard.all()
     delivery = await store.claimed()
-    assert (delivery.message.key, delivery.claim, delivery.redelivered) == ("k", 1, False)
+    assert (delivery.message.key, delivery.fence.claim, delivery.redelivered) == ("k", 1, False)
     assert delivery.message.extra == {b"traceparent": b"00"}
     assert await store.everything() == {
         "d:stream": {"entries": [{"id": "#1", **fields(traceparent="00")}], "pending": {"#1": ("w", 1)}},

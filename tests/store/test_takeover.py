@@ -23,7 +23,7 @@ async def test_an_abandoned_delivery_is_claimed_once_more(store: Store) -> None:
     (delivery,) = await claims.take_over(abandoned, ZERO)
     assert isinstance(delivery, Delivery)
     assert delivery.redelivered
-    assert delivery.claim == 2
+    assert delivery.fence.claim == 2
     assert await store.everything() == {
         "d:stream": {"entries": [{"id": "#1", **fields()}], "pending": {"#1": ("w", 2)}},
         "d:runs:k": run("running", worker="w", started_at="now", claim="#1.2"),

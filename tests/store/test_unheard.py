@@ -33,7 +33,7 @@ async def test_what_a_lost_answer_has_brought_is_claimed_again(store: Store) -> 
     assert isinstance(lost, Delivery)
     (delivery,) = await claims.claim_unheard([lost.message_id], ["a.0", "a.1"], asked="a.2")
     assert isinstance(delivery, Delivery)
-    assert (delivery.claim, delivery.deliveries, delivery.redelivered) == (2, 1, True)
+    assert (delivery.fence.claim, delivery.deliveries, delivery.redelivered) == (2, 1, True)
     assert await claims.claim_unheard([lost.message_id], ["a.0", "a.1"], asked="a.3") == []
     assert await claims.settle(delivery, state="completed") is Settled.OK
 
@@ -56,7 +56,7 @@ async def test_what_was_taken_over_by_a_lost_answer_is_claimed_again(store: Stor
     await claims.take_over([delivery.message_id], ZERO, asked="a.1")
     (again,) = await claims.claim_unheard([delivery.message_id], ["a.1"], asked="a.2")
     assert isinstance(again, Delivery)
-    assert (again.claim, again.deliveries) == (3, 2)
+    assert (again.fence.claim, again.deliveries) == (3, 2)
 
 
 async def test_what_another_worker_holds_is_not(store: Store) -> None:
@@ -82,7 +82,7 @@ async def test_who_claims_what_it_has_read_once_more_has_it(store: Store) -> Non
     await store.claims()._claim(entries, "a.1")  # type: ignore[arg-type]
     (delivery,) = await store.claims()._claim(entries, "a.1")  # type: ignore[arg-type]
     assert isinstance(delivery, Delivery)
-    assert delivery.claim == 2
+    assert delivery.fence.claim == 2
 
 
 async def test_what_a_worker_of_pydockets_runs_under_the_same_name_is_left_to_it(store: Store) -> None:

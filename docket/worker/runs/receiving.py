@@ -130,7 +130,7 @@ class Receiver:
                 message.attempt, None, delivery.redelivered, name, message.generation, delivery.message_id,
             )  # fmt: skip
             execution.extra_fields = message.extra
-        execution.claimed(worker.name, delivery.claim)
+        execution.claimed(delivery.fence)
         running = Running(delivery, execution, broken, began=began, trusted_until=trusted_until)
         running.unknown = unknown
         return running
