@@ -9,10 +9,11 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast, overload
 
+import attrs
+
 from . import clock
 from .client.placement import place, place_many, preparing
 from .client.registry import TaskCollection, collection_at, name_of, register, stand_in
-from .client.results import ResultStorage
 from .client.signatures import TaskCall, TaskFunction, check_key
 from .client.snapshot import DocketSnapshot, DocketSnapshotMixin, RunningExecution
 from .errors import BadSetting
@@ -20,7 +21,7 @@ from .execution import Execution
 from .moments import LONGEST, check_setting
 from .numbers import check_whole
 from .signals import signals, unfailing
-from .store import Admissions, ByHand, Keys, LimitInUse, Liveness, Message, Records, Schedule, WorkerInfo
+from .store import DocketStore, Keys, LimitInUse, Message, ResultStorage, Strikes, WorkerInfo
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
 from .text import checked_name
@@ -85,14 +86,20 @@ class Docket(DocketSnapshotMixin):
             check_setting("execution_ttl", execution_ttl)
         name = checked_name(name, "the name of a docket")
         self.name, self.url = name, url
-        self.heartbeat_interval, self.missed_heartbeats = heartbeat_interval, missed_heartbeats
-        self.execution_ttl = execution_ttl
-        self.result_storage = result_storage
+        self._heartbeat_interval, self._missed_heartbeats = heartbeat_interval, missed_heartbeats
         self.enable_internal_instrumentation = enable_internal_instrumentation
         self._client = from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
-        self.keys = Keys.on_cluster(name) if self._client.is_cluster else Keys(name)
+        keys = Keys.on_cluster(name) if self._client.is_cluster else Keys(name)
+        self._store = DocketStore(
+            client=self._client,
+            keys=keys,
+            ttl=execution_ttl,
+            expiry=heartbeat_interval * missed_heartbeats,
+            result_storage=result_storage,
+            strikes=Strikes(keys),
+        )
         self.tasks: dict[str, TaskFunction] = {task.__name__: task for task in standard_tasks}
-        self.strike_list = DocketStrikes(self)
+        self.strike_list = DocketStrikes(self, self._store.strikes)
         self._hold: Hold | None = None
         self._entered = 0
         self._entering = Lock()
@@ -125,44 +132,65 @@ class Docket(DocketSnapshotMixin):
             hold.close()
 
     @property
-    def client(self) -> Client:
-        """The connection to the server.
+    def store(self) -> DocketStore:
+        """Everything that reads and writes this docket.
 
         Raises: RuntimeError - the docket has not been entered.
         """
         if not self._entered:
             raise RuntimeError(f"docket {self.name!r} is not connected to Redis: use `async with docket:`")
-        return self._client
+        return self._store
+
+    @property
+    def client(self) -> Client:
+        """The connection to the server. Raises: as `store`."""
+        return self.store.client
 
     @asynccontextmanager
     async def redis(self) -> AsyncGenerator[Client, None]:
         """A client with redis-py's command methods and bytes replies, on every kind of server."""
         yield self.client
 
-    @property
-    def writes(self) -> Schedule:
-        """What places and cancels."""
-        return Schedule(self.client, self.keys, self.execution_ttl)
+    # settings, which may be changed at any time ----------------------------------------------------------
 
     @property
-    def records(self) -> Records:
-        """What reads executions."""
-        return Records(self.client, self.keys)
+    def keys(self) -> Keys:
+        """The names of everything that the docket keeps on the server."""
+        return self._store.keys
 
     @property
-    def by_hand(self) -> ByHand:
-        """What claims and ends runs for programs that are their own worker."""
-        return ByHand(self.client, self.keys, self.execution_ttl)
+    def execution_ttl(self) -> timedelta | None:
+        return self._store.ttl
+
+    @execution_ttl.setter
+    def execution_ttl(self, ttl: timedelta | None) -> None:
+        self._store = attrs.evolve(self._store, ttl=ttl)
 
     @property
-    def admissions(self) -> Admissions:
-        """What knows the limits in use."""
-        return Admissions(self.client, self.keys)
+    def result_storage(self) -> ResultStorage | None:
+        return self._store.result_storage
+
+    @result_storage.setter
+    def result_storage(self, storage: ResultStorage | None) -> None:
+        self._store = attrs.evolve(self._store, result_storage=storage)
 
     @property
-    def liveness(self) -> Liveness:
-        """What knows the workers."""
-        return Liveness(self.client, self.keys, self.heartbeat_interval * self.missed_heartbeats)
+    def heartbeat_interval(self) -> timedelta:
+        return self._heartbeat_interval
+
+    @heartbeat_interval.setter
+    def heartbeat_interval(self, interval: timedelta) -> None:
+        self._heartbeat_interval = interval
+        self._store = attrs.evolve(self._store, expiry=interval * self._missed_heartbeats)
+
+    @property
+    def missed_heartbeats(self) -> int:
+        return self._missed_heartbeats
+
+    @missed_heartbeats.setter
+    def missed_heartbeats(self, count: int) -> None:
+        self._missed_heartbeats = count
+        self._store = attrs.evolve(self._store, expiry=self._heartbeat_interval * count)
 
     # tasks -----------------------------------------------------------------------------------------------
 
@@ -305,7 +333,7 @@ class Docket(DocketSnapshotMixin):
         """
         key = check_key(key)
         with signals.operation("docket.cancel", lambda: {**self.labels(), "docket.key": key}):
-            if await self.writes.cancel(key):
+            if await self.store.schedule.cancel(key):
                 for each in signals.subscribers:
                     with unfailing:
                         each.cancelled(self.name, 1)
@@ -313,7 +341,7 @@ class Docket(DocketSnapshotMixin):
     async def clear(self) -> int:
         """Cancel everything that waits; what runs goes on. Return how many tasks that were."""
         with signals.operation("docket.clear", self.labels):
-            cleared = await self.writes.clear(CLEAR_BATCH)
+            cleared = await self.store.schedule.clear(CLEAR_BATCH)
         for each in signals.subscribers:
             with unfailing:
                 each.cancelled(self.name, cleared)
@@ -372,7 +400,7 @@ class Docket(DocketSnapshotMixin):
     async def get_execution(self, key: str) -> Execution[Any] | None:
         """The execution under ``key`` as it is recorded, or None."""
         key = check_key(key)
-        record, progress = await self.records.read(key)
+        record, progress = await self.store.records.read(key)
         if record is None or record.function is None or record.args is None or record.kwargs is None:
             return None
         execution = Execution.to_show(
@@ -392,7 +420,7 @@ class Docket(DocketSnapshotMixin):
 
     async def concurrency(self) -> list[LimitInUse]:
         """Every concurrency limit that tasks run under or wait for, by name: who runs, who waits, in which order."""
-        return await self.admissions.in_use()
+        return await self.store.admissions.in_use()
 
 
 def _named(function: TaskFunction | str | None) -> str | None:

@@ -270,7 +270,7 @@ class Execution(Invocation, Generic[R]):
         """
         check_key(self._key)
         worker = checked_name(worker, "the name of a worker")
-        fence = await self._docket.by_hand.claim(self._key, self._generation, worker, self.message_id)
+        fence = await self._docket.store.by_hand.claim(self._key, self._generation, worker, self.message_id)
         if fence is None:
             return False
         self.started_at = clock.now()
@@ -298,7 +298,7 @@ class Execution(Invocation, Generic[R]):
         if result_key is not None:
             result_key = checked_name(result_key, "the key of a result")
         error = None if error is None else readable(error)
-        ended = await self._docket.by_hand.conclude(
+        ended = await self._docket.store.by_hand.conclude(
             check_key(self._key),
             self._generation,
             self.message_id,
@@ -320,14 +320,14 @@ class Execution(Invocation, Generic[R]):
 
     async def refresh(self) -> Record | None:
         """`sync`, and return what is recorded; None where nothing is."""
-        record, progress = await self._docket.records.read(check_key(self._key))
+        record, progress = await self._docket.store.records.read(check_key(self._key))
         self.apply(record)
         self.progress.apply(progress)
         return record
 
     async def is_superseded(self) -> bool:
         """Whether a newer generation owns the key."""
-        live = await self._docket.records.generation(self._key)
+        live = await self._docket.store.records.generation(self._key)
         return live is None or 0 < self._generation < live
 
     def subscribe(self, *, ready: Settable | None = None) -> AsyncGenerator[StateEvent | ProgressEvent, None]:

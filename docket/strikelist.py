@@ -281,10 +281,10 @@ class DocketStrikes(StrikeList):
     So the synchronous methods know what was there when something was last added, or `wait_for_strikes_loaded`.
     """
 
-    def __init__(self, docket: Docket) -> None:
+    def __init__(self, docket: Docket, strikes: Strikes) -> None:
         super().__init__(None, docket.name, docket.enable_internal_instrumentation)
         self.url = docket.url
-        self._strikes = Strikes(docket.keys)
+        self._strikes = strikes
         self._docket = docket
 
     @property
@@ -305,7 +305,7 @@ class DocketStrikes(StrikeList):
 
         For programs that run where no code of others may, like the command line.
         """
-        self._strikes = Strikes(self._docket.keys, load_plain)
+        self._strikes.start_anew(load_plain)
 
     async def wait_for_strikes_loaded(self) -> None:
         await self.catch_up()

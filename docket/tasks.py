@@ -73,7 +73,7 @@ async def _safeguard_wake(
     worker: Worker = CurrentWorker(),
 ) -> None:
     """Wake who waits for a concurrency limit whose holders are gone: pydocket's workers schedule it as they park."""
-    await docket.admissions.safeguard(waiter_stream, max_concurrent, worker.redelivery_timeout)
+    await docket.store.admissions.safeguard(waiter_stream, max_concurrent, worker.redelivery_timeout)
 
 
 peer_tasks: dict[str, TaskFunction] = {"_safeguard_wake": _safeguard_wake}

@@ -10,7 +10,9 @@ __all__ = ["KeyNames"]
 class KeyNames:
     """What is called how. The names are the wire's, shared with pydocket."""
 
-    keys: Keys
+    @property
+    def keys(self) -> Keys:
+        raise NotImplementedError
 
     @property
     def prefix(self) -> str:

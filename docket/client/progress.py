@@ -237,7 +237,7 @@ class ExecutionProgress:
     def _reports(self) -> ProgressReports:
         if self._fence is None:
             check_key(self.key)
-        return ProgressReports(self.docket.client, self.docket.keys, self.docket.execution_ttl)
+        return self.docket.store.progress
 
 
 def _check_count(number: object, name: str) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from redis.exceptions import ConnectionError
@@ -22,25 +21,10 @@ if TYPE_CHECKING:
     from ..docket import Docket
     from ..execution import Execution
 
-__all__ = ["ResultStorage", "wait_for_result"]
+__all__ = ["wait_for_result"]
 
 #: How often a wait looks at the record itself, in case the server lost it and with it the event.
 RECHECK = timedelta(seconds=30)
-
-
-class ResultStorage(Protocol):
-    """py-key-value-aio's ``AsyncKeyValue``, as far as results need it."""
-
-    async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None: ...
-
-    async def put(
-        self,
-        key: str,
-        value: Mapping[str, Any],
-        *,
-        collection: str | None = None,
-        ttl: float | None = None,
-    ) -> None: ...
 
 
 async def wait_for_result(
@@ -178,9 +162,10 @@ async def _stored(docket: Docket, result_key: str) -> str | None:
 
     Raises: ValueError - there is something else.
     """
-    if docket.result_storage is None:
-        return await docket.records.result(result_key)
-    stored: object = await docket.result_storage.get(result_key)
+    store = docket.store
+    if store.result_storage is None:
+        return await store.records.result(result_key)
+    stored: object = await store.result_storage.get(result_key)
     match stored:
         case None:
             return None

@@ -11,7 +11,7 @@ import attrs
 
 from .. import clock
 from ..execution import Execution
-from ..store import Liveness, Records, WorkerInfo
+from ..store import DocketStore, WorkerInfo
 from ..text import checked_name
 from .key_names import KeyNames
 
@@ -56,18 +56,13 @@ class DocketSnapshotMixin(KeyNames):
 
     @property
     @abc.abstractmethod
-    def records(self) -> Records:
-        """What reads executions."""
-
-    @property
-    @abc.abstractmethod
-    def liveness(self) -> Liveness:
-        """What knows the workers."""
+    def store(self) -> DocketStore:
+        """Everything that reads and writes the docket."""
 
     async def snapshot(self) -> DocketSnapshot:
         """Everything that waits and runs, and the live workers, at about this moment."""
         taken = clock.now()
-        picture = await self.records.picture()
+        picture = await self.store.records.picture()
         docket = cast("Docket", self)
         future = [Execution.of_entry(docket, entry) for entry in picture.waiting]
         running = [
@@ -78,8 +73,8 @@ class DocketSnapshotMixin(KeyNames):
 
     async def workers(self) -> Collection[WorkerInfo]:
         """The live workers of this docket."""
-        return await self.liveness.workers()
+        return await self.store.liveness.workers()
 
     async def task_workers(self, task_name: str) -> Collection[WorkerInfo]:
         """The live workers that can run a task."""
-        return await self.liveness.workers(checked_name(task_name, "the name of a task"))
+        return await self.store.liveness.workers(checked_name(task_name, "the name of a task"))

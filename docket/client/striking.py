@@ -49,7 +49,7 @@ async def place(
             return _struck(execution)
     message = execution.message()
     while True:
-        placed = await docket.writes.place(
+        placed = await docket.store.schedule.place(
             message, replace=replace, rescheduled=rescheduled, expected=expected, strikes=known
         )
         if placed.disposition is not Disposition.STRUCK:
@@ -78,7 +78,7 @@ async def place_all(
             _struck(executions[at])
         sent = [at for at in left if at not in struck]
         messages = [executions[at].message() for at in sent]
-        replies = await docket.writes.place_many(messages, replace=replace, strikes=known)
+        replies = await docket.store.schedule.place_many(messages, replace=replace, strikes=known)
         for at, reply in zip(sent, replies, strict=True):
             placed[at] = reply
         left = [at for at in sent if placed[at] == _STRUCK]

@@ -132,7 +132,7 @@ class ProgressEvents(_Following[ProgressEvent]):
     async def _begin(self, pubsub: PubSub) -> bool:
         keys = self._docket.keys
         await pubsub.subscribe(keys.progress(self._key), keys.state_channel(self._key))
-        record, _ = await self._docket.records.read(self._key)
+        record, _ = await self._docket.store.records.read(self._key)
         if self._ready is not None:
             self._ready.set()
         return record is not None and record.state in FINAL

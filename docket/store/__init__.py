@@ -19,6 +19,7 @@ from .codec import (
     load_value,
     state_event,
 )
+from .docket_store import DocketStore, ResultStorage
 from .due import DueTasks, Moved
 from .events import ProgressEvent, StateEvent, read_event
 from .fence import Fence
@@ -46,6 +47,7 @@ __all__ = [
     "Chain",
     "Claims",
     "Delivery",
+    "DocketStore",
     "DueTasks",
     "Fence",
     "Holding",
@@ -69,6 +71,7 @@ __all__ = [
     "Refused",
     "Report",
     "Restore",
+    "ResultStorage",
     "Schedule",
     "Settled",
     "StateEvent",

@@ -230,6 +230,11 @@ class Strikes:
     def __attrs_post_init__(self) -> None:
         self.log = StrikeLog(self.keys.name, self.read)
 
+    def start_anew(self, read: Callable[[bytes], Any]) -> None:
+        """Forget everything, and unpickle values by ``read`` from now on."""
+        with self.lock:
+            self.read, self.log = read, StrikeLog(self.keys.name, read)
+
     async def catch_up(self, client: Client) -> None:
         """Read what was written since the last time; start anew where instructions may be gone unseen.
 

@@ -27,7 +27,7 @@ from ..clock import monotonic
 from ..dependencies import SharedHost, current_docket, current_worker
 from ..rules import StopReason, only_one_of
 from ..signals import signals
-from ..store import Claims, DueTasks, misused
+from ..store import misused
 from ..text import error_text
 from .intake.reader import Reader
 from .intake.scheduler import Scheduler
@@ -90,15 +90,13 @@ class Session:
         limits: Mapping[str, int] | None = None,
     ) -> None:
         docket = worker.docket
-        client, keys = docket.client, docket.keys
+        store = docket.store
         self.settings, self.docket, self.worker = settings, docket, worker
         self.until_finished = until_finished
-        self.claims = Claims(client, keys, worker.name, docket.execution_ttl)
+        self.claims = store.claims(worker.name)
         self.roster = Roster()
         self.outages = _outages(settings.reconnection_delay, docket, worker.name)
-        self.scheduler = Scheduler(
-            DueTasks(client, keys, docket.execution_ttl), settings.scheduling_resolution
-        )
+        self.scheduler = Scheduler(store.due, settings.scheduling_resolution)
         self.reader = Reader(
             self.claims,
             self.roster,
@@ -107,13 +105,11 @@ class Session:
             settings.message_batch,
             settings.redelivery_timeout,
         )
-        self.sweep = Sweep(
-            self.claims, self.roster, self.reader, settings.redelivery_timeout, docket.liveness.expiry
-        )
+        self.sweep = Sweep(self.claims, self.roster, self.reader, settings.redelivery_timeout, store.expiry)
         self.leases = Leases(self.claims, self.roster, settings.redelivery_timeout)
         self.blocked_loop = BlockedLoopRenewal(self.leases, worker.name)
         self.heartbeat = Heartbeat(
-            docket.liveness, worker.name, lambda: docket.tasks, docket.heartbeat_interval, self.scheduler
+            store.liveness, worker.name, lambda: docket.tasks, docket.heartbeat_interval, self.scheduler
         )
         self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep)
         self.settling = Settling(docket, self.claims, self.outages)
@@ -284,7 +280,9 @@ class Session:
     async def _tell_depths(self, answered: Callable[[], None]) -> None:
         """Tell how full the docket is, to who wants that looked at; in a virtual time nobody has the time to."""
         if any(each.wants_depths() for each in signals.subscribers) and not clock.is_virtual():
-            await Depths(self.docket.name, self.docket.records, self.docket.heartbeat_interval).run(answered)
+            await Depths(self.docket.name, self.docket.store.records, self.docket.heartbeat_interval).run(
+                answered
+            )
 
     async def _prepare(self, answered: Callable[[], None]) -> None:
         await self.claims.prepare_hand_back()

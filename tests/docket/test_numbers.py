@@ -110,7 +110,7 @@ async def test_a_limit_as_large_as_can_be_is_none(docket: Docket, most: int) -> 
     ) -> None:
         [in_use] = await docket.concurrency()
         assert in_use.limit == min(most, 10**15 - 1)
-        await docket.admissions.sweep()
+        await docket.store.admissions.sweep()
         ran.append(a)
 
     for number in range(5):

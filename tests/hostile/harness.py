@@ -468,7 +468,7 @@ async def _still_works(docket: Docket) -> None:
 
 
 async def _nothing_is_left(docket: Docket) -> None:
-    assert await docket.records.depths() == (0, 0)
+    assert await docket.store.records.depths() == (0, 0)
     async with docket.redis() as redis_client:
         try:
             pending = await redis_client.xpending(docket.stream_key, docket.worker_group_name)

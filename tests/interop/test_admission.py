@@ -53,7 +53,7 @@ async def test_a_mixed_fleet_never_runs_two_at_once_and_runs_them_all(table: Tab
     assert set(seen) == {b"1"}, seen
     assert table.redis.hgetall(f"runs:{table.name}") == {str(n).encode(): b"1" for n in range(TASKS)}
     await (
-        table.ours.docket.admissions.sweep()
+        table.ours.docket.store.admissions.sweep()
     )  # where the last one was pydocket's: it does not know what ours kept
     assert keys_left(table) == []
 
@@ -74,7 +74,7 @@ async def test_who_waits_at_one_is_woken_by_the_other(table: Table, holder: str,
     assert table.redis.hget(f"{table.name}:runs:second", "generation") == b"3"
     await table.side(holder).stop_worker("holder")
     await table.side(waiter).stop_worker("waiter")
-    await table.ours.docket.admissions.sweep()  # what ours kept for it, and pydocket does not know
+    await table.ours.docket.store.admissions.sweep()  # what ours kept for it, and pydocket does not know
     assert keys_left(table) == []
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import anyio
 import pytest
 
-from docket.store import Claims
 from tests.interop.sides import RemoteDocket
 from tests.interop.table import Table, start_ours, start_pydocket
 
@@ -79,7 +78,7 @@ async def test_consumers_of_pydockets_dead_workers_go_and_those_of_live_ones_sta
     table.redis.zadd(f"{table.name}:workers", {"victim": 1_000_000_000})  # as if it had been dead for long
 
     docket = table.ours.docket
-    sweeping = Claims(docket.client, docket.keys, "ours", docket.execution_ttl).sweeping
+    sweeping = docket.store.claims("ours").sweeping
     assert await sweeping.retire_consumers(timedelta(0), timedelta(seconds=10)) == 1
     found: Any = table.redis.xinfo_consumers(f"{table.name}:stream", GROUP)
     assert [one["name"] for one in found] == [b"theirs"]

@@ -71,7 +71,7 @@ async def deadline(worker: Worker) -> None:
 
 
 async def taken_by_one_that_dies(d: Docket) -> None:
-    claims = Claims(d.client, d.keys, "dies", d.execution_ttl)
+    claims = d.store.claims("dies")
     await claims.create_group()
     assert await claims.take(1)
 

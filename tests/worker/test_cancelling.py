@@ -218,9 +218,8 @@ async def test_a_cancellation_asked_for_while_nobody_listened_meets_the_redelive
 
 
 async def claimed_by_a_dead_worker(docket: Docket) -> None:
-    from docket.store import Claims
 
-    claims = Claims(docket.client, docket.keys, "dead", docket.execution_ttl)
+    claims = docket.store.claims("dead")
     await claims.create_group()
     assert len(await claims.take(1)) == 1
 

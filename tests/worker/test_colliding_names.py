@@ -94,7 +94,7 @@ async def test_the_sweep_looks_after_values_that_look_like_side_keys(docket: Doc
                 await anyio.sleep(0.005)
             for limit in await docket.concurrency():
                 assert len(limit.holders) == 1
-            await docket.admissions.sweep()
+            await docket.store.admissions.sweep()
     gate.set()
     await run_all(docket)
     assert stage.ran == Counter(dict.fromkeys(VALUES, 2))
@@ -199,7 +199,7 @@ async def test_something_else_under_the_name_of_a_limit_harms_only_who_is_under_
         while stage.ran["good"] < 3 or stage.ran["y"] < 3:
             await anyio.sleep(0.005)
         for _ in range(3):
-            await docket.admissions.sweep()
+            await docket.store.admissions.sweep()
     for execution in bad:
         await execution.sync()
         assert execution.state is ExecutionState.FAILED

@@ -127,7 +127,7 @@ async def test_an_unknown_task_with_absurd_counts_is_set_aside_like_any_other(do
     async with working(a_worker(docket)):
         assert await (await docket.add(fine)()).get_result() == "fine"
         while True:
-            record, _ = await docket.records.read("bad")
+            record, _ = await docket.store.records.read("bad")
             assert record is not None
             if record.state is ExecutionState.FAILED:
                 break
@@ -162,6 +162,6 @@ async def test_arguments_that_a_limit_counts_by_may_be_missing(docket: Docket) -
     async with at_most():
         await Worker(docket).run_until_finished()
         assert await execution.get_result() == "fine"
-    record, _ = await docket.records.read("bad")
+    record, _ = await docket.store.records.read("bad")
     assert record is not None
     assert record.state is ExecutionState.FAILED

@@ -15,7 +15,7 @@ import pytest
 
 from docket import ConcurrencyLimit, CurrentExecution, Docket, Execution, Worker
 from docket.execution import ExecutionState
-from docket.store import GROUP, Admissions, Claims
+from docket.store import GROUP, Admissions
 from tests.worker.conftest import PATIENCE, at_most, ms, working
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,7 @@ async def test_an_abandoned_delivery_is_not_taken_before_the_timeout(docket: Doc
         ran.set()
 
     await docket.add(task)()
-    dead = Claims(docket.client, docket.keys, "dead", docket.execution_ttl)
+    dead = docket.store.claims("dead")
     await dead.create_group()
     assert await dead.take(1)
     async with at_most(), anyio.create_task_group() as group:
@@ -85,7 +85,7 @@ async def test_a_busy_worker_takes_abandoned_deliveries_over_as_it_has_room(dock
         await anyio.sleep(0)
 
     abandoned = [await docket.add(task)(f"abandoned-{number}") for number in range(5)]
-    dead = Claims(docket.client, docket.keys, "dead", docket.execution_ttl)
+    dead = docket.store.claims("dead")
     await dead.create_group()
     assert len(await dead.take(5)) == 5
     async with working(Worker(docket, "heir", concurrency=1, redelivery_timeout=ms(80))):
@@ -176,10 +176,10 @@ async def test_a_stalled_worker_does_not_remove_what_its_namesake_has_taken_over
     async def task() -> None: ...
 
     execution = await docket.add(task)()
-    stalled = Claims(docket.client, docket.keys, "name", docket.execution_ttl)
+    stalled = docket.store.claims("name")
     await stalled.create_group()
     [first] = await stalled.take(1)
-    namesake = Claims(docket.client, docket.keys, "name", docket.execution_ttl)
+    namesake = docket.store.claims("name")
     await anyio.sleep(0.005)
     [second] = await namesake.take_over([first.message_id], ms(1))
     await stalled.settle(first, state="failed", error="too late")  # type: ignore[arg-type]

@@ -226,7 +226,7 @@ async def test_two_renewals_at_a_time_do_not_undo_each_other_and_one_that_is_lat
     async def task() -> None: ...
 
     await docket.add(task)()
-    claims = Claims(docket.client, docket.keys, "worker", docket.execution_ttl)
+    claims = docket.store.claims("worker")
     await claims.create_group()
     [delivery] = await claims.take(1)
     roster = Roster()

@@ -20,7 +20,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from docket import ConcurrencyLimit, Docket, Execution, Retry, Worker
-from docket.store import Claims, Delivery, Keys
+from docket.store import Delivery
 from docket.store.lua import script
 from tests.proxy import Proxy
 from tests.servers import Server
@@ -177,7 +177,7 @@ async def test_what_was_taken_over_from_a_dead_worker(server: Server, redis_url:
     async def leave_behind(it: Scene) -> None:
         it.far.register(task)
         await it.docket.add_many([it.docket.call(task)(str(number)) for number in range(TIMES)])
-        dead = Claims(it.docket.client, Keys("lost"), "dead", it.docket.execution_ttl)
+        dead = it.docket.store.claims("dead")
         await dead.create_group()
         taken = [one.message_id for one in await dead.take(TIMES) if isinstance(one, Delivery)]
         idle = round(2 * LEASE.total_seconds() * 1000)
@@ -305,7 +305,7 @@ async def test_what_the_server_does_after_the_connection_was_lost(server: Server
         unheard = it.worker._session.reader._lost_answers
         unheard.lost("late")
         unheard.looked()
-        late = Claims(it.docket.client, Keys("lost"), "w", it.docket.execution_ttl)
+        late = it.docket.store.claims("w")
         assert len(await late.take(1, asked="late")) == 1
         go_on.set()
         await execution.get_result()

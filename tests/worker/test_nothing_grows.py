@@ -36,7 +36,7 @@ from docket import (
     Worker,
 )
 from docket.execution import ExecutionFailed, ExecutionState
-from docket.store import Claims, dump
+from docket.store import dump
 from tests.worker.conftest import at_most, ms
 
 pytestmark = pytest.mark.anyio
@@ -157,11 +157,11 @@ async def without_end(docket: Docket) -> dict[str, str]:
 async def test_every_key_ends_or_is_small(docket: Docket) -> None:
     for task in TASKS:
         docket.register(task)
-    dead = Claims(docket.client, docket.keys, "dead", docket.execution_ttl)
+    dead = docket.store.claims("dead")
     await dead.create_group()
     crashed = await docket.add(plain, key="crashed")(0)
     assert len(await dead.take(1)) == 1
-    await docket.liveness.beat("dead", ["only the dead one knew it"], tasks_too=True)
+    await docket.store.liveness.beat("dead", ["only the dead one knew it"], tasks_too=True)
 
     workers = [
         Worker(docket, name, redelivery_timeout=ms(300), minimum_check_interval=ms(20))
@@ -172,7 +172,7 @@ async def test_every_key_ends_or_is_small(docket: Docket) -> None:
             group.start_soon(worker.run_forever)
         await load(docket, [])
         assert await crashed.get_result() == 0
-        while await Claims(docket.client, docket.keys, "w", docket.execution_ttl).unfinished():
+        while await docket.store.claims("w").unfinished():
             await anyio.sleep(0.01)  # what is set aside ends unheard
         for worker in workers:
             worker.stop()
@@ -291,5 +291,5 @@ async def one_round(docket: Docket, stopped: list[str]) -> None:
         async with contextlib.aclosing(execution.subscribe()) as events:
             await anext(events)
         await execution.get_result()
-    while await Claims(docket.client, docket.keys, "w", docket.execution_ttl).unfinished():
+    while await docket.store.claims("w").unfinished():
         await anyio.sleep(0.01)

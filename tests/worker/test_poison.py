@@ -17,7 +17,7 @@ from docket import ConcurrencyLimit, Depends, Docket, Execution, ExecutionState,
 from docket.dependencies import FailureHandler, TaskOutcome
 from docket.errors import BadSetting, DeliveryLimitExceeded
 from docket.rules import SlotRule
-from docket.store import Claims, Delivery
+from docket.store import Delivery
 from tests.worker.conftest import at_most, ms, working
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ LEASE = ms(60)
 async def deaths(docket: Docket, times: int) -> None:
     """Have the docket's one task begun by so many workers, one after the other, that are gone before its end."""
     for number in range(times):
-        dead = Claims(docket.client, docket.keys, f"dead-{number}", docket.execution_ttl)
+        dead = docket.store.claims(f"dead-{number}")
         if number == 0:
             await dead.create_group()
             taken = await dead.take(1)
@@ -61,7 +61,7 @@ async def test_after_the_limit_it_fails_with_the_reason_and_does_not_run(
     assert execution.state is ExecutionState.FAILED
     assert str(execution.error).startswith("DeliveryLimitExceeded: ")
     assert ran == []
-    assert await docket.records.depths() == (0, 0)
+    assert await docket.store.records.depths() == (0, 0)
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "deadly" in record.message
 
@@ -176,7 +176,7 @@ async def test_the_slot_of_a_limited_task_is_free_again(docket: Docket) -> None:
         return name
 
     first = await docket.add(limited)("x")
-    claims = Claims(docket.client, docket.keys, "dead", docket.execution_ttl)
+    claims = docket.store.claims("dead")
     await claims.create_group()
     [delivery] = await claims.take(1)
     assert isinstance(delivery, Delivery)

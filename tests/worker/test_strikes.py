@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from docket import Docket, Execution, ExecutionCancelled, ExecutionState, Perpetual, Retry
-from docket.store import Claims
 from tests.worker.conftest import a_worker, at_most, ms, working
 
 pytestmark = pytest.mark.anyio
@@ -78,7 +77,9 @@ async def test_a_worker_hears_of_strikes_and_restores_while_it_works(
             await execution.get_result()
             await elsewhere.strike("note")
             struck = Execution(docket, note, ("struck",), {}, f"struck-{n}", execution.when, 1)
-            await docket.writes.place(struck.message(), replace=False)  # as if it had been added before
+            await docket.store.schedule.place(
+                struck.message(), replace=False
+            )  # as if it had been added before
             with pytest.raises(ExecutionCancelled):
                 await struck.get_result()
             await elsewhere.restore("note")
@@ -126,7 +127,7 @@ async def test_a_delivery_that_is_taken_over_is_judged_too(
     docket: Docket, elsewhere: Docket, ran: list[Any]
 ) -> None:
     await docket.add(note, key="k")("abandoned")
-    claims = Claims(docket.client, docket.keys, "gone", docket.execution_ttl)
+    claims = docket.store.claims("gone")
     await claims.create_group()
     await claims.take(1)
     await elsewhere.strike("note")

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from docket import Docket, Worker
-from docket.store import Claims, Delivery, sweeping
+from docket.store import Delivery, sweeping
 from docket.worker.intake import sweep
 from tests.worker.conftest import ms, working
 
@@ -20,7 +20,7 @@ HOUR = ms(3_600_000)
 
 async def held_by(docket: Docket, worker: str, count: int) -> list[Delivery]:
     """Deliveries that another worker has claimed just now."""
-    claims = Claims(docket.client, docket.keys, worker, docket.execution_ttl)
+    claims = docket.store.claims(worker)
     await claims.create_group()
     taken: list[Any] = []
     while len(taken) < count:
@@ -91,7 +91,7 @@ async def test_the_consumers_of_dead_workers_go(redis_url: str, monkeypatch: pyt
     async with Docket("retiring", redis_url) as docket:
         await docket.add(task)()
         (delivery,) = await held_by(docket, "idle", 1)
-        idle = Claims(docket.client, docket.keys, "idle", docket.execution_ttl)
+        idle = docket.store.claims("idle")
         await idle.settle(delivery, state="completed")
         await docket.add(task)()
         (held,) = await held_by(docket, "holder", 1)

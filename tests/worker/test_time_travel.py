@@ -12,7 +12,6 @@ import pytest
 import docket.testing
 from docket import CurrentExecution, Docket, Execution, Perpetual, Worker, clock
 from docket.errors import ResultExpired
-from docket.store import Claims
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +41,7 @@ async def test_thirty_days_of_work_pass_in_under_a_second(memory_url: str) -> No
         }
         executions = {name: await month.add(task, when=start + after)(name) for name, after in plan.items()}
         abandoned = await month.add(task)("abandoned")
-        dead = Claims(month.client, month.keys, "dead", month.execution_ttl)
+        dead = month.store.claims("dead")
         await dead.create_group()
         taken = await dead.take(10)  # a worker takes what is due, and dies
         assert len(taken) == 2
@@ -96,7 +95,7 @@ async def test_two_workers_of_which_one_dies_do_not_poll(memory_url: str) -> Non
     async with Docket("two", memory_url) as shared:
         async with working_for_ever(Worker(shared, "lives", redelivery_timeout=timedelta(minutes=10))):
             await anyio.sleep(timedelta(days=10).total_seconds())
-            dead = Claims(shared.client, shared.keys, "dead", shared.execution_ttl)
+            dead = shared.store.claims("dead")
             busy = anyio.Event()
             async with anyio.create_task_group() as group:
 

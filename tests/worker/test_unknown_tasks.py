@@ -14,7 +14,6 @@ import pytest
 import docket.testing
 from docket import CurrentExecution, Docket, Execution, ExecutionState, Worker, clock
 from docket.errors import BadSetting, DeliveryLimitExceeded, UnknownTask
-from docket.store import Claims
 from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
@@ -203,7 +202,7 @@ async def test_while_it_waits_it_can_be_cancelled(docket: Docket, blind: Docket)
         await docket.cancel("k")
         await execution.sync()
         assert execution.state is ExecutionState.CANCELLED
-    assert await docket.records.depths() == (0, 0)
+    assert await docket.store.records.depths() == (0, 0)
 
 
 async def test_what_is_struck_does_not_wait(docket: Docket, blind: Docket) -> None:
@@ -221,7 +220,7 @@ async def test_deliveries_that_were_not_ended_are_counted_whoever_took_it_in_bet
     """Else what kills its workers would have all its lives again each time that another one takes it over."""
     async with Docket("other", memory_url) as client, Docket("other", memory_url) as blind:
         execution = await client.add(mystery, key="k")()
-        first, second = (Claims(client.client, client.keys, dead, HOUR) for dead in ("first", "second"))
+        first, second = (client.store.claims(dead) for dead in ("first", "second"))
         await first.create_group()
         assert len(await first.take(1)) == 1
         assert (

@@ -112,7 +112,7 @@ async def test_a_moment_that_utc_does_not_know_harms_nothing(
 
     docket.register(again)
     await run_with(docket, {**GOOD, "function": "again", "when": when, **more})
-    record, _ = await docket.records.read("bad")
+    record, _ = await docket.store.records.read("bad")
     assert record is not None
     assert (record.state, record.error) == (ExecutionState.FAILED, "ValueError: again")
 
@@ -162,7 +162,7 @@ async def test_a_record_with_a_claim_that_does_not_count_is_claimed_anew(docket:
         await redis.hset(docket.runs_key("bad"), mapping=run)
     async with at_most():
         await Worker(docket).run_until_finished()
-    record, _ = await docket.records.read("bad")
+    record, _ = await docket.store.records.read("bad")
     assert record is not None
     assert record.state is ExecutionState.COMPLETED
 
@@ -210,7 +210,7 @@ async def test_arguments_of_no_shape_that_a_call_has_fail_the_task_with_the_reas
 ) -> None:
     args, kwargs = ARGUMENTS[arguments]
     await run_with(docket, {**GOOD, "args": args, "kwargs": kwargs})
-    record, _ = await docket.records.read("bad")
+    record, _ = await docket.store.records.read("bad")
     assert record is not None
     assert (record.state, str(record.error).partition(" of task")[0]) == (
         ExecutionState.FAILED,
@@ -226,7 +226,7 @@ async def test_arguments_that_do_not_fit_the_function_fail_the_task(
     docket: Docket, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     await run_with(docket, {**GOOD, "args": pickle.dumps(args), "kwargs": pickle.dumps(kwargs)})
-    record, _ = await docket.records.read("bad")
+    record, _ = await docket.store.records.read("bad")
     assert record is not None
     assert str(record.error).startswith("TypeError: ")
 
@@ -236,7 +236,7 @@ async def test_arguments_that_cannot_be_unpickled_fail_the_task_with_the_reason(
     docket: Docket, args: bytes
 ) -> None:
     await run_with(docket, {**GOOD, "args": args})
-    execution = await docket.records.read("bad")
+    execution = await docket.store.records.read("bad")
     assert execution[0] is not None
     assert str(execution[0].error).startswith("DeliveryUnreadable: the arguments of task 'fine'")
 

@@ -70,7 +70,7 @@ class Unknown:
         # Workers come and go with their heartbeats.
         if asked is not None and now - asked[0] < self.docket.heartbeat_interval.total_seconds():
             return asked[1]
-        liveness = self.docket.liveness
+        liveness = self.docket.store.liveness
         share = await retry_while_leased(
             self.settling.outages, running, lambda: liveness.share_knowing(name, but=self.worker)
         )

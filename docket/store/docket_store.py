@@ -1,0 +1,84 @@
+"""Everything that reads and writes one docket: the one thing that all code below `Docket` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+import attrs
+
+from ..transport import Client
+from .admission import Admissions
+from .byhand import ByHand
+from .claims import Claims
+from .due import DueTasks
+from .keys import Keys
+from .liveness import Liveness
+from .progress import ProgressReports
+from .records import Records
+from .schedule import Schedule
+from .strikes import Strikes
+
+__all__ = ["DocketStore", "ResultStorage"]
+
+
+class ResultStorage(Protocol):
+    """py-key-value-aio's ``AsyncKeyValue``, as far as results need it."""
+
+    async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None: ...
+
+    async def put(
+        self,
+        key: str,
+        value: Mapping[str, Any],
+        *,
+        collection: str | None = None,
+        ttl: float | None = None,
+    ) -> None: ...
+
+
+@attrs.define(eq=False, kw_only=True)
+class DocketStore:
+    """One docket on one server, for any number of threads and event loops (I8).
+
+    ``ttl`` is how long a final record and its result are kept (zero: not at all; None: for ever), ``expiry`` how long
+    after its last heartbeat a worker is gone. Settings do not change: ``attrs.evolve`` makes another store of the
+    same docket, with the same strikes.
+    """
+
+    client: Client
+    keys: Keys
+    ttl: timedelta | None
+    expiry: timedelta
+    result_storage: ResultStorage | None
+    """Where results are kept instead of on the server."""
+    strikes: Strikes
+
+    schedule: Schedule = attrs.field(init=False)
+    """Places and cancels."""
+    due: DueTasks = attrs.field(init=False)
+    """Moves what is due to the stream."""
+    by_hand: ByHand = attrs.field(init=False)
+    """Claims and ends runs for programs that are their own worker."""
+    progress: ProgressReports = attrs.field(init=False)
+    records: Records = attrs.field(init=False)
+    """Reads executions, results and the whole docket."""
+    admissions: Admissions = attrs.field(init=False)
+    """Reads and frees limits, on behalf of no worker."""
+    liveness: Liveness = attrs.field(init=False)
+    """Heartbeats, and the list of live workers."""
+
+    def __attrs_post_init__(self) -> None:
+        client, keys, ttl = self.client, self.keys, self.ttl
+        self.schedule = Schedule(client, keys, ttl)
+        self.due = DueTasks(client, keys, ttl)
+        self.by_hand = ByHand(client, keys, ttl)
+        self.progress = ProgressReports(client, keys, ttl)
+        self.records = Records(client, keys)
+        self.admissions = Admissions(client, keys)
+        self.liveness = Liveness(client, keys, self.expiry)
+
+    def claims(self, worker: str) -> Claims:
+        """The deliveries of one worker: what they are depends on what this object has taken, so each call makes one."""
+        return Claims(self.client, self.keys, worker, self.ttl)
