@@ -12,6 +12,7 @@ from uncalled_for import DependencyFactory as DependencyFunction
 from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsage] - downstream relies on it
 from uncalled_for.introspection import _parameter_cache  # pyright: ignore[reportPrivateUsage] - so it does on this
 
+from ..rules import LEASE_RENEWAL_FACTOR
 from .admission import (
     ADMISSION_BLOCKED_RETRY_DELAY,
     Admission,
@@ -31,7 +32,7 @@ from .base import (
     format_duration,
 )
 from .checks import check_suppliers, is_generator_function
-from .concurrency import LEASE_RENEWAL_FACTOR, MINIMUM_TTL_SECONDS, ConcurrencyBlocked, ConcurrencyLimit
+from .concurrency import MINIMUM_TTL_SECONDS, ConcurrencyBlocked, ConcurrencyLimit
 from .contextual import CurrentDocket, CurrentExecution, CurrentWorker, TaskArgument, TaskKey, TaskLogger
 from .cooldown import Cooldown
 from .cron import VIXIE_KEYWORDS, Cron

@@ -13,10 +13,7 @@ from ..text import check_encodable
 from .admission import Admission, AdmissionBlocked
 from .checks import check_count, check_scope
 
-__all__ = ["LEASE_RENEWAL_FACTOR", "MINIMUM_TTL_SECONDS", "ConcurrencyBlocked", "ConcurrencyLimit"]
-
-#: How many times a lease, and the slots that are held with it, are renewed before it would end.
-LEASE_RENEWAL_FACTOR = 4
+__all__ = ["MINIMUM_TTL_SECONDS", "ConcurrencyBlocked", "ConcurrencyLimit"]
 
 #: How many seconds pydocket's keys live at least; those of this docket live as long as was asked for. For code that
 #: imports it.

@@ -4,6 +4,7 @@ from .admission import AdmissionRule, CooldownRule, DebounceRule, RateRule, Slot
 from .backoff import RetryPolicy
 from .cron import VIXIE_KEYWORDS, BadCronLine, CronLine
 from .exceptions import is_a, leaves, only_one_of, unfolds
+from .leases import LEASE_RENEWAL_FACTOR, lease_trusted_until, renewal_interval
 from .passing import delay_until_known
 from .states import FINAL, Disposition, ExecutionState
 from .strikes import (
@@ -39,6 +40,7 @@ from .verdicts import (
 
 __all__ = [
     "FINAL",
+    "LEASE_RENEWAL_FACTOR",
     "VIXIE_KEYWORDS",
     "Abandon",
     "AdmissionRule",
@@ -78,8 +80,10 @@ __all__ = [
     "decide",
     "delay_until_known",
     "is_a",
+    "lease_trusted_until",
     "leaves",
     "only_one_of",
     "pack",
+    "renewal_interval",
     "unfolds",
 ]

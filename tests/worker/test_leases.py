@@ -249,7 +249,7 @@ async def test_what_admission_has_put_off_is_not_called_lost(
         assert worker._session is not None
         leases = worker._session.leases
         await leases.renew(leases.claims, anyio.current_time)
-        leases._stop_distrusted()
+        leases._stop_untrusted()
         if verdict is not None:
             go_on.set()
         return verdict

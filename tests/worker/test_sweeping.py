@@ -1,4 +1,4 @@
-"""The sweep: what dead workers held is found however much others hold, and their places in the group are cleared."""
+"""The sweep finds deliveries of dead workers however many others hold, and removes their consumers from the group."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def held_by(docket: Docket, worker: str, count: int) -> list[Delivery]:
 
 
 async def age(docket: Docket, held: list[Delivery]) -> None:
-    """Let these be deliveries that nobody has renewed for two hours."""
+    """Make these deliveries that nobody has renewed for two hours."""
     for at in range(0, len(held), 500):
         ids = [delivery.message_id for delivery in held[at : at + 500]]
         await docket.client.call(
@@ -38,7 +38,7 @@ async def age(docket: Docket, held: list[Delivery]) -> None:
 
 
 async def added(docket: Docket, count: int, *, runs: int) -> tuple[Counter[int], anyio.Event]:
-    """Add ``count`` tasks; how often each has run, and an event that says that ``runs`` of them have."""
+    """Add ``count`` tasks; return how often each has run, and an event that is set once ``runs`` of them have."""
     ran: Counter[int] = Counter()
     enough = anyio.Event()
 
@@ -53,14 +53,14 @@ async def added(docket: Docket, count: int, *, runs: int) -> tuple[Counter[int],
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of twenty deliveries, so that some hundred fill several."""
+    """Pages of twenty deliveries, so that 75 fill several."""
     monkeypatch.setattr(sweeping, "PENDING_PAGE", 20)
     monkeypatch.setattr(sweep, "PENDING_PAGE", 20)
     monkeypatch.setattr(sweep, "SWEEP_BATCH", 20)
 
 
 @pytest.mark.usefixtures("small_pages")
-async def test_what_was_abandoned_is_found_behind_pages_of_what_was_not(docket: Docket) -> None:
+async def test_abandoned_deliveries_are_found_behind_pages_of_others(docket: Docket) -> None:
     count = 75
     ran, five_ran = await added(docket, count, runs=5)
     held = await held_by(docket, "dead", count)
@@ -72,7 +72,7 @@ async def test_what_was_abandoned_is_found_behind_pages_of_what_was_not(docket: 
 
 @pytest.mark.usefixtures("small_pages")
 async def test_more_than_one_sweep_finds_is_taken_over_without_a_pause(docket: Docket) -> None:
-    """The next sweep of the same worker goes on where this one ended, as soon as that is taken over."""
+    """The next sweep of the same worker continues where this one ended, as soon as its deliveries are taken over."""
     count = 75
     ran, all_ran = await added(docket, count, runs=count)
     await age(docket, await held_by(docket, "dead", count))
@@ -81,10 +81,12 @@ async def test_more_than_one_sweep_finds_is_taken_over_without_a_pause(docket: D
     assert set(ran.values()) == {1}
 
 
-async def test_the_consumers_of_dead_workers_go(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a real server; in this process that happens at a look that is taken for another reason."""
+async def test_the_consumers_of_dead_workers_are_removed(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a real server. On memory:// it happens during a look that has another reason."""
     monkeypatch.setattr(sweep, "CONSUMER_KEPT", ms(0))
-    monkeypatch.setattr(sweep, "RETIRING", ms(0))
+    monkeypatch.setattr(sweep, "RETIRE_INTERVAL", ms(0))
 
     async def task() -> None: ...
 
@@ -101,7 +103,7 @@ async def test_the_consumers_of_dead_workers_go(redis_url: str, monkeypatch: pyt
             return {one["name"] for one in found}
 
         async with working(Worker(docket, "alive", redelivery_timeout=ms(200))):
-            while b"idle" in await consumers():  # they go unheard
+            while b"idle" in await consumers():  # removing them notifies nobody
                 await docket.client.call(
                     "XCLAIM", docket.stream_key, "docket-workers", "holder", 0, held.message_id, "JUSTID"
                 )

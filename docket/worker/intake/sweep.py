@@ -1,4 +1,4 @@
-"""The redelivery sweep: finds deliveries and slots that nobody renews."""
+"""The redelivery sweep: finds deliveries, slots and consumers of workers that are gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import attrs
 
 from ... import clock
 from ...clock import monotonic
-from ...dependencies import LEASE_RENEWAL_FACTOR
+from ...rules import renewal_interval
 from ...store import PENDING_PAGE, Claims
 from ..roster import Notification, Roster
 from .reader import Reader
@@ -22,19 +22,20 @@ __all__ = ["Sweep"]
 #: Abandoned deliveries that a sweep finds at most before it waits for the reader to take them over.
 SWEEP_BATCH = 1000
 
-#: A consumer is removed when its worker is dead and it has asked for nothing for so long. Looking for such lists all
-#: consumers in one step, so it is not done more often than this either.
+#: A consumer is removed when its worker is dead and it has asked for nothing for so long.
 CONSUMER_KEPT = timedelta(hours=1)
-RETIRING = timedelta(minutes=10)
+
+#: The time between two looks for such consumers, each of which lists all consumers in one step of the server.
+RETIRE_INTERVAL = timedelta(minutes=10)
 
 
 @attrs.define(eq=False)
 class Sweep:
-    """Looks for deliveries and slots that nobody renews: their worker is gone. The reader takes over the deliveries.
+    """Looks for deliveries and slots that nobody renews, since their worker is gone. The reader takes deliveries over.
 
-    On a server of its own one worker of the fleet at a time looks, every quarter of ``timeout``, at the whole list
-    of pending deliveries, a page at a time. In this process nothing polls: a look comes when the oldest foreign
-    delivery will be due, woken by foreign claims. A worker that was not seen for ``expiry`` is dead.
+    On a real server one worker of the fleet at a time looks through all pending deliveries, a page at a time, at each
+    renewal interval of a lease that lasts ``timeout``. On memory:// nothing polls (I10): a look comes when the oldest
+    delivery of another worker is due, or after `look_again`. A worker without a heartbeat for ``expiry`` is dead.
     """
 
     claims: Claims
@@ -44,20 +45,21 @@ class Sweep:
     expiry: timedelta
     _wanted: Notification = attrs.field(init=False, factory=Notification)
     _cursor: bytes = attrs.field(init=False, default=b"")
-    """The id behind which the next look begins. Who sweeps next, instead of this worker, begins at the front."""
-    _retires_at: float = attrs.field(init=False, default=-math.inf)
+    """The id after which the next look begins. Another worker that sweeps next begins at the front."""
+    _retire_at: float = attrs.field(init=False, default=-math.inf)
 
     def look_again(self) -> None:
-        """Look where nothing polls: another worker has claimed something, or this one left a claim to redelivery."""
+        """Look, on memory://: another worker has claimed something, or this one left a claim to redelivery."""
         self._wanted.notify()
 
     async def run(self, answered: Callable[[], None]) -> None:
+        """Sweep until cancelled or until Redis is lost."""
         await self.claims.create_group()
         if self.claims.client.is_memory:
             await self._run_without_polling(answered)
-        interval = self.timeout / LEASE_RENEWAL_FACTOR
+        interval = renewal_interval(self.timeout)
         while True:
-            # Who has found more than it has room for leaves the next sweep, and with it the rest, to others.
+            # A worker that has found more than it has room for leaves the next sweep, and so the rest, to others.
             if not self.reader.has_abandoned and await self.claims.sweeping.hold_lease(interval):
                 await self._sweep()
             answered()
@@ -75,7 +77,7 @@ class Sweep:
             answered()
             if idle is None:
                 await self._wanted.wait_past(seen)
-                # What was claimed just now cannot be due before a whole timeout has passed.
+                # A delivery that was claimed just now cannot be due before a whole timeout has passed.
                 await anyio.sleep(self.timeout.total_seconds())
             elif idle < self.timeout:
                 await anyio.sleep((self.timeout - idle).total_seconds() + 0.001)
@@ -84,13 +86,21 @@ class Sweep:
                 await anyio.sleep(0.001)
 
     async def _sweep(self) -> timedelta | None:
-        """Look from the cursor on; return the longest time for which anything of others was not renewed."""
+        """Sweep once, from the cursor on; return the longest idle time of a delivery of others."""
+        abandoned, longest = await self._find_abandoned()
+        if abandoned:
+            await self.reader.take_over(abandoned)
+        await self.claims.admissions.sweep()
+        await self._retire_consumers()
+        return longest
+
+    async def _find_abandoned(self) -> tuple[list[bytes], timedelta | None]:
         abandoned: list[bytes] = []
         longest: timedelta | None = None
         while True:
             page = await self.claims.sweeping.look(self._cursor)
             for pending in page:
-                # Being late with what we are at work on is no reason to run it twice.
+                # What runs here is not run twice because its renewal is late.
                 if pending.message_id not in self.roster:
                     longest = max(longest or pending.idle, pending.idle)
                     if pending.idle >= self.timeout:
@@ -98,11 +108,9 @@ class Sweep:
             is_last = len(page) < PENDING_PAGE
             self._cursor = b"" if is_last else page[-1].message_id
             if is_last or len(abandoned) >= SWEEP_BATCH:
-                break
-        if abandoned:
-            await self.reader.take_over(abandoned)
-        await self.claims.admissions.sweep()
-        if monotonic() >= self._retires_at:
-            self._retires_at = monotonic() + RETIRING.total_seconds()
+                return abandoned, longest
+
+    async def _retire_consumers(self) -> None:
+        if monotonic() >= self._retire_at:
+            self._retire_at = monotonic() + RETIRE_INTERVAL.total_seconds()
             await self.claims.sweeping.retire_consumers(max(CONSUMER_KEPT, 2 * self.timeout), self.expiry)
-        return longest

@@ -50,7 +50,7 @@ class Receiver:
 
         One that cannot be received is set aside; the others are received all the same (I9).
         """
-        now, trusted_until = clock.now(), self.leases.trusted_from(began)
+        now, trusted_until = clock.now(), self.leases.trusted_until(began)
         for one in taken:
             try:
                 self._receive(one, now, began, trusted_until)

@@ -1,8 +1,8 @@
-"""Keeps the leases while the event loop is blocked: a thread that sleeps for as long as the loop is in time.
+"""A thread that renews the leases while a body blocks the event loop.
 
 A body that blocks (a long computation, ``time.sleep``, a driver that is not async) keeps the loop from renewing. The
-thread then renews in its place, on a connection of its own. It needs the interpreter for that: who keeps the GIL to
-himself, or stops the process, is not helped, and what ran there is stopped as LOST.
+thread then renews instead, on a connection of its own. It needs the interpreter for that. While a body holds the GIL,
+or the process is stopped, nothing renews, and the bodies stop as LOST afterwards.
 """
 
 from __future__ import annotations
@@ -26,60 +26,65 @@ from redis.exceptions import RedisError
 
 from ... import clock
 from ...clock import monotonic, perf_counter
+from ...rules import LEASE_RENEWAL_FACTOR
 from .leases import Leases
 from .outages import is_disruption
 
-__all__ = ["LIMIT", "BlockedLoopRenewal"]
+__all__ = ["MOST_TIMEOUTS", "BlockedLoopRenewal"]
 
 logger = logging.getLogger("docket.worker")
 
-#: Parts of the timeout: how often the loop says that it goes on, after what silence it is late, how long the thread
-#: then waits from one renewal to the next, and after a failed one. A lease was renewed 3/8 to 1/2 ago when the
-#: thread begins, which leaves it as much time for several tries before that is not trusted any more.
-SIGN, LATE, AGAIN, RETRY = 1 / 8, 1 / 4, 1 / 4, 1 / 16
+#: Parts of the timeout. The loop reports that it is alive every `ALIVE`. Without a report for `BLOCKED` it counts as
+#: blocked. The thread then renews every `RENEW`, and `RETRY` after a renewal that failed. The last renewal by the loop
+#: is 3/8 to 1/2 old when the thread begins, so several attempts fit in before the leases are no longer trusted.
+ALIVE, BLOCKED, RENEW, RETRY = 1 / 8, 1 / 4, 1 / LEASE_RENEWAL_FACTOR, 1 / 16
 
-#: For so many timeouts a blocked loop keeps its leases. One that hangs for ever lets its tasks go elsewhere.
-LIMIT = 10
+#: For so many timeouts the thread renews. Then another worker gets the tasks, since the loop may hang for ever.
+MOST_TIMEOUTS = 10
 
-#: Seconds that one renewal by the thread takes at most, and that it waits after one that failed. The end of the worker
-#: waits as long if it comes while the thread is at it.
-PATIENCE = 5.0
+#: How many seconds one renewal by the thread may take, and the longest pause after one that failed. If the worker ends
+#: during a renewal, it waits that long.
+RENEWAL_SECONDS = 5.0
 
-#: Frames of the blocked loop that are shown, the last ones.
-SHOWN = 8
+#: How many frames of the blocked loop are logged, the innermost ones.
+FRAMES_LOGGED = 8
 
 WORKER_FILES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 
 
 @attrs.define(eq=False)
 class BlockedLoopRenewal:
-    """Renews the leases of one worker from a thread while the loop does not. The nest waits for the thread's end.
+    """Renews the leases of one worker from a thread while its event loop is blocked.
 
-    All that the loop does for it is to take a lock eight times per timeout.
+    The thread lives as long as `run`, which waits for its end. While the loop is not blocked, all this costs it is a
+    lock, taken eight times per timeout.
     """
 
     leases: Leases
     worker: str
     is_resting: bool = attrs.field(init=False, default=False)
-    """Whether the thread sleeps until it is roused: there is nothing to renew, or no sense in it any more."""
+    """Whether the thread sleeps until `note_alive`: there is nothing to renew, or it has stopped renewing."""
     _changed: threading.Condition = attrs.field(init=False, factory=threading.Condition)
-    _over: bool = attrs.field(init=False, default=False)
-    #: When the loop gave its last sign, in seconds of perf_counter, and what its own clock is ahead of that. uvloop's
-    #: stands while a callback runs, so the most that was seen is true.
-    _seen: float = attrs.field(init=False, default=0.0)
-    _ahead: float = attrs.field(init=False, default=-math.inf)
-    _next: float = attrs.field(init=False, default=-math.inf)
-    #: The signs after which was said that the loop is blocked, and that the leases are let go.
-    _told: float | None = attrs.field(init=False, default=None)
-    _let_go: float | None = attrs.field(init=False, default=None)
+    _ended: bool = attrs.field(init=False, default=False)
+    #: When the loop last reported that it is alive, in seconds of perf_counter.
+    _last_alive: float = attrs.field(init=False, default=0.0)
+    #: How far the loop's clock is ahead of perf_counter. uvloop's clock stands while a callback runs, so the largest
+    #: difference seen is the true one.
+    _clock_offset: float = attrs.field(init=False, default=-math.inf)
+    _next_renewal: float = attrs.field(init=False, default=-math.inf)
+    #: For which ``_last_alive`` it was logged that the loop is blocked, and that the thread stops renewing.
+    _logged_blocked: float | None = attrs.field(init=False, default=None)
+    _logged_stop: float | None = attrs.field(init=False, default=None)
     _backend: str = attrs.field(init=False, default="")
     _loop_thread: int = attrs.field(init=False, default=0)
 
     # in the loop -----------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Keep the thread until cancelled, and tell it that the loop goes on. In virtual time, which stands while
-        the loop is blocked, there is nothing to do."""
+        """Keep the thread until cancelled, and report to it that the loop is alive.
+
+        In virtual time there is no thread: that time stands while the loop is blocked.
+        """
         if clock.is_virtual():
             return
         self._backend = "trio" if anyio.get_cancelled_exc_class().__module__.startswith("trio") else "asyncio"
@@ -91,41 +96,39 @@ class BlockedLoopRenewal:
                 while True:
                     await self.leases.roster.wait_nonempty()
                     self.note_alive()
-                    await anyio.sleep(self._timeout * SIGN)
+                    await anyio.sleep(self._timeout * ALIVE)
             finally:
                 with self._changed:
-                    self._over = True
+                    self._ended = True
                     self._changed.notify()
 
     def note_alive(self) -> None:
-        """Tell the thread that the loop goes on."""
+        """Report that the loop is alive; wakes the thread if it rests."""
         with self._changed:
-            self._seen = perf_counter()
-            self._ahead = max(self._ahead, monotonic() - self._seen)
+            self._last_alive = perf_counter()
+            self._clock_offset = max(self._clock_offset, monotonic() - self._last_alive)
             if self.is_resting:
                 self.is_resting = False
                 self._changed.notify()
 
     async def _host_thread(self) -> None:
-        """Have the thread, and wait for its end, whatever is cancelled.
+        """Start the thread and wait for its end, even when cancelled.
 
-        Not one of anyio's: on asyncio the interpreter waits for these as it exits, which would be for ever where the
-        loop was left in the midst of its work, as ``loop.run_until_complete`` is by Ctrl-C.
+        It is not one of anyio's threads: on asyncio the interpreter waits for those as it exits. That would be for ever
+        where Ctrl-C has made ``loop.run_until_complete`` leave the loop in the middle of its work.
         """
         ended, token = anyio.Event(), current_token()
         failures: list[BaseException] = []
 
-        def stand_by() -> None:
+        def renew() -> None:
             try:
-                self._stand_by()
-            except BaseException as error:  # noqa: BLE001 - it is for the nest, below
+                self._renew_while_blocked()
+            except BaseException as error:  # noqa: BLE001 - the loop raises it, below
                 failures.append(error)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits any more
                 from_thread.run_sync(ended.set, token=token)
 
-        threading.Thread(
-            target=copy_context().run, args=[stand_by], name="docket leases", daemon=True
-        ).start()
+        threading.Thread(target=copy_context().run, args=[renew], name="docket leases", daemon=True).start()
         with anyio.CancelScope(shield=True):
             await ended.wait()
         for failure in failures:
@@ -138,24 +141,23 @@ class BlockedLoopRenewal:
         return self.leases.timeout.total_seconds()
 
     def _now(self) -> float:
-        """The time of the loop's clock, which no other thread can read."""
-        return perf_counter() + self._ahead
+        """The time of the loop's clock, which other threads cannot read."""
+        return perf_counter() + self._clock_offset
 
-    def _stand_by(self) -> None:
-        while self._wait_until_late():
+    def _renew_while_blocked(self) -> None:
+        while self._wait_until_blocked():
             renewed = self._renew()
-            # Not before, since whoever blocks the loop may hold the lock of a log handler, too.
-            self._tell()
-            self._next = perf_counter() + (
-                AGAIN * self._timeout if renewed else min(RETRY * self._timeout, PATIENCE)
-            )
+            # Only now: the body that blocks the loop may hold the lock of a log handler, too.
+            self._log_blocked()
+            pause = RENEW * self._timeout if renewed else min(RETRY * self._timeout, RENEWAL_SECONDS)
+            self._next_renewal = perf_counter() + pause
 
-    def _wait_until_late(self) -> bool:
-        """Sleep while the loop is in time; whether there is still something to stand by for."""
+    def _wait_until_blocked(self) -> bool:
+        """Sleep until a renewal is due; return False once the worker ends."""
         with self._changed:
-            while not self._over:
+            while not self._ended:
                 self.is_resting = (
-                    True  # before the roster is looked at: who adds to it looks at this afterwards
+                    True  # before the look at the roster: who adds to it looks at this afterwards
                 )
                 due = self._due()
                 self.is_resting = due is None
@@ -166,26 +168,20 @@ class BlockedLoopRenewal:
         return False
 
     def _due(self) -> float | None:
-        """When the thread has to renew unless the loop gives a sign; None: not before it does."""
+        """When to renew unless the loop reports before that; None: not until it does."""
         now = self._now()
         if not any(running.trusted_until > now for running in self.leases.roster):
             return None
-        if perf_counter() - self._seen > LIMIT * self._timeout:
-            if self._let_go != self._seen:
-                self._let_go = self._seen
-                logger.error(
-                    "The event loop of worker %r has been blocked for %.6g s: its leases are let go, its tasks will "
-                    "be redelivered",
-                    self.worker,
-                    LIMIT * self._timeout,
-                )
+        if perf_counter() - self._last_alive > MOST_TIMEOUTS * self._timeout:
+            self._log_stop()
             return None
-        return max(self._seen + LATE * self._timeout, self._next)
+        return max(self._last_alive + BLOCKED * self._timeout, self._next_renewal)
 
     def _renew(self) -> bool:
+        """Renew in an event loop of this thread; return whether that succeeded."""
         try:
-            # In a context of its own: the one we have says that a loop runs, which is true of another thread.
-            return Context().run(anyio.run, self._renew_alone, backend=self._backend)
+            # In an empty context: the thread's own says that a loop runs, which is true of another thread.
+            return Context().run(anyio.run, self._renew_on_a_new_connection, backend=self._backend)
         except RedisError as error:
             if not is_disruption(error):
                 raise  # I7
@@ -196,31 +192,42 @@ class BlockedLoopRenewal:
             )
             return False
 
-    async def _renew_alone(self) -> bool:
-        with anyio.move_on_after(PATIENCE):
+    async def _renew_on_a_new_connection(self) -> bool:
+        with anyio.move_on_after(RENEWAL_SECONDS):
             async with self.leases.claims.client.another() as client:
                 await self.leases.renew(attrs.evolve(self.leases.claims, client=client), self._now)
                 return True
         return False
 
-    def _tell(self) -> None:
-        """Say that the loop is blocked, and where: once, and not of what the leases could have lived with."""
-        blocked = perf_counter() - self._seen
-        if blocked <= 2 * LATE * self._timeout or self._told == self._seen:
+    def _log_blocked(self) -> None:
+        """Log once that the loop is blocked, and where, if the leases would have been in danger without the thread."""
+        blocked = perf_counter() - self._last_alive
+        if blocked <= 2 * BLOCKED * self._timeout or self._logged_blocked == self._last_alive:
             return
-        self._told = self._seen
+        self._logged_blocked = self._last_alive
         frame = sys._current_frames().get(self._loop_thread)  # pyright: ignore[reportPrivateUsage]
-        shown = "".join(traceback.format_list(_of_the_body(traceback.extract_stack(frame))))
+        stack = "".join(traceback.format_list(_frames_of_the_body(traceback.extract_stack(frame))))
         logger.warning(
-            "The event loop of worker %r has been blocked for %.3g s; a thread keeps its leases. What blocks for long "
-            "belongs into a plain function (def), which runs in a thread\n%s",
+            "The event loop of worker %r has been blocked for %.3g s; a thread renews its leases. A function that "
+            "blocks for long belongs into a plain function (def), which runs in a thread\n%s",
             self.worker,
             blocked,
-            shown.rstrip(),
+            stack.rstrip(),
         )
 
+    def _log_stop(self) -> None:
+        """Log once that the thread stops renewing."""
+        if self._logged_stop != self._last_alive:
+            self._logged_stop = self._last_alive
+            logger.error(
+                "The event loop of worker %r has been blocked for %.6g s: its leases are not renewed any more, and its "
+                "tasks will be redelivered",
+                self.worker,
+                MOST_TIMEOUTS * self._timeout,
+            )
 
-def _of_the_body(frames: Sequence[FrameSummary]) -> list[FrameSummary]:
-    """The last frames of the body, without those of the worker and the event loop below them."""
-    worker_frames = [at for at, frame in enumerate(frames) if frame.filename.startswith(WORKER_FILES)]
-    return list(frames[max(worker_frames, default=-1) + 1 :][-SHOWN:])
+
+def _frames_of_the_body(frames: Sequence[FrameSummary]) -> list[FrameSummary]:
+    """The innermost frames of the body, without those of the worker and the event loop below them."""
+    of_the_worker = [at for at, frame in enumerate(frames) if frame.filename.startswith(WORKER_FILES)]
+    return list(frames[max(of_the_worker, default=-1) + 1 :][-FRAMES_LOGGED:])
