@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from tests.conftest import BACKENDS
+from tests.where import BACKENDS, EVERY_LOOP
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ PATIENCE = 15.0
 
 Loop = tuple[str, dict[str, Any]]
 
-LOOPS: list[Loop] = [backend.values[0] for backend in BACKENDS]  # type: ignore[misc]
+LOOPS: list[Loop] = [BACKENDS[name]() for name in EVERY_LOOP]
 
 
 def run(loop: Loop, work: Callable[..., Awaitable[T]], *args: Any) -> T:

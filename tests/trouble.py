@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import redis
 
-from tests.conftest import BACKENDS
 from tests.servers import Server
+from tests.where import EVERY_LOOP
 
 __all__ = ["AWAY", "LOSSES", "REFUSALS", "SAID", "Trouble", "on_some_loop"]
 
@@ -229,11 +229,12 @@ def on_some_loop(names: Iterable[str], everywhere: Iterable[str] = ()) -> Any:
     """
     cases = [
         pytest.param(
-            *(*backend.values, name),
-            id=f"{backend.id}-{name}",
+            loop,
+            name,
+            id=f"{loop}-{name}",
             marks=() if number % 3 == turn or name in everywhere else pytest.mark.chaos,
         )
         for number, name in enumerate(names)
-        for turn, backend in enumerate(BACKENDS)
+        for turn, loop in enumerate(EVERY_LOOP)
     ]
     return pytest.mark.parametrize(("anyio_backend", "name"), cases, indirect=["anyio_backend"])

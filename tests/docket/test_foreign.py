@@ -17,8 +17,9 @@ from docket.errors import DeliveryUnreadable, KeyUnreadable
 from docket.execution import ExecutionFailed, ResultExpired, ResultUnreadable
 from docket.store import dump
 from tests.docket.conftest import add, later, refuse, work
+from tests.where import one_loop, slow
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, one_loop, slow]
 
 NOW = timedelta(0)
 

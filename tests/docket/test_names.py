@@ -25,8 +25,9 @@ from docket.errors import UsageError
 from docket.execution import Execution, ExecutionProgress, ExecutionState
 from docket.strikelist import Strike
 from tests.docket.conftest import add, later, nothing
+from tests.where import one_loop, slow
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, one_loop, slow]
 
 BAD = "caf\udce9"
 SAID = r"'caf\\udce9' has a character that UTF-8 cannot hold \('\\udce9', at 3\)"

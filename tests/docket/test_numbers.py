@@ -16,8 +16,9 @@ from docket import ConcurrencyLimit, Docket, ExponentialRetry, RateLimit, Retry,
 from docket.execution import Execution
 from docket.rules import SlotRule, pack
 from tests.docket.conftest import nothing
+from tests.where import one_loop, slow
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, one_loop, slow]
 
 DAY = timedelta(days=1)
 HUGE = 10**5000

@@ -12,6 +12,7 @@ from key_value.aio.stores.memory import MemoryStore
 from docket import Docket
 from docket.execution import ResultExpired
 from tests.docket.conftest import add, nothing, refuse, work
+from tests.where import one_loop
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +58,7 @@ async def test_a_result_that_the_storage_has_lost_is_missed(url: str) -> None:
             await execution.get_result()
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # that package's own locks are asyncio's
+@one_loop  # that package's own locks are asyncio's
 async def test_the_memory_store_of_py_key_value_serves(url: str) -> None:
     async with Docket("d", url, result_storage=MemoryStore()) as docket:
         execution = await docket.add(add)(1, 2)

@@ -31,8 +31,9 @@ from docket.moments import LONGEST
 from docket.rules import Reschedule
 from docket.store import epoch
 from tests.docket.conftest import add, later, nothing, work
+from tests.where import one_loop, slow
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, one_loop, slow]
 
 EAST, WEST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
 TOO_LONG = [timedelta.max, LONGEST + timedelta(microseconds=1), timedelta(days=3_650_000)]

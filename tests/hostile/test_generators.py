@@ -13,13 +13,9 @@ import trio
 from docket import Docket, Worker
 from docket.errors import ScopeLeftOpen
 from tests.hostile.harness import PATIENCE
+from tests.where import on_trio
 
-pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::ResourceWarning")]
-
-
-@pytest.fixture
-def anyio_backend() -> Any:
-    return "trio", {}
+pytestmark = [pytest.mark.anyio, on_trio, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 
 class Numbers:

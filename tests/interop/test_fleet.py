@@ -8,6 +8,8 @@ from datetime import datetime
 
 import pytest
 
+from tests.where import one_loop
+
 from .sides import Program, RemoteDocket, from_now
 from .table import Table, start_ours, start_pydocket
 
@@ -60,7 +62,7 @@ async def test_the_tasks_of_a_killed_pydocket_worker_are_taken_over_by_ours(
     table.assert_left_clean()
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the one that is killed runs on asyncio anyway
+@one_loop  # the one that is killed runs on asyncio anyway
 async def test_the_tasks_of_our_killed_worker_are_taken_over_by_pydocket(table: Table) -> None:
     with doomed(start_ours()) as program:
         victim = RemoteDocket(program, table.name, table.url)

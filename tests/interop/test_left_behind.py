@@ -11,10 +11,11 @@ import pytest
 
 from tests.interop.sides import RemoteDocket
 from tests.interop.table import Table, start_ours, start_pydocket
+from tests.where import one_loop
 
 #: What happens here is the server's and the other processes' business; one loop does.
 pytestmark = [
-    pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])
+    pytest.mark.anyio, one_loop
 ]  # fmt: skip
 
 GROUP = "docket-workers"

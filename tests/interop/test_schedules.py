@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import pytest
 
+from tests.where import asyncio_and_trio
+
 from .table import Table
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return request.param
+pytestmark = [pytest.mark.anyio, asyncio_and_trio]
 
 
 async def test_a_line_of_cron_runs_once_for_each_of_its_times_whoever_runs_it(
-    table: Table, anyio_backend: str
+    table: Table, anyio_backend_name: str
 ) -> None:
     """Hands the chain over and back. On each loop the other side begins: a time takes a second."""
-    first, second = ("ours", "pydocket") if anyio_backend == "asyncio" else ("pydocket", "ours")
+    first, second = ("ours", "pydocket") if anyio_backend_name == "asyncio" else ("pydocket", "ours")
     await table.side(first).add("chime", key="chime")
     for turn, side in enumerate([first, second, first]):
         await table.side(side).start_worker(f"turn-{turn}")

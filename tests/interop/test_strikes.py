@@ -11,6 +11,7 @@ import pytest
 from docket import Docket, StrikeList
 from docket.strikelist import Operator, Strike
 from tests.servers import Server
+from tests.where import one_loop
 
 from .conftest import laid
 from .sides import Program, RemoteDocket
@@ -50,7 +51,7 @@ async def test_what_we_strike_is_in_force_for_pydocket(table: Table) -> None:
 VALUES: list[Any] = [None, 0, 1, 1.0, 2, 5, -3, "1", "low", "medium", True, 2.5]
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@one_loop
 @pytest.mark.parametrize(
     "words",
     [
@@ -125,7 +126,7 @@ async def _agree(table: Table, newcomer: Program) -> list[list[str]]:
     return meanwhile
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@one_loop
 async def test_the_stream_stays_small_and_pydocket_reads_the_same_from_it(
     table: Table, newcomer: Program
 ) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.where import one_loop
+
 from .sides import Side, from_now
 from .table import Table
 from .wire import Recorder, flat
@@ -168,7 +170,7 @@ def differences(sequence: str, seen: dict[str, dict[str, Any]]) -> dict[str, tup
     return found
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # what is written does not depend on the loop
+@one_loop  # what is written does not depend on the loop
 @pytest.mark.parametrize("name", SEQUENCES)
 async def test_ours_leaves_what_pydocket_leaves(twins: dict[str, Table], name: str) -> None:
     recorders = {side: Recorder(table.redis, table.name) for side, table in twins.items()}

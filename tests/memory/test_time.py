@@ -17,11 +17,10 @@ from tests.memory.test_stream import Peer
 DAY = 86_400
 
 
-@pytest.fixture
-def anyio_backend() -> Any:
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+virtual = pytest.mark.loops("virtual-trio")
 
 
+@virtual
 @pytest.mark.anyio
 async def test_a_block_of_a_day_passes_at_once_on_a_virtual_clock(memory_url: str) -> None:
     peer = Peer(memory_url)
@@ -32,6 +31,7 @@ async def test_a_block_of_a_day_passes_at_once_on_a_virtual_clock(memory_url: st
     peer.stream.close()
 
 
+@virtual
 @pytest.mark.anyio
 async def test_expiry_and_stream_ids_follow_the_virtual_clock(memory_url: str) -> None:
     peer = Peer(memory_url)
@@ -51,6 +51,7 @@ async def test_expiry_and_stream_ids_follow_the_virtual_clock(memory_url: str) -
     peer.stream.close()
 
 
+@virtual
 @pytest.mark.anyio
 async def test_an_entry_ends_a_long_block_before_the_clock_jumps_past_it(memory_url: str) -> None:
     reader, writer = Peer(memory_url), Peer(memory_url)

@@ -26,7 +26,7 @@ from docket.worker.intake.reader import TAKE_BATCH
 from docket.worker.intake.scheduler import DUE_BATCH
 from tests.store.conftest import FUTURE, Store, message
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+pytestmark = [pytest.mark.anyio]
 
 COUNT = 100_000
 LONGEST_MS = 10

@@ -65,7 +65,6 @@ async def test_moving_a_due_task_takes_six_commands(store: Store) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_hundred_thousand_due_tasks_keep_the_server_for_ten_milliseconds_at_most(
     store: Store,
 ) -> None:

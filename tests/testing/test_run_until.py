@@ -10,15 +10,11 @@ import anyio
 import pytest
 
 from docket import Docket, Perpetual, Retry, Worker, clock, testing
+from tests.where import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, virtual_time]
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return testing.virtual_backend(request.param)
 
 
 @pytest.fixture

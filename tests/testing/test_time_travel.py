@@ -19,6 +19,7 @@ import pytest
 import docket.testing
 from docket import clock
 from docket.errors import UsageError
+from tests.where import virtual_time
 
 MONTH = 30 * 24 * 3600
 
@@ -28,14 +29,10 @@ MICROSECOND = timedelta(microseconds=1)
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
+@pytest.mark.anyio
+@virtual_time
 class TestWithTheFixture:
     """What the docstring of ``virtual_backend`` promises to users of anyio's pytest plugin."""
-
-    pytestmark = pytest.mark.anyio
-
-    @pytest.fixture(params=["asyncio", "trio"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
-        return docket.testing.virtual_backend(request.param)
 
     async def test_a_month_of_sleep_takes_no_time(self) -> None:
         began = time.perf_counter()

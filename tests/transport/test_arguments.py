@@ -14,8 +14,9 @@ import pytest
 from redis.exceptions import DataError
 
 from docket.transport import Client, resp
+from tests.where import few_pairs, slow
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, few_pairs, slow]
 
 
 class Silent(float):

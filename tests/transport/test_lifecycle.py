@@ -12,11 +12,9 @@ import trio
 import trio.testing
 
 from docket.transport import Client
-from tests.conftest import BACKENDS
+from tests.loops import LOOPS
 from tests.servers import Server
 from tests.transport.stress import open_descriptors
-
-LOOPS = [backend.values[0] for backend in BACKENDS]
 
 
 def run(loop: Any, work: Callable[[], Awaitable[None]]) -> None:

@@ -6,14 +6,12 @@ import anyio
 import pytest
 
 from docket.transport.waiting import current_backend
+from tests.where import on_asyncio
 
 pytestmark = pytest.mark.anyio
 
-LOOPS = [("asyncio", {"use_uvloop": False}), ("asyncio", {"use_uvloop": True})]
-"""Those that have timers; on trio each wait has a deadline of its own."""
 
-
-@pytest.mark.parametrize("anyio_backend", LOOPS, ids=["asyncio", "uvloop"])
+@on_asyncio  # on trio each wait has a deadline of its own, and no timer
 @pytest.mark.parametrize("soon", [0.0, 0.0001, 0.02])
 async def test_a_timer_that_is_due_very_soon_may_be_armed_again(soon: float) -> None:
     fired = anyio.Event()

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import anyio
 import pytest
 
-import docket.testing
 from docket import (
     ConcurrencyLimit,
     Cooldown,
@@ -29,15 +28,11 @@ from docket import (
 )
 from docket.dependencies import AdmissionBlocked, ConcurrencyBlocked, Dependency
 from docket.execution import ExecutionState
+from tests.where import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, virtual_time]
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return docket.testing.virtual_backend(request.param)
 
 
 class Log:

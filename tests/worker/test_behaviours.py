@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import pytest
 
-import docket.testing
 from docket import (
     ConcurrencyLimit,
     Cooldown,
@@ -31,16 +30,12 @@ from docket import (
 from docket.dependencies import CompletionHandler, FailureHandler, TaskOutcome
 from docket.execution import ExecutionState
 from docket.store import Claims
+from tests.where import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, virtual_time]
 
 SECOND = timedelta(seconds=1)
 NOW = timedelta(0)
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return docket.testing.virtual_backend(request.param)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
 
 import anyio
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from docket import Depends, Docket, ExecutionCancelled, Retry, Worker
 from docket.execution import ExecutionState
 from docket.worker.upkeep import listener as upkeep
+from tests.where import on_asyncio
 from tests.worker.conftest import ms, working
 
 pytestmark = pytest.mark.anyio
@@ -225,9 +225,7 @@ async def claimed_by_a_dead_worker(docket: Docket) -> None:
 
 
 class TestOnAsyncio:
-    @pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
-        return "asyncio", {"use_uvloop": request.param}
+    pytestmark = on_asyncio
 
     async def test_the_body_sees_a_real_cancelled_error(self, docket: Docket) -> None:
         begun = asyncio.Event()

@@ -17,9 +17,10 @@ import anyio.to_thread
 import pytest
 
 from docket import Docket
+from tests.where import one_loop
 from tests.worker import limited
 
-pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+pytestmark = [pytest.mark.anyio, one_loop]
 
 ROOT = Path(__file__).parents[2]
 LOOPS = ("asyncio", "uvloop", "trio", "asyncio")

@@ -11,9 +11,10 @@ import pytest
 from docket import ConcurrencyLimit, Cooldown, Debounce, Docket, RateLimit, Worker
 from docket.errors import UsageError
 from docket.execution import Execution, ExecutionState
+from tests.where import one_loop, slow
 from tests.worker.conftest import at_most, ms
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, one_loop, slow]
 
 ran: list[Any] = []
 

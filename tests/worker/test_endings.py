@@ -17,6 +17,7 @@ import pytest
 from docket import Depends, Docket, Execution, Perpetual, Retry, Worker
 from docket.errors import ExecutionCancelled, ExecutionFailed
 from docket.execution import ExecutionState
+from tests.where import on_asyncio
 from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
@@ -343,9 +344,7 @@ async def test_a_result_that_no_server_takes_fails_the_task_only(
 class TestOnAsyncio:
     """What only asyncio allows: a body that cancels itself."""
 
-    @pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
-        return "asyncio", {"use_uvloop": request.param}
+    pytestmark = on_asyncio
 
     async def test_a_body_that_raises_cancelled_error_by_itself_is_cancelled(self, docket: Docket) -> None:
         async def gives_up() -> None:

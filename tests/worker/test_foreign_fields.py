@@ -10,9 +10,10 @@ import pytest
 
 from docket import ConcurrencyLimit, Disposition, Docket, ExecutionState, ExponentialRetry, Retry, Worker
 from docket.store import dump
+from tests.where import few_pairs, slow
 from tests.worker.conftest import a_worker, at_most, ms, working
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, few_pairs, slow]
 
 LIMIT = "concurrency:limited"
 

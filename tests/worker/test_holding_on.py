@@ -14,9 +14,10 @@ import pytest
 from docket import Docket, Worker
 from docket.execution import ExecutionState
 from docket.worker import session
+from tests.where import one_loop, slow
 from tests.worker.conftest import PATIENCE, ms
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, slow]
 
 #: Seconds after the deadline by which nobody waits any more, and some for a busy machine.
 BOUND = 5 + 2
@@ -156,7 +157,7 @@ PROGRAM = """
 
 
 @pytest.mark.parametrize("uvloop", [False, True], ids=["asyncio", "uvloop"])
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@one_loop
 async def test_a_program_ends_with_its_worker(redis_url: str, uvloop: bool, tmp_path: Path) -> None:
     """On trio it cannot before the body does: that is what nurseries promise."""
     program = tmp_path / "program.py"

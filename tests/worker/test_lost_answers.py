@@ -24,9 +24,10 @@ from docket.store import Delivery
 from docket.store.lua import script
 from tests.proxy import Proxy
 from tests.servers import Server
+from tests.where import slow
 from tests.worker.conftest import ms
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, slow]
 
 LEASE = timedelta(minutes=5)
 PATIENCE = 60

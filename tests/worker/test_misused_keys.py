@@ -30,9 +30,10 @@ from docket import (
 from docket.errors import KeyUnreadable
 from docket.store import Keys
 from docket.store.misuse import KINDS
+from tests.where import few_pairs, slow
 from tests.worker.conftest import a_worker, at_most, ms, working
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, few_pairs, slow]
 
 #: What is kept under the names that `Keys` makes, beyond those of the whole docket (`KINDS`).
 OF_ONE = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import anyio
 import pytest
@@ -17,16 +16,11 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-import docket.testing
 from docket.store import UnreadableKey, about_key
 from docket.worker.upkeep.outages import AFTERMATH, LAGGARDS, Outages, is_disruption
+from tests.where import virtual_time
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return docket.testing.virtual_backend(request.param)
+pytestmark = [pytest.mark.anyio, virtual_time]
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import anyio
 import pytest
 from cronsim import CronSimError
 
-import docket.testing
 from docket import (
     Cron,
     CurrentExecution,
@@ -26,6 +25,7 @@ from docket import (
 from docket.dependencies import TaskOutcome
 from docket.dependencies.perpetual import perpetual_is_live
 from docket.errors import UsageError
+from tests.where import virtual_time
 from tests.worker.conftest import at_most, ms, working
 
 pytestmark = pytest.mark.anyio
@@ -219,9 +219,7 @@ async def test_whether_a_chain_is_live(docket: Docket) -> None:
 
 
 class TestInVirtualTime:
-    @pytest.fixture(params=["asyncio", "trio"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
-        return docket.testing.virtual_backend(request.param)
+    pytestmark = virtual_time
 
     async def times(self, url: str, perpetual: Perpetual, body: Callable[[int, Any], Any]) -> list[float]:
         """When the runs of a chain begin, in seconds; ``body`` gets their number."""

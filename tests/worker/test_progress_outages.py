@@ -15,9 +15,10 @@ from docket.clock import monotonic
 from docket.execution import ExecutionProgress
 from tests.proxy import Proxy
 from tests.servers import Server
+from tests.where import slow
 from tests.worker.conftest import at_most, ms
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, slow, pytest.mark.slow]
 
 
 @pytest.fixture

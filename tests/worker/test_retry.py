@@ -9,7 +9,6 @@ from typing import Any
 import anyio
 import pytest
 
-import docket.testing
 from docket import (
     CurrentExecution,
     Docket,
@@ -22,6 +21,7 @@ from docket import (
 )
 from docket.dependencies import ForcedRetry, TaskOutcome
 from docket.errors import UsageError
+from tests.where import virtual_time
 from tests.worker.conftest import at_most, ms, working
 
 pytestmark = pytest.mark.anyio
@@ -203,9 +203,7 @@ async def test_the_task_may_change_how_it_is_retried(docket: Docket) -> None:
 
 
 class TestInVirtualTime:
-    @pytest.fixture(params=["asyncio", "trio"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
-        return docket.testing.virtual_backend(request.param)
+    pytestmark = virtual_time
 
     async def times(self, url: str, retry: Retry, body: Any = None) -> list[float]:
         """When the attempts of a task begin that always fails, in seconds."""

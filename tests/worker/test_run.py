@@ -9,7 +9,6 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -18,9 +17,10 @@ import pytest
 from docket import Docket, Worker
 from docket.errors import BadSetting
 from docket.execution import ExecutionState
+from tests.where import asyncio_and_trio, one_loop
 from tests.worker.conftest import at_most
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, asyncio_and_trio]
 
 TASKS = """
     import time, anyio
@@ -66,11 +66,6 @@ BY_HAND = """
 """
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return request.param
-
-
 @contextlib.contextmanager
 def process(tmp_path: Path, url: str, backend: str, main: str = MAIN) -> Iterator[subprocess.Popen[str]]:
     (tmp_path / "run_tasks.py").write_text(textwrap.dedent(TASKS))
@@ -101,11 +96,11 @@ async def slow(seconds: float) -> str:
 
 
 async def test_sigterm_finishes_what_runs_and_exits_normally(
-    redis_url: str, tmp_path: Path, anyio_backend: str
+    redis_url: str, tmp_path: Path, anyio_backend_name: str
 ) -> None:
     async with Docket("run", redis_url) as docket, at_most():
         execution = await docket.add(slow)(0.3)
-        with process(tmp_path, redis_url, anyio_backend) as child:
+        with process(tmp_path, redis_url, anyio_backend_name) as child:
             await said(child, until="begun")
             child.send_signal(signal.SIGTERM)
             lines = await said(child, until="over")
@@ -115,10 +110,12 @@ async def test_sigterm_finishes_what_runs_and_exits_normally(
         assert await execution.get_result() == "finished"
 
 
-async def test_a_second_signal_hands_back_at_once(redis_url: str, tmp_path: Path, anyio_backend: str) -> None:
+async def test_a_second_signal_hands_back_at_once(
+    redis_url: str, tmp_path: Path, anyio_backend_name: str
+) -> None:
     async with Docket("run", redis_url) as docket, at_most():
         execution = await docket.add(slow)(3600)
-        with process(tmp_path, redis_url, anyio_backend) as child:
+        with process(tmp_path, redis_url, anyio_backend_name) as child:
             await said(child, until="begun")
             child.send_signal(signal.SIGINT)
             await said(child, until="initiating graceful shutdown")
@@ -133,16 +130,15 @@ async def blocks() -> None:
     raise AssertionError("runs in the process")
 
 
+@one_loop
 @pytest.mark.parametrize("what", ["begun", "blocks"])
 async def test_a_second_ctrl_c_under_asyncio_run_hands_back_what_runs(
-    redis_url: str, tmp_path: Path, anyio_backend: str, what: str
+    redis_url: str, tmp_path: Path, anyio_backend_name: str, what: str
 ) -> None:
     """Also where it comes in the midst of a body."""
-    if anyio_backend != "asyncio":
-        return
     async with Docket("run", redis_url) as docket, at_most():
         executions = [await docket.add(slow)(3600)]
-        with process(tmp_path, redis_url, anyio_backend, BY_HAND) as child:
+        with process(tmp_path, redis_url, anyio_backend_name, BY_HAND) as child:
             await said(child, until="begun")
             if what == "blocks":
                 executions.append(await docket.add(blocks)())
@@ -160,14 +156,14 @@ async def test_a_second_ctrl_c_under_asyncio_run_hands_back_what_runs(
 
 
 async def test_an_unknown_task_goes_to_the_fallback_that_was_named(
-    redis_url: str, tmp_path: Path, anyio_backend: str
+    redis_url: str, tmp_path: Path, anyio_backend_name: str
 ) -> None:
     async def mystery(number: int) -> str:
         return "runs in the process"
 
     async with Docket("run", redis_url) as docket, at_most():
         execution = await docket.add(mystery)(1)
-        with process(tmp_path, redis_url, anyio_backend):
+        with process(tmp_path, redis_url, anyio_backend_name):
             assert await execution.get_result() == "fallback"
 
 

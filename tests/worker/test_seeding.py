@@ -12,10 +12,10 @@ from typing import Any
 import anyio
 import pytest
 
-import docket.testing
 from docket import Cron, Docket, Execution, ExecutionState, Perpetual, Worker, clock
 from docket.dependencies import Retry
 from docket.worker.intake.seeder import Seeder
+from tests.where import virtual_time
 from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
@@ -253,9 +253,7 @@ async def test_one_that_says_no_moment_is_told_once_and_harms_no_other(
 class TestInVirtualTime:
     """On memory:// nothing polls: the end of a chain is heard of (I10)."""
 
-    @pytest.fixture(params=["asyncio", "trio"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
-        return docket.testing.virtual_backend(request.param)
+    pytestmark = virtual_time
 
     async def test_a_cancelled_chain_begins_anew_within_a_minute(self, memory_url: str) -> None:
         began, ran = clock.now(), list[float]()

@@ -13,6 +13,7 @@ import pytest
 
 from docket import CurrentDocket, CurrentWorker, Depends, Docket, Shared, TaskKey, Worker
 from docket.errors import AwaitedCancelled
+from tests.where import on_asyncio
 from tests.worker.conftest import PATIENCE, working
 
 pytestmark = pytest.mark.anyio
@@ -324,9 +325,7 @@ async def test_who_waits_for_what_is_opened_as_something_else_fails_fails_and_is
 class TestOnAsyncio:
     """What only asyncio allows: whatever has a task may cancel it."""
 
-    @pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
-        return "asyncio", {"use_uvloop": request.param}
+    pytestmark = on_asyncio
 
     async def test_what_is_shared_may_cancel_the_task_that_hosts_it(self, docket: Docket) -> None:
         """I9."""

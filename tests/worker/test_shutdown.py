@@ -15,6 +15,7 @@ import pytest
 
 from docket import Docket, Worker
 from docket.execution import Execution, ExecutionState
+from tests.where import on_asyncio
 from tests.worker.conftest import at_most, ms, working
 
 pytestmark = pytest.mark.anyio
@@ -304,9 +305,7 @@ async def test_a_second_run_until_finished_after_a_stop_takes_the_rest(docket: D
 
 
 class TestOnAsyncio:
-    @pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
-        return "asyncio", {"use_uvloop": request.param}
+    pytestmark = on_asyncio
 
     @pytest.mark.parametrize("times", [1, 2, 3])
     async def test_a_native_cancel_drains_and_comes_out_also_when_repeated(

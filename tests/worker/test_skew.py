@@ -11,10 +11,11 @@ import anyio
 import pytest
 
 from docket import Docket
+from tests.where import slow
 from tests.worker.conftest import ms
 from tests.worker.skewed import RUNS, task
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, slow]
 
 FLEET = {"behind": -600, "right": 0, "ahead": 600}
 

@@ -9,19 +9,14 @@ from typing import Any
 import anyio
 import pytest
 
-import docket.testing
 from docket import CurrentExecution, Docket, Execution, Perpetual, Worker, clock
 from docket.errors import ResultExpired
+from tests.where import virtual_time
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, virtual_time]
 
 #: Real seconds that 30 days may take.
 LIMIT = 1.0
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return docket.testing.virtual_backend(request.param)
 
 
 async def test_thirty_days_of_work_pass_in_under_a_second(memory_url: str) -> None:

@@ -10,9 +10,9 @@ import anyio
 import pytest
 from anyio import get_cancelled_exc_class
 
-import docket.testing
 from docket import Docket, Execution, ExecutionCancelled, ExecutionState, Retry, Timeout, Worker, clock
 from docket.errors import UsageError
+from tests.where import virtual_time
 from tests.worker.conftest import at_most, ms, working
 
 pytestmark = pytest.mark.anyio
@@ -162,9 +162,7 @@ async def test_a_body_with_task_groups_of_its_own_is_stopped_as_a_whole(docket: 
 
 
 class TestInVirtualTime:
-    @pytest.fixture(params=["asyncio", "trio"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
-        return docket.testing.virtual_backend(request.param)
+    pytestmark = virtual_time
 
     async def test_a_run_may_extend_its_time(self, memory_url: str) -> None:
         lasted: list[float] = []

@@ -27,10 +27,10 @@ from docket.dependencies import AdmissionBlocked, Dependency
 from docket.execution import ExecutionState
 from docket.moments import LONGEST
 from docket.store import dump
-from docket.testing import virtual_backend
+from tests.where import few_pairs, slow, virtual_time
 from tests.worker.conftest import a_worker, at_most, working
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, few_pairs, slow]
 
 LAST = datetime.max.replace(tzinfo=UTC)
 BEYOND = datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))
@@ -314,9 +314,7 @@ async def test_a_delivery_may_be_idle_for_any_time(docket: Docket, idle: int) ->
 
 
 class TestInVirtualTime:
-    @pytest.fixture(params=["asyncio", "trio"])
-    def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
-        return virtual_backend(request.param)
+    pytestmark = virtual_time
 
     async def test_time_may_go_to_its_end(self, memory_url: str) -> None:
         async def again(n: Annotated[int, ConcurrencyLimit()], perpetual: Perpetual = Perpetual()) -> None:

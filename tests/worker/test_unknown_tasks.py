@@ -11,18 +11,14 @@ from typing import Any
 import anyio
 import pytest
 
-import docket.testing
 from docket import CurrentExecution, Docket, Execution, ExecutionState, Worker, clock
 from docket.errors import BadSetting, DeliveryLimitExceeded, UnknownTask
+from tests.where import virtual_time
 from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
 
 ZERO, SECOND, HOUR = timedelta(0), timedelta(seconds=1), timedelta(hours=1)
-virtual = pytest.mark.parametrize(
-    "anyio_backend",
-    [pytest.param(docket.testing.virtual_backend(name), id=name) for name in ("asyncio", "trio")],
-)
 
 
 @pytest.fixture
@@ -51,7 +47,7 @@ async def seen(docket: Docket, *workers: str) -> None:
         await anyio.sleep(0.01)  # a heartbeat tells nobody
 
 
-@virtual
+@virtual_time
 async def test_it_waits_for_a_worker_that_knows_it_and_its_attempt_is_not_counted(
     memory_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -89,7 +85,7 @@ def _found_elsewhere() -> str:
 here: list[str] = []
 
 
-@virtual
+@virtual_time
 async def test_arguments_that_only_the_right_worker_can_read_are_not_read_by_another(memory_url: str) -> None:
     async def takes(argument: str) -> str:
         return argument
@@ -128,7 +124,7 @@ async def test_a_fleet_in_which_each_knows_something_else_gets_through(docket: D
     assert ran == Counter((side, number, 1) for side in ("left", "right") for number in range(100))
 
 
-@virtual
+@virtual_time
 async def test_it_fails_when_nobody_has_known_it_for_as_long_as_workers_are_patient(
     memory_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -147,7 +143,7 @@ async def test_it_fails_when_nobody_has_known_it_for_as_long_as_workers_are_pati
     assert "Unknown task 'mystery' received - dropping" in said[-1]
 
 
-@virtual
+@virtual_time
 async def test_its_pauses_grow_up_to_a_minute(memory_url: str) -> None:
     async with Docket("other", memory_url) as client, Docket("other", memory_url) as blind:
         await client.add(mystery, key="k")()
@@ -215,7 +211,7 @@ async def test_what_is_struck_does_not_wait(docket: Docket, blind: Docket) -> No
                 await anyio.sleep(0.005)
 
 
-@virtual
+@virtual_time
 async def test_deliveries_that_were_not_ended_are_counted_whoever_took_it_in_between(memory_url: str) -> None:
     """Else what kills its workers would have all its lives again each time that another one takes it over."""
     async with Docket("other", memory_url) as client, Docket("other", memory_url) as blind:

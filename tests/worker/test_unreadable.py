@@ -24,11 +24,11 @@ from docket import (
 from docket.errors import UnknownTask
 from docket.execution import ExecutionState
 from docket.store import dump
-from docket.testing import virtual_backend
 from docket.worker import default_fallback_task
+from tests.where import few_pairs, slow, virtual_time
 from tests.worker.conftest import at_most
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, few_pairs, slow]
 
 GOOD: dict[str, Any] = {
     "key": "bad", "when": "2026-01-01T00:00:00+00:00", "function": "fine", "args": dump(()), "kwargs": dump({}),
@@ -271,7 +271,7 @@ async def test_a_run_spoiled_while_its_body_runs_is_set_aside(docket: Docket) ->
         assert await good.get_result() == "fine"
 
 
-@pytest.mark.parametrize("anyio_backend", [virtual_backend("asyncio"), virtual_backend("trio")])
+@virtual_time
 @pytest.mark.parametrize("spoiled", [{"when": "yesterday"}, {"args": b"junk"}])
 async def test_the_chain_of_an_automatic_task_begins_anew_after_an_unreadable_message(
     memory_url: str, spoiled: dict[str, Any]

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import pytest
 
-from docket import testing
 from tests.seeds.stage import Stage, staged
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return testing.virtual_backend(request.param)
 
 
 @pytest.fixture
