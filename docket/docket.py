@@ -20,7 +20,7 @@ from .errors import BadSetting
 from .execution import Execution
 from .moments import LONGEST, check_setting
 from .numbers import check_whole
-from .signals import signals, unfailing
+from .signals import signals, suppress_errors
 from .store import DocketStore, Keys, LimitInUse, Message, ResultStorage, Strikes, WorkerInfo
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
@@ -107,7 +107,7 @@ class Docket(DocketSnapshotMixin):
     # opening and closing ---------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        signals.follow_the_program()
+        signals.connect_opentelemetry()
         with self._entering:
             self._entered += 1
             if self._hold is None and (memory := self._client.address.memory) is not None:
@@ -335,7 +335,7 @@ class Docket(DocketSnapshotMixin):
         with signals.operation("docket.cancel", lambda: {**self.labels(), "docket.key": key}):
             if await self.store.schedule.cancel(key):
                 for each in signals.subscribers:
-                    with unfailing:
+                    with suppress_errors:
                         each.cancelled(self.name, 1)
 
     async def clear(self) -> int:
@@ -343,7 +343,7 @@ class Docket(DocketSnapshotMixin):
         with signals.operation("docket.clear", self.labels):
             cleared = await self.store.schedule.clear(CLEAR_BATCH)
         for each in signals.subscribers:
-            with unfailing:
+            with suppress_errors:
                 each.cancelled(self.name, cleared)
         return cleared
 

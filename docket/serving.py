@@ -77,7 +77,7 @@ def _exposition() -> Callable[[], bytes]:
             "This program has a MeterProvider of its own without a PrometheusMetricReader: "
             "the metrics of docket are not among those that are served"
         )
-    signals.follow_the_program()
+    signals.connect_opentelemetry()
     return functools.partial(generate_latest, REGISTRY)
 
 

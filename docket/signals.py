@@ -1,30 +1,40 @@
-"""What happens on dockets and workers, told to those who want to know; telemetry hears everything from here.
+"""What happens on dockets and workers, published to subscribers and at most one tracer: the source of all telemetry.
 
-The rooms say what happens as it does::
+The rooms publish what happens as it does::
 
     for each in signals.subscribers:
-        with unfailing:
+        with suppress_errors:
             each.cancelled(docket.name, 1)
 
-and put what takes its time inside of an operation::
+and put what takes time into an operation::
 
     with signals.operation("docket.cancel", labels) as operation:
         ...
 
-What a subscriber raises is logged, and harms nobody (I9).
-Where nobody subscribes the first costs a look at an empty list, and the second a call that returns `UNHEARD`.
+An error of a subscriber is logged and goes no further (I9).
+Without subscribers the first costs a look at an empty list, and the second a call that returns `NOT_TRACED`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ContextDecorator
 from types import TracebackType
 from typing import TypeAlias
 
-__all__ = ["UNHEARD", "Labels", "Operation", "Signals", "Subscriber", "Tracer", "signals", "unfailing"]
+__all__ = [
+    "NOT_TRACED",
+    "Labels",
+    "Operation",
+    "Signals",
+    "Subscriber",
+    "SuppressErrors",
+    "Tracer",
+    "signals",
+    "suppress_errors",
+]
 
 logger = logging.getLogger("docket")
 
@@ -32,22 +42,22 @@ Labels: TypeAlias = Mapping[str, "str | int"]
 
 
 class Subscriber:
-    """Hears what happens. Its methods do nothing until a subclass says otherwise.
+    """Receives what happens; each method does nothing until a subclass overrides it.
 
     They are called on the event loop, in the midst of the work: they must be quick and may not raise.
     """
 
     def placed(self, docket: str, task: str, *, replacing: bool, disposition: str) -> None:
-        """A call was to be placed, or placed instead of another; ``disposition`` says what came of it."""
+        """Somebody placed a call, or replaced one; ``disposition`` is the result."""
 
     def cancelled(self, docket: str, count: int) -> None:
-        """So many tasks were cancelled by those who hold the docket."""
+        """Users of the docket cancelled so many tasks."""
 
     def stricken(self, docket: str, worker: str, task: str) -> None:
-        """A worker has found a strike against a task that it took."""
+        """A worker found a strike against a task that it took."""
 
     def superseded(self, docket: str, worker: str, task: str) -> None:
-        """A worker was given a delivery that a newer one had replaced."""
+        """A worker was given a delivery that a newer one has replaced."""
 
     def run_started(self, docket: str, worker: str, task: str, *, late: float, redelivered: bool) -> None:
         """A run begins, ``late`` seconds after it was due."""
@@ -64,26 +74,26 @@ class Subscriber:
     def disrupted(self, docket: str, worker: str) -> None:
         """A worker could not reach the server, or was refused, and tries again."""
 
-    def listens(self) -> bool:
-        """Whether it would make use of what it hears now; asked once for a run, which is then told of, or not."""
+    def wants_runs(self) -> bool:
+        """Whether it has a use for runs now. Asked as a run begins; the answer holds for its end, too."""
         return True
 
     def wants_depths(self) -> bool:
-        """Whether a worker that starts now is to look at the depths from time to time; it would not otherwise (I10)."""
+        """Whether a worker that starts now is to measure the depths regularly; it does not otherwise (I10)."""
         return False
 
     def depths(self, docket: str, due: int, later: int) -> None:
-        """So many tasks are due (those that run among them), and so many are scheduled for later."""
+        """So many tasks are due (running ones among them), and so many are scheduled for later."""
 
     def strikes(self, labels: Labels, change: int) -> None:
         """A strike came into effect (1) or was lifted (-1); ``labels`` are the docket's and the strike's."""
 
     def cached(self, cache: str, size: int) -> None:
-        """An internal cache holds so many entries now."""
+        """An internal cache has so many entries now."""
 
 
 class Operation:
-    """Something that takes its time; entered when it begins. This one is heard by nobody."""
+    """Something that takes time; entered when it begins. This one is not traced."""
 
     def __enter__(self) -> Operation:
         return self
@@ -94,20 +104,20 @@ class Operation:
         pass
 
     def note(self, name: str, value: str | int) -> None:
-        """Say something about it that was not known when it began."""
+        """Add a fact that was not known when it began."""
 
     def failed(self, error: BaseException) -> None:
-        """It has failed, by ``error``; without this, leaving it undisturbed means that it went well."""
+        """It has failed with ``error``. Without this call, leaving it without an exception is success."""
 
 
-UNHEARD = Operation()
+NOT_TRACED = Operation()
 
 
 class Tracer:
-    """Makes operations heard, and says what of them is to travel with a message. Subclass it whole."""
+    """Traces operations, and knows what of them travels with a message. Subclass it whole."""
 
     def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:
-        """Something that is done for whoever calls it; ``labels`` is called if anybody hears of it."""
+        """An operation that a caller waits for; ``labels`` is called only if it is traced."""
         raise NotImplementedError
 
     def run(self, task: str, labels: Callable[[], Labels], fields: Mapping[bytes, bytes]) -> Operation:
@@ -115,12 +125,19 @@ class Tracer:
         raise NotImplementedError
 
     def fields(self) -> Mapping[bytes, bytes]:
-        """What a message that is made now carries along, so that its run can be linked to the present operation."""
+        """The fields of a message made now, by which its run can be linked to the present operation."""
         raise NotImplementedError
 
 
-class _Unfailing:
-    """Keeps what telemetry raises from those who tell it. Nothing is awaited in there."""
+class SuppressErrors(ContextDecorator):
+    """A block or a function of which no error comes out, KeyboardInterrupt excepted: it is logged under ``title``.
+
+    For code of others that runs in the midst of our work: subscribers, tracers, handlers of the log. Await nothing
+    in there: a cancellation would be suppressed, too.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
 
     def __enter__(self) -> None: ...
 
@@ -129,16 +146,20 @@ class _Unfailing:
     ) -> bool:
         if error is None or isinstance(error, KeyboardInterrupt):
             return False
-        with contextlib.suppress(Exception):  # a handler of the log
-            logger.error("Telemetry raised", exc_info=error)
+        try:
+            logger.error(self._title, exc_info=error)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # of a handler of the log, or of the error itself  # noqa: BLE001, S110
+            pass
         return True
 
 
-unfailing = _Unfailing()
+suppress_errors = SuppressErrors("Telemetry raised")
 
 
 class Signals:
-    """Who hears what happens in this process. Change ``subscribers`` and ``tracer`` as you like, at any time."""
+    """Who receives what happens in this process. Change ``subscribers`` and ``tracer`` as you like, at any time."""
 
     __slots__ = ("load_telemetry", "subscribers", "tracer")
 
@@ -148,12 +169,12 @@ class Signals:
         self.load_telemetry: Callable[[], object] | None = None
         """Imports what subscribes for OpenTelemetry; the front door sets it."""
 
-    def listeners(self) -> Sequence[Subscriber]:
-        """The subscribers that make use of what they hear now."""
-        return [each for each in self.subscribers if each.listens()] if self.subscribers else ()
+    def run_subscribers(self) -> Sequence[Subscriber]:
+        """The subscribers that have a use for runs now."""
+        return [each for each in self.subscribers if each.wants_runs()] if self.subscribers else ()
 
-    def follow_the_program(self) -> None:
-        """Have OpenTelemetry hear everything, if this program has loaded it. Called where dockets and workers begin."""
+    def connect_opentelemetry(self) -> None:
+        """Subscribe OpenTelemetry, if this program has loaded it. Called where dockets and workers begin."""
         if self.load_telemetry is None or "opentelemetry" not in sys.modules:
             return
         load, self.load_telemetry = self.load_telemetry, None
@@ -162,12 +183,12 @@ class Signals:
         try:
             load()
         except ImportError as error:
-            # Only a part of it is there, or an old one: another package's business, no reason to fail.
+            # Only a part of it is installed, or an old version: no reason to fail.
             logger.debug("No telemetry: %s", error)
 
     def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:
-        """An operation of this name; ``labels`` is called if anybody hears of it."""
-        return UNHEARD if self.tracer is None else self.tracer.operation(name, labels)
+        """An operation of this name; ``labels`` is called only if it is traced."""
+        return NOT_TRACED if self.tracer is None else self.tracer.operation(name, labels)
 
 
 signals = Signals()

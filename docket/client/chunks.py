@@ -11,7 +11,7 @@ from ..errors import UsageError
 from ..linking import carrying
 from ..numbers import check_whole
 from ..rules import Disposition
-from ..signals import signals, unfailing
+from ..signals import signals, suppress_errors
 from .striking import place_all
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def tell_placed(execution: Execution[Any], *, replace: bool) -> None:
     """Tell who listens what came of placing an execution."""
     for each in signals.subscribers:
         disposition = execution.disposition.value
-        with unfailing:
+        with suppress_errors:
             each.placed(
                 execution.docket.name, execution.function_name, replacing=replace, disposition=disposition
             )

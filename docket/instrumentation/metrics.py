@@ -111,7 +111,7 @@ class Metrics(Subscriber):
         self._of_runs: dict[tuple[str, str, str], Mapping[str, str]] = {}
         self._provided = False
 
-    def listens(self) -> bool:
+    def wants_runs(self) -> bool:
         """Whether the program has set a meter provider, which it can do once. Libraries load the API in vain."""
         if not self._provided:  # Without one the API has a stand-in, which has no public name.
             self._provided = not type(metrics.get_meter_provider()).__name__.startswith("_Proxy")
@@ -176,7 +176,7 @@ class Metrics(Subscriber):
         REDIS_DISRUPTIONS.add(1, {"docket.name": docket, "docket.worker": worker})
 
     def wants_depths(self) -> bool:
-        return self.listens()
+        return self.wants_runs()
 
     def depths(self, docket: str, due: int, later: int) -> None:
         QUEUE_DEPTH.set(due, {"docket.name": docket})

@@ -12,7 +12,7 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from ..propagation import carried, context_of, links_to
-from ..signals import UNHEARD, Labels, Operation, Tracer
+from ..signals import NOT_TRACED, Labels, Operation, Tracer
 from ..text import class_name, class_path, readable, text_of
 
 __all__ = ["Spans"]
@@ -33,11 +33,11 @@ class Spans(Tracer):
         return self._provided
 
     def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:
-        return _Span(self._asked, name, labels()) if self._heard() else UNHEARD
+        return _Span(self._asked, name, labels()) if self._heard() else NOT_TRACED
 
     def run(self, task: str, labels: Callable[[], Labels], fields: Mapping[bytes, bytes]) -> Operation:
         if not fields and not self._heard():
-            return UNHEARD
+            return NOT_TRACED
         # A trace of its own: the run may come long after the one that asked for it has ended. What was put in
         # the baggage there is there for the task, and for what the task adds.
         context = context_of(fields) if fields else Context()

@@ -16,7 +16,7 @@ import attrs
 from redis.exceptions import RedisError, ResponseError
 
 from ..rules import Operator, StrikesInEffect
-from ..signals import signals, unfailing
+from ..signals import signals, suppress_errors
 from ..text import error_text, text_of
 from ..transport import Client, Entry, entry_number
 from .answers import naming
@@ -162,7 +162,7 @@ class StrikeLog:
 
     def _signal(self, instruction: StrikeInstruction, change: int) -> None:
         for each in signals.subscribers:
-            with unfailing:
+            with suppress_errors:
                 each.strikes({"docket.name": self.name, **instruction.labels()}, change)
 
     def _override(self, identity: _Identity) -> None:

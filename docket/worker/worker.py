@@ -188,7 +188,7 @@ class Worker:
         if self._session is not None:
             raise RuntimeError(f"worker {self.name!r} is already running; one Worker runs once at a time")
         self._session = session
-        signals.follow_the_program()
+        signals.connect_opentelemetry()
         try:
             await session.run()
         finally:

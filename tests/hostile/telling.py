@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from docket import Docket, Execution, Perpetual
-from docket.signals import UNHEARD, Labels, Operation, Subscriber, Tracer, signals
+from docket.signals import NOT_TRACED, Labels, Operation, Subscriber, Tracer, signals
 from tests.hostile.harness import KEY, NAME, Function, Row, fails, returns
 
 __all__ = ["TELLING"]
@@ -136,11 +136,11 @@ class Unheard(Tracer):
         self.where, self.kind = where, kind
 
     def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:
-        return UNHEARD
+        return NOT_TRACED
 
     def run(self, task: str, labels: Callable[[], Labels], fields: Mapping[bytes, bytes]) -> Operation:
         if task != NAME:
-            return UNHEARD
+            return NOT_TRACED
         if self.where == "run":
             raise self.kind("told")
 

@@ -101,7 +101,7 @@ class Recess(Recorder):
 
     listening = False
 
-    def listens(self) -> bool:
+    def wants_runs(self) -> bool:
         return self.listening
 
 

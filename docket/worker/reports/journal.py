@@ -15,12 +15,10 @@ costs the question whether it is.
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import logging
 import traceback
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from ...client.signatures import TaskFunction, get_signature
 from ...dependencies import format_duration
@@ -38,6 +36,7 @@ from ...rules import (
     Verdict,
     unfolds,
 )
+from ...signals import SuppressErrors
 from ...store import Refused, Settled, Unreadable
 from ...text import class_name, error_text, printable, readable
 from ..fallback import default_fallback_task
@@ -61,8 +60,6 @@ __all__ = [
     "log_unreadable",
 ]
 
-P = ParamSpec("P")
-
 logger = logging.getLogger("docket.worker")
 
 #: pydocket's retries and perpetual tasks log what follows a run, which is why it is said here.
@@ -78,20 +75,8 @@ _STOPPED = {
 }
 
 
-def _unfailing(log: Callable[P, None]) -> Callable[P, None]:
-    """Keep what handlers, filters and the texts of others raise from being a failure of the task (I9)."""
-
-    @functools.wraps(log)
-    def say(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            log(*args, **kwargs)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - not ours, and about a line of text
-            with contextlib.suppress(Exception):
-                logger.error("A line of the log could not be written: %s", error_text(error))
-
-    return say
+#: Handlers, filters and the texts of others: what they raise is no failure of the task (I9).
+_suppress_errors = SuppressErrors("A line of the log could not be written")
 
 
 def _log(
@@ -154,7 +139,7 @@ def log_start(running: Running) -> None:
         _log_start(running)
 
 
-@_unfailing
+@_suppress_errors
 def _log_start(running: Running) -> None:
     execution = running.execution
     extra = _extra(execution)
@@ -169,7 +154,7 @@ def log_end(running: Running, end: End) -> None:
         _log_end(running, end)
 
 
-@_unfailing
+@_suppress_errors
 def _log_end(running: Running, end: End) -> None:
     execution, outcome = running.execution, end.outcome
     teller = following_logger if isinstance(end.verdict, Reschedule) else logger
@@ -193,7 +178,7 @@ def _log_end(running: Running, end: End) -> None:
         _log(teller, level, text, *shown, error=error, extra=_extra(execution, seconds))
 
 
-@_unfailing
+@_suppress_errors
 def log_blocked(running: Running, verdict: Verdict) -> None:
     """Say that it may not run now, and what is done about it."""
     key = printable(running.execution.key)
@@ -214,7 +199,7 @@ def log_settled(running: Running, end: End, settled: Settled) -> None:
         _log_settled(running, end, settled)
 
 
-@_unfailing
+@_suppress_errors
 def _log_settled(running: Running, end: End, settled: Settled) -> None:
     execution, seconds, follows = running.execution, end.seconds, isinstance(end.verdict, Reschedule)
     if settled is Settled.SUPERSEDED:
@@ -226,7 +211,7 @@ def _log_settled(running: Running, end: End, settled: Settled) -> None:
         following_logger.info("↫ [%s] %s", *shown, extra=_extra(execution, seconds))
 
 
-@_unfailing
+@_suppress_errors
 def log_unreadable(unreadable: Unreadable) -> None:
     """Say that a delivery is set aside, and why."""
     _log(
@@ -235,13 +220,13 @@ def log_unreadable(unreadable: Unreadable) -> None:
     )  # fmt: skip
 
 
-@_unfailing
+@_suppress_errors
 def log_given_up(running: Running, why: str) -> None:
     """Say that nothing is written about a run, which will be redelivered."""
     logger.warning("%r ended, %s; it will be redelivered", running.execution, why)
 
 
-@_unfailing
+@_suppress_errors
 def log_holding_on(running: Running, seconds: float) -> None:
     """Say which body does not end although it was cancelled, and that nobody waits for it any more."""
     execution = running.execution
@@ -253,7 +238,7 @@ def log_holding_on(running: Running, seconds: float) -> None:
          extra=_extra(execution))  # fmt: skip
 
 
-@_unfailing
+@_suppress_errors
 def log_mishap(running: Running, error: BaseException, then: str) -> None:
     """Say that something else than the body of a task went wrong, and what is done about it."""
     execution = running.execution
@@ -261,7 +246,7 @@ def log_mishap(running: Running, error: BaseException, then: str) -> None:
          extra=_extra(execution))  # fmt: skip
 
 
-@_unfailing
+@_suppress_errors
 def log_raised_while_stopped(running: Running, error: BaseException) -> None:
     """Say what a body raised instead of its cancellation; it is stopped all the same."""
     _log(
@@ -269,7 +254,7 @@ def log_raised_while_stopped(running: Running, error: BaseException) -> None:
     )
 
 
-@_unfailing
+@_suppress_errors
 def log_refused(docket: Docket, worker: str, refused: Refused) -> None:
     """Say that it does not run: the key was given to another run, or cancelled, before it began."""
     if logger.isEnabledFor(logging.INFO):
@@ -287,7 +272,7 @@ def _log_superseded(teller: logging.Logger, execution: Execution[Any], seconds: 
         teller.info("↬ %s%s (superseded)", ran, execution.call_repr(), extra=_extra(execution, seconds))
 
 
-@_unfailing
+@_suppress_errors
 def log_struck(execution: Execution[Any]) -> None:
     """Say that it does not run because it is struck."""
     if logger.isEnabledFor(logging.WARNING):

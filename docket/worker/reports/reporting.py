@@ -17,7 +17,7 @@ from ...client.signatures import signature_cache
 from ...clock import monotonic
 from ...execution import Execution
 from ...rules import Raised, Reschedule, Returned
-from ...signals import UNHEARD, Labels, Operation, Subscriber, signals, unfailing
+from ...signals import NOT_TRACED, Labels, Operation, Subscriber, signals, suppress_errors
 from ...store import Records, Refused, Unreadable
 from ..roster import End, Running
 
@@ -39,26 +39,26 @@ class Report:
         """Note how the run has ended, what follows, and how long it took."""
 
 
-_UNHEARD = Report()
+_NOT_REPORTED = Report()
 
 
 def reported(running: Running) -> Report:
     """The report of a run that is about to begin; of one that was reported before, one that nobody hears of."""
     if running.reported:
-        return _UNHEARD
+        return _NOT_REPORTED
     running.reported = True
     listeners: Sequence[Subscriber] = ()
-    span = UNHEARD
-    with unfailing:
-        listeners = signals.listeners()
+    span = NOT_TRACED
+    with suppress_errors:
+        listeners = signals.run_subscribers()
     if signals.tracer is not None:
         execution = running.execution
-        with unfailing:
+        with suppress_errors:
             span = signals.tracer.run(
                 execution.function_name, lambda: _labels(execution), execution.extra_fields
             )
-    if not listeners and span is UNHEARD:
-        return _UNHEARD
+    if not listeners and span is NOT_TRACED:
+        return _NOT_REPORTED
     return _Heard(running.execution, listeners, span)
 
 
@@ -79,9 +79,9 @@ class _Heard(Report):
         if self._listeners:
             late = clock.timestamp() - self._execution.when.timestamp()
             for each in self._listeners:
-                with unfailing:
+                with suppress_errors:
                     each.run_started(*self._names, late=late, redelivered=self._execution.redelivered)
-        with unfailing:
+        with suppress_errors:
             self._span.__enter__()
         return self
 
@@ -91,13 +91,13 @@ class _Heard(Report):
         if error is not None and not isinstance(error, get_cancelled_exc_class()):
             self._ended = "failed"
             if not isinstance(error, Exception):
-                with unfailing:
+                with suppress_errors:
                     self._span.failed(error)
-        with unfailing:
+        with suppress_errors:
             self._span.__exit__(kind, error, trace)
         seconds = self._seconds if self._seconds >= 0 else monotonic() - self._began
         for each in self._listeners:
-            with unfailing:
+            with suppress_errors:
                 each.run_ended(*self._names, seconds=seconds, ended=self._ended, then=self._then)
 
     def ended(self, end: End) -> None:
@@ -106,7 +106,7 @@ class _Heard(Report):
             self._ended = "succeeded"
         elif isinstance(end.outcome, Raised):
             self._ended = "failed"
-            with unfailing:
+            with suppress_errors:
                 self._span.failed(end.outcome.error)
         if isinstance(end.verdict, Reschedule):
             self._then = "retried" if end.verdict.attempt > self._execution.attempt else "perpetuated"
@@ -116,26 +116,26 @@ def tell_refused(docket: str, worker: str, refused: Refused) -> None:
     """Tell of a delivery that was taken and is not to be run; the cancelled ones were told of by who cancelled."""
     if refused.superseded:
         for each in signals.subscribers:
-            with unfailing:
+            with suppress_errors:
                 each.superseded(docket, worker, refused.message.function)
 
 
 def tell_unreadable(docket: str, worker: str, unreadable: Unreadable) -> None:
     """Tell of a delivery that failed because it cannot be read."""
-    names, span = (docket, worker, unreadable.task), UNHEARD
+    names, span = (docket, worker, unreadable.task), NOT_TRACED
     if signals.tracer is not None:
         key = unreadable.key or ""
         shown = key.decode(errors="backslashreplace") if isinstance(key, bytes) else key
         labels = {"docket.name": docket, "docket.worker": worker, "docket.key": shown}
-        with unfailing:
+        with suppress_errors:
             span = signals.tracer.run(unreadable.task, lambda: labels, {})
     for each in signals.subscribers:
-        with unfailing:
-            if not each.listens():
+        with suppress_errors:
+            if not each.wants_runs():
                 continue
             each.run_started(*names, late=0.0, redelivered=False)
             each.run_ended(*names, seconds=0.0, ended="failed", then="")
-    with unfailing, span:
+    with suppress_errors, span:
         span.failed(unreadable.reason)
 
 
@@ -152,7 +152,7 @@ class Depths:
             due, later = await self.records.depths()
             answered()
             for each in signals.subscribers:
-                with unfailing:
+                with suppress_errors:
                     each.depths(self.docket, due, later)
                     each.cached("signature", len(signature_cache))
             await anyio.sleep(self.interval.total_seconds())

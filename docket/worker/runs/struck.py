@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...rules import Cancel, Fail, Verdict
-from ...signals import signals, unfailing
+from ...signals import signals, suppress_errors
 from ..reports.journal import log_struck
 from ..roster import Running
 from .leased import retry_while_leased
@@ -30,6 +30,6 @@ async def refuse_if_struck(settling: Settling, running: Running) -> Verdict | No
         return Fail(error)
     log_struck(execution)
     for each in signals.subscribers:
-        with unfailing:
+        with suppress_errors:
             each.stricken(settling.docket.name, execution.worker or "", execution.function_name)
     return Cancel()

@@ -25,7 +25,7 @@ from redis.exceptions import (
 )
 
 from ...clock import monotonic
-from ...signals import signals, unfailing
+from ...signals import signals, suppress_errors
 from ...store import UnreadableKey, is_about_a_key
 
 __all__ = ["Loop", "Outages", "is_disruption"]
@@ -95,7 +95,7 @@ class Outages:
         """
         self._cut_off.add(caller)
         for each in signals.subscribers:
-            with unfailing:
+            with suppress_errors:
                 each.disrupted(*self._labels)
         now = monotonic()
         if self._began is None:
