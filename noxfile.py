@@ -9,6 +9,7 @@ Arguments after ``--`` reach the tool: ``nox -s tests-3.11 -- tests/memory -x``.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import nox
 from nox.project import dependency_groups, load_toml, python_versions
@@ -29,6 +30,9 @@ if os.environ.get("CI"):
     # Hundreds of these tests race real processes; where the cores are few and shared one may come too late. It
     # gets a second run there, and the report counts it.
     PARALLEL += ["--reruns", "1"]
+
+#: Lines of a file from which ``lint`` warns.
+LONG_FILE = 400
 
 #: What CI leaves out where it has run everything on another Python; uvloop is tried on the first and the last.
 QUICK = ["-m", "not chaos and not slow"]
@@ -79,10 +83,14 @@ def servers(session: nox.Session, package: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and formatting."""
+    """Style, formatting and how complex a function is; and a word on each file that takes long to read."""
     session.install(*group("lint"))
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
+    for path in sorted(Path("docket").rglob("*.py")):
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > LONG_FILE:
+            session.warn(f"{path}: {lines} lines; does it own more than one thing?")
 
 
 @nox.session

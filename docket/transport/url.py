@@ -255,19 +255,7 @@ def _is_host(host: str) -> bool:
 
 
 def _read(url: str) -> Address:
-    scheme, separator, rest = url.partition("://")
-    scheme = scheme.lower()
-    if not separator or scheme not in SCHEMES:
-        # Without "://" the text may be anything, a password included: it is not repeated.
-        named = f"unknown scheme {scheme}://" if separator else "there is no scheme"
-        if scheme.count("+") > 1:
-            named += " (servers are reached through a cluster or through sentinels, not both)"
-        raise BadUrl(f"Bad server URL: {named}; accepted are {_listed()}")
-    if "://" in rest.partition("?")[0]:
-        raise BadUrl(
-            f"Bad {scheme}:// URL: one scheme stands in front of all hosts, which commas separate, "
-            "as in redis+sentinel://a:26379,b:26379/service"
-        )
+    scheme, rest = _scheme(url)
     if scheme in _CLUSTER or scheme in _SENTINEL:
         return _several(scheme, rest)
     if scheme != "memory" and "," in re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]:
@@ -301,6 +289,24 @@ def _read(url: str) -> Address:
         if "db" not in options:
             fields["db"] = _database(scheme, unquote(parts.path).replace("/", ""))
     return Address(**fields)  # pyright: ignore[reportArgumentType] - parsed by the table
+
+
+def _scheme(url: str) -> tuple[str, str]:
+    """The scheme, in lower case, and what follows it; BadUrl where there is none that we know."""
+    scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
+    if not separator or scheme not in SCHEMES:
+        # Without "://" the text may be anything, a password included: it is not repeated.
+        named = f"unknown scheme {scheme}://" if separator else "there is no scheme"
+        if scheme.count("+") > 1:
+            named += " (servers are reached through a cluster or through sentinels, not both)"
+        raise BadUrl(f"Bad server URL: {named}; accepted are {_listed()}")
+    if "://" in rest.partition("?")[0]:
+        raise BadUrl(
+            f"Bad {scheme}:// URL: one scheme stands in front of all hosts, which commas separate, "
+            "as in redis+sentinel://a:26379,b:26379/service"
+        )
+    return scheme, rest
 
 
 def _several(scheme: str, rest: str) -> Address:

@@ -6,12 +6,9 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.house.tree import ROOT, label
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-EVERY = pytest.mark.parametrize("path", DOCUMENTS, ids=label)
 
 FENCE = re.compile(r"^(?P<indent> *)(?P<fence>```+|~~~+) *(?P<language>[\w+-]*)[^\n]*$")
 LINK = re.compile(
@@ -48,26 +45,26 @@ def anchors(path: Path) -> set[str]:
     return {heading.strip().replace(" ", "-") for heading in headings}
 
 
-@EVERY
-def test_every_link_inside_of_the_project_resolves(path: Path) -> None:
-    prose, _ = blocks(path.read_text(encoding="utf-8"))
+def test_every_link_inside_of_the_project_resolves() -> None:
     broken: list[str] = []
-    for match in LINK.finditer(re.sub(r"`[^`\n]*`", "", prose)):
-        target, _, fragment = (match["target"] or match["image"]).partition("#")
-        if "://" in target or target.startswith("mailto:"):
-            continue
-        there = (path.parent / target).resolve() if target else path
-        known = there.exists() and (not fragment or there.suffix != ".md" or fragment in anchors(there))
-        broken += [] if known else [match[0]]
-    assert not broken, f"{label(path)}: {broken}"
+    for path in DOCUMENTS:
+        prose, _ = blocks(path.read_text(encoding="utf-8"))
+        for match in LINK.finditer(re.sub(r"`[^`\n]*`", "", prose)):
+            target, _, fragment = (match["target"] or match["image"]).partition("#")
+            if "://" in target or target.startswith("mailto:"):
+                continue
+            there = (path.parent / target).resolve() if target else path
+            known = there.exists() and (not fragment or there.suffix != ".md" or fragment in anchors(there))
+            broken += [] if known else [f"{label(path)}: {match[0]}"]
+    assert not broken, "\n".join(broken)
 
 
-@EVERY
-def test_the_python_of_every_document_compiles(path: Path) -> None:
-    for line, language, code in blocks(path.read_text(encoding="utf-8"))[1]:
-        if language in {"python", "py"}:
-            source = "\n" * (line - 1) + code  # a SyntaxError names the line of the document
-            compile(source, label(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+def test_the_python_of_every_document_compiles() -> None:
+    for path in DOCUMENTS:
+        for line, language, code in blocks(path.read_text(encoding="utf-8"))[1]:
+            if language in {"python", "py"}:
+                source = "\n" * (line - 1) + code  # a SyntaxError names the line of the document
+                compile(source, label(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
