@@ -35,6 +35,9 @@ TABLE: list[tuple[str, ZoneInfo, str, list[str]]] = [
     ("*/30 * * * *", BERLIN, "2026-10-25 02:00", ["25T02:30+0200", "25T02:00+0100", "25T02:30+0100", "25T03:00+0100"]),
     ("@hourly", NEW_YORK, "2026-11-01 00:30", ["01T01:00-0400", "01T01:00-0500", "01T02:00-0500"]),
     ("@hourly", NEW_YORK, "2026-03-08 00:30", ["08T01:00-0500", "08T03:00-0400", "08T04:00-0400"]),
+    # One of the two with a star is enough for that.
+    ("*/20 2 * * *", BERLIN, "2026-03-28 02:20", ["28T02:40+0100", "30T02:00+0200"]),
+    ("*/30 2 * * *", BERLIN, "2026-10-25 02:00", ["25T02:30+0200", "25T02:00+0100", "25T02:30+0100", "26T02:00+0100"]),
     # A gap at midnight: Havana, 8 March 2026.
     ("@daily", HAVANA, "2026-03-07 12:00", ["08T01:00-0400", "09T00:00-0400"]),
 ]  # fmt: skip
@@ -92,6 +95,12 @@ def test_a_line_that_never_fires_is_refused(text: str) -> None:
         CronLine.read(text, UTC)
     assert isinstance(raised.value, UsageError)
     assert text in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["0 0 1 1 *", "* * * * *"])
+def test_there_is_no_time_after_the_last_of_the_calendar(text: str) -> None:
+    with pytest.raises(CronSimError, match="does not fire in the 50 years after 9999-12-31"):
+        CronLine.read(text, UTC).after(datetime(9999, 12, 31, 23, 59, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("text", ["", "bad", "* * * *", "61 * * * *", "@reboot", "* * * * * * *"])

@@ -46,6 +46,7 @@ NAN = float("nan")
         ("<=", "low", ["high", "low"], ["medium"]),
         ("between", (5, 10), [5, 7.5, 10], [4, 11]),
         ("between", ("a", "m"), ["a", "k", "m"], ["z"]),
+        ("between", (5, 5), [5], [4, 6]),
     ],
 )
 def test_an_operator_compares_the_argument_with_the_value(
@@ -83,6 +84,16 @@ def test_what_cannot_be_compared_does_not_match_and_is_told(operator: str, value
     ((told, strike, given),) = complaints
     assert (told, strike) == (operator, value)
     assert given is argument
+
+
+class Interrupting:
+    def __gt__(self, other: object) -> bool:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_gets_out_of_a_comparison() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        forbids(struck(condition("f", "p", ">", 1)), "f", p=Interrupting())
 
 
 def test_a_strike_concerns_what_it_names() -> None:
@@ -132,6 +143,26 @@ def test_restoring_takes_back_the_very_same_and_nothing_else() -> None:
     assert not effect
 
 
+def test_whatever_is_struck_makes_it_true() -> None:
+    assert not struck()
+    for each in condition("f"), condition("f", "p", "==", 1), condition(None, "p", "==", 1):
+        assert struck(each)
+
+
+def test_a_value_that_cannot_be_hashed_is_refused_and_changes_nothing() -> None:
+    for function, parameter in ("f", None), ("f", "p"), (None, "p"):
+        unhashable = Condition(function, parameter, Operator.EQUAL, [1])
+        effect = struck(condition("g"))
+        for change in effect.strike, effect.restore:
+            with pytest.raises(TypeError, match="unhashable"):
+                change(unhashable)
+        assert (effect.tasks, effect.parameters) == ({"g": {}}, {})
+
+
+def test_a_task_struck_by_a_parameter_is_not_listed_as_a_whole() -> None:
+    assert [each.parameter for each in struck(condition("f", "p", "==", 1)).conditions()] == ["p"]
+
+
 def test_what_is_struck_can_be_listed() -> None:
     every = [condition("f"), condition("f", "p", ">", 1), condition("g"), condition(None, "p", "==", 1)]
     effect = struck(*every)
@@ -166,6 +197,8 @@ def test_what_is_struck_can_be_listed() -> None:
         (("f", "p", "<=", 1j), TypeError, "with <= takes a value that can be compared so, not 1j"),
         ((print, "p", "==", 1), TypeError, "the function of a strike is named by a str"),
         (("f", 1, "==", 1), TypeError, "the parameter of a strike is named by a str, not by 1"),
+        (("\ud800", "p", "==", 1), UsageError, "the function of a strike"),
+        (("f", "\ud800", "==", 1), UsageError, "the parameter of a strike"),
     ],
 )
 def test_a_strike_that_could_never_work_is_refused(
@@ -176,5 +209,6 @@ def test_a_strike_that_could_never_work_is_refused(
 
 
 def test_an_operator_is_the_text_that_users_write() -> None:
+    assert list(Operator) == ["==", "!=", ">", ">=", "<", "<=", "between"]
     assert Operator("between") is Operator.BETWEEN
     assert {("==", 1)} == {(Operator.EQUAL, 1)}

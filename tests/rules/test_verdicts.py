@@ -7,8 +7,10 @@ import pytest
 from docket.rules import (
     FINAL,
     Abandon,
+    Blocked,
     Cancel,
     Complete,
+    Drop,
     ExecutionState,
     Fail,
     HandBack,
@@ -30,6 +32,7 @@ TABLE: list[tuple[Outcome, Verdict]] = [
     (Stopped(StopReason.ASKED), Cancel()),
     (Stopped(StopReason.DRAIN), HandBack()),
     (Stopped(StopReason.LOST), Abandon()),
+    (Blocked(Drop("cooldown")), Drop("cooldown")),
 ]
 
 
