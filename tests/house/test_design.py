@@ -70,6 +70,19 @@ FOREIGN = {"find_class", "hiredis", "pickle.Unpickler", "redis.exceptions.Connec
 }
 
 
+def dotted_names(span: str) -> list[str]:
+    """The names in a span of Python: `Running.trusted_until`, `Settling.prepare(...)`; none in other spans."""
+    if re.search(r"[{<]|\w:\w", span):
+        return []
+    try:
+        nodes = [*ast.walk(ast.parse(" ".join(span.split())))]
+    except SyntaxError:
+        return []
+    inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    found = [ast.unparse(node) for node in nodes if isinstance(node, ast.expr) and id(node) not in inner]
+    return [name for name in found if re.fullmatch(r"[A-Za-z_][\w.]*", name)]
+
+
 def test_the_design_names_only_what_exists() -> None:
     """Each file, class, function and member that stands in backticks, or as `module.py` and `script.lua`."""
     names = Names()
@@ -77,17 +90,21 @@ def test_the_design_names_only_what_exists() -> None:
     fields = {word for path in lua for word in re.findall(r"'([\w:]+)'", (PACKAGE / path).read_text("utf-8"))}
     files = {path.relative_to(PACKAGE).as_posix() for path in sources()} | lua
     prose, _ = blocks(DESIGN)
+
+    def exists(name: str) -> bool:
+        owner, _, member = name.rpartition(".")
+        if name in FOREIGN | fields:
+            return True
+        return member in (names.of.get(owner.rpartition(".")[2], set()) if owner else names.known)
+
     unknown: list[str] = []
-    for span in re.findall(r"`([^`\n]+)`|\b([\w/]+\.(?:py|lua))\b", prose):
-        name = (span[0] or span[1]).removesuffix("()")
+    for span in re.findall(r"`([^`]+)`|\b([\w/]+\.(?:py|lua))\b", prose):
+        name = span[0] or span[1]
         if name.endswith((".py", ".lua", "/")) or name.startswith("tests/"):
             there = any(f"/{each}".endswith(f"/{name}") for each in files) or (ROOT / name).exists()
-        elif name in FOREIGN | fields or not re.fullmatch(r"[A-Za-z_][\w.]*\w", name):
-            continue
+            unknown += [] if there else [name]
         else:
-            owner, _, member = name.rpartition(".")
-            there = member in (names.of.get(owner.rpartition(".")[2], set()) if owner else names.known)
-        unknown += [] if there else [name]
+            unknown += [each for each in dotted_names(name) if not exists(each)]
     assert not unknown
 
 
