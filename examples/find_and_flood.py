@@ -20,7 +20,7 @@ async def find_pending_orders(
     docket: Docket = CurrentDocket(),
     perpetual: Perpetual = Perpetual(every=timedelta(seconds=1), automatic=True),
 ) -> None:
-    """Runs every second, on one worker at a time, without anybody adding it."""
+    """Find work, every second, on one worker at a time. The task is automatic: the workers add it themselves."""
     pending = [next(ORDERS) for _ in range(5)]
     for order in pending:
         await docket.add(process_order, key=f"order-{order}")(order)
@@ -28,7 +28,7 @@ async def find_pending_orders(
 
 
 async def process_order(order: int) -> None:
-    """Runs once per order, on whichever worker is free; its key keeps an order from being queued twice."""
+    """Process one order, on any free worker; the key of the task keeps an order from being queued twice."""
     await anyio.sleep(0.05)
     print(f"  order {order} is done")
 
@@ -38,7 +38,7 @@ async def main(url: str) -> None:
         docket.register(find_pending_orders)
         docket.register(process_order)
         async with Worker(docket) as worker:
-            # A real worker would run_forever(); this one ends after three rounds.
+            # A worker in production calls run_forever(); this one ends after three rounds.
             await worker.run_at_most({"find_pending_orders": 3})
 
 

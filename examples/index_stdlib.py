@@ -1,7 +1,7 @@
 """Index the standard library of the running Python: one task per module, one more per package.
 
-Every module's task parses its file and returns counts; the last one of a package schedules a task that adds up the
-package's results. Progress is shown live from the docket's own events.
+The task of a module parses its file and returns counts; the last one of a package schedules a task that adds up the
+package's results. Progress bars follow the docket's own events.
 
     python examples/index_stdlib.py
     python examples/index_stdlib.py --url redis://localhost:6379/0 --backend trio --workers 4
@@ -33,7 +33,7 @@ console = Console()
 
 
 class Counts(TypedDict):
-    """What a module, or a whole package, consists of. Plain values travel fastest."""
+    """The contents of a module, or of a whole package. Plain values travel fastest."""
 
     name: str
     modules: int
@@ -41,14 +41,14 @@ class Counts(TypedDict):
     functions: int
     classes: int
     longest: tuple[int, str]
-    """The longest function: its lines and its name."""
+    """The longest function: its number of lines and its name."""
 
 
 # The tasks ------------------------------------------------------------------------------------------------
 
 
 async def index_module(package: str, path: str, docket: Docket = CurrentDocket()) -> Counts:
-    """Parse one file and count; whoever is the last of the package schedules its total."""
+    """Parse one file and count; the last module of a package schedules the package's total."""
     counts = count(Path(path))
     async with docket.redis() as redis:
         left = await redis.decr(docket.key(f"left:{package}"))
@@ -71,7 +71,7 @@ async def add_up_package(package: str, docket: Docket = CurrentDocket()) -> Coun
 
 
 def count(path: Path) -> Counts:
-    """Read one module."""
+    """Count the functions, classes and lines of one module."""
     source = path.read_bytes()
     functions = classes = 0
     longest = (0, "")
@@ -89,7 +89,7 @@ def count(path: Path) -> Counts:
 
 @functools.cache
 def modules() -> dict[str, list[str]]:
-    """The files of the standard library, by package; a module outside of any is a package of its own."""
+    """The files of the standard library, by package; a module outside of packages is a package of its own."""
     found: dict[str, list[str]] = defaultdict(list)
     for path in sorted(STDLIB.rglob("*.py")):
         parts = path.relative_to(STDLIB).parts
@@ -122,7 +122,7 @@ async def index(url: str, workers: int, concurrency: int) -> None:
 
 
 async def schedule(docket: Docket, plan: dict[str, list[str]]) -> None:
-    """Put every module on the docket, in few round trips."""
+    """Schedule a task for every module, in few round trips."""
     async with docket.redis() as redis, redis.pipeline() as pipe:
         for package, paths in plan.items():
             pipe.set(docket.key(f"left:{package}"), len(paths), ex=3600)
@@ -152,7 +152,7 @@ async def show_progress(
     *,
     task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Draw a bar each for modules and packages, from the docket's state events."""
+    """Draw a bar for modules and one for packages, from the docket's state events."""
     columns = TextColumn("{task.description:9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console) as progress:
         bars = {
@@ -169,7 +169,7 @@ async def show_progress(
 
 
 async def states(docket: Docket, task_status: anyio.abc.TaskStatus[None]):
-    """Yield (key, state) for every change on the docket, from the moment that ``task_status`` says so."""
+    """Yield (key, state) for every change on the docket, once ``task_status`` has started."""
     async with docket.redis() as redis, redis.pubsub() as pubsub:
         await pubsub.psubscribe(docket.key("state:*"))
         task_status.started()
@@ -196,7 +196,7 @@ app = App(help="Index the standard library of the running Python with docket.")
 @app.default
 def main(
     *,
-    url: Annotated[str, Parameter(help="Where the docket is kept.")] = "memory://stdlib",
+    url: Annotated[str, Parameter(help="The server of the docket.")] = "memory://stdlib",
     backend: Annotated[
         Literal["asyncio", "uvloop", "trio"], Parameter(help="The event loop to run on.")
     ] = "asyncio",

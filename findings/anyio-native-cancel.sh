@@ -2,7 +2,7 @@
 # anyio 4.16.0 on asyncio: a child of a task group that is cancelled by asyncio's own Task.cancel() takes the whole group
 # along, and the group then ends as if everything had gone well. In asyncio.TaskGroup such a child ends alone.
 #
-# Seen: the sibling is cancelled after one step, the block is left without an exception, and the code behind it runs.
+# Seen: the sibling is cancelled after one step, the block ends without an exception, and the code after it runs.
 # asyncio.TaskGroup: the sibling finishes.
 set -euo pipefail
 work=$(mktemp -d)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# redis 8.1.0 (redis-py): a member of an IntEnum is an int, is taken for one, and is sent as its repr; one of a StrEnum is
-# sent as its value.
+# redis 8.1.0 (redis-py): the encoder takes a member of an IntEnum for an int and sends its repr; of a member of a StrEnum
+# it sends the value.
 #
 # Seen: Encoder.encode(Level.HIGH) is b"<Level.HIGH: 3>"; of a plain 3 it is b"3", of a StrEnum's member b"high".
 # So r.set("level", Level.HIGH) succeeds, and int(r.get("level")) fails later.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Valkey 9.1.2 (and every server with Lua 5.1): string.format('%s', x) in a script ends at the first NUL byte of x, while
-# keys, values and the .. operator take it as any other byte. So two keys of which a script builds members by format are one.
+# keys, values and the .. operator treat NUL as any other byte. So a script that builds names by format confuses two keys.
 #
 # Seen: EVAL "return string.format('%s|', ARGV[1])" with b"a\0b" gives b"a|"; ARGV[1] .. '|' gives b"a\0b|".
 set -euo pipefail
