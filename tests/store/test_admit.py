@@ -402,3 +402,12 @@ async def test_nor_does_one_that_has_lost_its_slot_meanwhile(store: Store) -> No
     assert await admissions(store, "w2").admit(again, [A, cooldown], LEASE) == AwaitSlot(A.name)
     await end(store, second, A)
     assert await ask(store, await store.claimed(), A, cooldown) is None
+
+
+async def test_only_who_has_renewed_within_the_lease_is_a_holder(store: Store) -> None:
+    await one_runs_and_one_waits(store)
+    seconds, micros = (int(part) for part in await store.client.call("TIME"))  # type: ignore[union-attr]
+    now, lease = seconds + micros / 1e6, LEASE.total_seconds()
+    await store.client.zadd(A.name, {"gone": now - lease - 1, "late": now - lease + 30, "fresh": now + 1})
+    (limit,) = await admissions(store).in_use()
+    assert limit.holders == ("late", "k1", "fresh")

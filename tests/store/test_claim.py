@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from docket.store import Delivery
-from tests.store.conftest import RUNNING_PROGRESS, Store, fields, message, run
+from docket.store import Delivery, Unreadable
+from tests.store.conftest import RUNNING_PROGRESS, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
 
@@ -73,3 +73,47 @@ async def test_a_lease_begins_with_the_claim_however_long_ago_it_was_read(store:
 async def test_more_deliveries_than_lua_unpacks_are_claimed_at_once(store: Store) -> None:
     await store.schedule.place_many([message(f"{n}") for n in range(2700)], replace=False)
     assert len(await waited(store, count=2700)) == 2700
+
+
+async def test_what_was_read_is_claimed_once(store: Store) -> None:
+    await store.schedule.place(message(), replace=False)
+    claims = store.claims()
+    await claims.create_group()
+    async with store.client.dedicated() as connection:
+        (delivery,) = await claims.wait_for_tasks(connection, 1, timedelta(milliseconds=1), asked="first")
+    assert isinstance(delivery, Delivery)
+    assert claims.unclaimed == ""
+    assert await claims.claim_read() == []
+
+
+async def test_neighbours_in_this_process_learn_what_they_may_have_to_take_over(
+    store: Store, heard: Heard
+) -> None:
+    """Between processes the sweep looks; nothing polls on memory://."""
+    await store.schedule.place(message("taken"), replace=False)
+    await store.claimed("taker")
+    await store.schedule.place(message("waited for"), replace=False)
+    await waited(store, "waiter")
+    published = [payload for channel, payload in await heard.all() if channel == "d:wake"]
+    claimed = [payload for payload in published if payload.startswith("claimed")]
+    assert claimed == (["claimed taker", "claimed waiter"] if store.client.is_memory else [])
+
+
+@pytest.mark.parametrize("broken", [{"generation": "x"}, {"generation": ""}])
+async def test_a_message_that_cannot_be_claimed_keeps_nobody_from_the_others(
+    store: Store, broken: dict[str, str]
+) -> None:
+    """I9."""
+    await store.client.xadd("d:stream", {**fields("broken"), **broken})  # type: ignore[arg-type]
+    await store.schedule.place(message(), replace=False)
+    unreadable, delivery = await waited(store)
+    assert isinstance(unreadable, Unreadable)
+    assert (unreadable.key, unreadable.task) == ("broken", "f")
+    assert isinstance(delivery, Delivery)
+
+
+async def test_a_message_without_a_readable_key_keeps_the_bytes_of_it(store: Store) -> None:
+    await store.client.xadd("d:stream", {**fields(generation=0), "key": b"\xff"})  # type: ignore[dict-item]
+    (unreadable,) = await waited(store)
+    assert isinstance(unreadable, Unreadable)
+    assert unreadable.key == b"\xff"

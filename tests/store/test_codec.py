@@ -183,3 +183,17 @@ def test_what_cannot_be_read_of_how_it_was_passed_on_makes_a_message_unreadable(
     named = {b"when": b"2026-01-01T00:00:00+00:00", b"attempt": b"1", b"docket:unknown": text}
     with pytest.raises(DeliveryUnreadable):
         decode_message(dict.fromkeys((b"key", b"function", b"args", b"kwargs"), b"") | named)
+
+
+@pytest.mark.parametrize("wrong", [{"key": 5}, {"function": 5}, {"attempt": "1"}, {"generation": None}])
+def test_a_message_made_by_hand_is_checked_as_it_is_written(wrong: dict[str, Any]) -> None:
+    given = {
+        "key": "k",
+        "when": datetime(2026, 1, 1, tzinfo=UTC),
+        "function": "f",
+        "args": b"",
+        "kwargs": b"",
+    }
+    assert Message(**given).fields()[:2] == ["key", "k"]
+    with pytest.raises(TypeError):
+        Message(**(given | wrong)).fields()

@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 
+from docket.errors import BadSetting
 from docket.store import Keys
 from docket.store.keys import RATE_BESIDE, SLOTS_BESIDE, Reserved
 from docket.transport import Client
@@ -181,3 +182,23 @@ async def test_a_pattern_takes_the_dockets_name_literally(url: str, prefix: str)
         await client.publish(Keys("dx").cancel_channel("other"), "no")
         await client.publish(keys.cancel_channel("k"), "yes")
         assert (await pubsub.receive()).payload == b"yes"
+
+
+def test_the_task_that_looks_after_a_waiter_of_pydockets_has_its_place() -> None:
+    assert KEYS.safeguard("k") == "d:__safeguard__:k"
+
+
+def test_a_name_from_which_no_tag_can_be_made_is_refused_on_a_cluster() -> None:
+    assert Keys.on_cluster("d").stream == "{d}:stream"
+    with pytest.raises(BadSetting, match="does not begin with '}', as '}d' does"):
+        Keys.on_cluster("}d")
+
+
+@BOTH
+def test_workers_of_different_releases_count_under_the_same_escaped_names(keys: Keys) -> None:
+    p = keys.prefix
+    assert keys.slots("who", "x:waiters") == f"{p}:concurrency:::who:x%3Awaiters:"
+    assert keys.slots(":who%") == f"{p}:concurrency:::%3Awho%25:"
+    assert keys.slots("a:b", "c") == f"{p}:concurrency:::a%3Ab:c:"
+    assert keys.slots("who", "x", "runs") == f"{p}:%runs:concurrency::runs:who:x:"
+    assert keys.rate("who", "x:reserved").endswith(":ratelimit:::who:x%3Areserved:")

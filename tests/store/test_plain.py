@@ -256,3 +256,75 @@ def test_the_same_object_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first is second
     assert first == one
     assert read_plain(pickle.dumps({one: decimal.Decimal("1.10")})) == {one: decimal.Decimal("1.10")}
+
+
+class Members(set[int]):
+    pass
+
+
+class Named:
+    def __new__(cls, *, name: str) -> Named:
+        return object.__new__(cls)
+
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, str]]:
+        return (), {"name": "x"}
+
+
+@pytest.mark.parametrize("value", [Members({1}), Named(name="x"), [Named(name="y"), 1][0]], ids=repr)
+def test_objects_are_stood_in_for_however_they_are_made(value: object) -> None:
+    shown = repr(read_plain(pickle.dumps(value)))
+    assert shown == f"(not shown: tests.store.test_plain.{type(value).__name__})"
+
+
+@pytest.mark.parametrize("name", [b"K\x01" + text("x"), text("x") + b"K\x01"], ids=["module", "name"])
+def test_a_name_that_is_no_text_ends_it(name: bytes) -> None:
+    with pytest.raises(NotPlain, match="it has a name that is no text"):
+        read_plain(b"\x80\x04" + name + b"\x93.")
+
+
+def test_what_was_put_above_a_mark_can_be_taken_off_again() -> None:
+    assert read_plain(b"\x80\x04K\x01(K\x02K\x031.") == 1  # POP_MARK
+    assert read_plain(b"\x80\x04K\x01(0.") == 1  # POP of a mark
+    assert read_plain(b"\x80\x04K\x01K\x020.") == 1
+
+
+@pytest.mark.parametrize("zone", [None, dt.UTC])
+@pytest.mark.parametrize("fold", [0, 1])
+@pytest.mark.parametrize("hour", [1, 16, 23])
+def test_a_time_is_read_to_its_fold(hour: int, fold: int, zone: dt.tzinfo | None) -> None:
+    time_of_day = dt.time(hour, 30, fold=fold, tzinfo=zone)
+    read = read_plain(pickle.dumps(time_of_day))
+    assert (read, read.fold) == (time_of_day, fold)
+    moment = dt.datetime(2026, 10, 25, hour, 30, fold=fold, tzinfo=zone)
+    read = read_plain(pickle.dumps(moment))
+    assert (read, read.fold) == (moment, fold)
+
+
+@pytest.mark.parametrize("number", [0, 2**128 - 1])
+def test_every_uuid_is_read(number: int) -> None:
+    assert read_plain(pickle.dumps(uuid.UUID(int=number))) == uuid.UUID(int=number)
+
+
+def test_a_deque_keeps_its_longest() -> None:
+    read = read_plain(pickle.dumps(deque([1, 2], maxlen=2)))
+    assert (read, read.maxlen) == (deque([1, 2]), 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "cost"),
+    [
+        ("x" * 10, 12),
+        (b"x" * 10, 12),
+        (7, 8 + 1),
+        (2**30, 8 + 10),
+        (decimal.Decimal("1.25"), 8 + 3),
+        (1.5, 8),
+        ([], 2),
+        ([1.5, "x"], 2 + 8 + 3),
+        ({"x": "y"}, 2 + 3 + 3),
+    ],
+    ids=repr,
+)
+def test_what_fits_is_what_costs_no_more_than_it_may(value: object, cost: int) -> None:
+    assert fits(value, cost)
+    assert not fits(value, cost - 1)

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from docket.errors import KeyUnreadable
 from docket.rules import ExecutionState
 from docket.store import ProgressRecord, dump_value, load_value
-from tests.store.conftest import FUTURE, PAST, Store, message
+from tests.store.conftest import FUTURE, PAST, Store, fields, message
 
 pytestmark = pytest.mark.anyio
 
@@ -96,3 +97,34 @@ async def test_thousands_of_tasks_are_read_page_by_page(store: Store) -> None:
     assert {entry.message.key for entry in picture.running} == {f"r{n}" for n in range(count)}
     assert {entry.message.key for entry in picture.waiting} == {f"{q}{n}" for q in "qs" for n in range(count)}
     assert len(picture.waiting) == 2 * count
+
+
+async def test_the_depth_is_what_is_due_and_what_is_scheduled(store: Store) -> None:
+    assert await store.records.depths() == (0, 0)
+    await store.running("running")
+    await store.schedule.place(message("queued"), replace=False)
+    for reserved in "", "stream":  # either queue
+        for when, key in (PAST, "due"), (FUTURE, "later"), (FUTURE, "much later"):
+            name = reserved or key
+            await store.client.zadd(store.keys.queue_of(name), {f"{key}{reserved}": when.timestamp()})
+    assert await store.records.depths() == (4, 4)
+    await store.client.delete("d:queue")
+    await store.client.set("d:queue", "something else")
+    with pytest.raises(
+        KeyUnreadable, match="'d:queue' holds something else, where docket keeps a sorted set"
+    ):
+        await store.records.depths()
+    with pytest.raises(
+        KeyUnreadable, match="'d:queue' holds something else, where docket keeps a sorted set"
+    ):
+        await store.records.picture()
+
+
+async def test_what_has_begun_between_two_reads_is_shown_once(store: Store) -> None:
+    """The queues are read first: what moved on meanwhile is seen in both."""
+    await store.running()
+    await store.client.zadd("d:queue", {"k": 1})
+    await store.client.hset("d:k", mapping=fields())  # type: ignore[arg-type]
+    picture = await store.records.picture()
+    assert picture.waiting == []
+    assert [entry.message.key for entry in picture.running] == ["k"]

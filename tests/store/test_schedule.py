@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from docket.errors import KeyUnreadable
 from docket.rules import Disposition
 from docket.store import Placed
+from docket.store.schedule import epoch, milliseconds, time_to_live
 from tests.store.conftest import FUTURE, PAST, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -131,3 +133,36 @@ async def test_one_refused_message_does_not_stop_the_others(store: Store) -> Non
     await store.client.set("d:runs:b", "not a hash")
     placed = await store.schedule.place_many([message("a"), message("b"), message("c")], replace=False)
     assert [type(one).__name__ for one in placed] == ["Placed", "UnreadableKey", "Placed"]
+
+
+@pytest.mark.parametrize(
+    ("duration", "ms"),
+    [
+        (timedelta(microseconds=1), 1),
+        (timedelta(microseconds=1600), 2),
+        (timedelta(0), 0),
+        (timedelta(seconds=-1), 0),
+        (timedelta.max, 36_525 * 86_400_000),
+    ],
+)
+def test_a_duration_is_whole_milliseconds_and_at_least_one_if_it_is_any(duration: timedelta, ms: int) -> None:
+    assert milliseconds(duration) == time_to_live(duration) == ms
+
+
+def test_a_record_that_is_kept_for_ever_has_no_time_to_live() -> None:
+    assert time_to_live(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [(0, "0"), (1795204147.425547, "1795204147.425547"), (1795204147.5, "1795204147.5"), (100, "100")],
+)
+def test_a_moment_is_written_without_needless_zeros(seconds: float, written: str) -> None:
+    assert epoch(datetime.fromtimestamp(seconds, UTC)) == written
+
+
+async def test_a_write_that_meets_something_else_under_a_key_of_its_task_names_the_key(store: Store) -> None:
+    await store.client.set("d:runs:k", "something else")
+    for write in store.schedule.place(message(), replace=False), store.schedule.cancel("k"):
+        with pytest.raises(KeyUnreadable, match="'d:runs:k' holds a string, where docket keeps a hash"):
+            await write

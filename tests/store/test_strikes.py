@@ -181,3 +181,22 @@ async def test_writing_takes_one_round_trip_and_three_commands(client: Client) -
     stats: Any = await client.info("commandstats")
     calls = {name: stat["calls"] for name, stat in stats.items() if not name.startswith("cmdstat_config")}
     assert calls == {"cmdstat_evalsha": 1, "cmdstat_xadd": 1, "cmdstat_xdel": 1, "cmdstat_xrange": 1}
+
+
+async def test_strikes_that_gave_way_to_something_else_are_no_longer_in_effect(client: Client) -> None:
+    """pydocket may park a task there."""
+    strikes = Strikes(KEYS)
+    await add(client, 1000, strike(1))
+    await strikes.catch_up(client)
+    assert strikes.log.effect
+    await client.delete(KEYS.strikes)
+    await client.hset(KEYS.strikes, "key", "strikes")
+    await strikes.catch_up(client)
+    assert not strikes.log.effect
+
+
+def test_telemetry_counts_what_changes_and_not_what_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    changes: list[int] = []
+    monkeypatch.setattr(StrikeLog, "_signal", lambda self, instruction, change: changes.append(change))
+    folded((1, strike(1)), (2, strike(1.0)), (3, restore(1)), (4, restore(1)), (5, restore(2)))
+    assert changes == [1, -1]

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from docket.errors import KeyUnreadable
 from docket.rules import AwaitSlot, SlotRule, pack
 from docket.store import Delivery
 from tests.store.conftest import Heard, Store, message
@@ -75,3 +76,20 @@ async def test_pydocket_asks_for_it_by_the_waiters(store: Store) -> None:
     await store.client.delete(A.name)
     await admissions(store).safeguard(f"{A.name}:waiters", 1, timedelta(seconds=5))
     assert (await admissions(store).in_use())[0].woken == ("k2",)
+
+
+async def test_a_limit_can_be_looked_after_by_itself(store: Store) -> None:
+    await one_runs_and_one_waits(store)
+    await store.client.zadd(A.name, {"k1": 1})
+    await admissions(store).look_after("d:concurrency:nobody:1")
+    assert (await admissions(store).in_use())[0].woken == ()
+    await admissions(store).look_after(A.name)
+    assert (await admissions(store).in_use())[0].woken == ("k2",)
+
+
+async def test_limits_that_are_no_hash_are_left_to_the_sweep_which_names_them(store: Store) -> None:
+    await store.client.set("d:limits", "something else")
+    await admissions(store).look_after(A.name)
+    for ask_all in admissions(store).sweep, admissions(store).in_use:
+        with pytest.raises(KeyUnreadable, match="'d:limits' holds something else, where docket keeps a hash"):
+            await ask_all()
