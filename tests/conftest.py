@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ from tests.servers import Server, binary, version
 HERE = Path(__file__).parent
 
 _names = itertools.count()
+
+
+def pytest_configure() -> None:
+    """A shell starts what runs in its background with SIGINT ignored, and so would our children be started."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

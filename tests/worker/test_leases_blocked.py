@@ -275,7 +275,6 @@ BROKEN_OFF = """
             async with Worker(docket) as worker:
                 await worker.run_forever()
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # CI may have it ignored
     loop = LOOP
     try:
         loop.run_until_complete(main())

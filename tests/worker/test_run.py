@@ -49,10 +49,9 @@ MAIN = """
 
 
 BY_HAND = """
-    import asyncio, logging, signal, sys
+    import asyncio, logging, sys
     from docket import Docket, Worker
     from run_tasks import tasks
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # CI may have it ignored
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
     async def main():
         async with Docket("run", sys.argv[1]) as docket:
