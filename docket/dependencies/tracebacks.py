@@ -57,7 +57,8 @@ def clear_calls(errors: Sequence[BaseException], caller: FrameType | None) -> No
                 calls.append(frame)
                 frame = frame.f_back
             for call in calls:
-                over[call] = below or over.get(frame, False)
+                # What called it may be another task's, which goes on: whoever cancels on trio makes the error.
+                over[call] = over.get(frame, False) or (below and call is trace.tb_frame)
                 if over[call] and _is_plumbing(call):
                     call.clear()
             trace = trace.tb_next
