@@ -10,7 +10,7 @@ import pytest
 from docket.testing import virtual_backend
 
 __all__ = [
-    "BACKENDS", "EVERY_LOOP", "FEW_PAIRS", "ROOMS", "SERVERS",
+    "BACKENDS", "EVERY_LOOP", "FEW_PAIRS", "ROOMS", "SERVERS", "VIRTUAL",
     "asyncio_and_trio", "few_pairs", "on_asyncio", "on_trio", "one_loop", "parametrize", "slow", "virtual_time",
 ]  # fmt: skip
 
@@ -27,13 +27,14 @@ BACKENDS: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
 #: does both on every pair of them.
 EVERY_LOOP = ("asyncio", "uvloop", "trio")
 SERVERS = ("memory", "redis")
+VIRTUAL = {"virtual-asyncio", "virtual-trio"}
 
 #: Unless a mark names other loops, the nearest one: of the test, its class, its file, its room.
 one_loop = pytest.mark.loops("asyncio")  #: what it shows is the same on every loop
 on_asyncio = pytest.mark.loops("asyncio", "uvloop")
 on_trio = pytest.mark.loops("trio")
 asyncio_and_trio = pytest.mark.loops("asyncio", "trio")
-virtual_time = pytest.mark.loops("virtual-asyncio", "virtual-trio")  #: for memory:// alone
+virtual_time = pytest.mark.loops("virtual-asyncio", "virtual-trio")  #: no server but memory:// knows of it
 
 #: Or says that some pairs are enough: rows of a table, which do not differ in how loop and server work together.
 few_pairs = pytest.mark.few_pairs
@@ -71,7 +72,8 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     if loops:
         metafunc.parametrize("anyio_backend", named.args if named else EVERY_LOOP, indirect=True)
     if servers:
-        metafunc.parametrize("url", SERVERS, indirect=True)
+        virtual = named is not None and set(named.args) <= VIRTUAL
+        metafunc.parametrize("url", ["memory"] if virtual else SERVERS, indirect=True)
 
 
 def _names(mark: pytest.Mark) -> list[str]:
