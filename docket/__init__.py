@@ -93,7 +93,7 @@ _HOMES = {
 }
 
 
-_signals.load_telemetry = lambda: importlib.import_module(".instrumentation", __name__)
+_signals.load_telemetry = lambda: importlib.import_module(".instrumentation.subscribe", __name__)
 
 
 def __getattr__(name: str) -> Any:

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast, overload
 import attrs
 
 from . import clock
-from .client.placement import place, place_many, preparing
-from .client.registry import TaskCollection, collection_at, name_of, register, stand_in
-from .client.signatures import TaskCall, TaskFunction, check_key
-from .client.snapshot import DocketSnapshot, DocketSnapshotMixin, RunningExecution
+from .client.key_names import KeyName
+from .client.placement import check_chunk_size, place_for, place_many
+from .client.registry import TaskCollection, collection_at, find, name_of, register, stand_in
+from .client.signatures import TaskCall, TaskFunction, check_arguments, check_function, check_key, new_key
 from .errors import BadSetting
-from .execution import Execution
-from .moments import LONGEST, check_setting
+from .execution import Execution, RunningExecution
+from .moments import LONGEST, check_moment, check_setting
 from .numbers import check_whole
+from .rules import Disposition
 from .signals import signals, suppress_errors
-from .store import DocketStore, Keys, LimitInUse, Message, ResultStorage, Strikes, WorkerInfo
+from .snapshot import DocketSnapshot, DocketSnapshotMixin
+from .store import GROUP, DocketStore, Keys, LimitInUse, Message, ResultStorage, Strikes, WorkerInfo
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
 from .text import checked_name
@@ -99,7 +101,9 @@ class Docket(DocketSnapshotMixin):
             strikes=Strikes(keys),
         )
         self.tasks: dict[str, TaskFunction] = {task.__name__: task for task in standard_tasks}
-        self.strike_list = DocketStrikes(self, self._store.strikes)
+        self.strike_list = DocketStrikes(
+            name, url, self._store.strikes, lambda: self.client, enable_internal_instrumentation
+        )
         self._hold: Hold | None = None
         self._entered = 0
         self._entering = Lock()
@@ -192,6 +196,45 @@ class Docket(DocketSnapshotMixin):
         self._missed_heartbeats = count
         self._store = attrs.evolve(self._store, expiry=self._heartbeat_interval * count)
 
+    # the names of its keys, shared with pydocket ---------------------------------------------------------
+
+    prefix = KeyName(lambda keys: keys.prefix)
+    """What all keys of the docket begin with."""
+    queue_key = KeyName(lambda keys: keys.queue)
+    """The sorted set of what waits for its time."""
+    stream_key = KeyName(lambda keys: keys.stream)
+    """The stream of what is due."""
+    worker_group_name = KeyName(lambda keys: GROUP)
+    """The consumer group of the stream."""
+    redelivery_sweep_key = KeyName(lambda keys: keys.sweep_lease)
+    """The lease of the worker that looks for abandoned deliveries."""
+    results_collection = KeyName(lambda keys: keys.results_collection)
+    """What the names of results begin with."""
+
+    def key(self, suffix: str) -> str:
+        """A key below the docket's prefix."""
+        return f"{self.prefix}:{suffix}"
+
+    def known_task_key(self, task_key: str) -> str:
+        """Where pydocket before 0.14 noted that a key is taken."""
+        return self.keys.known(task_key)
+
+    def parked_task_key(self, task_key: str) -> str:
+        """The message of a task that waits for its time."""
+        return self.keys.parked(task_key)
+
+    def stream_id_key(self, task_key: str) -> str:
+        """Where pydocket before 0.14 noted a task's place on the stream."""
+        return self.keys.stream_id(task_key)
+
+    def runs_key(self, task_key: str) -> str:
+        """The record of a key's run."""
+        return self.keys.run(task_key)
+
+    def cancel_channel(self, task_key: str) -> str:
+        """The channel on which a cancellation is asked for."""
+        return self.keys.cancel_channel(task_key)
+
     # tasks -----------------------------------------------------------------------------------------------
 
     def register(self, function: TaskFunction, names: list[str] | None = None) -> None:
@@ -249,10 +292,10 @@ class Docket(DocketSnapshotMixin):
         time or refuses.
         Cancel: the task may or may not have been placed.
         """
-        prepare = preparing(self, function, when, key)
+        prepare = self._preparing(function, when, key)
 
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
-            return await place("docket.add", prepare(args, kwargs))
+            return await place_for("docket.add", self.store, prepare(args, kwargs))
 
         return scheduler
 
@@ -272,10 +315,10 @@ class Docket(DocketSnapshotMixin):
         self, function: TaskFunction | str, when: datetime, key: str
     ) -> Callable[..., Awaitable[Execution[Any]]]:
         """Schedule a call instead of whatever its key has. A run in progress ends without a say. Raises as `add`."""
-        prepare = preparing(self, function, when, key)
+        prepare = self._preparing(function, when, key)
 
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
-            return await place("docket.replace", prepare(args, kwargs), replace=True)
+            return await place_for("docket.replace", self.store, prepare(args, kwargs), replace=True)
 
         return scheduler
 
@@ -294,7 +337,7 @@ class Docket(DocketSnapshotMixin):
         key: str | None = None,
     ) -> Callable[..., TaskCall]:
         """Prepare and check a call for `add_many` or `replace_many`; nothing is sent. Raises as `add`, at once."""
-        prepare = preparing(self, function, when, key)
+        prepare = self._preparing(function, when, key)
 
         def prepared(*args: Any, **kwargs: Any) -> TaskCall:
             execution = prepare(args, kwargs)
@@ -314,17 +357,55 @@ class Docket(DocketSnapshotMixin):
         Raises: ValueError - ``chunk_size`` below 1; TypeError - arguments that cannot be pickled (nothing of that
         chunk is sent); redis.exceptions.ConnectionError - earlier chunks have been placed.
         """
-        return await place_many(self, calls, chunk_size, replace=False)
+        return await self._place_many("docket.add_many", calls, chunk_size, replace=False)
 
     async def replace_many(
         self, calls: Iterable[TaskCall], *, chunk_size: int | None = 1000
     ) -> list[Execution[Any]]:
         """Schedule many calls instead of whatever their keys have; otherwise as `add_many`."""
-        return await place_many(self, calls, chunk_size, replace=True)
+        return await self._place_many("docket.replace_many", calls, chunk_size, replace=True)
+
+    def _preparing(
+        self, function: TaskFunction | str, when: datetime | None, key: str | None
+    ) -> Callable[[tuple[Any, ...], dict[str, Any]], Execution[Any]]:
+        """Check what is to be called, when and under which key; return what makes an execution of the arguments."""
+        name, found = find(self.tasks, function, self.name)
+        if when is not None:
+            check_moment("when", when)
+        if key is not None:
+            key = check_key(key)
+
+        def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution[Any]:
+            check_arguments(found, name, args, kwargs)
+            moment = when or clock.now()
+            return Execution(self, found, args, kwargs, key or new_key(), moment, 1, function_name=name)
+
+        return prepare
+
+    async def _place_many(
+        self, operation: str, calls: Iterable[TaskCall], chunk_size: int | None, *, replace: bool
+    ) -> list[Execution[Any]]:
+        check_chunk_size(chunk_size)
+        executions = [self._execution_of(call) for call in calls]
+        labels = lambda: {**self.labels(), "docket.batch.count": len(executions)}  # noqa: E731
+        with signals.operation(operation, labels) as span:
+            await place_many(self.store, executions, chunk_size, replace=replace)
+            struck = sum(execution.disposition is Disposition.STRUCK for execution in executions)
+            span.note("docket.batch.stricken", struck)
+        return executions
+
+    def _execution_of(self, call: TaskCall) -> Execution[Any]:
+        """The execution of a prepared call; one that was made by hand is checked like any other."""
+        check_moment("when", call.when)
+        key = check_key(call.key)
+        check_function(call.function)
+        name = checked_name(call.function_name or name_of(call.function), "the name of a task")
+        check_arguments(call.function, name, call.args, call.kwargs)
+        return Execution(self, call.function, call.args, call.kwargs, key, call.when, 1, function_name=name)
 
     async def schedule(self, execution: Execution[Any]) -> None:
         """Place an execution that was made by hand."""
-        await place("docket.schedule", execution)
+        await place_for("docket.schedule", execution.docket.store, execution)
 
     async def cancel(self, key: str) -> None:
         """Cancel what waits under ``key``; stop it where it runs. Without effect on what has ended.

@@ -1,26 +1,39 @@
-"""One scheduled call: what it is, where it stands, what came of it."""
+"""One scheduled call: what is called, where it stands, what came of it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import clock
-from .client.chunks import schedule_many, tell_placed
+from .client import by_hand
 from .client.packed import Packed
-from .client.presentation import compact_signature
+from .client.placement import check_chunk_size, place, place_many
+from .client.presentation import compact_signature, show_call, show_packed
 from .client.progress import ExecutionProgress
 from .client.results import wait_for_result
-from .client.signatures import TaskCall, TaskFunction, check_key, get_signature, signature_cache
-from .client.striking import place
+from .client.signatures import (
+    TaskCall,
+    TaskFunction,
+    check_arguments,
+    check_key,
+    get_signature,
+    signature_cache,
+)
 from .client.subscription import ExecutionEvents, Settable
-from .errors import ExecutionCancelled, ExecutionFailed, ResultExpired, ResultUnreadable, UnknownTask
-from .invocation import Invocation
-from .linking import carrying
-from .moments import read_moment
+from .errors import (
+    ExecutionCancelled,
+    ExecutionFailed,
+    ResultExpired,
+    ResultUnreadable,
+    UnknownTask,
+    UsageError,
+)
+from .moments import check_moment, read_moment
 from .numbers import check_whole, spelled
 from .rules import Disposition, ExecutionState
+from .signals import Labels
 from .store import (
     Fence,
     Message,
@@ -29,15 +42,18 @@ from .store import (
     Record,
     StateEvent,
     decode_message,
+    dump,
     epoch,
     load_call,
 )
-from .text import checked_name, printable, readable
+from .text import printable, text_of
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from opentelemetry.trace import Link
 
     from .docket import Docket
+    from .transport import Client
 
 __all__ = [
     "Disposition",
@@ -49,6 +65,7 @@ __all__ = [
     "ProgressEvent",
     "ResultExpired",
     "ResultUnreadable",
+    "RunningExecution",
     "StateEvent",
     "TaskCall",
     "TaskFunction",
@@ -62,7 +79,7 @@ _signature_cache = signature_cache  # a name that users of pydocket rely on
 R = TypeVar("R", covariant=True)
 
 
-class Execution(Invocation, Generic[R]):
+class Execution(Generic[R]):
     """A call of a task function under a key, on a docket.
 
     ``function``, ``args``, ``kwargs`` and ``key`` say what is called; ``state`` and what follows from it is as of
@@ -70,8 +87,9 @@ class Execution(Invocation, Generic[R]):
     """
 
     __slots__ = (
-        "__weakref__", "_fence", "_progress", "completed_at", "disposition", "error", "result_key",
-        "schedule_exception", "started_at", "state", "worker",
+        "__weakref__", "_args", "_docket", "_fence", "_function", "_function_name", "_generation", "_key", "_kwargs",
+        "_progress", "_redelivered", "_trace_context", "attempt", "completed_at", "disposition", "error",
+        "extra_fields", "message_id", "result_key", "schedule_exception", "started_at", "state", "when", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -90,12 +108,14 @@ class Execution(Invocation, Generic[R]):
         message_id: bytes | None = None,
     ) -> None:
         self._docket, self._function, self._key = docket, function, key
-        self._args, self._kwargs = args, kwargs
+        self._args: tuple[Any, ...] | Packed = args
+        """Packed where the call was read to be looked at, until somebody asks; it then has the ``_kwargs``, too."""
+        self._kwargs = kwargs
         self._function_name = function_name or function.__name__
         self._trace_context = trace_context
         self._redelivered, self._generation = redelivered, generation
         self.when, self.attempt, self.message_id = when, attempt, message_id
-        self.extra_fields = {}
+        self.extra_fields: Mapping[bytes, bytes] = {}
         self.state = ExecutionState.SCHEDULED
         self.disposition = Disposition.LOADED
         self.schedule_exception: Exception | None = None
@@ -109,6 +129,112 @@ class Execution(Invocation, Generic[R]):
 
     def __repr__(self) -> str:
         return f"<Execution {printable(self._function_name)} key={self._key!r} {self.state.value}>"
+
+    # what is called --------------------------------------------------------------------------------------
+
+    @property
+    def docket(self) -> Docket:
+        return self._docket
+
+    @property
+    def function(self) -> TaskFunction:
+        return self._function
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The positional arguments. Of an execution that was read from the docket they are unpickled now.
+
+        That runs what was pickled. What cannot be unpickled is an `Unreadable`, which says why.
+        """
+        args = self._args
+        return args if type(args) is not Packed else self._open(args)[0]
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The named arguments; see `args`."""
+        args = self._args
+        return self._kwargs if type(args) is not Packed else self._open(args)[1]
+
+    def _open(self, packed: Packed) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        opened, complete = packed.open()
+        if complete:
+            self._args, self._kwargs = opened
+        return opened
+
+    @property
+    def key(self) -> str:
+        return self._key
+
+    @property
+    def function_name(self) -> str:
+        """The name it is registered under."""
+        return self._function_name
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether another worker had this delivery before and did not finish it."""
+        return self._redelivered
+
+    @property
+    def generation(self) -> int:
+        """Which placing of the key this is, from 1; 0 before it is placed."""
+        return self._generation
+
+    @property
+    def trace_context(self) -> Context | None:
+        """The OpenTelemetry context of whoever added it, where one is known."""
+        if self._trace_context is not None or not self.extra_fields:
+            return self._trace_context
+        try:
+            from .instrumentation import context_of
+        except ImportError:  # OpenTelemetry is not installed
+            return None
+        return context_of(self.extra_fields)
+
+    def incoming_span_links(self) -> list[Link]:
+        """A link to the span of whoever added it, if one is known."""
+        if (context := self.trace_context) is None:
+            return []
+        from .instrumentation import links_to
+
+        return links_to(context)
+
+    def get_argument(self, parameter: str) -> Any:
+        """The value that the call gives to a parameter.
+
+        Raises: KeyError - it gives none, or there is no such parameter.
+        """
+        bound = get_signature(self._function).bind_partial(*self.args, **self.kwargs)
+        return bound.arguments[parameter]
+
+    def check_arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Raise the TypeError of a call of this task with arguments that do not fit."""
+        check_arguments(self._function, self._function_name, args, kwargs)
+
+    def general_labels(self) -> Mapping[str, str]:
+        return {"docket.task": self._function_name}
+
+    def specific_labels(self) -> Mapping[str, str | int]:
+        return {
+            "docket.task": self._function_name,
+            "docket.key": self._key,
+            "docket.when": self.when.isoformat(),
+            "docket.attempt": self.attempt,
+        }
+
+    def labels(self) -> Labels:
+        """The attributes of a span about this execution."""
+        return {**self._docket.labels(), **self.specific_labels(), "code.function.name": self._function_name}
+
+    def call_repr(self) -> str:
+        """The call for people: ``name(..., b=...){key}``. Values may be secret: only `Logged` ones are shown.
+
+        Nothing is unpickled for it: of arguments that nobody has asked for yet it shows what is plain.
+        """
+        args = self._args
+        if type(args) is Packed:
+            return show_packed(self._function, self._function_name, args, self._key)
+        return show_call(self._function, self._function_name, args, self._kwargs, self._key)
 
     @property
     def progress(self) -> ExecutionProgress:
@@ -138,7 +264,10 @@ class Execution(Invocation, Generic[R]):
         function = docket.tasks.get(decoded.function, fallback_task)
         if function is None:
             raise UnknownTask(f"no task named {decoded.function!r} is registered on docket {docket.name!r}")
-        execution = cls.of_message(docket, decoded, function, redelivered=redelivered, message_id=message_id)
+        call = load_call(decoded.args, decoded.kwargs, decoded.function)
+        execution = cls.of_message(
+            docket, decoded, function, *call, redelivered=redelivered, message_id=message_id
+        )
         if sync:
             await execution.sync()
         return execution
@@ -149,28 +278,13 @@ class Execution(Invocation, Generic[R]):
         docket: Docket,
         message: Message,
         function: TaskFunction,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
         *,
         redelivered: bool = False,
         message_id: bytes | None = None,
     ) -> Execution[Any]:
-        """The execution that a message describes.
-
-        Raises: DeliveryUnreadable - the arguments cannot be unpickled.
-        """
-        args, kwargs = load_call(message.args, message.kwargs, message.function)
-        return cls._of(docket, message, function, args, kwargs, redelivered, message_id)
-
-    @classmethod
-    def _of(
-        cls,
-        docket: Docket,
-        message: Message,
-        function: TaskFunction,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        redelivered: bool = False,
-        message_id: bytes | None = None,
-    ) -> Execution[Any]:
+        """The execution that a message describes, with its arguments, which `load_call` unpickles."""
         execution: Execution[Any] = Execution(
             docket, function, args, kwargs, message.key, message.when, message.attempt,
             None, redelivered, message.function, message.generation, message_id,
@@ -181,7 +295,7 @@ class Execution(Invocation, Generic[R]):
     @classmethod
     def to_show(cls, docket: Docket, message: Message) -> Execution[Any]:
         """The execution that a message describes, for people: its arguments stay pickled until somebody asks."""
-        execution = cls._of(docket, message, docket.function_named(message.function), (), {})
+        execution = cls.of_message(docket, message, docket.function_named(message.function), (), {})
         execution._args = Packed(message.args, message.kwargs)
         return execution
 
@@ -195,6 +309,40 @@ class Execution(Invocation, Generic[R]):
         elif entry.message.when <= clock.now():
             execution.state = ExecutionState.QUEUED
         return execution
+
+    def message(self) -> Message:
+        """This execution as it travels.
+
+        Raises: TypeError - the arguments cannot be pickled; TypeError, UsageError (a ValueError) - ``when`` is no
+        moment that can be.
+        """
+        held = self._args
+        packed = type(held) is Packed
+        return Message(
+            key=self._key,
+            when=check_moment("when", self.when),
+            function=self._function_name,
+            args=held.args if packed else self._pickle(held),
+            kwargs=held.kwargs if packed else self._pickle(self._kwargs),
+            attempt=self.attempt,
+            generation=self._generation,
+            extra=self.extra_fields,
+        )
+
+    def _pickle(self, arguments: tuple[Any, ...] | dict[str, Any]) -> bytes:
+        try:
+            return dump(arguments)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # pickling runs the argument's own code: it may raise anything
+            raise TypeError(
+                f"the arguments of task {self._function_name!r} cannot be pickled: {text_of(error)}"
+            ) from error
+
+    def as_message(self) -> dict[bytes, bytes]:
+        """The fields of the stream entry."""
+        flat = [part if isinstance(part, bytes) else str(part).encode() for part in self.message().fields()]
+        return dict(zip(flat[::2], flat[1::2], strict=True))
 
     def apply(self, record: Record | None) -> None:
         """Take over what the docket has recorded; None leaves everything as it is."""
@@ -214,9 +362,9 @@ class Execution(Invocation, Generic[R]):
         if self._progress is not None:
             self._progress.claimed(fence)
 
-    def placed(self, disposition: Disposition, generation: int = 0) -> None:
-        """Note what came of placing this execution, and the generation that the key has now."""
-        self.disposition = disposition
+    def placed(self, disposition: Disposition, generation: int = 0, error: Exception | None = None) -> None:
+        """Note what came of placing this execution: the generation that the key has now, or why it failed."""
+        self.disposition, self.schedule_exception = disposition, error or self.schedule_exception
         if disposition is Disposition.SCHEDULED:
             self._generation = generation
             self.state = ExecutionState.QUEUED if self.when <= clock.now() else ExecutionState.SCHEDULED
@@ -233,29 +381,17 @@ class Execution(Invocation, Generic[R]):
         Nothing is placed (STRUCK) where a strike forbids it.
         Raises: as `Docket.add`.
         """
-        self.extra_fields = carrying(self.extra_fields)
         if expected_generation != 0:
             check_whole("expected_generation", expected_generation, 0)
         if reschedule_message is not None and not isinstance(reschedule_message, bytes | str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"reschedule_message takes the id of an entry, not {spelled(reschedule_message)}")
-        try:
-            placed = await place(
-                self._docket,
-                self,
-                replace=replace,
-                rescheduled=reschedule_message or b"",
-                expected=expected_generation,
-            )
-        except UnicodeEncodeError:  # only what was made by hand can have such names
-            check_key(self._key)
-            checked_name(self._function_name, "the name of a task")
-            raise
-        self.placed(placed.disposition, placed.generation)
-        if not reschedule_message:  # the end of the run tells of its next one
-            # Who knows the generation that is there goes on with a chain, and cancels nothing.
-            tell_placed(self, replace=replace and not expected_generation)
-        if placed.disposition is Disposition.ALREADY_SCHEDULED:
-            await self.sync()
+        await place(
+            self._docket.store,
+            self,
+            replace=replace,
+            rescheduled=reschedule_message or b"",
+            expected=expected_generation,
+        )
         return self.disposition
 
     # by hand ---------------------------------------------------------------------------------------------
@@ -268,49 +404,22 @@ class Execution(Invocation, Generic[R]):
         the docket may run it as well.
         Cancel: the claim may have been made all the same.
         """
-        check_key(self._key)
-        worker = checked_name(worker, "the name of a worker")
-        fence = await self._docket.store.by_hand.claim(self._key, self._generation, worker, self.message_id)
-        if fence is None:
-            return False
-        self.started_at = clock.now()
-        self.claimed(fence)
-        return True
+        return await by_hand.claim(self._docket.store, self, worker)
 
     async def mark_as_completed(self, result_key: str | None = None) -> None:
         """End this run by hand; ``result_key`` says where its result is kept. See `mark_as_cancelled`."""
-        await self._end(ExecutionState.COMPLETED, result_key=result_key)
+        await by_hand.end(self._docket.store, self, ExecutionState.COMPLETED, result_key=result_key)
 
     async def mark_as_failed(self, error: str | None = None, result_key: str | None = None) -> None:
         """End this run by hand; ``error`` says why. See `mark_as_cancelled`."""
-        await self._end(ExecutionState.FAILED, error, result_key)
+        await by_hand.end(self._docket.store, self, ExecutionState.FAILED, error, result_key)
 
     async def mark_as_cancelled(self) -> None:
         """End this run by hand, wherever it stands: what waits is removed, who waits for it hears of it.
 
         Without effect where it has ended, or a newer run has the key (`state` then says how that stands).
         """
-        await self._end(ExecutionState.CANCELLED)
-
-    async def _end(
-        self, state: ExecutionState, error: str | None = None, result_key: str | None = None
-    ) -> None:
-        if result_key is not None:
-            result_key = checked_name(result_key, "the key of a result")
-        error = None if error is None else readable(error)
-        ended = await self._docket.store.by_hand.conclude(
-            check_key(self._key),
-            self._generation,
-            self.message_id,
-            state=state.value,
-            error=error,
-            result_key=result_key,
-        )
-        if not ended:
-            await self.sync()
-            return
-        self.state, self.error, self.result_key = state, error, result_key
-        self.completed_at = clock.now()
+        await by_hand.end(self._docket.store, self, ExecutionState.CANCELLED)
 
     # where it stands -------------------------------------------------------------------------------------
 
@@ -339,7 +448,7 @@ class Execution(Invocation, Generic[R]):
         (`contextlib.aclosing`) or no longer referred to.
         """
         check_key(self._key)
-        return ExecutionEvents(self, ready)
+        return ExecutionEvents(self._docket.store, self, ready)
 
     def take_over(self, event: StateEvent | ProgressEvent) -> None:
         """Take over what an event says."""
@@ -365,4 +474,41 @@ class Execution(Invocation, Generic[R]):
         result cannot be unpickled here; KeyUnreadable - there is something else than a record; TimeoutError - it
         did not end in time; redis.exceptions.ConnectionError.
         """
-        return cast("R", await wait_for_result(self, timeout, deadline))
+        return cast("R", await wait_for_result(self._docket.store, self, timeout, deadline))
+
+
+class RunningExecution(Execution[Any]):
+    """An execution that a worker has right now."""
+
+    __slots__ = ("started",)
+
+    worker: str | None
+    started: datetime | None
+
+    def __init__(self, execution: Execution[Any], worker: str | None, started: datetime | None) -> None:
+        super().__init__(
+            execution.docket, execution.function, (), {}, execution.key, execution.when, execution.attempt, None,
+            execution.redelivered, execution.function_name, execution.generation, execution.message_id,
+        )  # fmt: skip
+        self._args, self._kwargs = execution._args, execution._kwargs  # as they are, be they unpickled or not
+        self.state = execution.state
+        self.worker = worker
+        self.started = self.started_at = started
+
+
+async def schedule_many(
+    redis: Client, executions: Sequence[Execution[Any]], *, replace: bool, chunk_size: int | None = 1000
+) -> None:
+    """Place executions of one docket in order, ``chunk_size`` of them in one round trip (None: all).
+
+    What came of each is its ``disposition``; one that the server refuses is FAILED and says why in its
+    ``schedule_exception``. ``redis`` is not needed: the executions' own docket is asked.
+    Raises: UsageError (a ValueError) - they belong to several dockets, or ``chunk_size`` is below 1; else as
+    `Docket.add_many`. Cancel: some chunks may have been placed.
+    """
+    check_chunk_size(chunk_size)
+    dockets = {id(execution.docket): execution.docket for execution in executions}
+    if len(dockets) > 1:
+        raise UsageError("schedule_many places executions of one docket; these belong to several")
+    for docket in dockets.values():
+        await place_many(docket.store, executions, chunk_size, replace=replace)

@@ -9,9 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from redis.exceptions import RedisError
-from uncalled_for import get_dependency_parameters
 
-from .client.signatures import get_signature
+from .client.strikes import Strikable, are_struck, is_struck
 from .rules import (
     LiteralOperator,
     MinimalStrike,
@@ -30,14 +29,12 @@ from .store import (
     Strikes,
     load_plain,
 )
-from .text import checked_name, text_of
+from .text import checked_name
 from .transport import Client, Tail, from_url
 
 if TYPE_CHECKING:
     from redis.credentials import CredentialProvider
 
-    from .docket import Docket
-    from .execution import Execution
 
 __all__ = [
     "DocketStrikes",
@@ -86,7 +83,6 @@ class StrikeList:
         name = checked_name(name, "the name of a docket")
         self.url, self.name = url, name
         self.enable_internal_instrumentation = enable_internal_instrumentation
-        self._conditions: list[Callable[[Execution[Any]], bool]] = []
         self._client: Client | None = None
         if url is not None:
             self._client = from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
@@ -188,13 +184,13 @@ class StrikeList:
         with self._strikes.lock:
             self._strikes.log.apply(instruction)
 
-    def add_condition(self, condition: Callable[[Execution[Any]], bool]) -> None:
+    def add_condition(self, condition: Callable[[Any], bool]) -> None:
         """Strike, here, the executions for which ``condition`` is true."""
-        self._conditions.append(condition)
+        self._strikes.conditions.append(condition)
 
-    def remove_condition(self, condition: Callable[[Execution[Any]], bool]) -> None:
+    def remove_condition(self, condition: Callable[[Any], bool]) -> None:
         """Take back a condition. Raises: ValueError - it was not added."""
-        self._conditions.remove(condition)
+        self._strikes.conditions.remove(condition)
 
     # asking ----------------------------------------------------------------------------------------------
 
@@ -219,22 +215,16 @@ class StrikeList:
         with self._strikes.lock:
             return [Strike.about(condition) for condition in self._strikes.log.effect.conditions()]
 
-    def is_stricken(self, target: Execution[Any] | Mapping[str, Any]) -> bool:
+    def is_stricken(self, target: Strikable | Mapping[str, Any]) -> bool:
         """Whether an execution is struck; or, for a mapping, whether values of parameters are for every task.
 
         Of an execution all arguments count, also those that it leaves to the defaults of the function and those in
         ``**kwargs``; not what dependencies supply. A value that cannot be compared does not match, and is logged.
         """
         self._look()
-        effect = self._strikes.log.effect
         if isinstance(target, Mapping):
-            with self._strikes.lock:
-                return effect.forbids_values(target, _complain)
-        if effect:
-            with self._strikes.lock:
-                if effect.forbids(target.function_name, lambda: _arguments(target), _complain):
-                    return True
-        return any(condition(target) for condition in self._conditions)
+            return are_struck(self._strikes, target)
+        return is_struck(self._strikes, target)
 
     # inside ----------------------------------------------------------------------------------------------
 
@@ -281,11 +271,18 @@ class DocketStrikes(StrikeList):
     So the synchronous methods know what was there when something was last added, or `wait_for_strikes_loaded`.
     """
 
-    def __init__(self, docket: Docket, strikes: Strikes) -> None:
-        super().__init__(None, docket.name, docket.enable_internal_instrumentation)
-        self.url = docket.url
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        strikes: Strikes,
+        connected: Callable[[], Client],
+        enable_internal_instrumentation: bool = False,
+    ) -> None:
+        super().__init__(None, name, enable_internal_instrumentation)
+        self.url = url
         self._strikes = strikes
-        self._docket = docket
+        self._connected = connected
 
     @property
     def version(self) -> bytes:
@@ -294,7 +291,7 @@ class DocketStrikes(StrikeList):
 
     def may_concern(self, newest: bytes) -> bool:
         """Whether anything can be struck at all; ``newest`` is the id of the last instruction on the server, if any."""
-        return bool(newest or self._conditions)
+        return bool(newest or self._strikes.conditions)
 
     def knows(self, newest: bytes) -> bool:
         """Whether everything up to an instruction of this id is known here."""
@@ -309,34 +306,3 @@ class DocketStrikes(StrikeList):
 
     async def wait_for_strikes_loaded(self) -> None:
         await self.catch_up()
-
-    def _connected(self) -> Client:
-        return self._docket.client
-
-
-def _complain(operator: Operator, struck: object, value: object) -> None:
-    # An argument may be secret, so its type has to do.
-    logger.warning(
-        "Incompatible type for strike condition: %s %s %s",
-        type(value).__name__,
-        operator.value,
-        text_of(struck, repr),
-        exc_info=True,
-    )
-
-
-def _arguments(execution: Execution[Any]) -> Mapping[str, Any]:
-    """What a call gives to the parameters of its function, by name; nothing where it does not fit."""
-    signature = get_signature(execution.function)
-    try:
-        bound = signature.bind_partial(*execution.args, **execution.kwargs)
-    except TypeError:
-        return {}
-    given = set(bound.arguments)
-    bound.apply_defaults()
-    supplied = get_dependency_parameters(execution.function)
-    values = {name: value for name, value in bound.arguments.items() if name in given or name not in supplied}
-    for parameter in signature.parameters.values():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            values = {**values[parameter.name], **values}
-    return values

@@ -15,8 +15,7 @@ from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .telling import relative, say_table
 
 if TYPE_CHECKING:
-    from ..client.snapshot import DocketSnapshot
-    from ..docket import Docket
+    from ..docket import Docket, DocketSnapshot
 
 __all__ = ["snapshot"]
 

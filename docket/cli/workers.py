@@ -11,7 +11,7 @@ from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .telling import relative, say_table
 
 if TYPE_CHECKING:
-    from ..client.snapshot import WorkerInfo
+    from ..docket import WorkerInfo
 
 __all__ = ["for_task", "ls"]
 

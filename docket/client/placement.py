@@ -1,86 +1,179 @@
-"""From a function and arguments to an execution that is checked and placed, one or many."""
+"""The one door through which calls get onto a docket: one or many, also seeded or rescheduled ones.
+
+Each call is judged by the strikes that this process has read; the server checks, in the step that places, that these
+were all of them, and otherwise writes nothing. So a strike is in force for whatever is added after `strike` has
+returned, and a docket without strikes costs no round trip. Before a call is refused as struck the strikes are read
+once more, since it may have been restored.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
 
-from .. import clock
-from ..execution import Execution
-from ..moments import check_moment
+from redis.exceptions import RedisError
+
+from ..numbers import check_whole
 from ..rules import Disposition
-from ..signals import Labels, signals
+from ..signals import Labels, signals, suppress_errors
+from ..store import ANY_STRIKES, DocketStore, Message, Placed
 from ..text import checked_name
-from .chunks import check_chunk_size, place_chunks
-from .registry import find, name_of
-from .signatures import TaskCall, TaskFunction, check_arguments, check_function, check_key, new_key
+from .signatures import check_key
+from .strikes import Strikable, is_struck
 
-if TYPE_CHECKING:
-    from ..docket import Docket
+__all__ = ["Placeable", "check_chunk_size", "place", "place_for", "place_many"]
 
-__all__ = ["Prepare", "labels_of", "place", "place_many", "preparing"]
+logger = logging.getLogger("docket.docket")
 
-Prepare = Callable[[tuple[Any, ...], dict[str, Any]], Execution[Any]]
+_STRUCK = Placed(Disposition.STRUCK, 0)
 
 
-def preparing(
-    docket: Docket, function: TaskFunction | str, when: datetime | None, key: str | None
-) -> Prepare:
-    """Check what is to be called, when and under which key; return what makes an execution of the arguments.
+class Placeable(Strikable, Protocol):
+    """A call that can be placed under a key."""
 
-    Raises: TypeError, UsageError, UnknownTask - at once; the returned function, TypeError for arguments that
-    do not fit.
+    extra_fields: Mapping[bytes, bytes]
+    disposition: Disposition
+
+    @property
+    def key(self) -> str: ...
+    def message(self) -> Message: ...
+    def labels(self) -> Labels: ...
+
+    def placed(
+        self, disposition: Disposition, generation: int = 0, error: Exception | None = None
+    ) -> None: ...
+
+    async def sync(self) -> None: ...
+
+
+C = TypeVar("C", bound=Placeable)
+
+
+async def place_for(operation: str, store: DocketStore, call: C, *, replace: bool = False) -> C:
+    """Place a call inside of an operation of this name, for telemetry; return it."""
+    with signals.operation(operation, call.labels) as span:
+        await place(store, call, replace=replace)
+        span.note("docket.disposition", call.disposition.value)
+    return call
+
+
+async def place(
+    store: DocketStore, call: Placeable, *, replace: bool = False, rescheduled: bytes = b"", expected: int = 0
+) -> None:
+    """Place a call unless it is struck; note on it what came of that; see `Schedule.place`.
+
+    The next run of a delivery that ends with this (``rescheduled``) is placed in any case: a worker judges it, and
+    reports it with the end of the run.
     """
-    name, found = find(docket.tasks, function, docket.name)
-    if when is not None:
-        check_moment("when", when)
-    if key is not None:
-        key = check_key(key)
-
-    def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution[Any]:
-        check_arguments(found, name, args, kwargs)
-        moment = when or clock.now()
-        return Execution(docket, found, args, kwargs, key or new_key(), moment, 1, function_name=name)
-
-    return prepare
-
-
-async def place(operation: str, execution: Execution[Any], *, replace: bool = False) -> Execution[Any]:
-    """Place one execution, for somebody who asked for this ``operation``."""
-    with signals.operation(operation, lambda: labels_of(execution)) as heard:
-        await execution.schedule(replace=replace)
-        heard.note("docket.disposition", execution.disposition.value)
-    return execution
+    call.extra_fields = _with_trace_fields(call.extra_fields)
+    try:
+        placed = await _place(store, call, replace, rescheduled, expected)
+    except UnicodeEncodeError:  # only what was made by hand can have such names
+        check_key(call.key)
+        checked_name(call.function_name, "the name of a task")
+        raise
+    call.placed(placed.disposition, placed.generation)
+    if not rescheduled:
+        # Whoever knows the generation that is there continues a chain, and cancels nothing.
+        _emit_placed(store, call, replace=replace and not expected)
+    if placed.disposition is Disposition.ALREADY_SCHEDULED:
+        await call.sync()
 
 
-def labels_of(execution: Execution[Any]) -> Labels:
-    """What telemetry says of an execution."""
-    named = {"code.function.name": execution.function_name}
-    return {**execution.docket.labels(), **execution.specific_labels(), **named}
+async def _place(
+    store: DocketStore, call: Placeable, replace: bool, rescheduled: bytes, expected: int
+) -> Placed:
+    strikes = store.strikes
+    known = ANY_STRIKES if rescheduled else strikes.log.version  # read before: another thread may read on
+    if not rescheduled and is_struck(strikes, call):
+        await strikes.catch_up(store.client)
+        known = strikes.log.version
+        if is_struck(strikes, call):
+            return _refuse(call)
+    message = call.message()
+    while True:
+        placed = await store.schedule.place(
+            message, replace=replace, rescheduled=rescheduled, expected=expected, strikes=known
+        )
+        if placed.disposition is not Disposition.STRUCK:
+            return placed
+        await strikes.catch_up(store.client)
+        if is_struck(strikes, call):
+            return _refuse(call)
+        known = ANY_STRIKES  # later strikes came after this call had begun
 
 
-def _execution(docket: Docket, call: TaskCall) -> Execution[Any]:
-    """The execution of a prepared call; one that was made by hand is checked like any other."""
-    check_moment("when", call.when)
-    key = check_key(call.key)
-    check_function(call.function)
-    name = checked_name(call.function_name or name_of(call.function), "the name of a task")
-    check_arguments(call.function, name, call.args, call.kwargs)
-    return Execution(docket, call.function, call.args, call.kwargs, key, call.when, 1, function_name=name)
+def check_chunk_size(chunk_size: int | None) -> None:
+    """Raise UsageError, or TypeError, unless this is a number of calls from 1, or None."""
+    if chunk_size is not None:
+        check_whole("chunk_size", chunk_size, takes=", or None")
 
 
 async def place_many(
-    docket: Docket, calls: Iterable[TaskCall], chunk_size: int | None, *, replace: bool
-) -> list[Execution[Any]]:
-    """Place calls in order, ``chunk_size`` of them in one write (None: all)."""
-    check_chunk_size(chunk_size)
-    executions = [_execution(docket, call) for call in calls]
-    operation = "docket.replace_many" if replace else "docket.add_many"
-    with signals.operation(
-        operation, lambda: {**docket.labels(), "docket.batch.count": len(executions)}
-    ) as heard:
-        await place_chunks(executions, chunk_size, replace=replace)
-        stricken = sum(execution.disposition is Disposition.STRUCK for execution in executions)
-        heard.note("docket.batch.stricken", stricken)
-    return executions
+    store: DocketStore, calls: Sequence[Placeable], chunk_size: int | None, *, replace: bool
+) -> None:
+    """Place calls in order, ``chunk_size`` of them in one write (None: all); note on each what came of it.
+
+    One that the server refuses does not stop the others.
+    """
+    size = chunk_size or len(calls) or 1
+    for at in range(0, len(calls), size):
+        chunk = calls[at : at + size]
+        if present := _with_trace_fields({}):
+            for call in chunk:
+                call.extra_fields = {**call.extra_fields, **present}
+        for call, placed in zip(chunk, await _place_chunk(store, chunk, replace), strict=True):
+            if isinstance(placed, RedisError):
+                call.placed(Disposition.FAILED, error=placed)
+            else:
+                call.placed(placed.disposition, placed.generation)
+            _emit_placed(store, call, replace=replace)
+
+
+async def _place_chunk(
+    store: DocketStore, calls: Sequence[Placeable], replace: bool
+) -> list[Placed | RedisError]:
+    """Place calls in one write, without those that are struck.
+
+    Where there are strikes that this process did not know, the calls that they do not concern take a second write.
+    """
+    strikes = store.strikes
+    if any(is_struck(strikes, call) for call in calls):
+        await strikes.catch_up(store.client)
+    results: list[Placed | RedisError] = [_STRUCK] * len(calls)
+    left, known = list(range(len(calls))), strikes.log.version
+    while True:
+        struck = {at for at in left if is_struck(strikes, calls[at])}
+        for at in sorted(struck):
+            _refuse(calls[at])
+        sent = [at for at in left if at not in struck]
+        messages = [calls[at].message() for at in sent]
+        replies = await store.schedule.place_many(messages, replace=replace, strikes=known)
+        for at, reply in zip(sent, replies, strict=True):
+            results[at] = reply
+        left = [at for at in sent if results[at] == _STRUCK]
+        if not left:
+            return results
+        await strikes.catch_up(store.client)
+        known = ANY_STRIKES
+
+
+def _refuse(call: Placeable) -> Placed:
+    logger.warning("%r is stricken, skipping schedule of %r", call.function_name, call.key)
+    return _STRUCK
+
+
+def _with_trace_fields(fields: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+    """The further fields of a message, with those that link its run to the present operation."""
+    if signals.tracer is None or not (present := signals.tracer.fields()):
+        return fields
+    return {**fields, **present}
+
+
+def _emit_placed(store: DocketStore, call: Placeable, *, replace: bool) -> None:
+    for each in signals.subscribers:
+        with suppress_errors:
+            each.placed(
+                store.keys.name, call.function_name, replacing=replace, disposition=call.disposition.value
+            )

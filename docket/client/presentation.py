@@ -8,9 +8,9 @@ from typing import Any
 
 from uncalled_for import Dependency
 
-from ..annotations import Logged, logged_parameters
 from ..store import NotPlain, fits
 from ..text import printable
+from .annotations import Logged, logged_parameters
 from .packed import Packed
 from .signatures import get_signature
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextvars import ContextVar
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -15,18 +15,22 @@ from .. import clock
 from ..errors import UsageError
 from ..moments import read_moment
 from ..numbers import LARGEST, spelled
-from ..store import Fence, ProgressEvent, ProgressRecord, ProgressReports, Report
+from ..store import DocketStore, Fence, ProgressEvent, ProgressRecord, ProgressReports, Report
 from ..text import readable
 from .signatures import check_key
 from .subscription import ProgressEvents, Settable
 
-if TYPE_CHECKING:
-    from ..docket import Docket
-
-__all__ = ["ExecutionProgress", "Keeper", "keepers"]
+__all__ = ["ExecutionProgress", "Keeper", "Opened", "keepers"]
 
 #: How many seconds a running task waits for the answer to a report; then it goes on, and its worker sees to the report.
 PATIENCE = 0.5
+
+
+class Opened(Protocol):
+    """A docket."""
+
+    @property
+    def store(self) -> DocketStore: ...
 
 
 class Keeper(Protocol):
@@ -103,7 +107,7 @@ class ExecutionProgress:
 
     __slots__ = ("_at", "_fence", "_said", "current", "docket", "key", "message", "total", "updated_at")
 
-    def __init__(self, docket: Docket, key: str, fence: Fence | None = None) -> None:
+    def __init__(self, docket: Opened, key: str, fence: Fence | None = None) -> None:
         self.docket, self.key = docket, key
         self._fence, self._said = fence, _Said()
         self._at: datetime | None = None
@@ -119,7 +123,7 @@ class ExecutionProgress:
         return f"<ExecutionProgress of {self.key!r}: {self.current}/{self.total}{said}>"
 
     @classmethod
-    async def create(cls, docket: Docket, key: str) -> Self:
+    async def create(cls, docket: Opened, key: str) -> Self:
         """The progress of a key, as it is recorded."""
         progress = cls(docket, key)
         await progress.sync()
@@ -217,7 +221,7 @@ class ExecutionProgress:
         ``ready`` is set once the subscription is in force. Raises and Cancel: as `Execution.subscribe`.
         """
         check_key(self.key)
-        return ProgressEvents(self, ready)
+        return ProgressEvents(self.docket.store, self, ready)
 
     def apply(self, record: ProgressRecord) -> None:
         """Take over what is recorded."""

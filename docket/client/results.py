@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import anyio
 from redis.exceptions import ConnectionError
@@ -14,12 +14,9 @@ from .. import clock
 from ..errors import ExecutionCancelled, ExecutionFailed, ResultExpired, ResultUnreadable, UsageError
 from ..moments import check_moment
 from ..rules import FINAL, ExecutionState
-from ..store import load_value, read_event
+from ..store import DocketStore, load_value, read_event
 from ..text import error_text, text_of
-
-if TYPE_CHECKING:
-    from ..docket import Docket
-    from ..execution import Execution
+from .subscription import Followed
 
 __all__ = ["wait_for_result"]
 
@@ -28,7 +25,7 @@ RECHECK = timedelta(seconds=30)
 
 
 async def wait_for_result(
-    execution: Execution[Any], timeout: timedelta | None, deadline: datetime | None
+    store: DocketStore, execution: Followed, timeout: timedelta | None, deadline: datetime | None
 ) -> Any:
     """Wait for the end, at most for or until a limit; return the result. See `Execution.get_result`.
 
@@ -36,12 +33,12 @@ async def wait_for_result(
     """
     limit = _seconds(timeout, deadline)
     if limit <= 0:
-        if await _refresh(execution) in FINAL:
-            return await _outcome(execution)
+        if await _refresh(store, execution) in FINAL:
+            return await _outcome(store, execution)
     else:
         with anyio.move_on_after(limit):
-            await _wait_until_final(execution)
-            return await _outcome(execution)
+            await _wait_until_final(store, execution)
+            return await _outcome(store, execution)
     raise TimeoutError(f"Timeout waiting for execution {execution.key!r} of {execution.function_name!r}")
 
 
@@ -59,7 +56,7 @@ def _seconds(timeout: timedelta | None, deadline: datetime | None) -> float:
     return (check_moment("deadline", deadline) - clock.now()).total_seconds()
 
 
-async def _refresh(execution: Execution[Any]) -> ExecutionState:
+async def _refresh(store: DocketStore, execution: Followed) -> ExecutionState:
     """The recorded state.
 
     Raises: ResultExpired - nothing is recorded (any more), so there is nothing to wait for.
@@ -71,17 +68,17 @@ async def _refresh(execution: Execution[Any]) -> ExecutionState:
     if record is None:
         raise ResultExpired(
             f"nothing is recorded of execution {execution.key!r}: its execution_ttl "
-            f"({execution.docket.execution_ttl}) has passed, or it was never added, or the docket was cleared"
+            f"({store.ttl}) has passed, or it was never added, or the docket was cleared"
         )
     return record.state
 
 
-async def _wait_until_final(execution: Execution[Any]) -> None:
-    recheck = math.inf if execution.docket.client.is_memory else RECHECK.total_seconds()
-    while await _refresh(execution) not in FINAL:
+async def _wait_until_final(store: DocketStore, execution: Followed) -> None:
+    recheck = math.inf if store.client.is_memory else RECHECK.total_seconds()
+    while await _refresh(store, execution) not in FINAL:
         try:
             with anyio.move_on_after(recheck):
-                await _follow(execution)
+                await _follow(store, execution)
                 # An event does not name the result, and pydocket announces the end of a replaced run too: what
                 # is recorded decides. Where no record is kept (execution_ttl=0) the event has said it all.
                 if await execution.refresh() is None:
@@ -90,31 +87,31 @@ async def _wait_until_final(execution: Execution[Any]) -> None:
             pass  # the next read raises if the server stays away
 
 
-async def _follow(execution: Execution[Any]) -> None:
+async def _follow(store: DocketStore, execution: Followed) -> None:
     """Wait for a final event, or until there is no record that one could come for."""
-    channel = execution.docket.keys.state_channel(execution.key)
-    async with execution.docket.client.pubsub() as pubsub:
+    channel = store.keys.state_channel(execution.key)
+    async with store.client.pubsub() as pubsub:
         await pubsub.subscribe(channel)
         # Subscribed first, read afterwards: no event falls in between.
-        if await _refresh(execution) in FINAL:
+        if await _refresh(store, execution) in FINAL:
             return
         while execution.state not in FINAL:
             if (event := read_event((await pubsub.receive()).payload)) is not None:
                 execution.take_over(event)
 
 
-async def _outcome(execution: Execution[Any]) -> Any:
+async def _outcome(store: DocketStore, execution: Followed) -> Any:
     key, failed = execution.key, execution.state is ExecutionState.FAILED
     if execution.state is ExecutionState.CANCELLED:
         raise ExecutionCancelled(f"execution {key!r} of {execution.function_name!r} was cancelled")
     if execution.result_key is None:
         if failed:
             raise _failure(execution)
-        if execution.docket.execution_ttl == timedelta(0):
+        if store.ttl == timedelta(0):
             raise ResultExpired(f"execution {key!r} has completed; with execution_ttl=0 no result is kept")
         return None
     try:
-        text = await _stored(execution.docket, execution.result_key)
+        text = await _stored(store, execution.result_key)
     except ValueError as problem:
         raise _unreadable(execution, failed, problem) from problem
     if text is None:
@@ -131,7 +128,7 @@ async def _outcome(execution: Execution[Any]) -> Any:
     raise _error_to_raise(execution, value)
 
 
-def _error_to_raise(execution: Execution[Any], kept: object) -> Exception:
+def _error_to_raise(execution: Followed, kept: object) -> Exception:
     """The task's own exception; ours, where that would end the program that asks for it (SystemExit), or is none."""
     # Its type is asked for, not the object, which may say what it likes.
     if issubclass(type(kept), Exception) and not issubclass(type(kept), StopIteration | StopAsyncIteration):
@@ -142,12 +139,12 @@ def _error_to_raise(execution: Execution[Any], kept: object) -> Exception:
     return failure
 
 
-def _failure(execution: Execution[Any]) -> ExecutionFailed:
+def _failure(execution: Followed) -> ExecutionFailed:
     return ExecutionFailed(execution.error or f"execution {execution.key!r} failed")
 
 
 def _unreadable(
-    execution: Execution[Any], failed: bool, problem: BaseException
+    execution: Followed, failed: bool, problem: BaseException
 ) -> ExecutionFailed | ResultUnreadable:
     if failed:
         return _failure(execution)
@@ -157,12 +154,11 @@ def _unreadable(
     )
 
 
-async def _stored(docket: Docket, result_key: str) -> str | None:
+async def _stored(store: DocketStore, result_key: str) -> str | None:
     """The text of a stored result or exception; None where it is no longer kept.
 
     Raises: ValueError - there is something else.
     """
-    store = docket.store
     if store.result_storage is None:
         return await store.records.result(result_key)
     stored: object = await store.result_storage.get(result_key)

@@ -7,16 +7,14 @@ from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from ..rules import FINAL
-from ..store import ProgressEvent, StateEvent, read_event
+from ..rules import FINAL, ExecutionState
+from ..store import DocketStore, ProgressEvent, Record, StateEvent, read_event
 
 if TYPE_CHECKING:
-    from ..docket import Docket
-    from ..execution import Execution
     from ..transport import PubSub
     from .progress import ExecutionProgress
 
-__all__ = ["ExecutionEvents", "ProgressEvents", "Settable"]
+__all__ = ["ExecutionEvents", "Followed", "ProgressEvents", "Settable"]
 
 Event = TypeVar("Event", bound="StateEvent | ProgressEvent")
 
@@ -27,6 +25,29 @@ class Settable(Protocol):
     def set(self) -> Any: ...
 
 
+class Followed(Protocol):
+    """The run of a key, as it was when it was last read; an event brings it up to date."""
+
+    state: ExecutionState
+    when: datetime
+    worker: str | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    error: str | None
+    result_key: str | None
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def function_name(self) -> str: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def progress(self) -> ExecutionProgress: ...
+    async def refresh(self) -> Record | None: ...
+    def take_over(self, event: StateEvent | ProgressEvent) -> None: ...
+
+
 class _Following(AsyncGenerator[Event, None], Generic[Event]):
     """Events until the end, as an async generator gives them; no scope is open between two of them (I8).
 
@@ -34,8 +55,8 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
     closes its connection by dropping it, and it is closed before the last event is given.
     """
 
-    def __init__(self, docket: Docket, key: str, ready: Settable | None) -> None:
-        self._docket, self._key, self._ready = docket, key, ready
+    def __init__(self, store: DocketStore, key: str, ready: Settable | None) -> None:
+        self._store, self._key, self._ready = store, key, ready
         self._pubsub: PubSub | None = None
         self._ahead: deque[Event] = deque()
         self._begun = self._ended = self._awaited = False
@@ -71,7 +92,7 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
     async def _next(self) -> Event:
         if not self._begun:
             self._begun = True
-            self._pubsub = self._docket.client.pubsub()
+            self._pubsub = self._store.client.pubsub()
             self._ended = await self._begin(self._pubsub)
         while not self._ahead and not self._ended and self._pubsub is not None:
             if (event := read_event((await self._pubsub.receive()).payload)) is not None:
@@ -100,12 +121,12 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
 class ExecutionEvents(_Following["StateEvent | ProgressEvent"]):
     """See `Execution.subscribe`."""
 
-    def __init__(self, execution: Execution[Any], ready: Settable | None) -> None:
-        super().__init__(execution.docket, execution.key, ready)
+    def __init__(self, store: DocketStore, execution: Followed, ready: Settable | None) -> None:
+        super().__init__(store, execution.key, ready)
         self._execution = execution
 
     async def _begin(self, pubsub: PubSub) -> bool:
-        execution, keys = self._execution, self._docket.keys
+        execution, keys = self._execution, self._store.keys
         await pubsub.subscribe(keys.state_channel(self._key), keys.progress(self._key))
         # Subscribed first, read afterwards: no event falls in between.
         record = await execution.refresh()
@@ -125,14 +146,14 @@ class ExecutionEvents(_Following["StateEvent | ProgressEvent"]):
 class ProgressEvents(_Following[ProgressEvent]):
     """See `ExecutionProgress.subscribe`."""
 
-    def __init__(self, progress: ExecutionProgress, ready: Settable | None) -> None:
-        super().__init__(progress.docket, progress.key, ready)
+    def __init__(self, store: DocketStore, progress: ExecutionProgress, ready: Settable | None) -> None:
+        super().__init__(store, progress.key, ready)
         self._progress = progress
 
     async def _begin(self, pubsub: PubSub) -> bool:
-        keys = self._docket.keys
+        keys = self._store.keys
         await pubsub.subscribe(keys.progress(self._key), keys.state_channel(self._key))
-        record, _ = await self._docket.store.records.read(self._key)
+        record, _ = await self._store.records.read(self._key)
         if self._ready is not None:
             self._ready.set()
         return record is not None and record.state in FINAL
@@ -145,7 +166,7 @@ class ProgressEvents(_Following[ProgressEvent]):
         return False
 
 
-def _state_of(execution: Execution[Any]) -> StateEvent:
+def _state_of(execution: Followed) -> StateEvent:
     return {
         "type": "state",
         "key": execution.key,
@@ -158,7 +179,7 @@ def _state_of(execution: Execution[Any]) -> StateEvent:
     }
 
 
-def _progress_of(execution: Execution[Any]) -> ProgressEvent:
+def _progress_of(execution: Followed) -> ProgressEvent:
     progress = execution.progress
     return {
         "type": "progress",

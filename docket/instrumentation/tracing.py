@@ -11,9 +11,9 @@ from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, Status, StatusCode, set_span_in_context
 
-from ..propagation import carried, context_of, links_to
 from ..signals import NOT_TRACED, Labels, Operation, Tracer
 from ..text import class_name, class_path, readable, text_of
+from . import propagation
 
 __all__ = ["Spans"]
 
@@ -40,12 +40,12 @@ class Spans(Tracer):
             return NOT_TRACED
         # A trace of its own: the run may come long after the one that asked for it has ended. What was put in
         # the baggage there is there for the task, and for what the task adds.
-        context = context_of(fields) if fields else Context()
-        links = links_to(context) if fields else ()
+        context = propagation.context_of(fields) if fields else Context()
+        links = propagation.links_to(context) if fields else ()
         return _Run(self._runs, task, labels(), set_span_in_context(INVALID_SPAN, context), links)
 
     def fields(self) -> Mapping[bytes, bytes]:
-        return carried()
+        return propagation.present_fields()
 
 
 class _Span(Operation):

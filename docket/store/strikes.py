@@ -226,6 +226,8 @@ class Strikes:
     log: StrikeLog = attrs.field(init=False)
     lock: RLock = attrs.field(init=False, factory=RLock)
     """Held for what is one step on the log, never across a wait."""
+    conditions: list[Callable[[Any], bool]] = attrs.field(init=False, factory=list["Callable[[Any], bool]"])
+    """Predicates of this process on calls: one that is true strikes the call."""
 
     def __attrs_post_init__(self) -> None:
         self.log = StrikeLog(self.keys.name, self.read)

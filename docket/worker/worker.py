@@ -17,7 +17,6 @@ from ..docket import Docket
 from ..errors import UsageError
 from ..numbers import spelled
 from ..rules import only_one_of
-from ..serving import healthcheck_server, metrics_server
 from ..signals import signals
 from ..text import checked_name
 from .fallback import default_fallback_task, fallback_named
@@ -235,6 +234,8 @@ class Worker:
         served on them meanwhile (`docket.instrumentation`).
         Raises: BadSetting (PortUnavailable is one), ImportError, AttributeError; else as `run_forever`.
         """
+        from ..instrumentation import healthcheck_server, metrics_server  # most workers load no HTTP server
+
         async with AsyncExitStack() as stack:
             stack.enter_context(healthcheck_server(port=healthcheck_port))
             stack.enter_context(metrics_server(port=metrics_port))

@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 from docket import Docket
-from docket.serving import healthcheck_server
+from docket.instrumentation import healthcheck_server
 from tests.servers import Server
 
 BIN = Path(sys.executable).parent

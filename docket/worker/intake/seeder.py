@@ -6,14 +6,16 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
 
-from ...client.placement import preparing
+from ... import clock
 from ...client.registry import automatic
+from ...client.signatures import check_arguments
 from ...clock import monotonic, wait_for_ever
+from ...execution import Execution
 from ...moments import check_moment
 from ...rules import FINAL
 from ...store import UnreadableKey, about_key, chains, check_expires, is_shared, read_event
@@ -114,7 +116,12 @@ class Seeder:
             try:
                 if not chain.is_record:
                     raise about_key(self.docket.keys.run(name), "hash")
-                execution = preparing(self.docket, name, when, name)((), {})
+                function = self.docket.tasks[name]
+                check_arguments(function, name, (), {})
+                due = when or clock.now()
+                execution: Execution[Any] = Execution(
+                    self.docket, function, (), {}, name, due, 1, function_name=name
+                )
                 # A record of this generation may claim that it waits; if a newer one was placed meanwhile, that lives.
                 await execution.schedule(replace=chain.generation > 0, expected_generation=chain.generation)
             except TypeError as error:  # entered past `Docket.register`, which refuses it

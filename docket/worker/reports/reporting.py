@@ -12,7 +12,6 @@ import attrs
 from anyio import get_cancelled_exc_class
 
 from ... import clock
-from ...client.placement import labels_of
 from ...client.signatures import signature_cache
 from ...clock import monotonic
 from ...execution import Execution
@@ -63,7 +62,7 @@ def reported(running: Running) -> Report:
 
 
 def _labels(execution: Execution[Any]) -> Labels:
-    return {**labels_of(execution), "docket.worker": execution.worker or ""}
+    return {**execution.labels(), "docket.worker": execution.worker or ""}
 
 
 class _Heard(Report):

@@ -13,7 +13,7 @@ from ... import clock
 from ...errors import DeliveryLimitExceeded, DeliveryUnreadable
 from ...execution import Execution
 from ...rules import StopReason
-from ...store import Claims, Delivery, Refused, Taken, Unreadable
+from ...store import Claims, Delivery, Refused, Taken, Unreadable, load_call
 from ...tasks import peer_tasks
 from ...text import error_text
 from ..fallback import default_fallback_task
@@ -106,7 +106,7 @@ class Receiver:
             function = peer_tasks.get(name)
         unknown = function is None and worker.fallback_task is default_fallback_task
         broken: Exception | None = None
-        execution: Execution[Any] | None = None
+        args, kwargs = tuple[Any, ...](), dict[str, Any]()
         called = worker.fallback_task if function is None else function
         if not unknown and delivery.deliveries > worker.max_deliveries:  # those who know a task judge it
             broken = DeliveryLimitExceeded(
@@ -115,21 +115,18 @@ class Receiver:
             )
         elif not unknown:
             try:
-                execution = Execution.of_message(
-                    worker.docket,
-                    message,
-                    called,
-                    redelivered=delivery.redelivered,
-                    message_id=delivery.message_id,
-                )
+                args, kwargs = load_call(message.args, message.kwargs, name)
             except DeliveryUnreadable as error:
                 broken = error
-        if execution is None:
-            execution = Execution(
-                worker.docket, called, (), {}, message.key, message.when,
-                message.attempt, None, delivery.redelivered, name, message.generation, delivery.message_id,
-            )  # fmt: skip
-            execution.extra_fields = message.extra
+        execution = Execution.of_message(
+            worker.docket,
+            message,
+            called,
+            args,
+            kwargs,
+            redelivered=delivery.redelivered,
+            message_id=delivery.message_id,
+        )
         execution.claimed(delivery.fence)
         running = Running(delivery, execution, broken, began=began, trusted_until=trusted_until)
         running.unknown = unknown

@@ -1,6 +1,6 @@
 """Trace context in the fields of a message: ``traceparent``, ``tracestate``, ``baggage``, or what else is configured.
 
-Needs OpenTelemetry's API; imported only where there is a context to read or to write.
+Needs OpenTelemetry's API.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ __all__ = [
     "Message",
     "MessageGetter",
     "MessageSetter",
-    "carried",
     "context_of",
     "links_to",
     "message_getter",
     "message_setter",
+    "present_fields",
 ]
 
 Message: TypeAlias = dict[bytes, bytes]
@@ -49,7 +49,7 @@ message_getter: MessageGetter = MessageGetter()
 message_setter: MessageSetter = MessageSetter()
 
 
-def carried() -> Message:
+def present_fields() -> Message:
     """The fields by which a message that is made now carries the present context."""
     fields: Message = {}
     if get_current():

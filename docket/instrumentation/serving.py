@@ -17,8 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any, cast
 
-from .errors import PortUnavailable
-from .signals import signals
+from ..errors import PortUnavailable
+from ..signals import signals
 
 __all__ = ["healthcheck_server", "metrics_server"]
 

@@ -9,35 +9,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from .. import clock
-from ..execution import Execution
-from ..store import DocketStore, WorkerInfo
-from ..text import checked_name
-from .key_names import KeyNames
+from . import clock
+from .client.key_names import KeyName
+from .execution import Execution, RunningExecution
+from .store import DocketStore, Keys, WorkerInfo
+from .text import checked_name
 
 if TYPE_CHECKING:
-    from ..docket import Docket
+    from .docket import Docket
 
 __all__ = ["DocketSnapshot", "DocketSnapshotMixin", "RunningExecution", "WorkerInfo"]
-
-
-class RunningExecution(Execution[Any]):
-    """An execution that a worker has right now."""
-
-    __slots__ = ("started",)
-
-    worker: str | None
-    started: datetime | None
-
-    def __init__(self, execution: Execution[Any], worker: str | None, started: datetime | None) -> None:
-        super().__init__(
-            execution.docket, execution.function, (), {}, execution.key, execution.when, execution.attempt, None,
-            execution.redelivered, execution.function_name, execution.generation, execution.message_id,
-        )  # fmt: skip
-        self.call_as(execution)
-        self.state = execution.state
-        self.worker = worker
-        self.started = self.started_at = started
 
 
 @attrs.define
@@ -51,8 +32,23 @@ class DocketSnapshot:
     workers: Collection[WorkerInfo]
 
 
-class DocketSnapshotMixin(KeyNames):
-    """What a docket shows of the moment."""
+class DocketSnapshotMixin(abc.ABC):
+    """The part of a `Docket` that shows who and what is there at the moment."""
+
+    workers_set = KeyName(lambda keys: keys.workers)
+    """The sorted set of live workers."""
+
+    def worker_tasks_set(self, worker_name: str) -> str:
+        """The set of task names that a worker knows."""
+        return self.keys.worker_tasks(worker_name)
+
+    def task_workers_set(self, task_name: str) -> str:
+        """The sorted set of live workers that know a task."""
+        return self.keys.task_workers(task_name)
+
+    @property
+    @abc.abstractmethod
+    def keys(self) -> Keys: ...
 
     @property
     @abc.abstractmethod

@@ -1,0 +1,110 @@
+"""What the author of a task says of its parameters in ``Annotated`` metadata: which arguments logs may show."""
+
+from __future__ import annotations
+
+import abc
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sized
+from typing import Any, Self, cast
+
+from ..text import readable
+from .signatures import get_signature
+
+__all__ = ["Annotation", "Logged", "logged_parameters"]
+
+
+class Annotation(abc.ABC):  # noqa: B024 - nobody is to make one that is nothing in particular
+    """A mark in ``Annotated[type, ...]``; given as an instance, or as the class where it takes no arguments."""
+
+    @classmethod
+    def annotated_parameters(cls, signature: inspect.Signature) -> Mapping[str, Self]:
+        """The parameters of a signature that carry this kind of mark; the last one counts where there are more.
+
+        Annotations that are text (``from __future__ import annotations``) carry none: nobody has evaluated them.
+        """
+        annotations = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+        return cls.found_in(annotations)
+
+    @classmethod
+    def found_in(cls, annotations: Mapping[str, Any]) -> Mapping[str, Self]:
+        """The names whose annotation carries this kind of mark."""
+        found: dict[str, Self] = {}
+        for name, annotation in annotations.items():
+            for mark in getattr(annotation, "__metadata__", ()):
+                if isinstance(mark, type) and issubclass(mark, cls):
+                    found[name] = mark()
+                elif isinstance(mark, cls):
+                    found[name] = mark
+        return found
+
+
+class Logged(Annotation):
+    """Show this argument in logs; with ``length_only``, how long it is: ``[len 3]``, of a mapping ``{len 3}``.
+
+    Arguments that are not marked are shown as ``...``, so that no secret reaches a log by accident.
+    """
+
+    length_only: bool = False
+
+    def __init__(self, length_only: bool = False) -> None:
+        self.length_only = length_only
+
+    def __repr__(self) -> str:
+        return f"Logged(length_only={self.length_only})"
+
+    def format(self, argument: Any) -> str:
+        """The text that stands for an argument. What cannot show itself is named by its type."""
+        try:
+            if self.length_only and (length := _length(argument)) is not None:
+                opening, closing = _BRACKETS.get(_kind(argument), "[]")
+                return f"{opening}len {length}{closing}"
+            return readable(repr(argument))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the argument's own code may raise anything (I9)
+            return readable(f"<{type(argument).__name__} that cannot be shown: {type(error).__name__}>")
+
+
+_BRACKETS: dict[type, str] = {dict: "{}", set: "{}", tuple: "()"}
+
+
+def _kind(argument: object) -> type:
+    return next((kind for kind in _BRACKETS if isinstance(argument, kind)), list)
+
+
+def _length(argument: Any) -> int | None:
+    return len(argument) if isinstance(argument, Sized) else None
+
+
+_logged: dict[Callable[..., Any], Mapping[str, Logged]] = {}
+
+
+def logged_parameters(function: Callable[..., Any]) -> Mapping[str, Logged]:
+    """The parameters of a function that logs may show; annotations that are text are evaluated, once."""
+    found = _logged.get(function)
+    if found is None:
+        found = _logged[function] = Logged.found_in(_annotations(function))
+    return found
+
+
+def _annotations(function: Callable[..., Any]) -> Mapping[str, Any]:
+    parameters = get_signature(function).parameters
+    raw = {name: parameter.annotation for name, parameter in parameters.items()}
+    if not any(isinstance(annotation, str) for annotation in raw.values()):
+        return raw
+    try:
+        evaluated = typing.get_type_hints(function, include_extras=True)
+    except Exception:  # noqa: BLE001 - evaluates the author's text: names may only exist for the type checker
+        return {name: _evaluated(function, annotation) for name, annotation in raw.items()}
+    return {name: evaluated.get(name, annotation) for name, annotation in raw.items()}
+
+
+def _evaluated(function: Callable[..., Any], annotation: Any) -> Any:
+    """One annotation by itself, so that a name which is missing elsewhere hides no mark here."""
+    lone = type("lone", (), {"__annotations__": {"it": annotation}})
+    names = cast("dict[str, Any]", getattr(inspect.unwrap(function), "__globals__", {}))
+    try:
+        return typing.get_type_hints(lone, names, include_extras=True)["it"]
+    except Exception:  # noqa: BLE001 - as above
+        return annotation
