@@ -9,7 +9,7 @@ from .connection import Connection
 from .lock import Lock
 from .open import from_url
 from .pipeline import Pipeline
-from .pubsub import Message, PubSub
+from .pubsub import Published, PubSub
 from .resp import Argument, Reply
 from .scripts import Lua, Script, ScriptCall
 from .stream import Stream
@@ -26,9 +26,9 @@ __all__ = [
     "Entry",
     "Lock",
     "Lua",
-    "Message",
     "Pipeline",
     "PubSub",
+    "Published",
     "Reply",
     "Script",
     "ScriptCall",

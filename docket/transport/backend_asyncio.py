@@ -1,9 +1,8 @@
 """The asyncio side of waiting (asyncio's own loops and uvloop); imported only when one of them runs.
 
-Why not anyio alone, measured per use: park + wake by a bare future 2.8 us, by anyio.Event 5.5; a lazily
-renewed ``call_later`` costs nothing per command, anyio.fail_after 8; the loop calling us when a socket is
-readable, in place of registering and waiting for each reply, saves a lone caller about 40 % (20 us in place
-of 35 per command).
+Why not anyio alone, measured per use: park + wake by a bare future 2.8 us, by anyio.Event 5.5; a lazily renewed
+``call_later`` costs nothing per command, anyio.fail_after 8; a loop that calls us when a socket is readable, where we
+do not have to register and wait for each reply, saves a single caller about 40 % (20 us in place of 35 per command).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from threading import get_ident
 from typing import Any
 
 from .stream import Stream
-from .waiting import Slot
+from .waiting import AwaitedReply
 
 __all__ = ["AsyncioBackend"]
 
@@ -39,7 +38,7 @@ class AsyncioBackend:
             return False
 
     def rests(self) -> bool:
-        # In another thread it may rest for a moment only, as it does several times while ``asyncio.run`` ends.
+        # In another thread it may rest for a moment only, as it does several times at the end of ``asyncio.run``.
         return self._loop.is_closed() or (get_ident() == self._thread and not self._loop.is_running())
 
     def is_over(self) -> bool:
@@ -52,16 +51,16 @@ class AsyncioBackend:
             return False
         return True
 
-    async def park(self, slot: Slot) -> None:
-        slot.waiter = future = self._loop.create_future()
+    async def park(self, awaited: AwaitedReply) -> None:
+        awaited.parked = future = self._loop.create_future()
         try:
             await future
         finally:
-            slot.waiter = None
+            awaited.parked = None
 
-    def wake(self, slot: Slot) -> None:
-        if slot.waiter is not None and not slot.waiter.done():
-            slot.waiter.set_result(None)
+    def wake(self, awaited: AwaitedReply) -> None:
+        if awaited.parked is not None and not awaited.parked.done():
+            awaited.parked.set_result(None)
 
     async def checkpoint(self) -> None:
         await asyncio.sleep(0)
@@ -70,7 +69,7 @@ class AsyncioBackend:
         return LoopTimer(self._loop, check)
 
     async def within(self, seconds: float, wait: Callable[[], Awaitable[None]]) -> None:
-        await wait()  # the timer sees to it
+        await wait()  # the timer ends it
 
     def watch(self, stream: Stream, on_readable: Callable[[], None]) -> LoopWatch | None:
         descriptor = getattr(stream, "fileno", None)
@@ -92,10 +91,10 @@ class LoopWatch:
     ) -> None:
         self._loop = loop
         self._descriptor: int | None = descriptor
-        # libuv stops polling after an error event, which may come together with data (uvloop 0.23): whoever
-        # then reads only once never sees the error. asyncio's own loops are level-triggered.
+        # libuv stops polling after an error event, which may come together with data (uvloop 0.23): a caller that
+        # reads only once then never sees the error. asyncio's own loops are level-triggered.
         self.greedy = type(loop).__module__.partition(".")[0] != "asyncio"
-        # Without the context of who connects, which would be kept for as long: a run, its arguments, its docket.
+        # Not in the context of the caller that connects: it would keep a run, its arguments and its docket alive.
         Context().run(loop.add_reader, descriptor, on_readable)
 
     def stop(self) -> None:
@@ -113,7 +112,7 @@ class LoopTimer:
     def __init__(self, loop: asyncio.AbstractEventLoop, check: Callable[[], float]) -> None:
         self._loop, self._check = loop, check
         self._handle: asyncio.Handle | None = None
-        self._at = 0.0  # uvloop's handles do not tell, where the time rounds to 0 ms
+        self._at = 0.0  # uvloop's handles have no time where it rounds to 0 ms
 
     def arm(self, seconds: float) -> None:
         at = self._loop.time() + seconds
@@ -121,7 +120,7 @@ class LoopTimer:
             if self._at <= at:
                 return
             self._handle.cancel()
-        # The loop keeps what was cancelled, and its context, until it would have been due.
+        # The loop keeps a cancelled handle, and its context, until it would have been due.
         self._at, self._handle = at, self._loop.call_later(seconds, self._due, context=Context())
 
     def _due(self) -> None:

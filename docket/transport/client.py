@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 import anyio
 from redis.commands import AsyncCoreCommands
 from redis.credentials import CredentialProvider
-from redis.exceptions import ConnectionError, ExecAbortError, NoScriptError, RedisError, WatchError
+from redis.exceptions import ConnectionError, NoScriptError, RedisError, WatchError
 
 from . import scripts
 from .commands import Command, Kind, block_seconds, look_up
@@ -98,37 +98,53 @@ class Client(AsyncCoreCommands):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._connector.address}>"
 
-    # The ways to the server.
+    # The ways to the server: each ends in `request`.
+
+    async def request(self, data: bytes, count: int | None = None) -> Any:
+        """Send packed commands on the shared connection, in one write; return the raw reply, an error reply included.
+
+        With a ``count`` these are so many commands, and the result is the list of their replies.
+        """
+        for start in range(_STARTS):
+            pool = self._pools.here()
+            connection = pool.shared_now()
+            if connection is None:
+                connection = await self.pool().shared()
+            try:
+                return await connection.request(data, count)
+            except NeverSent as error:
+                if start == _STARTS - 1 or pool.closed:
+                    raise ConnectionError(str(error)) from error
+        raise AssertionError("unreachable")
 
     async def call(self, *command: Argument) -> Reply:
         """Send one command on the shared connection and return its raw reply: the cheapest way.
 
-        Not for commands that wait in the server: ``dedicated()`` or a command method.
+        Not for commands that wait in the server: use ``dedicated()`` or a command method.
         """
-        reply = await self._request(pack(command))
+        reply = await self.request(pack(command))
         if isinstance(reply, RedisError):
             raise reply
         return reply
 
-    async def call_many(
-        self, commands: Sequence[Sequence[Argument]], *, atomic: bool = False
-    ) -> list[Reply | RedisError]:
-        """Send several commands in one write, with nobody else's in between; return their raw replies in
-        order.
+    async def call_many(self, commands: Sequence[Sequence[Argument]]) -> list[Reply | RedisError]:
+        """Send several commands in one write, without others in between; return their raw replies in order.
 
-        Error replies are returned in their places. ``atomic`` wraps the commands in MULTI and EXEC.
-
-        Raises: ResponseError - with ``atomic``, the server refused to queue a command, so none was executed.
+        Error replies are returned in their places.
         """
-        if not atomic:
-            return await self.exchange(commands)
-        return await self._transaction(commands)
+        return await self.request(b"".join(map(pack, commands)), len(commands)) if commands else []
+
+    async def call_atomically(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        """Send commands as one transaction; return the raw replies to MULTI, to each of them and to EXEC."""
+        return await self.request(
+            b"".join([pack(("MULTI",)), *map(pack, commands), pack(("EXEC",))]), len(commands) + 2
+        )
 
     async def run(self, lua: Lua, keys: Sequence[Argument], args: Sequence[Argument]) -> Reply:
         """Run a script by its digest on the shared connection; load it if the server does not know it."""
         packed = scripts.pack_call(lua, (keys, args))
         seen = self._pools.here().loads.get(lua.sha, 0)
-        reply = await self._request(packed)
+        reply = await self.request(packed)
         if isinstance(reply, NoScriptError):
             replies: list[Any] = [reply]
             await scripts.rerun_unknown(self, self.pool(), lua, [(keys, args)], replies, seen)
@@ -139,46 +155,12 @@ class Client(AsyncCoreCommands):
 
     async def run_many(self, lua: Lua, calls: Sequence[ScriptCall]) -> list[Reply | RedisError]:
         """Run a script once per ``(keys, args)``, in one write; error replies stay in their places."""
+        if not calls:
+            return []
         seen = self.pool().loads.get(lua.sha, 0)
-        replies = await self.request([scripts.pack_call(lua, call) for call in calls])
+        replies = await self.request(b"".join([scripts.pack_call(lua, call) for call in calls]), len(calls))
         await scripts.rerun_unknown(self, self.pool(), lua, calls, replies, seen)
         return replies
-
-    async def exchange(self, commands: Sequence[Sequence[Argument]], *, atomic: bool = False) -> list[Any]:
-        """Send commands as ``call_many`` does; ``atomic`` returns the replies to MULTI and EXEC, too."""
-        packed = [pack(command) for command in commands]
-        return await self.request([pack(("MULTI",)), *packed, pack(("EXEC",))] if atomic else packed)
-
-    async def request(self, packed: Sequence[bytes]) -> list[Any]:
-        """Send packed commands contiguously; return as many raw replies, error replies in their places."""
-        if not packed:
-            return []
-        replies = await self._request(b"".join(packed), len(packed))
-        return replies if len(packed) > 1 else [replies]
-
-    async def _transaction(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-        if not commands:
-            return []
-        *queued, result = await self.exchange(commands, atomic=True)
-        if isinstance(result, RedisError):
-            refused = [reply for reply in queued if isinstance(reply, RedisError)]
-            raise refused[0] if refused and isinstance(result, ExecAbortError) else result
-        if result is None:
-            raise WatchError("Watched variable changed.")
-        return result
-
-    async def _request(self, data: bytes, want: int = 1) -> Any:
-        for start in range(_STARTS):
-            pool = self._pools.here()
-            connection = pool.shared_now()
-            if connection is None:
-                connection = await self.pool().shared()
-            try:
-                return await connection.request(data, want)
-            except NeverSent as error:
-                if start == _STARTS - 1 or pool.closed:
-                    raise ConnectionError(str(error)) from error
-        raise AssertionError("unreachable")
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send a command as redis-py's methods spell it; return what redis-py's asyncio client would.

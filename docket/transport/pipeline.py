@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError, ExecAbortError, RedisError, Timeou
 from . import scripts
 from .commands import Command, Kind, block_seconds
 from .connection import Connection
-from .resp import ENCODER, Argument, pack
+from .resp import ENCODER, Argument
 from .scripts import Lua, Script
 
 if TYPE_CHECKING:
@@ -205,18 +205,15 @@ class Pipeline(AsyncCoreCommands):
         commands = [queued.args for queued in queue]
         transaction = self._transaction or self._explicit
         if self._own is None:
-            replies = await self._client.exchange(commands, atomic=transaction)
-        elif not (commands or transaction):
-            return []
+            send = self._client.call_atomically if transaction else self._client.call_many
+            replies: list[Any] = await send(commands)
         else:
-            packed = [pack(command) for command in commands]
-            if transaction:
-                packed = [pack(("MULTI",)), *packed, pack(("EXEC",))]
             try:
-                replies = await self._own[1].request(b"".join(packed), len(packed))
+                replies = await self._own[1].call_many(
+                    [("MULTI",), *commands, ("EXEC",)] if transaction else commands
+                )
             except (ConnectionError, TimeoutError) as error:
                 raise self._watch_lost(error) from error
-            replies = replies if len(packed) > 1 else [replies]
         if not transaction:
             return replies
         self._watching = False  # EXEC has ended it

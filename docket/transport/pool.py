@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError, RedisError
 from .connection import Connection
 from .connector import Connector
 from .loops import PerLoop
-from .waiting import Backend, Gate, call_there
+from .waiting import Backend, Semaphore, call_there
 
 if TYPE_CHECKING:
     from ..memory import Hold
@@ -29,15 +29,15 @@ class Pool:
     def __init__(self, connector: Connector, backend: Backend) -> None:
         self._connector, self._backend = connector, backend
         self._shared: Connection | None = None
-        self._connecting = Gate(self._backend)
+        self._connecting = Semaphore(self._backend)
         self._failures = 0
         self._failure: RedisError = ConnectionError("Not connected")
-        self._limit = Gate(self._backend, connector.address.max_connections)
+        self._limit = Semaphore(self._backend, connector.address.max_connections)
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
         self._attempts: set[anyio.CancelScope] = set()
         #: One loader of scripts at a time; see ``scripts.run``.
-        self.loading = Gate(self._backend)
+        self.loading = Semaphore(self._backend)
         self.loads: dict[str, int] = {}
         self.closed = False
 
@@ -67,7 +67,7 @@ class Pool:
 
     async def acquire(self) -> Connection:
         """Return a connection for the caller alone; wait while ``max_connections`` of them are out."""
-        await self._limit.enter()
+        await self._limit.acquire()
         try:
             connection: Connection | None = None
             while self._idle and connection is None:
@@ -75,7 +75,7 @@ class Pool:
                 connection = candidate if candidate.is_usable() else None
             connection = connection or await self._connect()
         except BaseException:
-            self._limit.leave()
+            self._limit.release()
             raise
         self._busy.add(connection)
         return connection
@@ -88,7 +88,7 @@ class Pool:
                 self._idle.append(connection)
             else:
                 connection.fail(ConnectionError("Connection abandoned by its caller"))
-            self._limit.leave()
+            self._limit.release()
 
     async def open(self) -> Connection:
         """Return a new connection for a subscriber; not counted against ``max_connections``."""

@@ -13,17 +13,17 @@ from redis.exceptions import ConnectionError, RedisError, ResponseError, Timeout
 
 from .connection import Connection
 from .resp import encode, pack
-from .waiting import Backend, Gate, Slot, current_backend
+from .waiting import AwaitedReply, Backend, Semaphore, current_backend
 
 if TYPE_CHECKING:
     from .client import Client
     from .pool import Pool
 
-__all__ = ["Message", "PubSub"]
+__all__ = ["PubSub", "Published"]
 
 
 @attrs.frozen
-class Message:
+class Published:
     """What was published. ``pattern`` is the subscription's for kind ``pmessage``, else None."""
 
     kind: Literal["message", "pmessage"]
@@ -49,10 +49,10 @@ class _Confirmation:
 
 
 @attrs.define(eq=False)
-class _Awaited:
+class _Unconfirmed:
     """A command on its way: how many confirmations it will still get."""
 
-    slot: Slot
+    awaited: AwaitedReply
     left: int
 
 
@@ -78,11 +78,11 @@ class PubSub:
         self._client = client
         self._ignore = ignore_subscribe_messages
         self._backend: Backend | None = None
-        self._connecting: Gate | None = None
+        self._connecting: Semaphore | None = None
         self._line: _Line | None = None
-        self._events: deque[Message | _Confirmation] = deque()
-        self._awaited: deque[_Awaited] = deque()
-        self._receiving: Slot | None = None
+        self._events: deque[Published | _Confirmation] = deque()
+        self._unconfirmed: deque[_Unconfirmed] = deque()
+        self._receiving: AwaitedReply | None = None
         #: What is subscribed, as the caller asked for it: names as bytes.
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
@@ -128,7 +128,7 @@ class PubSub:
 
     # Messages.
 
-    async def receive(self) -> Message:
+    async def receive(self) -> Published:
         """Return the next message; confirmations are passed over.
 
         Raises: RuntimeError - nothing is subscribed, or another task is receiving; ConnectionError - the
@@ -136,13 +136,13 @@ class PubSub:
         """
         while True:
             event = await self._event()
-            if isinstance(event, Message):
+            if isinstance(event, Published):
                 return event
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Message:
+    async def __anext__(self) -> Published:
         return await self.receive()
 
     async def get_message(
@@ -154,14 +154,14 @@ class PubSub:
             self._live().read_now()
             while self._events:
                 event = await self._event()
-                if isinstance(event, Message) or not ignore:
+                if isinstance(event, Published) or not ignore:
                     return event.as_dict()
             await anyio.lowlevel.checkpoint()
             return None
         with anyio.move_on_after(timeout):
             while True:
                 event = await self._event()
-                if isinstance(event, Message) or not ignore:
+                if isinstance(event, Published) or not ignore:
                     return event.as_dict()
         return None
 
@@ -169,7 +169,7 @@ class PubSub:
         """Yield messages and confirmations as redis-py's dicts, for as long as anything is subscribed."""
         while self.subscribed or self._events:
             event = await self._event()
-            if isinstance(event, Message) or not self._ignore:
+            if isinstance(event, Published) or not self._ignore:
                 yield event.as_dict()
 
     # The end.
@@ -182,7 +182,7 @@ class PubSub:
         self.channels.clear()
         self.patterns.clear()
         self._events.clear()
-        self._awaited.clear()
+        self._unconfirmed.clear()
 
     async def aclose(self) -> None:
         """``close()``, for those who await it."""
@@ -198,19 +198,19 @@ class PubSub:
 
     # Inside.
 
-    async def _event(self) -> Message | _Confirmation:
+    async def _event(self) -> Published | _Confirmation:
         if self._events and self._backend is not None:
             self._live()
             await self._backend.checkpoint()  # a busy channel must not keep others from running
         while not self._events:
             connection = self._live()
-            if not (self.subscribed or self._awaited):
+            if not (self.subscribed or self._unconfirmed):
                 raise RuntimeError("Nothing is subscribed: await subscribe() or psubscribe() first")
             if self._receiving is not None:
                 raise RuntimeError("Another task is receiving from this subscriber")
-            slot = self._receiving = Slot()
+            awaited = self._receiving = AwaitedReply()
             try:
-                await self._drive(connection, slot)
+                await self._drive(connection, awaited)
             finally:
                 self._receiving = None
         return self._events.popleft()
@@ -234,14 +234,14 @@ class PubSub:
             raise RuntimeError("This subscriber is used in another event loop: make one for each")
         line.pool.drop(line.connection)
 
-    async def _drive(self, connection: Connection, slot: Slot) -> None:
-        connection.await_slot(slot)
+    async def _drive(self, connection: Connection, awaited: AwaitedReply) -> None:
+        connection.expect(awaited)
         try:
-            await connection.drive(slot)
+            await connection.drive(awaited)
         finally:
-            connection.settle(slot)
-        if slot.error is not None:
-            raise slot.error from connection.error
+            connection.settle(awaited)
+        if awaited.error is not None:
+            raise awaited.error from connection.error
 
     async def _add(self, verb: str, subscribed: dict[bytes, None], names: list[bytes]) -> None:
         added = [name for name in names if name not in subscribed]
@@ -262,20 +262,23 @@ class PubSub:
         await self._confirmed(connection, [(verb, names)])
 
     async def _confirmed(self, connection: Connection, commands: list[tuple[str, list[bytes]]]) -> None:
-        slots: list[Slot] = []
+        awaited_replies: list[AwaitedReply] = []
         for _, names in commands:
-            slots.append(Slot())
-            self._awaited.append(_Awaited(slots[-1], len(names)))
-        last, limit = slots[-1], None if self._client.is_memory else self._client.address.socket_timeout
+            awaited_replies.append(AwaitedReply())
+            self._unconfirmed.append(_Unconfirmed(awaited_replies[-1], len(names)))
+        last, limit = (
+            awaited_replies[-1],
+            None if self._client.is_memory else self._client.address.socket_timeout,
+        )
         connection.send(b"".join(pack((verb, *names)) for verb, names in commands))
         with anyio.move_on_after(limit):
             if not last.done:
                 await self._drive(connection, last)
         if not last.done:
             connection.fail(TimeoutError(f"No answer from the server for {limit:.6g} s"))
-        for slot in slots:
-            if slot.error is not None:
-                raise slot.error from connection.error
+        for awaited in awaited_replies:
+            if awaited.error is not None:
+                raise awaited.error from connection.error
 
     async def _ready(self) -> tuple[Connection, bool]:
         """Return the connection, and whether it was opened just now, with everything subscribed."""
@@ -283,13 +286,13 @@ class PubSub:
             if self._line is not None:
                 self._leave_other_loop(self._line)
             self._backend = current_backend()
-            self._connecting = Gate(self._backend)
+            self._connecting = Semaphore(self._backend)
         async with self._connecting:
             if self._line is not None:
                 if self._line.connection.is_usable():
                     return self._line.connection, False
                 self._line.pool.drop(self._line.connection)
-                self._awaited.clear()
+                self._unconfirmed.clear()
             pool, connection = await self._client.open()
             connection.subscribe_to_replies(self._take, pack(("PING",)))
             self._line = _Line(pool, connection)
@@ -305,23 +308,23 @@ class PubSub:
         if line is None:
             return
         if isinstance(reply, RedisError):
-            if self._awaited:
-                refused = self._awaited.popleft().slot
+            if self._unconfirmed:
+                refused = self._unconfirmed.popleft().awaited
                 refused.error = reply
                 line.connection.settle(refused)
             return
         parts = cast("list[Any]", reply) if isinstance(reply, list) else []
         match parts:
             case [b"message", bytes(channel), bytes(payload)]:
-                self._events.append(Message("message", None, channel, payload))
+                self._events.append(Published("message", None, channel, payload))
             case [b"pmessage", bytes(pattern), bytes(channel), bytes(payload)]:
-                self._events.append(Message("pmessage", pattern, channel, payload))
+                self._events.append(Published("pmessage", pattern, channel, payload))
             case [b"subscribe" | b"psubscribe" | b"unsubscribe" | b"punsubscribe", name, int(count)]:
                 self._events.append(_Confirmation(parts[0].decode(), name, count))
-                if self._awaited:
-                    self._awaited[0].left -= 1
-                    if not self._awaited[0].left:
-                        line.connection.settle(self._awaited.popleft().slot)
+                if self._unconfirmed:
+                    self._unconfirmed[0].left -= 1
+                    if not self._unconfirmed[0].left:
+                        line.connection.settle(self._unconfirmed.popleft().awaited)
             case _:
                 return
         if self._receiving is not None:

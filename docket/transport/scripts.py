@@ -58,17 +58,14 @@ async def rerun_unknown(
     if not unknown:
         return
     await ensure_loaded(client, pool, lua, seen)
-    for index, reply in zip(
-        unknown, await client.request([pack_call(lua, calls[index]) for index in unknown]), strict=True
-    ):
+    again = b"".join([pack_call(lua, calls[index]) for index in unknown])
+    for index, reply in zip(unknown, await client.request(again, len(unknown)), strict=True):
         replies[index] = reply
     # Flushed again in between: now with the text itself, which cannot be unknown.
     unknown = [index for index in unknown if isinstance(replies[index], NoScriptError)]
     if unknown:
-        packed = [
-            pack(("EVAL", lua.text, len(keys), *keys, *args)) for keys, args in (calls[i] for i in unknown)
-        ]
-        for index, reply in zip(unknown, await client.request(packed), strict=True):
+        evals = [("EVAL", lua.text, len(keys), *keys, *args) for keys, args in (calls[i] for i in unknown)]
+        for index, reply in zip(unknown, await client.call_many(evals), strict=True):
             replies[index] = reply
 
 

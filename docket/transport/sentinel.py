@@ -30,7 +30,7 @@ from .connector import Connector
 from .loops import PerLoop
 from .pubsub import PubSub
 from .url import Address
-from .waiting import Backend, Gate
+from .waiting import Backend, Semaphore
 
 __all__ = ["SentinelClient", "SentinelConnector"]
 
@@ -146,7 +146,7 @@ class _Watch:
     __slots__ = ("asked", "backend", "gate", "heard", "listening", "suspected_until")
 
     def __init__(self, backend: Backend) -> None:
-        self.backend, self.gate = backend, Gate(backend)
+        self.backend, self.gate = backend, Semaphore(backend)
         #: When it was heard of, when the sentinels were asked, until when they are to be asked each second.
         self.heard = self.asked = self.suspected_until = -math.inf
         #: How many tasks hear of a new master by themselves.
@@ -165,23 +165,24 @@ class SentinelClient(Client):
         self._sentinels = connector
         self._watches = PerLoop(_Watch)
 
-    async def _request(self, data: bytes, want: int = 1) -> Any:
+    async def request(self, data: bytes, count: int | None = None) -> Any:
         began, watch = perf_counter(), self._watches.here()
         if began - watch.heard > _QUIET or began < watch.suspected_until:
             await self._look_for_another(watch, began)
-        reply = await self._answered(data, want)
+        reply = await self._answered(data, count)
         watch.heard = perf_counter()
         if watch.heard - began > _QUIET and await self._look_for_another(watch, watch.heard):
             raise ConnectionError("The answer is of a server that is no master any more: it may be lost")
         return reply
 
-    async def _answered(self, data: bytes, want: int) -> Any:
-        reply = await super()._request(data, want)
-        refusal = next((one for one in _each(reply, want) if isinstance(one, ReadOnlyError)), None)
+    async def _answered(self, data: bytes, count: int | None) -> Any:
+        reply = await super().request(data, count)
+        replies: list[Any] = [reply] if count is None else reply
+        refusal = next((one for one in replies if isinstance(one, ReadOnlyError)), None)
         if refusal is not None:
             self.heard(refusal)
-            if want == 1:  # refused, hence not executed
-                reply = await super()._request(data, want)
+            if len(replies) == 1:  # refused, hence not executed
+                reply = await super().request(data, count)
         return reply
 
     @asynccontextmanager
@@ -265,7 +266,3 @@ class SentinelClient(Client):
         shared = await self.pool().shared()
         if shared.peer == connection.peer:
             await shared.call("CLIENT", "UNBLOCK", number)
-
-
-def _each(reply: Any, want: int) -> list[Any]:
-    return cast("list[Any]", reply) if want > 1 else [reply]

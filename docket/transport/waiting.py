@@ -1,8 +1,6 @@
-"""Parking and waking tasks: what differs between event loops, behind one small protocol, and a gate built on
-it.
+"""Parking and waking tasks: one small protocol for what differs between event loops, and a semaphore built on it.
 
-anyio.Event costs twice as much as what the backends do here (5.5 us against 2.8 on asyncio), once per
-command.
+anyio.Event costs twice as much as what the backends do here (5.5 us against 2.8 on asyncio), once per command.
 """
 
 from __future__ import annotations
@@ -15,28 +13,29 @@ from typing import Any, Protocol
 
 from .stream import Stream
 
-__all__ = ["Backend", "Gate", "Slot", "Timer", "Watch", "call_there", "current_backend"]
+__all__ = ["AwaitedReply", "Backend", "Semaphore", "Timer", "Watch", "call_there", "current_backend"]
 
 
-class Slot:
-    """One request in flight: ``want`` replies (a list when more than one) owed to whoever holds it.
+class AwaitedReply:
+    """What one caller waits for: the reply to a request in flight, or a wake-up that is owed.
 
-    ``size`` is how many bytes the request takes, so that a lost connection can tell what was never sent.
+    ``count`` is how many replies the request has; they come as a list. None: one, as itself.
+    ``size`` is the length of the request in bytes: by it a lost connection knows what it has never sent.
     """
 
-    __slots__ = ("done", "error", "reply", "size", "waiter", "want")
+    __slots__ = ("count", "done", "error", "parked", "reply", "size")
 
-    def __init__(self, want: int = 1, size: int = 0) -> None:
-        self.want, self.size = want, size
-        self.reply: Any = None if want == 1 else []
+    def __init__(self, count: int | None = None, size: int = 0) -> None:
+        self.count, self.size = count, size
+        self.reply: Any = None if count is None else []
         self.error: BaseException | None = None
         self.done = False
-        #: What the backend needs to wake the parked holder; None while nobody is parked.
-        self.waiter: Any = None
+        #: By this the backend wakes the caller; None while it is not parked.
+        self.parked: Any = None
 
-    def last_said(self) -> Any:
-        """The last of the replies that have come; None while there is none."""
-        return self.reply if self.want == 1 else self.reply[-1] if self.reply else None
+    def last_reply(self) -> Any:
+        """The last of the replies so far; None while there is none."""
+        return self.reply if self.count is None else self.reply[-1] if self.reply else None
 
 
 class Backend(Protocol):
@@ -44,74 +43,74 @@ class Backend(Protocol):
 
     @property
     def loop(self) -> object:
-        """What is of this loop and of no other: its name among others."""
+        """The loop itself or its token: equal for equal loops."""
         ...
 
     def is_current(self) -> bool:
-        """Tell whether the caller runs in this very loop."""
+        """Whether the caller runs in this very loop."""
         ...
 
     def rests(self) -> bool:
-        """Tell whether no thread runs the loop at the moment, so that others may touch what is its own."""
+        """Whether no thread runs the loop at the moment, so that others may touch its objects."""
         ...
 
     def is_over(self) -> bool:
-        """Tell whether the loop will never run again. From any thread."""
+        """Whether the loop will never run again. From any thread."""
         ...
 
     def soon(self, callback: Callable[..., object], *args: Any) -> bool:
-        """Have the loop call ``callback(*args)``, from any thread; False where it is over."""
+        """Let the loop call ``callback(*args)``; False if it is over. From any thread."""
         ...
 
-    async def park(self, slot: Slot) -> None:
-        """Wait until ``wake(slot)``; may return too early. Cancelled, it leaves nothing behind."""
+    async def park(self, awaited: AwaitedReply) -> None:
+        """Wait for ``wake(awaited)``; may return too early. Cancelled, it leaves nothing behind."""
         ...
 
-    def wake(self, slot: Slot) -> None:
-        """Let the holder of ``slot`` run, if parked. Only from within the loop."""
+    def wake(self, awaited: AwaitedReply) -> None:
+        """Let the caller that waits for ``awaited`` run, if it is parked. Only within the loop."""
         ...
 
     async def checkpoint(self) -> None:
-        """Let every task that can run do so once; a point of cancellation."""
+        """Let every task that is ready run once; a point of cancellation."""
         ...
 
     def timer(self, check: Callable[[], float]) -> Timer | None:
         """Return a timer that calls ``check`` when due, in the loop.
 
-        ``check`` returns after how many seconds to be called again; infinity ends it. None where waits carry their
-        own deadline (`within`): a timer would be a task that nobody owns.
+        ``check`` returns the seconds until its next call; infinity ends it. None on loops where waits have deadlines
+        of their own (`within`): there a timer would be a task without an owner.
         """
         ...
 
     async def within(self, seconds: float, wait: Callable[[], Awaitable[None]]) -> None:
-        """Await ``wait()``, for at most ``seconds`` where there is no timer."""
+        """Await ``wait()``; on loops without a timer for at most ``seconds``."""
         ...
 
     def watch(self, stream: Stream, on_readable: Callable[[], None]) -> Watch | None:
-        """Let the loop call ``on_readable`` whenever the stream is, where that is cheaper; else None."""
+        """Let the loop call ``on_readable`` whenever the stream is readable; None where that is not cheaper."""
         ...
 
 
 class Watch(Protocol):
-    """A loop that calls back; ``greedy``: it may call once only, so read until nothing is left."""
+    """A loop that calls back. If it is ``greedy``, it may do so only once: read until nothing is left."""
 
     greedy: bool
 
     def stop(self) -> None:
-        """Never call back again; idempotent. Before the stream is closed."""
+        """Never call back again; idempotent. To be called before the stream is closed."""
         ...
 
 
 class Timer(Protocol):
     def arm(self, seconds: float) -> None:
-        """Call within ``seconds``; nothing if it is due before that anyway."""
+        """Be due within ``seconds``; without effect if it is due earlier already."""
         ...
 
     def disarm(self) -> None: ...
 
 
 def current_backend() -> Backend:
-    """Return the backend of the running event loop. The module of the other one is not imported.
+    """Return the backend of the running event loop; imports no module of another loop.
 
     Raises: RuntimeError - none runs in this thread.
     """
@@ -131,13 +130,13 @@ def current_backend() -> Backend:
 
 
 def call_there(backend: Backend, callback: Callable[..., object], *args: Any) -> None:
-    """Call at once where nothing in the loop can be disturbed by that, else have the loop call."""
+    """Call at once if that cannot disturb the loop, else let the loop call."""
     if backend.is_current() or backend.rests() or not backend.soon(callback, *args):
         callback(*args)
 
 
-class Gate:
-    """A semaphore, first come first served; leaving never suspends.
+class Semaphore:
+    """First come, first served; ``release`` never suspends. With one free place it is a lock.
 
     anyio.Lock could deadlock under ``Task.cancel()`` before anyio 4.14.
     """
@@ -146,36 +145,36 @@ class Gate:
 
     def __init__(self, backend: Backend, free: int = 1) -> None:
         self._backend, self.free = backend, free
-        self._waiting: deque[Slot] = deque()
+        self._waiting: deque[AwaitedReply] = deque()
 
-    async def enter(self) -> None:
+    async def acquire(self) -> None:
         if self.free:
             self.free -= 1
             return
-        slot = Slot()
-        self._waiting.append(slot)
+        awaited = AwaitedReply()
+        self._waiting.append(awaited)
         try:
-            while not slot.done:
-                await self._backend.park(slot)
+            while not awaited.done:
+                await self._backend.park(awaited)
         except BaseException:
-            if slot.done:  # let in and cancelled at the same time
-                self.leave()
+            if awaited.done:  # admitted and cancelled at the same time
+                self.release()
             else:
-                self._waiting.remove(slot)
+                self._waiting.remove(awaited)
             raise
 
-    def leave(self) -> None:
+    def release(self) -> None:
         if self._waiting:
-            slot = self._waiting.popleft()
-            slot.done = True
-            self._backend.wake(slot)
+            awaited = self._waiting.popleft()
+            awaited.done = True
+            self._backend.wake(awaited)
         else:
             self.free += 1
 
     async def __aenter__(self) -> None:
-        await self.enter()
+        await self.acquire()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        self.leave()
+        self.release()

@@ -123,7 +123,10 @@ class Stress:
             assert await client.call_many([("ECHO", part) for part in parts]) == parts
         elif kind < 0.98:
             parts = [b"%d.%d" % (self.issued, part) for part in range(self.random.randrange(1, 9))]
-            assert await client.call_many([("ECHO", part) for part in parts], atomic=True) == parts
+            pipe = client.pipeline()
+            for part in parts:
+                pipe.echo(part)
+            assert await pipe.execute() == parts
         else:
             word = f"NOSUCH{self.issued}"
             (refusal,) = await client.call_many([(word,)])

@@ -87,9 +87,6 @@ WAYS: dict[str, Way] = {
     "method": lambda client, value: client.set("k", value),
     "call": lambda client, value: client.call("SET", "k", value),
     "call_many": lambda client, value: client.call_many([("SET", "before", 1), ("SET", "k", value)]),
-    "atomic": lambda client, value: client.call_many(
-        [("SET", "before", 1), ("SET", "k", value)], atomic=True
-    ),
     "pipeline": _pipeline,
     "watching": _watching,
     "dedicated": _dedicated,

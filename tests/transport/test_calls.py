@@ -43,34 +43,7 @@ async def test_call_many_returns_replies_in_order_with_errors_in_their_places(cl
 
 async def test_call_many_of_nothing_and_of_one(client: Client) -> None:
     assert await client.call_many([]) == []
-    assert await client.call_many([], atomic=True) == []
     assert await client.call_many([("ECHO", "a")]) == [b"a"]
-    assert await client.call_many([("ECHO", "a")], atomic=True) == [b"a"]
-
-
-async def test_atomic_commands_are_not_interleaved_with_those_of_others(client: Client) -> None:
-    async def both() -> None:
-        first, second = await client.call_many([("INCR", "count"), ("INCR", "count")], atomic=True)
-        assert isinstance(first, int)
-        assert second == first + 1
-        assert first % 2 == 1
-
-    async with anyio.create_task_group() as group:
-        for _ in range(100):
-            group.start_soon(both)
-
-
-async def test_an_atomic_command_that_fails_leaves_the_others_alone(client: Client) -> None:
-    await client.call("SET", "text", "x")
-    failed, done = await client.call_many([("LPUSH", "text", 1), ("SET", "text", "y")], atomic=True)
-    assert isinstance(failed, ResponseError)
-    assert done == b"OK"
-
-
-async def test_atomic_commands_of_which_one_is_refused_are_not_executed(client: Client) -> None:
-    with pytest.raises(ResponseError, match=r"(?i)unknown command"):
-        await client.call_many([("SET", "a", 1), ("NOSUCH",)], atomic=True)
-    assert await client.call("EXISTS", "a") == 0
 
 
 async def test_a_script_runs_whether_the_server_knows_it_or_not(client: Client) -> None:

@@ -331,7 +331,7 @@ async def test_closing_fails_those_in_flight_and_leaves_nothing_open(victim: Ser
 
 async def test_what_the_server_sends_unasked_ends_the_connection(redis: Client) -> None:
     async with redis.dedicated() as connection:
-        await connection.request(b"*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n", 1)
+        await connection.request(b"*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPING\r\n")
         with contextlib.suppress(ConnectionError):
             while connection.error is None:  # noticed with the next reply, at the latest
                 await connection.call("PING")

@@ -6,7 +6,7 @@ import anyio
 import pytest
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
-from docket.transport import Client, Message, PubSub
+from docket.transport import Client, Published, PubSub
 from tests.proxy import Proxy
 from tests.servers import Server
 
@@ -20,8 +20,8 @@ async def test_messages_come_to_who_is_subscribed(client: Client) -> None:
         assert await client.publish("news", "one") == 1
         assert await client.publish("park", b"two") == 1
         assert await client.publish("elsewhere", "lost") == 0
-        assert await pubsub.receive() == Message("message", None, b"news", b"one")
-        assert await pubsub.receive() == Message("pmessage", b"p*", b"park", b"two")
+        assert await pubsub.receive() == Published("message", None, b"news", b"one")
+        assert await pubsub.receive() == Published("pmessage", b"p*", b"park", b"two")
 
 
 async def test_subscribing_returns_after_the_server_has_confirmed(client: Client) -> None:
@@ -42,7 +42,7 @@ async def test_leaving_ends_the_subscriptions(client: Client) -> None:
 
 
 async def test_a_receiver_waits_and_others_may_subscribe_meanwhile(client: Client) -> None:
-    got: list[Message] = []
+    got: list[Published] = []
     async with client.pubsub() as pubsub:
         await pubsub.subscribe("first")
 

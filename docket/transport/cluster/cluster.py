@@ -26,7 +26,7 @@ from ..client import Client
 from ..connection import Connection
 from ..connector import Connector, Unreachable
 from ..pool import Pool
-from ..resp import Argument, Reply, pack
+from ..resp import Argument, Reply
 from ..scripts import Lua, ScriptCall
 from .nodes import Nodes
 from .slots import slot_of, slot_of_key
@@ -77,24 +77,22 @@ class ClusterClient(Client):
             raise reply
         return reply
 
-    async def exchange(self, commands: Sequence[Sequence[Argument]], *, atomic: bool = False) -> list[Any]:
-        """As of ``Client``; node by node where the keys are of several slots, which ``atomic`` refuses."""
-        slots = [slot_of(command) for command in commands]
-        for command, slot in zip(commands, slots, strict=True):
-            if slot is None and (name := str(command[0]).upper()) in _SPREAD:
-                raise RedisError(f"{name} is asked of every primary of a cluster: not possible in a pipeline")
-        if not atomic:
-            return await self._deliver(slots, _commands(commands))
-        named = {slot for slot in slots if slot is not None}
+    async def call_many(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        """As ``Client``'s; node by node if the keys have several slots."""
+        return await self._deliver(_slots_of(commands), _commands(commands))
+
+    async def call_atomically(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        """As ``Client``'s. Raises: ClusterCrossSlotError - the keys have several slots."""
+        named = {slot for slot in _slots_of(commands) if slot is not None}
         if len(named) > 1:
             raise ClusterCrossSlotError(
                 "The keys of one transaction must share a slot, by a {tag} in their names, "
                 "or use pipeline(transaction=False)"
             )
-        packed = [pack(command) for command in (("ASKING",), ("MULTI",), *commands, ("EXEC",))]
+        whole = (("ASKING",), ("MULTI",), *commands, ("EXEC",))
 
         async def send(node: Client, _which: Sequence[int], asking: bool) -> Sequence[Any]:
-            return [(await node.request(packed))[1:] if asking else await node.request(packed[1:])]
+            return [(await node.call_many(whole))[1:] if asking else await node.call_many(whole[1:])]
 
         [replies] = await self._deliver([named.pop() if named else None], send, _in_transaction)
         return replies
@@ -279,13 +277,21 @@ def _commands(commands: Sequence[Sequence[Argument]]) -> _Send:
     """How to send plain commands."""
 
     async def send(node: Client, which: Sequence[int], asking: bool) -> Sequence[Any]:
-        packed = [pack(commands[index]) for index in which]
+        mine = [commands[index] for index in which]
         if not asking:
-            return await node.request(packed)
-        mark = pack(("ASKING",))
-        return (await node.request([part for one in packed for part in (mark, one)]))[1::2]
+            return await node.call_many(mine)
+        return (await node.call_many([part for one in mine for part in (("ASKING",), one)]))[1::2]
 
     return send
+
+
+def _slots_of(commands: Sequence[Sequence[Argument]]) -> list[int | None]:
+    """The slot of each command. Raises: RedisError - one is for every primary."""
+    slots = [slot_of(command) for command in commands]
+    for command, slot in zip(commands, slots, strict=True):
+        if slot is None and (name := str(command[0]).upper()) in _SPREAD:
+            raise RedisError(f"{name} goes to every primary of a cluster: not possible in a pipeline")
+    return slots
 
 
 def _in_transaction(replies: Sequence[Any]) -> AskError | None:

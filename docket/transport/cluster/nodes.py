@@ -20,7 +20,7 @@ from redis.exceptions import (
 from ..client import Client
 from ..connector import Connector, Unreachable
 from ..loops import PerLoop
-from ..waiting import Gate
+from ..waiting import Semaphore
 from .slots import SLOTS, Place, Range, read_map, redirected_to
 
 __all__ = ["Nodes"]
@@ -45,7 +45,7 @@ class Nodes:
         self._primaries: list[Client] = []
         self._doubtful = True
         #: Who reads waits for nobody in another loop.
-        self._gates = PerLoop(Gate)
+        self._gates = PerLoop(Semaphore)
         self._readings = 0
         self._failure: RedisError | None = None
 
