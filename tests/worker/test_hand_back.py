@@ -24,7 +24,7 @@ from docket import (
     Worker,
 )
 from docket.store import GROUP
-from docket.worker import session
+from docket.worker import drain
 from tests.proxy import Proxy
 from tests.servers import Server
 from tests.worker.conftest import at_most, ms, working
@@ -137,8 +137,8 @@ async def test_over_a_slow_network_hundreds_are_handed_back_in_a_few_round_trips
 async def test_what_waits_for_the_server_until_its_time_is_over_has_a_last_word(
     server: Server, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "GRACE", 0.2)
-    monkeypatch.setattr(session, "LAST_WORDS", 10.0)
+    monkeypatch.setattr(drain, "CLOSING", 0.2)
+    monkeypatch.setattr(drain, "SETTLING", 10.0)
     bodies = Bodies(20)
     async with Docket("work", redis_url) as docket:
         await bodies.add(docket)

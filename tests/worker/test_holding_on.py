@@ -13,7 +13,7 @@ import pytest
 
 from docket import Docket, Worker
 from docket.execution import ExecutionState
-from docket.worker import session
+from docket.worker import drain
 from tests.where import one_loop, slow
 from tests.worker.conftest import PATIENCE, ms
 
@@ -53,8 +53,8 @@ class Stubborn:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is handed back gets a tenth of the time; the programs below take all of it."""
-    monkeypatch.setattr(session, "GRACE", session.GRACE / 10)
-    monkeypatch.setattr(session, "HOLDING_ON", session.HOLDING_ON / 10)
+    monkeypatch.setattr(drain, "CLOSING", drain.CLOSING / 10)
+    monkeypatch.setattr(drain, "UNWINDING", drain.UNWINDING / 10)
 
 
 @pytest.fixture(params=["swallows", "shields"])

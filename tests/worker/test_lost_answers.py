@@ -303,9 +303,9 @@ async def test_what_the_server_does_after_the_connection_was_lost(server: Server
         await it.until(await it.docket.add(holding)(), "running")
         execution = await it.docket.add(task)("late")
         assert it.worker._session is not None
-        unheard = it.worker._session.reader._lost_answers
-        unheard.lost("late")
-        unheard.looked()
+        answers = it.worker._session.reader._lost_answers
+        answers.lost("late")
+        answers.looked()
         late = it.docket.store.claims("w")
         assert len(await late.take(1, asked="late")) == 1
         go_on.set()

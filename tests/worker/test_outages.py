@@ -16,7 +16,7 @@ from docket import Docket, Worker
 from docket.execution import ExecutionState
 from docket.store import Claims, Delivery, DueTasks, Liveness
 from docket.transport import Client
-from docket.worker import session
+from docket.worker import drain
 from tests.servers import Server, free_port
 from tests.worker.conftest import at_most, ms
 
@@ -171,7 +171,7 @@ async def test_a_server_that_refuses_writes_is_waited_for(caplog: pytest.LogCapt
 async def test_shutting_down_during_an_outage_ends_in_bounded_time(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "GRACE", 0.2)
+    monkeypatch.setattr(drain, "CLOSING", 0.2)
     begun = anyio.Event()
 
     async def endless() -> None:

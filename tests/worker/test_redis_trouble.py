@@ -17,8 +17,8 @@ import redis
 
 from docket import Docket, Execution, Perpetual, Worker
 from docket.signals import Subscriber, signals
-from docket.worker import session
-from docket.worker.intake import reader
+from docket.worker import drain
+from docket.worker.intake import blocking_read, reader
 from docket.worker.upkeep import heartbeat
 from tests.proxy import Proxy
 from tests.servers import Server
@@ -262,9 +262,9 @@ async def test_a_worker_that_is_to_end_does_not_wait_long_for_a_server_that_hang
     server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Neither for what it wants to give back, nor for what it has just asked for."""
-    monkeypatch.setattr(session, "GRACE", 0.2)
-    monkeypatch.setattr(reader, "LAST_ANSWER", 0.2)
-    monkeypatch.setattr(reader, "UNBLOCKING", 0.2)
+    monkeypatch.setattr(drain, "CLOSING", 0.2)
+    monkeypatch.setattr(reader, "LAST_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(blocking_read, "UNBLOCK_SECONDS", 0.2)
     monkeypatch.setattr(heartbeat, "LEAVING", 0.2)
     async with at_work(server, caplog, silence=60, shutdown_timeout=ms(100)) as scene:
         await scene.add(scene.long, 1, "long")

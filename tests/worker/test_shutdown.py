@@ -232,9 +232,9 @@ async def test_dependencies_that_do_not_close_do_not_keep_the_worker(
     from contextlib import asynccontextmanager
 
     from docket import Depends
-    from docket.worker import session
+    from docket.worker import drain
 
-    monkeypatch.setattr(session, "GRACE", 0.05)
+    monkeypatch.setattr(drain, "CLOSING", 0.05)
     begun = anyio.Event()
 
     @asynccontextmanager

@@ -14,7 +14,7 @@ import pytest
 
 from docket import Depends, Docket, ExecutionCancelled, Perpetual, Retry, TaskKey, Timeout, Worker
 from docket.execution import ExecutionState
-from docket.worker import session
+from docket.worker import drain
 from tests.worker.conftest import PATIENCE, at_most, ms, working
 
 pytestmark = pytest.mark.anyio
@@ -194,7 +194,7 @@ async def test_the_drain_waits_for_threads_and_keeps_their_leases(
     docket: Docket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """I3: a body that nobody can stop is not handed back, or it would run twice."""
-    monkeypatch.setattr(session, "GRACE", 0.05)
+    monkeypatch.setattr(drain, "CLOSING", 0.05)
     gate = Gate()
     runs: list[str] = []
 

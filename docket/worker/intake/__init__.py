@@ -1,1 +1,1 @@
-"""What brings claims in."""
+"""Intake: the loops that bring tasks to a worker, and end first when it stops."""

@@ -1,4 +1,4 @@
-"""Questions for tasks whose answers were lost: what they brought has a lease, and nobody who knows of it."""
+"""Questions to the server whose answers were lost: the tasks they brought have a lease, but no worker runs them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from ...clock import monotonic
 
 __all__ = ["LostAnswers"]
 
-#: How many seconds after a look the next one comes, which waits for twice as long, and so on: a server may come to what
-#: it was asked after the connection was lost, and hands out to one that it does not know to be lost.
+#: How many seconds after a look the next one comes. Each further pause is twice as long. One look is not enough: a
+#: server may execute a question after its connection was lost, and hand tasks out to a client that is gone.
 FIRST_PAUSE = 0.25
 
 
 @attrs.define(eq=False)
 class LostAnswers:
-    """The questions of one reader by name, and when to look for what those have brought of which it did not hear.
+    """Names the questions of one reader, and says when to look for tasks that lost answers have brought.
 
-    Names are told from those of every other process, also one of the same worker. A question is remembered for
-    ``memory`` seconds; by then what it brought is redelivered.
+    A name is not used by any other process, nor by another worker with the same name. A question is remembered for
+    ``memory`` seconds; by then its tasks are redelivered.
     """
 
     memory: float
     _process: str = attrs.field(init=False, factory=lambda: secrets.token_hex(4))
     _count: int = attrs.field(init=False, default=0)
-    _since: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
+    _lost_at: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
     _pause: float = attrs.field(init=False, default=FIRST_PAUSE)
     _look_at: float = attrs.field(init=False, default=math.inf)
 
     @contextmanager
-    def asking(self) -> Generator[str]:
-        """Ask by the name that this gives. A question that ends by an exception is one whose answer was lost."""
+    def question(self) -> Generator[str]:
+        """Yield the name for a question that is asked in this block. If it raises, the answer counts as lost."""
         self._count += 1
         name = f"{self._process}.{self._count}"
         try:
@@ -45,25 +45,29 @@ class LostAnswers:
             raise
 
     def lost(self, name: str) -> None:
-        """Have looked for what the question ``name`` has brought: at once, and again for as long as it may yet come."""
-        self._since[name] = self._look_at = monotonic()
+        """Note that the answer to ``name`` was lost: look at once, and again while the server may still execute it."""
+        self._lost_at[name] = self._look_at = monotonic()
         self._pause = FIRST_PAUSE
 
-    def heard(self, name: str) -> None:
-        """Take back that the answer was lost: it was heard after all."""
-        self._since.pop(name, None)
+    def found(self, name: str) -> None:
+        """Note that the answer to ``name`` is known after all."""
+        self._lost_at.pop(name, None)
 
-    def seconds(self) -> float:
-        """How long to wait for the next look; infinity where nothing is unheard."""
-        return max(0.0, self._look_at - monotonic()) if self._since else math.inf
+    def seconds_to_look(self) -> float:
+        """How long to wait for the next look; infinity if no answer is lost."""
+        return max(0.0, self._look_at - monotonic()) if self._lost_at else math.inf
 
-    def questions(self) -> list[str]:
-        """Those whose answers were lost, for a look now."""
+    @property
+    def is_look_due(self) -> bool:
+        return not self.seconds_to_look()
+
+    def names(self) -> list[str]:
+        """The questions whose answers are lost. Forgets those that are too old."""
         now = monotonic()
-        self._since = {name: since for name, since in self._since.items() if now - since <= self.memory}
-        return list(self._since)
+        self._lost_at = {name: at for name, at in self._lost_at.items() if now - at <= self.memory}
+        return list(self._lost_at)
 
     def looked(self) -> None:
-        """Note that it was looked for what the questions had brought by now."""
+        """Note that the tasks of the lost answers were looked for."""
         self._look_at = monotonic() + self._pause
         self._pause *= 2

@@ -15,33 +15,57 @@ from ...store import DueTasks
 from ..roster import Notification
 
 __all__ = ["Scheduler"]
+
+#: Tasks per script that moves them: each keeps the server for one or two milliseconds (tests/store/test_bounds.py).
 DUE_BATCH = 100
+
+#: For so long after a task that no client announced, the scheduler also looks at each ``resolution``.
+SHARED = timedelta(minutes=10)
 
 
 @attrs.define(eq=False)
 class Scheduler:
-    """Moves due tasks to the stream: sleeps until the next due moment, and is woken by earlier additions.
+    """Moves due tasks to the stream. Sleeps until the next one is due; an earlier task that is announced wakes it.
 
-    pydocket's clients wake nobody. The heartbeat sees what they add (`saw_first`), and for as long as such a one
-    was seen lately the scheduler also looks every ``resolution``.
+    pydocket's clients announce nothing. The heartbeat sees their tasks (`note_first`), and for a while after that the
+    scheduler also looks every ``resolution``.
     """
 
     due: DueTasks
     resolution: timedelta
-    remembered: timedelta = timedelta(minutes=10)
+    #: The next three are moments at which a task is due, in epoch seconds.
     _next_due: float | None = attrs.field(init=False, default=None)
-    _unannounced: float | None = attrs.field(init=False, default=None)
     _announced: float | None = attrs.field(init=False, default=None)
+    _unannounced: float | None = attrs.field(init=False, default=None)
+    #: The loop time until which the docket counts as shared with clients that announce nothing.
     _shared_until: float = attrs.field(init=False, default=-math.inf)
-    _wakes: Notification = attrs.field(init=False, factory=Notification)
+    _woken: Notification = attrs.field(init=False, factory=Notification)
     _has_looked: bool = attrs.field(init=False, default=False)
+
+    async def run(self, answered: Callable[[], None]) -> None:
+        """Move due tasks until cancelled or until Redis is lost."""
+        self._has_looked = False  # announcements during an outage were lost
+        while True:
+            seen = self._woken.count
+            moved = await self.due.move(DUE_BATCH)
+            answered()
+            self._has_looked, self._next_due = True, moved.next_due
+            now = clock.timestamp()
+            if moved.next_due is not None and moved.next_due <= now:
+                continue  # more than one batch is due
+            seconds = None if moved.next_due is None else moved.next_due - now
+            if monotonic() < self._shared_until:
+                resolution = self.resolution.total_seconds()
+                seconds = resolution if seconds is None else min(seconds, resolution)
+            with anyio.move_on_after(seconds):
+                await self._woken.wait_past(seen)
 
     def wake(self) -> None:
         """Look at once."""
-        self._wakes.notify()
+        self._woken.notify()
 
-    def announced(self, when: str) -> None:
-        """A task was added that is due at ``when`` (epoch seconds, as text)."""
+    def announce(self, when: str) -> None:
+        """Wake if a task that is due at ``when`` (epoch seconds, as text) is earlier than all others."""
         try:
             due = float(when)
         except ValueError:
@@ -55,34 +79,17 @@ class Scheduler:
             self._next_due = due
             self.wake()
 
-    def saw_first(self, when: float | None) -> None:
-        """The first queued task is due at ``when``; if nobody announced it, someone shares the docket."""
+    def note_first(self, when: float | None) -> None:
+        """Wake if the first task of the queue, due at ``when``, was not announced: pydocket's clients add tasks too."""
         if when is None or not self._has_looked or self.due.client.is_memory:
             return
         now = clock.timestamp()
         if self._is_earlier(when) and when != self._announced:
             self._next_due = self._unannounced = when
-            self._shared_until = monotonic() + self.remembered.total_seconds()
+            self._shared_until = monotonic() + SHARED.total_seconds()
             self.wake()
         elif when <= now:
             self.wake()  # the wall clock was set forward
 
     def _is_earlier(self, when: float) -> bool:
         return self._next_due is None or when < self._next_due
-
-    async def run(self, answered: Callable[[], None]) -> None:
-        self._has_looked = False  # nor has anybody heard what was announced during an outage
-        while True:
-            seen = self._wakes.count
-            moved = await self.due.move(DUE_BATCH)
-            answered()
-            self._has_looked, self._next_due = True, moved.next_due
-            now = clock.timestamp()
-            if moved.next_due is not None and moved.next_due <= now:
-                continue  # more than one batch is due
-            limit = None if moved.next_due is None else moved.next_due - now
-            if monotonic() < self._shared_until:
-                resolution = self.resolution.total_seconds()
-                limit = resolution if limit is None else min(limit, resolution)
-            with anyio.move_on_after(limit):
-                await self._wakes.wait_past(seen)

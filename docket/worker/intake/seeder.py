@@ -1,4 +1,4 @@
-"""Sees to it that the automatic tasks are scheduled: when a worker starts, and again when a chain has ended."""
+"""The seeder: schedules automatic tasks when a worker starts, and again when their chain of runs has ended."""
 
 from __future__ import annotations
 
@@ -39,41 +39,41 @@ AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS = 60
 
 @attrs.define(eq=False)
 class Seeder:
-    """Schedules the automatic tasks of a docket that are not, under their names, every ``interval`` seconds.
+    """Schedules automatic tasks under their names; looks every ``interval`` seconds for those that are not scheduled.
 
-    One worker of the fleet at a time looks, pydocket's among them. On a server in this process nothing polls (I10):
-    there it hears of the end of a chain, and looks an ``interval`` later. ``limits`` says how often some keys may
-    still run; one that may not is left alone. ``outage_over`` is notified when the server may have lost everything.
+    One worker of the fleet looks at a time, pydocket's workers included. On memory:// nothing polls (I10): the seeder
+    is notified of the end of a chain, and looks an ``interval`` later. ``limits`` says how often some keys may still
+    run; a key that may not is left alone. ``recovered`` is notified after an outage: the server may have lost all.
     """
 
     docket: Docket
     limits: Mapping[str, int] = attrs.field(factory=dict[str, int])
-    outage_over: Notification = attrs.field(factory=Notification)
+    recovered: Notification = attrs.field(factory=Notification)
     interval: float = AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS
     _seeded: anyio.Event = attrs.field(init=False, factory=anyio.Event)
     _refused: set[str] = attrs.field(init=False, factory=set[str])
-    _outages_seen: int = attrs.field(init=False, default=0)
+    _recoveries_seen: int = attrs.field(init=False, default=0)
 
     async def run(self, answered: Callable[[], None]) -> None:
-        """Seed until cancelled or until Redis is lost."""
+        """Seed at each interval, until cancelled or until Redis is lost."""
         if self.docket.client.is_memory:
             await self._run_without_polling(answered)
         while True:
-            await self._seed_alone()
+            await self._seed_locked()
             answered()
             await anyio.sleep(self.interval)
 
-    async def seed_again(self, answered: Callable[[], None]) -> None:
-        """Seed after each outage, too, until cancelled."""
+    async def seed_after_outages(self, answered: Callable[[], None]) -> None:
+        """Seed after each outage, until cancelled or until Redis is lost."""
         while True:
-            await self.outage_over.wait_past(self._outages_seen)
-            seen = self.outage_over.count
-            await self._seed_alone()
-            self._outages_seen = seen
+            await self.recovered.wait_past(self._recoveries_seen)
+            seen = self.recovered.count
+            await self._seed_locked()
+            self._recoveries_seen = seen
             answered()
 
     async def wait_seeded(self) -> None:
-        """Wait until it has looked once. Cancel: safe."""
+        """Wait until the seeder has looked once. Cancel: safe."""
         await self._seeded.wait()
 
     async def _run_without_polling(self, answered: Callable[[], None]) -> None:
@@ -81,8 +81,10 @@ class Seeder:
             while True:
                 channels = [self.docket.keys.state_channel(name) for name in self._automatic()]
                 if channels:
-                    await pubsub.subscribe(*channels)  # before the look, which would miss what ends after it
-                await self._seed_alone()
+                    await pubsub.subscribe(
+                        *channels
+                    )  # before the look, which would miss a chain that ends after it
+                await self._seed_locked()
                 answered()
                 if not channels:
                     await wait_for_ever()
@@ -93,11 +95,11 @@ class Seeder:
                         if event is not None and event["type"] == "state" and event["state"] in FINAL:
                             look_at = min(look_at, monotonic() + self.interval)
 
-    async def _seed_alone(self) -> None:
-        """Seed as the one who has the lock. Another worker may know other tasks, so its turn does not do for ours."""
+    async def _seed_locked(self) -> None:
+        """Seed while this worker has the lock. Another worker's turn does not count: it may know other tasks."""
         if self._automatic():
             name = self.docket.keys.perpetual_lock
-            await check_expires(self.docket.client, name)  # for what is there for ever nobody should wait
+            await check_expires(self.docket.client, name)  # nobody should wait for a key that never expires
             lock = self.docket.client.lock(
                 name,
                 timeout=AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS,
@@ -122,9 +124,9 @@ class Seeder:
                 execution: Execution[Any] = Execution(
                     self.docket, function, (), {}, name, due, 1, function_name=name
                 )
-                # A record of this generation may claim that it waits; if a newer one was placed meanwhile, that lives.
+                # A record of this generation may say that it waits, which is wrong. A newer generation is alive.
                 await execution.schedule(replace=chain.generation > 0, expected_generation=chain.generation)
-            except TypeError as error:  # entered past `Docket.register`, which refuses it
+            except TypeError as error:  # registered past `Docket.register`, which refuses it
                 self._refuse(name, error)
             except UnreadableKey as error:
                 if is_shared(self.docket.keys, error):
@@ -132,7 +134,7 @@ class Seeder:
                 self._refuse(name, error)
 
     def _automatic(self) -> dict[str, datetime | None]:
-        """The automatic tasks, each with the time of its first run (None: at once)."""
+        """The automatic tasks by name, each with the time of its first run (None: at once)."""
         found: dict[str, datetime | None] = {}
         for name, function in list(self.docket.tasks.items()):
             if self.limits.get(name) == 0 or (perpetual := automatic(function)) is None:
@@ -140,12 +142,12 @@ class Seeder:
             try:
                 when = perpetual.initial_when
                 found[name] = None if when is None else check_moment("initial_when", when)
-            except Exception as error:  # noqa: BLE001 - a class of the user's may answer anything (I9)
+            except Exception as error:  # noqa: BLE001 - a class of the user's may do anything (I9)
                 self._refuse(name, error)
         return found
 
     def _refuse(self, name: str, error: Exception) -> None:
-        """Say, once, that a task cannot be scheduled; the others are."""
+        """Log once that a task cannot be scheduled; the others are."""
         if name not in self._refused:
             self._refused.add(name)
             logger.error("Automatic task %r cannot be scheduled: %s", name, text_of(error))

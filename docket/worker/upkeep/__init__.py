@@ -1,1 +1,1 @@
-"""What keeps a worker's claims and its name alive."""
+"""Upkeep: the loops that keep claims and the worker's name alive, and end last when it stops."""

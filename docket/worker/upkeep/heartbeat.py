@@ -52,7 +52,7 @@ class Heartbeat:
             answered()
             self._look_for_a_twin(beat, unsure=unsure)
             self._complain(beat)
-            self.scheduler.saw_first(beat.first_due)
+            self.scheduler.note_first(beat.first_due)
             beats += 1
             if self.liveness.client.is_memory:
                 await wait_for_ever()

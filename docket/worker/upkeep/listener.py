@@ -96,7 +96,7 @@ class Listener:
         word, _, value = text.partition(" ")
         match word:
             case "due":
-                self.scheduler.announced(value)
+                self.scheduler.announce(value)
             case "claimed":
                 if value != self.claims.worker:
                     self.sweep.look_again()
