@@ -197,3 +197,11 @@ def test_a_message_made_by_hand_is_checked_as_it_is_written(wrong: dict[str, Any
     assert Message(**given).fields()[:2] == ["key", "k"]
     with pytest.raises(TypeError):
         Message(**(given | wrong)).fields()
+
+
+@pytest.mark.parametrize(
+    "stored", [b"{}", b"[]", b"7", b'{"data": 7}', b'{"value": {}}', b"{", b"[" * 100_000]
+)
+def test_what_is_no_result_is_said_to_be_none(stored: bytes) -> None:
+    with pytest.raises(ValueError):
+        open_envelope(stored, "k:1")

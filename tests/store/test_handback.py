@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from docket.store import Settled
+from docket.store.lua import script
 from tests.store.conftest import FUTURE, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -66,3 +67,11 @@ async def test_an_entry_that_somebody_trimmed_is_gone(store: Store) -> None:
     await store.client.xdel("d:stream", delivery.message_id)
     assert await store.claims().hand_back(delivery) is Settled.LOST
     assert (await store.everything())["d:stream"] == {"entries": []}
+
+
+async def test_a_server_can_be_prepared_for_it(store: Store) -> None:
+    await store.client.script_flush()
+    handback = script("handback").sha
+    assert await store.client.call("SCRIPT", "EXISTS", handback) == [0]
+    await store.claims().prepare_hand_back()
+    assert await store.client.call("SCRIPT", "EXISTS", handback) == [1]

@@ -201,4 +201,5 @@ def test_workers_of_different_releases_count_under_the_same_escaped_names(keys: 
     assert keys.slots(":who%") == f"{p}:concurrency:::%3Awho%25:"
     assert keys.slots("a:b", "c") == f"{p}:concurrency:::a%3Ab:c:"
     assert keys.slots("who", "x", "runs") == f"{p}:%runs:concurrency::runs:who:x:"
+    assert keys.slots("who", "x", "s:runs") == f"{p}:%s%3Aruns:concurrency::s%3Aruns:who:x:"
     assert keys.rate("who", "x:reserved").endswith(":ratelimit:::who:x%3Areserved:")

@@ -128,3 +128,29 @@ async def test_what_has_begun_between_two_reads_is_shown_once(store: Store) -> N
     picture = await store.records.picture()
     assert picture.waiting == []
     assert [entry.message.key for entry in picture.running] == ["k"]
+
+
+async def test_how_a_run_ended_is_read(store: Store) -> None:
+    when = "2026-01-01T00:00:00+00:00"
+    ended = {"started_at": when, "completed_at": when, "error": "no", "result_key": "k:1", "generation": "-2"}
+    await store.client.hset("d:runs:k", mapping={"state": "failed", **ended})
+    record, _ = await store.records.read("k")
+    assert record is not None
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    assert (record.state, record.started_at, record.completed_at) == (ExecutionState.FAILED, moment, moment)
+    assert (record.error, record.result_key, record.generation) == ("no", "k:1", -2)
+
+
+async def test_which_cancellations_were_asked_for_is_read_in_the_order_of_the_keys(store: Store) -> None:
+    await store.client.hset("d:runs:a", "cancel_requested", "3")
+    await store.client.hset("d:runs:b", "cancel_requested", "soon")
+    await store.client.set("d:runs:c", "something else")
+    assert await store.claims().cancel_requested(["c", "b", "a", "none"]) == [None, None, 3, None]
+
+
+async def test_a_limit_whose_waiters_are_none_is_no_reason_not_to_count_the_others(store: Store) -> None:
+    """I9."""
+    await store.client.sadd("d:waiting", "l", "m")
+    await store.client.set("l:waiters", "something else")
+    await store.client.xadd("m:waiters", {"key": "k"})
+    assert await store.claims().unfinished() == 1

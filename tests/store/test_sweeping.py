@@ -29,8 +29,11 @@ async def test_one_worker_sweeps_and_prolongs_its_lease(store: Store) -> None:
 
 async def test_a_lease_that_is_none_is_named(store: Store) -> None:
     await store.client.set(store.keys.sweep_lease, "for ever")
-    with pytest.raises(KeyUnreadable, match="holds something without an end, where docket keeps a lease"):
+    with pytest.raises(
+        KeyUnreadable, match="holds something without an end, where docket keeps a lease"
+    ) as raised:
         await store.claims().sweeping.hold_lease(LONG)
+    assert getattr(raised.value, "key", None) == store.keys.sweep_lease
     await store.client.delete(store.keys.sweep_lease)
     await store.client.sadd(store.keys.sweep_lease, "a set")
     with pytest.raises(KeyUnreadable, match="holds something else, where docket keeps a string"):
