@@ -49,17 +49,17 @@ def clear_calls(errors: Sequence[BaseException], caller: FrameType | None) -> No
         return
     over: dict[FrameType | None, bool] = {caller: True}
     for error in _chain(errors):
-        trace, below = _TRACEBACK.__get__(error), False
+        trace = _TRACEBACK.__get__(error)
         while trace is not None:
-            below = below or trace.tb_frame is caller
             calls, frame = list[FrameType](), cast("FrameType | None", trace.tb_frame)
             while frame is not None and frame not in over:
                 calls.append(frame)
                 frame = frame.f_back
+            # Those that do not lead to the caller may be another task's, or thread's, which goes on.
+            reached = over.get(frame, False)
             for call in calls:
-                # What called it may be another task's, which goes on: whoever cancels on trio makes the error.
-                over[call] = over.get(frame, False) or (below and call is trace.tb_frame)
-                if over[call] and _is_plumbing(call):
+                over[call] = reached
+                if reached and _is_plumbing(call):
                     call.clear()
             trace = trace.tb_next
 
@@ -93,6 +93,9 @@ class DependencyStack(AsyncExitStack):
                 clear_calls([error], inspect.currentframe())
             return suppressed
         except BaseException as raised:
+            below = _TRACEBACK.__get__(raised).tb_next
+            if below is not None:
+                below.tb_frame.clear()  # that of the call above, which is over
             clear_calls([raised], inspect.currentframe())
             raise
         finally:

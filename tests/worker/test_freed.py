@@ -315,6 +315,25 @@ async def test_what_a_run_has_made_is_freed_as_it_ends(docket: Docket, task: Cal
         await freed()
 
 
+class ClosesInAThread(Dependency[None]):
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, *details: object) -> None:
+        await anyio.to_thread.run_sync(supplies)
+
+
+async def depends_on_what_closes_in_a_thread(closes: None = ClosesInAThread()) -> None:
+    raise LookupError("meanwhile")
+
+
+async def test_what_still_runs_is_left_alone(docket: Docket) -> None:
+    """An error leads to the frames of the thread that raised it, which waits for more to do."""
+    async with working(a_worker(docket)):
+        execution = await docket.add(depends_on_what_closes_in_a_thread)()
+        with pytest.raises(ValueError, match="on purpose"):
+            await execution.get_result()
+
+
 @pytest.mark.parametrize("then", ["another error", "cancelled"])
 async def test_who_does_not_try_again_is_no_part_of_an_outage(docket: Docket, then: str) -> None:
     """Else the outage is never over, and keeps the claim."""
