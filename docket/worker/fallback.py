@@ -1,4 +1,4 @@
-"""What runs in place of a task that this worker does not know."""
+"""The fallback task, which runs in place of tasks that the worker does not know."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ async def default_fallback_task(
     logger: logging.LoggerAdapter[logging.Logger] = TaskLogger(),
     **kwargs: Any,
 ) -> None:
-    """Fail the run of an unknown task, and say how to make it known.
+    """Fail the run of an unknown task, and log how to register the task.
 
     Raises: UnknownTask.
     """
-    said = (
+    text = (
         f"Unknown task {execution.function_name!r} received - dropping. "
         "Register it with docket.register(function), or docket.register_collection('module:collection') "
         "(`--tasks module:collection` on the command line), before the worker runs"
     )
-    logger.warning("%s", said)
-    raise UnknownTask(said)
+    logger.warning("%s", text)
+    raise UnknownTask(text)
 
 
 def fallback_named(path: str) -> TaskFunction:
     """The function at ``"module.path:name"``.
 
-    Raises: BadSetting - the path is not of that form or names no callable; ImportError, AttributeError.
+    Raises: BadSetting - the path is not of that form, or names nothing callable; ImportError, AttributeError.
     """
     module, colon, name = path.partition(":")
     if not (module and colon and name):

@@ -242,7 +242,7 @@ class Session:
     async def _keep(self, run: Callable[[], Awaitable[object]]) -> None:
         try:
             await run()
-        except Exception as error:  # noqa: BLE001 - `_run_shielded` raises it
+        except Exception as error:  # noqa: BLE001 - the session raises it, at its end
             self._crash(error)
 
     def _crash(self, error: Exception) -> None:

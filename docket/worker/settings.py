@@ -1,4 +1,4 @@
-"""The settings of a worker, checked where they are given."""
+"""The settings of a worker, checked as they are given."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ UNKNOWN_TASK_PATIENCE = timedelta(hours=1)
 
 
 def default_name() -> str:
-    """``hostname#pid``."""
+    """The name of a worker that is given none: ``hostname#pid``."""
     return f"{readable(socket.gethostname())}#{os.getpid()}"
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What a worker was told. Durations are timedeltas; see `Worker` for what each means."""
+    """The settings of one worker; `Worker` describes them. Durations are timedeltas.
+
+    Raises: BadSetting - one is out of range.
+    """
 
     concurrency: int = 10
     message_batch: int = MESSAGE_BATCH

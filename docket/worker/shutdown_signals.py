@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: who receives them while a worker runs, and who does not."""
+"""SIGTERM and SIGINT while a worker runs: the first one drains, the next one hands back."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["stop_on_signals"]
 
 logger = logging.getLogger("docket.worker")
 
-HEEDED = (signal.SIGTERM, signal.SIGINT)
+SHUTDOWN_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stoppable(Protocol):
-    """What signals stop."""
+    """The session of a worker."""
 
     @property
     def stopping(self) -> bool: ...
@@ -32,15 +32,16 @@ class Stoppable(Protocol):
 
 
 async def stop_on_signals(session: Stoppable) -> None:
-    """Let the first SIGTERM or SIGINT drain, and the next one hand back. Only in the main thread; else say so, and end.
+    """Stop the session at the first SIGTERM or SIGINT, and hand back at the next one, until cancelled.
 
-    Processes that a task forks meanwhile (``os.fork``, multiprocessing) have the handlers that were there before.
+    Outside of the main thread, which alone receives signals, this logs a warning and returns. Processes that a task
+    forks meanwhile (``os.fork``, multiprocessing) get the handlers that were there before.
     """
     if threading.current_thread() is not threading.main_thread():
         logger.warning("Not in the main thread, so signals do not stop this worker: call its stop()")
         return
-    before = {number: signal.getsignal(number) for number in HEEDED}
-    with anyio.open_signal_receiver(*HEEDED) as signals, _forks.undoing(before):
+    before = {number: signal.getsignal(number) for number in SHUTDOWN_SIGNALS}
+    with anyio.open_signal_receiver(*SHUTDOWN_SIGNALS) as signals, _forks.restoring(before):
         async for received in signals:
             if session.stopping:
                 logger.info("Received %s again, handing back what runs", received.name)
@@ -52,40 +53,41 @@ async def stop_on_signals(session: Stoppable) -> None:
 
 @attrs.define(eq=False)
 class _Forks:
-    """Frees processes that are forked from the handlers of the event loop.
+    """Restores the signal handlers in processes that are forked while the event loop's are set.
 
-    They would have them without the loop that reads what these write; and the pipe in which the interpreter writes a
-    signal down is the parent's too, whose worker would take the child's signals for its own.
+    A child has the loop's handlers, but no loop that acts on them. It also shares the pipe in which the interpreter
+    notes a signal, so the worker in the parent would take the child's signals for its own.
     """
 
-    _undo: Callable[[], None] | None = attrs.field(init=False, default=None)
+    _restore: Callable[[], None] | None = attrs.field(init=False, default=None)
     _is_registered: bool = attrs.field(init=False, default=False)
 
     @contextmanager
-    def undoing(self, before: dict[signal.Signals, Any]) -> Generator[None]:
+    def restoring(self, before: dict[signal.Signals, Any]) -> Generator[None]:
+        """Restore the handlers of ``before`` in processes that are forked in this block."""
         ours = {number: signal.getsignal(number) for number in before}
 
-        def undo() -> None:
+        def restore() -> None:
             signal.set_wakeup_fd(-1)
             for number, handler in before.items():
-                # One that is not from Python cannot be set again; one that was set after ours is somebody else's.
+                # A handler that is not Python's (None) cannot be set again. One that was set after ours is kept.
                 if handler is not None and signal.getsignal(number) is ours[number]:
                     signal.signal(number, handler)
 
         if not self._is_registered and hasattr(os, "register_at_fork"):
             self._is_registered = True
             os.register_at_fork(after_in_child=self._in_child)
-        self._undo = undo
+        self._restore = restore
         try:
             yield
         finally:
-            self._undo = None
+            self._restore = None
 
     def _in_child(self) -> None:
-        if self._undo is not None:
-            self._undo()
-            self._undo = None
+        if self._restore is not None:
+            self._restore()
+            self._restore = None
 
 
-#: What is registered for forks stays for as long as the process does, so there is one.
+#: A function that is registered for forks stays for as long as the process lives, so there is one of these.
 _forks = _Forks()

@@ -1,4 +1,4 @@
-"""The worker that users hold: settings, and the ways to run it."""
+"""The worker: its settings, and the ways to run it."""
 
 from __future__ import annotations
 
@@ -31,18 +31,27 @@ logger = logging.getLogger("docket.worker")
 
 
 class Worker:
-    """Runs the tasks of one docket, up to ``concurrency`` at a time.
+    """Runs the tasks of one docket, up to ``concurrency`` at a time. Durations are timedeltas.
 
-    ``async with Worker(docket)`` may be entered and left in different tasks; everything that runs lives inside of
-    the ``run_*`` methods (I8). Units: durations are timedeltas. A task whose worker is gone is redelivered to
-    another one ``redelivery_timeout`` after the last renewal of its lease. A worker that stops takes nothing new
-    and gives its running tasks ``shutdown_timeout`` to finish; what is left is queued again at once.
-    A task of which ``max_deliveries`` workers died, or lost it, fails with DeliveryLimitExceeded; if it repeats
-    itself, it goes on with its next run. ``fallback_task`` runs, with their arguments, in place of tasks that the
-    docket does not know here; without one they are put back for a worker that knows them, with growing pauses, and
-    fail with UnknownTask when they have been for ``unknown_task_patience``; at once where it runs until finished.
-    ``name`` must be the worker's own: by it the server knows who holds what. ``dependencies`` are
-    resolved for every task that this worker runs, in addition to its own, and given to none of its parameters.
+    ``async with Worker(docket)`` may be entered and left in different tasks; everything that runs lives inside the
+    ``run_*`` methods (I8). A worker that stops takes nothing new and gives its running tasks ``shutdown_timeout`` to
+    finish; those that have not are queued again at once.
+
+    - ``name`` must be the worker's own: by it the server knows which worker holds a task.
+    - ``redelivery_timeout``: a task whose worker is gone is redelivered to another one so long after its lease was
+      last renewed.
+    - ``max_deliveries``: a task for which so many workers died, or lost its lease, fails with DeliveryLimitExceeded.
+      If it repeats itself, its next run follows.
+    - ``fallback_task`` runs in place of tasks that this docket does not know, with their arguments. Without one such
+      tasks are put back for a worker that knows them, with growing pauses, and fail with UnknownTask after
+      ``unknown_task_patience``, or at once if this worker runs until finished.
+    - ``dependencies`` are resolved for every task that this worker runs, besides the task's own. No parameter receives
+      them.
+    - ``reconnection_delay`` is the longest pause between two attempts to reach Redis.
+    - ``minimum_check_interval``: how often, though at most once a second, `run_until_finished` looks whether workers of
+      pydocket's have finished the docket.
+    - ``scheduling_resolution``: how often the worker looks for due tasks while clients that announce none use the
+      docket.
 
     Raises: BadSetting (a ValueError) - a setting out of range; TypeError - a dependency that is none.
     """
@@ -150,8 +159,11 @@ class Worker:
         arguments: Mapping[str, Any] | None = None,
         annotations: Mapping[str, Sequence[Dependency[Any]]] | None = None,
     ) -> dict[str, FailedDependency]:
-        """What keeps a task from running here: kinds of dependency that it and this worker both have, of which there
-        may be one, each by a name of its own. Its other arguments are what pydocket needs for that."""
+        """The dependencies that keep a task from running here, by name.
+
+        Each is of a kind that a call may have only once, and which both the task and this worker have. ``arguments``
+        and ``annotations`` are there for callers of pydocket's, and not used.
+        """
         return conflicts(function, self.dependencies)
 
     def labels(self) -> Mapping[str, str]:
@@ -160,10 +172,10 @@ class Worker:
     # running ---------------------------------------------------------------------------------------------
 
     async def run_forever(self) -> None:
-        """Run tasks until `stop` is called. A Redis that is lost or refuses is waited for, also at the start.
+        """Run tasks until `stop` is called. Waits for a Redis that is lost or refuses, also at the start.
 
-        Raises: AuthenticationError - the server wants other credentials; ResponseError - a command is not
-        permitted; a bug in docket as it is (I7).
+        Raises: AuthenticationError - the server wants other credentials; ResponseError - a command is not permitted;
+        a bug in docket, unchanged (I7).
         Cancel: drains (for at most ``shutdown_timeout``), then the cancellation comes out (I6).
         """
         await self._run(Session(self, self._settings))
@@ -173,10 +185,10 @@ class Worker:
         await self._run(Session(self, self._settings, until_finished=True))
 
     async def run_at_most(self, iterations_by_key: Mapping[str, int]) -> None:
-        """Run until finished, but the given keys at most so often each; what they still schedule is cancelled.
+        """Run until finished, each of the given keys at most so many times; what it schedules after that is cancelled.
 
-        For tests of tasks that go on for ever. A retry counts as a run; the last one that is allowed is final.
-        Raises: UsageError (a ValueError) - what is no number of runs from 0; else as `run_forever`.
+        For tests of tasks that repeat themselves for ever. A retry counts as a run; the last allowed run is final.
+        Raises: UsageError (a ValueError) - a number of runs that is not a whole number from 0; else as `run_forever`.
         """
         for key, count in iterations_by_key.items():
             if not isinstance(count, int) or count < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -194,12 +206,12 @@ class Worker:
             self._session = None
 
     def stop(self) -> None:
-        """Begin the drain: take nothing new, end when what runs has finished. Without effect when not running."""
+        """Begin the drain: take nothing new, and end once the running tasks have. Without effect when not running."""
         if self._session is not None:
             self._session.stop()
 
     def hand_back(self) -> None:
-        """Stop, and queue again at once what runs. Without effect when not running."""
+        """Stop, and queue the running tasks again at once. Without effect when not running."""
         if self._session is not None:
             self._session.hand_back()
 
@@ -229,9 +241,9 @@ class Worker:
     ) -> None:
         """Open a docket, register task collections and run a worker, as the command line does.
 
-        ``tasks`` are ``"module:collection"``, ``fallback_task`` is ``"module:function"``. SIGTERM or SIGINT
-        drains and returns; a second one hands back at once. Where ports are given, health checks and metrics are
-        served on them meanwhile (`docket.instrumentation`).
+        ``tasks`` are ``"module:collection"``, ``fallback_task`` is ``"module:function"``. SIGTERM or SIGINT drains and
+        returns; a second one hands back at once. Health checks and metrics are served meanwhile on the ports that are
+        given (`docket.instrumentation`).
         Raises: BadSetting (PortUnavailable is one), ImportError, AttributeError; else as `run_forever`.
         """
         from ..instrumentation import healthcheck_server, metrics_server  # most workers load no HTTP server
@@ -252,8 +264,10 @@ class Worker:
                 await worker.run_with_signals(until_finished=until_finished)
 
     async def run_with_signals(self, *, until_finished: bool = False) -> None:
-        """`run_forever` or `run_until_finished`, drained by a SIGTERM or SIGINT; by `stop` alone in another
-        thread than the main one, which signals do not reach."""
+        """`run_forever` or `run_until_finished`, stopped by SIGTERM or SIGINT, and by a second one handed back.
+
+        Outside of the main thread, which alone receives signals, only `stop` ends it.
+        """
         session = Session(self, self._settings, until_finished=until_finished)
         try:
             async with anyio.create_task_group() as group:

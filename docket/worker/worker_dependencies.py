@@ -1,4 +1,4 @@
-"""The dependencies that a worker is given for every task that it runs."""
+"""The dependencies of a worker, which are resolved for every task that it runs."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = ["dependencies_at", "lifecycles", "named_dependencies"]
 
 
 def named_dependencies(given: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Dependency[Any]]:
-    """Dependencies by name; those of a sequence get names by their place.
+    """The dependencies by name. Those of a sequence are named by their index.
 
-    Raises: TypeError - one of them is no dependency or is supplied by a generator function, or ``given`` is a string.
+    Raises: TypeError - one of them is no dependency or comes from a generator function, or ``given`` is a string.
     """
     if given is None:
         return {}
@@ -39,14 +39,14 @@ def named_dependencies(given: Mapping[str, Any] | Sequence[Any] | None) -> dict[
         )
     if isinstance(given, Mapping):
         named = dict(given)
-        places = {name: repr(name) for name in named}
+        described = {name: repr(name) for name in named}
     else:
-        named = {f"__worker_dep_{at}__": dependency for at, dependency in enumerate(given)}
-        places = {name: f"'index {at}'" for at, name in enumerate(named)}
+        named = {f"__worker_dep_{index}__": dependency for index, dependency in enumerate(given)}
+        described = {name: f"'index {index}'" for index, name in enumerate(named)}
     for name, dependency in named.items():
         if not isinstance(dependency, AnyDependency):
             raise TypeError(
-                f"Worker dependency {places[name]} must be a Dependency instance "
+                f"Worker dependency {described[name]} must be a Dependency instance "
                 f"(Depends(function), Retry(...)), not {type(dependency).__name__}: {dependency!r}"
             )
     check_suppliers(named.values())
@@ -56,7 +56,7 @@ def named_dependencies(given: Mapping[str, Any] | Sequence[Any] | None) -> dict[
 def dependencies_at(
     given: Mapping[str, Any] | Sequence[Any] | str | None,
 ) -> Mapping[str, Any] | Sequence[Any] | None:
-    """What ``"module.path:member"`` names; everything else as it is.
+    """The dependencies that ``"module.path:member"`` names. Anything but a string is returned as it is.
 
     Raises: BadSetting - the path is not of that form, or names neither a mapping nor a sequence; ImportError,
     AttributeError - nothing is there.
@@ -77,7 +77,7 @@ def dependencies_at(
 def lifecycles(
     docket: Docket, worker: Worker, given: Mapping[str, Dependency[Any]]
 ) -> Iterator[AbstractAsyncContextManager[Any]]:
-    """What a worker has to keep open for the dependencies of its tasks and its own, one per class that asks for it."""
+    """What a worker keeps open for its dependencies and those of its tasks: one context for each class that has one."""
     of_tasks = (
         dependency
         for function in list(docket.tasks.values())

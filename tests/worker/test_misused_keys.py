@@ -370,7 +370,7 @@ async def test_whoever_knows_a_task_whose_list_is_misused_runs_it(
     await misuse(docket, name, "zset")
     async with beside_innocents(docket):
         await said(
-            caplog, f"Nobody is told that worker 'worker' knows a task: the key '{name}' holds something else"
+            caplog, f"Cannot publish that worker 'worker' knows a task: the key '{name}' holds something else"
         )
         with pytest.raises(KeyUnreadable, match=name):
             await docket.task_workers("fine")

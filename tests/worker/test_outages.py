@@ -318,13 +318,13 @@ async def test_an_idle_worker_on_memory_takes_no_processor_time(memory_url: str)
                 await anyio.sleep(0.01)
             await anyio.wait_all_tasks_blocked()
             steps = 0
-            original = docket.client._request  # pyright: ignore[reportPrivateUsage]
+            original = docket.client.request
 
             async def counted(*args: Any, **kwargs: Any) -> Any:
                 nonlocal steps
                 steps += 1
                 return await original(*args, **kwargs)
 
-            docket.client._request = counted  # type: ignore[method-assign]
+            docket.client.request = counted  # type: ignore[method-assign]
             await anyio.sleep(1)  # that nothing happens takes time
             assert steps == 0

@@ -265,7 +265,7 @@ async def test_a_worker_that_is_to_end_does_not_wait_long_for_a_server_that_hang
     monkeypatch.setattr(drain, "CLOSING", 0.2)
     monkeypatch.setattr(reader, "LAST_ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(blocking_read, "UNBLOCK_SECONDS", 0.2)
-    monkeypatch.setattr(heartbeat, "LEAVING", 0.2)
+    monkeypatch.setattr(heartbeat, "LEAVE_SECONDS", 0.2)
     async with at_work(server, caplog, silence=60, shutdown_timeout=ms(100)) as scene:
         await scene.add(scene.long, 1, "long")
         await scene.begun.wait()

@@ -1,4 +1,4 @@
-"""Writes what running tasks have reported of their progress while Redis was away."""
+"""Late progress: writes what running tasks have reported while Redis was away."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ logger = logging.getLogger("docket.worker")
 
 @attrs.define(eq=False)
 class LateProgress:
-    """Keeps whose reports are late; each has kept the latest itself. A run that ends is forgotten with the next write.
+    """The reports that are still to be written. Each `ExecutionProgress` keeps only its latest values.
 
-    Progress is advice: a body is not failed by what keeps it from being written, and waits for it only shortly.
+    Progress is advice: no body fails because a report cannot be written, and it waits for that only briefly. The late
+    report of a run that has ended is dropped when it is written next.
     """
 
     _late: dict[ExecutionProgress, None] = attrs.field(init=False, factory=dict[ExecutionProgress, None])
-    _came: Notification = attrs.field(init=False, factory=Notification)
+    _added: Notification = attrs.field(init=False, factory=Notification)
 
     def share(self) -> None:
-        """Be the keeper of the tasks that are started from here on (a matter of context variables)."""
+        """Keep the reports of all tasks that are started from here on (through a context variable)."""
         keepers.set(self)
 
     def takes(self, error: RedisError) -> bool:
@@ -39,19 +40,20 @@ class LateProgress:
 
     def keep(self, progress: ExecutionProgress) -> None:
         self._late[progress] = None
-        self._came.notify()
+        self._added.notify()
 
     async def run(self, answered: Callable[[], None]) -> None:
+        """Write late reports until cancelled or until Redis is lost."""
         while True:
             while not self._late:
-                await self._came.wait()
+                await self._added.wait()
             await self._write(next(iter(self._late)))
             answered()
 
     async def _write(self, progress: ExecutionProgress) -> None:
         try:
             await progress.write()
-            self._late.pop(progress, None)  # from here on the task reports for itself, if it still does
+            self._late.pop(progress, None)  # from here on the task writes its own reports, if there are more
             while not progress.is_written:
                 await progress.write()
         except RedisError as error:

@@ -1,10 +1,10 @@
-"""The listener: hears cancellation requests and wake-ups."""
+"""The listener: receives cancellation requests and wake-ups that are published on the docket's channels."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -19,13 +19,13 @@ __all__ = ["Listener"]
 
 logger = logging.getLogger("docket.worker")
 
-#: For how many seconds a cancellation is remembered that was heard before the claim it is meant for.
+#: For how many seconds a cancellation is remembered that comes before the claim it is meant for.
 REMEMBERED = 10.0
 
 
 @attrs.define(eq=False)
 class Listener:
-    """Hears cancellation requests and wake-ups."""
+    """Stops claims whose cancellation is requested; wakes the scheduler, the sweep and whoever waits for the finish."""
 
     claims: Claims
     roster: Roster
@@ -34,32 +34,37 @@ class Listener:
     finished: Notification = attrs.field(init=False, factory=Notification)
     """Notified when somebody may have finished the docket's last task."""
     _unclaimed: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
+    """Keys of cancellations for which no claim was there, each with its loop time; the oldest is first."""
     _listening_since: float = attrs.field(init=False, default=math.inf)
 
     async def run(self, answered: Callable[[], None]) -> None:
+        """Listen until cancelled or until Redis is lost."""
         keys = self.claims.keys
         async with self.claims.client.pubsub() as pubsub:
             await pubsub.subscribe(keys.wake)
             await pubsub.psubscribe(keys.cancellations)
-            # What was said before we listened. Who was asked for before now asks for himself (`recheck`).
             self._listening_since = monotonic()
-            self.scheduler.wake()
-            self.sweep.look_again()
-            self.finished.notify()
-            await self._stop_requested([running.delivery.message.key for running in self.roster])
+            await self._catch_up()
             answered()
             while True:
                 message = await pubsub.receive()
+                text = message.payload.decode(errors="replace")
                 if message.pattern is not None:
-                    self._cancellation(message.payload.decode(errors="replace"))
+                    self._cancel(text)
                 else:
-                    await self._wake_up(message.payload.decode(errors="replace"))
+                    await self._wake_up(text)
 
-    def expect_redelivery(self) -> None:
-        """Have the sweep look: this worker has left a claim to redelivery, so nobody announces it."""
+    async def _catch_up(self) -> None:
+        """Act as if everything had been published that may have been before the worker listened.
+
+        A run that was claimed before now is on the roster, or re-checks its own cancellation (`must_recheck`).
+        """
+        self.scheduler.wake()
         self.sweep.look_again()
+        self.finished.notify()
+        await self._stop_requested([running.delivery.message.key for running in self.roster])
 
-    def _cancellation(self, key: str) -> None:
+    def _cancel(self, key: str) -> None:
         found = self.roster.under(key)
         for running in found:
             if running.reason is not StopReason.ASKED:
@@ -68,29 +73,9 @@ class Listener:
         if not found:
             now = monotonic()
             self._unclaimed.pop(key, None)
-            self._unclaimed[key] = now  # behind all others: the dictionary is in order of time
+            self._unclaimed[key] = now  # last, so that the dictionary stays in the order of time
             while self._unclaimed[oldest := next(iter(self._unclaimed))] < now - REMEMBERED:
                 del self._unclaimed[oldest]
-
-    def must_recheck(self, running: Running) -> bool:
-        """Whether the cancellation of a claim that begins may have been asked for before it was on the roster."""
-        return (
-            running.began < self._listening_since
-            or running.delivery.redelivered
-            or self._unclaimed.pop(running.delivery.message.key, None) is not None
-        )
-
-    async def recheck(self, running: Running) -> None:
-        """Stop a claim whose cancellation was asked for already. Raises: RedisError."""
-        await self._stop_requested([running.delivery.message.key])
-
-    async def _stop_requested(self, keys: list[str]) -> None:
-        if not keys:
-            return
-        for key, generation in zip(keys, await self.claims.cancel_requested(keys), strict=True):
-            for running in self.roster.under(key):
-                if generation == running.delivery.message.generation:
-                    running.stop(StopReason.ASKED)
 
     async def _wake_up(self, text: str) -> None:
         word, _, value = text.partition(" ")
@@ -106,3 +91,29 @@ class Listener:
                 await self.claims.admissions.look_after(value)
             case _:
                 pass  # of a later version
+
+    # for claims ------------------------------------------------------------------------------------------
+
+    def must_recheck(self, running: Running) -> bool:
+        """Whether the cancellation of a claim that begins may have been requested before it was on the roster."""
+        return (
+            running.began < self._listening_since
+            or running.delivery.redelivered
+            or self._unclaimed.pop(running.delivery.message.key, None) is not None
+        )
+
+    async def recheck(self, running: Running) -> None:
+        """Stop a claim whose cancellation was requested already. Raises: RedisError."""
+        await self._stop_requested([running.delivery.message.key])
+
+    def expect_redelivery(self) -> None:
+        """Have the sweep look: this worker has left a claim to redelivery, which nobody announces."""
+        self.sweep.look_again()
+
+    async def _stop_requested(self, keys: Sequence[str]) -> None:
+        if not keys:
+            return
+        for key, generation in zip(keys, await self.claims.cancel_requested(keys), strict=True):
+            for running in self.roster.under(key):
+                if generation == running.delivery.message.generation:
+                    running.stop(StopReason.ASKED)
