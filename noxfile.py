@@ -26,10 +26,6 @@ PYTHONS = python_versions(PYPROJECT)
 EXTRAS = ".[trio,uvloop,rich]"
 #: Each process starts servers of its own. One more than there are cores: tests wait for processes half of the time.
 PARALLEL = ["-n", str((os.cpu_count() or 1) + 1)]
-if os.environ.get("CI"):
-    # Hundreds of these tests race real processes; where the cores are few and shared one may come too late. It
-    # gets a second run there, and the report counts it.
-    PARALLEL += ["--reruns", "1"]
 
 #: Lines of a file from which ``lint`` warns.
 LONG_FILE = 400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -33,6 +34,13 @@ def pytest_collect_directory(path: Path) -> Generator[None, Any, Any]:
         for mark in where.ROOMS.get(path.relative_to(HERE).as_posix(), ()):
             directory.add_marker(mark)
     return directory
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In CI, where the cores are few and shared, what races real time has a second run; nothing else ever has."""
+    for item in items:
+        if os.environ.get("CI") and item.get_closest_marker("real_time"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

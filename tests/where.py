@@ -11,7 +11,7 @@ from docket.testing import virtual_backend
 
 __all__ = [
     "BACKENDS", "EVERY_LOOP", "FEW_PAIRS", "ROOMS", "SERVERS", "VIRTUAL",
-    "asyncio_and_trio", "few_pairs", "on_asyncio", "on_trio", "one_loop", "parametrize", "slow", "virtual_time",
+    "asyncio_and_trio", "few_pairs", "on_asyncio", "on_trio", "one_loop", "parametrize", "real_time", "slow", "virtual_time",
 ]  # fmt: skip
 
 #: What anyio's ``anyio_backend`` is on each loop; made for each test, because a virtual clock serves only one.
@@ -43,17 +43,20 @@ FEW_PAIRS = [("asyncio", "redis"), ("uvloop", "memory"), ("trio", "redis")]
 #: In CI, on the first Python alone: it takes long, or is not about our Python.
 slow = pytest.mark.slow
 
+#: A race with processes, servers and clocks: in CI it has a second run if it comes too late. See tests/conftest.py.
+real_time = pytest.mark.real_time
+
 #: The marks that all tests of a room have.
 ROOMS: dict[str, list[pytest.MarkDecorator]] = {
     "bench": [slow],
-    "chaos": [slow],
+    "chaos": [slow, real_time],
     "hostile": [slow, few_pairs],
     "instrumentation": [slow],
     "interop": [slow],  # pydocket, in a process of its own
     "seeds": [slow],
     "seeds/promises": [virtual_time],
     "store": [slow, one_loop],  # the server's scripts know neither Python nor loops
-    "topologies": [slow],
+    "topologies": [slow, real_time],
 }
 
 
