@@ -14,7 +14,9 @@ import redis
 
 from tests import where
 from tests.fleets import Cluster, Sentinels
+from tests.proxy import Proxy
 from tests.servers import Server, binary, version
+from tests.tls import Certificates, issue
 
 HERE = Path(__file__).parent
 
@@ -99,6 +101,40 @@ def sentinel_url(sentinels: Sentinels) -> str:
     """An empty master behind sentinels."""
     sentinels.empty()
     return sentinels.url
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Server]:
+    """A server that the tests of one file have for themselves."""
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def own_sentinels() -> Iterator[Sentinels]:
+    """As ``sentinels``, for the tests of one file."""
+    with Sentinels() as running:
+        yield running
+
+
+@pytest.fixture
+def watched(own_sentinels: Sentinels) -> Iterator[Sentinels]:
+    """Servers that a test may hand over, stop and kill; the next one finds a master with a replica."""
+    own_sentinels.empty()
+    yield own_sentinels
+    own_sentinels.bring_back()
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    """A way to the shared server that a test may cut, delay and stop."""
+    with Proxy(server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return issue(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

@@ -18,12 +18,6 @@ from tests.servers import Server
 
 
 @pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    with Proxy(server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def client(proxy: Proxy) -> Iterator[redis.Redis]:
     with redis.Redis(port=proxy.port, socket_timeout=0.2, retry=Retry(NoBackoff(), 0)) as client:
         assert client.ping()

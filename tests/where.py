@@ -11,7 +11,8 @@ from docket.testing import virtual_backend
 
 __all__ = [
     "BACKENDS", "EVERY_LOOP", "FEW_PAIRS", "ROOMS", "SERVERS", "VIRTUAL",
-    "asyncio_and_trio", "few_pairs", "on_asyncio", "on_trio", "one_loop", "parametrize", "real_time", "slow", "virtual_time",
+    "asyncio_and_trio", "few_pairs", "on_asyncio", "on_trio", "one_loop", "parametrize", "real_time", "slow",
+    "virtual_time",
 ]  # fmt: skip
 
 #: What anyio's ``anyio_backend`` is on each loop; made for each test, because a virtual clock serves only one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -102,12 +102,6 @@ def other_than(kind: type[Exception] | tuple[type[Exception], ...], outcomes: di
 
 def errors(outcomes: dict[str, object]) -> object:
     return {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, RedisError | str)}
-
-
-@pytest.fixture(scope="module")
-def own_server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
 
 
 @pytest.fixture

@@ -27,15 +27,12 @@ from docket import (
 )
 from docket.errors import DeliveryUnreadable, UsageError
 from docket.text import readable
-from tests.hostile.harness import KEY, End, Function, Row, fails, goes_on, refused, returns
+from tests.hostile.harness import KEY, Function, Row, fails, goes_on, refused, returns
+from tests.hostile.times import row
 
 __all__ = ["VALUES"]
 
 SURROGATE = "\udcff"
-
-
-def row(said: str, make: Callable[[], Function], end: End, **more: Any) -> Row:
-    return Row(said=said, make=make, end=end, **more)
 
 
 # pickled --------------------------------------------------------------------------------------------------------

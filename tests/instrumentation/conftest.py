@@ -6,9 +6,10 @@ import itertools
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
+import anyio
 import pytest
 
-from docket import Docket
+from docket import Docket, Worker
 from docket.instrumentation.metrics import Metrics
 from docket.signals import signals
 from tests.instrumentation.exposition import Scrape, scraping
@@ -43,3 +44,10 @@ def scrape() -> Iterator[Scrape]:
 async def docket(url: str, anyio_backend: Any) -> AsyncGenerator[Docket]:
     async with Docket(f"told-{next(_names)}", url) as docket:
         yield docket
+
+
+async def drained(docket: Docket, **settings: Any) -> None:
+    """Let a worker run everything."""
+    with anyio.fail_after(20):
+        async with Worker(docket, "w", **settings) as worker:
+            await worker.run_until_finished()

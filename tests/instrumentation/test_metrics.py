@@ -20,6 +20,7 @@ from docket import (
     instrumentation,
 )
 from docket.client.signatures import signature_cache
+from tests.instrumentation.conftest import drained
 from tests.instrumentation.exposition import Scrape
 from tests.servers import Server
 
@@ -44,12 +45,6 @@ def ended(found: dict[str, float], task: str, worker: str = "w") -> dict[str, fl
         for name, value in found.items()
         if name.endswith(labels) and "_sum" not in name
     }
-
-
-async def drained(docket: Docket, **settings: Any) -> None:
-    with anyio.fail_after(20):
-        async with Worker(docket, "w", **settings) as worker:
-            await worker.run_until_finished()
 
 
 async def test_what_is_asked_of_a_docket(docket: Docket, scrape: Scrape) -> None:

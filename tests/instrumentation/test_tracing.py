@@ -20,10 +20,10 @@ from docket import (
     Execution,
     Perpetual,
     Retry,
-    Worker,
 )
 from docket.dependencies import AdmissionBlocked
 from docket.instrumentation import message_getter, message_setter
+from tests.instrumentation.conftest import drained
 from tests.instrumentation.spans import Heard
 
 pytestmark = pytest.mark.anyio
@@ -39,12 +39,6 @@ async def hello(name: str) -> str:
 
 async def refuse(retry: Retry = Retry(attempts=2)) -> None:
     raise ValueError("no")
-
-
-async def drained(docket: Docket) -> None:
-    with anyio.fail_after(20):
-        async with Worker(docket, "w") as worker:
-            await worker.run_until_finished()
 
 
 def context_id(span: ReadableSpan) -> tuple[int, int]:

@@ -7,12 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from docket.rules import RetryPolicy
+from tests.durations import s
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def s(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)
 
 
 DOUBLING = RetryPolicy(delay=s(2), maximum_delay=s(32))

@@ -25,14 +25,11 @@ from docket import (
     Shared,
     Worker,
 )
+from tests.durations import ms
 
 __all__ = ["adding", "asking", "register", "working"]
 
 PATIENCE = 20
-
-
-def ms(number: float) -> timedelta:
-    return timedelta(milliseconds=number)
 
 
 def later() -> datetime:

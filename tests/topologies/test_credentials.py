@@ -11,11 +11,12 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError, ConnectionError
 
 from docket import Docket, Worker
+from tests.durations import ms
 from tests.fleets import Cluster, Sentinels
 from tests.servers import Server
-from tests.tls import Certificates, issue, tls_server
+from tests.tls import Certificates, tls_server
 from tests.topologies.load import insist
-from tests.topologies.scenes import adding, asking, ms, plain, register, working
+from tests.topologies.scenes import adding, asking, plain, register, working
 
 pytestmark = pytest.mark.anyio
 
@@ -153,11 +154,6 @@ async def test_a_password_that_the_server_refuses_ends_a_worker(single: tuple[st
 
 
 # certificates ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return issue(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")

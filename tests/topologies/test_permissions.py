@@ -13,9 +13,10 @@ from redis.exceptions import NoPermissionError
 
 from docket import Docket, Worker
 from docket.store.lua import script
+from tests.durations import ms
 from tests.fleets import Cluster
 from tests.servers import Server
-from tests.topologies.scenes import adding, asking, ms, plain, register, working
+from tests.topologies.scenes import adding, asking, plain, register, working
 
 pytestmark = pytest.mark.anyio
 
@@ -37,12 +38,6 @@ ON_A_CLUSTER = ("+cluster|slots", "+asking", "+eval")
 
 def permitted(user: str) -> set[str]:
     return {word[1:] for word in USERS[user] if word.startswith("+")}
-
-
-@pytest.fixture(scope="module")
-def own_server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
 
 
 @pytest.fixture

@@ -24,12 +24,6 @@ async def redis(redis_url: str) -> AsyncIterator[Client]:
         yield client
 
 
-@pytest.fixture(scope="module")
-def own_server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
-
-
 @pytest.fixture
 def victim(own_server: Server) -> Iterator[Server]:
     """A server that a test may stop, pause and kill; the next test finds it running again."""

@@ -28,20 +28,6 @@ async def client(sentinel_url: str) -> AsyncIterator[Client]:
         yield client
 
 
-@pytest.fixture(scope="module")
-def own_sentinels() -> Iterator[Sentinels]:
-    with Sentinels() as running:
-        yield running
-
-
-@pytest.fixture
-def watched(own_sentinels: Sentinels) -> Iterator[Sentinels]:
-    """Servers that a test may hand over, stop and kill; the next one finds a master with a replica."""
-    own_sentinels.empty()
-    yield own_sentinels
-    own_sentinels.bring_back()
-
-
 async def port_of(client: Client) -> int:
     return int((await client.config_get("port"))["port"])
 

@@ -12,15 +12,10 @@ from redis.exceptions import ConnectionError
 from docket.transport import Client
 from tests.fleets import Cluster, Sentinels
 from tests.servers import at_least
-from tests.tls import Certificates, issue, tls_front, tls_server
+from tests.tls import Certificates, tls_front, tls_server
 from tests.transport.stress import stress
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return issue(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from datetime import timedelta
+import logging
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import anyio
 import pytest
 
-from docket import Docket, Worker
+from docket import Docket, Execution, Worker
+from tests.durations import ms as ms
 
 _names = itertools.count()
 
@@ -43,9 +44,23 @@ async def at_most(seconds: float = PATIENCE) -> AsyncGenerator[None]:
         yield
 
 
-def ms(number: float) -> timedelta:
-    return timedelta(milliseconds=number)
-
-
 def a_worker(docket: Docket, name: str = "worker", **settings: Any) -> Worker:
     return Worker(docket, name, **settings)
+
+
+async def drained(docket: Docket, execution: Execution[Any]) -> Execution[Any]:
+    """The execution after a worker has run everything."""
+    async with at_most():
+        await Worker(docket, "worker").run_until_finished()
+    await execution.sync()
+    return execution
+
+
+@contextmanager
+def nothing_recorded() -> Iterator[None]:
+    """What logging handlers keep (those of pytest keep every record) is theirs."""
+    logger = logging.getLogger("docket")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    yield
+    logger.setLevel(level)

@@ -12,8 +12,9 @@ import pytest
 from docket import Depends, Docket, ExecutionCancelled, Retry, Worker
 from docket.execution import ExecutionState
 from docket.worker.upkeep import listener as upkeep
+from tests.durations import ms
 from tests.where import on_asyncio
-from tests.worker.conftest import ms, working
+from tests.worker.conftest import working
 
 pytestmark = pytest.mark.anyio
 

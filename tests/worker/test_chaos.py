@@ -13,8 +13,8 @@ import pytest
 from redis.exceptions import ConnectionError
 
 from docket import Docket, Execution, Retry, Worker
+from tests.durations import ms
 from tests.servers import Server
-from tests.worker.conftest import ms
 
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 

@@ -11,7 +11,8 @@ import pytest
 
 from docket import ConcurrencyLimit, Cooldown, Debounce, Docket, RateLimit, Worker
 from docket.execution import ExecutionState
-from tests.worker.conftest import at_most, ms, working
+from tests.durations import ms
+from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
 

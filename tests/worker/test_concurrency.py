@@ -26,7 +26,8 @@ from docket import (
 )
 from docket.execution import ExecutionState
 from docket.store import LimitInUse
-from tests.worker.conftest import at_most, ms, working
+from tests.durations import ms
+from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
 

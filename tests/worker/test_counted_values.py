@@ -11,8 +11,9 @@ import pytest
 from docket import ConcurrencyLimit, Cooldown, Debounce, Docket, RateLimit, Worker
 from docket.errors import UsageError
 from docket.execution import Execution, ExecutionState
+from tests.durations import ms
 from tests.where import one_loop, slow
-from tests.worker.conftest import at_most, ms
+from tests.worker.conftest import at_most
 
 pytestmark = [pytest.mark.anyio, one_loop, slow]
 

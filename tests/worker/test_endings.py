@@ -14,20 +14,13 @@ from typing import Any
 import anyio
 import pytest
 
-from docket import Depends, Docket, Execution, Perpetual, Retry, Worker
+from docket import Depends, Docket, Perpetual, Retry, Worker
 from docket.errors import ExecutionCancelled, ExecutionFailed
 from docket.execution import ExecutionState
 from tests.where import on_asyncio
-from tests.worker.conftest import at_most, working
+from tests.worker.conftest import at_most, drained, working
 
 pytestmark = pytest.mark.anyio
-
-
-async def ended(docket: Docket, execution: Execution[Any]) -> Execution[Any]:
-    async with at_most():
-        await Worker(docket).run_until_finished()
-        await execution.sync()
-    return execution
 
 
 async def nothing_is_left(docket: Docket) -> bool:
@@ -41,7 +34,7 @@ async def test_a_failed_task_is_logged_with_its_traceback_and_its_exception_is_k
     async def fails() -> None:
         raise ValueError("no good")
 
-    execution = await ended(docket, await docket.add(fails, key="bad")())
+    execution = await drained(docket, await docket.add(fails, key="bad")())
     assert (execution.state, execution.error) == (ExecutionState.FAILED, "ValueError: no good")
     with pytest.raises(ValueError, match="no good"):
         await execution.get_result()
@@ -61,7 +54,7 @@ async def test_a_result_that_cannot_be_pickled_fails_the_task_only(docket: Docke
         return 1
 
     bad, good = await docket.add(unpicklable)(), await docket.add(fine)()
-    await ended(docket, bad)
+    await drained(docket, bad)
     with pytest.raises(TypeError, match="result of task 'unpicklable' cannot be pickled"):
         await bad.get_result()
     assert await good.get_result() == 1
@@ -78,7 +71,7 @@ async def test_an_exception_that_cannot_be_pickled_or_shown_is_kept_as_far_as_it
     async def fails() -> None:
         raise StrangeError
 
-    execution = await ended(docket, await docket.add(fails)())
+    execution = await drained(docket, await docket.add(fails)())
     assert execution.error == "StrangeError: (str() of it raised RuntimeError)"
 
 
@@ -93,7 +86,7 @@ async def test_whatever_a_body_raises_fails_the_task_and_the_worker_goes_on(
         return 1
 
     bad, good = await docket.add(fails)(), await docket.add(fine)()
-    await ended(docket, bad)
+    await drained(docket, bad)
     assert bad.state is ExecutionState.FAILED
     assert str(bad.error).startswith(type(error).__name__)
     assert await good.get_result() == 1
@@ -105,7 +98,7 @@ async def test_an_exception_of_no_known_kind_fails_the_task_only(docket: Docket)
     async def fails() -> None:
         raise BaseExceptionGroup("odd", [Odd(), SystemExit(1)])
 
-    execution = await ended(docket, await docket.add(fails)())
+    execution = await drained(docket, await docket.add(fails)())
     assert execution.state is ExecutionState.FAILED
 
 
@@ -118,7 +111,7 @@ async def test_a_failing_child_of_a_task_group_fails_the_task(docket: Docket) ->
             group.start_soon(child)
             group.start_soon(anyio.sleep_forever)
 
-    execution = await ended(docket, await docket.add(fails)())
+    execution = await drained(docket, await docket.add(fails)())
     with pytest.raises(ExceptionGroup) as caught:
         await execution.get_result()
     assert caught.group_contains(ValueError, match="a child")
@@ -133,7 +126,7 @@ async def test_retries_run_until_one_succeeds_and_count_their_attempts(docket: D
             raise ValueError(len(attempts))
         return "at last"
 
-    execution = await ended(docket, await docket.add(flaky)())
+    execution = await drained(docket, await docket.add(flaky)())
     assert attempts == [1, 2, 3]
     assert await execution.get_result() == "at last"
 
@@ -144,7 +137,7 @@ async def test_retries_end_with_the_last_attempts_error(
     async def fails(retry: Retry = Retry(attempts=3, delay=timedelta(milliseconds=5))) -> None:
         raise ValueError(retry.attempt)
 
-    execution = await ended(docket, await docket.add(fails)())
+    execution = await drained(docket, await docket.add(fails)())
     assert (execution.state, execution.error) == (ExecutionState.FAILED, "ValueError: 3")
     assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
 
@@ -162,7 +155,7 @@ async def test_a_perpetual_task_runs_again_until_it_cancels_itself_also_after_fa
         if number == 2:
             raise ValueError("a bad day")
 
-    execution = await ended(docket, await docket.add(chain, key="chain")(1))
+    execution = await drained(docket, await docket.add(chain, key="chain")(1))
     assert runs == [1, 2, 3, 4]
     assert execution.state is ExecutionState.COMPLETED
 
@@ -179,7 +172,7 @@ async def test_a_perpetual_task_is_retried_before_its_next_run(docket: Docket) -
             perpetual.cancel()
         raise ValueError("never good")
 
-    execution = await ended(docket, await docket.add(chain, key="chain")(1))
+    execution = await drained(docket, await docket.add(chain, key="chain")(1))
     assert runs == [(1, 1), (1, 2), (2, 1), (2, 2)]
     assert execution.state is ExecutionState.FAILED
 
@@ -201,7 +194,7 @@ async def test_a_next_call_that_cannot_be_pickled_fails_the_run_and_the_chain_go
         return 1
 
     bad, good = await docket.add(chain)("first"), await docket.add(fine)()
-    await ended(docket, bad)
+    await drained(docket, bad)
     assert seen == ["first", "first"]
     assert bad.state is ExecutionState.COMPLETED
     assert await good.get_result() == 1
@@ -241,7 +234,7 @@ async def test_a_dependency_that_cannot_be_had_fails_the_task_and_is_named(docke
     async def task(number: int = Depends(broken)) -> None:
         raise AssertionError("must not run")
 
-    execution = await ended(docket, await docket.add(task)())
+    execution = await drained(docket, await docket.add(task)())
     with pytest.raises(ExceptionGroup, match=r"Failed to resolve dependencies for parameter\(s\): number"):
         await execution.get_result()
 
@@ -259,7 +252,7 @@ async def test_dependencies_close_before_the_end_is_written(docket: Docket) -> N
     async def task(number: int = Depends(opened)) -> None: ...
 
     execution = await docket.add(task)()
-    await ended(docket, execution)
+    await drained(docket, execution)
     assert states == [ExecutionState.RUNNING]
     assert execution.state is ExecutionState.COMPLETED
 
@@ -274,7 +267,7 @@ async def test_a_task_replaced_while_it_runs_does_not_overwrite_its_successor(do
             await docket.replace(task, docket_now(), "key")("new")
         return which
 
-    execution = await ended(docket, await docket.add(task, key="key")("old"))
+    execution = await drained(docket, await docket.add(task, key="key")("old"))
     assert ran == ["old", "new"]
     assert await execution.get_result() == "new"
     assert await nothing_is_left(docket)
@@ -322,7 +315,7 @@ async def test_a_result_storage_that_fails_fails_the_task_only(docket: Docket) -
         return number
 
     docket.result_storage = Broken()
-    execution = await ended(docket, await docket.add(task)(1))
+    execution = await drained(docket, await docket.add(task)(1))
     assert execution.state is ExecutionState.FAILED
     assert "cannot be stored: the storage is down" in str(execution.error)
 
@@ -336,7 +329,7 @@ async def test_a_result_that_no_server_takes_fails_the_task_only(
         return b"x" * 2000
 
     monkeypatch.setattr("docket.worker.runs.settling.LONGEST", 1000)
-    execution = await ended(docket, await docket.add(task)())
+    execution = await drained(docket, await docket.add(task)())
     assert execution.state is ExecutionState.FAILED
     assert "pickled it has" in str(execution.error)
 
@@ -350,7 +343,7 @@ class TestOnAsyncio:
         async def gives_up() -> None:
             raise asyncio.CancelledError
 
-        execution = await ended(docket, await docket.add(gives_up)())
+        execution = await drained(docket, await docket.add(gives_up)())
         assert execution.state is ExecutionState.CANCELLED
         assert await nothing_is_left(docket)
 
@@ -367,7 +360,7 @@ class TestOnAsyncio:
             return 1
 
         execution, other = await docket.add(gives_up)(), await docket.add(fine)()
-        await ended(docket, execution)
+        await drained(docket, execution)
         assert execution.state is ExecutionState.CANCELLED
         assert await other.get_result() == 1
 
@@ -394,7 +387,7 @@ class TestOnAsyncio:
         logger.addHandler(handler)
         try:
             execution = await docket.add(replaces_itself, key="key")(1)
-            await ended(docket, execution)
+            await drained(docket, execution)
         finally:
             logger.removeHandler(handler)
             logger.setLevel(level)
@@ -418,7 +411,7 @@ class TestOnAsyncio:
                     await each.get_result()
             return len(victims)
 
-        execution = await ended(docket, await docket.add(cancels)())
+        execution = await drained(docket, await docket.add(cancels)())
         assert await execution.get_result() == 10
         assert await nothing_is_left(docket)
 
@@ -435,7 +428,7 @@ class TestOnAsyncio:
         loop = asyncio.get_running_loop()
         loop.set_task_factory(factory)
         try:
-            execution = await ended(docket, await docket.add(task)())
+            execution = await drained(docket, await docket.add(task)())
         finally:
             loop.set_task_factory(None)
         assert await execution.get_result()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -24,12 +24,12 @@ from redis.exceptions import (
 from docket import Docket, ExecutionCancelled, ExecutionState, Retry, Worker
 from docket.errors import BadSetting
 from docket.worker.upkeep.outages import is_disruption
+from tests.docket.conftest import later
+from tests.durations import ms
 from tests.fleets import Cluster, Sentinels
-from tests.worker.conftest import PATIENCE, ms, working
+from tests.worker.conftest import PATIENCE, working
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-
-LATER = timedelta(days=3)
 
 
 async def add(a: int, b: int = 0) -> int:
@@ -66,10 +66,6 @@ async def docket(request: pytest.FixtureRequest, anyio_backend: Any) -> AsyncGen
 
 def soon() -> datetime:
     return datetime.now(UTC) + ms(50)
-
-
-def later() -> datetime:
-    return datetime.now(UTC) + LATER
 
 
 # all that a docket does -----------------------------------------------------------------------------------
@@ -185,19 +181,6 @@ def test_a_name_of_which_no_tag_can_be_made_is_refused_on_a_cluster_only() -> No
 )
 def test_a_cluster_in_disorder_is_waited_for(error: RedisError, disrupts: bool) -> None:
     assert is_disruption(error) is disrupts
-
-
-@pytest.fixture(scope="module")
-def own_sentinels() -> Iterator[Sentinels]:
-    with Sentinels() as running:
-        yield running
-
-
-@pytest.fixture
-def watched(own_sentinels: Sentinels) -> Iterator[Sentinels]:
-    own_sentinels.empty()
-    yield own_sentinels
-    own_sentinels.bring_back()
 
 
 async def insist(act: Any) -> Any:

@@ -25,9 +25,10 @@ from docket import (
 )
 from docket.store import GROUP
 from docket.worker import drain
+from tests.durations import ms
 from tests.proxy import Proxy
 from tests.servers import Server
-from tests.worker.conftest import at_most, ms, working
+from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
 

@@ -9,20 +9,13 @@ from typing import Any
 import anyio
 import pytest
 
-from docket import Docket, Execution, Perpetual, Retry, Worker
+from docket import Docket, Execution, Perpetual, Retry
 from docket.dependencies import CompletionHandler, FailureHandler, Runtime, TaskOutcome
 from docket.execution import ExecutionState
 from docket.rules import Reschedule
-from tests.worker.conftest import PATIENCE
+from tests.worker.conftest import drained
 
 pytestmark = pytest.mark.anyio
-
-
-async def ended(docket: Docket, execution: Execution[Any]) -> Execution[Any]:
-    with anyio.fail_after(PATIENCE):
-        await Worker(docket, "worker").run_until_finished()
-    await execution.sync()
-    return execution
 
 
 class Notify(FailureHandler["Notify"]):
@@ -50,7 +43,7 @@ async def test_a_failure_handler_hears_of_the_failure_and_the_run_has_failed(
     async def task(notify: Notify = notify) -> None:
         raise ValueError("no")
 
-    execution = await ended(docket, await docket.add(task)())
+    execution = await drained(docket, await docket.add(task)())
     [outcome] = notify.heard
     assert isinstance(outcome.exception, ValueError)
     assert outcome.duration >= timedelta(0)
@@ -63,7 +56,7 @@ async def test_a_failure_handler_is_not_asked_about_a_success(docket: Docket) ->
     async def task(notify: Notify = notify) -> int:
         return 1
 
-    execution = await ended(docket, await docket.add(task)())
+    execution = await drained(docket, await docket.add(task)())
     assert not notify.heard
     assert await execution.get_result() == 1
 
@@ -89,7 +82,7 @@ async def test_a_failure_handler_can_have_the_next_run_placed_with_the_end_of_th
         runs.append(argument)
         raise ValueError("no")
 
-    execution = await ended(docket, await docket.add(task)("old"))
+    execution = await drained(docket, await docket.add(task)("old"))
     assert runs == ["old", "new", "new"]
     assert execution.state is ExecutionState.FAILED
 
@@ -121,7 +114,7 @@ async def test_a_failure_handler_can_place_the_next_run_itself(docket: Docket) -
     async def task(elsewhere: Elsewhere = Elsewhere(), count: Count = Count()) -> None:
         raise ValueError("no")
 
-    execution = await ended(docket, await docket.add(task)())
+    execution = await drained(docket, await docket.add(task)())
     assert attempts == [1, 2]
     assert (execution.state, execution.error) == (ExecutionState.FAILED, "ValueError: no")
     async with docket.redis() as redis:
@@ -143,7 +136,7 @@ async def test_a_completion_handler_hears_results_and_failures(docket: Docket) -
         return 10 // number
 
     good, bad = await docket.add(task)(5), await docket.add(task)(0)
-    await ended(docket, good)
+    await drained(docket, good)
     assert await good.get_result() == 2
     with pytest.raises(ZeroDivisionError):
         await bad.get_result()
@@ -165,7 +158,7 @@ async def test_an_error_in_a_handler_fails_the_run_and_nothing_else(docket: Dock
         return 2
 
     bad, good = await docket.add(task)(), await docket.add(other)()
-    await ended(docket, bad)
+    await drained(docket, bad)
     with pytest.raises(LookupError, match="broken handler"):
         await bad.get_result()
     assert await good.get_result() == 2
@@ -185,7 +178,7 @@ async def test_a_subclass_of_retry_may_choose_what_to_retry_and_leave_the_rest_t
         raise LookupError("not again") if kind == "lookup" else ValueError("again")
 
     await docket.add(task)("lookup")
-    execution = await ended(docket, await docket.add(task)("value"))
+    execution = await drained(docket, await docket.add(task)("value"))
     assert sorted(runs) == ["lookup", "value", "value", "value"]
     assert execution.state is ExecutionState.FAILED
 
@@ -201,7 +194,7 @@ async def test_a_subclass_of_perpetual_may_decide_when_it_ends(docket: Docket) -
         runs.append(1)
         return len(runs)
 
-    await ended(docket, await docket.add(task)())
+    await drained(docket, await docket.add(task)())
     assert len(runs) == 3
 
 
@@ -226,6 +219,6 @@ async def test_a_runtime_calls_the_body_in_the_workers_place(docket: Docket) -> 
         return number
 
     execution, threaded = await docket.add(task)(2, factor=3), await docket.add(plain)(4)
-    await ended(docket, execution)
+    await drained(docket, execution)
     assert await execution.get_result() == (6, 6)
     assert await threaded.get_result() == (4, 4)

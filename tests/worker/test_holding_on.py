@@ -14,8 +14,9 @@ import pytest
 from docket import Docket, Worker
 from docket.execution import ExecutionState
 from docket.worker import drain
+from tests.durations import ms
 from tests.where import one_loop, slow
-from tests.worker.conftest import PATIENCE, ms
+from tests.worker.conftest import PATIENCE
 
 pytestmark = [pytest.mark.anyio, slow]
 

@@ -16,8 +16,9 @@ import pytest
 from docket import ConcurrencyLimit, CurrentExecution, Docket, Execution, Worker
 from docket.execution import ExecutionState
 from docket.store import GROUP, Admissions
+from tests.durations import ms
 from tests.where import real_time, virtual_time
-from tests.worker.conftest import PATIENCE, at_most, ms, working
+from tests.worker.conftest import PATIENCE, at_most, working
 
 pytestmark = pytest.mark.anyio
 

@@ -25,7 +25,8 @@ from docket.store import GROUP, Claims
 from docket.worker.roster import Roster, Running
 from docket.worker.upkeep import blocked_loop
 from docket.worker.upkeep.leases import Leases
-from tests.worker.conftest import PATIENCE, ms, working
+from tests.durations import ms
+from tests.worker.conftest import PATIENCE, working
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

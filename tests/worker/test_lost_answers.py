@@ -22,10 +22,10 @@ from redis.exceptions import ResponseError
 from docket import ConcurrencyLimit, Docket, Execution, Retry, Worker
 from docket.store import Delivery
 from docket.store.lua import script
+from tests.durations import ms
 from tests.proxy import Proxy
 from tests.servers import Server
 from tests.where import slow
-from tests.worker.conftest import ms
 
 pytestmark = [pytest.mark.anyio, slow]
 

@@ -8,9 +8,10 @@ import anyio
 import pytest
 
 from docket import CurrentExecution, Docket, Execution, Worker
+from tests.durations import ms
 from tests.proxy import Proxy
 from tests.servers import Server
-from tests.worker.conftest import PATIENCE, ms, working
+from tests.worker.conftest import PATIENCE, working
 
 pytestmark = pytest.mark.anyio
 

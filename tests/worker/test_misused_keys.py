@@ -30,8 +30,9 @@ from docket import (
 from docket.errors import KeyUnreadable
 from docket.store import Keys
 from docket.store.misuse import KINDS
+from tests.durations import ms
 from tests.where import few_pairs, slow
-from tests.worker.conftest import a_worker, at_most, ms, working
+from tests.worker.conftest import a_worker, at_most, working
 
 pytestmark = [pytest.mark.anyio, few_pairs, slow]
 

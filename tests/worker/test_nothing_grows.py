@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import uuid4
@@ -37,7 +37,8 @@ from docket import (
 )
 from docket.execution import ExecutionFailed, ExecutionState
 from docket.store import dump
-from tests.worker.conftest import at_most, ms
+from tests.durations import ms
+from tests.worker.conftest import at_most, nothing_recorded
 
 pytestmark = pytest.mark.anyio
 
@@ -199,16 +200,6 @@ async def test_every_key_ends_or_is_small(docket: Docket) -> None:
 
 
 # In the process ----------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def nothing_recorded() -> Iterator[None]:
-    """What logging handlers keep (those of pytest keep every record) is theirs."""
-    teller = logging.getLogger("docket")
-    level = teller.level
-    teller.setLevel(logging.CRITICAL + 1)
-    yield
-    teller.setLevel(level)
 
 
 #: asyncio keeps up to a hundred timers that were cancelled, each with the context of who waited.

@@ -17,8 +17,9 @@ from docket.execution import ExecutionState
 from docket.store import Claims, Delivery, DueTasks, Liveness
 from docket.transport import Client
 from docket.worker import drain
+from tests.durations import ms
 from tests.servers import Server, free_port
-from tests.worker.conftest import at_most, ms
+from tests.worker.conftest import at_most
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

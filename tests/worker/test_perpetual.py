@@ -25,16 +25,13 @@ from docket import (
 from docket.dependencies import TaskOutcome
 from docket.dependencies.perpetual import perpetual_is_live
 from docket.errors import UsageError
+from tests.durations import ms, s
 from tests.where import virtual_time
-from tests.worker.conftest import at_most, ms, working
+from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
 
 EVERY_MS = ms(1)
-
-
-def s(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)
 
 
 async def run(docket: Docket) -> None:

@@ -18,7 +18,8 @@ from docket.dependencies import FailureHandler, TaskOutcome
 from docket.errors import BadSetting, DeliveryLimitExceeded
 from docket.rules import SlotRule
 from docket.store import Delivery
-from tests.worker.conftest import at_most, ms, working
+from tests.durations import ms
+from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -13,18 +13,13 @@ from redis.exceptions import ConnectionError, RedisError
 from docket import CurrentExecution, Docket, Execution, ExecutionState, Progress, Worker
 from docket.clock import monotonic
 from docket.execution import ExecutionProgress
+from tests.durations import ms
 from tests.proxy import Proxy
 from tests.servers import Server
 from tests.where import slow
-from tests.worker.conftest import at_most, ms
+from tests.worker.conftest import at_most
 
 pytestmark = [pytest.mark.anyio, slow, pytest.mark.slow]
-
-
-@pytest.fixture
-def proxy(server: Server, redis_url: str) -> Iterator[Proxy]:
-    with Proxy(server.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture

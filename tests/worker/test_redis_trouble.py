@@ -20,10 +20,11 @@ from docket.signals import Subscriber, signals
 from docket.worker import drain
 from docket.worker.intake import blocking_read, reader
 from docket.worker.upkeep import heartbeat
+from tests.durations import ms
 from tests.proxy import Proxy
 from tests.servers import Server
 from tests.trouble import AWAY, LOSSES, REFUSALS, SAID, Trouble, on_some_loop
-from tests.worker.conftest import at_most, ms
+from tests.worker.conftest import at_most
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -21,8 +21,9 @@ from docket import (
     clock,
 )
 from docket.execution import ExecutionState
+from tests.durations import ms
 from tests.store.test_keys import CHANNELS, own_names
-from tests.worker.conftest import at_most, ms, working
+from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
 

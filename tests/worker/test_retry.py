@@ -21,22 +21,11 @@ from docket import (
 )
 from docket.dependencies import ForcedRetry, TaskOutcome
 from docket.errors import UsageError
+from tests.durations import ms, s
 from tests.where import virtual_time
-from tests.worker.conftest import at_most, ms, working
+from tests.worker.conftest import at_most, drained, working
 
 pytestmark = pytest.mark.anyio
-
-
-def s(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)
-
-
-async def drained(docket: Docket, execution: Execution[Any]) -> Execution[Any]:
-    """The execution after a worker has run everything."""
-    async with at_most():
-        await Worker(docket).run_until_finished()
-    await execution.sync()
-    return execution
 
 
 async def test_a_task_may_ask_for_another_attempt_for_as_long_as_there_are_any(docket: Docket) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from docket import Docket, Worker, clock
 from docket.store import DueTasks, Moved, dump
+from tests.durations import ms
 from tests.where import virtual_time
-from tests.worker.conftest import ms, working
+from tests.worker.conftest import working
 
 pytestmark = pytest.mark.anyio
 

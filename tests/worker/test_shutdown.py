@@ -14,8 +14,9 @@ import pytest
 
 from docket import Docket, Worker, clock
 from docket.execution import Execution, ExecutionState
+from tests.durations import ms
 from tests.where import on_asyncio, virtual_time
-from tests.worker.conftest import at_most, ms, working
+from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ import anyio
 import pytest
 
 from docket import Docket
+from tests.durations import ms
 from tests.where import slow
-from tests.worker.conftest import ms
 from tests.worker.skewed import RUNS, task
 
 pytestmark = [pytest.mark.anyio, slow]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from docket import Docket, Execution, ExecutionCancelled, ExecutionState, Perpetual, Retry
-from tests.worker.conftest import a_worker, at_most, ms, working
+from tests.durations import ms
+from tests.worker.conftest import a_worker, at_most, working
 
 pytestmark = pytest.mark.anyio
 

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
 import pytest
 
-from docket import Docket, Execution, ExecutionCancelled, Retry, Timeout, Worker
+from docket import Docket, ExecutionCancelled, Retry, Timeout, Worker
 from docket.execution import ExecutionState
-from tests.worker.conftest import PATIENCE, ms, working
+from tests.durations import ms
+from tests.worker.conftest import drained, working
 
 pytestmark = pytest.mark.anyio
-
-
-async def ended(docket: Docket, execution: Execution[Any]) -> Execution[Any]:
-    with anyio.fail_after(PATIENCE):
-        await Worker(docket, "worker").run_until_finished()
-    await execution.sync()
-    return execution
 
 
 async def test_a_task_waits_for_its_children(docket: Docket) -> None:
@@ -34,7 +26,7 @@ async def test_a_task_waits_for_its_children(docket: Docket) -> None:
                 group.start_soon(child, number)
         return sorted(done)
 
-    execution = await ended(docket, await docket.add(task)())
+    execution = await drained(docket, await docket.add(task)())
     assert await execution.get_result() == [0, 1, 2]
 
 
@@ -47,7 +39,7 @@ async def test_the_errors_of_children_reach_who_waits_as_the_group_that_they_are
             group.start_soon(child, ValueError("one"))
             group.start_soon(child, LookupError("two"))
 
-    execution = await ended(docket, await docket.add(task)())
+    execution = await drained(docket, await docket.add(task)())
     assert execution.state is ExecutionState.FAILED
     with pytest.raises(ExceptionGroup) as info:
         await execution.get_result()
@@ -63,7 +55,7 @@ async def test_a_group_of_errors_is_retried_like_one(docket: Docket) -> None:
             raise ExceptionGroup("both", [ValueError("one"), LookupError("two")])
         return "done"
 
-    execution = await ended(docket, await docket.add(task)())
+    execution = await drained(docket, await docket.add(task)())
     assert runs == [1, 2]
     assert await execution.get_result() == "done"
 
@@ -128,7 +120,7 @@ async def test_a_task_that_cancels_a_scope_of_its_own_goes_on_after_it(docket: D
             group.cancel_scope.cancel()
         return "went on"
 
-    execution = await ended(docket, await docket.add(task)())
+    execution = await drained(docket, await docket.add(task)())
     assert await execution.get_result() == "went on"
 
 
@@ -162,7 +154,7 @@ async def test_an_error_of_one_child_among_cancelled_ones_is_the_tasks_error(doc
             group.start_soon(anyio.sleep_forever)
             group.start_soon(fails)
 
-    execution = await ended(docket, await docket.add(task)())
+    execution = await drained(docket, await docket.add(task)())
     assert execution.state is ExecutionState.FAILED
     with pytest.raises(ExceptionGroup) as info:
         await execution.get_result()
@@ -183,7 +175,7 @@ async def test_a_timeout_ends_the_children_too(docket: Docket) -> None:
             group.start_soon(child)
             group.start_soon(child)
 
-    execution = await ended(docket, await docket.add(task)())
+    execution = await drained(docket, await docket.add(task)())
     assert log == ["child", "child"]
     with pytest.raises(TimeoutError):
         await execution.get_result()
@@ -196,5 +188,5 @@ async def test_a_task_may_wait_for_another_one_of_the_same_worker(docket: Docket
     async def outer() -> str:
         return "outer and " + await (await docket.add(inner)()).get_result()
 
-    execution = await ended(docket, await docket.add(outer)())
+    execution = await drained(docket, await docket.add(outer)())
     assert await execution.get_result() == "outer and inner"

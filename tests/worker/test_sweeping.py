@@ -11,7 +11,8 @@ import pytest
 from docket import Docket, Worker
 from docket.store import Delivery, sweeping
 from docket.worker.intake import sweep
-from tests.worker.conftest import ms, working
+from tests.durations import ms
+from tests.worker.conftest import working
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,8 @@ import pytest
 from docket import Depends, Docket, ExecutionCancelled, Perpetual, Retry, TaskKey, Timeout, Worker
 from docket.execution import ExecutionState
 from docket.worker import drain
-from tests.worker.conftest import PATIENCE, at_most, ms, working
+from tests.durations import ms
+from tests.worker.conftest import PATIENCE, at_most, working
 
 pytestmark = pytest.mark.anyio
 

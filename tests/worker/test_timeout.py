@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from typing import Any
 
 import anyio
 import pytest
 from anyio import get_cancelled_exc_class
 
-from docket import Docket, Execution, ExecutionCancelled, ExecutionState, Retry, Timeout, Worker, clock
+from docket import Docket, ExecutionCancelled, ExecutionState, Retry, Timeout, Worker, clock
 from docket.errors import UsageError
+from tests.durations import ms, s
 from tests.where import virtual_time
-from tests.worker.conftest import at_most, ms, working
+from tests.worker.conftest import drained, working
 
 pytestmark = pytest.mark.anyio
-
-
-def s(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)
-
-
-async def drained(docket: Docket, execution: Execution[Any]) -> Execution[Any]:
-    async with at_most():
-        await Worker(docket).run_until_finished()
-    await execution.sync()
-    return execution
 
 
 async def test_a_run_that_takes_too_long_fails_and_is_retried(docket: Docket) -> None:
