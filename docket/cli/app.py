@@ -1,4 +1,4 @@
-"""The two applications, and how their mistakes are told: one line on stderr, and the exit status."""
+"""The two applications, and how they report errors: one line on stderr, and the exit status."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from cyclopts import App, CoercionError, CycloptsError
 from .. import __version__
 from ..errors import UsageError
 from ..text import printable
-from .failing import CommandFailed
+from .errors import CommandFailed
 
 __all__ = ["docket_app", "run", "worker_app"]
 
-UNREAD = 141
-"""What a shell says of a command that SIGPIPE ended."""
+BROKEN_PIPE = 141
+"""The exit status that a shell gives to a command that SIGPIPE ended."""
 
 
 def docket_app() -> App:
-    """``docket``: its commands are imported when they are called."""
+    """``docket``. A command is imported when it is called."""
     app = App(name="docket", help="Distributed background tasks for Python functions.", version=__version__)
     app.command("docket.cli.worker:work", name="worker", help="Start a worker to process tasks.")
     app.command("docket.cli.version:version", name="version", help="Print the version of docket.")
@@ -53,12 +53,12 @@ def worker_app() -> App:
 def run(app: App, tokens: Sequence[str]) -> int:
     """Run a command line and return the exit status: 0 unless the command says otherwise, 2, or 1.
 
-    2 is the user's mistake: what cannot be parsed, and UsageError; 1 is CommandFailed. Each is told in one line
-    on stderr. Where nobody reads stdout any more (``docket snapshot | head``) it is 141, and nothing is said.
-    Raises: what else a command raises.
+    2 is a mistake of the user: a command line that cannot be parsed, or UsageError; 1 is CommandFailed. Each prints
+    one line on stderr. If nobody reads stdout any more (``docket snapshot | head``), it is 141, and prints nothing.
+    Raises: whatever else a command raises.
     """
     if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
-        reconfigure(errors="backslashreplace")  # not every terminal knows every letter
+        reconfigure(errors="backslashreplace")  # a terminal may not know every letter
     try:
         status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -72,7 +72,7 @@ def run(app: App, tokens: Sequence[str]) -> int:
         _complain(app, str(error))
         return 1
     except BrokenPipeError:
-        return _leave_unread()
+        return _discard_stdout()
     return status if isinstance(status, int) else 0
 
 
@@ -80,15 +80,15 @@ def _complain(app: App, text: str) -> None:
     print(printable(f"{app.name[0]}: {text}"), file=sys.stderr)
 
 
-def _leave_unread() -> int:
-    """Let what is left in the buffer of stdout go nowhere, also when Python ends; return the exit status."""
+def _discard_stdout() -> int:
+    """Discard the rest of stdout's buffer, also at the end of Python; return the exit status."""
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
-    return UNREAD
+    return BROKEN_PIPE
 
 
 def explained(error: CycloptsError) -> str:
-    """What was wrong, in one line: the option or the environment variable, what it takes, what it got."""
+    """The error in one line: the option or environment variable, what it takes, what it got."""
     if isinstance(error, CoercionError) and error.token is not None:
         named = error.token.keyword or (error.argument.name if error.argument is not None else "")
         if error.msg is not None:  # one of our own converters wrote it

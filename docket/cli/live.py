@@ -1,4 +1,4 @@
-"""A task that is being watched, as one picture at a terminal. Needs rich."""
+"""The status of a watched task as one picture on a terminal. Needs rich."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rich.text import Text
 from .. import clock
 from ..store import ProgressEvent, StateEvent
 from ..text import printable
-from .sighting import Sighting
+from .status import TaskStatus
 
-__all__ = ["LiveFace"]
+__all__ = ["LiveView"]
 
 COLOURS = {
     "running": "cyan",
@@ -26,11 +26,11 @@ COLOURS = {
 }
 
 
-class LiveFace:
-    """Drawn again with each event, and a few times a second for the clock in it."""
+class LiveView:
+    """Redrawn with each event, and a few times a second for the clock in it."""
 
     def __init__(self) -> None:
-        self._sighting: Sighting | None = None
+        self._status: TaskStatus | None = None
         self._live = Live(get_renderable=self._picture, refresh_per_second=4)
 
     def __enter__(self) -> Self:
@@ -42,23 +42,23 @@ class LiveFace:
     ) -> None:
         self._live.stop()
 
-    def begin(self, sighting: Sighting) -> None:
-        self._sighting = sighting
+    def begin(self, status: TaskStatus) -> None:
+        self._status = status
 
-    def show(self, sighting: Sighting, event: StateEvent | ProgressEvent) -> None:
+    def show(self, status: TaskStatus, event: StateEvent | ProgressEvent) -> None:
         self._live.refresh()
 
     def _picture(self) -> Group:
-        seen = self._sighting
-        if seen is None or seen.state is None:
+        status = self._status
+        if status is None or status.state is None:
             return Group()
         lines: list[Text | Table] = [
-            Text(printable(seen.title), style="bold"),
-            Text(seen.story(clock.now()), style=COLOURS.get(seen.state.value, "")),
+            Text(printable(status.title), style="bold"),
+            Text(status.state_line(clock.now()), style=COLOURS.get(status.state.value, "")),
         ]
-        if seen.reported:
+        if status.has_progress:
             row = Table.grid(padding=(0, 1))
-            bar = ProgressBar(total=max(seen.total, 1), completed=seen.current or 0, width=40)
-            row.add_row(bar, Text(seen.advance().partition("] ")[2]))
+            bar = ProgressBar(total=max(status.total, 1), completed=status.current or 0, width=40)
+            row.add_row(bar, Text(status.progress_line().partition("] ")[2]))
             lines.append(row)
         return Group(*lines)

@@ -1,4 +1,4 @@
-"""What a worker process logs, and how it looks."""
+"""Logging of a worker process: level, format, and what a terminal may be shown."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["FORMATS", "LEVELS", "JsonFormatter", "configure", "default_format", 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FORMATS = ("rich", "plain", "json")
 
-#: What every record has; anything beyond was added by the program (``extra=``).
+#: The attributes of every record; the program added all others (``extra=``).
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: name, levelname, message, exc_info (the traceback's text, or null), asctime.
 
-    What the program gave as ``extra=`` follows; of what JSON does not know it shows the ``repr``.
+    The program's ``extra=`` follows; values that JSON does not know appear as their ``repr``.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -60,14 +60,14 @@ def _shown(value: object) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people. What docket says is one line (unless its words are more): it names what others chose.
+    """Text for people. A record of docket's is one line, since it quotes names that others chose.
 
-    The tracebacks, and what tasks log, have their lines, and nothing that moves a terminal's cursor; what other
-    loggers say is left alone.
+    Tracebacks, records of tasks and formats of several lines keep their line breaks, but have nothing that moves a
+    terminal's cursor. Records of other loggers stay as they are.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        if not record.name.isprintable():  # the logger of a task that nobody knows has its name
+        if not record.name.isprintable():  # the logger of an unknown task has the task's name
             record = logging.makeLogRecord({**vars(record), "name": printable(record.name)})
         line = super().formatMessage(record)
         if record.name.startswith("docket.task.") or "\n" in str(record.msg):
@@ -83,17 +83,19 @@ def _lines(text: str) -> str:
 
 
 class Warnings(TextFormatter):
-    """As `TextFormatter`, and a traceback is its last line."""
+    """As `TextFormatter`, but of a traceback only the last line."""
 
     def formatException(self, ei: Any) -> str:
         return printable(error_text(ei[1]))
 
 
 def warn_on_stderr() -> None:
-    """Let warnings be lines on stderr, for a command that is no worker, unless the program logs already."""
+    """Print warnings to stderr, for commands other than the worker, unless the program has set up logging already."""
     handler = logging.StreamHandler()
     handler.setFormatter(Warnings("docket: %(message)s"))
-    handler.addFilter(lambda record: record.name != "docket.docket")  # what is struck the command says itself
+    handler.addFilter(
+        lambda record: record.name != "docket.docket"
+    )  # the command itself prints what is struck
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
@@ -103,7 +105,7 @@ def default_format() -> str:
 
 
 def configure(level: str, style: str) -> None:
-    """Log everything from ``level`` on to stdout, in place of what the root logger did before."""
+    """Log everything from ``level`` on to stdout; replaces the handlers of the root logger."""
     logging.basicConfig(level=level, handlers=[_handler(style)], force=True)
 
 

@@ -1,4 +1,4 @@
-"""The event loop of a command: which there are, whether it is there, and running on it."""
+"""The event loops that a command can run on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Backend = Annotated[str, option("--backend", choice(*BACKENDS))]
 
 
 def check_backend(backend: str) -> None:
-    """See that the package of an event loop is installed.
+    """Check that the package of an event loop is installed.
 
     Raises: UsageError - it is not.
     """
@@ -29,7 +29,7 @@ def check_backend(backend: str) -> None:
 
 
 def run_on(backend: str, function: Callable[[], Awaitable[T]]) -> T:
-    """Run an async function to its end on an event loop of its own, and return what it returns."""
+    """Run an async function on an event loop of its own, and return its result."""
     if backend == "trio":
         return anyio.run(function, backend="trio")
     return anyio.run(function, backend="asyncio", backend_options={"use_uvloop": backend == "uvloop"})

@@ -1,4 +1,4 @@
-"""How the text of an option or an environment variable becomes a value, and what is said where it does not."""
+"""Reads the text of options and environment variables, and explains what they take."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Reader = tuple[Callable[[str], Any], str]
 def option(
     name: str | tuple[str, ...] | None, reader: Reader, variable: str | tuple[str, ...] | None = None
 ) -> Parameter:
-    """The option ``name`` (None: an argument), and the environment variable that stands in for it.
+    """The option ``name`` (None: an argument), and the environment variable used when it is not given.
 
-    Of several variables the first that is set counts.
+    Of several variables the first one that is set counts.
     """
     read, takes = reader
 
@@ -34,7 +34,7 @@ def option(
 
 
 def each(name: str, reader: Reader, variable: str | None = None) -> Parameter:
-    """As `option`, for an option that may be given several times; its variable holds words apart."""
+    """As `option`, for an option that may be given several times; its variable has several words."""
     read, takes = reader
 
     def convert(_: Any, tokens: Sequence[Token]) -> tuple[Any, ...]:
@@ -46,14 +46,14 @@ def each(name: str, reader: Reader, variable: str | None = None) -> Parameter:
 def _read(read: Callable[[str], Any], takes: str, text: str, token: Token) -> Any:
     try:
         return read(text)
-    except BadUrl as error:  # it says which part is wrong, and keeps the password to itself
+    except BadUrl as error:  # its text names the wrong part, and has no password
         raise CoercionError(msg=f"takes {takes}: {error}", token=token) from None
     except ValueError:
         raise CoercionError(msg=f"takes {takes}, not {text!r}", token=token) from None
 
 
 def integer(least: int, most: int | None = None) -> Reader:
-    """Whole numbers of a range."""
+    """Whole numbers of a range, both ends included."""
 
     def read(text: str) -> int:
         number = int(text)
@@ -119,7 +119,7 @@ def _member(text: str) -> str:
 
 
 def path(what: str) -> Reader:
-    """Where something is: ``package.module:name``."""
+    """The path of an object: ``package.module:name``."""
     return _member, f"{what} as 'package.module:name'"
 
 

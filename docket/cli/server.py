@@ -1,4 +1,4 @@
-"""How a command reaches its docket: the options that name it, and what is said when it cannot be reached."""
+"""How a command reaches its docket: the options that name it, and the errors when it cannot be reached."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from cyclopts import Parameter
 
 from ..errors import BadUrl, UsageError
-from .failing import CommandFailed
+from .errors import CommandFailed
 from .logs import warn_on_stderr
 from .loops import check_backend, run_on
 from .options import Reader, option, url
@@ -26,7 +26,7 @@ DEFAULT_URL = "redis://localhost:6379/0"
 def _server_url(text: str) -> str:
     read, _ = url
     if text.partition(":")[0].strip().lower() == "memory":
-        raise BadUrl("memory:// is a server inside of one process, where no other command can see it")
+        raise BadUrl("memory:// is a server within one process; no other command can see it")
     return read(text)
 
 
@@ -38,9 +38,9 @@ ServerUrl = Annotated[str, option("--url", server_url, "DOCKET_URL")]
 
 
 def with_docket(act: Callable[[Docket], Awaitable[T]], *, docket: str, url: str, backend: str) -> T:
-    """Open a docket on an event loop of its own, do something with it, and return what that returns.
+    """Open a docket on an event loop of its own, call ``act`` with it, and return the result.
 
-    Nothing that lies on the docket is unpickled: whoever wrote it must not run code in the shell of who looks at it.
+    Nothing on the docket is unpickled: it could run code in the shell of the user who looks at it.
     Raises: UsageError - the settings, the user or the password are wrong; CommandFailed - the server cannot be
             reached, or refuses.
     """

@@ -1,4 +1,4 @@
-"""``docket snapshot``: what waits and what runs on a docket."""
+"""``docket snapshot``: the tasks of a docket that wait or run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from cyclopts import Parameter
 
 from .loops import Backend
 from .options import each, path
-from .places import check_places
+from .paths import check_paths
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
-from .telling import relative, say_table
+from .tables import print_table, relative
 
 if TYPE_CHECKING:
     from ..docket import Docket, DocketSnapshot
@@ -47,7 +47,7 @@ def snapshot(
     backend
         The event loop: asyncio, uvloop or trio.
     """
-    check_places({"--tasks": tasks})
+    check_paths({"--tasks": tasks})
 
     async def take(opened: Docket) -> DocketSnapshot:
         for collection in tasks:
@@ -59,16 +59,16 @@ def snapshot(
     print(f"Docket {docket!r} at {taken.taken:%Y-%m-%d %H:%M:%S %z}")
     print(f"{len(taken.workers)} workers, {running}/{total} running")
     print()
-    say_table(("When", "Function", "Key", "Worker", "Started"), _tasks(taken))
+    print_table(("When", "Function", "Key", "Worker", "Started"), _tasks(taken))
     if stats:
         print()
         print("Task Count Statistics by Function")
         headers = ("Function", "Total", "Running", "Queued", "Oldest Queued", "Latest Queued")
-        say_table(headers, _counts(taken), numbers=3)
+        print_table(headers, _counts(taken), numbers=3)
 
 
 def _tasks(taken: DocketSnapshot) -> list[Sequence[str]]:
-    """What runs, then what waits, each by its time."""
+    """Rows of the tasks that run, then of those that wait, each sorted by time."""
     now = taken.taken
     running = [
         (
@@ -88,7 +88,7 @@ def _tasks(taken: DocketSnapshot) -> list[Sequence[str]]:
 
 
 def _counts(taken: DocketSnapshot) -> list[Sequence[str]]:
-    """The functions with the most tasks first. What is due and what is for later are both queued."""
+    """Rows of the functions, those with the most tasks first. Due and future tasks are both counted as queued."""
     running: dict[str, int] = {}
     queued: dict[str, list[datetime]] = {}
     for task in taken.running:

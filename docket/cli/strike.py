@@ -58,7 +58,7 @@ def strike(
     """
     condition = _condition(function, parameter, operator, value)
     _send(Docket.strike, condition, docket=docket, url=url, backend=backend)
-    print(f"Striking {_told(condition)}")
+    print(f"Striking {_shown(condition)}")
 
 
 def restore(
@@ -97,13 +97,13 @@ def restore(
     """
     condition = _condition(function, parameter, operator, value)
     _send(Docket.restore, condition, docket=docket, url=url, backend=backend)
-    print(f"Restoring {_told(condition)}")
+    print(f"Restoring {_shown(condition)}")
 
 
 def _condition(function: str, parameter: str, operator: str, value: str | None) -> Condition:
-    """What the words name; ``*`` and nothing stand for every task and for no parameter.
+    """The condition of the command line; ``*`` or nothing is every task, and no parameter.
 
-    Raises: UsageError - they do not go together.
+    Raises: UsageError - the words make no condition.
     """
     found = None if value is None else value_of(value, pair=operator == Operator.BETWEEN)
     try:
@@ -134,7 +134,7 @@ def _send(
     with_docket(act, docket=docket, url=url, backend=backend)
 
 
-def _told(condition: Condition) -> str:
+def _shown(condition: Condition) -> str:
     function = condition.function or "(all tasks)"
     if condition.parameter is None:
         return printable(function)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from .. import clock
 from ..rules import Disposition
-from .failing import CommandFailed
+from .errors import CommandFailed
 from .loops import Backend
 from .options import duration, option
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket

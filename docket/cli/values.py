@@ -1,4 +1,4 @@
-"""The values of strikes as a shell spells them: ``type:text``."""
+"""Reads the values of strikes as they are written in a shell: ``type:text``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["value_of"]
 
 
 def value_of(text: str, *, pair: bool = False) -> Any:
-    """The value that ``text`` spells: ``int:3``, ``uuid.UUID:...``, ``datetime.timedelta:5`` (seconds), ``bool:true``.
+    """The value of ``text``: ``int:3``, ``uuid.UUID:...``, ``datetime.timedelta:5`` (seconds), ``bool:true``.
 
     Without a type, or with an empty one (``:a:b``), it is a string. ``pair``: ``int:1,5`` is ``(1, 5)``.
     Only classes are called, as ``the_class(text)``; datetime's read ISO 8601. Modules are looked for in the working
@@ -38,7 +38,7 @@ def value_of(text: str, *, pair: bool = False) -> Any:
 def _read(read: Callable[[str], Any], named: str, spelled: str) -> Any:
     try:
         return read(spelled)
-    except Exception as error:  # the class is the user's choice: it may raise anything
+    except Exception as error:  # the user chose the class: it may raise anything
         raise UsageError(f"VALUE: {spelled!r} is no {named}: {type(error).__name__}: {error}") from error
 
 
@@ -53,7 +53,7 @@ def _span(spelled: str) -> datetime.timedelta:
     return datetime.timedelta(seconds=float(spelled))
 
 
-#: Types that do not read text by themselves, or not the way people spell them.
+#: Types that do not read text by themselves, or not as people write it.
 _READERS: dict[Any, Callable[[str], Any]] = {
     bool: _truth,
     bytes: str.encode,

@@ -1,4 +1,4 @@
-"""``docket watch``: one task, followed until it has ended."""
+"""``docket watch``: follows one task until it has ended."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .failing import CommandFailed
+from .errors import CommandFailed
 from .loops import Backend
 from .options import each, option, path
-from .places import check_places
+from .paths import check_paths
 from .server import DEFAULT_URL, server_url, with_docket
-from .telling import at_a_terminal
+from .tables import has_rich_terminal
 
 if TYPE_CHECKING:
     from ..docket import Docket
-    from .sighting import Face
+    from .status import View
 
 __all__ = ["watch"]
 
@@ -57,34 +57,34 @@ def watch(
     backend
         The event loop: asyncio, uvloop or trio.
     """
-    check_places({"--tasks": tasks})
+    check_paths({"--tasks": tasks})
     with_docket(partial(_follow, key, tasks), docket=docket, url=url, backend=backend)
 
 
 async def _follow(key: str, tasks: Sequence[str], docket: Docket) -> None:
-    from .sighting import Sighting
+    from .status import TaskStatus
 
     for collection in tasks:
         docket.register_collection(collection)
     execution = await docket.get_execution(key)
     if execution is None:
         raise CommandFailed(f"there is no task {key!r} on docket {docket.name!r}")
-    sighting = Sighting(f"{execution.call_repr()} on docket {docket.name!r}")
-    with _face() as face:
-        face.begin(sighting)
+    status = TaskStatus(f"{execution.call_repr()} on docket {docket.name!r}")
+    with _view() as view:
+        view.begin(status)
         async with aclosing(execution.subscribe()) as events:
             async for event in events:
-                sighting.take_over(event)
-                face.show(sighting, event)
-    if sighting.state is None:
+                status.update(event)
+                view.show(status, event)
+    if status.state is None:
         raise CommandFailed(f"the record of {key!r} on docket {docket.name!r} is no longer kept")
 
 
-def _face() -> AbstractContextManager[Face]:
-    if at_a_terminal():
-        from .live import LiveFace
+def _view() -> AbstractContextManager[View]:
+    if has_rich_terminal():
+        from .live import LiveView
 
-        return LiveFace()
-    from .sighting import Lines
+        return LiveView()
+    from .status import LineView
 
-    return Lines(sys.stdout)
+    return LineView(sys.stdout)

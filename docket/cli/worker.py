@@ -15,7 +15,7 @@ from ..errors import UsageError
 from . import logs
 from .loops import BACKENDS, check_backend, run_on
 from .options import choice, duration, each, integer, option, path, url
-from .places import check_places
+from .paths import check_paths
 
 __all__ = ["work"]
 
@@ -150,7 +150,7 @@ def work(
     """
     logs.configure(logging_level, logging_format or logs.default_format())
     check_backend(backend)
-    check_places({"--tasks": tasks, "--fallback-task": [fallback_task], "--dependencies": [dependencies]})
+    check_paths({"--tasks": tasks, "--fallback-task": [fallback_task], "--dependencies": [dependencies]})
     if metrics_port is not None:
         _check_exporter()
 

@@ -1,4 +1,4 @@
-"""``docket workers``: who works a docket."""
+"""``docket workers``: the workers of a docket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .. import clock
 from .loops import Backend
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
-from .telling import relative, say_table
+from .tables import print_table, relative
 
 if TYPE_CHECKING:
     from ..docket import WorkerInfo
@@ -29,7 +29,7 @@ def ls(*, docket: DocketName = "docket", url: ServerUrl = DEFAULT_URL, backend: 
         The event loop: asyncio, uvloop or trio.
     """
     workers = with_docket(lambda opened: opened.workers(), docket=docket, url=url, backend=backend)
-    _say(f"Workers of docket {docket!r}", workers)
+    _print(f"Workers of docket {docket!r}", workers)
 
 
 def for_task(
@@ -54,14 +54,14 @@ def for_task(
         The event loop: asyncio, uvloop or trio.
     """
     workers = with_docket(lambda opened: opened.task_workers(task), docket=docket, url=url, backend=backend)
-    _say(f"Workers of docket {docket!r} that know {task!r}", workers)
+    _print(f"Workers of docket {docket!r} that know {task!r}", workers)
 
 
-def _say(title: str, workers: Collection[WorkerInfo]) -> None:
+def _print(title: str, workers: Collection[WorkerInfo]) -> None:
     now = clock.now()
     print(title)
     rows = [
         (worker.name, relative(worker.last_seen, now), ", ".join(sorted(worker.tasks)))
         for worker in sorted(workers, key=lambda worker: worker.name)
     ]
-    say_table(("Name", "Last Seen", "Tasks"), rows)
+    print_table(("Name", "Last Seen", "Tasks"), rows)

@@ -335,7 +335,7 @@ EVERY_COMMAND = pytest.mark.parametrize("tokens", EVERY, ids=" ".join)
 class TestServers:
     def test_memory_is_refused(self, tokens: list[str], capsys: Any) -> None:
         line = complaint(capsys, 2, *tokens, "--url", "memory://here")
-        assert line.startswith("--url takes the URL of a server: memory:// is a server inside of one process")
+        assert line.startswith("--url takes the URL of a server: memory:// is a server within one process")
 
     def test_a_wrong_url_is_named(self, tokens: list[str], capsys: Any) -> None:
         line = complaint(capsys, 2, *tokens, "--url", "http://user:hunter2@localhost")

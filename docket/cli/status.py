@@ -1,4 +1,4 @@
-"""What has been seen of a task that is being watched, and how it is told in lines."""
+"""The status of a watched task, as its events add up, and how it is printed line by line."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..execution import ExecutionState
 from ..moments import read_moment
 from ..store import ProgressEvent, StateEvent
 from ..text import printable
-from .telling import relative, span
+from .tables import relative, span
 
-__all__ = ["Face", "Lines", "Sighting"]
+__all__ = ["LineView", "TaskStatus", "View"]
 
 BAR = 20
 """How many characters a full progress bar has."""
 
 
 @attrs.define(eq=False)
-class Sighting:
+class TaskStatus:
     """The sum of the events so far. ``state`` is None before the first one."""
 
     title: str
@@ -35,21 +35,21 @@ class Sighting:
     current: int | None = None
     total: int = 100
     message: str | None = None
-    reported: bool = False
-    """Whether the task has said how far it is."""
+    has_progress: bool = False
+    """Whether the task has reported its progress."""
 
-    def take_over(self, event: StateEvent | ProgressEvent) -> None:
+    def update(self, event: StateEvent | ProgressEvent) -> None:
         if event["type"] == "progress":
             self.current, self.total, self.message = event["current"], event["total"], event["message"]
-            self.reported = bool(self.current or self.message or event["updated_at"])
+            self.has_progress = bool(self.current or self.message or event["updated_at"])
             return
         self.state = ExecutionState(event["state"])
         if self.state in {
             ExecutionState.SCHEDULED,
             ExecutionState.QUEUED,
-        }:  # another run: nothing of the last one holds
+        }:  # another run: it has nothing of the last one
             self.worker = self.started_at = self.completed_at = self.error = None
-            self.current, self.message, self.reported = None, None, False
+            self.current, self.message, self.has_progress = None, None, False
         self.when = read_moment(event["when"]) or self.when
         self.worker = event["worker"] or self.worker
         self.started_at = read_moment(event["started_at"]) or self.started_at
@@ -61,42 +61,42 @@ class Sighting:
         """How much of the work is done, from 0 to 1."""
         return min(max((self.current or 0) / self.total, 0.0), 1.0) if self.total > 0 else 0.0
 
-    def lasted(self, now: datetime) -> timedelta | None:
-        """How long it has been running, or ran; None before its start."""
+    def duration(self, now: datetime) -> timedelta | None:
+        """How long it has run so far, or ran in all; None before its start."""
         return None if self.started_at is None else (self.completed_at or now) - self.started_at
 
-    def story(self, now: datetime) -> str:
-        """The state with what belongs to it, as one line."""
+    def state_line(self, now: datetime) -> str:
+        """The state with its details, as one line."""
         words = [self.state.value if self.state is not None else ""]
-        lasted = self.lasted(now)
+        duration = self.duration(now)
         if self.state is ExecutionState.SCHEDULED and self.when is not None:
             words.append(f"for {self.when.isoformat(' ')}, {relative(self.when, now)}")
         if self.worker is not None:
             words.append(f"on {self.worker}")
-        if lasted is not None:
-            words.append(f"{'for' if self.completed_at is None else 'after'} {span(lasted)}")
+        if duration is not None:
+            words.append(f"{'for' if self.completed_at is None else 'after'} {span(duration)}")
         line = " ".join(words)
         return printable(line if self.error is None else f"{line}: {self.error}")
 
-    def advance(self) -> str:
-        """How far it is, as one line."""
+    def progress_line(self) -> str:
+        """The progress, as one line."""
         done = int(self.share * BAR)
         bar = "#" * done + "-" * (BAR - done)
-        said = f"[{bar}] {self.share:.0%} {self.current or 0}/{self.total} {self.message or ''}"
-        return printable(said.rstrip())
+        line = f"[{bar}] {self.share:.0%} {self.current or 0}/{self.total} {self.message or ''}"
+        return printable(line.rstrip())
 
 
-class Face(Protocol):
-    """What shows a sighting."""
+class View(Protocol):
+    """Shows the status of one task."""
 
-    def begin(self, sighting: Sighting) -> None: ...
+    def begin(self, status: TaskStatus) -> None: ...
 
-    def show(self, sighting: Sighting, event: StateEvent | ProgressEvent) -> None: ...
+    def show(self, status: TaskStatus, event: StateEvent | ProgressEvent) -> None: ...
 
 
 @attrs.define(eq=False)
-class Lines:
-    """A line for each event."""
+class LineView:
+    """Prints a line for each event."""
 
     out: TextIO
 
@@ -107,14 +107,14 @@ class Lines:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None: ...
 
-    def begin(self, sighting: Sighting) -> None:
-        self._say(printable(sighting.title))
+    def begin(self, status: TaskStatus) -> None:
+        self._print(printable(status.title))
 
-    def show(self, sighting: Sighting, event: StateEvent | ProgressEvent) -> None:
+    def show(self, status: TaskStatus, event: StateEvent | ProgressEvent) -> None:
         if event["type"] == "state":
-            self._say(sighting.story(clock.now()))
-        elif sighting.reported:
-            self._say(sighting.advance())
+            self._print(status.state_line(clock.now()))
+        elif status.has_progress:
+            self._print(status.progress_line())
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         print(line, file=self.out, flush=True)

@@ -1,4 +1,4 @@
-"""Times, names and tables as people read them; plain text, and rich's tables at a terminal."""
+"""Durations and tables for people: plain text, or tables of rich on a terminal."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 from ..text import printable
 
-__all__ = ["at_a_terminal", "relative", "say_table", "span"]
+__all__ = ["has_rich_terminal", "print_table", "relative", "span"]
 
 WIDEST = 60
-"""To how many characters a column is filled up; a longer cell sticks out of its row, not of all of them."""
+"""The most characters to which a column is padded; a longer cell widens only its own row."""
 
 
 def span(length: timedelta) -> str:
@@ -27,21 +27,21 @@ def span(length: timedelta) -> str:
 
 
 def relative(when: datetime, now: datetime) -> str:
-    """How far a moment is away: ``in 0:01:30.000``, ``0:00:04.620 ago``."""
+    """The distance of a moment: ``in 0:01:30.000``, ``0:00:04.620 ago``."""
     return f"in {span(when - now)}" if when > now else f"{span(now - when)} ago"
 
 
-def at_a_terminal() -> bool:
-    """Whether somebody watches, and rich is there to please them."""
+def has_rich_terminal() -> bool:
+    """Whether stdout is a terminal, and rich is installed."""
     return sys.stdout.isatty() and importlib.util.find_spec("rich") is not None
 
 
-def say_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int = 0) -> None:
-    """Print a table; of its columns the ``numbers`` after the first are set to the right."""
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int = 0) -> None:
+    """Print a table; the ``numbers`` columns after the first one are aligned right."""
     right = range(1, 1 + numbers)
     rows = [[printable(cell) for cell in row] for row in rows]
-    if at_a_terminal():
-        _say_rich_table(headers, rows, right)
+    if has_rich_terminal():
+        _print_rich_table(headers, rows, right)
         return
     widths = [min(max(map(len, column)), WIDEST) for column in zip(headers, *rows, strict=True)]
     for row in (headers, *rows):
@@ -52,7 +52,7 @@ def say_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers:
         print("  ".join(cells).rstrip())
 
 
-def _say_rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: range) -> None:
+def _print_rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: range) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
