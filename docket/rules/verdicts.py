@@ -1,4 +1,8 @@
-"""From what happened to a claim to what is written about it. Pure; the table of DESIGN is `decide`."""
+"""From how a run ended to what is written about it. Pure: `decide` is the table of docs/design.md.
+
+An outcome says what happened; a verdict says what to write. The first line of a verdict's docstring is its cell in
+that table.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +29,10 @@ __all__ = [
     "Raised",
     "Reschedule",
     "Returned",
+    "Spent",
     "StopReason",
     "Stopped",
+    "Struck",
     "Verdict",
     "decide",
 ]
@@ -36,11 +42,11 @@ class StopReason(enum.Enum):
     """Why a body was stopped before it ended on its own."""
 
     ASKED = "asked"
-    """``docket.cancel(key)``."""
+    """``docket.cancel(key)``; or the body cancelled its own task."""
     DRAIN = "drain"
-    """The worker shuts down and the drain's deadline has passed."""
+    """The worker shuts down, and the deadline of its drain has passed."""
     LOST = "lost"
-    """The lease ran out or another worker holds the delivery now."""
+    """The lease ran out, or another worker holds the delivery now."""
 
 
 # Outcomes -------------------------------------------------------------------------------------------------
@@ -55,26 +61,36 @@ class Returned:
 
 @attrs.frozen
 class Raised:
-    """The body raised; also a timeout, or a dependency that could not be resolved."""
+    """The body raised, or something around it: a dependency, a handler, the pickling of its result."""
 
     error: BaseException
 
 
 @attrs.frozen
 class Stopped:
-    """The body was stopped from outside, for the given reason."""
+    """The body was stopped from outside, or before it began, for this reason."""
 
     reason: StopReason
 
 
 @attrs.frozen
+class Struck:
+    """A strike forbids the run."""
+
+
+@attrs.frozen
+class Spent:
+    """`Worker.run_at_most` has counted as many runs of the key as it allows."""
+
+
+@attrs.frozen
 class Blocked:
-    """A dependency of the task did not admit it (`AdmissionBlocked`), and said what is to be done."""
+    """The run was not admitted, or this worker does not know its task; whoever found that says what to do."""
 
     verdict: Verdict
 
 
-Outcome: TypeAlias = Returned | Raised | Stopped | Blocked
+Outcome: TypeAlias = Returned | Raised | Stopped | Struck | Spent | Blocked
 
 
 # Verdicts -------------------------------------------------------------------------------------------------
@@ -82,27 +98,31 @@ Outcome: TypeAlias = Returned | Raised | Stopped | Blocked
 
 @attrs.frozen
 class Complete:
+    """completed, with its result"""
+
     value: Any
 
 
 @attrs.frozen
 class Fail:
+    """failed, with its exception"""
+
     error: BaseException
 
 
 @attrs.frozen
 class Cancel:
-    """Final, by request."""
+    """cancelled"""
 
 
 @attrs.frozen
 class HandBack:
-    """Queued again at once; the attempt does not count."""
+    """queued again at once, as the same attempt"""
 
 
 @attrs.frozen
 class Abandon:
-    """Write nothing: the new holder of the delivery does."""
+    """nothing: the new holder writes"""
 
 
 def _moment(when: datetime) -> datetime:
@@ -111,10 +131,10 @@ def _moment(when: datetime) -> datetime:
 
 @attrs.frozen
 class Reschedule:
-    """Another run of the same key.
+    """the next run of the key
 
     ``call`` is None where the arguments stay as they are, else the new (args, kwargs). ``first`` is when the first
-    attempt was due, where the next one is to know.
+    attempt was due, where the next one needs to know.
     """
 
     when: datetime = attrs.field(converter=_moment)
@@ -125,24 +145,24 @@ class Reschedule:
 
 @attrs.frozen
 class AwaitSlot:
-    """Admission has put the message behind those who wait for ``limit``; all of it is written."""
+    """scheduled, behind the other runs that wait for the limit (admit.lua has written that)"""
 
     limit: str
 
 
 @attrs.frozen
 class Defer:
-    """Not now: again after ``wait``, as the same attempt."""
+    """scheduled for later, as the same attempt"""
 
     wait: timedelta
 
 
 @attrs.frozen
 class PassOn:
-    """This worker does not know the task: again after ``wait``, as the same attempt, for one that does.
+    """scheduled for later, as the same attempt, for a worker that knows the task
 
-    ``times`` is how often it was put back, ``waited`` for how long in all while nobody alive knew it, both this time
-    included; ``deliveries`` is how many of them were not ended.
+    ``times`` is how often it was put back, ``waited`` for how long in all while no live worker knew it, both this time
+    included; ``deliveries`` is how many of them did not come to an end.
     """
 
     wait: timedelta
@@ -153,7 +173,10 @@ class PassOn:
 
 @attrs.frozen
 class Drop:
-    """Never: the rule or dependency ``rule`` does not admit it. Final, as a cancellation is."""
+    """cancelled
+
+    ``rule`` names what does not admit it, now or later.
+    """
 
     rule: str
 
@@ -163,21 +186,16 @@ Verdict: TypeAlias = (
 )
 
 
-_STOPPED: dict[StopReason, Verdict] = {
-    StopReason.ASKED: Cancel(),
-    StopReason.DRAIN: HandBack(),
-    StopReason.LOST: Abandon(),
-}
-
-
-def decide(outcome: Outcome) -> Verdict:
-    """Decide what to write about a claim that ended with ``outcome`` and that nothing follows."""
+# fmt: off
+def decide(outcome: Outcome, following: Reschedule | None = None) -> Verdict:
+    """Decide what to write about a claim; ``following`` is the next run that the task's dependencies ask for."""
     match outcome:
-        case Returned(value):
-            return Complete(value)
-        case Stopped(reason):
-            return _STOPPED[reason]
-        case Raised(error):
-            return Fail(error)
-        case Blocked(verdict):
-            return verdict
+        case Returned(value):            return following or Complete(value)
+        case Raised(error):              return following or Fail(error)
+        case Stopped(StopReason.ASKED):  return Cancel()
+        case Stopped(StopReason.DRAIN):  return HandBack()
+        case Stopped():                  return Abandon()  # LOST
+        case Struck() | Spent():         return Cancel()
+        case Blocked(Drop() as verdict): return following or verdict
+        case Blocked(verdict):           return verdict
+# fmt: on

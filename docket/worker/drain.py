@@ -10,7 +10,7 @@ import attrs
 
 from ..clock import monotonic
 from ..rules import StopReason
-from .reports.journal import log_holding_on, log_mishap
+from .reports.journal import log_detached, log_unwritten
 from .roster import Roster, Running
 from .runs.leased import LeaseOver
 from .runs.runner import Runner
@@ -94,7 +94,7 @@ class Drain:
         """Stop waiting for tasks that do not end although they are cancelled."""
         holding_on = [running for running in self.roster if not running.uninterruptible]
         for running in holding_on:
-            log_holding_on(running, monotonic() - running.began)
+            log_detached(running, monotonic() - running.began)
         if holding_on:
             self.runner.detach(holding_on)
 
@@ -115,7 +115,7 @@ class Drain:
             except LeaseOver:
                 pass
             except Exception as error:  # noqa: BLE001 - of one claim; the others are settled all the same (I9)
-                log_mishap(running, error, "it will be redelivered")
+                log_unwritten(running, error, "it will be redelivered")
 
         with anyio.move_on_after(SETTLING):
             async with anyio.create_task_group() as group:

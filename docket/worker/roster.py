@@ -1,27 +1,30 @@
-"""The claims that a worker holds, each with the scopes of its body; and conditions that loops wait for."""
+"""The claims that a worker holds, each with the scope of its body; and notifications that loops wait for."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
 
 from ..errors import ScopeLeftOpen
 from ..execution import Execution
-from ..rules import Complete, Fail, Outcome, Raised, Returned, StopReason, Verdict
+from ..rules import Complete, Fail, Outcome, Raised, Reschedule, Returned, StopReason, Verdict
 from ..store import Delivery, Holding, Settled
+
+if TYPE_CHECKING:
+    from .reports.reporting import Report
 
 __all__ = ["Detached", "End", "Notification", "Roster", "Running"]
 
 
 class Notification:
-    """Wakes everybody who waits, each time it is notified.
+    """Wakes all waiters, each time it is notified.
 
-    ``count`` is how often that was. Who must not miss a notification between a question and its wait takes the
-    count before it asks: ``seen = condition.count; ...; await condition.wait_past(seen)``.
+    ``count`` is how often that was. A loop that must not miss a notification between its question and its wait takes
+    the count first: ``seen = notification.count; ...; await notification.wait_past(seen)``.
     """
 
     __slots__ = ("_event", "count")
@@ -66,50 +69,64 @@ class End:
     """How long it ran; None where it did not."""
 
     def forget(self) -> None:
-        """Lead nowhere, once it is settled: from Python 3.12 on, errors keep the frames whose variables lead here."""
+        """Refer to nothing any more: from Python 3.12 on, errors keep the frames whose variables lead here."""
         self.outcome, self.verdict, self.write = _NOTHING, _NOT_DECIDED, _written
 
 
 class Detached(BaseException):
-    """The body of a claim has ended that was let go: what becomes of the claim is somebody else's business."""
+    """The body of a claim that was detached has ended: the claim was settled without it."""
 
 
+@attrs.define(eq=False, init=False, repr=False)
 class Running:
-    """One claim: from ownership until it is settled (I3).
+    """One claim: from ownership until it is settled (I3). Moments are loop times."""
 
-    ``broken`` says why the call could not be decoded, if so. ``began`` and ``trusted_until`` are loop times: when
-    the worker asked for the delivery, and until when its lease can be taken for ours. ``last`` is set where the
-    key may not run again (`Worker.run_at_most`), ``settling`` once how it ended is being written, ``uninterruptible``
-    while its body is a thread's, ``unknown`` where this worker has nothing to run for it. ``rules`` are the rules of
-    admission that its task declares, ``begins_in`` the task that is to run it and has not begun. ``end`` is known
-    once it is decided, ``decided`` what is known of it before it is prepared; ``reported`` says whether telemetry has
-    heard of the run, ``left_open`` that its body left a scope open in the task that it ran in, ``detached`` that nobody
-    waits for its body any more. ``mishaps`` is how often something else than the body went wrong, ``interruptions`` how
-    often it was cut short by that, or as its task was cancelled.
-    """
+    # what is run
+    delivery: Delivery
+    execution: Execution[Any]
+    broken: Exception | None
+    """Why it cannot be called: its arguments cannot be unpickled, or it was delivered too often."""
+    unknown: bool
+    """Whether this worker has neither the task nor a fallback for it."""
+    rules: Sequence[tuple[str | None, Any]]
+    """The rules of admission that the task declares, each with the parameter that it is declared for."""
+    last: bool
+    """Whether the key may not run again after this run (`Worker.run_at_most`)."""
 
-    __slots__ = (
-        "_scope",
-        "began",
-        "begins_in",
-        "broken",
-        "decided",
-        "delivery",
-        "detached",
-        "end",
-        "execution",
-        "interruptions",
-        "last",
-        "left_open",
-        "mishaps",
-        "reason",
-        "reported",
-        "rules",
-        "settling",
-        "trusted_until",
-        "uninterruptible",
-        "unknown",
-    )  # fmt: skip
+    # its lease
+    began: float
+    """When the worker asked for the delivery."""
+    trusted_until: float
+    """Until when the lease can be taken for ours; also written by the thread that renews for a blocked loop."""
+
+    # its body
+    begins_in: object
+    """The task of the event loop that is to run it and has not begun, on asyncio."""
+    reason: StopReason | None
+    """Why the body was stopped, or is not to begin."""
+    uninterruptible: bool
+    """Whether the body runs in a thread right now."""
+    left_open: ScopeLeftOpen | None
+    """What says that the body left a scope open in the task that it ran in; None once another task has taken over."""
+    detached: bool
+    """Whether nobody waits for the body any more."""
+    _scope: anyio.CancelScope | None
+
+    # its end, step by step
+    decided: tuple[Outcome, Reschedule | None] | None
+    """How it ended and which run follows, once that is known of a run that began or went wrong."""
+    end: End | None
+    """The same once it is prepared, with what writes it."""
+    settling: bool
+    """Whether the end is being prepared or written: a delivery that is acknowledged meanwhile is not lost."""
+    report: Report | None
+    """What telemetry was told of the run, from its beginning on."""
+
+    # what goes wrong outside of its body
+    mishaps: int
+    """How often something else than the body went wrong."""
+    interruptions: int
+    """How often it was cut short by a mishap, or by a cancellation of its task."""
 
     def __init__(
         self,
@@ -122,19 +139,14 @@ class Running:
     ) -> None:
         self.delivery, self.execution, self.broken = delivery, execution, broken
         self.began, self.trusted_until = began, trusted_until
-        self.last = self.reported = self.settling = False
-        self.uninterruptible = self.unknown = self.detached = False
-        self.end: End | None = None
-        self.left_open: ScopeLeftOpen | None = None
-        self.decided: tuple[Outcome, Verdict] | None = None
+        self.unknown = self.last = self.uninterruptible = self.detached = self.settling = False
+        self.rules = ()
         self.mishaps = self.interruptions = 0
-        self.begins_in: object = None
-        self.rules: Sequence[tuple[str | None, Any]] = ()
-        self.reason: StopReason | None = None
-        self._scope: anyio.CancelScope | None = None
+        self.begins_in = self.reason = self.left_open = self._scope = None
+        self.decided = self.end = self.report = None
 
     def scope(self, kind: type[anyio.CancelScope]) -> anyio.CancelScope:
-        """A new scope of the running loop's ``kind``, the one that `stop` cancels from now on."""
+        """A new scope of the running loop's ``kind``, which `stop` cancels from now on."""
         self._scope = kind()
         return self._scope
 
@@ -149,30 +161,30 @@ class Running:
         return self.reason is None and not self.settling
 
     def claimed_again(self, delivery: Delivery, trusted_until: float) -> None:
-        """Go on with what a server has given out once more, and to us: it lost the claim, as in a failover."""
+        """Take over a second claim of the same delivery: the server lost the first one, as in a failover."""
         self.delivery = attrs.evolve(self.delivery, fence=delivery.fence)
         self.execution.claimed(delivery.fence)
         self.trusted_until = max(self.trusted_until, trusted_until)
 
     def detach_scope(self) -> None:
-        """The body has ended: what follows (dependencies that close, the report) is not stopped any more."""
+        """The body has ended: `stop` does not reach what follows, dependencies that close and the report."""
         self._scope = None
 
     def errors(self) -> list[BaseException]:
-        """What is known of it that went wrong."""
-        known: list[object] = [*(self.decided or ())]
+        """The errors that it has ended with, as far as that is known."""
+        known: list[object] = [] if self.decided is None else [self.decided[0]]
         if self.end is not None:
             known += self.end.outcome, self.end.verdict
         return [one.error for one in known if isinstance(one, Raised | Fail)]
 
     def forget(self) -> None:
-        """Let go of how it ended: of what the body raised, and by its traceback of all frames down to ours."""
+        """Drop how it ended: what the body raised refers by its traceback to all frames down to ours."""
         if self.end is not None:
             self.end.forget()
         self.end = self.decided = None
 
     def stop(self, reason: StopReason) -> None:
-        """Stop the body. The first reason is the true one, but a user's request outdoes a shutdown."""
+        """Stop the body. The first reason counts, except that a user's request overrides a shutdown."""
         if self.reason is None or (self.reason is StopReason.DRAIN and reason is StopReason.ASKED):
             self.reason = reason
         if self._scope is not None:
@@ -180,7 +192,7 @@ class Running:
 
 
 class Roster:
-    """What runs in this worker right now, by message id. Other threads than the loop's may look, too."""
+    """The claims that run in this worker right now, by message id. Other threads than the loop's may read it."""
 
     def __init__(self) -> None:
         self._running: dict[bytes, Running] = {}
@@ -190,7 +202,7 @@ class Roster:
         return len(self._running)
 
     def __iter__(self) -> Iterator[Running]:
-        return iter(self._running.copy().values())  # one step, which no other thread comes in between
+        return iter(self._running.copy().values())  # one step, which no other thread interrupts
 
     def __contains__(self, message_id: object) -> bool:
         return message_id in self._running
@@ -211,7 +223,7 @@ class Roster:
         return list(self._running)
 
     def holdings(self) -> list[Holding]:
-        """The slots that are held by what runs; those of what was lost are another worker's business."""
+        """The slots that the claims hold, without those of lost claims, which are another worker's."""
         return [
             Holding(message_id, running.delivery.message.key, running.delivery.slots)
             for message_id, running in self._running.copy().items()
@@ -222,11 +234,11 @@ class Roster:
         return self._running.get(message_id)
 
     def under(self, key: str) -> list[Running]:
-        """What runs under a task key: more than one where a run was replaced and goes on."""
+        """The claims of a task key: more than one where a run was replaced and continues."""
         return [running for running in self._running.values() if running.delivery.message.key == key]
 
     def first_to_distrust(self) -> float:
-        """The loop time at which the first lease of a body that goes on can no longer be trusted."""
+        """The loop time at which the first lease of an active body can no longer be trusted."""
         return min((one.trusted_until for one in self._running.values() if one.is_active), default=math.inf)
 
     async def wait_for_fewer_than(self, count: int) -> None:

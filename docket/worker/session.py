@@ -35,13 +35,13 @@ from .intake.sweep import Sweep
 from .reports.journal import log_tasks
 from .reports.reporting import Depths
 from .roster import Roster
+from .runs.admission_gate import AdmissionGate
 from .runs.calling import Caller
 from .runs.claim_tasks import claim_tasks
-from .runs.gate import AdmissionGate
+from .runs.endings import Endings
 from .runs.receiving import Receiver
+from .runs.refusals import Refusals, UnknownTasks
 from .runs.runner import Runner
-from .runs.settling import Settling
-from .runs.unknown import Unknown
 from .settings import Settings
 from .upkeep.blocked_loop import BlockedLoopRenewal
 from .upkeep.heartbeat import Heartbeat
@@ -109,32 +109,33 @@ class Session:
         self.late_progress = LateProgress()
         # runs
         self.shared = SharedHost()
-        self.settling = Settling(docket, self.claims, self.outages)
         self.caller = Caller(worker.dependencies)
         # A worker that runs until finished does not wait for workers that may never come.
         patience = timedelta(0) if until_finished else settings.unknown_task_patience
+        refusals = Refusals(
+            docket,
+            self.claims,
+            self.outages,
+            UnknownTasks(docket, worker.name, self.outages, patience),
+            AdmissionGate(self.claims.admissions, self.outages, worker.dependencies, timeout),
+            dict(limits) if limits else {},
+        )
         self.runner = Runner(
             docket,
+            self.claims,
             self.roster,
-            self.settling,
+            self.outages,
             self.listener,
-            dict(limits) if limits else {},
+            refusals,
             self.caller,
-            AdmissionGate(self.claims.admissions, self.settling, worker.dependencies, timeout),
-            Unknown(docket, worker.name, self.settling, patience),
+            Endings(store, self.claims),
             self._crash,
         )
         self.drain = Drain(settings.shutdown_timeout, self.roster, self.runner)
         self.receiver = Receiver(
-            worker,
-            self.claims,
-            self.outages,
-            self.runner,
-            self.leases,
-            self.blocked_loop,
-            lambda: self.drain.has_begun,
+            worker, self.runner, self.leases, self.blocked_loop, lambda: self.drain.has_begun
         )
-        self.seeder = Seeder(docket, self.runner.limits, self.reader.recovered)
+        self.seeder = Seeder(docket, refusals.limits, self.reader.recovered)
         self._crashes: list[Exception] = []
 
     @property

@@ -1,48 +1,121 @@
-"""From what happened to a claim to what is written about it."""
+"""From how a run ended to what is written about it, as a table; docs/design.md shows the same one.
+
+``python -m tests.rules.test_verdicts`` prints it.
+"""
 
 from __future__ import annotations
+
+import inspect
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from docket.rules import (
     FINAL,
     Abandon,
+    AwaitSlot,
     Blocked,
     Cancel,
     Complete,
+    Defer,
     Drop,
     ExecutionState,
     Fail,
     HandBack,
     Outcome,
+    PassOn,
     Raised,
+    Reschedule,
     Returned,
+    Spent,
     Stopped,
     StopReason,
+    Struck,
     Verdict,
     decide,
 )
 
 ERROR = ValueError("no")
+NEXT = Reschedule(datetime(2026, 1, 1, tzinfo=UTC), attempt=2)
+SLOT, LATER, NEVER = AwaitSlot("limit"), Defer(timedelta(1)), Drop("rule")
+ELSEWHERE = PassOn(timedelta(1), times=1, waited=timedelta(1), deliveries=0)
 
-TABLE: list[tuple[Outcome, Verdict]] = [
-    (Returned(7), Complete(7)),
-    (Returned(None), Complete(None)),
-    (Raised(ERROR), Fail(ERROR)),
-    (Stopped(StopReason.ASKED), Cancel()),
-    (Stopped(StopReason.DRAIN), HandBack()),
-    (Stopped(StopReason.LOST), Abandon()),
-    (Blocked(Drop("cooldown")), Drop("cooldown")),
+#: What happens to a claim, the outcome that this makes, its verdict, and whether a next run may take its place.
+TABLE: list[tuple[str, Outcome, Verdict, bool]] = [
+    ("a strike forbids it", Struck(), Cancel(), False),
+    ("its key has run as often as `run_at_most` allows", Spent(), Cancel(), False),
+    ("its task is unknown here", Blocked(ELSEWHERE), ELSEWHERE, False),
+    ("a concurrency limit is full", Blocked(SLOT), SLOT, False),
+    ('a rate is exceeded, or a dependency says "not now"', Blocked(LATER), LATER, False),
+    ("admission drops it", Blocked(NEVER), NEVER, True),
+    ("it was cancelled before it was admitted", Blocked(Cancel()), Cancel(), False),
+    ("another worker took it over before it was admitted", Blocked(Abandon()), Abandon(), False),
+    ("the body returns", Returned(7), Complete(7), True),
+    ("the body raises, or something around it does", Raised(ERROR), Fail(ERROR), True),
+    ("`docket.cancel(key)`; the body cancels its own task", Stopped(StopReason.ASKED), Cancel(), False),
+    ("the deadline of the drain passes", Stopped(StopReason.DRAIN), HandBack(), False),
+    ("its lease is lost: not renewed in time, or taken over", Stopped(StopReason.LOST), Abandon(), False),
 ]
 
+ENTRY = {
+    HandBack: "replaced by a fresh one, in one script",
+    Abandon: "untouched",
+}
 
-@pytest.mark.parametrize(("outcome", "verdict"), TABLE, ids=repr)
+HEADER = """\
+| what happens to a claim | outcome | verdict | written | the stream entry |
+|---|---|---|---|---|"""
+
+
+def named(value: Outcome | Verdict) -> str:
+    detail = ""
+    if isinstance(value, Stopped):
+        detail = f"({value.reason.name})"
+    elif isinstance(value, Blocked):
+        detail = f"({type(value.verdict).__name__})"
+    return f"`{type(value).__name__}{detail}`"
+
+
+def written(verdict: Verdict) -> str:
+    return (inspect.getdoc(verdict) or "").partition("\n")[0]
+
+
+def row(happens: str, outcome: Outcome) -> str:
+    verdict, following = decide(outcome), decide(outcome, NEXT)
+    verdicts, texts = named(verdict), written(verdict)
+    if following is NEXT:
+        verdicts, texts = f"{verdicts} or {named(NEXT)}", f"{texts}; or {written(NEXT)}"
+    return (
+        f"| {happens} | {named(outcome)} | {verdicts} | {texts} | {ENTRY.get(type(verdict), 'XACK + XDEL')} |"
+    )
+
+
+def drawing() -> str:
+    """The table as docs/design.md shows it."""
+    return "\n".join([HEADER, *(row(happens, outcome) for happens, outcome, *_ in TABLE)])
+
+
+@pytest.mark.parametrize(("outcome", "verdict"), [row[1:3] for row in TABLE], ids=repr)
 def test_the_table_of_outcomes(outcome: Outcome, verdict: Verdict) -> None:
     assert decide(outcome) == verdict
 
 
-def test_every_reason_to_stop_has_a_row() -> None:
-    assert {outcome.reason for outcome, *_ in TABLE if isinstance(outcome, Stopped)} == set(StopReason)
+@pytest.mark.parametrize(("outcome", "may_follow"), [(row[1], row[3]) for row in TABLE], ids=repr)
+def test_a_next_run_follows_what_has_come_to_its_end(outcome: Outcome, may_follow: bool) -> None:
+    assert (decide(outcome, NEXT) is NEXT) is may_follow
+
+
+def test_every_outcome_reason_and_verdict_has_a_row() -> None:
+    assert {type(outcome) for _, outcome, *_ in TABLE} == set(get_args(Outcome))
+    assert {outcome.reason for _, outcome, *_ in TABLE if isinstance(outcome, Stopped)} == set(StopReason)
+    assert {type(verdict) for _, _, verdict, _ in TABLE} | {Reschedule} == set(get_args(Verdict))
+
+
+def test_the_design_shows_this_table() -> None:
+    design = Path(__file__).parents[2] / "docs" / "design.md"
+    assert drawing() in design.read_text(), f"replace the table in {design.name} by this one:\n\n{drawing()}"
 
 
 def test_the_final_states_are_those_that_nothing_follows() -> None:
@@ -51,3 +124,7 @@ def test_the_final_states_are_those_that_nothing_follows() -> None:
         ExecutionState.QUEUED,
         ExecutionState.RUNNING,
     }
+
+
+if __name__ == "__main__":
+    print(drawing())

@@ -328,7 +328,7 @@ async def test_a_result_that_no_server_takes_fails_the_task_only(
     async def task() -> bytes:
         return b"x" * 2000
 
-    monkeypatch.setattr("docket.worker.runs.settling.LONGEST", 1000)
+    monkeypatch.setattr("docket.worker.runs.endings.LONGEST", 1000)
     execution = await drained(docket, await docket.add(task)())
     assert execution.state is ExecutionState.FAILED
     assert "pickled it has" in str(execution.error)

@@ -285,7 +285,7 @@ async def test_a_bug_in_the_settling_of_one_task_sets_that_one_aside_and_the_wor
     assert bad.state is ExecutionState.FAILED
     assert bad.error == "DeliveryUnreadable: how it ended cannot be written: ZeroDivisionError: a bug"
     (said,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert said.getMessage() == f"How culprit(){{{bad.key}}} ends could not be written; it is set aside"
+    assert said.getMessage() == f"Could not write how culprit(){{{bad.key}}} ended; it is set aside"
     assert said.exc_info
     assert isinstance(said.exc_info[1], ZeroDivisionError)
     [(_, fields)] = await docket.client.xrange(docket.keys.dead)

@@ -1,16 +1,16 @@
-"""What the log says of runs, in the words that people grep for.
+"""The log lines about runs, in the words that people grep for.
 
 ::
 
-    ↪ [   25ms] name('shown', b=...){key}     begins, so long after it was due; ↬ where it is a repeated attempt
-    ↩ [  111ms] ...                           has ended after so long; at ERROR with the traceback where it failed
-    ↫ [  111ms] ...                           has ended, and the key runs again
-    ↬ [  111ms] ... (superseded)              has ended, but the key was given to another run meanwhile
+    ↪ [   25ms] name('shown', b=...){key}     began, so long after it was due; ↬ where it is a repeated attempt
+    ↩ [  111ms] ...                           ended after so long; at ERROR with the traceback where it failed
+    ↫ [  111ms] ...                           ended, and the key runs again
+    ↬ [  111ms] ... (superseded)              ended, but a newer run has the key
     ✗ [  111ms] ... (cancelled)               was cancelled
     🗙 ...                                     is struck and does not run
 
 Every record carries ``docket.*`` attributes, ``punctuality`` and ``duration`` in seconds. A line whose level is off
-costs the question whether it is.
+costs the check that it is.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ from ...rules import (
     Raised,
     Reschedule,
     Returned,
+    Spent,
+    Stopped,
     StopReason,
+    Struck,
     Verdict,
     unfolds,
 )
@@ -46,23 +49,22 @@ if TYPE_CHECKING:
     from ..roster import End, Running
 
 __all__ = [
-    "log_blocked",
+    "log_detached",
     "log_end",
-    "log_given_up",
-    "log_holding_on",
-    "log_mishap",
+    "log_lease_over",
+    "log_not_set_aside",
     "log_raised_while_stopped",
     "log_refused",
     "log_settled",
     "log_start",
-    "log_struck",
     "log_tasks",
     "log_unreadable",
+    "log_unwritten",
 ]
 
 logger = logging.getLogger("docket.worker")
 
-#: pydocket's retries and perpetual tasks log what follows a run, which is why it is said here.
+#: As in pydocket, whose retries and perpetual tasks log what follows a run.
 following_logger = logging.getLogger("docket.dependencies")
 
 #: With more errors in its groups and causes than this, a traceback is tried before it is handed to a handler.
@@ -80,14 +82,14 @@ _suppress_errors = SuppressErrors("A line of the log could not be written")
 
 
 def _log(
-    teller: logging.Logger,
+    log: logging.Logger,
     level: int,
     text: str,
     *shown: object,
     error: BaseException | None,
     extra: Mapping[str, Any] | None,
 ) -> None:
-    """Log ``error`` with its traceback, as far as that can be spelt out and written."""
+    """Log ``error`` with its traceback, as far as that can be formatted and written."""
     if error is not None and not _can_be_written(error):
         try:
             if not unfolds(error):
@@ -101,11 +103,11 @@ def _log(
         else:
             if traced != readable(traced):
                 text, shown, error = text + "\n%s", (*shown, readable(traced)), None
-    teller.log(level, text, *shown, exc_info=error, extra=extra)
+    log.log(level, text, *shown, exc_info=error, extra=extra)
 
 
 def _can_be_written(error: BaseException) -> bool:
-    """Whether any handler can show and write the traceback; a cheap look, which says no to what is unusual."""
+    """Whether any handler can show and write the traceback. A cheap check: False for anything unusual."""
     waiting: list[BaseException | None] = [error]
     for _ in range(MOST_ERRORS):
         if not waiting:
@@ -113,8 +115,8 @@ def _can_be_written(error: BaseException) -> bool:
         if (each := waiting.pop()) is None:
             continue
         try:
-            said = "".join((type(each).__name__, str(each), *getattr(each, "__notes__", ())))
-            said.encode()
+            text = "".join((type(each).__name__, str(each), *getattr(each, "__notes__", ())))
+            text.encode()
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001 - the error's own code; lone surrogates
@@ -126,7 +128,7 @@ def _can_be_written(error: BaseException) -> bool:
 
 
 def log_tasks(worker: str, tasks: Mapping[str, TaskFunction]) -> None:
-    """Say that a worker begins, and which tasks it can run."""
+    """Log that a worker begins, and which tasks it can run."""
     if logger.isEnabledFor(logging.INFO):
         logger.info("Starting worker %r with the following tasks:", worker)
         for name, function in tasks.items():
@@ -134,7 +136,7 @@ def log_tasks(worker: str, tasks: Mapping[str, TaskFunction]) -> None:
 
 
 def log_start(running: Running) -> None:
-    """Say that a run begins, and how late."""
+    """Log that a run begins, and how late."""
     if logger.isEnabledFor(logging.INFO):
         _log_start(running)
 
@@ -149,7 +151,7 @@ def _log_start(running: Running) -> None:
 
 
 def log_end(running: Running, end: End) -> None:
-    """Say how a run ended. What follows it is for `log_settled` to say."""
+    """Log how a run ended. What follows it is for `log_settled` to log."""
     if not isinstance(end.outcome, Returned) or logger.isEnabledFor(logging.INFO):
         _log_end(running, end)
 
@@ -157,31 +159,35 @@ def log_end(running: Running, end: End) -> None:
 @_suppress_errors
 def _log_end(running: Running, end: End) -> None:
     execution, outcome = running.execution, end.outcome
-    teller = following_logger if isinstance(end.verdict, Reschedule) else logger
+    log = following_logger if isinstance(end.verdict, Reschedule) else logger
     level, text, error = logging.INFO, "↩ [%s] %s", None
     match outcome:
         case Returned():
             if isinstance(end.verdict, Reschedule):
                 return
+        case Struck():
+            if logger.isEnabledFor(logging.WARNING):
+                logger.warning("🗙 %s", execution.call_repr(), extra=_extra(execution))
+            return
         case Blocked():
-            log_blocked(running, end.verdict)
+            _log_blocked(execution, end.verdict)
+            return
+        case Spent():
             return
         case Raised(UnknownTask()) if execution.function is default_fallback_task:
-            pass  # was said there
+            pass  # it has logged that itself
         case Raised(raised):
             level, error = logging.ERROR, raised
-        case _:
-            level, text = _STOPPED[outcome.reason]
-    if teller.isEnabledFor(level):
+        case Stopped(reason):
+            level, text = _STOPPED[reason]
+    if log.isEnabledFor(level):
         seconds = end.seconds or 0.0
         shown = (format_duration(seconds), execution.call_repr())
-        _log(teller, level, text, *shown, error=error, extra=_extra(execution, seconds))
+        _log(log, level, text, *shown, error=error, extra=_extra(execution, seconds))
 
 
-@_suppress_errors
-def log_blocked(running: Running, verdict: Verdict) -> None:
-    """Say that it may not run now, and what is done about it."""
-    key = printable(running.execution.key)
+def _log_blocked(execution: Execution[Any], verdict: Verdict) -> None:
+    key = printable(execution.key)
     match verdict:
         case AwaitSlot(limit):
             following_logger.debug("⏳ Task %s parked on waiter stream %s:waiters", key, printable(limit))
@@ -194,7 +200,7 @@ def log_blocked(running: Running, verdict: Verdict) -> None:
 
 
 def log_settled(running: Running, end: End, settled: Settled) -> None:
-    """Say whether the key runs again, and if another run has it."""
+    """Log whether the key runs again, or a newer run has it."""
     if settled is not Settled.OK or isinstance(end.verdict, Reschedule):
         _log_settled(running, end, settled)
 
@@ -213,7 +219,7 @@ def _log_settled(running: Running, end: End, settled: Settled) -> None:
 
 @_suppress_errors
 def log_unreadable(unreadable: Unreadable) -> None:
-    """Say that a delivery is set aside, and why."""
+    """Log that a delivery is set aside, and why."""
     _log(
         logger, logging.ERROR, "Message %s of task %r, key %r, is set aside: %s", unreadable.message_id.decode(),
         unreadable.task, unreadable.key, unreadable.reason, error=unreadable.reason.__cause__, extra=None,
@@ -221,14 +227,23 @@ def log_unreadable(unreadable: Unreadable) -> None:
 
 
 @_suppress_errors
-def log_given_up(running: Running, why: str) -> None:
-    """Say that nothing is written about a run, which will be redelivered."""
-    logger.warning("%r ended, %s; it will be redelivered", running.execution, why)
+def log_not_set_aside(unreadable: Unreadable, error: Exception) -> None:
+    """Log that a delivery could not even be set aside."""
+    _log(
+        logger, logging.ERROR, "Could not set message %s aside; it will be redelivered",
+        unreadable.message_id.decode(), error=error, extra=None,
+    )  # fmt: skip
 
 
 @_suppress_errors
-def log_holding_on(running: Running, seconds: float) -> None:
-    """Say which body does not end although it was cancelled, and that nobody waits for it any more."""
+def log_lease_over(running: Running) -> None:
+    """Log that nothing is written about a run, because its lease is over."""
+    logger.warning("%r ended, but Redis stayed away; it will be redelivered", running.execution)
+
+
+@_suppress_errors
+def log_detached(running: Running, seconds: float) -> None:
+    """Log that a body does not end although it was cancelled, and that nothing waits for it any more."""
     execution = running.execution
     text = (
         "%s has not ended, %s after it began, though it was cancelled again and again: it swallows that, or shields "
@@ -239,16 +254,16 @@ def log_holding_on(running: Running, seconds: float) -> None:
 
 
 @_suppress_errors
-def log_mishap(running: Running, error: BaseException, then: str) -> None:
-    """Say that something else than the body of a task went wrong, and what is done about it."""
+def log_unwritten(running: Running, error: BaseException, then: str) -> None:
+    """Log why the end of a run could not be written, and what happens to it ``then``."""
     execution = running.execution
-    _log(logger, logging.ERROR, "How %s ends could not be written; %s", execution.call_repr(), then, error=error,
+    _log(logger, logging.ERROR, "Could not write how %s ended; %s", execution.call_repr(), then, error=error,
          extra=_extra(execution))  # fmt: skip
 
 
 @_suppress_errors
 def log_raised_while_stopped(running: Running, error: BaseException) -> None:
-    """Say what a body raised instead of its cancellation; it is stopped all the same."""
+    """Log what a body raised instead of its cancellation; it is stopped all the same."""
     _log(
         logger, logging.WARNING, "%r raised while it was stopped", running.execution, error=error, extra=None
     )
@@ -256,7 +271,7 @@ def log_raised_while_stopped(running: Running, error: BaseException) -> None:
 
 @_suppress_errors
 def log_refused(docket: Docket, worker: str, refused: Refused) -> None:
-    """Say that it does not run: the key was given to another run, or cancelled, before it began."""
+    """Log that a delivery does not run: before it began, a newer run got its key, or it was cancelled."""
     if logger.isEnabledFor(logging.INFO):
         execution = Execution.to_show(docket, refused.message)
         execution.worker = worker
@@ -266,17 +281,10 @@ def log_refused(docket: Docket, worker: str, refused: Refused) -> None:
             logger.info("✗ %s (cancelled)", execution.call_repr(), extra=_extra(execution))
 
 
-def _log_superseded(teller: logging.Logger, execution: Execution[Any], seconds: float | None) -> None:
-    if teller.isEnabledFor(logging.INFO):
+def _log_superseded(log: logging.Logger, execution: Execution[Any], seconds: float | None) -> None:
+    if log.isEnabledFor(logging.INFO):
         ran = "" if seconds is None else f"[{format_duration(seconds)}] "
-        teller.info("↬ %s%s (superseded)", ran, execution.call_repr(), extra=_extra(execution, seconds))
-
-
-@_suppress_errors
-def log_struck(execution: Execution[Any]) -> None:
-    """Say that it does not run because it is struck."""
-    if logger.isEnabledFor(logging.WARNING):
-        logger.warning("🗙 %s", execution.call_repr(), extra=_extra(execution))
+        log.info("↬ %s%s (superseded)", ran, execution.call_repr(), extra=_extra(execution, seconds))
 
 
 def _extra(execution: Execution[Any], seconds: float | None = None) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Tells the signals of runs, and how full the docket is."""
+"""Publishes runs to the signals: their beginning and end to subscribers, each as a span to the tracer; and depths."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
@@ -14,17 +14,16 @@ from anyio import get_cancelled_exc_class
 from ... import clock
 from ...client.signatures import signature_cache
 from ...clock import monotonic
-from ...execution import Execution
-from ...rules import Raised, Reschedule, Returned
+from ...rules import Raised, Reschedule, Returned, Struck
 from ...signals import NOT_TRACED, Labels, Operation, Subscriber, signals, suppress_errors
 from ...store import Records, Refused, Unreadable
 from ..roster import End, Running
 
-__all__ = ["Depths", "Report", "reported", "tell_refused", "tell_unreadable"]
+__all__ = ["Depths", "Report", "emit_end", "emit_refused", "emit_unreadable", "report_of"]
 
 
 class Report:
-    """A run that nobody wants to hear of. Entered when it begins, left when it is decided what follows."""
+    """A run that no telemetry follows. Entered as it begins, ended once its end is known, left in any case."""
 
     def __enter__(self) -> Report:
         return self
@@ -34,113 +33,155 @@ class Report:
     ) -> None:
         pass
 
-    def ended(self, end: End) -> None:
-        """Note how the run has ended, what follows, and how long it took."""
+    def ended(
+        self, *, seconds: float, error: BaseException | None = None, ended: str, then: str = ""
+    ) -> None:
+        """Publish the end of the run; the words are those of `Subscriber.run_ended`."""
 
 
 _NOT_REPORTED = Report()
 
 
-def reported(running: Running) -> Report:
-    """The report of a run that is about to begin; of one that was reported before, one that nobody hears of."""
-    if running.reported:
-        return _NOT_REPORTED
-    running.reported = True
-    listeners: Sequence[Subscriber] = ()
-    span = NOT_TRACED
-    with suppress_errors:
-        listeners = signals.run_subscribers()
-    if signals.tracer is not None:
-        execution = running.execution
-        with suppress_errors:
-            span = signals.tracer.run(
-                execution.function_name, lambda: _labels(execution), execution.extra_fields
-            )
-    if not listeners and span is NOT_TRACED:
-        return _NOT_REPORTED
-    return _Heard(running.execution, listeners, span)
+class _Published(Report):
+    """A run that these subscribers and a span follow. Where it is left before its end is known, it was stopped."""
 
-
-def _labels(execution: Execution[Any]) -> Labels:
-    return {**execution.labels(), "docket.worker": execution.worker or ""}
-
-
-class _Heard(Report):
-    """A run that subscribers and the tracer hear of; those who heard of its beginning hear of its end."""
-
-    def __init__(self, execution: Execution[Any], listeners: Sequence[Subscriber], span: Operation) -> None:
-        self._execution, self._listeners, self._span = execution, listeners, span
-        self._names = (execution.docket.name, execution.worker or "", execution.function_name)
-        self._began, self._seconds = monotonic(), -1.0
-        self._ended, self._then = "stopped", ""
+    def __init__(
+        self,
+        names: tuple[str, str, str],
+        subscribers: Sequence[Subscriber],
+        span: Operation,
+        *,
+        late: float,
+        redelivered: bool,
+    ) -> None:
+        self._names, self._subscribers, self._span = names, subscribers, span
+        self._late, self._redelivered = late, redelivered
+        self._began, self._is_open = monotonic(), False
 
     def __enter__(self) -> Report:
-        if self._listeners:
-            late = clock.timestamp() - self._execution.when.timestamp()
-            for each in self._listeners:
-                with suppress_errors:
-                    each.run_started(*self._names, late=late, redelivered=self._execution.redelivered)
+        for each in self._subscribers:
+            with suppress_errors:
+                each.run_started(*self._names, late=self._late, redelivered=self._redelivered)
         with suppress_errors:
             self._span.__enter__()
+        self._is_open = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        ended = "stopped"
         if error is not None and not isinstance(error, get_cancelled_exc_class()):
-            self._ended = "failed"
-            if not isinstance(error, Exception):
+            ended = "failed"
+            if self._is_open and not isinstance(error, Exception):  # the span records only those itself
                 with suppress_errors:
                     self._span.failed(error)
+        self._close(ended, "", monotonic() - self._began, (kind, error, trace))
+
+    def ended(
+        self, *, seconds: float, error: BaseException | None = None, ended: str, then: str = ""
+    ) -> None:
+        if self._is_open and error is not None:
+            with suppress_errors:
+                self._span.failed(error)
+        self._close(ended, then, seconds, (None, None, None))
+
+    def _close(self, ended: str, then: str, seconds: float, left: tuple[Any, Any, Any]) -> None:
+        if not self._is_open:
+            return
+        self._is_open = False
         with suppress_errors:
-            self._span.__exit__(kind, error, trace)
-        seconds = self._seconds if self._seconds >= 0 else monotonic() - self._began
-        for each in self._listeners:
+            self._span.__exit__(*left)
+        for each in self._subscribers:
             with suppress_errors:
-                each.run_ended(*self._names, seconds=seconds, ended=self._ended, then=self._then)
+                each.run_ended(*self._names, seconds=seconds, ended=ended, then=then)
 
-    def ended(self, end: End) -> None:
-        self._seconds = end.seconds or 0.0
-        if isinstance(end.outcome, Returned):
-            self._ended = "succeeded"
-        elif isinstance(end.outcome, Raised):
-            self._ended = "failed"
+
+def _report(
+    names: tuple[str, str, str],
+    labels: Callable[[], Labels],
+    fields: Mapping[bytes, bytes],
+    *,
+    when: datetime | None = None,
+    redelivered: bool = False,
+) -> Report:
+    """A report of the run of a task: ``names`` are the docket's, the worker's and its own."""
+    subscribers: Sequence[Subscriber] = ()
+    span = NOT_TRACED
+    with suppress_errors:
+        subscribers = signals.run_subscribers()
+    if signals.tracer is not None:
+        with suppress_errors:
+            span = signals.tracer.run(names[-1], labels, fields)
+    if not subscribers and span is NOT_TRACED:
+        return _NOT_REPORTED
+    late = 0.0 if when is None else clock.timestamp() - when.timestamp()
+    return _Published(names, subscribers, span, late=late, redelivered=redelivered)
+
+
+def report_of(running: Running) -> Report:
+    """The report of a run that is about to begin, to be entered at once."""
+    if not signals.subscribers and signals.tracer is None:
+        running.report = _NOT_REPORTED
+        return _NOT_REPORTED
+    execution = running.execution
+    worker = execution.worker or ""
+    running.report = report = _report(
+        (execution.docket.name, worker, execution.function_name),
+        lambda: {**execution.labels(), "docket.worker": worker},
+        execution.extra_fields,
+        when=execution.when,
+        redelivered=execution.redelivered,
+    )
+    return report
+
+
+def emit_end(running: Running, end: End) -> None:
+    """Publish how a run ended. Of those that did not begin, only failures and strikes are published."""
+    outcome, execution = end.outcome, running.execution
+    if isinstance(outcome, Struck):
+        for each in signals.subscribers:
             with suppress_errors:
-                self._span.failed(end.outcome.error)
-        if isinstance(end.verdict, Reschedule):
-            self._then = "retried" if end.verdict.attempt > self._execution.attempt else "perpetuated"
+                each.stricken(execution.docket.name, execution.worker or "", execution.function_name)
+    report = running.report
+    if report is None and isinstance(outcome, Raised):
+        with report_of(running):
+            emit_end(running, end)
+    if report is None or report is _NOT_REPORTED:
+        return
+    then = ""
+    if isinstance(end.verdict, Reschedule):
+        then = "retried" if end.verdict.attempt > execution.attempt else "perpetuated"
+    seconds = end.seconds or 0.0
+    match outcome:
+        case Returned():
+            report.ended(seconds=seconds, ended="succeeded", then=then)
+        case Raised(error):
+            report.ended(seconds=seconds, ended="failed", then=then, error=error)
+        case _:
+            report.ended(seconds=seconds, ended="stopped", then=then)
 
 
-def tell_refused(docket: str, worker: str, refused: Refused) -> None:
-    """Tell of a delivery that was taken and is not to be run; the cancelled ones were told of by who cancelled."""
+def emit_refused(docket: str, worker: str, refused: Refused) -> None:
+    """Publish a delivery that was superseded; whoever cancelled a task has published that."""
     if refused.superseded:
         for each in signals.subscribers:
             with suppress_errors:
                 each.superseded(docket, worker, refused.message.function)
 
 
-def tell_unreadable(docket: str, worker: str, unreadable: Unreadable) -> None:
-    """Tell of a delivery that failed because it cannot be read."""
-    names, span = (docket, worker, unreadable.task), NOT_TRACED
-    if signals.tracer is not None:
-        key = unreadable.key or ""
-        shown = key.decode(errors="backslashreplace") if isinstance(key, bytes) else key
-        labels = {"docket.name": docket, "docket.worker": worker, "docket.key": shown}
-        with suppress_errors:
-            span = signals.tracer.run(unreadable.task, lambda: labels, {})
-    for each in signals.subscribers:
-        with suppress_errors:
-            if not each.wants_runs():
-                continue
-            each.run_started(*names, late=0.0, redelivered=False)
-            each.run_ended(*names, seconds=0.0, ended="failed", then="")
-    with suppress_errors, span:
-        span.failed(unreadable.reason)
+def emit_unreadable(docket: str, worker: str, unreadable: Unreadable) -> None:
+    """Publish a delivery that cannot be read as a run that failed."""
+    key = unreadable.key or ""
+    key = key.decode(errors="backslashreplace") if isinstance(key, bytes) else key
+    labels = {"docket.name": docket, "docket.worker": worker, "docket.key": key}
+    with _report((docket, worker, unreadable.task), lambda: labels, {}) as report:
+        report.ended(seconds=0.0, ended="failed", error=unreadable.reason)
 
 
 @attrs.define(eq=False)
 class Depths:
-    """Tells every ``interval`` how many tasks are due, how many are scheduled for later, and how caches have grown."""
+    """Publishes every ``interval`` how many tasks are due, how many are scheduled for later, and the size of caches."""
 
     docket: str
     records: Records

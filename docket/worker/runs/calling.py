@@ -1,4 +1,4 @@
-"""Calls the body of one claim: resolves what it depends on, runs it, hears how it ended."""
+"""Calls the body of one claim: resolves what it depends on, runs it, returns how it ended."""
 
 from __future__ import annotations
 
@@ -28,24 +28,11 @@ from ...dependencies import (
     resolve,
 )
 from ...errors import AwaitedCancelled, DeliveryLimitExceeded, ScopeLeftOpen
-from ...rules import (
-    Blocked,
-    Complete,
-    Fail,
-    Outcome,
-    Raised,
-    Returned,
-    Stopped,
-    StopReason,
-    Verdict,
-    decide,
-    is_a,
-    leaves,
-)
+from ...rules import Outcome, Raised, Reschedule, Returned, Stopped, StopReason, is_a, leaves
 from ..reports import journal
 from ..roster import Running
 from .claim_tasks import ClaimTasks
-from .outcome import fail_unhandled, on_blocked, verdict_on
+from .following import ask_handlers, fail_unhandled, on_admission_blocked
 
 __all__ = ["Caller"]
 
@@ -53,31 +40,31 @@ T = TypeVar("T")
 
 
 class _BodyStopped(BaseException):
-    """What the dependencies of a stopped body see as they close. No Exception: it is no failure of the task."""
+    """What the dependencies of a stopped body see as they close. It is no failure of the task, so no Exception."""
 
 
-_NOTHING, _NOT_DECIDED = Returned(None), Complete(None)
+_NOTHING = Returned(None)
 
 
-class _Run:
-    """One call: the values of its dependencies, how it ended and what was decided about that."""
+class _Call:
+    """One call: the values of its dependencies, how it ended, and the run that these want to follow."""
 
-    __slots__ = ("began", "outcome", "running", "values", "verdict")
+    __slots__ = ("began", "following", "outcome", "running", "values")
 
     def __init__(self, running: Running) -> None:
         self.running = running
         self.began = monotonic()
         self.values: Iterable[Any] = ()
         self.outcome: Outcome = _NOTHING
-        self.verdict: Verdict = _NOT_DECIDED
+        self.following: Reschedule | None = None
 
     @property
     def seconds(self) -> float:
         return monotonic() - self.began
 
     def forget(self) -> None:
-        """Lead nowhere: variables of frames that an error came out through lead here, and would circle back to it."""
-        self.values, self.outcome, self.verdict = (), _NOTHING, _NOT_DECIDED
+        """Refer to nothing: variables of frames that an error came out through lead here, and would close a circle."""
+        self.values, self.outcome, self.following = (), _NOTHING, None
 
 
 @attrs.define(eq=False)
@@ -89,63 +76,62 @@ class Caller:
 
     dependencies: Mapping[str, Dependency[Any]]
     tasks: ClaimTasks = attrs.field(init=False)
-    #: What anyio finds out anew for each scope: 3 us of the 150 that a task takes.
+    #: What anyio finds out again for each scope: 3 us of the 150 that a task takes.
     _scopes: type[anyio.CancelScope] = attrs.field(init=False, factory=lambda: type(anyio.CancelScope()))
-    #: There are never more threads than claims, and how many of these there are is the reader's business.
+    #: There are never more threads than claims, and the reader limits these.
     _threads: anyio.CapacityLimiter = attrs.field(init=False, factory=lambda: anyio.CapacityLimiter(math.inf))
-    #: Whether a function is called with what it was given and nothing else, and whether that is done in a thread.
+    #: Whether a function is called with its arguments and nothing else, and whether it runs in a thread.
     _ways: PerFunction[tuple[bool, bool]] = attrs.field(init=False, factory=PerFunction[tuple[bool, bool]])
 
-    async def call(self, running: Running) -> tuple[Outcome, Verdict, float]:
-        """Run the body; return how it ended, what follows, and how many seconds it took.
+    async def call(self, running: Running) -> tuple[Outcome, Reschedule | None, float]:
+        """Run the body; return how it ended, which run its dependencies want to follow, and its seconds.
 
         Raises: what concerns the worker itself (`ClaimTasks.concerns_the_worker`).
         """
-        run = _Run(running)
-        if run.began >= running.trusted_until:  # the loop was blocked between the claim and this moment
+        call = _Call(running)
+        if call.began >= running.trusted_until:  # the loop was blocked between the claim and this moment
             running.stop(StopReason.LOST)
         if running.broken is not None:
-            run.outcome, run.verdict = Raised(running.broken), Fail(running.broken)
-            if isinstance(
-                running.broken, DeliveryLimitExceeded
-            ):  # else the next run would have the same arguments
-                run.verdict = fail_unhandled(running.execution, running.broken)
+            call.outcome = Raised(running.broken)
+            if isinstance(running.broken, DeliveryLimitExceeded):  # else the next run has the same arguments
+                call.outcome, call.following = fail_unhandled(running.execution, running.broken)
         elif running.reason is not None:  # stopped before it began
-            await self._ended(run, Stopped(running.reason))
+            call.outcome = Stopped(running.reason)
         else:
-            await self._run(run)
-        ended = run.outcome, run.verdict, run.seconds
-        run.forget()
+            await self._run(call)
+        ended = call.outcome, call.following, call.seconds
+        call.forget()
         return ended
 
-    async def _run(self, run: _Run) -> None:
-        running = run.running
+    async def _run(self, call: _Call) -> None:
+        running = call.running
         execution = running.execution
         function = execution.function
         is_plain, in_thread = self._way(function)
         try:
             if is_plain:
-                call = functools.partial(self._in_thread, running) if in_thread else function
-                body = functools.partial(call, *execution.args, **execution.kwargs)
-                await self._ended(run, Returned(await self._stoppable(running, body)))
+                if in_thread:
+                    function = functools.partial(self._in_thread, running)
+                body = functools.partial(function, *execution.args, **execution.kwargs)
+                call.outcome = Returned(await self._stoppable(running, body))
             else:
-                await self._stoppable(running, functools.partial(self._with_dependencies, run))
+                await self._stoppable(running, functools.partial(self._with_dependencies, call))
         except _BodyStopped:
             assert running.reason is not None  # only `Running.stop` cancels the body's scope
-            await self._ended(run, Stopped(running.reason))
+            call.outcome, call.following = Stopped(running.reason), None
         except BaseException as error:
             if self.tasks.concerns_the_worker(error):
                 raise
-            run.outcome = self._outcome_of(running, error)
+            call.outcome = self._outcome_of(running, error)  # no variable of this frame: a circle
             cut_to_the_users_code(error)
             if self.tasks.is_cancelled():
                 await self.tasks.absorb()
-            await self._ended(run, run.outcome)
+            await self._ended(call, call.outcome)
 
     async def _stoppable(self, running: Running, call: Callable[[], Awaitable[T]]) -> T:
         """Await ``call()`` in a scope that `Running.stop` cancels.
 
-        Raises: _BodyStopped - it did; ScopeLeftOpen - scopes were entered in there that are still open; what it raises.
+        Raises: _BodyStopped - it did; ScopeLeftOpen - scopes that were entered in there are still open; what it raises.
         """
         raised: BaseException | None = None
         try:
@@ -153,9 +139,8 @@ class Caller:
                 try:
                     returned = await call()
                     if running.reason is None and self.tasks.is_cancelled():
-                        await (
-                            self.tasks.absorb()
-                        )  # the body cancelled its own task, and has returned all the same
+                        # The body cancelled its own task, and has returned all the same.
+                        await self.tasks.absorb()
                     if returned is not None:
                         check_returned(returned, running.execution.function_name)
                     return returned
@@ -172,19 +157,19 @@ class Caller:
             del raised  # it leads to this frame
         raise _BodyStopped
 
-    async def _with_dependencies(self, run: _Run) -> None:
-        running = run.running
+    async def _with_dependencies(self, call: _Call) -> None:
+        running = call.running
         execution = running.execution
         function = execution.function
         given = get_signature(function).bind_partial(*execution.args, **execution.kwargs).arguments
         if self.dependencies and (wrong := conflicts(function, self.dependencies)):
             raise _dependency_failure(list(wrong.values()))
         async with DependencyStack() as stack:
-            run.values = found = await resolve(stack, function, given, self.dependencies)
+            call.values = found = await resolve(stack, function, given, self.dependencies)
             if found.failed:
                 blocked = next((f.error for f in found.failed if isinstance(f.error, AdmissionBlocked)), None)
                 if blocked is not None:
-                    await self._ended(run, Blocked(on_blocked(blocked, execution)))
+                    call.outcome, call.following = on_admission_blocked(execution, blocked)
                     return
                 raise _dependency_failure(found.failed)
             # Only the call is stopped from here on: dependencies close undisturbed, and see why.
@@ -194,25 +179,24 @@ class Caller:
                 value = await self._stoppable(running, functools.partial(self._called, running, found))
             finally:
                 running.detach_scope()
-            await self._ended(run, Returned(value))
+            await self._ended(call, Returned(value))
             return
         # A dependency has suppressed what the body raised; it cannot undo that the body was stopped (I6).
-        await self._ended(run, Returned(None) if running.reason is None else Stopped(running.reason))
+        await self._ended(call, Returned(None) if running.reason is None else Stopped(running.reason))
 
-    async def _ended(self, run: _Run, outcome: Outcome) -> None:
-        """Note how a run ended, and decide what follows."""
-        execution = run.running.execution
-        run.outcome = outcome
-        if run.values == ():  # nobody is to be asked
-            run.verdict = decide(outcome)
+    async def _ended(self, call: _Call, outcome: Outcome) -> None:
+        """Note how a call ended, and ask its handlers which run follows."""
+        execution = call.running.execution
+        call.outcome, call.following = outcome, None
+        if call.values == ():  # there is none
             return
         try:
-            run.verdict = await verdict_on(outcome, execution, run.values, run.seconds)
+            call.following = await ask_handlers(outcome, execution, call.values, call.seconds)
         except BaseException as problem:
             if self.tasks.concerns_the_worker(problem) or self.tasks.is_cancellation(problem):
                 raise
             # A handler of the user's, or a next run that cannot be (I9).
-            run.outcome, run.verdict = Raised(problem), fail_unhandled(execution, problem)
+            call.outcome, call.following = fail_unhandled(execution, problem)
 
     async def _called(self, running: Running, found: Resolved) -> Any:
         execution, body = running.execution, self._body(running)
@@ -235,7 +219,7 @@ class Caller:
         return way
 
     def _body(self, running: Running) -> Callable[..., Awaitable[Any]]:
-        """The task function as something to be awaited: one that is not ``async`` runs in a thread."""
+        """The task function as something to await: one that is not ``async`` runs in a thread."""
         function = running.execution.function
         in_thread = self._way(function)[1]
         return functools.partial(self._in_thread, running) if in_thread else function
@@ -244,13 +228,12 @@ class Caller:
         """Call a plain function in a thread. Cancel: not before it has ended (I3); the lease is kept meanwhile."""
         function = running.execution.function
         running.uninterruptible = True
-        came, raised = list[object](), list[BaseException]()
+        results, raised = list[object](), list[BaseException]()
 
-        def call() -> (
-            None
-        ):  # trio's threads refuse to return a coroutine, and keep in a circle what they raise
+        # trio's threads refuse to return a coroutine, and keep in a circle what they raise.
+        def call() -> None:
             try:
-                came.append(function(*args, **kwargs))
+                results.append(function(*args, **kwargs))
             except BaseException as error:  # noqa: BLE001 - is raised below
                 raised.append(error)
 
@@ -260,14 +243,14 @@ class Caller:
             running.uninterruptible = False
         if raised:
             raise raised.pop()
-        returned = came.pop()
+        returned = results.pop()
         if inspect.isawaitable(returned):  # it only made a coroutine, as a decorated function does
             self._ways[function] = (self._way(function)[0], False)
             return await returned
         return returned
 
     def _outcome_of(self, running: Running, error: BaseException) -> Outcome:
-        """How a run ended that raised, or whose dependencies did."""
+        """The outcome of a run that raised, or whose dependencies did."""
         if running.reason is not None:
             if not _is_stop(error):
                 journal.log_raised_while_stopped(running, error)

@@ -1,4 +1,4 @@
-"""From a delivery to the claim that is to be run: which function, with which arguments, or why not."""
+"""From a delivery to the claim that is to run: which function, with which arguments, or why not."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from ... import clock
 from ...errors import DeliveryLimitExceeded, DeliveryUnreadable
 from ...execution import Execution
 from ...rules import StopReason
-from ...store import Claims, Delivery, Refused, Taken, Unreadable, load_call
+from ...store import Delivery, Refused, Taken, Unreadable, load_call
 from ...tasks import peer_tasks
 from ...text import error_text
 from ..fallback import default_fallback_task
-from ..reports.journal import log_refused, log_unreadable
-from ..reports.reporting import tell_refused, tell_unreadable
+from ..reports.journal import log_refused
+from ..reports.reporting import emit_refused
 from ..roster import Running
 from ..upkeep.blocked_loop import BlockedLoopRenewal
 from ..upkeep.leases import Leases
-from ..upkeep.outages import Outages
 from .runner import Runner
 
 if TYPE_CHECKING:
@@ -38,15 +37,13 @@ class Receiver:
     """Makes claims of what one worker was delivered, and starts them."""
 
     worker: Worker
-    claims: Claims
-    outages: Outages
     runner: Runner
     leases: Leases
     blocked_loop: BlockedLoopRenewal
     stopping: Callable[[], bool]
 
     def start(self, taken: Sequence[Taken], began: float) -> None:
-        """Start the claims of what was taken; ``began`` is the loop time at which it was asked for.
+        """Start the claims of what was taken; ``began`` is the loop time at which the worker asked for it.
 
         One that cannot be received is set aside; the others are received all the same (I9).
         """
@@ -56,48 +53,30 @@ class Receiver:
                 self._receive(one, now, began, trusted_until)
             except Exception as error:  # of this one
                 if isinstance(one, Delivery):
-                    self._set_aside(_unreceivable(one, error))
+                    self.runner.set_aside(_unreceivable(one, error))
                 else:
-                    logger.exception("A delivery that is not to be run cannot be dealt with")
+                    logger.exception("Could not deal with a delivery that is not to run")
         if self.blocked_loop.is_resting:  # what begins now may be the last that the loop does for long
             self.blocked_loop.note_alive()
 
     def _receive(self, one: Taken, now: datetime, began: float, trusted_until: float) -> None:
         if isinstance(one, Unreadable):
-            self._set_aside(one)
+            self.runner.set_aside(one)
             return
         if isinstance(one, Refused):
             log_refused(self.worker.docket, self.worker.name, one)
-            tell_refused(self.worker.docket.name, self.worker.name, one)
+            emit_refused(self.worker.docket.name, self.worker.name, one)
             return
         if (ours := self.runner.roster.get(one.message_id)) is not None and ours.reason is None:
             ours.claimed_again(one, trusted_until)
             return
-        running = self._received(one, began=began, trusted_until=trusted_until)
+        running = self._claim(one, began=began, trusted_until=trusted_until)
         running.execution.started_at = now
-        if self.stopping():  # was on its way when the worker stopped
+        if self.stopping():  # it was on its way when the worker stopped
             running.stop(StopReason.DRAIN)
-        self.runner.roster.add(running)
-        self.runner.gate.line_up(running)
-        self.runner.caller.tasks.start(self.runner.run, running)
+        self.runner.start(running)
 
-    def _set_aside(self, unreadable: Unreadable) -> None:
-        async def set_aside(answered: Callable[[], None]) -> None:
-            await self.claims.set_aside(unreadable)
-
-        async def within_the_firewall() -> None:
-            try:
-                await self.outages.supervise(set_aside)
-            except Exception:  # of this delivery (I9)
-                logger.exception(
-                    "Message %s cannot be set aside; it will be redelivered", unreadable.message_id.decode()
-                )
-
-        log_unreadable(unreadable)
-        tell_unreadable(self.worker.docket.name, self.worker.name, unreadable)
-        self.runner.caller.tasks.work.start_soon(within_the_firewall)
-
-    def _received(self, delivery: Delivery, *, began: float, trusted_until: float) -> Running:
+    def _claim(self, delivery: Delivery, *, began: float, trusted_until: float) -> Running:
         """The claim of a delivery. Arguments are unpickled only where they are needed: that runs foreign code."""
         worker, message = self.worker, delivery.message
         name = message.function
@@ -105,10 +84,11 @@ class Receiver:
         if function is None:
             function = peer_tasks.get(name)
         unknown = function is None and worker.fallback_task is default_fallback_task
-        broken: Exception | None = None
         args, kwargs = tuple[Any, ...](), dict[str, Any]()
-        called = worker.fallback_task if function is None else function
-        if not unknown and delivery.deliveries > worker.max_deliveries:  # those who know a task judge it
+        broken: Exception | None = None
+        if (
+            not unknown and delivery.deliveries > worker.max_deliveries
+        ):  # only workers that know a task judge it
             broken = DeliveryLimitExceeded(
                 f"task {name!r} was begun {delivery.deliveries - 1} times, and each time its worker was gone before "
                 f"the end (max_deliveries={worker.max_deliveries}); it is not run again"
@@ -118,6 +98,7 @@ class Receiver:
                 args, kwargs = load_call(message.args, message.kwargs, name)
             except DeliveryUnreadable as error:
                 broken = error
+        called = worker.fallback_task if function is None else function
         execution = Execution.of_message(
             worker.docket,
             message,

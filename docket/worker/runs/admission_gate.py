@@ -1,10 +1,10 @@
-"""Lets a claim begin, or says what is to be done with it instead."""
+"""Admits a claim by the rules of its task, or says what to do with it instead."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
@@ -12,32 +12,34 @@ from redis.exceptions import ResponseError
 
 from ...client.signatures import PerFunction
 from ...dependencies import Admission, Cooldown, Debounce, Dependency, admission_dependencies
-from ...rules import AdmissionRule, AwaitSlot, Drop, Fail, SlotRule, StopReason, Verdict, pack
+from ...rules import AdmissionRule, SlotRule, Verdict, pack
 from ...store import Admissions
-from ..reports.journal import log_blocked
 from ..roster import Running
+from ..upkeep.outages import Outages
+from .following import Ending, block, fail_unhandled
 from .leased import retry_while_leased
-from .outcome import dropped
-from .settling import Settling
+
+if TYPE_CHECKING:
+    from ...execution import Execution
 
 __all__ = ["AdmissionGate"]
 
 
 @attrs.define(eq=False)
 class AdmissionGate:
-    """Has the rules of a task checked before it begins: concurrency, rate, cooldown, debounce.
+    """Has the server check the rules of a task before it begins: concurrency, rate, cooldown, debounce.
 
-    ``lease`` is after how long a slot counts as free that nobody renews, ``dependencies`` are the worker's own.
+    ``dependencies`` are the worker's own; a slot that is not renewed for a ``lease`` counts as free.
     """
 
     admissions: Admissions
-    settling: Settling
+    outages: Outages
     dependencies: Mapping[str, Dependency[Any]]
     lease: timedelta
     _declared: PerFunction[list[tuple[str | None, Admission[Any]]]] = attrs.field(
         init=False, factory=PerFunction[list[tuple[str | None, Admission[Any]]]]
     )
-    #: By message id: what the one before was to say when it asked, and what this one says when it does.
+    #: By message id: the event that the run before sets as it asks, and the one that this run sets.
     _turns: dict[bytes, tuple[anyio.Event | None, anyio.Event]] = attrs.field(
         init=False, factory=dict[bytes, tuple[anyio.Event | None, anyio.Event]]
     )
@@ -45,7 +47,7 @@ class AdmissionGate:
     _has_asked: bool = attrs.field(init=False, default=False)
 
     def line_up(self, running: Running) -> None:
-        """Let it ask after those that were taken before it: trio starts tasks in any order."""
+        """Let it ask after the runs that were taken before it: trio starts tasks in any order."""
         running.rules = self._rules_of(running)
         if running.rules:
             asked = anyio.Event()
@@ -53,7 +55,7 @@ class AdmissionGate:
             self._last = asked
 
     def leave(self, running: Running) -> None:
-        """Let nobody wait for it any more."""
+        """Let no other run wait for this one any more."""
         if (turn := self._turns.pop(running.delivery.message_id, None)) is not None:
             turn[1].set()
 
@@ -68,21 +70,20 @@ class AdmissionGate:
             self._declared[function] = declared
         return declared
 
-    async def admit(self, running: Running) -> Verdict | None:
-        """Take what the run needs to begin, or nothing. None: it may begin.
+    async def admit(self, running: Running) -> Ending | None:
+        """Take what the run needs to begin, or nothing. None: it may begin; else how it ends without.
 
-        What it holds from then on is in ``running.delivery.slots``, and whoever ends the run gives it back.
+        What it holds from then on is in ``running.delivery.slots``; the script that ends the run gives it back.
         Raises: LeaseOver - Redis stayed away.
         """
-        declared = running.rules
-        if not declared or running.broken is not None:
+        if running.broken is not None:
             return None
+        execution, delivery = running.execution, running.delivery
         try:
-            rules = _rules(running, declared)
+            rules = _rules(execution, running.rules)
         except Exception as error:  # noqa: BLE001 - the value's own code; without its rule it must not run (I9)
-            return Fail(error) if running.reason is None else None
+            return fail_unhandled(execution, error) if running.reason is None else None
         slots = pack((rule for rule in rules if isinstance(rule, SlotRule)), self.lease)
-        delivery = running.delivery
         if running.reason is not None:  # stopped before it began; another worker may have taken slots for it
             if delivery.redelivered:
                 running.delivery = attrs.evolve(delivery, slots=slots)
@@ -90,41 +91,34 @@ class AdmissionGate:
         before, asked = self._turns.get(delivery.message_id, (None, None))
         if before is not None:
             await before.wait()
-        # Requests leave in the order in which they are made, but for the first: the server asks for the script.
+        # Requests leave in the order in which they are made, except the first: the server asks for the script.
         if asked is not None and self._has_asked:
             asked.set()
+        verdict: Verdict | None = None
+        refused: Ending | None = None
         running.settling = True  # the server may end it: what is acknowledged meanwhile is not lost
         try:
             verdict = await retry_while_leased(
-                self.settling.outages, running, lambda: self.admissions.admit(delivery, rules, self.lease)
+                self.outages, running, lambda: self.admissions.admit(delivery, rules, self.lease)
             )
         except ResponseError as error:  # somebody keeps something else under the name of the limit (I9)
-            verdict = Fail(error)
+            refused = fail_unhandled(execution, error)
         finally:
             running.settling = False
         self._has_asked = True
         if asked is not None:
             asked.set()
-        if verdict is None:
+        if verdict is not None:
+            refused = block(execution, verdict)
+        if refused is None:
             running.delivery = attrs.evolve(delivery, slots=slots)
-            return None
-        return await self._refused(running, verdict)
-
-    async def _refused(self, running: Running, verdict: Verdict) -> Verdict:
-        if isinstance(verdict, Drop):
-            verdict = dropped(running.execution, verdict)
-        log_blocked(running, verdict)
-        if isinstance(verdict, AwaitSlot) and running.reason is StopReason.ASKED:
-            # Asked for as it was parked: pydocket's clients leave nothing on the server that admission would find.
-            await retry_while_leased(
-                self.settling.outages, running, lambda: self.settling.docket.cancel(running.execution.key)
-            )
-        return verdict
+        return refused
 
 
-def _rules(running: Running, declared: Sequence[tuple[str | None, Admission[Any]]]) -> list[AdmissionRule]:
-    """The rules for one execution. A retry goes on with what was admitted: neither cooldown nor debounce apply."""
-    execution = running.execution
+def _rules(
+    execution: Execution[Any], declared: Sequence[tuple[str | None, Admission[Any]]]
+) -> list[AdmissionRule]:
+    """The rules for one execution. A retry was admitted already: neither cooldown nor debounce apply."""
     rules: list[AdmissionRule] = []
     for name, dependency in declared:
         if execution.attempt > 1 and isinstance(dependency, Cooldown | Debounce):

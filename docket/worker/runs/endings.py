@@ -1,0 +1,208 @@
+"""Prepares what is written about the end of a claim: which script, and with which pickles."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import attrs
+
+from ... import clock
+from ...dependencies import cut_to_the_users_code
+from ...errors import DeliveryUnreadable, ResultNotStored
+from ...execution import ExecutionFailed
+from ...moments import moved
+from ...rules import (
+    Abandon,
+    AwaitSlot,
+    Cancel,
+    Complete,
+    Defer,
+    Drop,
+    Fail,
+    HandBack,
+    Outcome,
+    PassOn,
+    Raised,
+    Reschedule,
+    Verdict,
+    decide,
+    unfolds,
+)
+from ...store import Claims, DocketStore, Message, PassedOn, Settled, Unreadable, dump, dump_value
+from ...text import error_text, readable, text_of
+from ..roster import End, Running
+from .following import fail_unhandled
+
+__all__ = ["Endings"]
+
+logger = logging.getLogger("docket.worker")
+
+NOT_KEPT = timedelta(0)
+
+#: A server closes the connection of a client that sends more (proto-max-bulk-len), which looks like an outage.
+LONGEST = 500 * 1024 * 1024
+
+
+@attrs.define(eq=False)
+class Endings:
+    """Prepares how the claims of one worker end (I1, I2)."""
+
+    store: DocketStore
+    claims: Claims
+
+    async def prepare(
+        self, running: Running, outcome: Outcome, verdict: Verdict, seconds: float | None = None
+    ) -> End:
+        """Prepare what is to be written: pickle it, and put it into the user's result storage.
+
+        What cannot be pickled or stored fails the run; a perpetual task goes on with its next run.
+        """
+        delivery, claims = running.delivery, self.claims
+        if isinstance(outcome, Raised):
+            outcome = Raised(_showable(outcome.error))
+        match verdict:
+            case Complete(None):
+                write = partial(claims.settle, delivery, state="completed")
+            case Complete(value):
+                return await self._completed(running, outcome, verdict, value, seconds)
+            case Fail(error):
+                error = _showable(error)
+                return End(Raised(error), Fail(error), await self._failure(running, error), seconds)
+            case Cancel() | Drop():
+                write = partial(claims.settle, delivery, state="cancelled")
+            case HandBack():
+                write = partial(claims.hand_back, delivery)
+            case Abandon() | AwaitSlot():
+                write = _nothing
+            case Defer() | PassOn():
+                write = partial(self._reschedule, running, _put_off(delivery.message, verdict), same=True)
+            case Reschedule():
+                try:
+                    write = partial(self._reschedule, running, _following(delivery.message, verdict))
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - pickling runs the arguments' own code
+                    name = running.execution.function_name
+                    reason = f"the next arguments of task {name!r} cannot be pickled: {text_of(error)}"
+                    return await self._failed(running, _because(error, TypeError(reason)), seconds)
+        return End(outcome, verdict, write, seconds)
+
+    def set_aside(self, running: Running, reason: str) -> Callable[[], Awaitable[Settled]]:
+        """What moves the delivery to the dead letters, where people can look at it, and fails its run."""
+        delivery = running.delivery
+        dead = Unreadable(
+            message_id=delivery.message_id,
+            key=delivery.message.key,
+            reason=DeliveryUnreadable(readable(reason)),
+            generation=delivery.message.generation,
+            slots=delivery.slots,
+        )
+
+        async def write() -> Settled:
+            await self.claims.set_aside(dead)
+            return Settled.LOST
+
+        return write
+
+    async def _failed(self, running: Running, error: BaseException, seconds: float | None) -> End:
+        """Prepare the end of a run that failed by something else than its body."""
+        outcome, following = fail_unhandled(running.execution, error)
+        return await self.prepare(running, outcome, decide(outcome, following), seconds)
+
+    async def _reschedule(self, running: Running, later: Message, *, same: bool = False) -> Settled:
+        settled = await self.claims.reschedule(running.delivery, later, same=same)
+        if settled is Settled.ASKED:
+            # Nobody can tell a body that ignored its cancellation from one that was about to return.
+            return await self.claims.settle(running.delivery, state="cancelled")
+        return settled
+
+    async def _completed(
+        self, running: Running, outcome: Outcome, verdict: Verdict, value: Any, seconds: float | None
+    ) -> End:
+        completed = partial(self.claims.settle, running.delivery, state="completed")
+        if self.store.ttl == NOT_KEPT:
+            return End(outcome, verdict, completed, seconds)
+        name = running.execution.function_name
+        try:
+            text = dump_value(value)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - pickling runs the value's own code: it may raise anything
+            reason = f"the result of task {name!r} cannot be pickled: {text_of(error)}"
+            return await self._failed(running, _because(error, TypeError(reason)), seconds)
+        try:
+            result = await self._kept(running, text)
+        except Exception as error:  # noqa: BLE001 - a result storage of the user's may raise anything
+            reason = f"the result of task {name!r} cannot be stored: {text_of(error)}"
+            return await self._failed(running, _because(error, ResultNotStored(reason)), seconds)
+        return End(outcome, verdict, partial(completed, result=result), seconds)
+
+    async def _failure(self, running: Running, error: BaseException) -> Callable[[], Awaitable[Settled]]:
+        reason = error_text(error)
+        failed = partial(self.claims.settle, running.delivery, state="failed", error=reason)
+        if self.store.ttl == NOT_KEPT or isinstance(error, ResultNotStored):
+            return failed
+        try:
+            text = dump_value(error)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - of an exception that cannot be pickled its text is kept
+            text = dump_value(ExecutionFailed(reason))
+        try:
+            return partial(failed, result=await self._kept(running, text))
+        except Exception as problem:  # a result storage of the user's may raise anything
+            logger.error("Could not store the exception of %r", running.execution, exc_info=problem)
+            return failed
+
+    async def _kept(self, running: Running, text: str) -> tuple[str, str | None]:
+        """Where a result goes: its key, and its text where Redis is to keep it (else it is in another storage now)."""
+        message = running.delivery.message
+        result_key = f"{message.key}:{message.generation}"
+        running.execution.result_key = result_key
+        storage = self.store.result_storage
+        if storage is None:
+            if len(text) > LONGEST:
+                raise ValueError(
+                    f"pickled it has {len(text)} bytes, and Redis takes {LONGEST}: keep it elsewhere"
+                )
+            return result_key, text
+        kept = self.store.ttl
+        await storage.put(result_key, {"data": text}, ttl=None if kept is None else kept.total_seconds())
+        return result_key, None
+
+
+def _showable(error: BaseException) -> BaseException:
+    """The error, or a plain one with its text where neither our log nor the caller of `get_result` could show it."""
+    if unfolds(error):
+        return error
+    return ExecutionFailed(f"{error_text(error)}: a group with more errors in it than can be shown")
+
+
+async def _nothing() -> Settled:
+    return Settled.LOST
+
+
+def _put_off(message: Message, verdict: Defer | PassOn) -> Message:
+    later = message.again(moved(clock.now(), verdict.wait), message.attempt)
+    if isinstance(verdict, Defer):
+        return later
+    return attrs.evolve(later, passed_on=PassedOn(verdict.times, verdict.waited, verdict.deliveries))
+
+
+def _following(message: Message, verdict: Reschedule) -> Message:
+    following = message.again(verdict.when, verdict.attempt, verdict.first)
+    if verdict.call is None:
+        return following
+    args, kwargs = verdict.call
+    return attrs.evolve(following, args=dump(args), kwargs=dump(kwargs))
+
+
+def _because(error: BaseException, problem: Exception) -> Exception:
+    """``problem``, caused by ``error``. No variable of the frames that raised that may lead to it: a circle."""
+    cut_to_the_users_code(error)
+    problem.__cause__ = error
+    return problem

@@ -1,0 +1,108 @@
+"""Which run follows the one that ends here, by what the dependencies of its task say."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import attrs
+
+from ...dependencies import (
+    ADMISSION_BLOCKED_RETRY_DELAY,
+    AdmissionBlocked,
+    CompletionHandler,
+    FailureHandler,
+    Perpetual,
+    TaskOutcome,
+    get_dependency_parameters,
+)
+from ...moments import clamped
+from ...rules import Abandon, Blocked, Defer, Drop, Outcome, Raised, Reschedule, Returned, Verdict
+from ...text import error_text
+
+if TYPE_CHECKING:
+    from ...execution import Execution
+
+__all__ = ["Ending", "ask_handlers", "block", "fail_unhandled", "on_admission_blocked"]
+
+Ending: TypeAlias = "tuple[Outcome, Reschedule | None]"
+"""How a run ended, and the run that is to follow: what `decide` makes a verdict of."""
+
+
+async def ask_handlers(
+    outcome: Outcome, execution: Execution[Any], values: Iterable[Any], seconds: float
+) -> Reschedule | None:
+    """The next run that the handlers among these dependencies want after a run of ``seconds``.
+
+    Failure handlers are asked first, then completion handlers. One that answers True, or leaves a ``next_run``, has
+    taken care of what follows: that run is placed in the same step that ends this one.
+    Raises: whatever a handler raises.
+    """
+    task_outcome = TaskOutcome(timedelta(seconds=seconds))
+    match outcome:
+        case Returned(value):
+            task_outcome.result = value
+        case Raised(error):
+            task_outcome.exception = error
+        case _:
+            return None  # stopped and blocked runs are not the handlers' business
+    if task_outcome.exception is not None:
+        for handler in values:
+            if isinstance(handler, FailureHandler):
+                handler.next_run = None  # of another run, where the value is the same for all of them
+                if await handler.handle_failure(execution, task_outcome) or handler.next_run is not None:
+                    return handler.next_run
+    for handler in values:
+        if isinstance(handler, CompletionHandler):
+            handler.next_run = None
+            if await handler.on_complete(execution, task_outcome) or handler.next_run is not None:
+                return handler.next_run
+    return None
+
+
+def fail_unhandled(execution: Execution[Any], error: BaseException) -> Ending:
+    """The ending of a run that fails without a handler being asked; the chain of a perpetual task goes on.
+
+    A Retry would only repeat what went wrong, and resolving a dependency may be what kills the process.
+    """
+    following: Reschedule | None = None
+    try:
+        if (perpetual := _perpetual_of(execution)) is not None:
+            following = perpetual.following()
+            following = None if following is None else attrs.evolve(following, call=None)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:  # noqa: BLE001 - a class of the user's: the chain ends, and the error says so (I9)
+        with contextlib.suppress(Exception):
+            error.add_note(f"The next run could not be decided, either: {error_text(problem)}")
+    return Raised(error), following
+
+
+def block(execution: Execution[Any], verdict: Verdict) -> Ending:
+    """The ending of a run that was not admitted; a perpetual task that is dropped goes on with its next run."""
+    following: Reschedule | None = None
+    if isinstance(verdict, Drop) and (perpetual := _perpetual_of(execution)) is not None:
+        perpetual.args, perpetual.kwargs = execution.args, execution.kwargs
+        following = perpetual.following()
+    return Blocked(verdict), following
+
+
+def on_admission_blocked(execution: Execution[Any], error: AdmissionBlocked) -> Ending:
+    """The ending of a run that a dependency of its own did not admit."""
+    if error.handled:
+        return block(execution, Abandon())
+    if error.reschedule:
+        delay = ADMISSION_BLOCKED_RETRY_DELAY if error.retry_delay is None else error.retry_delay
+        return block(execution, Defer(clamped(delay)))
+    return block(execution, Drop(error.reason))
+
+
+def _perpetual_of(execution: Execution[Any]) -> Perpetual | None:
+    """A copy of the task's Perpetual, as it was declared."""
+    for dependency in get_dependency_parameters(execution.function).values():
+        if isinstance(dependency, Perpetual):
+            return copy.copy(dependency)
+    return None

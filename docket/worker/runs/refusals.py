@@ -1,0 +1,158 @@
+"""Says of a claim that is about to begin whether it may: strikes, unknown tasks, admission, limited runs."""
+
+from __future__ import annotations
+
+import logging
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ...clock import monotonic
+from ...rules import PassOn, Spent, Struck, delay_until_known
+from ...store import Claims, PassedOn
+from ..roster import Running
+from ..upkeep.outages import Outages
+from .admission_gate import AdmissionGate
+from .following import Ending, block, fail_unhandled
+from .leased import retry_while_leased
+
+if TYPE_CHECKING:
+    from ...docket import Docket
+
+__all__ = ["Refusals", "UnknownTasks"]
+
+logger = logging.getLogger("docket.worker")
+
+#: Names of tasks that are remembered. A worker that is sent more of them is sent nonsense, and may log a name again.
+MOST_NAMES = 1000
+
+
+@attrs.define(eq=False)
+class UnknownTasks:
+    """Puts tasks that this worker does not know back for one that does, for as long as its patience lasts.
+
+    ``patience`` is for how long a task is put back while no live worker knows it, all its pauses together; with zero
+    it never is.
+    """
+
+    docket: Docket
+    worker: str
+    outages: Outages
+    patience: timedelta
+    #: By the name of a task: when the server was last asked (loop time), and which part of the fleet knows the task.
+    _shares: dict[str, tuple[float, float]] = attrs.field(init=False, factory=dict[str, tuple[float, float]])
+
+    async def put_back(self, running: Running) -> PassOn | None:
+        """What to do with a claim of an unknown task; None: patience is over, so let it fail.
+
+        Raises: LeaseOver - Redis stayed away.
+        """
+        if not self.patience:
+            return None
+        delivery = running.delivery
+        before = delivery.message.passed_on or PassedOn()
+        share = await self._share(running)
+        wait = delay_until_known(before.waited, before.times, share=share, luck=random.random())
+        waited = before.waited
+        if not share:  # else it is not unknown: the workers that know it are busy
+            left = self.patience - waited
+            if left <= timedelta(0):
+                return None
+            wait = min(wait, left)
+            waited += wait
+        # A worker that knows the task counts these deliveries: its predecessors may have died of it (`max_deliveries`).
+        return PassOn(wait, before.times + 1, waited, delivery.deliveries - 1)
+
+    async def _share(self, running: Running) -> float:
+        """The part of the fleet that knows a task."""
+        name, now = running.execution.function_name, monotonic()
+        known = self._shares.get(name)
+        # Workers come and go with their heartbeats.
+        if known is not None and now - known[0] < self.docket.heartbeat_interval.total_seconds():
+            return known[1]
+        liveness = self.docket.store.liveness
+        share = await retry_while_leased(
+            self.outages, running, lambda: liveness.share_knowing(name, but=self.worker)
+        )
+        if known is None:
+            self._log(name, share)
+        if len(self._shares) >= MOST_NAMES:
+            self._shares.clear()
+        self._shares[name] = (now, share)
+        return share
+
+    def _log(self, name: str, share: float) -> None:
+        if share:
+            logger.info("Unknown task %r received - putting it back for a worker that knows it", name)
+            return
+        logger.warning(
+            "Unknown task %r received, which no live worker knows - putting it back for up to %s. Register it with "
+            "docket.register(function), or docket.register_collection('module:collection') "
+            "(`--tasks module:collection` on the command line), before the worker runs",
+            name,
+            self.patience,
+        )
+
+
+@attrs.define(eq=False)
+class Refusals:
+    """Checks a claim of one worker before it begins, in this order: strikes, known tasks, admission, limited runs."""
+
+    docket: Docket
+    claims: Claims
+    outages: Outages
+    unknown: UnknownTasks
+    gate: AdmissionGate
+    limits: dict[str, int]
+    """How many more runs each of these keys may have; other keys have no limit."""
+
+    async def refuse(self, running: Running) -> Ending | None:
+        """How the run ends without having begun; None: it may begin.
+
+        Raises: LeaseOver - Redis stayed away; RedisError.
+        """
+        ending: Ending | None = None
+        if self.docket.strike_list.may_concern(self.claims.newest_strike):
+            ending = await self._refuse_if_struck(running)
+        if ending is None and running.unknown and running.reason is None:
+            put_back = await self.unknown.put_back(running)
+            ending = None if put_back is None else block(running.execution, put_back)
+        if ending is None and running.rules:
+            ending = await self.gate.admit(running)
+        if ending is None and self.limits and not self._count(running):
+            ending = Spent(), None
+        return ending
+
+    async def _refuse_if_struck(self, running: Running) -> Ending | None:
+        """A strike cancels the run, also one that would repeat itself.
+
+        Every strike that was made before the delivery was taken is judged: those that this process has not read yet
+        are read first.
+        """
+        strikes, execution = self.docket.strike_list, running.execution
+        if not strikes.knows(self.claims.newest_strike):
+            await retry_while_leased(self.outages, running, strikes.catch_up)
+        if running.broken is not None:
+            return None  # its arguments are not known
+        try:
+            return (Struck(), None) if strikes.is_stricken(execution) else None
+        except Exception as error:  # noqa: BLE001 - a condition of the user's may raise anything (I9)
+            return fail_unhandled(execution, error)
+
+    def _count(self, running: Running) -> bool:
+        """Count a run of a limited key; whether there was one left."""
+        key = running.execution.key
+        left = self.limits.get(key)
+        if left is None:
+            return True
+        self.limits[key] = max(left - 1, 0)
+        running.last = left <= 1
+        return left > 0
+
+    def count_back(self, running: Running) -> None:
+        """Take back that a run was counted: it has not begun after all."""
+        if running.execution.key in self.limits:
+            self.limits[running.execution.key] += 1
+            running.last = False
