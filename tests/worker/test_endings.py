@@ -60,6 +60,23 @@ async def test_a_result_that_cannot_be_pickled_fails_the_task_only(docket: Docke
     assert await good.get_result() == 1
 
 
+async def test_why_a_result_cannot_be_pickled_is_in_the_log(
+    docket: Docket, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stubborn:
+        def __reduce__(self) -> Any:
+            raise ArithmeticError("not me")
+
+    async def unpicklable() -> Stubborn:
+        return Stubborn()
+
+    await drained(docket, await docket.add(unpicklable)())
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.exc_info is not None
+    assert record.exc_info[1] is not None
+    assert isinstance(record.exc_info[1].__cause__, ArithmeticError)
+
+
 async def test_an_exception_that_cannot_be_pickled_or_shown_is_kept_as_far_as_it_can(docket: Docket) -> None:
     class StrangeError(Exception):
         def __reduce__(self) -> Any:
@@ -90,6 +107,19 @@ async def test_whatever_a_body_raises_fails_the_task_and_the_worker_goes_on(
     assert bad.state is ExecutionState.FAILED
     assert str(bad.error).startswith(type(error).__name__)
     assert await good.get_result() == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("mine"), RecursionError("mine"), NotImplementedError("mine")])
+async def test_a_runtime_error_of_the_bodys_own_is_not_taken_for_a_scope_left_open(
+    docket: Docket, error: RuntimeError
+) -> None:
+    """Which is what anyio raises one for."""
+
+    async def fails() -> None:
+        raise error
+
+    execution = await drained(docket, await docket.add(fails)())
+    assert execution.error == f"{type(error).__name__}: mine"
 
 
 async def test_an_exception_of_no_known_kind_fails_the_task_only(docket: Docket) -> None:

@@ -123,6 +123,30 @@ async def test_a_decorated_coroutine_function_runs_on_the_loop(docket: Docket) -
     assert [await execution.get_result() for execution in executions] == [(0, True), (1, True)]
 
 
+async def test_what_a_thread_has_made_is_a_body_like_any_other_once_it_runs_on_the_loop(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A drain does not wait for it as it waits for threads, which nothing can interrupt."""
+    monkeypatch.setattr(drain, "CLOSING", 0.01)
+    begun = anyio.Event()
+
+    async def holds_on() -> None:
+        begun.set()
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(0.1)
+
+    def task() -> Any:
+        return holds_on()
+
+    await docket.add(task)()
+    worker = Worker(docket, "worker")
+    async with at_most(), anyio.create_task_group() as group:
+        group.start_soon(worker.run_forever)
+        await begun.wait()
+        worker.hand_back()
+    assert not [line for line in caplog.messages if "in threads" in line]
+
+
 async def test_a_thread_that_heeds_its_cancellation_is_cancelled(docket: Docket) -> None:
     gate = Gate()
 
