@@ -8,8 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 from . import clock
-from .client.registry import name_of
-from .client.signatures import TaskFunction, check_arguments, check_function, check_key
+from .client import TaskFunction, check_arguments, check_function, check_key, name_of
 from .errors import UsageError
 from .moments import check_duration, check_moment, moved
 from .text import checked_name

@@ -12,10 +12,24 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast, overload
 import attrs
 
 from . import clock
-from .client.key_names import KeyName
-from .client.placement import check_chunk_size, place_for, place_many
-from .client.registry import TaskCollection, collection_at, find, name_of, register, stand_in
-from .client.signatures import TaskCall, TaskFunction, check_arguments, check_function, check_key, new_key
+from .client import (
+    KeyName,
+    TaskCall,
+    TaskCollection,
+    TaskFunction,
+    check_arguments,
+    check_chunk_size,
+    check_function,
+    check_key,
+    collection_at,
+    find_task,
+    name_of,
+    new_key,
+    place_for,
+    place_many,
+    register_task,
+    stand_in,
+)
 from .errors import BadSetting
 from .execution import Execution, RunningExecution
 from .moments import LONGEST, check_moment, check_setting
@@ -242,7 +256,7 @@ class Docket(DocketSnapshotMixin):
 
         Raises: TypeError - not a callable with a name; ValueError - its dependencies contradict each other.
         """
-        register(self.tasks, function, names)
+        register_task(self.tasks, function, names)
 
     def register_collection(self, collection_path: str) -> None:
         """Register every function of a collection: ``"module.path:name"`` of an iterable of functions.
@@ -369,7 +383,7 @@ class Docket(DocketSnapshotMixin):
         self, function: TaskFunction | str, when: datetime | None, key: str | None
     ) -> Callable[[tuple[Any, ...], dict[str, Any]], Execution[Any]]:
         """Check what is to be called, when and under which key; return what makes an execution of the arguments."""
-        name, found = find(self.tasks, function, self.name)
+        name, found = find_task(self.tasks, function, self.name)
         if when is not None:
             check_moment("when", when)
         if key is not None:

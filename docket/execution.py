@@ -7,21 +7,27 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from . import clock
-from .client import by_hand
-from .client.packed import Packed
-from .client.placement import check_chunk_size, place, place_many
-from .client.presentation import compact_signature, show_call, show_packed
-from .client.progress import ExecutionProgress
-from .client.results import wait_for_result
-from .client.signatures import (
+from .client import (
+    ExecutionEvents,
+    ExecutionProgress,
+    Packed,
+    Settable,
     TaskCall,
     TaskFunction,
     check_arguments,
+    check_chunk_size,
     check_key,
+    claim_by_hand,
+    compact_signature,
+    end_by_hand,
     get_signature,
+    place,
+    place_many,
+    show_call,
+    show_packed,
     signature_cache,
+    wait_for_result,
 )
-from .client.subscription import ExecutionEvents, Settable
 from .errors import (
     ExecutionCancelled,
     ExecutionFailed,
@@ -404,22 +410,22 @@ class Execution(Generic[R]):
         the docket may run it as well.
         Cancel: the claim may have been made all the same.
         """
-        return await by_hand.claim(self._docket.store, self, worker)
+        return await claim_by_hand(self._docket.store, self, worker)
 
     async def mark_as_completed(self, result_key: str | None = None) -> None:
         """End this run by hand; ``result_key`` says where its result is kept. See `mark_as_cancelled`."""
-        await by_hand.end(self._docket.store, self, ExecutionState.COMPLETED, result_key=result_key)
+        await end_by_hand(self._docket.store, self, ExecutionState.COMPLETED, result_key=result_key)
 
     async def mark_as_failed(self, error: str | None = None, result_key: str | None = None) -> None:
         """End this run by hand; ``error`` says why. See `mark_as_cancelled`."""
-        await by_hand.end(self._docket.store, self, ExecutionState.FAILED, error, result_key)
+        await end_by_hand(self._docket.store, self, ExecutionState.FAILED, error, result_key)
 
     async def mark_as_cancelled(self) -> None:
         """End this run by hand, wherever it stands: what waits is removed, who waits for it hears of it.
 
         Without effect where it has ended, or a newer run has the key (`state` then says how that stands).
         """
-        await by_hand.end(self._docket.store, self, ExecutionState.CANCELLED)
+        await end_by_hand(self._docket.store, self, ExecutionState.CANCELLED)
 
     # where it stands -------------------------------------------------------------------------------------
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import abc
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import attrs
 
 from . import clock
-from .client.key_names import KeyName
+from .client import KeyName
 from .execution import Execution, RunningExecution
 from .store import DocketStore, Keys, WorkerInfo
 from .text import checked_name
-
-if TYPE_CHECKING:
-    from .docket import Docket
 
 __all__ = ["DocketSnapshot", "DocketSnapshotMixin", "RunningExecution", "WorkerInfo"]
 
@@ -59,7 +56,7 @@ class DocketSnapshotMixin(abc.ABC):
         """Everything that waits and runs, and the live workers, at about this moment."""
         taken = clock.now()
         picture = await self.store.records.picture()
-        docket = cast("Docket", self)
+        docket: Any = self  # the Docket of which this is a part
         future = [Execution.of_entry(docket, entry) for entry in picture.waiting]
         running = [
             RunningExecution(Execution.of_entry(docket, entry), entry.worker, entry.started_at)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from redis.exceptions import RedisError
 
-from .client.strikes import Strikable, are_struck, is_struck
+from .client import Strikable, are_struck, is_struck
 from .rules import (
     LiteralOperator,
     MinimalStrike,

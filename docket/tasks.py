@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from . import clock
-from .client.signatures import TaskFunction
+from .client import TaskFunction
 from .dependencies import CurrentDocket, CurrentExecution, CurrentWorker, Retry, TaskLogger
 from .errors import UsageError
 

@@ -1,1 +1,72 @@
-"""What a program does with a docket: placing, following, asking."""
+"""What a program does with a docket: placing, following and reading runs.
+
+On a `DocketStore`, messages and keys; what it needs of a call, a run or a docket it says as protocols.
+"""
+
+from .annotations import Annotation, Logged, logged_parameters
+from .by_hand import claim_by_hand, end_by_hand
+from .key_names import KeyName
+from .packed import Packed
+from .placement import check_chunk_size, place, place_for, place_many
+from .presentation import compact_signature, show_call, show_packed
+from .progress import ExecutionProgress, keepers
+from .registry import TaskCollection, automatic, collection_at, find_task, name_of, register_task, stand_in
+from .results import wait_for_result
+from .signatures import (
+    PerFunction,
+    TaskCall,
+    TaskFunction,
+    Unreadable,
+    check_arguments,
+    check_function,
+    check_key,
+    check_returned,
+    get_signature,
+    new_key,
+    signature_cache,
+)
+from .strikes import Strikable, are_struck, is_struck
+from .subscription import ExecutionEvents, Settable
+
+__all__ = [
+    "Annotation",
+    "ExecutionEvents",
+    "ExecutionProgress",
+    "KeyName",
+    "Logged",
+    "Packed",
+    "PerFunction",
+    "Settable",
+    "Strikable",
+    "TaskCall",
+    "TaskCollection",
+    "TaskFunction",
+    "Unreadable",
+    "are_struck",
+    "automatic",
+    "check_arguments",
+    "check_chunk_size",
+    "check_function",
+    "check_key",
+    "check_returned",
+    "claim_by_hand",
+    "collection_at",
+    "compact_signature",
+    "end_by_hand",
+    "find_task",
+    "get_signature",
+    "is_struck",
+    "keepers",
+    "logged_parameters",
+    "name_of",
+    "new_key",
+    "place",
+    "place_for",
+    "place_many",
+    "register_task",
+    "show_call",
+    "show_packed",
+    "signature_cache",
+    "stand_in",
+    "wait_for_result",
+]

@@ -11,7 +11,7 @@ from ..store import DocketStore, Fence
 from ..text import checked_name, readable
 from .signatures import check_key
 
-__all__ = ["ByHand", "claim", "end"]
+__all__ = ["ByHand", "claim_by_hand", "end_by_hand"]
 
 
 class ByHand(Protocol):
@@ -32,7 +32,7 @@ class ByHand(Protocol):
     async def sync(self) -> None: ...
 
 
-async def claim(store: DocketStore, run: ByHand, worker: str) -> bool:
+async def claim_by_hand(store: DocketStore, run: ByHand, worker: str) -> bool:
     """Claim a run for ``worker``; see `Execution.claim`."""
     check_key(run.key)
     worker = checked_name(worker, "the name of a worker")
@@ -44,7 +44,7 @@ async def claim(store: DocketStore, run: ByHand, worker: str) -> bool:
     return True
 
 
-async def end(
+async def end_by_hand(
     store: DocketStore,
     run: ByHand,
     state: ExecutionState,

@@ -13,7 +13,16 @@ from ..errors import UnknownTask, UsageError
 from ..text import checked_name
 from .signatures import TaskFunction, check_arguments, check_function
 
-__all__ = ["TaskCollection", "Tasks", "automatic", "collection_at", "find", "name_of", "register", "stand_in"]
+__all__ = [
+    "TaskCollection",
+    "Tasks",
+    "automatic",
+    "collection_at",
+    "find_task",
+    "name_of",
+    "register_task",
+    "stand_in",
+]
 
 Tasks: TypeAlias = dict[str, TaskFunction]
 TaskCollection: TypeAlias = Iterable[TaskFunction]
@@ -32,7 +41,7 @@ def name_of(function: TaskFunction) -> str:
     return checked_name(name, "the name of a task")
 
 
-def register(tasks: Tasks, function: TaskFunction, names: list[str] | None = None) -> None:
+def register_task(tasks: Tasks, function: TaskFunction, names: list[str] | None = None) -> None:
     """Enter a function under ``names``, or under its own.
 
     Raises: TypeError - not a callable, or without a name, or a generator function, or it depends on one, or an
@@ -82,7 +91,7 @@ def collection_at(path: str) -> TaskCollection:
     return cast("TaskCollection", collection)
 
 
-def find(tasks: Tasks, function: TaskFunction | str, where: str) -> tuple[str, TaskFunction]:
+def find_task(tasks: Tasks, function: TaskFunction | str, where: str) -> tuple[str, TaskFunction]:
     """The name and the function of a task; a function that is not entered yet is entered.
 
     Raises: UnknownTask (a KeyError) - no task has this name; ``where`` says which docket that was.
@@ -90,7 +99,7 @@ def find(tasks: Tasks, function: TaskFunction | str, where: str) -> tuple[str, T
     if not isinstance(function, str):
         name = name_of(function)
         if tasks.get(name) is not function:
-            register(tasks, function)
+            register_task(tasks, function)
         return name, function
     if (found := tasks.get(function)) is None:
         known = ", ".join(sorted(tasks)) or "none"

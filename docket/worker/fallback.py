@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, cast
 
-from ..client.signatures import TaskFunction
+from ..client import TaskFunction
 from ..dependencies import CurrentExecution, TaskLogger
 from ..errors import BadSetting, UnknownTask
 from ..execution import Execution

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import anyio
 
-from ..client.signatures import TaskFunction, check_function
+from ..client import TaskFunction, check_function
 from ..dependencies import Dependency, FailedDependency, conflicts
 from ..docket import Docket
 from ..errors import UsageError

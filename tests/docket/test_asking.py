@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from docket import Depends, Docket, Execution, ExecutionState, Retry
-from docket.client.signatures import Unreadable
+from docket.client import Unreadable
 from tests.docket.conftest import add, later, nothing, work, working
 
 pytestmark = pytest.mark.anyio

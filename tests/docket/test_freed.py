@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from docket import CurrentDocket, Depends, Docket, Worker
-from docket.client.signatures import PerFunction, check_arguments
+from docket.client import PerFunction, check_arguments
 from tests.docket.conftest import add
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ import pytest
 import uncalled_for
 
 from docket import Agenda, Depends, Docket, Shared, Worker
-from docket.client.signatures import check_function, check_returned
+from docket.client import check_function, check_returned
 from docket.execution import TaskCall
 from tests.docket.conftest import later, work
 

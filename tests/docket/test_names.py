@@ -20,7 +20,7 @@ from docket import (
     Worker,
     clock,
 )
-from docket.client.signatures import TaskCall
+from docket.client import TaskCall
 from docket.errors import UsageError
 from docket.execution import Execution, ExecutionProgress, ExecutionState
 from docket.strikelist import Strike

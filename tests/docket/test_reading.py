@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from docket import Docket, Logged
-from docket.client.signatures import Unreadable
+from docket.client import Unreadable
 from docket.store import dump
 from tests.docket.conftest import add, working
 from tests.planted import Planted, opened

@@ -19,7 +19,7 @@ from docket import (
     Worker,
     instrumentation,
 )
-from docket.client.signatures import signature_cache
+from docket.client import signature_cache
 from tests.instrumentation.conftest import drained
 from tests.instrumentation.exposition import Scrape
 from tests.servers import Server

@@ -12,8 +12,7 @@ import anyio
 import attrs
 
 from ... import clock
-from ...client.registry import automatic
-from ...client.signatures import check_arguments
+from ...client import automatic, check_arguments
 from ...clock import monotonic, wait_for_ever
 from ...execution import Execution
 from ...moments import check_moment

@@ -20,7 +20,7 @@ import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from ...client.signatures import TaskFunction, get_signature
+from ...client import TaskFunction, get_signature
 from ...dependencies import format_duration
 from ...errors import UnknownTask
 from ...execution import Execution, compact_signature

@@ -12,7 +12,7 @@ import attrs
 from anyio import get_cancelled_exc_class
 
 from ... import clock
-from ...client.signatures import signature_cache
+from ...client import signature_cache
 from ...clock import monotonic
 from ...rules import Raised, Reschedule, Returned, Struck
 from ...signals import NOT_TRACED, Labels, Operation, Subscriber, signals, suppress_errors

@@ -10,7 +10,7 @@ import anyio
 import attrs
 from redis.exceptions import ResponseError
 
-from ...client.signatures import PerFunction
+from ...client import PerFunction
 from ...dependencies import Admission, Cooldown, Debounce, Dependency, admission_dependencies
 from ...rules import AdmissionRule, SlotRule, Verdict, pack
 from ...store import Admissions

@@ -12,7 +12,7 @@ import anyio
 import attrs
 from anyio import get_cancelled_exc_class, to_thread
 
-from ...client.signatures import PerFunction, TaskFunction, check_returned, get_signature
+from ...client import PerFunction, TaskFunction, check_returned, get_signature
 from ...clock import monotonic
 from ...dependencies import (
     AdmissionBlocked,

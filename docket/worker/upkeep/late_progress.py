@@ -8,7 +8,7 @@ from collections.abc import Callable
 import attrs
 from redis.exceptions import RedisError
 
-from ...client.progress import ExecutionProgress, keepers
+from ...client import ExecutionProgress, keepers
 from ..roster import Notification
 from .outages import is_disruption
 
