@@ -192,18 +192,18 @@ class Session:
     # the nest --------------------------------------------------------------------------------------------
 
     async def _nest(self) -> None:
-        async with anyio.create_task_group() as upkeep:
+        async with anyio.create_task_group() as upkeep:  # ends last: leases outlive claims (I3)
             self._start_upkeep(upkeep)
-            async with anyio.create_task_group() as sharing:
+            async with anyio.create_task_group() as sharing:  # closes what tasks share after the last of them
                 sharing.start_soon(self.shared.run)
                 for lifecycle in lifecycles(self.docket, self.worker, self.worker.dependencies):
                     await self.shared.open(lifecycle)
-                async with anyio.create_task_group() as work:
+                async with anyio.create_task_group() as work:  # one child per claim
                     scopes = [group.cancel_scope for group in (upkeep, sharing, work)]
                     self.caller.tasks = claims = claim_tasks(work, scopes)
                     self.drain.work = work.cancel_scope
                     await work.start(claims.attend)
-                    async with anyio.create_task_group() as intake:
+                    async with anyio.create_task_group() as intake:  # ends first: the drain cancels it
                         self.drain.intake = intake.cancel_scope
                         if self.drain.has_begun:
                             intake.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""Questions to the server whose answers were lost: the tasks they brought have a lease, but no worker runs them."""
+"""Requests to the server whose answers were lost: the tasks they brought have a lease, but no worker runs them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ...clock import monotonic
 __all__ = ["LostAnswers"]
 
 #: How many seconds after a look the next one comes. Each further pause is twice as long. One look is not enough: a
-#: server may execute a question after its connection was lost, and hand tasks out to a client that is gone.
+#: server may execute a request after its connection was lost, and hand tasks out to a client that is gone.
 FIRST_PAUSE = 0.25
 
 
 @attrs.define(eq=False)
 class LostAnswers:
-    """Names the questions of one reader, and says when to look for tasks that lost answers have brought.
+    """Names the requests of one reader, and says when to look for tasks that lost answers have brought.
 
-    A name is not used by any other process, nor by another worker with the same name. A question is remembered for
+    A name is not used by any other process, nor by another worker with the same name. A request is remembered for
     ``memory`` seconds; by then its tasks are redelivered.
     """
 
@@ -34,8 +34,8 @@ class LostAnswers:
     _look_at: float = attrs.field(init=False, default=math.inf)
 
     @contextmanager
-    def question(self) -> Generator[str]:
-        """Yield the name for a question that is asked in this block. If it raises, the answer counts as lost."""
+    def request(self) -> Generator[str]:
+        """Yield the name for a request that is sent in this block. If it raises, the answer counts as lost."""
         self._count += 1
         name = f"{self._process}.{self._count}"
         try:
@@ -62,7 +62,7 @@ class LostAnswers:
         return not self.seconds_to_look()
 
     def names(self) -> list[str]:
-        """The questions whose answers are lost. Forgets those that are too old."""
+        """The requests whose answers are lost. Forgets those that are too old."""
         now = monotonic()
         self._lost_at = {name: at for name, at in self._lost_at.items() if now - at <= self.memory}
         return list(self._lost_at)

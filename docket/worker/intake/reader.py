@@ -119,16 +119,16 @@ class Reader:
     # ways to take tasks ----------------------------------------------------------------------------------
 
     async def _take(self) -> Sequence[Taken]:
-        with self._lost_answers.question() as question:
-            return await self._shielded(self.claims.take(self._capacity(), asked=question))
+        with self._lost_answers.request() as request:
+            return await self._shielded(self.claims.take(self._capacity(), asked=request))
 
     async def _take_over(self) -> Sequence[Taken]:
         count = self._capacity()
         ids, self._abandoned = self._abandoned[:count], self._abandoned[count:]
         if not self._abandoned:
             self._none_abandoned.notify()
-        with self._lost_answers.question() as question:
-            return await self._shielded(self.claims.take_over(ids, self.redelivery_timeout, asked=question))
+        with self._lost_answers.request() as request:
+            return await self._shielded(self.claims.take_over(ids, self.redelivery_timeout, asked=request))
 
     async def _wait(self, connection: Connection) -> tuple[Sequence[Taken], float]:
         """Wait in the server for tasks; return them, and the loop time after which they were claimed."""
@@ -145,23 +145,23 @@ class Reader:
         self.is_idle = True
         self._became_idle.notify()
         try:
-            with self._lost_answers.question() as question:
+            with self._lost_answers.request() as request:
                 taken = await self._blocking.run(
                     lambda: self.claims.wait_for_tasks(
-                        connection, self._capacity(), block, come=come, asked=question
+                        connection, self._capacity(), block, come=come, asked=request
                     )
                 )
                 if not connection.is_settled:
-                    self._lost_answers.lost(question)
+                    self._lost_answers.lost(request)
         finally:
             self.is_idle = False
         return taken, asked
 
     async def _claim_read(self) -> None:
         """Claim tasks that a blocking read has brought before Redis was lost."""
-        asked, question = monotonic(), self.claims.unclaimed
+        asked, request = monotonic(), self.claims.unclaimed
         self.start(await self._shielded(self.claims.claim_read()), asked)
-        self._lost_answers.found(question)
+        self._lost_answers.found(request)
 
     async def _claim_lost(self) -> None:
         """Claim the tasks of lost answers, if a look is due: other workers leave them alone until their lease ends.
@@ -171,19 +171,19 @@ class Reader:
         """
         if not self._lost_answers.is_look_due:
             return
-        questions = self._lost_answers.names()
+        requests = self._lost_answers.names()
         ours = [one.message_id for one in await self.claims.sweeping.look_at_ours()]
         unknown = [message_id for message_id in ours if message_id not in self.roster]
         for at in range(0, len(unknown), TAKE_BATCH):
             asked = monotonic()
-            with self._lost_answers.question() as question:
+            with self._lost_answers.request() as request:
                 ids = unknown[at : at + TAKE_BATCH]
-                taken = await self._shielded(self.claims.claim_unheard(ids, questions, asked=question))
+                taken = await self._shielded(self.claims.claim_unheard(ids, requests, asked=request))
             self.start(taken, asked)
         self._lost_answers.looked()
 
     async def _shielded(self, taking: Awaitable[Sequence[Taken]]) -> Sequence[Taken]:
-        """Await the end of a question that moves ownership: cut off, it would strand the tasks that it brings."""
+        """Await the end of a request that moves ownership: cut off, it would strand the tasks that it brings."""
         with anyio.CancelScope(shield=True) as self._taking:
             return await taking
         return ()  # the worker stopped, and the server did not answer for too long
