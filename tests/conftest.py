@@ -23,6 +23,10 @@ HERE = Path(__file__).parent
 _names = itertools.count()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--few-pairs", action="store_true", help="each loop and server, not every pair of them")
+
+
 def pytest_configure() -> None:
     """A shell starts what runs in its background with SIGINT ignored, and so would our children be started."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -38,6 +38,7 @@ asyncio_and_trio = pytest.mark.loops("asyncio", "trio")
 virtual_time = pytest.mark.loops("virtual-asyncio", "virtual-trio")  #: no server but memory:// knows of it
 
 #: Or says that some pairs are enough: rows of a table, which do not differ in how loop and server work together.
+#: So does ``pytest --few-pairs`` of all tests, as CI does where it has tried every pair on another Python.
 few_pairs = pytest.mark.few_pairs
 FEW_PAIRS = [("asyncio", "redis"), ("uvloop", "memory"), ("trio", "redis")]
 
@@ -69,7 +70,8 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         name in metafunc.fixturenames and name not in by_itself for name in ("anyio_backend", "url")
     )
     named = test.get_closest_marker("loops")
-    if loops and servers and named is None and test.get_closest_marker("few_pairs") is not None:
+    few = test.get_closest_marker("few_pairs") is not None or metafunc.config.getoption("few_pairs")
+    if loops and servers and named is None and few:
         ids = ["-".join(pair) for pair in FEW_PAIRS]
         metafunc.parametrize(("anyio_backend", "url"), FEW_PAIRS, ids=ids, indirect=True)
         return

@@ -16,6 +16,7 @@ from tests.hostile.telling import TELLING
 from tests.hostile.times import TIMES
 from tests.hostile.tricks import TRICKS
 from tests.hostile.values import VALUES
+from tests.where import asyncio_and_trio
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +35,7 @@ async def test_only_the_culprit_is_harmed(row: Row, url: str, anyio_backend: Any
     await trial(row, url, witness)
 
 
+@asyncio_and_trio
 @pytest.mark.parametrize("row", rows(TABLES, slow=True))
 async def test_nor_by_others_of_its_kind(
     row: Row, memory_url: str, anyio_backend: Any, witness: Witness

@@ -179,7 +179,7 @@ async def test_something_else_under_the_name_of_a_limit_harms_only_who_is_under_
     async with docket.redis() as redis:
         await redis.set(name + beside, "a string")
         await redis.sadd(docket.keys.waiting, name)
-        await redis.hset(docket.keys.limits, name, f"400 1:{len(name)}:{name}")
+        await redis.hset(docket.keys.limits, name, f"1000 1:{len(name)}:{name}")
     bad = [await docket.add(task, key=f"bad/{number}")("x") for number in range(3)]
     bad.append(await docket.add(both, key="mixed")("x", "y"))
     for number in range(3):
@@ -189,7 +189,7 @@ async def test_something_else_under_the_name_of_a_limit_harms_only_who_is_under_
         docket,
         "w",
         concurrency=20,
-        redelivery_timeout=ms(100),
+        redelivery_timeout=ms(1000),
         scheduling_resolution=ms(20),
         minimum_check_interval=ms(20),
     )

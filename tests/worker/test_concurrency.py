@@ -27,6 +27,7 @@ from docket import (
 from docket.execution import ExecutionState
 from docket.store import LimitInUse
 from tests.durations import ms
+from tests.where import virtual_time
 from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
@@ -324,20 +325,20 @@ async def test_run_until_finished_waits_for_those_who_wait(docket: Docket) -> No
     assert stage.began == ["first", "second"]
 
 
+@virtual_time
 async def test_slots_are_renewed_with_the_leases(docket: Docket) -> None:
-    """Real time: that of the server, several times as long as a lease."""
     stage = Stage()
 
     async def task(name: str, limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None:
         await stage.play(name)
 
-    settings: dict[str, Any] = {"redelivery_timeout": ms(200)}
+    settings: dict[str, Any] = {"redelivery_timeout": ms(2000)}
     await docket.add(task)("first")
     async with working(Worker(docket, "one", **settings), Worker(docket, "two", **settings)):
         await stage.until(1)
         await docket.add(task)("second")
         await parked(docket, 1)
-        await anyio.sleep(0.6)
+        await anyio.sleep(6)
         assert stage.began == ["first"]
         stage.end()
         await stage.until(2)

@@ -26,9 +26,10 @@ from docket.worker.roster import Roster, Running
 from docket.worker.upkeep import blocked_loop
 from docket.worker.upkeep.leases import Leases
 from tests.durations import ms
+from tests.where import real_time
 from tests.worker.conftest import PATIENCE, working
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, real_time, pytest.mark.slow]
 
 #: The shortest in which a thread can be relied upon to get its turn on a busy machine.
 TIMEOUT = ms(900)

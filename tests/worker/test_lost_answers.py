@@ -25,9 +25,9 @@ from docket.store.lua import script
 from tests.durations import ms
 from tests.proxy import Proxy
 from tests.servers import Server
-from tests.where import slow
+from tests.where import real_time, slow
 
-pytestmark = [pytest.mark.anyio, slow]
+pytestmark = [pytest.mark.anyio, real_time, slow]
 
 LEASE = timedelta(minutes=5)
 PATIENCE = 60

@@ -11,9 +11,10 @@ from docket import CurrentExecution, Docket, Execution, Worker
 from tests.durations import ms
 from tests.proxy import Proxy
 from tests.servers import Server
+from tests.where import real_time
 from tests.worker.conftest import PATIENCE, working
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, real_time]
 
 #: Longer than the test: whatever waits for it is not seen.
 LEASE = timedelta(minutes=5)

@@ -12,10 +12,10 @@ import pytest
 
 from docket import Docket
 from tests.durations import ms
-from tests.where import slow
+from tests.where import real_time, slow
 from tests.worker.skewed import RUNS, task
 
-pytestmark = [pytest.mark.anyio, slow]
+pytestmark = [pytest.mark.anyio, real_time, slow]
 
 FLEET = {"behind": -600, "right": 0, "ahead": 600}
 
