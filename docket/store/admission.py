@@ -24,11 +24,11 @@ from ..rules import (
     pack,
 )
 from ..transport import Client
+from . import script_calls
 from .answers import answers, is_about_a_key, naming
 from .codec import Delivery, state_event
 from .foreign import text, whole
 from .keys import GROUP, Keys
-from .lua import script
 from .schedule import milliseconds
 
 __all__ = ["Admissions", "Holding", "LimitInUse"]
@@ -83,26 +83,29 @@ class Admissions:
         Units: the server's clock decides; what it says of time is relative.
         Cancel: the run may or may not hold slots; what comes of them is decided again at redelivery.
         """
-        keys, message, fence = self.keys, delivery.message, delivery.fence
+        keys, key = self.keys, delivery.message.key
         flat: list[Any] = []
         for rule in rules:
             flat += _flat(rule)
         limits = pack((rule for rule in rules if isinstance(rule, SlotRule)), lease)
-        word, *more = cast(
-            "list[Any]",
-            await self.client.run(
-                script("admit"),
-                [
-                    keys.run(message.key), keys.stream, keys.progress(message.key), keys.queue,
-                    keys.reserved_queue,
-                ],
-                [
-                    fence.message_id, fence.generation, fence.claim, fence.holder, GROUP, message.key,
-                    int(delivery.redelivered), keys.prefix, keys.state_channel(message.key),
-                    state_event(message.key, "scheduled"), keys.wake, limits, *flat,
-                ],
-            ),
-        )  # fmt: skip
+        call = script_calls.admit(
+            run=keys.run(key),
+            stream=keys.stream,
+            progress=keys.progress(key),
+            queue=keys.queue,
+            reserved_queue=keys.reserved_queue,
+            fence=delivery.fence,
+            group=GROUP,
+            key=key,
+            redelivered=int(delivery.redelivered),
+            prefix=keys.prefix,
+            state_channel=keys.state_channel(key),
+            state_event=state_event(key, "scheduled"),
+            wake_channel=keys.wake,
+            limits=limits,
+            rules=flat,
+        )
+        word, *more = cast("list[Any]", await self.client.run(*call))
         match word:
             case b"ADMITTED":
                 return None
@@ -123,9 +126,14 @@ class Admissions:
             flat: list[Any] = []
             for holding in holdings[at : at + RENEW_CHUNK]:
                 flat += (holding.message_id, holding.key, holding.slots)
-            await self.client.run(
-                script("renew_slots"), [self.keys.stream], [self.keys.prefix, GROUP, self.worker, *flat]
+            call = script_calls.renew_slots(
+                stream=self.keys.stream,
+                prefix=self.keys.prefix,
+                group=GROUP,
+                worker=self.worker,
+                holdings=flat,
             )
+            await self.client.run(*call)
 
     # waking ----------------------------------------------------------------------------------------------
 
@@ -136,11 +144,15 @@ class Admissions:
         wake channel, for a worker to go on (`look_after`).
         """
         for at in range(0, len(packed), WAKE_CHUNK):
-            await self.client.run(
-                script("wake"),
-                [self.keys.stream, self.keys.queue, self.keys.reserved_queue],
-                [self.keys.prefix, self.keys.wake, *packed[at : at + WAKE_CHUNK]],
+            call = script_calls.wake(
+                stream=self.keys.stream,
+                queue=self.keys.queue,
+                reserved_queue=self.keys.reserved_queue,
+                prefix=self.keys.prefix,
+                wake_channel=self.keys.wake,
+                limits=packed[at : at + WAKE_CHUNK],
             )
+            await self.client.run(*call)
 
     async def look_after(self, name: str) -> None:
         """Do that for one limit that is in use. Anybody may have asked for it: what is none is left to the sweep."""

@@ -10,10 +10,10 @@ import attrs
 from .. import clock
 from ..numbers import LARGEST_FIELD, check_whole, spelled
 from ..transport import Client
+from . import script_calls
 from .codec import state_event
 from .fence import Fence
 from .keys import GROUP, Keys
-from .lua import script
 from .schedule import time_to_live
 
 __all__ = ["ByHand"]
@@ -30,12 +30,18 @@ class ByHand:
     async def claim(self, key: str, generation: int, worker: str, message_id: bytes | None) -> Fence | None:
         """Claim a run for ``worker``. None: it is not to run any more."""
         _check(generation, message_id)
-        reply = await self.client.run(
-            script("begin"),
-            [self.keys.run(key), self.keys.stream],
-            [self.keys.prefix, GROUP, worker, clock.now().isoformat(), key, generation, message_id or b""],
+        call = script_calls.begin(
+            run=self.keys.run(key),
+            stream=self.keys.stream,
+            prefix=self.keys.prefix,
+            group=GROUP,
+            worker=worker,
+            started_at=clock.now().isoformat(),
+            key=key,
+            generation=generation,
+            message_id=message_id or b"",
         )
-        word, claim, delivery = cast("tuple[bytes, int, bytes]", reply)
+        word, claim, delivery = cast("tuple[bytes, int, bytes]", await self.client.run(*call))
         return Fence(delivery, generation, claim, worker) if word == b"OK" else None
 
     async def conclude(
@@ -53,18 +59,27 @@ class ByHand:
         keys, at = self.keys, clock.now().isoformat()
         ending = ["completed_at", at, *(() if error is None else ("error", error))]
         record = ["state", state, *ending, *(() if result_key is None else ("result_key", result_key))]
-        reply = await self.client.run(
-            script("conclude"),
-            [
-                keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key), keys.queue,
-                keys.reserved_queue, keys.plain_parked(key),
-            ],
-            [
-                key, generation, message_id or b"", GROUP, time_to_live(self.ttl), keys.state_channel(key),
-                state_event(key, state, *ending), keys.wake, keys.prefix, *record,
-            ],
-        )  # fmt: skip
-        return reply == b"OK"
+        call = script_calls.conclude(
+            run=keys.run(key),
+            parked=keys.parked(key),
+            key_queue=keys.queue_of(key),
+            stream=keys.stream,
+            progress=keys.progress(key),
+            queue=keys.queue,
+            reserved_queue=keys.reserved_queue,
+            plain_parked=keys.plain_parked(key),
+            key=key,
+            generation=generation,
+            message_id=message_id or b"",
+            group=GROUP,
+            ttl_ms=time_to_live(self.ttl),
+            state_channel=keys.state_channel(key),
+            state_event=state_event(key, state, *ending),
+            wake_channel=keys.wake,
+            prefix=keys.prefix,
+            record=record,
+        )
+        return await self.client.run(*call) == b"OK"
 
 
 def _check(generation: int, message_id: bytes | None) -> None:

@@ -9,8 +9,9 @@ import attrs
 from redis.exceptions import RedisError
 
 from ..transport import Client
+from . import script_calls
 from .keys import GROUP, Keys
-from .lua import script
+from .lua import run_each
 
 __all__ = ["Chain", "chains"]
 
@@ -28,10 +29,18 @@ class Chain:
 
 async def chains(client: Client, keys: Keys, task_keys: Sequence[str]) -> list[Chain]:
     """What is under each of the keys, in one round trip. Raises: RedisError."""
-    replies = await client.run_many(
-        script("alive"),
-        [([keys.run(key), keys.stream, keys.queue, keys.reserved_queue], [key, GROUP]) for key in task_keys],
-    )
+    calls = [
+        script_calls.alive(
+            run=keys.run(key),
+            stream=keys.stream,
+            queue=keys.queue,
+            reserved_queue=keys.reserved_queue,
+            key=key,
+            group=GROUP,
+        )
+        for key in task_keys
+    ]
+    replies = await run_each(client, calls)
     found: list[Chain] = []
     for reply in replies:
         if isinstance(reply, RedisError):

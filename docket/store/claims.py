@@ -6,13 +6,14 @@ import enum
 import itertools
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import attrs
 from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
 from ..transport import Client, Connection
+from . import script_calls
 from .admission import Admissions
 from .answers import answers
 from .codec import Delivery, Message, bare_result, result_envelope, state_event
@@ -40,6 +41,21 @@ class Settled(enum.Enum):
     """Another worker holds the delivery; nothing was written."""
     ASKED = b"ASKED"
     """What was to be put off is to be cancelled; nothing was written yet."""
+
+
+class _Claiming(TypedDict):
+    """What every script that claims takes."""
+
+    stream: str
+    queue: str
+    reserved_queue: str
+    strikes: str
+    prefix: str
+    group: str
+    worker: str
+    started_at: str
+    wake_channel: str
+    asked: str
 
 
 @attrs.define(eq=False)
@@ -82,7 +98,7 @@ class Claims:
 
     async def take(self, count: int, *, asked: str = "") -> list[Taken]:
         """Read and claim at most ``count`` waiting tasks at once; never blocks."""
-        reply = await self._run("take", asked, count)
+        reply = await self.client.run(*script_calls.take(count=count, **self._claiming(asked)))
         return await self._taken(reply, redelivered=False)
 
     async def _taken(self, reply: Any, *, redelivered: bool) -> list[Taken]:
@@ -146,7 +162,8 @@ class Claims:
         self, message_ids: Sequence[bytes], idle: timedelta, *, asked: str = ""
     ) -> list[Taken]:
         """Claim those of these deliveries that still nobody has renewed for ``idle``."""
-        reply = await self._run("takeover", asked, milliseconds(idle), *message_ids)
+        call = script_calls.takeover(idle_ms=milliseconds(idle), ids=message_ids, **self._claiming(asked))
+        reply = await self.client.run(*call)
         return await self._taken(reply, redelivered=True)
 
     async def claim_unheard(
@@ -157,16 +174,26 @@ class Claims:
         That is what ``questions`` have brought whose answers were lost, and what a read has brought that was not
         claimed; who is only named as this worker keeps what is its own.
         """
-        reply = await self._run("unheard", asked, len(questions), *questions, *message_ids)
+        call = script_calls.unheard(
+            count=len(questions), questions_and_ids=[*questions, *message_ids], **self._claiming(asked)
+        )
+        reply = await self.client.run(*call)
         return await self._taken(reply, redelivered=True)
 
-    async def _run(self, name: str, asked: str, *rest: Any) -> Any:
-        """Run a script that claims."""
-        return await self.client.run(
-            script(name),
-            [self.keys.stream, self.keys.queue, self.keys.reserved_queue, self.keys.strikes],
-            [self.keys.prefix, GROUP, self.worker, clock.now().isoformat(), self.keys.wake, asked, *rest],
-        )
+    def _claiming(self, asked: str) -> _Claiming:
+        keys = self.keys
+        return {
+            "stream": keys.stream,
+            "queue": keys.queue,
+            "reserved_queue": keys.reserved_queue,
+            "strikes": keys.strikes,
+            "prefix": keys.prefix,
+            "group": GROUP,
+            "worker": self.worker,
+            "started_at": clock.now().isoformat(),
+            "wake_channel": keys.wake,
+            "asked": asked,
+        }
 
     @property
     def unclaimed(self) -> str:
@@ -190,7 +217,8 @@ class Claims:
         if good:
             self._unclaimed = entries, asked
             triples = ((mid, f[b"key"], f.get(b"generation", b"0")) for mid, f in good)
-            reply = await self._run("claim", asked, *itertools.chain.from_iterable(triples))
+            deliveries = [*itertools.chain.from_iterable(triples)]
+            reply = await self.client.run(*script_calls.claim(deliveries=deliveries, **self._claiming(asked)))
             self.newest_strike, replies = cast("tuple[bytes, list[Any]]", reply)
             self._unclaimed = (), ""
             for (message_id, fields), (word, claim, times) in zip(good, replies, strict=True):
@@ -213,7 +241,8 @@ class Claims:
         lost: set[bytes] = set()
         for at in range(0, len(held), RENEW_CHUNK):
             ids = held[at : at + RENEW_CHUNK]
-            reply = await self.client.run(script("renew"), [self.keys.stream], [GROUP, self.worker, *ids])
+            call = script_calls.renew(stream=self.keys.stream, group=GROUP, worker=self.worker, ids=ids)
+            reply = await self.client.run(*call)
             lost.update(cast("list[bytes]", reply))
         return frozenset(lost)
 
@@ -224,10 +253,6 @@ class Claims:
         return [int(r) if isinstance(r, bytes) and r.isdigit() else None for r in replies]
 
     # ending ----------------------------------------------------------------------------------------------
-
-    def _fence(self, delivery: Delivery) -> list[Any]:
-        fence = delivery.fence
-        return [fence.message_id, fence.generation, fence.claim, fence.holder, GROUP]
 
     async def settle(
         self,
@@ -259,16 +284,26 @@ class Claims:
             elif text is not None:
                 stored_at = keys.result_envelope(result_key)
                 stored = result_envelope(keys.results_collection, result_key, text, now=now, ttl=self.ttl)
-        ttl = time_to_live(self.ttl)
-        reply = await self.client.run(
-            script("settle"),
-            [keys.run(key), keys.stream, keys.progress(key), stored_at, keys.queue, keys.reserved_queue],
-            [
-                *self._fence(delivery), ttl, keys.state_channel(key), state_event(key, state, *ending),
-                keys.wake, keys.prefix, key, delivery.slots, stored, *record,
-            ],
-        )  # fmt: skip
-        return Settled(reply)
+        call = script_calls.settle(
+            run=keys.run(key),
+            stream=keys.stream,
+            progress=keys.progress(key),
+            result_key=stored_at,
+            queue=keys.queue,
+            reserved_queue=keys.reserved_queue,
+            fence=delivery.fence,
+            group=GROUP,
+            ttl_ms=time_to_live(self.ttl),
+            state_channel=keys.state_channel(key),
+            state_event=state_event(key, state, *ending),
+            wake_channel=keys.wake,
+            prefix=keys.prefix,
+            key=key,
+            slots=delivery.slots,
+            result=stored,
+            record=record,
+        )
+        return Settled(await self.client.run(*call))
 
     async def reschedule(self, delivery: Delivery, following: Message, *, same: bool = False) -> Settled:
         """Place the next run of the key and acknowledge this delivery, in one step (I1, I2).
@@ -279,18 +314,28 @@ class Claims:
         keys, key = self.keys, following.key
         due = following.when <= clock.now()
         event = state_event(key, "queued" if due else "scheduled", "when", following.when.isoformat())
-        reply = await self.client.run(
-            script("reschedule"),
-            [
-                keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key),
-                keys.queue, keys.reserved_queue,
-            ],
-            [
-                *self._fence(delivery), key, epoch(following.when), int(due), keys.state_channel(key), event,
-                keys.wake, keys.prefix, delivery.slots, int(same), *following.fields(),
-            ],
-        )  # fmt: skip
-        return Settled(reply)
+        call = script_calls.reschedule(
+            run=keys.run(key),
+            parked=keys.parked(key),
+            key_queue=keys.queue_of(key),
+            stream=keys.stream,
+            progress=keys.progress(key),
+            queue=keys.queue,
+            reserved_queue=keys.reserved_queue,
+            fence=delivery.fence,
+            group=GROUP,
+            key=key,
+            when=epoch(following.when),
+            due=int(due),
+            state_channel=keys.state_channel(key),
+            state_event=event,
+            wake_channel=keys.wake,
+            prefix=keys.prefix,
+            slots=delivery.slots,
+            same=int(same),
+            fields=following.fields(),
+        )
+        return Settled(await self.client.run(*call))
 
     async def prepare_hand_back(self) -> None:
         """Have the server know what `hand_back` asks for: who ends has no time for that."""
@@ -299,15 +344,22 @@ class Claims:
     async def hand_back(self, delivery: Delivery) -> Settled:
         """Queue the task again at once for any worker; this attempt does not count."""
         keys, key = self.keys, delivery.message.key
-        reply = await self.client.run(
-            script("handback"),
-            [keys.run(key), keys.stream, keys.progress(key), keys.queue, keys.reserved_queue],
-            [
-                *self._fence(delivery), key, epoch(clock.now()), keys.state_channel(key), keys.wake, keys.prefix,
-                delivery.slots,
-            ],
-        )  # fmt: skip
-        return Settled(reply)
+        call = script_calls.handback(
+            run=keys.run(key),
+            stream=keys.stream,
+            progress=keys.progress(key),
+            queue=keys.queue,
+            reserved_queue=keys.reserved_queue,
+            fence=delivery.fence,
+            group=GROUP,
+            key=key,
+            now_epoch=epoch(clock.now()),
+            state_channel=keys.state_channel(key),
+            wake_channel=keys.wake,
+            prefix=keys.prefix,
+            slots=delivery.slots,
+        )
+        return Settled(await self.client.run(*call))
 
     async def set_aside(self, unreadable: Unreadable) -> None:
         """Put aside, with the reason, a delivery that cannot be decoded; fail its run if it has one (I9)."""
@@ -320,11 +372,25 @@ class Claims:
             name("").encode() + key for name in (keys.run, keys.progress, keys.state_channel)
         )
         event = state_event(text(key), "failed", "completed_at", at, "error", f"DeliveryUnreadable: {said}")
-        await self.client.run(
-            script("discard"),
-            [keys.stream, keys.dead, run, progress, keys.queue, keys.reserved_queue],
-            [
-                unreadable.message_id, GROUP, self.worker, said, at, time_to_live(self.ttl), key, channel, event,
-                keys.wake, keys.prefix, unreadable.slots, unreadable.generation,
-            ],
-        )  # fmt: skip
+        call = script_calls.discard(
+            stream=keys.stream,
+            dead=keys.dead,
+            run=run,
+            progress=progress,
+            queue=keys.queue,
+            reserved_queue=keys.reserved_queue,
+            message_id=unreadable.message_id,
+            group=GROUP,
+            worker=self.worker,
+            reason=said,
+            at=at,
+            ttl_ms=time_to_live(self.ttl),
+            key=key,
+            state_channel=channel,
+            state_event=event,
+            wake_channel=keys.wake,
+            prefix=keys.prefix,
+            slots=unreadable.slots,
+            generation=unreadable.generation,
+        )
+        await self.client.run(*call)

@@ -9,8 +9,8 @@ import attrs
 
 from .. import clock
 from ..transport import Client
+from . import script_calls
 from .keys import Keys
-from .lua import script
 from .schedule import time_to_live
 
 __all__ = ["DueTasks", "Moved"]
@@ -35,10 +35,15 @@ class DueTasks:
     async def move(self, limit: int) -> Moved:
         """Move at most ``limit`` due tasks to the stream."""
         now = clock.now()
-        reply = await self.client.run(
-            script("due"),
-            [self.keys.stream, self.keys.queue, self.keys.reserved_queue],
-            [self.keys.prefix, f"{now.timestamp():.6f}", limit, now.isoformat(), time_to_live(self.ttl)],
+        call = script_calls.due(
+            stream=self.keys.stream,
+            queue=self.keys.queue,
+            reserved_queue=self.keys.reserved_queue,
+            prefix=self.keys.prefix,
+            now=f"{now.timestamp():.6f}",
+            limit=limit,
+            at=now.isoformat(),
+            ttl_ms=time_to_live(self.ttl),
         )
-        count, following = cast("tuple[int, bytes]", reply)
+        count, following = cast("tuple[int, bytes]", await self.client.run(*call))
         return Moved(count, float(following) if following else None)

@@ -14,10 +14,10 @@ from .. import clock
 from ..errors import KeyUnreadable
 from ..moments import read_epoch
 from ..transport import Client
+from . import script_calls
 from .answers import about_key, answers, named
 from .foreign import text
 from .keys import Keys
-from .lua import script
 from .schedule import milliseconds
 
 __all__ = ["Beat", "Liveness", "WorkerInfo"]
@@ -58,15 +58,18 @@ class Liveness:
         On memory:// one beat lasts until `leave`: worker and server share one process, and nothing polls there.
         """
         lasting = self.client.is_memory
-        reply = await self.client.run(
-            script("heartbeat"),
-            [self.keys.workers, self.keys.worker_tasks(worker), self.keys.queue, self.keys.reserved_queue],
-            [
-                worker, 0 if lasting else milliseconds(self.expiry), int(tasks_too),
-                self.keys.task_workers(""), *tasks,
-            ],
-        )  # fmt: skip
-        first, before, now, *foreign = cast("list[bytes]", reply)
+        call = script_calls.heartbeat(
+            workers=self.keys.workers,
+            worker_tasks=self.keys.worker_tasks(worker),
+            queue=self.keys.queue,
+            reserved_queue=self.keys.reserved_queue,
+            worker=worker,
+            expiry_ms=0 if lasting else milliseconds(self.expiry),
+            known_tasks=int(tasks_too),
+            task_workers_prefix=self.keys.task_workers(""),
+            tasks=[*tasks],
+        )
+        first, before, now, *foreign = cast("list[bytes]", await self.client.run(*call))
         problems = [about_key(text(name), "sorted set") for name in foreign]
         return Beat(float(first) if first else None, float(before) if before else None, float(now), problems)
 

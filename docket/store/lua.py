@@ -1,25 +1,56 @@
 """Loads the scripts of this room: one file per change, its header the contract.
 
-In a file the lines ``-- KEYS a b``, ``-- ARGV a b rest...`` and ``-- USE lib`` are replaced, each on its own
-line so that the server's line numbers stay true, by what binds these names and by the functions of
-``scripts/lib``.
+In a file the lines ``-- KEYS a b``, ``-- ARGV a b rest...`` and ``-- USE lib`` are replaced, each on its own line so
+that the server's line numbers stay true, by what binds these names and by the functions of ``scripts/lib``. A library
+may name others that it needs in a line ``-- USE lib`` of its own, at its head or inside of a function that is seldom
+called: each function is made anew by every run of its script. Whoever runs a script calls its function in
+`script_calls`, by the names of the header.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
+from typing import TypeAlias
 
-from ..transport import Lua
+from redis.exceptions import RedisError
 
-__all__ = ["script"]
+from ..transport import Argument, Client, Lua, Reply
+
+__all__ = ["Call", "run_each", "script"]
+
+#: A script with its keys and arguments, as ``Client.run`` takes them.
+Call: TypeAlias = tuple[Lua, list[Argument], list[Argument]]
 
 _FOLDER = files("docket.store") / "scripts"
+_USE = "-- USE "
 
 
-def _one_line(text: str) -> str:
-    """A library without its comments and line breaks, for insertion into a single line."""
-    return " ".join(line.partition("--")[0].strip() for line in text.splitlines())
+def _library(name: str) -> str:
+    return (_FOLDER / "lib" / f"{name}.lua").read_text("utf-8")
+
+
+def _libraries(names: list[str]) -> str:
+    """The libraries of these names in one line, each once, after those that it needs."""
+    return " ".join(map(_one_line, dict.fromkeys(_with_needed(names))))
+
+
+def _with_needed(names: list[str]) -> Iterator[str]:
+    for name in names:
+        for line in _library(name).splitlines():
+            if line.startswith(_USE):
+                yield from _with_needed(line.split()[2:])
+        yield name
+
+
+def _one_line(name: str) -> str:
+    """A library without its comments and line breaks."""
+    lines = _library(name).splitlines()
+    return " ".join(
+        _libraries(line.split()[2:]) if line.startswith(f"  {_USE}") else line.partition("--")[0].strip()
+        for line in lines
+    )
 
 
 def _bind(line: str) -> str:
@@ -34,7 +65,7 @@ def _bind(line: str) -> str:
         case ["KEYS" | "ARGV" as table, *names]:
             return _named(table, names)
         case ["USE", *names]:
-            return " ".join(_one_line((_FOLDER / "lib" / f"{name}.lua").read_text("utf-8")) for name in names)
+            return _libraries(names)
         case _:
             return line
 
@@ -49,3 +80,10 @@ def script(name: str) -> Lua:
     text = (_FOLDER / f"{name}.lua").read_text("utf-8")
     bound = "\n".join(_bind(line) if line.startswith("-- ") else line for line in text.splitlines())
     return Lua(bound, vouched=True)  # this room's methods are given what was checked above it
+
+
+async def run_each(client: Client, calls: Sequence[Call]) -> list[Reply | RedisError]:
+    """Run calls of one script, in one write; error replies stay in their places."""
+    if not calls:
+        return []
+    return await client.run_many(calls[0][0], [(keys, arguments) for _, keys, arguments in calls])

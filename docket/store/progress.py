@@ -9,10 +9,10 @@ from typing import cast
 import attrs
 
 from ..transport import Client
+from . import script_calls
 from .codec import encode_json_string
 from .fence import NO_FENCE, Fence
 from .keys import Keys
-from .lua import script
 from .records import ProgressRecord, read_mapping
 from .schedule import time_to_live
 
@@ -58,19 +58,23 @@ class ProgressReports:
         None where nothing was written: the run has ended, or the fence no longer owns it. Without a fence the writer
         speaks for whatever runs under the key.
         """
-        fence = fence or NO_FENCE
         changes: list[str | int] = []
         for field, value in report.said.items():
             changes += (f"no {field}", "") if value is None else (field, value)
-        reply = await self.client.run(
-            script("progress"),
-            [self.keys.run(key), self.keys.progress(key)],
-            [
-                fence.message_id, fence.generation, fence.claim, fence.holder, encode_json_string(key),
-                report.at.isoformat(), time_to_live(self.ttl),
-                report.number, report.amount, report.before, report.after, *changes,
-            ],
-        )  # fmt: skip
+        call = script_calls.progress(
+            run=self.keys.run(key),
+            progress=self.keys.progress(key),
+            fence=fence or NO_FENCE,
+            key_json=encode_json_string(key),
+            at=report.at.isoformat(),
+            ttl_ms=time_to_live(self.ttl),
+            number=report.number,
+            amount=report.amount,
+            before=report.before,
+            after=report.after,
+            changes=changes,
+        )
+        reply = await self.client.run(*call)
         if reply is None:
             return None
         current, total, message = cast("list[bytes | None]", reply)

@@ -13,9 +13,10 @@ from .. import clock
 from ..moments import LAST_EPOCH, LONGEST
 from ..rules import Disposition
 from ..transport import Client
+from . import script_calls
 from .codec import Message, state_event
 from .keys import GROUP, Keys
-from .lua import script
+from .lua import Call, run_each
 from .misuse import named_after
 
 __all__ = ["ANY_STRIKES", "Placed", "Schedule", "epoch", "milliseconds", "time_to_live"]
@@ -81,20 +82,32 @@ class Schedule:
         strikes: bytes,
         rescheduled: bytes = b"",
         expected: int = 0,
-    ) -> tuple[list[str], list[Any]]:
+    ) -> Call:
         keys, key = self.keys, message.key
         due = message.when <= now
         event = state_event(key, "queued" if due else "scheduled", "when", message.when.isoformat())
-        return (
-            [
-                keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.queue, keys.plain_parked(key),
-                keys.strikes,
-            ],
-            [
-                key, epoch(message.when), int(due), int(replace), rescheduled, expected, GROUP,
-                keys.state_channel(key), event, keys.wake, strikes, keys.prefix, *message.fields(),
-            ],
-        )  # fmt: skip
+        return script_calls.schedule(
+            run=keys.run(key),
+            parked=keys.parked(key),
+            key_queue=keys.queue_of(key),
+            stream=keys.stream,
+            queue=keys.queue,
+            plain_parked=keys.plain_parked(key),
+            strikes=keys.strikes,
+            key=key,
+            when=epoch(message.when),
+            due=int(due),
+            replace=int(replace),
+            rescheduled=rescheduled,
+            expected=expected,
+            group=GROUP,
+            state_channel=keys.state_channel(key),
+            state_event=event,
+            wake_channel=keys.wake,
+            known_strikes=strikes,
+            prefix=keys.prefix,
+            fields=message.fields(),
+        )
 
     async def place(
         self,
@@ -117,7 +130,7 @@ class Schedule:
         """
         placing = self._placing(message, clock.now(), replace, strikes, rescheduled, expected)
         try:
-            return Placed.of(await self.client.run(script("schedule"), *placing))
+            return Placed.of(await self.client.run(*placing))
         except ResponseError as error:
             raise await self._named(error, message.key) from error
 
@@ -132,7 +145,7 @@ class Schedule:
         """Place messages in order, in one write; where the server refuses one, its error is in its place."""
         now = clock.now()
         calls = [self._placing(message, now, replace, strikes) for message in messages]
-        replies = await self.client.run_many(script("schedule"), calls)
+        replies = await run_each(self.client, calls)
         return [
             await self._named(reply, message.key) if isinstance(reply, RedisError) else Placed.of(reply)
             for reply, message in zip(replies, messages, strict=True)
@@ -143,17 +156,26 @@ class Schedule:
         keys, at = self.keys, clock.now().isoformat()
         try:
             reply = await self.client.run(
-                script("cancel"),
-                [
-                    keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key),
-                    keys.queue, keys.reserved_queue, keys.plain_parked(key),
-                ],
-                [
-                    key, at, time_to_live(self.ttl), GROUP, keys.state_channel(key),
-                    state_event(key, "cancelled", "completed_at", at), keys.cancel_channel(key), keys.wake,
-                    keys.prefix,
-                ],
-            )  # fmt: skip
+                *script_calls.cancel(
+                    run=keys.run(key),
+                    parked=keys.parked(key),
+                    key_queue=keys.queue_of(key),
+                    stream=keys.stream,
+                    progress=keys.progress(key),
+                    queue=keys.queue,
+                    reserved_queue=keys.reserved_queue,
+                    plain_parked=keys.plain_parked(key),
+                    key=key,
+                    completed_at=at,
+                    ttl_ms=time_to_live(self.ttl),
+                    group=GROUP,
+                    state_channel=keys.state_channel(key),
+                    state_event=state_event(key, "cancelled", "completed_at", at),
+                    cancel_channel=keys.cancel_channel(key),
+                    wake_channel=keys.wake,
+                    prefix=keys.prefix,
+                )
+            )
         except ResponseError as error:
             raise await self._named(error, key) from error
         return reply != b"NOTHING"
@@ -165,9 +187,18 @@ class Schedule:
         while start:
             try:
                 reply = await self.client.run(
-                    script("clear"),
-                    [keys.stream, keys.queue, keys.reserved_queue],
-                    [keys.prefix, GROUP, clock.now().isoformat(), ttl, batch, start, keys.wake],
+                    *script_calls.clear(
+                        stream=keys.stream,
+                        queue=keys.queue,
+                        reserved_queue=keys.reserved_queue,
+                        prefix=keys.prefix,
+                        group=GROUP,
+                        completed_at=clock.now().isoformat(),
+                        ttl_ms=ttl,
+                        limit=batch,
+                        start=start,
+                        wake_channel=keys.wake,
+                    )
                 )
             except ResponseError as error:
                 raise await named_after(error, self.client, keys, {}) from error

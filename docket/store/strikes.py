@@ -19,11 +19,11 @@ from ..rules import Operator, StrikesInEffect
 from ..signals import signals, suppress_errors
 from ..text import error_text, text_of
 from ..transport import Client, Entry, entry_number
+from . import script_calls
 from .answers import naming
 from .codec import load
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage, instruction_in
 from .keys import Keys
-from .lua import script
 from .plain import NotPlain
 
 __all__ = ["READ_AT_LEAST", "StrikeLog", "Strikes", "must_start_anew"]
@@ -302,11 +302,14 @@ class Strikes:
             spent = log.spent(message)
         fields = [part for pair in message.items() for part in pair]
         with naming(self.keys.strikes, "stream"):
-            reply = await client.run(
-                script("strike"),
-                [self.keys.strikes],
-                [after_id(since), PAGE, len(spent), *spent, *fields],
+            call = script_calls.strike(
+                strikes=self.keys.strikes,
+                after=after_id(since),
+                count=PAGE,
+                spent_ids=len(spent),
+                spent_and_fields=[*spent, *fields],
             )
+            reply = await client.run(*call)
         with self.lock:
             log.forget(spent)
         page = cast("list[Entry]", reply)

@@ -10,9 +10,9 @@ from redis.exceptions import ResponseError
 
 from ..moments import LONGEST
 from ..transport import Client
+from . import script_calls
 from .answers import check_expires, naming
 from .keys import GROUP, Keys
-from .lua import script
 from .records import read_mapping
 from .schedule import milliseconds
 
@@ -105,12 +105,14 @@ class Sweeping:
                 names.append(consumer[b"name"])
         removed = 0
         for at in range(0, len(names), RETIRE_CHUNK):
-            reply = await self.client.run(
-                script("retire"),
-                [self.keys.stream, self.keys.workers],
-                [GROUP, milliseconds(expiry), *names[at : at + RETIRE_CHUNK]],
+            call = script_calls.retire(
+                stream=self.keys.stream,
+                workers=self.keys.workers,
+                group=GROUP,
+                expiry_ms=milliseconds(expiry),
+                consumers=names[at : at + RETIRE_CHUNK],
             )
-            removed += cast("int", reply)
+            removed += cast("int", await self.client.run(*call))
         return removed
 
 

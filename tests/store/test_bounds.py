@@ -18,9 +18,8 @@ import pytest
 
 from docket.docket import CLEAR_BATCH
 from docket.rules import SlotRule, pack
-from docket.store import Delivery, Holding
+from docket.store import Delivery, Holding, script_calls
 from docket.store.admission import RENEW_CHUNK, WAKE_CHUNK
-from docket.store.lua import script
 from docket.transport import Client
 from docket.worker.intake.reader import TAKE_BATCH
 from docket.worker.intake.scheduler import DUE_BATCH
@@ -107,8 +106,19 @@ async def test_cancelling_what_is_queued(store: Store) -> None:
 async def clear_once(store: Store) -> None:
     """The first step of `Schedule.clear`."""
     keys = store.keys
-    arguments = [keys.prefix, "docket-workers", "now", 900_000, CLEAR_BATCH, "-", keys.wake]
-    await store.client.run(script("clear"), [keys.stream, keys.queue, keys.reserved_queue], arguments)
+    call = script_calls.clear(
+        stream=keys.stream,
+        queue=keys.queue,
+        reserved_queue=keys.reserved_queue,
+        prefix=keys.prefix,
+        group="docket-workers",
+        completed_at="now",
+        ttl_ms=900_000,
+        limit=CLEAR_BATCH,
+        start="-",
+        wake_channel=keys.wake,
+    )
+    await store.client.run(*call)
 
 
 async def test_taking_renewing_and_sweeping_with_everything_at_work(store: Store) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from docket.store.lua import script
+from docket.store import script_calls
 from tests.store.conftest import FUTURE, RUNNING_PROGRESS, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -79,9 +79,18 @@ async def test_a_step_looks_at_no_more_limits_than_tasks(store: Store) -> None:
     """Also where nobody waits for them any more, since pydocket wakes without taking them off our list."""
     await store.client.sadd("d:waiting", *(f"d:concurrency:{n}" for n in range(100)))
     await store.client.run(
-        script("clear"),
-        [store.keys.stream, store.keys.queue, store.keys.reserved_queue],
-        [store.keys.prefix, "docket-workers", "now", 900_000, 10, "-", store.keys.wake],
+        *script_calls.clear(
+            stream=store.keys.stream,
+            queue=store.keys.queue,
+            reserved_queue=store.keys.reserved_queue,
+            prefix=store.keys.prefix,
+            group="docket-workers",
+            completed_at="now",
+            ttl_ms=900_000,
+            limit=10,
+            start="-",
+            wake_channel=store.keys.wake,
+        )
     )
     assert await store.client.scard("d:waiting") == 90
     assert await store.schedule.clear(10) == 0

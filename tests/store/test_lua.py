@@ -40,6 +40,6 @@ def test_a_script_has_a_test_file(name: str) -> None:
 
 
 def test_no_library_is_unused() -> None:
-    used = {word for name in SCRIPTS for line in (FOLDER / f"{name}.lua").read_text().splitlines()
-            if line.startswith("-- USE ") for word in line.split()[2:]}  # fmt: skip
+    used = {word for path in FOLDER.rglob("*.lua") for line in path.read_text().splitlines()
+            if line.lstrip().startswith("-- USE ") for word in line.split()[2:]}  # fmt: skip
     assert used == {path.stem for path in (FOLDER / "lib").glob("*.lua")}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from docket.rules import Disposition
-from docket.store.lua import script
+from docket.store import script_calls
 from tests.store.conftest import PAST, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +17,13 @@ FIELDS = ("direction", "strike", "function", "f", "operator", "==", "value", "V"
 
 async def strike(store: Store, *spent: bytes, after: bytes = b"-", count: int = 100) -> list[Any]:
     reply: Any = await store.client.run(
-        script("strike"), [store.keys.strikes], [after, count, len(spent), *spent, *FIELDS]
+        *script_calls.strike(
+            strikes=store.keys.strikes,
+            after=after,
+            count=count,
+            spent_ids=len(spent),
+            spent_and_fields=[*spent, *FIELDS],
+        )
     )
     return [entry_id for entry_id, _ in reply]
 

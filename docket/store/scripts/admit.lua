@@ -1,17 +1,17 @@
--- Decide whether a claimed run may begin: all rules of its task together, and all that they take, or nothing.
+-- Decide whether a claimed run may begin: by all rules of its task together, and it takes what all of them ask, or nothing.
 -- KEYS run stream progress queue reserved_queue
 -- ARGV message_id generation claim holder group key redelivered prefix state_channel state_event wake_channel limits rules...
 -- REPLY {'ADMITTED'} | {'PARKED', name of the limit} | {'DEFERRED', ms} | {'DROPPED', name of the rule} | {'CANCELLED'} |
 --   {'SUPERSEDED'} | {'LOST'}. PARKED is written and acknowledged; after DEFERRED, DROPPED and CANCELLED nothing is held,
 --   and the caller settles. `rules` are in sixes: 'rate' name moments most window_ms drop; 'cooldown' name '' '' window_ms
 --   ''; 'debounce' winner last_seen '' settle_ms ''.
--- USE json ack fence finish slots alive
+-- USE ack fence running finish slots alive
 local lib = limits_lib()
 local site = lib.site_of(prefix, stream, wake_channel)
 local live = check_fence(run, stream, group, message_id, generation, claim, holder)
 if live ~= 'LIVE' then
   if live == 'SUPERSEDED' then lib.release(site, limits, key, message_id, generation) end
-  tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
+  publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
   return {live}
 end
 local ms = math.floor(site.now * 1000)
@@ -31,17 +31,17 @@ if not entry then
 end
 if record[3] == generation then return refused('CANCELLED') end
 
--- First what drops or defers, since who has to wait for a slot is admitted later, or never.
+-- First what drops or defers, since a run that has to wait for a slot is admitted later, or never.
 local wait, settled, marks = 0, true, {}                        -- `marks`: what is written once it is admitted
 local longest = 36525 * 86400000                                -- docket.moments; scores of others may be anything
 local function rate(name, moments, most, window, drop)
   redis.call('ZREMRANGEBYSCORE', name, '-inf', ms - window)
-  redis.call('ZREMRANGEBYSCORE', moments, '-inf', ms - window)   -- nobody came for them
+  redis.call('ZREMRANGEBYSCORE', moments, '-inf', ms - window)   -- their runs did not come
   local used, mine = redis.call('ZCARD', name), tonumber(redis.call('ZSCORE', moments, key))
   local ahead = mine and 0 or redis.call('ZCARD', moments)
   if used + ahead >= most or (mine and mine > ms) then
     if drop == '1' then return 'DROPPED' end
-    -- The run of number n begins a window after that of number n - most: of those that ran and those with a moment.
+    -- Run number n begins a window after run number n - most, of those that ran and those with a moment.
     if not mine or mine <= ms then
       local from, nth = name, most - ahead
       if ahead >= most then from, nth = moments, most end
@@ -109,7 +109,7 @@ if wait > 0 then
   return refused('DEFERRED', math.ceil(wait))
 end
 
--- Then the slots. Who comes fresh does not overtake those who wait.
+-- Then the slots. A run that has not waited does not overtake those that wait.
 local kept, was_packed = lib.without_limits(entry[2])
 local full
 for _, limit in ipairs(all) do
@@ -120,7 +120,7 @@ for _, limit in ipairs(all) do
   else
     local room = lib.has_room(site, limit)
     if has_waited and redis.call('ZSCORE', limit.name .. ':woken', key) then
-      room = redis.call('ZCARD', limit.name) < limit.most      -- pydocket's workers do not know what is kept for us
+      room = redis.call('ZCARD', limit.name) < limit.most      -- pydocket's workers do not know what is reserved for ours
     elseif room and not was_packed and redis.call('EXISTS', limit.name .. ':waiters') == 1 then
       room = false
     end
@@ -136,11 +136,11 @@ if full then
     if kept[at] == 'generation' then kept[at + 1] = generation + 1 end
   end
   kept[#kept + 1], kept[#kept + 2] = 'docket:limits', limits
-  redis.call('DEL', progress)                                  -- first: a full server lets go on who has freed something
+  redis.call('DEL', progress)                                  -- first: a full server accepts writes once memory is freed
   lib.enqueue(site, run, full, kept, 'HSET')
   redis.call('HSET', run, 'state', 'scheduled', 'generation', generation + 1, 'known', site.now)
   if record[2] == generation then redis.call('HSET', run, 'admitted', generation + 1) end
-  redis.call('HDEL', run, 'claim', 'worker', 'started_at', 'reserved')
+  leave_running(run, 'reserved')
   ack(stream, group, message_id)                               -- I1
   redis.call('PUBLISH', state_channel, state_event)
   lib.release(site, limits, key, message_id, generation, reserved)

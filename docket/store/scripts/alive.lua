@@ -1,4 +1,4 @@
--- Tell whether what was placed under a key still has a way to go.
+-- Whether what was placed under a key still waits or runs.
 -- KEYS run stream queue reserved_queue
 -- ARGV key group
 -- REPLY {1 | 0 | 2, generation}; 2 where something else than a record is there; the generation is 0 where none is recorded

@@ -1,8 +1,8 @@
--- Claim a run by hand, for a program that is its own worker: the delivery is the one given, or the one on the stream.
+-- Claim a run by hand, for a program that is its own worker: the given delivery, or the entry on the stream.
 -- KEYS run stream
 -- ARGV prefix group worker started_at key generation message_id
 -- REPLY {'OK' | 'SUPERSEDED' | 'CANCELLED', claim, id of the delivery}
--- USE json numbers ack slots claim_one
+-- USE ack claim_one
 local now = redis.call('HMGET', run, 'state', 'stream_id')
 local id = message_id
 if id == '' then

@@ -2,27 +2,23 @@
 -- KEYS run parked key_queue stream progress queue reserved_queue plain_parked
 -- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel prefix
 -- REPLY 'CANCELLED' | 'ASKED' | 'NOTHING'
--- USE json numbers ack finish unpark slots alive expire ending
+-- USE numbers finish unplace alive ending
 local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved')
 local state, stream_id = now[1], entry_id(now[2])
 local reply = 'NOTHING'
 if state == 'running' and is_alive(run, key, stream, group, queue, reserved_queue) then
-  redis.call('HSET', run, 'cancel_requested', now[3] or 0)   -- for a worker that hears the request too early
+  redis.call('HSET', run, 'cancel_requested', now[3] or 0)   -- for a worker that receives the request before it is listed
   reply = 'ASKED'
 elseif state == 'scheduled' or state == 'queued' or state == 'running' then
-  redis.call('ZCARD', key_queue)                             -- nothing is taken away where it is of another type
-  if stream_id then ack(stream, group, stream_id) end
-  unpark(key, parked, key_queue, queue, plain_parked)
+  redis.call('ZCARD', key_queue)                             -- nothing is removed where it is of another type
+  unplace(stream, group, stream_id, key, parked, key_queue, queue, plain_parked)
   -- Where the entry is not known (pydocket moved it to the stream) the claim must find out that it was cancelled,
   -- and the next generation must not be the same again (I5).
   local kept = ttl_ms == '0' and state ~= 'scheduled' and not stream_id
   local record = {'state', 'cancelled', 'completed_at', completed_at}
   end_run(run, progress, kept and 900000 or ttl_ms, record, state_channel, state_event)
-  if now[5] or now[6] then
-    local lib = limits_lib()
-    lib.withdraw(lib.site_of(prefix, stream, wake_channel), key, now[4], now[5], now[6])
-  end
-  tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
+  leave_limits(prefix, stream, wake_channel, key, now[4], now[5], now[6])
+  publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
   reply = 'CANCELLED'
 end
 redis.call('PUBLISH', cancel_channel, key)

@@ -3,13 +3,13 @@
 -- ARGV prefix group worker started_at wake_channel asked deliveries...
 -- REPLY {id of the last strike or '', replies}; `replies` is a list of {'OK' | 'SUPERSEDED' | 'CANCELLED' | 'LOST' |
 --   'BROKEN', claim, how often it was delivered}; with 'BROKEN' the reason stands for the claim; `deliveries` are triples
---   of id, key, generation; `asked` as in lib/claim_one.lua. LOST is also what another process of the same name, which
---   had lost the answer to a read, has claimed before (unheard.lua)
--- USE json numbers ack slots claim_one finish strikes
+--   of id, key, generation; `asked` as in lib/claim_one.lua. A delivery is LOST, too, where another process of the same
+--   name, which had lost the answer to a read, has claimed it before (unheard.lua)
+-- USE holds claim_one finish strikes
 local replies, refused = {}, false
 for at = 1, #deliveries, 3 do
   local id, key, generation = deliveries[at], deliveries[at + 1], deliveries[at + 2]
-  local reply, claim = 'LOST', 0                              -- taken by another between the read and this call
+  local reply, claim = 'LOST', 0                              -- taken over between the read and this call
   local times = holds(stream, group, worker, id)
   if times then
     reply, claim = try_claim(prefix, stream, group, id, key, generation, worker, started_at, asked, true)
@@ -18,5 +18,5 @@ for at = 1, #deliveries, 3 do
   replies[#replies + 1] = {reply, claim, times or 0}
   refused = refused or reply ~= 'OK'
 end
-if refused then tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
+if refused then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
 return {last_strike(strikes), replies}

@@ -1,15 +1,15 @@
--- Cancel up to `limit` waiting tasks; what runs goes on.
+-- Cancel up to `limit` waiting tasks; running tasks go on.
 -- KEYS stream queue reserved_queue
 -- ARGV prefix group completed_at ttl_ms limit start wake_channel
 -- REPLY {cancelled, where to go on in the stream, or '' where all is done}
--- USE json ack finish slots expire ending
-local count, left, last, kept, lib = 0, tonumber(limit), '', {}, limits_lib()   -- `left`: what this step may look at yet
+-- USE ack events finish slots ending
+local count, left, last, kept, lib = 0, tonumber(limit), '', {}, limits_lib()   -- `left`: how much this step may still look at
 local site = lib.site_of(prefix, stream, wake_channel)
 local function cancel(key)
   local run = prefix .. ':runs:' .. key
   local reserved = redis.pcall('HGET', run, 'reserved')
   local progress, channel = prefix .. ':progress:' .. key, prefix .. ':state:' .. key
-  local event = end_event(key, 'cancelled', completed_at)
+  local event = event_of(key, 'cancelled', ',"completed_at":"' .. completed_at .. '"')
   if type(reserved) == 'table' then                            -- what is no record is not ours to change (I9)
     redis.call('DEL', progress)
     redis.call('PUBLISH', channel, event)
@@ -19,8 +19,8 @@ local function cancel(key)
   end
   count = count + 1
 end
-for at = 2, 3 do
-  local waiting, shelf = KEYS[at], at == 2 and prefix or KEYS[3]
+for _, waiting in ipairs({queue, reserved_queue}) do
+  local shelf = waiting == queue and prefix or reserved_queue
   for _, key in ipairs(left > 0 and redis.call('ZRANGE', waiting, 0, left - 1) or {}) do
     redis.call('DEL', shelf .. ':' .. key)
     redis.call('ZREM', waiting, key)
@@ -54,11 +54,11 @@ while name do
   end
   name = left > 0 and redis.call('SRANDMEMBER', prefix .. ':waiting')
 end
-local function wake_whom_they_kept_out()
+local function free_reserved()
   for _, one in ipairs(kept) do lib.forget(site, one[1], one[2]) end
 end
 if left <= 0 then
-  wake_whom_they_kept_out()
+  free_reserved()
   return {count, start}
 end
 local entries = redis.call('XRANGE', stream, start, '+', 'COUNT', limit)
@@ -73,14 +73,13 @@ for _, entry in ipairs(entries) do
     local state, live = now[1], tonumber(now[2])
     -- An entry of an older generation belongs to a run that was replaced and goes on; the claim refuses the others.
     if not state or (state == 'queued' and (generation == 0 or not live or generation == live)) then
-      redis.call('XACK', stream, group, id)
-      redis.call('XDEL', stream, id)
+      ack(stream, group, id)
       cancel(key)
     end
   end
   last = '(' .. id
 end
-wake_whom_they_kept_out()
+free_reserved()
 if #entries == tonumber(limit) then return {count, last} end
-tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
+publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return {count, ''}

@@ -2,7 +2,7 @@
 -- KEYS stream dead run progress queue reserved_queue
 -- ARGV message_id group worker reason at ttl_ms key state_channel state_event wake_channel prefix slots generation
 -- REPLY 'OK' | 'LOST'; `key` is '' where even that could not be read; `slots` as in settle.lua
--- USE json ack carry finish slots expire ending
+-- USE ack holds carry finish give_back ending
 if not holds(stream, group, worker, message_id) then return 'LOST' end
 local entry = redis.call('XRANGE', stream, message_id, message_id)[1]
 if entry then
@@ -18,10 +18,7 @@ if key ~= '' then
     local record = {'state', 'failed', 'completed_at', at, 'error', 'DeliveryUnreadable: ' .. reason}
     end_run(run, progress, ttl_ms, record, state_channel, state_event)
   end
-  if slots ~= '' or now[3] then
-    local lib = limits_lib()
-    lib.release(lib.site_of(prefix, stream, wake_channel), slots, key, message_id, generation, now[3])
-  end
+  give_back(prefix, stream, wake_channel, slots, key, message_id, generation, now[3])
 end
-tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
+publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return 'OK'

@@ -2,25 +2,26 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix now limit at ttl_ms
 -- REPLY {moved, the score of the next task or ''}; `now` is epoch seconds, `at` the same as text
--- USE json numbers carry finish expire ending
--- Whether a message of the reserved queue is still the key's: pydocket does not find it there to replace or cancel it.
+-- USE events numbers carry queued finish ending
+-- Whether a message of the reserved queue is still the one of its key: pydocket does not find it there to replace or cancel
+-- it.
 local function is_live(run, generation)
   local now = redis.pcall('HMGET', run, 'state', 'generation')
   return now.err or (now[1] == 'scheduled' and (whole(now[2]) or 0) <= generation)
 end
--- End the run of a key whose message is gone (evicted, deleted by hand), or is none of its own: nobody can run it, and
--- somebody may wait for it.
+-- End the run of a key whose message is gone (evicted, deleted by hand), or is none of its own: no worker can run it, and
+-- a caller may wait for it.
 local function fail(key, run, why)
   local now = redis.pcall('HMGET', run, 'state', 'waiter_stream')
   if now.err or now[1] ~= 'scheduled' or now[2] then return end
   local reason = 'DeliveryUnreadable: its message is ' .. why
   end_run(run, prefix .. ':progress:' .. key, ttl_ms, {'state', 'failed', 'completed_at', at, 'error', reason},
-    prefix .. ':state:' .. key, end_event(key, 'failed', at, reason))
+    prefix .. ':state:' .. key, event_of(key, 'failed', ',"completed_at":"' .. at .. '","error":' .. json(reason)))
   return true
 end
 local moved, left, next_score, failed = 0, tonumber(limit), '', false
-for at_key = 2, 3 do
-  local waiting, shelf = KEYS[at_key], at_key == 2 and prefix or reserved_queue
+for _, waiting in ipairs({queue, reserved_queue}) do
+  local shelf = waiting == queue and prefix or reserved_queue
   local keys = left > 0 and redis.call('ZRANGEBYSCORE', waiting, '-inf', now, 'LIMIT', 0, left) or {}
   for _, key in ipairs(keys) do
     local parked, run = shelf .. ':' .. key, prefix .. ':runs:' .. key
@@ -28,22 +29,21 @@ for at_key = 2, 3 do
     redis.call('ZREM', waiting, key)
     local message = {generation = '0', when = ''}
     for f = 1, fields.err and 0 or #fields, 2 do message[fields[f]] = fields[f + 1] end
-    if message.key == key then                               -- I9: what is not a message there moves nobody
+    if message.key == key then                               -- I9: what is not a message there is not moved
       local generation = whole(message.generation) or 0
-      if at_key == 2 or is_live(run, generation) then
-        local id = redis.pcall('XADD', stream, '*', unpack(carry(fields)))  -- trace context and foreign fields too
-        if type(id) == 'table' then                          -- that is no stream, or takes no more
+      if waiting == queue or is_live(run, generation) then
+        -- Trace context and foreign fields, too. The claim sets it aside where there is something else than a record.
+        local id, fresh = put_on_stream(redis.pcall, stream, run, carry(fields))
+        if type(id) == 'table' then                          -- this is no stream, or takes no more
           redis.call('ZADD', waiting, now, key)
           return id
         end
-        -- The claim sets it aside where there is something else than a record.
-        if redis.pcall('HSET', run, 'state', 'queued', 'stream_id', id) == 2 and generation > 0 then
+        if fresh == 2 and generation > 0 then
           -- There was no record (evicted): without one the claim would take the message for one that was replaced.
           redis.call('HSET', run, 'generation', generation, 'known', now, 'when', now,
             'function', message['function'] or '', 'args', message.args or '', 'kwargs', message.kwargs or '')
         end
-        redis.call('PUBLISH', prefix .. ':state:' .. key,
-          '{"type":"state","key":' .. json(key) .. ',"state":"queued","when":' .. json(message.when) .. '}')
+        redis.call('PUBLISH', prefix .. ':state:' .. key, event_of(key, 'queued', ',"when":' .. json(message.when)))
         moved = moved + 1
       end
       redis.call('DEL', parked)
@@ -55,5 +55,5 @@ for at_key = 2, 3 do
   local first = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2]
   if first and (next_score == '' or tonumber(first) < tonumber(next_score)) then next_score = first end
 end
-if failed then tell_if_finished(prefix, stream, queue, reserved_queue, prefix .. ':wake') end
+if failed then publish_if_finished(prefix, stream, queue, reserved_queue, prefix .. ':wake') end
 return {moved, next_score}

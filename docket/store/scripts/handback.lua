@@ -1,31 +1,22 @@
--- Give one claim back: its message is queued again at once, the attempt not counted.
+-- Give one claim back: its message is queued again at once, and the attempt does not count.
 -- KEYS run stream progress queue reserved_queue
 -- ARGV message_id generation claim holder group key now_epoch state_channel wake_channel prefix slots
--- REPLY 'OK' | 'SUPERSEDED' | 'LOST'; `slots` as in settle.lua. What is kept for a run that has not begun stays so.
--- USE json ack fence carry finish slots
+-- REPLY 'OK' | 'SUPERSEDED' | 'LOST'; `slots` as in settle.lua. What is reserved for a run that has not begun stays so.
+-- USE ack events fence carry queued running finish give_back
 local live = check_fence(run, stream, group, message_id, generation, claim, holder)
-local function let_go()
-  if slots == '' then return end
-  local lib = limits_lib()
-  lib.release(lib.site_of(prefix, stream, wake_channel), slots, key, message_id, generation)
-end
+local is_ours = live ~= 'LOST'
 local entry = live == 'LIVE' and redis.call('XRANGE', stream, message_id, message_id)[1]
-if not entry then
-  if live == 'LIVE' then                                     -- somebody trimmed the stream
-    redis.call('XACK', stream, group, message_id)
-    live = 'LOST'
-    let_go()
-  elseif live == 'SUPERSEDED' then
-    let_go()
-  end
-  tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
-  return live
+if entry then
+  redis.call('DEL', progress)                                -- first: a full server accepts writes once memory is freed
+  put_on_stream(redis.call, stream, run, carry(entry[2]), 'known', now_epoch)
+  leave_running(run)
+  ack(stream, group, message_id)                             -- I1
+  redis.call('PUBLISH', state_channel, event_of(key, 'queued'))
+  live = 'OK'
+elseif live == 'LIVE' then                                   -- somebody trimmed the stream
+  redis.call('XACK', stream, group, message_id)
+  live = 'LOST'
 end
-redis.call('DEL', progress)                                  -- first: a full server lets go on who has freed something
-local fresh = redis.call('XADD', stream, '*', unpack(carry(entry[2])))
-ack(stream, group, message_id)                               -- I1
-redis.call('HSET', run, 'state', 'queued', 'known', now_epoch, 'stream_id', fresh)
-redis.call('HDEL', run, 'claim', 'worker', 'started_at')
-redis.call('PUBLISH', state_channel, '{"type":"state","key":' .. json(key) .. ',"state":"queued"}')
-let_go()
-return 'OK'
+if is_ours then give_back(prefix, stream, wake_channel, slots, key, message_id, generation) end
+if live ~= 'OK' then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
+return live

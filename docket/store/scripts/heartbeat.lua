@@ -1,13 +1,13 @@
--- Say that a worker lives, and for which tasks; the names of dead workers are pruned on the way. When that was is told by the
--- server's clock: those of workers may differ by more than the time after which one counts as dead.
+-- Record that a worker lives, and which tasks it knows; the names of dead workers are pruned on the way. The moment is the
+-- server's: the clocks of workers may differ by more than the time after which one counts as dead.
 -- KEYS workers worker_tasks queue reserved_queue
 -- ARGV worker expiry_ms known_tasks task_workers_prefix tasks...
 -- REPLY {score of the first queued task or '', score that the worker had or '', the score that it has now, names of other
---   types...}; tasks are refreshed only where known_tasks is '1'; with expiry_ms '0' it lives until it leaves. The workers of a
---   task cannot be named where its key is of another type (I9)
+--   types...}; tasks are refreshed only where known_tasks is '1'; with expiry_ms '0' it lives until it leaves. The list of
+--   the workers of a task cannot be written where its key is of another type (I9)
 local time = redis.call('TIME')
 local score = expiry_ms == '0' and 'inf' or time[1] .. string.format('.%06d', time[2])
--- Those of pydocket's workers are by their own clocks. Readers go by the score; the rest is only tidiness.
+-- pydocket's workers write scores by their own clocks. Readers go by the score; pruning is only tidiness.
 local oldest = time[1] - math.max(tonumber(expiry_ms) / 1000, 3600)
 local before = redis.call('ZSCORE', workers, worker)
 local reply = {'', before or '', score}
@@ -23,8 +23,8 @@ if known_tasks == '1' then
       if not string.find(added.err, 'WRONGTYPE') then return added end
       reply[#reply + 1] = names
     end
-    -- Of a task that no worker has any more nobody would tidy it up. Long enough for one that pydocket's workers share:
-    -- they set no TTL, and name themselves again every few seconds.
+    -- The list of a task that no worker has any more would stay for ever. The TTL is long enough for a list that pydocket's
+    -- workers share: they set none, and write their names again every few seconds.
     if expiry_ms ~= '0' and reply[#reply] ~= names then
       redis.call('PEXPIRE', names, math.max(tonumber(expiry_ms), 3600000))
     end

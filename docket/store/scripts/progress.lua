@@ -1,21 +1,21 @@
--- Write what a run reports of its progress and tell whoever follows it, unless the run it is about is over.
+-- Write what a run reports of its progress and publish it, unless the run is over.
 -- KEYS run progress
 -- ARGV message_id generation claim holder key_json at ttl_ms number amount before after changes...
--- REPLY {current or nil, total, message or nil} | nothing, where a fence (I2; none is '') no longer owns the run, or the
---   run has ended; `amount` is added to current; `changes` are pairs: total or message with its value, 'no message' ''
--- A report with a fence has a `number`, and a later one repeats whatever of earlier ones nobody has answered for: its
--- `amount` is how much its claim has reported in all (`after`) less how much was answered for (`before`). What
--- was seen is noted, so nothing counts twice, and what arrives late changes nothing.
--- USE ascii
-local now = redis.call('HMGET', run, 'state', 'generation', 'claim', 'worker')
-local state = now[1]
+-- REPLY {current or nil, total, message or nil} | nothing, where a fence (I2; without one the message id is '') no longer
+--   owns the run, or the run has ended; `amount` is added to current; `changes` are pairs: total or message with its value,
+--   'no message' ''
+-- A report with a fence has a `number`, and a later one repeats what of earlier ones was not acknowledged: its `amount` is
+-- how much its claim has reported in all (`after`) less how much was acknowledged (`before`). The last report is
+-- recorded, so nothing counts twice, and a report that arrives late changes nothing.
+-- USE ascii owns
+local now = redis.call('HMGET', run, 'generation', 'claim', 'worker', 'state')
+local state = now[4]
 local fenced, late = message_id ~= '', false
 if fenced then
-  local ours = now[3] == message_id .. '.' .. claim and now[4] == holder
-  if not ours or state ~= 'running' or (now[2] ~= generation and generation ~= '0') then return false end
+  if state ~= 'running' or not owns(now, message_id, generation, claim, holder) then return false end
   local seen = redis.call('HGET', progress, 'reported')
   local whose, last, sum = string.match(seen or '', '^(%S+) (%d+) (%d+)$')
-  if whose ~= now[3] then last, sum = '0', '0' end           -- of a claim before
+  if whose ~= now[2] then last, sum = '0', '0' end           -- of an earlier claim
   late = tonumber(number) <= tonumber(last)
   if sum ~= before then amount = string.format('%.0f', tonumber(after) - tonumber(sum)) end
 elseif state == 'completed' or state == 'failed' or state == 'cancelled' or (not state and ttl_ms == '0') then
@@ -24,7 +24,7 @@ end
 if late then return redis.call('HMGET', progress, 'current', 'total', 'message') end
 if amount ~= '0' then redis.call('HINCRBY', progress, 'current', amount) end
 local written = {'updated_at', at}
-if fenced then written[3], written[4] = 'reported', now[3] .. ' ' .. number .. ' ' .. after end
+if fenced then written[3], written[4] = 'reported', now[2] .. ' ' .. number .. ' ' .. after end
 for each = 1, #changes, 2 do
   if changes[each] == 'no message' then
     redis.call('HDEL', progress, 'message')

@@ -2,7 +2,7 @@
 -- KEYS stream
 -- ARGV prefix group worker holdings...
 -- REPLY 'OK'; `holdings` are triples of message id, task key and limits (lib/slots.lua)
--- USE json ack slots
+-- USE holds slots
 local lib = limits_lib()
 local site = lib.site_of(prefix, stream, prefix .. ':wake')
 local function renew(limit, id, key)

@@ -1,4 +1,4 @@
--- Add one instruction to the strikes, and remove those that are without effect from now on.
+-- Add one instruction to the strikes, and remove those that have no effect from now on.
 -- KEYS strikes
 -- ARGV after count spent_ids spent_and_fields...
 -- REPLY the instructions after the id `after`, this one last: at most `count` of them. The first `spent_ids` of the rest

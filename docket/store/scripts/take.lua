@@ -1,10 +1,10 @@
--- Read what waits on the stream and claim it, in one step. Never blocks.
+-- Read tasks that wait on the stream and claim them, in one step. Never blocks.
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked count
 -- REPLY {id of the last strike or '', taken}; `taken` is a list of {message_id, 'OK' | 'SUPERSEDED' | 'CANCELLED' |
 --   'UNREADABLE' | 'BROKEN', claim, fields, how often it was delivered}; with 'BROKEN' the reason stands for the claim.
 --   Nothing taken: no id. `asked` as in lib/claim_one.lua
--- USE json numbers ack slots claim_one finish strikes
+-- USE claim_one finish strikes
 local read = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', stream, '>')
 local taken, refused = {}, false
 if not read then return {'', taken} end
@@ -12,5 +12,5 @@ for i, entry in ipairs(read[1][2]) do
   local one, is_refused = claim_entry(prefix, stream, group, entry, worker, started_at, asked, 1)
   taken[i], refused = one, refused or is_refused
 end
-if refused then tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
+if refused then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
 return {last_strike(strikes), taken}

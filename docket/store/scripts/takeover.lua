@@ -1,8 +1,8 @@
 -- Take deliveries over from holders that are gone, and claim them, in one step.
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked idle_ms ids...
--- REPLY as take.lua; only of those that nobody has renewed for `idle_ms`
--- USE json numbers ack slots claim_one finish strikes
+-- REPLY as take.lua; only those that nobody has renewed for `idle_ms`
+-- USE holds claim_one finish strikes
 local taken, refused = {}, false
 for _, entry in ipairs(redis.call('XCLAIM', stream, group, worker, idle_ms, unpack(ids))) do
   local times = entry and entry[2] and holds(stream, group, worker, entry[1])
@@ -12,5 +12,5 @@ for _, entry in ipairs(redis.call('XCLAIM', stream, group, worker, idle_ms, unpa
   end
 end
 if #taken == 0 then return {'', taken} end
-if refused then tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
+if refused then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
 return {last_strike(strikes), taken}

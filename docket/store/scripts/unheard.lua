@@ -1,10 +1,10 @@
--- Claim what this process was given without hearing of it. Whose a delivery is, is not told by times: it is ours if the
--- question that claimed it is one of ours whose answer was lost, or if a read has brought it that was not claimed. What
--- is at work in another process of the same name was claimed by a question of its own.
+-- Claim what the server has given to this process in answers that were lost. Idle times do not show whose a delivery is: it
+-- is ours if one of our requests whose answer was lost has claimed it, or if a blocking read has brought it and nobody has
+-- claimed it since. What another process of the same name runs was claimed by a request of its own.
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked count questions_and_ids...
--- REPLY as take.lua; the first `count` of `questions_and_ids` are the questions
--- USE json numbers ack slots claim_one finish strikes
+-- REPLY as take.lua; the first `count` of `questions_and_ids` are the requests
+-- USE holds claim_one finish strikes
 local ours, taken, refused = {}, {}, false
 for at = 1, tonumber(count) do ours[questions_and_ids[at]] = true end
 local function is_ours(id, fields)
@@ -29,5 +29,5 @@ for at = tonumber(count) + 1, #questions_and_ids do
   end
 end
 if #taken == 0 then return {'', taken} end
-if refused then tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
+if refused then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
 return {last_strike(strikes), taken}

@@ -1,8 +1,8 @@
--- Look after limits: free the slots of holders that are gone, wake who waits for limits that have room.
+-- Free the slots of holders that are gone, and wake the tasks that wait for limits that have room.
 -- KEYS stream queue reserved_queue
 -- ARGV prefix wake_channel limits...
 -- REPLY 'OK'; each of `limits` is one limit (lib/slots.lua)
--- USE json ack finish slots
+-- USE finish slots
 local lib = limits_lib()
 local site = lib.site_of(prefix, stream, wake_channel)
 local function look_after(limit)
@@ -20,5 +20,5 @@ for _, packed in ipairs(limits) do
   for _, limit in ipairs(one) do lib.unless_foreign(look_after, limit) end
   lib.wake(site, one)
 end
-tell_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
+publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return 'OK'

@@ -1,5 +1,5 @@
--- Whether the run that is recorded at `run` has a way to go: an entry on the stream, or a place on a queue or among the
--- waiters of a limit. The record may say so though none of it is left: somebody trimmed, deleted, or restored a part.
+-- Whether the run that is recorded at `run` still waits or runs: it has an entry on the stream, or a place on a queue or
+-- among the waiters of a limit. Its state alone does not prove that: somebody may have trimmed, deleted or restored a part.
 local function is_alive(run, key, stream, group, queue, other_queue)
   local function has(name, id)
     local found = redis.pcall('XRANGE', name, id, id)

@@ -1,8 +1,8 @@
--- A string as JSON in ASCII, quotes included: byte for byte what Python's json.dumps writes of it. Each byte that belongs to no
+-- A string as JSON in ASCII, quotes included: byte for byte what Python's json.dumps writes. Each byte that is not part of
 -- UTF-8 becomes a replacement character.
 local short = {['"'] = '\\"', ['\\'] = '\\\\', ['\n'] = '\\n', ['\r'] = '\\r', ['\t'] = '\\t', ['\f'] = '\\f', ['\b'] = '\\b'}
 local function unit(code) return string.format('\\u%04x', code) end
--- The code that begins at `at`, and how many bytes it takes; nothing where none does.
+-- The code point that begins at `at`, and how many bytes it takes; nothing where none begins.
 local function code_at(text, at)
   local lead = string.byte(text, at)
   local more = lead >= 240 and 3 or lead >= 224 and 2 or 1

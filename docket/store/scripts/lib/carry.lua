@@ -1,5 +1,5 @@
--- The fields of a message as far as one command can take them (Lua unpacks some 8000 values). Nobody can read a
--- message of that size; what is kept of it says which run to fail (I9).
+-- The fields of a message, cut to what one command can take (Lua unpacks some 8000 values). No worker can read a message
+-- of that size; what is kept of it names the run that is to fail (I9).
 local function carry(fields)
   if #fields <= 6000 then return fields end
   local kept = {}

@@ -1,14 +1,14 @@
--- Other clients than ours cancel and replace a woken task without giving back the slots that are kept for it.
+-- Other clients cancel and replace a woken task without giving back the slots that are reserved for it.
+-- USE events numbers ack errors slots
 local function forget_refused(prefix, stream, key, generation, reserved)
   if string.match(reserved, '^(%d+) ') == generation then
     local lib = limits_lib()
     lib.forget(lib.site_of(prefix, stream, prefix .. ':wake'), key, reserved)
   end
 end
--- Make one delivery ours, unless a newer generation or a cancellation took the key from it (then it is
--- acknowledged and gone). Returns what happened and which claim of this delivery it is, from 1. `asked` names the
--- question that brought it, '' where nobody asks by name; `first`: nobody else can have claimed this delivery before, but
--- another process of the same name (then it is LOST).
+-- Claim one delivery, unless a newer generation or a cancellation took the key from it (then it is acknowledged and
+-- gone). Returns what happened, and which claim of this delivery it is, from 1. `asked` names the request that brought it,
+-- '' where requests have no names. With `first` only another process of the same name can have claimed it before (LOST).
 local function claim_one(prefix, stream, group, id, key, generation, worker, started_at, asked, first)
   local run = prefix .. ':runs:' .. key
   local now = redis.call('HMGET', run, 'generation', 'state', 'claim', 'reserved', 'asked')
@@ -19,11 +19,10 @@ local function claim_one(prefix, stream, group, id, key, generation, worker, sta
     if now[4] then forget_refused(prefix, stream, key, generation, now[4]) end
     return 'SUPERSEDED', 0
   end
-  local channel, name = prefix .. ':state:' .. key, json(key)
+  local channel = prefix .. ':state:' .. key
   if now[2] == 'cancelled' then
     ack(stream, group, id)
-    redis.call('PUBLISH', channel, '{"type":"state","key":' .. name .. ',"state":"cancelled","completed_at":"'
-      .. started_at .. '"}')
+    redis.call('PUBLISH', channel, event_of(key, 'cancelled', ',"completed_at":"' .. started_at .. '"'))
     if now[4] then forget_refused(prefix, stream, key, generation, now[4]) end
     return 'CANCELLED', 0
   end
@@ -42,22 +41,23 @@ local function claim_one(prefix, stream, group, id, key, generation, worker, sta
   end
   local progress = prefix .. ':progress:' .. key
   if redis.call('HSET', progress, 'current', 0, 'total', 100, 'generation', generation) < 3 then
-    redis.call('HDEL', progress, 'message', 'updated_at', 'reported')        -- reported before this run
+    redis.call('HDEL', progress, 'message', 'updated_at', 'reported')        -- of an earlier run
     redis.call('PERSIST', progress)
   end
-  redis.call('PUBLISH', channel, '{"type":"state","key":' .. name .. ',"state":"running","worker":' .. json(worker)
-    .. ',"started_at":"' .. started_at .. '"}')
+  redis.call('PUBLISH', channel,
+    event_of(key, 'running', ',"worker":' .. json(worker) .. ',"started_at":"' .. started_at .. '"'))
   return 'OK', claim
 end
 -- I9: what is wrong with the keys of one message (a string where the run should be) harms only that message.
 local function try_claim(...)
   local ok, reply, claim = pcall(claim_one, ...)
   if ok then return reply, claim end
-  local code = string.match(said(reply), '%u%u%u+ ')
-  if code and code ~= 'WRONGTYPE ' and code ~= 'ERR ' then error(reply, 0) end   -- the server refuses all (OOM, READONLY)
-  return 'BROKEN', said(reply)
+  local code = string.match(error_text(reply), '%u%u%u+ ')
+  if code and code ~= 'WRONGTYPE ' and code ~= 'ERR ' then error(reply, 0) end   -- the server refuses every write (OOM, READONLY)
+  return 'BROKEN', error_text(reply)
 end
--- The same for an entry of the stream. Returns what the scripts that read reply for it; I9: 'UNREADABLE' without a key.
+-- Claim an entry of the stream. Returns what a script that reads replies for it, and whether the claim was refused; I9:
+-- an entry without a key is 'UNREADABLE'.
 local function claim_entry(prefix, stream, group, entry, worker, started_at, asked, times)
   local id, fields, key, generation = entry[1], entry[2] or {}, nil, '0'
   for at = 1, #fields, 2 do

@@ -1,18 +1,17 @@
--- Put a message on the stream (due) or on the queue (later). fields[14] is the value of 'generation'.
-local function place(run, parked, queue, stream, key, when, due, fields)
-  local state, stream_id = 'scheduled', nil
+-- Place a message under its key: on the stream where it is `due` ('1'), else on the queue. fields[14] is the generation.
+-- USE queued
+local function place(run, parked, key_queue, stream, key, when, due, fields, state_channel, state_event, wake_channel)
   if due == '1' then
-    state, stream_id = 'queued', redis.call('XADD', stream, '*', unpack(fields))
-    redis.call('HSET', run, 'state', state, 'generation', fields[14], 'when', when, 'known', when,
-      'function', fields[6], 'args', fields[8], 'kwargs', fields[10], 'stream_id', stream_id)
+    put_on_stream(redis.call, stream, run, fields, 'generation', fields[14], 'when', when, 'known', when,
+      'function', fields[6], 'args', fields[8], 'kwargs', fields[10])
   else
-    redis.call('ZADD', queue, when, key)                         -- refused first where the queue is none
+    redis.call('ZADD', key_queue, when, key)                   -- first: it is refused where this is no queue
     redis.call('HSET', parked, unpack(fields))
-    redis.call('HSET', run, 'state', state, 'generation', fields[14], 'when', when, 'known', when,
+    redis.call('HSET', run, 'state', 'scheduled', 'generation', fields[14], 'when', when, 'known', when,
       'function', fields[6], 'args', fields[8], 'kwargs', fields[10])
   end
-end
--- Wake the schedulers if the queue's first task is `key`: nobody waits for an earlier one.
-local function wake_if_first(queue, key, when, channel)
-  if redis.call('ZRANGE', queue, 0, 0)[1] == key then redis.call('PUBLISH', channel, 'due ' .. when) end
+  redis.call('PUBLISH', state_channel, state_event)
+  if due == '0' and redis.call('ZRANGE', key_queue, 0, 0)[1] == key then   -- no scheduler waits for an earlier task
+    redis.call('PUBLISH', wake_channel, 'due ' .. when)
+  end
 end

@@ -1,11 +1,13 @@
 -- Concurrency limits. `{limit}` is a zset of the slots that are taken: task key, moment of the last renewal (wire).
--- `{limit}:owners` says which delivery has taken each, `{limit}:woken` for whom a slot is kept that is on its way from
--- the waiters to a worker, `{limit}:waiters` is the stream of those who wait (wire). `{prefix}:limits` lists the limits
--- in use, `{prefix}:waiting` those with waiters. Of a limit with room nobody waits when a script ends, or it is announced.
--- `site` is {prefix =, stream =, channel =, now = epoch seconds, steps = how many were looked at to be woken,
+-- `{limit}:owners` says which delivery has taken each, `{limit}:woken` for which keys a slot is reserved that are on their
+-- way from the waiters to a worker, `{limit}:waiters` is the stream of the tasks that wait (wire). `{prefix}:limits` lists
+-- the limits in use, `{prefix}:waiting` those with waiters. When a script ends, no task waits for a limit that has room, or
+-- the limit was published on the wake channel.
+-- `site` is {prefix =, stream =, channel =, now = epoch seconds, steps = how many waiters this script has looked at,
 -- pruned = {[limit] = true}}.
 -- All of it is made only where a script needs it: most runs have no limits.
 local function limits_lib()
+  -- USE errors events queued
   local function site_of(prefix, stream, channel)
     local time = redis.call('TIME')
     return {prefix = prefix, stream = stream, channel = channel, now = time[1] + time[2] / 1000000, steps = 0, pruned = {}}
@@ -14,7 +16,7 @@ local function limits_lib()
   local function limits_of(packed)
     local limits = {}
     local lease, at = string.match(packed, '^(%d+) ()')
-    while at and #lease <= 15 and #limits < 100 do               -- somebody else may have written them (I9)
+    while at and #lease <= 15 and #limits < 100 do               -- anybody may have written them (I9)
       local most, length, start = string.match(packed, '^(%d+):(%d+):()', at)
       if not most or #most > 15 or #length > 15 then return limits end
       at = start + length
@@ -26,19 +28,19 @@ local function limits_lib()
   local function packed_of(limit)
     return string.format('%d %d:%d:', limit.lease, limit.most, #limit.name) .. limit.name
   end
-  -- I9: somebody keeps something else under a name of this one limit. Who waits for it is woken, and whoever wants to begin
-  -- under it is told (admit.lua); what is to be done about it besides is left out, and all other limits go on.
+  -- I9: a name of this one limit holds something else. The tasks that wait for it are woken, and admit.lua raises for a
+  -- task that is to begin under it; whatever else there is to do about this limit is left out. All other limits go on.
   local function unless_foreign(act, ...)
     local ok, problem = pcall(act, ...)
-    local known = not ok and (string.find(said(problem), 'WRONGTYPE') or string.find(said(problem), 'Invalid stream ID'))
+    local known = not ok and (string.find(error_text(problem), 'WRONGTYPE') or string.find(error_text(problem), 'Invalid stream ID'))
     if not ok and not known then error(problem, 0) end
   end
-  -- `how`: HSET where a task has just declared the limit, HSETNX where one did so when it began to wait.
+  -- `how`: HSET where a task has just declared the limit, HSETNX where the declaration is as old as its waiting.
   local function index(site, limit, how)
     redis.call(how, site.prefix .. ':limits', limit.name, packed_of(limit))
   end
-  -- Drop what is kept for tasks that will not come for it: cancelled, replaced or trimmed from the stream, or they have
-  -- their slot already.
+  -- Free the slots that are reserved for tasks that will not take them: they were cancelled, replaced or trimmed from the
+  -- stream, or have their slot already.
   local function prune_woken(site, limit)
     local woken = limit.name .. ':woken'
     if site.pruned[limit.name] then return end                   -- once per script is enough
@@ -63,7 +65,7 @@ local function limits_lib()
     redis.call('XDEL', waiters, id)
     if redis.call('XLEN', waiters) == 0 then redis.call('DEL', waiters) end
   end
-  -- Put a message behind the others who wait for `limit`. First what may be refused: nothing of the run is written then.
+  -- Put a message at the end of the row that waits for `limit`. What may be refused comes first, before the run is written.
   local function enqueue(site, run, limit, fields, how)
     local waiters = limit.name .. ':waiters'
     index(site, limit, how)
@@ -71,7 +73,7 @@ local function limits_lib()
     local id = redis.call('XADD', waiters, '*', unpack(fields))
     redis.call('HSET', run, 'waiter_stream', waiters, 'waiter_entry_id', id)
   end
-  -- The fields of a message without the limits that were added to it; and these, or nothing.
+  -- The fields of a message without the limits that were added to it; and those limits, if it has any.
   local function without_limits(fields)
     local kept, packed = {}, nil
     for at = 1, #fields, 2 do
@@ -80,12 +82,12 @@ local function limits_lib()
     end
     return kept, packed
   end
-  local function lets_in(site, limit)
+  local function admits(site, limit)
     local room = true
     unless_foreign(function() room = has_room(site, limit) end)
     return room
   end
-  -- Deal with the first who waits for a limit that has room. False: it has to go on waiting here.
+  -- Wake, move or remove the first waiter of a limit that has room. False: it has to go on waiting here.
   local function wake_first(site, limit, entry)
     local waiters, id, fields = limit.name .. ':waiters', entry[1], entry[2]
     local kept, packed = without_limits(fields)
@@ -105,9 +107,9 @@ local function limits_lib()
     for _, one in ipairs(all) do
       local has_it = false
       unless_foreign(function() has_it = redis.call('ZSCORE', one.name, key) end)
-      if has_it or (one.name ~= limit.name and not lets_in(site, one)) then
+      if has_it or (one.name ~= limit.name and not admits(site, one)) then
         if one.name == limit.name then return false end          -- an older run of this key has the slot
-        enqueue(site, run, one, fields, 'HSETNX')                -- it leaves the one row when it stands in the other
+        enqueue(site, run, one, fields, 'HSETNX')                -- it leaves this row once it is in the other
         remove_entry(waiters, id)
         return true
       end
@@ -118,25 +120,24 @@ local function limits_lib()
       index(site, one, 'HSETNX')
     end
     local counted = #generation <= 15 and tonumber(generation)
-    generation = counted and counted + 1 or generation           -- else whoever reads it sets it aside
+    generation = counted and counted + 1 or generation           -- else the worker that reads it sets it aside
     kept[at_generation] = generation
-    local fresh = redis.call('XADD', site.stream, '*', unpack(kept))
-    remove_entry(waiters, id)
-    redis.call('HSET', run, 'state', 'queued', 'generation', generation, 'known', site.now, 'stream_id', fresh,
+    put_on_stream(redis.call, site.stream, run, kept, 'generation', generation, 'known', site.now,
       'reserved', generation .. ' ' .. packed)
+    remove_entry(waiters, id)
     redis.call('HDEL', run, 'waiter_stream', 'waiter_entry_id')
     if now[4] == now[2] then redis.call('HSET', run, 'admitted', generation) end   -- it had begun, and lost its slot
     if redis.call('ZREM', site.prefix .. ':queue', '__safeguard__:' .. key) == 1 then   -- pydocket's, if it parked it
       redis.call('DEL', site.prefix .. ':__safeguard__:' .. key, site.prefix .. ':runs:__safeguard__:' .. key)
     end
-    redis.call('PUBLISH', site.prefix .. ':state:' .. key, '{"type":"state","key":' .. json(key) .. ',"state":"queued"}')
+    redis.call('PUBLISH', site.prefix .. ':state:' .. key, event_of(key, 'queued'))
     return true
   end
   local function wake_one(site, limit)
     local waiters, entry, waits = limit.name .. ':waiters', nil, true
     while waits do
       entry = redis.call('XRANGE', waiters, '-', '+', 'COUNT', 1)[1]
-      waits = entry and lets_in(site, limit)
+      waits = entry and admits(site, limit)
       if waits and site.steps >= 25 then
         redis.call('PUBLISH', site.channel, 'limit ' .. limit.name)   -- a worker goes on with it
         break
@@ -152,19 +153,18 @@ local function limits_lib()
       end
     end
   end
-  -- Wake who waits for these limits, first come, first served, for as long as they have room; a bounded number of them
-  -- per script.
+  -- Wake the tasks that wait for these limits, in their order, while there is room; a bounded number of them per script.
   local function wake(site, limits)
     for _, limit in ipairs(limits) do unless_foreign(wake_one, site, limit) end
   end
-  -- Take back what is kept for a woken task that does not run after all; `reserved` is the field of its run.
+  -- Free what is reserved for a woken task that does not run after all; `reserved` is the field of its run.
   local function forget(site, key, reserved)
     local limits = limits_of(string.match(reserved, '^%d+ (.*)$') or '')
     for _, limit in ipairs(limits) do unless_foreign(redis.call, 'ZREM', limit.name .. ':woken', key) end
     redis.call('HDEL', site.prefix .. ':runs:' .. key, 'reserved')
     wake(site, limits)
   end
-  -- Give back the slots that a delivery has taken, and what is kept for its run, if that is of its generation.
+  -- Give back the slots that a delivery has taken, and what is reserved for its run, if that is of its generation.
   local function release(site, packed, key, id, generation, reserved)
     if reserved and string.match(reserved, '^(%d+) ') == generation then forget(site, key, reserved) end
     local limits = limits_of(packed)
@@ -179,21 +179,16 @@ local function limits_lib()
     end
     wake(site, limits)
   end
-  -- Take a key from the waiters of `{limit}:waiters`.
+  -- Take an entry from the row `{limit}:waiters`.
   local function unqueue(site, waiters, id)
     unless_foreign(remove_entry, waiters, id)
     local name = string.gsub(waiters, ':waiters$', '')
     local packed = redis.call('HGET', site.prefix .. ':limits', name)
     if packed then wake(site, limits_of(packed)) end
   end
-  -- Take a key from the row where it waits, and take back what is kept for its run; whatever of these there is.
-  local function withdraw(site, key, waiters, entry, reserved)
-    if waiters and entry then unqueue(site, waiters, entry) end
-    if reserved then forget(site, key, reserved) end
-  end
   return {
     site_of = site_of, limits_of = limits_of, index = index, prune_woken = prune_woken,
     has_room = has_room, unless_foreign = unless_foreign, enqueue = enqueue, without_limits = without_limits, wake = wake,
-    forget = forget, release = release, withdraw = withdraw,
+    forget = forget, release = release, unqueue = unqueue,
   }
 end
