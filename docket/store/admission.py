@@ -28,7 +28,7 @@ from . import script_calls
 from .answers import answers, is_about_a_key, naming
 from .codec import Delivery, state_event
 from .foreign import text, whole
-from .keys import GROUP, Keys
+from .keys import Keys
 from .schedule import milliseconds
 
 __all__ = ["Admissions", "Holding", "LimitInUse"]
@@ -83,25 +83,17 @@ class Admissions:
         Units: the server's clock decides; what it says of time is relative.
         Cancel: the run may or may not hold slots; what comes of them is decided again at redelivery.
         """
-        keys, key = self.keys, delivery.message.key
+        key = delivery.message.key
         flat: list[Any] = []
         for rule in rules:
             flat += _flat(rule)
         limits = pack((rule for rule in rules if isinstance(rule, SlotRule)), lease)
         call = script_calls.admit(
-            run=keys.run(key),
-            stream=keys.stream,
-            progress=keys.progress(key),
-            queue=keys.queue,
-            reserved_queue=keys.reserved_queue,
+            self.keys,
             fence=delivery.fence,
-            group=GROUP,
             key=key,
             redelivered=int(delivery.redelivered),
-            prefix=keys.prefix,
-            state_channel=keys.state_channel(key),
             state_event=state_event(key, "scheduled"),
-            wake_channel=keys.wake,
             limits=limits,
             rules=flat,
         )
@@ -127,9 +119,7 @@ class Admissions:
             for holding in holdings[at : at + RENEW_CHUNK]:
                 flat += (holding.message_id, holding.key, holding.slots)
             call = script_calls.renew_slots(
-                stream=self.keys.stream,
-                prefix=self.keys.prefix,
-                group=GROUP,
+                self.keys,
                 worker=self.worker,
                 holdings=flat,
             )
@@ -145,11 +135,7 @@ class Admissions:
         """
         for at in range(0, len(packed), WAKE_CHUNK):
             call = script_calls.wake(
-                stream=self.keys.stream,
-                queue=self.keys.queue,
-                reserved_queue=self.keys.reserved_queue,
-                prefix=self.keys.prefix,
-                wake_channel=self.keys.wake,
+                self.keys,
                 limits=packed[at : at + WAKE_CHUNK],
             )
             await self.client.run(*call)

@@ -13,7 +13,7 @@ from ..transport import Client
 from . import script_calls
 from .codec import state_event
 from .fence import Fence
-from .keys import GROUP, Keys
+from .keys import Keys
 from .schedule import time_to_live
 
 __all__ = ["ByHand"]
@@ -31,10 +31,7 @@ class ByHand:
         """Claim a run for ``worker``. None: it is not to run any more."""
         _check(generation, message_id)
         call = script_calls.begin(
-            run=self.keys.run(key),
-            stream=self.keys.stream,
-            prefix=self.keys.prefix,
-            group=GROUP,
+            self.keys,
             worker=worker,
             started_at=clock.now().isoformat(),
             key=key,
@@ -56,27 +53,16 @@ class ByHand:
     ) -> bool:
         """Write the final state of a run; whether it was still to be written. The generation 0 is any."""
         _check(generation, message_id)
-        keys, at = self.keys, clock.now().isoformat()
+        at = clock.now().isoformat()
         ending = ["completed_at", at, *(() if error is None else ("error", error))]
         record = ["state", state, *ending, *(() if result_key is None else ("result_key", result_key))]
         call = script_calls.conclude(
-            run=keys.run(key),
-            parked=keys.parked(key),
-            key_queue=keys.queue_of(key),
-            stream=keys.stream,
-            progress=keys.progress(key),
-            queue=keys.queue,
-            reserved_queue=keys.reserved_queue,
-            plain_parked=keys.plain_parked(key),
+            self.keys,
             key=key,
             generation=generation,
             message_id=message_id or b"",
-            group=GROUP,
             ttl_ms=time_to_live(self.ttl),
-            state_channel=keys.state_channel(key),
             state_event=state_event(key, state, *ending),
-            wake_channel=keys.wake,
-            prefix=keys.prefix,
             record=record,
         )
         return await self.client.run(*call) == b"OK"

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from ..transport import Client
 from . import script_calls
-from .keys import GROUP, Keys
+from .keys import Keys
 from .lua import run_each
 
 __all__ = ["Chain", "chains"]
@@ -31,12 +31,8 @@ async def chains(client: Client, keys: Keys, task_keys: Sequence[str]) -> list[C
     """What is under each of the keys, in one round trip. Raises: RedisError."""
     calls = [
         script_calls.alive(
-            run=keys.run(key),
-            stream=keys.stream,
-            queue=keys.queue,
-            reserved_queue=keys.reserved_queue,
+            keys,
             key=key,
-            group=GROUP,
         )
         for key in task_keys
     ]

@@ -6,7 +6,7 @@ import enum
 import itertools
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 import attrs
 from redis.exceptions import RedisError, ResponseError
@@ -41,21 +41,6 @@ class Settled(enum.Enum):
     """Another worker holds the delivery; nothing was written."""
     ASKED = b"ASKED"
     """What was to be put off is to be cancelled; nothing was written yet."""
-
-
-class _Claiming(TypedDict):
-    """What every script that claims takes."""
-
-    stream: str
-    queue: str
-    reserved_queue: str
-    strikes: str
-    prefix: str
-    group: str
-    worker: str
-    started_at: str
-    wake_channel: str
-    asked: str
 
 
 @attrs.define(eq=False)
@@ -98,8 +83,14 @@ class Claims:
 
     async def take(self, count: int, *, asked: str = "") -> list[Taken]:
         """Read and claim at most ``count`` waiting tasks at once; never blocks."""
-        reply = await self.client.run(*script_calls.take(count=count, **self._claiming(asked)))
-        return await self._taken(reply, redelivered=False)
+        call = script_calls.take(
+            self.keys,
+            worker=self.worker,
+            started_at=clock.now().isoformat(),
+            asked=asked,
+            count=count,
+        )
+        return await self._taken(await self.client.run(*call), redelivered=False)
 
     async def _taken(self, reply: Any, *, redelivered: bool) -> list[Taken]:
         newest_strike, read = cast("tuple[bytes, list[tuple[bytes, bytes, Any, list[bytes], int]]]", reply)
@@ -162,9 +153,15 @@ class Claims:
         self, message_ids: Sequence[bytes], idle: timedelta, *, asked: str = ""
     ) -> list[Taken]:
         """Claim those of these deliveries that still nobody has renewed for ``idle``."""
-        call = script_calls.takeover(idle_ms=milliseconds(idle), ids=message_ids, **self._claiming(asked))
-        reply = await self.client.run(*call)
-        return await self._taken(reply, redelivered=True)
+        call = script_calls.takeover(
+            self.keys,
+            worker=self.worker,
+            started_at=clock.now().isoformat(),
+            asked=asked,
+            idle_ms=milliseconds(idle),
+            ids=message_ids,
+        )
+        return await self._taken(await self.client.run(*call), redelivered=True)
 
     async def claim_unheard(
         self, message_ids: Sequence[bytes], questions: Sequence[str], *, asked: str = ""
@@ -175,25 +172,14 @@ class Claims:
         claimed; who is only named as this worker keeps what is its own.
         """
         call = script_calls.unheard(
-            count=len(questions), questions_and_ids=[*questions, *message_ids], **self._claiming(asked)
+            self.keys,
+            worker=self.worker,
+            started_at=clock.now().isoformat(),
+            asked=asked,
+            count=len(questions),
+            questions_and_ids=[*questions, *message_ids],
         )
-        reply = await self.client.run(*call)
-        return await self._taken(reply, redelivered=True)
-
-    def _claiming(self, asked: str) -> _Claiming:
-        keys = self.keys
-        return {
-            "stream": keys.stream,
-            "queue": keys.queue,
-            "reserved_queue": keys.reserved_queue,
-            "strikes": keys.strikes,
-            "prefix": keys.prefix,
-            "group": GROUP,
-            "worker": self.worker,
-            "started_at": clock.now().isoformat(),
-            "wake_channel": keys.wake,
-            "asked": asked,
-        }
+        return await self._taken(await self.client.run(*call), redelivered=True)
 
     @property
     def unclaimed(self) -> str:
@@ -218,7 +204,14 @@ class Claims:
             self._unclaimed = entries, asked
             triples = ((mid, f[b"key"], f.get(b"generation", b"0")) for mid, f in good)
             deliveries = [*itertools.chain.from_iterable(triples)]
-            reply = await self.client.run(*script_calls.claim(deliveries=deliveries, **self._claiming(asked)))
+            call = script_calls.claim(
+                self.keys,
+                worker=self.worker,
+                started_at=clock.now().isoformat(),
+                asked=asked,
+                deliveries=deliveries,
+            )
+            reply = await self.client.run(*call)
             self.newest_strike, replies = cast("tuple[bytes, list[Any]]", reply)
             self._unclaimed = (), ""
             for (message_id, fields), (word, claim, times) in zip(good, replies, strict=True):
@@ -241,7 +234,7 @@ class Claims:
         lost: set[bytes] = set()
         for at in range(0, len(held), RENEW_CHUNK):
             ids = held[at : at + RENEW_CHUNK]
-            call = script_calls.renew(stream=self.keys.stream, group=GROUP, worker=self.worker, ids=ids)
+            call = script_calls.renew(self.keys, worker=self.worker, ids=ids)
             reply = await self.client.run(*call)
             lost.update(cast("list[bytes]", reply))
         return frozenset(lost)
@@ -285,19 +278,11 @@ class Claims:
                 stored_at = keys.result_envelope(result_key)
                 stored = result_envelope(keys.results_collection, result_key, text, now=now, ttl=self.ttl)
         call = script_calls.settle(
-            run=keys.run(key),
-            stream=keys.stream,
-            progress=keys.progress(key),
+            self.keys,
             result_key=stored_at,
-            queue=keys.queue,
-            reserved_queue=keys.reserved_queue,
             fence=delivery.fence,
-            group=GROUP,
             ttl_ms=time_to_live(self.ttl),
-            state_channel=keys.state_channel(key),
             state_event=state_event(key, state, *ending),
-            wake_channel=keys.wake,
-            prefix=keys.prefix,
             key=key,
             slots=delivery.slots,
             result=stored,
@@ -311,26 +296,16 @@ class Claims:
         With ``same`` it is the same run, put off: the rules that have admitted it are not asked again. Nothing is
         written if somebody has asked for the cancellation of the key (ASKED).
         """
-        keys, key = self.keys, following.key
+        key = following.key
         due = following.when <= clock.now()
         event = state_event(key, "queued" if due else "scheduled", "when", following.when.isoformat())
         call = script_calls.reschedule(
-            run=keys.run(key),
-            parked=keys.parked(key),
-            key_queue=keys.queue_of(key),
-            stream=keys.stream,
-            progress=keys.progress(key),
-            queue=keys.queue,
-            reserved_queue=keys.reserved_queue,
+            self.keys,
             fence=delivery.fence,
-            group=GROUP,
             key=key,
             when=epoch(following.when),
             due=int(due),
-            state_channel=keys.state_channel(key),
             state_event=event,
-            wake_channel=keys.wake,
-            prefix=keys.prefix,
             slots=delivery.slots,
             same=int(same),
             fields=following.fields(),
@@ -343,53 +318,31 @@ class Claims:
 
     async def hand_back(self, delivery: Delivery) -> Settled:
         """Queue the task again at once for any worker; this attempt does not count."""
-        keys, key = self.keys, delivery.message.key
+        key = delivery.message.key
         call = script_calls.handback(
-            run=keys.run(key),
-            stream=keys.stream,
-            progress=keys.progress(key),
-            queue=keys.queue,
-            reserved_queue=keys.reserved_queue,
+            self.keys,
             fence=delivery.fence,
-            group=GROUP,
             key=key,
             now_epoch=epoch(clock.now()),
-            state_channel=keys.state_channel(key),
-            wake_channel=keys.wake,
-            prefix=keys.prefix,
             slots=delivery.slots,
         )
         return Settled(await self.client.run(*call))
 
     async def set_aside(self, unreadable: Unreadable) -> None:
         """Put aside, with the reason, a delivery that cannot be decoded; fail its run if it has one (I9)."""
-        keys, at, said = self.keys, clock.now().isoformat(), str(unreadable.reason)
-        key = unreadable.key or b""
-        if isinstance(key, str):
-            key = key.encode()
-        # It may be no UTF-8: of its names all but the end is text.
-        run, progress, channel = (
-            name("").encode() + key for name in (keys.run, keys.progress, keys.state_channel)
-        )
-        event = state_event(text(key), "failed", "completed_at", at, "error", f"DeliveryUnreadable: {said}")
+        at, said = clock.now().isoformat(), str(unreadable.reason)
+        key = unreadable.key or ""
+        shown = key if isinstance(key, str) else text(key)
+        event = state_event(shown, "failed", "completed_at", at, "error", f"DeliveryUnreadable: {said}")
         call = script_calls.discard(
-            stream=keys.stream,
-            dead=keys.dead,
-            run=run,
-            progress=progress,
-            queue=keys.queue,
-            reserved_queue=keys.reserved_queue,
+            self.keys,
             message_id=unreadable.message_id,
-            group=GROUP,
             worker=self.worker,
             reason=said,
             at=at,
             ttl_ms=time_to_live(self.ttl),
             key=key,
-            state_channel=channel,
             state_event=event,
-            wake_channel=keys.wake,
-            prefix=keys.prefix,
             slots=unreadable.slots,
             generation=unreadable.generation,
         )

@@ -36,10 +36,7 @@ class DueTasks:
         """Move at most ``limit`` due tasks to the stream."""
         now = clock.now()
         call = script_calls.due(
-            stream=self.keys.stream,
-            queue=self.keys.queue,
-            reserved_queue=self.keys.reserved_queue,
-            prefix=self.keys.prefix,
+            self.keys,
             now=f"{now.timestamp():.6f}",
             limit=limit,
             at=now.isoformat(),

@@ -59,10 +59,7 @@ class Liveness:
         """
         lasting = self.client.is_memory
         call = script_calls.heartbeat(
-            workers=self.keys.workers,
-            worker_tasks=self.keys.worker_tasks(worker),
-            queue=self.keys.queue,
-            reserved_queue=self.keys.reserved_queue,
+            self.keys,
             worker=worker,
             expiry_ms=0 if lasting else milliseconds(self.expiry),
             known_tasks=int(tasks_too),

@@ -62,8 +62,8 @@ class ProgressReports:
         for field, value in report.said.items():
             changes += (f"no {field}", "") if value is None else (field, value)
         call = script_calls.progress(
-            run=self.keys.run(key),
-            progress=self.keys.progress(key),
+            self.keys,
+            key=key,
             fence=fence or NO_FENCE,
             key_json=encode_json_string(key),
             at=report.at.isoformat(),

@@ -15,7 +15,7 @@ from ..rules import Disposition
 from ..transport import Client
 from . import script_calls
 from .codec import Message, state_event
-from .keys import GROUP, Keys
+from .keys import Keys
 from .lua import Call, run_each
 from .misuse import named_after
 
@@ -83,29 +83,19 @@ class Schedule:
         rescheduled: bytes = b"",
         expected: int = 0,
     ) -> Call:
-        keys, key = self.keys, message.key
+        key = message.key
         due = message.when <= now
         event = state_event(key, "queued" if due else "scheduled", "when", message.when.isoformat())
         return script_calls.schedule(
-            run=keys.run(key),
-            parked=keys.parked(key),
-            key_queue=keys.queue_of(key),
-            stream=keys.stream,
-            queue=keys.queue,
-            plain_parked=keys.plain_parked(key),
-            strikes=keys.strikes,
+            self.keys,
             key=key,
             when=epoch(message.when),
             due=int(due),
             replace=int(replace),
             rescheduled=rescheduled,
             expected=expected,
-            group=GROUP,
-            state_channel=keys.state_channel(key),
             state_event=event,
-            wake_channel=keys.wake,
             known_strikes=strikes,
-            prefix=keys.prefix,
             fields=message.fields(),
         )
 
@@ -153,27 +143,15 @@ class Schedule:
 
     async def cancel(self, key: str) -> bool:
         """Cancel what waits under ``key`` and ask the worker where it runs; whether there was either."""
-        keys, at = self.keys, clock.now().isoformat()
+        at = clock.now().isoformat()
         try:
             reply = await self.client.run(
                 *script_calls.cancel(
-                    run=keys.run(key),
-                    parked=keys.parked(key),
-                    key_queue=keys.queue_of(key),
-                    stream=keys.stream,
-                    progress=keys.progress(key),
-                    queue=keys.queue,
-                    reserved_queue=keys.reserved_queue,
-                    plain_parked=keys.plain_parked(key),
+                    self.keys,
                     key=key,
                     completed_at=at,
                     ttl_ms=time_to_live(self.ttl),
-                    group=GROUP,
-                    state_channel=keys.state_channel(key),
                     state_event=state_event(key, "cancelled", "completed_at", at),
-                    cancel_channel=keys.cancel_channel(key),
-                    wake_channel=keys.wake,
-                    prefix=keys.prefix,
                 )
             )
         except ResponseError as error:
@@ -188,16 +166,11 @@ class Schedule:
             try:
                 reply = await self.client.run(
                     *script_calls.clear(
-                        stream=keys.stream,
-                        queue=keys.queue,
-                        reserved_queue=keys.reserved_queue,
-                        prefix=keys.prefix,
-                        group=GROUP,
+                        self.keys,
                         completed_at=clock.now().isoformat(),
                         ttl_ms=ttl,
                         limit=batch,
                         start=start,
-                        wake_channel=keys.wake,
                     )
                 )
             except ResponseError as error:

@@ -303,7 +303,7 @@ class Strikes:
         fields = [part for pair in message.items() for part in pair]
         with naming(self.keys.strikes, "stream"):
             call = script_calls.strike(
-                strikes=self.keys.strikes,
+                self.keys,
                 after=after_id(since),
                 count=PAGE,
                 spent_ids=len(spent),

@@ -106,9 +106,7 @@ class Sweeping:
         removed = 0
         for at in range(0, len(names), RETIRE_CHUNK):
             call = script_calls.retire(
-                stream=self.keys.stream,
-                workers=self.keys.workers,
-                group=GROUP,
+                self.keys,
                 expiry_ms=milliseconds(expiry),
                 consumers=names[at : at + RETIRE_CHUNK],
             )

@@ -105,18 +105,12 @@ async def test_cancelling_what_is_queued(store: Store) -> None:
 
 async def clear_once(store: Store) -> None:
     """The first step of `Schedule.clear`."""
-    keys = store.keys
     call = script_calls.clear(
-        stream=keys.stream,
-        queue=keys.queue,
-        reserved_queue=keys.reserved_queue,
-        prefix=keys.prefix,
-        group="docket-workers",
+        store.keys,
         completed_at="now",
         ttl_ms=900_000,
         limit=CLEAR_BATCH,
         start="-",
-        wake_channel=keys.wake,
     )
     await store.client.run(*call)
 

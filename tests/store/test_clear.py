@@ -80,16 +80,11 @@ async def test_a_step_looks_at_no_more_limits_than_tasks(store: Store) -> None:
     await store.client.sadd("d:waiting", *(f"d:concurrency:{n}" for n in range(100)))
     await store.client.run(
         *script_calls.clear(
-            stream=store.keys.stream,
-            queue=store.keys.queue,
-            reserved_queue=store.keys.reserved_queue,
-            prefix=store.keys.prefix,
-            group="docket-workers",
+            store.keys,
             completed_at="now",
             ttl_ms=900_000,
             limit=10,
             start="-",
-            wake_channel=store.keys.wake,
         )
     )
     assert await store.client.scard("d:waiting") == 90

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import docket
+from docket.store import Keys
 from docket.store.lua import script
+from tests.store.script_calls import MODULE, function, module, names
 
 FOLDER = Path(docket.__file__).parent / "store" / "scripts"
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.lua"))
@@ -43,3 +45,61 @@ def test_no_library_is_unused() -> None:
     used = {word for path in FOLDER.rglob("*.lua") for line in path.read_text().splitlines()
             if line.lstrip().startswith("-- USE ") for word in line.split()[2:]}  # fmt: skip
     assert used == {path.stem for path in (FOLDER / "lib").glob("*.lua")}
+
+
+def header(name: str, table: str) -> list[str]:
+    """The names that the header of a script declares as KEYS or ARGV."""
+    return [each.removesuffix("...") for each in names((FOLDER / f"{name}.lua").read_text(), table)]
+
+
+@by_name
+def test_whatever_a_header_names_is_used_and_by_its_name(name: str) -> None:
+    body = re.sub(r"--.*", "", (FOLDER / f"{name}.lua").read_text())
+    for each in header(name, "KEYS") + header(name, "ARGV"):
+        assert re.search(rf"\b{each}\b", body), f"{name}.lua does not use {each}"
+    assert not re.search(r"\b(KEYS|ARGV)\b", body)
+
+
+@by_name
+def test_no_function_of_a_library_hides_a_name_of_a_header(name: str) -> None:
+    functions = set(re.findall(r"local function (\w+)", script(name).text))
+    assert not functions & {*header(name, "KEYS"), *header(name, "ARGV")}
+
+
+def test_the_functions_that_call_scripts_are_those_of_the_headers() -> None:
+    """Else run ``python -m tests.store.script_calls``."""
+    assert MODULE.read_text("utf-8") == module()
+
+
+@pytest.mark.parametrize(
+    ("was", "changed"),
+    [
+        ("KEYS run parked key_queue", "KEYS run key_queue parked"),
+        ("ARGV key when due", "ARGV when key due"),
+        ("KEYS run parked", "KEYS run"),
+        ("ARGV key when", "ARGV key when until"),
+        ("fields...", "fields"),
+    ],
+    ids=["swapped keys", "swapped arguments", "one missing", "one too many", "one of many"],
+)
+def test_a_header_cannot_change_by_itself(was: str, changed: str) -> None:
+    text = (FOLDER / "schedule.lua").read_text()
+    assert was in text
+    assert function("schedule", text) in MODULE.read_text("utf-8")
+    assert function("schedule", text.replace(was, changed)) not in MODULE.read_text("utf-8")
+
+
+def test_names_that_scripts_make_are_those_of_keys() -> None:
+    """So that none of them can be parked over (`Keys.is_reserved`)."""
+    keys = Keys("d")
+    known = {getattr(keys, each) for each in vars(Keys) | vars(Keys.__base__) if not each.startswith("_")
+             and not callable(getattr(keys, each))}  # fmt: skip
+    known |= {make("") for make in (keys.run, keys.progress, keys.state_channel, keys.safeguard, keys.parked)}
+    known.add(keys.run("") + "__safeguard__:")
+    made = {
+        made
+        for path in FOLDER.rglob("*.lua")
+        for made in re.findall(r"prefix \.\. '([^']+)'", path.read_text())
+    }
+    assert made
+    assert {f"d{name}" for name in made} <= known

@@ -270,7 +270,9 @@ class Named:
         return (), {"name": "x"}
 
 
-@pytest.mark.parametrize("value", [Members({1}), Named(name="x"), [Named(name="y"), 1][0]], ids=repr)
+@pytest.mark.parametrize(
+    "value", [Members({1}), Named(name="x"), [Named(name="y"), 1][0]], ids=["set", "keywords", "element"]
+)
 def test_objects_are_stood_in_for_however_they_are_made(value: object) -> None:
     shown = repr(read_plain(pickle.dumps(value)))
     assert shown == f"(not shown: tests.store.test_plain.{type(value).__name__})"

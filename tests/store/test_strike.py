@@ -18,7 +18,7 @@ FIELDS = ("direction", "strike", "function", "f", "operator", "==", "value", "V"
 async def strike(store: Store, *spent: bytes, after: bytes = b"-", count: int = 100) -> list[Any]:
     reply: Any = await store.client.run(
         *script_calls.strike(
-            strikes=store.keys.strikes,
+            store.keys,
             after=after,
             count=count,
             spent_ids=len(spent),
