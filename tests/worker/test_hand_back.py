@@ -1,4 +1,4 @@
-"""What a worker that ends has not finished: queued again at once, whatever the server is like, and none of it twice."""
+"""Tasks that a worker does not finish are queued again at once, however slow the server, and none of them twice."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Bodies:
-    """A task of which some run for ever, in the worker named ``leaver``, and end at once in any other."""
+    """A task that runs for ever in the worker named ``leaver``, and ends at once in any other."""
 
     def __init__(self, count: int) -> None:
         self.count, self.all_begun = count, anyio.Event()
@@ -61,7 +61,7 @@ class Bodies:
         await docket.add_many([docket.call("body")(number) for number in range(self.count)])
 
     def assert_each_was_handed_back_and_ended_once(self) -> None:
-        """In the first attempt: the one that was interrupted does not count."""
+        """In the first attempt: the interrupted one does not count."""
         for name in ("leaver", "heir"):
             assert dict.fromkeys(range(self.count), 1) == {
                 number: times for (worker, number), times in self.begun.items() if worker == name
@@ -70,12 +70,12 @@ class Bodies:
 
 
 async def pending(docket: Docket) -> int:
-    """How many deliveries of a docket somebody holds."""
+    """How many deliveries of a docket are pending."""
     async with docket.redis() as redis:
         return int((await redis.xpending(docket.stream_key, GROUP))["pending"])
 
 
-async def test_what_a_cancelled_worker_runs_begins_elsewhere_at_once(
+async def test_tasks_of_a_cancelled_worker_begin_elsewhere_at_once(
     redis_url: str,
 ) -> None:
     bodies = Bodies(1)
@@ -92,29 +92,27 @@ async def test_what_a_cancelled_worker_runs_begins_elsewhere_at_once(
             await bodies.all_begun.wait()
             async with working(heir := Worker(docket, "heir")):
                 while heir.name not in {worker.name for worker in await docket.workers()}:
-                    await anyio.sleep(0.01)  # a heartbeat tells nobody
+                    await anyio.sleep(0.01)  # a heartbeat notifies nobody
                 began = time.perf_counter()
                 leaving.cancel()
                 while not bodies.ended:
                     await anyio.sleep(0.001)
     bodies.assert_each_was_handed_back_and_ended_once()
-    # Measured: 6 to 14 ms. What would be wrong takes far longer than a second (a redelivery 5 minutes, a reader that
-    # nobody wakes 5 s), and a machine of CI may do something else for some tenths of one.
+    # Measured: 6 to 14 ms. A failure takes far longer than a second (a redelivery 5 minutes, a reader that
+    # nothing wakes 5 s), and a CI machine may pause for some tenths of one.
     assert bodies.last_begun - began < 1
 
 
-async def test_the_server_knows_what_to_do_before_a_worker_ends(redis_url: str) -> None:
-    """Over a slow network there is no time to tell it then."""
+async def test_the_server_has_the_script_before_a_worker_ends(redis_url: str) -> None:
+    """Over a slow network there is no time to load it then."""
     from docket.store.lua import script
 
     async with Docket("work", redis_url) as docket, working(Worker(docket)):
         while not (await docket.client.script_exists(script("handback").sha))[0]:
-            await anyio.sleep(0.005)  # the worker tells nobody
+            await anyio.sleep(0.005)  # the load notifies nobody
 
 
-async def test_over_a_slow_network_hundreds_are_handed_back_in_a_few_round_trips(
-    server: Server, redis_url: str
-) -> None:
+async def test_hundreds_of_tasks_are_handed_back_in_a_few_round_trips(server: Server, redis_url: str) -> None:
     bodies, delay = Bodies(300), 0.2
     async with Docket("work", redis_url) as docket:
         await bodies.add(docket)
@@ -127,7 +125,7 @@ async def test_over_a_slow_network_hundreds_are_handed_back_in_a_few_round_trips
                 proxy.delay(delay)
                 began = time.perf_counter()
                 worker.stop()
-            # Two round trips or three of 0.4 s; one after the other would take two minutes.
+            # Two or three round trips of 0.4 s. One per task, in sequence, would take two minutes.
             assert time.perf_counter() - began < 10
         assert await pending(docket) == 0
         async with at_most():
@@ -135,7 +133,7 @@ async def test_over_a_slow_network_hundreds_are_handed_back_in_a_few_round_trips
     bodies.assert_each_was_handed_back_and_ended_once()
 
 
-async def test_what_waits_for_the_server_until_its_time_is_over_has_a_last_word(
+async def test_tasks_that_are_cut_off_as_they_wait_for_the_server_are_settled_after_that(
     server: Server, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drain, "CLOSING", 0.2)
@@ -151,7 +149,7 @@ async def test_what_waits_for_the_server_until_its_time_is_over_has_a_last_word(
                 await bodies.all_begun.wait()
                 proxy.hang()
                 worker.stop()
-                await anyio.sleep(0.5)  # longer than the grace, which nobody tells the end of
+                await anyio.sleep(0.5)  # longer than `CLOSING`, whose end notifies nobody
                 proxy.resume()
         assert await pending(docket) == 0
         async with at_most():
@@ -201,7 +199,7 @@ async def test_a_signal_during_a_thousand_tasks_loses_none_and_doubles_none(
             try:
                 async with docket.redis() as redis:
                     while await redis.hlen("begun") < MANY:
-                        await anyio.sleep(0.02)  # a counter tells nobody
+                        await anyio.sleep(0.02)  # a counter notifies nobody
                 worker.send_signal(signal.SIGTERM)
                 assert await anyio.to_thread.run_sync(lambda: worker.wait(20)) == 0
             finally:

@@ -1,4 +1,4 @@
-"""A body that swallows its cancellation, or shields itself, does not keep the worker: it is named, and let go."""
+"""A body that swallows its cancellation, or shields itself, does not keep the worker: it is logged and detached."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.worker.conftest import PATIENCE
 
 pytestmark = [pytest.mark.anyio, slow]
 
-#: Seconds after the deadline by which nobody waits any more, and some for a busy machine.
+#: Seconds after the deadline after which the worker does not wait, and some more for a busy machine.
 BOUND = 5 + 2
 
 
 class Stubborn:
-    """A body that does not end before it is released, in one of the ways that there are."""
+    """A body that does not end before it is released, in one of several ways."""
 
     def __init__(self, way: str) -> None:
         self.way, self.begun, self.released, self.ended = way, anyio.Event(), anyio.Event(), anyio.Event()
@@ -43,7 +43,7 @@ class Stubborn:
         while not self.released.is_set():
             try:
                 await self.released.wait()
-            except BaseException:  # that is the mistake
+            except BaseException:  # this is the mistake
                 self.cancelled += 1
 
     async def shields(self) -> None:
@@ -53,7 +53,7 @@ class Stubborn:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is handed back gets a tenth of the time; the programs below take all of it."""
+    """Tasks that are handed back get a tenth of the time. The programs below get all of it."""
     monkeypatch.setattr(drain, "CLOSING", drain.CLOSING / 10)
     monkeypatch.setattr(drain, "UNWINDING", drain.UNWINDING / 10)
 
@@ -77,7 +77,7 @@ async def cancel(worker: Worker, scope: anyio.CancelScope) -> None:
 
 @pytest.mark.parametrize("end", [stop, hand_back, cancel])
 @pytest.mark.usefixtures("hasty")
-async def test_the_run_of_a_worker_ends_though_a_body_does_not(
+async def test_a_worker_ends_although_a_body_does_not(
     docket: Docket, stubborn: Stubborn, end: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     other_ended = anyio.Event()
@@ -117,7 +117,7 @@ async def test_the_run_of_a_worker_ends_though_a_body_does_not(
             assert (stubborn.way, said) == ("shields", [])
         else:
             assert ["holding_on" in text and "the-key" in text for text in said] == [True]
-        # Both go on elsewhere, and nobody is cancelled any more.
+        # Both are queued for other workers, and no cancellation is delivered any more.
         for each in (execution, innocent):
             await each.sync()
             assert each.state is ExecutionState.QUEUED
@@ -128,7 +128,7 @@ async def test_the_run_of_a_worker_ends_though_a_body_does_not(
         await stubborn.ended.wait()
         await anyio.sleep(0.05)
         await execution.sync()
-        assert execution.state is ExecutionState.QUEUED  # what it did then is not written
+        assert execution.state is ExecutionState.QUEUED  # how it ended after that is not written
 
 
 PROGRAM = """
@@ -160,7 +160,7 @@ PROGRAM = """
 @pytest.mark.parametrize("uvloop", [False, True], ids=["asyncio", "uvloop"])
 @one_loop
 async def test_a_program_ends_with_its_worker(redis_url: str, uvloop: bool, tmp_path: Path) -> None:
-    """On trio it cannot before the body does: that is what nurseries promise."""
+    """On trio it cannot end before the body: nurseries promise that."""
     program = tmp_path / "program.py"
     run = f"anyio.run(main, backend_options={{'use_uvloop': {uvloop}}})"
     program.write_text(f"{textwrap.dedent(PROGRAM)}\n{run}\n")

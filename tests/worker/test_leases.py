@@ -152,10 +152,10 @@ async def test_renewals_keep_the_lease_and_never_raise_the_delivery_count(docket
 
 
 @virtual_time
-async def test_of_two_workers_with_one_name_the_second_does_not_take_what_the_first_runs(
+async def test_a_worker_does_not_take_tasks_that_its_namesake_runs(
     docket: Docket,
 ) -> None:
-    """Also its own name's deliveries are taken over only when nobody renews them."""
+    """Even deliveries of its own name are taken over only when nobody renews them."""
     runs: list[int] = []
     begun, go_on = anyio.Event(), anyio.Event()
 
@@ -191,8 +191,10 @@ async def test_a_server_gives_nobody_else_what_is_renewed(redis_url: str) -> Non
     assert runs == [1]
 
 
-async def test_a_stalled_worker_does_not_remove_what_its_namesake_has_taken_over(docket: Docket) -> None:
-    """I1, I2: the fence tells claims apart, not names."""
+async def test_a_stalled_worker_does_not_remove_a_delivery_that_its_namesake_has_taken_over(
+    docket: Docket,
+) -> None:
+    """I1, I2: fences distinguish claims, not names."""
 
     async def task() -> None: ...
 
@@ -216,7 +218,7 @@ async def test_a_stalled_worker_does_not_remove_what_its_namesake_has_taken_over
 async def test_a_body_whose_lease_cannot_be_renewed_in_time_is_stopped(
     redis_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The server hangs: nobody knows who holds the delivery, so the body may not go on."""
+    """The server hangs: whether the worker still holds the delivery is not known, so the body may not continue."""
     from tests.servers import Server
 
     with Server() as server:
@@ -248,7 +250,7 @@ async def test_a_task_that_outlives_many_leases_completes(
     """With two workers that both look for abandoned deliveries."""
 
     async def long(number: int) -> int:
-        await anyio.sleep(3)  # three timeouts long; that is the point
+        await anyio.sleep(3)  # three timeouts: the lease must be renewed
         return number
 
     executions = [await docket.add(long)(number) for number in range(6)]
@@ -259,10 +261,10 @@ async def test_a_task_that_outlives_many_leases_completes(
     assert not [message for message in caplog.messages if "lease of" in message]
 
 
-async def test_what_admission_has_put_off_is_not_called_lost(
+async def test_a_claim_that_admission_deferred_is_not_logged_as_lost(
     docket: Docket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The lease is renewed when the server has ended the claim, before the worker hears of that."""
+    """The lease is renewed after the server has ended the claim, and before its answer arrives."""
     go_on = anyio.Event()
     admit = Admissions.admit
 

@@ -1,4 +1,4 @@
-"""A lease is kept while its own task blocks the event loop (I3), and given up where nobody could keep it (I2)."""
+"""A lease is kept while its own task blocks the event loop (I3), and given up if the loop hangs (I2)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.worker.conftest import PATIENCE, working
 
 pytestmark = [pytest.mark.anyio, real_time, pytest.mark.slow]
 
-#: The shortest in which a thread can be relied upon to get its turn on a busy machine.
+#: The shortest timeout in which a thread gets its turn on a busy machine.
 TIMEOUT = ms(900)
 
 _names = itertools.count()
@@ -41,7 +41,7 @@ _names = itertools.count()
 async def working_elsewhere(
     docket: Docket, task: Callable[..., Any], timeout: timedelta
 ) -> AsyncGenerator[None]:
-    """A worker of the same docket in an event loop of its own, in another thread. It has work done already."""
+    """A worker of the same docket in an event loop of its own, in another thread. It has run a task already."""
     over = threading.Event()
 
     async def ping() -> None: ...
@@ -68,7 +68,7 @@ async def working_elsewhere(
 async def test_a_task_that_blocks_the_event_loop_for_several_timeouts_runs_once_and_keeps_its_slot(
     docket: Docket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """I3, with a worker that waits for the chance to take over the task, and for the slot."""
+    """I3. Another worker would take over the task, and the slot, if it could."""
     runs: list[tuple[str, float, float]] = []
     blocked = TIMEOUT.total_seconds() * (2 if docket.client.is_memory else 3)
     begun, others_wait = anyio.Event(), anyio.Event()
@@ -99,10 +99,10 @@ async def test_a_task_that_blocks_the_event_loop_for_several_timeouts_runs_once_
     assert "docket/worker" not in warning
 
 
-async def test_a_loop_that_hangs_lets_its_leases_go_in_the_end(
+async def test_the_leases_of_a_loop_that_hangs_are_given_up_in_the_end(
     redis_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """I2: the one that hung writes nothing when it goes on after all."""
+    """I2: the worker that hung writes nothing when it continues after all."""
     monkeypatch.setattr(blocked_loop, "MOST_TIMEOUTS", 1)
     timeout = ms(400)
     begun, others_wait, taken_over = anyio.Event(), anyio.Event(), threading.Event()
@@ -189,7 +189,7 @@ async def test_a_process_that_was_frozen_for_longer_stops_its_bodies_and_writes_
 async def test_a_body_does_not_begin_if_the_loop_was_blocked_since_its_claim(
     memory_url: str, read: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """I2: its lease may be another's by now; here it comes back to the same worker, once."""
+    """I2: another worker may hold the lease by now. Here the task comes back to the same worker, once."""
     timeout = ms(200)
     runs: list[bool] = []
     blocked: list[int] = []
@@ -220,10 +220,10 @@ async def test_a_body_does_not_begin_if_the_loop_was_blocked_since_its_claim(
     assert runs == [True]
 
 
-async def test_two_renewals_at_a_time_do_not_undo_each_other_and_one_that_is_late_does_not_count(
+async def test_concurrent_renewals_do_not_undo_each_other_and_a_late_one_does_not_count(
     docket: Docket,
 ) -> None:
-    """I2: what was not renewed in time may have been with another worker meanwhile, also one of the same name."""
+    """I2: a delivery that was not renewed in time may have been with another worker meanwhile, even a namesake."""
 
     async def task() -> None: ...
 
@@ -249,7 +249,7 @@ async def test_two_renewals_at_a_time_do_not_undo_each_other_and_one_that_is_lat
     assert await renewed(8, 9) == float("-inf")
 
 
-async def test_what_ends_under_a_renewal_is_not_said_to_be_lost(
+async def test_a_task_that_ends_during_a_renewal_is_not_logged_as_lost(
     redis_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its acknowledgement may overtake the renewal."""
@@ -261,7 +261,7 @@ async def test_what_ends_under_a_renewal_is_not_said_to_be_lost(
         await docket.add_many([docket.call(task)(number) for number in range(700)])
         with anyio.fail_after(PATIENCE), caplog.at_level(logging.WARNING):
             await Worker(docket, concurrency=100, redelivery_timeout=ms(60)).run_until_finished()
-    assert not [message for message in caplog.messages if "was lost to another" in message]
+    assert not [message for message in caplog.messages if "was lost" in message]
 
 
 BROKEN_OFF = """
@@ -286,14 +286,12 @@ BROKEN_OFF = """
 
 
 @pytest.mark.parametrize("loop", ["asyncio.new_event_loop()", "__import__('uvloop').new_event_loop()"])
-def test_a_loop_that_is_broken_off_by_ctrl_c_leaves_no_thread_that_the_process_waits_for(
-    redis_url: str, loop: str
-) -> None:
+def test_a_process_whose_loop_was_ended_by_ctrl_c_waits_for_no_thread(redis_url: str, loop: str) -> None:
     program = textwrap.dedent(BROKEN_OFF).replace("LOOP", loop)
     with subprocess.Popen(
         [sys.executable, "-u", "-c", program, redis_url],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # what was left in the midst of its work is complained of
+        stderr=subprocess.DEVNULL,  # asyncio complains about tasks that were not awaited
         text=True,
     ) as child:
         try:

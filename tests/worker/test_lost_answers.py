@@ -1,4 +1,4 @@
-"""What the server has done for a worker that did not hear of it is found at once, by whose it is, whatever was asked.
+"""A worker whose answer was lost finds at once what the server has done, whatever the request was.
 
 No lease ends meanwhile: they are longer than the tests.
 """
@@ -33,13 +33,13 @@ LEASE = timedelta(minutes=5)
 PATIENCE = 60
 TIMES = 40
 
-#: A server that has to ask for a script first does not execute it.
+#: Loaded beforehand: a server that does not have a script does not execute it.
 SCRIPTS = ("take", "claim", "takeover", "unheard", "admit", "settle", "reschedule")
 
 
 @attrs.define(eq=False)
 class Scene:
-    """A docket, seen from beside a worker that reaches it by way of a proxy."""
+    """A docket, and a worker that reaches it through a proxy."""
 
     docket: Docket
     far: Docket
@@ -52,14 +52,14 @@ class Scene:
         self.proxy.lose_answer(script(name).sha.encode())
 
     async def cut_once(self, done: Callable[[], Awaitable[object]]) -> None:
-        """Lose the connections when somebody has asked the question and the server has done what it asks for."""
+        """Cut the connections once the server has executed the request."""
         while not self.proxy.answer_lost.is_set() or not await done():
             await anyio.sleep(0.001)
         self.proxy.answer_lost.clear()
         self.proxy.cut()
 
     async def until_it_waits(self) -> None:
-        """Until the worker waits in the server, by a connection that it still has."""
+        """Return once the worker waits in the server, on a connection that it still has."""
         while True:
             ours = self.proxy.addresses()
             if any(one["addr"] in ours and "b" in one["flags"] for one in await self.redis.client_list()):
@@ -80,7 +80,7 @@ class Scene:
         return state is not None and state.decode() in states
 
     async def held(self) -> int:
-        """How many deliveries the worker has, heard of or not."""
+        """How many deliveries the worker has, whether it knows of them or not."""
         consumers = (await self.redis.xpending("lost:stream", "docket-workers"))["consumers"]
         return sum(int(each["pending"]) for each in consumers if each["name"] == b"w")
 
@@ -93,7 +93,7 @@ async def scene(
     before: Callable[[Scene], Awaitable[None]] | None = None,
     concurrency: int = 10,
 ) -> AsyncIterator[Scene]:
-    """The worker is at work within; ``before`` it begins there is time for more. In the end all is done, once."""
+    """The worker works in this block, and has run all tasks once at its end; ``before`` is called first."""
     with Proxy(server.port) as proxy:
         async with (
             Docket("lost", url) as docket,
@@ -117,7 +117,7 @@ async def scene(
                     worker.stop()
 
 
-async def test_what_a_take_has_brought(server: Server, redis_url: str) -> None:
+async def test_tasks_of_a_lost_take_run_once(server: Server, redis_url: str) -> None:
     go_on = [anyio.Event() for _ in range(TIMES)]
     async with scene(server, redis_url, concurrency=1) as it:
 
@@ -158,7 +158,7 @@ async def a_read_is_lost(it: Scene, step: str, task: Any, name: str) -> Executio
 
 
 @pytest.mark.parametrize("step", ["the read", "the claim"])
-async def test_what_a_read_that_waits_has_brought(server: Server, redis_url: str, step: str) -> None:
+async def test_a_task_of_a_lost_blocking_read_runs_once(server: Server, redis_url: str, step: str) -> None:
     async with scene(server, redis_url) as it:
 
         async def task(name: str) -> None:
@@ -170,7 +170,7 @@ async def test_what_a_read_that_waits_has_brought(server: Server, redis_url: str
     assert len(it.runs) == TIMES
 
 
-async def test_what_was_taken_over_from_a_dead_worker(server: Server, redis_url: str) -> None:
+async def test_tasks_of_a_lost_takeover_run_once(server: Server, redis_url: str) -> None:
     async def task(name: str) -> None:
         it.runs[name] += 1
         it.lose_answer("takeover")  # the next one
@@ -192,7 +192,7 @@ async def test_what_was_taken_over_from_a_dead_worker(server: Server, redis_url:
             await anyio.sleep(0.001)
 
 
-async def test_what_was_admitted(server: Server, redis_url: str) -> None:
+async def test_a_task_whose_admission_was_lost_runs_once(server: Server, redis_url: str) -> None:
     async with scene(server, redis_url) as it:
 
         async def task(name: str, limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None:
@@ -208,7 +208,7 @@ async def test_what_was_admitted(server: Server, redis_url: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["settle", "reschedule"])
-async def test_how_a_run_ended_is_written_once_and_not_called_lost(
+async def test_the_end_of_a_run_is_written_once_and_not_logged_as_lost(
     server: Server, redis_url: str, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     attempts, written = (1, "completed") if how == "settle" else (2, "scheduled")
@@ -230,7 +230,7 @@ async def test_how_a_run_ended_is_written_once_and_not_called_lost(
     assert "lost)" not in caplog.text
 
 
-async def test_what_was_given_to_clients_that_are_killed(server: Server, redis_url: str) -> None:
+async def test_tasks_of_killed_connections_run_once(server: Server, redis_url: str) -> None:
     async with scene(server, redis_url, concurrency=4) as it:
 
         async def task(name: str) -> None:
@@ -242,7 +242,7 @@ async def test_what_was_given_to_clients_that_are_killed(server: Server, redis_u
             await anyio.sleep(random.uniform(0, 0.003))
             for client in await it.redis.client_list():
                 if client["addr"] in it.proxy.addresses():
-                    with contextlib.suppress(ResponseError):  # gone already
+                    with contextlib.suppress(ResponseError):  # closed already
                         await it.redis.execute_command("CLIENT", "KILL", "ID", client["id"])
             for execution in executions:
                 await execution.get_result()
@@ -250,9 +250,7 @@ async def test_what_was_given_to_clients_that_are_killed(server: Server, redis_u
 
 
 @pytest.mark.parametrize("step", ["the read", "the claim"])
-async def test_what_another_worker_of_the_same_name_runs_is_left_to_it(
-    server: Server, redis_url: str, step: str
-) -> None:
+async def test_tasks_that_a_namesake_runs_are_left_to_it(server: Server, redis_url: str, step: str) -> None:
     runs: Counter[str] = Counter()
     go_on, count = anyio.Event(), 5
 
@@ -287,8 +285,8 @@ async def test_what_another_worker_of_the_same_name_runs_is_left_to_it(
     assert sum(runs.values()) == len(runs) == TIMES + count
 
 
-async def test_what_the_server_does_after_the_connection_was_lost(server: Server, redis_url: str) -> None:
-    """It had not come to it when the worker had a new one, and looked."""
+async def test_a_task_of_a_request_that_is_executed_late_is_found(server: Server, redis_url: str) -> None:
+    """The server executes the request after the worker has connected again, and looked."""
     go_on = anyio.Event()
     async with scene(server, redis_url, concurrency=1) as it:
 

@@ -1,4 +1,4 @@
-"""What the server hands out in the moment in which the connection is lost does not wait for its lease to end."""
+"""A delivery that is handed out just as the connection is lost does not wait for the end of its lease."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tests.worker.conftest import PATIENCE, working
 
 pytestmark = [pytest.mark.anyio, real_time]
 
-#: Longer than the test: whatever waits for it is not seen.
+#: Longer than the test, so no lease ends in it.
 LEASE = timedelta(minutes=5)
 
 
 async def held(docket: Docket) -> int:
-    """How many deliveries the worker has, heard of or not."""
+    """How many deliveries the worker has, whether it knows of them or not."""
     async with docket.redis() as redis:
         return int((await redis.xpending(docket.stream_key, docket.worker_group_name))["pending"])
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["while it waits", "while it runs others"])
-async def test_a_delivery_whose_worker_never_heard_of_it_is_taken_when_the_server_is_back(
+async def test_a_delivery_that_did_not_arrive_is_taken_when_the_server_is_back(
     server: Server, redis_url: str, busy: bool
 ) -> None:
     ended, begun = anyio.Event(), anyio.Event()
@@ -41,8 +41,8 @@ async def test_a_delivery_whose_worker_never_heard_of_it_is_taken_when_the_serve
 
     with Proxy(server.port) as proxy:
         async with (
-            Docket("unheard", redis_url) as docket,
-            Docket("unheard", f"{proxy.url}?socket_timeout=5") as far,
+            Docket("lost", redis_url) as docket,
+            Docket("lost", f"{proxy.url}?socket_timeout=5") as far,
         ):
             far.register(task)
             worker = Worker(far, "worker", redelivery_timeout=LEASE, reconnection_delay=ms(50))
@@ -59,7 +59,7 @@ async def test_a_delivery_whose_worker_never_heard_of_it_is_taken_when_the_serve
                     proxy.hang("down")
                     short = await docket.add(task)("short")
                     while await held(docket) < (2 if busy else 1):
-                        await anyio.sleep(0.01)  # the server does not tell what it hands out
+                        await anyio.sleep(0.01)  # the server does not publish what it hands out
                     proxy.cut()
                     proxy.resume()
                     await short.get_result()
@@ -68,8 +68,8 @@ async def test_a_delivery_whose_worker_never_heard_of_it_is_taken_when_the_serve
     assert sorted(runs) == ["long", "short"]
 
 
-async def test_what_was_heard_of_is_not_taken_again(server: Server, redis_url: str) -> None:
-    """I4: losing the connection is no reason to begin anew what runs."""
+async def test_a_delivery_that_arrived_is_not_taken_again(server: Server, redis_url: str) -> None:
+    """I4: a lost connection is no reason to restart running tasks."""
     ended, begun = anyio.Event(), anyio.Event()
     runs: list[str] = []
 
@@ -79,7 +79,7 @@ async def test_what_was_heard_of_is_not_taken_again(server: Server, redis_url: s
         await ended.wait()
 
     with Proxy(server.port) as proxy:
-        async with Docket("unheard", f"{proxy.url}?socket_timeout=5") as docket:
+        async with Docket("lost", f"{proxy.url}?socket_timeout=5") as docket:
             docket.register(task)
             worker = Worker(docket, "worker", redelivery_timeout=LEASE, reconnection_delay=ms(50))
             with anyio.fail_after(PATIENCE):
@@ -89,7 +89,7 @@ async def test_what_was_heard_of_is_not_taken_again(server: Server, redis_url: s
                     proxy.cut()
                     accepted = proxy.accepted
                     while proxy.accepted == accepted:
-                        await anyio.sleep(0.01)  # until the worker is there again
+                        await anyio.sleep(0.01)  # until the worker is connected again
                     second = await docket.add(task)("second")
                     ended.set()
                     assert await first.get_result() is None

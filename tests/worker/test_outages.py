@@ -1,4 +1,4 @@
-"""Redis away, refusing or back again; and bugs, which are something else (I7)."""
+"""Redis is away, refuses or is back again; bugs are something else (I7)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def quick(docket: Docket, **settings: Any) -> Worker:
 
 
 async def logged(caplog: pytest.LogCaptureFixture, pattern: str) -> None:
-    """A log record is no event; look for it again and again."""
+    """Wait for a log record, which notifies nobody."""
     while not any(re.search(pattern, message) for message in caplog.messages):
         await anyio.sleep(0.01)
 
@@ -43,7 +43,7 @@ async def at_work(worker: Worker) -> AsyncGenerator[None]:
         worker.stop()
 
 
-async def test_a_server_that_is_not_there_is_tried_until_it_is_and_said_once(
+async def test_a_missing_server_is_tried_until_it_is_there_and_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def task() -> int:
@@ -54,7 +54,7 @@ async def test_a_server_that_is_not_there_is_tried_until_it_is_and_said_once(
         docket.register(task)
         async with at_work(quick(docket)):
             await logged(caplog, "unavailable")
-            # Several tries go by here; that there is one line for all of them is what this test is about.
+            # Several attempts go by here, and they must share one line.
             await anyio.sleep(0.3)
             with server:
                 execution = await docket.add(task)()
@@ -67,7 +67,7 @@ async def test_a_server_that_is_not_there_is_tried_until_it_is_and_said_once(
 async def test_bodies_go_on_while_redis_is_away_and_are_settled_when_it_is_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The server keeps its append-only file, so that what was claimed is known after its restart."""
+    """The server has an append-only file, so it knows the claims after its restart."""
     begun, go_on = anyio.Event(), anyio.Event()
 
     async def long() -> str:
@@ -93,7 +93,7 @@ async def test_bodies_go_on_while_redis_is_away_and_are_settled_when_it_is_back(
     assert len([m for m in caplog.messages if "unavailable" in m]) == 1
 
 
-async def test_a_server_that_lost_everything_is_worked_on_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_work_continues_on_a_server_that_lost_everything(caplog: pytest.LogCaptureFixture) -> None:
     """Without the stream there is no group (NOGROUP): it is made again."""
 
     async def task() -> int:
@@ -109,7 +109,7 @@ async def test_a_server_that_lost_everything_is_worked_on_again(caplog: pytest.L
                 assert await execution.get_result() == 1
 
 
-async def test_a_flushed_server_is_worked_on_again(redis_url: str) -> None:
+async def test_work_continues_on_a_flushed_server(redis_url: str) -> None:
     async def task() -> int:
         return 1
 
@@ -123,7 +123,7 @@ async def test_a_flushed_server_is_worked_on_again(redis_url: str) -> None:
             assert await execution.get_result() == 1
 
 
-async def test_a_wrong_password_comes_out_as_it_is_and_is_not_tried_for_ever() -> None:
+async def test_a_wrong_password_raises_and_is_not_tried_again() -> None:
     with Server("--requirepass", "secret") as server:
         url = server.url.replace("redis://", "redis://:wrong@")
         async with Docket("refused", url) as docket, at_most():
@@ -134,7 +134,7 @@ async def test_a_wrong_password_comes_out_as_it_is_and_is_not_tried_for_ever() -
                 await Worker.run("refused", url, tasks=[])
 
 
-async def test_what_the_user_may_not_do_comes_out() -> None:
+async def test_a_command_that_the_user_may_not_call_raises() -> None:
     with Server() as server:
         async with Docket("forbidden", server.url) as docket, at_most():
             async with docket.redis() as redis:
@@ -143,7 +143,9 @@ async def test_what_the_user_may_not_do_comes_out() -> None:
                 await quick(docket).run_forever()
 
 
-async def test_a_worker_that_may_not_ask_for_its_connections_number_works_and_ends(redis_url: str) -> None:
+async def test_a_worker_that_may_not_ask_for_the_number_of_its_connection_works_and_ends(
+    redis_url: str,
+) -> None:
     async def task() -> int:
         return 1
 
@@ -197,7 +199,7 @@ async def test_shutting_down_during_an_outage_ends_in_bounded_time(
 async def test_a_bug_in_a_loop_crashes_the_worker_with_its_traceback(
     docket: Docket, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    """I7; and everything is torn down, also what runs."""
+    """I7. Everything is torn down, running tasks included."""
     closed = anyio.Event()
 
     async def broken(*args: Any, **kwargs: Any) -> Any:
@@ -229,7 +231,7 @@ async def test_a_bug_in_a_loop_crashes_the_worker_with_its_traceback(
 
 
 @pytest.mark.parametrize("where", ["intake", "upkeep"])
-async def test_what_runs_beside_a_bug_is_handed_back_at_once_and_that_counts_as_no_delivery(
+async def test_tasks_that_run_at_a_crash_are_handed_back_at_once_and_that_counts_as_no_delivery(
     docket: Docket, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """I7. With a lease of five minutes, and one delivery allowed."""
@@ -261,7 +263,7 @@ async def test_what_runs_beside_a_bug_is_handed_back_at_once_and_that_counts_as_
     assert await execution.get_result() == 2
 
 
-async def test_a_bug_in_the_settling_of_one_task_sets_that_one_aside_and_the_worker_goes_on(
+async def test_a_bug_in_the_settling_of_one_task_sets_it_aside_and_the_worker_continues(
     docket: Docket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """I9."""
@@ -307,7 +309,7 @@ async def test_an_idle_worker_makes_at_most_five_calls_a_second() -> None:
                     while not await docket.workers():
                         await anyio.sleep(0.05)
                     before = (await observer.info("stats"))["total_commands_processed"]
-                    await anyio.sleep(2.5)  # a rate takes time
+                    await anyio.sleep(2.5)  # measures a rate
                     after = (await observer.info("stats"))["total_commands_processed"]
     assert (after - before) / 2.5 <= 5
 
@@ -328,5 +330,5 @@ async def test_an_idle_worker_on_memory_takes_no_processor_time(memory_url: str)
                 return await original(*args, **kwargs)
 
             docket.client.request = counted  # type: ignore[method-assign]
-            await anyio.sleep(1)  # that nothing happens takes time
+            await anyio.sleep(1)  # nothing may happen in this time
             assert steps == 0

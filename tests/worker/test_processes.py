@@ -1,4 +1,4 @@
-"""Worker.run among other processes and threads: those that tasks fork, those that it is not the main one of."""
+"""Worker.run with forked processes, and outside of the main thread."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ IMPORTS = """
 
 
 def said(script: str, url: str, backend: Any, tmp_path: Path) -> list[str]:
-    """What a program prints that runs ``main`` on an event loop."""
+    """Run ``main`` on an event loop in a program of its own; return what that prints."""
     name, options = backend
     run = f"RUN = {{'backend': {name!r}, 'backend_options': {options!r}}}\n"
     path = tmp_path / "program.py"
@@ -135,13 +135,13 @@ def said(script: str, url: str, backend: Any, tmp_path: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_a_process_that_a_task_forks_ends_by_sigterm_and_the_worker_goes_on(
+def test_a_process_that_a_task_forks_ends_by_sigterm_and_the_worker_continues(
     redis_url: str, anyio_backend: Any, tmp_path: Path
 ) -> None:
     assert said(FORKS, redis_url, anyio_backend, tmp_path) == ["[15]", "[15]", "still at work", "over"]
 
 
-def test_a_worker_outside_of_the_main_thread_runs_and_says_that_it_heeds_no_signals(
+def test_a_worker_outside_of_the_main_thread_runs_and_logs_that_signals_do_not_stop_it(
     redis_url: str, anyio_backend: Any, tmp_path: Path
 ) -> None:
     lines = said(ELSEWHERE, redis_url, anyio_backend, tmp_path)

@@ -1,4 +1,4 @@
-"""Progress is advice: an outage neither fails who reports it nor holds him up, and what counts is right in the end."""
+"""Progress is advice: an outage neither fails nor delays a body that reports, and the counts are right in the end."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ pytestmark = [pytest.mark.anyio, real_time, slow]
 
 @pytest.fixture
 async def near(redis_url: str, anyio_backend: Any) -> AsyncGenerator[Docket]:
-    """The docket as those see it who reach the server."""
+    """The docket of clients that reach the server."""
     async with Docket("far", redis_url) as docket:
         yield docket
 
 
 @pytest.fixture
 async def far(proxy: Proxy, anyio_backend: Any) -> AsyncGenerator[Docket]:
-    """The docket of the worker, which reaches the server by the proxy."""
+    """The docket of the worker, which reaches the server through the proxy."""
     async with Docket("far", proxy.url) as docket:
         yield docket
 
@@ -48,7 +48,7 @@ async def at_work(docket: Docket) -> AsyncGenerator[Worker]:
 async def seen(
     progress: ExecutionProgress, current: int, message: str | None, act: Callable[[], Any]
 ) -> list[int]:
-    """Do something; wait until those who follow the progress see it so; return every count they saw until then."""
+    """Do something; wait until subscribers see the result; return every count that they saw until then."""
     counts: list[int] = []
     ready = anyio.Event()
     async with aclosing(progress.subscribe(ready=ready)) as events, anyio.create_task_group() as group:
@@ -91,7 +91,7 @@ OUTAGES: dict[str, tuple[Callable[[Proxy], None], Callable[[Proxy], None]]] = {
 
 
 @pytest.mark.parametrize("outage", OUTAGES)
-async def test_what_is_reported_meanwhile_is_written_when_redis_is_back(
+async def test_reports_during_an_outage_are_written_when_redis_is_back(
     near: Docket, far: Docket, proxy: Proxy, outage: str
 ) -> None:
     begins, ends = OUTAGES[outage]
@@ -122,14 +122,14 @@ async def test_what_is_reported_meanwhile_is_written_when_redis_is_back(
         counts = await seen(execution.progress, 203, "step 100", lambda: ends(proxy))
         assert counts == sorted(counts)
         assert execution.progress.total == 1000
-        # Whatever is on its way has arrived by the time the next report has.
+        # Once the next report has arrived, all earlier ones have.
         counts = await seen(execution.progress, 207, "step 100", go_on.set)
         over.set()
         assert await execution.get_result() == "through it all"
 
 
 async def test_a_lost_answer_does_not_count_twice(near: Docket, far: Docket, proxy: Proxy) -> None:
-    """Together with what others report by hand."""
+    """While others report by hand."""
     reported, go_on, over = anyio.Event(), anyio.Event(), anyio.Event()
 
     async def task(progress: Progress = Progress()) -> None:
@@ -155,7 +155,7 @@ async def test_a_lost_answer_does_not_count_twice(near: Docket, far: Docket, pro
         await execution.get_result()
 
 
-async def test_a_worker_writes_what_is_late_while_the_body_does_something_else(
+async def test_a_worker_writes_late_reports_while_the_body_does_something_else(
     near: Docket, far: Docket, proxy: Proxy
 ) -> None:
     reported, go_on = anyio.Event(), anyio.Event()
@@ -175,7 +175,7 @@ async def test_a_worker_writes_what_is_late_while_the_body_does_something_else(
         await execution.get_result()
 
 
-async def test_bad_values_are_refused_also_then(near: Docket, far: Docket, proxy: Proxy) -> None:
+async def test_bad_values_are_refused_during_an_outage_too(near: Docket, far: Docket, proxy: Proxy) -> None:
     async def task(progress: Progress = Progress()) -> list[str]:
         refuse(proxy)
         said: list[str] = []
@@ -201,7 +201,9 @@ async def test_bad_values_are_refused_also_then(near: Docket, far: Docket, proxy
     assert "beyond" in said[4]
 
 
-async def test_what_is_late_as_the_run_ends_is_dropped(near: Docket, far: Docket, proxy: Proxy) -> None:
+async def test_reports_that_are_late_at_the_end_of_the_run_are_dropped(
+    near: Docket, far: Docket, proxy: Proxy
+) -> None:
     async def task(progress: Progress = Progress()) -> str:
         refuse(proxy)
         await progress.increment(3)
@@ -242,7 +244,7 @@ async def test_a_full_server_is_an_outage() -> None:
                 await execution.get_result()
 
 
-async def test_by_hand_a_report_raises(far: Docket, proxy: Proxy) -> None:
+async def test_a_report_by_hand_raises(far: Docket, proxy: Proxy) -> None:
     async def waits() -> None: ...
 
     execution = await far.add(waits)()
@@ -259,8 +261,8 @@ async def test_by_hand_a_report_raises(far: Docket, proxy: Proxy) -> None:
         assert progress.current == 3
 
 
-async def test_what_a_body_asks_for_itself_raises(near: Docket, far: Docket, proxy: Proxy) -> None:
-    """Nobody but the body knows what is to follow: `add`, `cancel` and whatever else it asks the docket for."""
+async def test_other_calls_of_a_body_raise(near: Docket, far: Docket, proxy: Proxy) -> None:
+    """Only the body knows what to do if `add`, `cancel` or another call of the docket fails."""
 
     async def task(execution: Execution[Any] = CurrentExecution()) -> list[str]:
         docket, raised = execution.docket, list[str]()

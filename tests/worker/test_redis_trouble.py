@@ -1,4 +1,4 @@
-"""A worker and a Redis in trouble: it says so once, keeps what it has, and goes on when that is over."""
+"""Redis is in trouble: the worker logs that once, keeps its tasks, and continues when the trouble is over."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LASTS = 0.3
 
 
 class Disruptions(Subscriber):
-    """How often a worker said that it was disrupted: what the metric counts."""
+    """Counts how often a worker was disrupted, as the metric does."""
 
     def __init__(self) -> None:
         self.count: Counter[str] = Counter()
@@ -48,7 +48,7 @@ class Disruptions(Subscriber):
 
 @attrs.define(eq=False)
 class Scene:
-    """A docket with a worker; what it says of the server, and what it has run."""
+    """A docket with a worker, the log lines about the server, and the tasks that have run."""
 
     server: Server
     proxy: Proxy
@@ -71,7 +71,7 @@ class Scene:
         return name
 
     async def long(self, name: str) -> str:
-        """Runs until it is let go; then it has something to write."""
+        """Runs until it is released, and then has a result to write."""
         self.ran[name] += 1
         self.begun.set()
         await self.go_on.wait()
@@ -85,16 +85,16 @@ class Scene:
 
     async def heard(self, text: str) -> None:
         while not self.said(text):
-            await anyio.sleep(0.01)  # a log record is no event
+            await anyio.sleep(0.01)  # a log record notifies nobody
 
     async def waits(self) -> None:
-        """Return when the worker waits in the server for more."""
+        """Return once the worker waits in the server for more tasks."""
         with redis.Redis(port=self.server.port) as admin:
             while not admin.info("clients")["blocked_clients"]:
                 await anyio.sleep(0.01)
 
     async def all_well(self, executions: list[Execution[str]]) -> None:
-        """All have run once, and their results are there."""
+        """Check that each task has run once and has its result."""
         for execution in executions:
             assert await execution.get_result() == execution.args[0]
         assert set(self.ran.values()) == {1}
@@ -105,14 +105,14 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def keeper() -> Iterator[Server]:
-    """It keeps what it was told over a kill."""
+    """A server that keeps all writes when it is killed."""
     with Server("--appendonly", "yes", "--appendfsync", "always") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def forgetful() -> Iterator[Server]:
-    """It keeps nothing over a restart, and nobody else's tests are on it."""
+    """A server that keeps nothing over a restart, and that no other test uses."""
     with Server() as running:
         yield running
 
@@ -121,7 +121,7 @@ def forgetful() -> Iterator[Server]:
 async def at_work(
     server: Server, caplog: pytest.LogCaptureFixture, *, silence: float = SILENCE, **settings: Any
 ) -> AsyncGenerator[Scene]:
-    """A worker at work, by way of a proxy; after ``silence`` it takes the server for lost."""
+    """A worker at work, through a proxy; after ``silence`` it takes the server for lost."""
     with redis.Redis(port=server.port) as admin:
         admin.flushall()
     disruptions = Disruptions()
@@ -173,14 +173,14 @@ TROUBLES: dict[str, Trouble] = {**REFUSALS, **AWAY}
 
 
 async def lives_through(scene: Scene, trouble: AbstractContextManager[None], *, waits: bool = True) -> None:
-    """Tasks run, wait and end while the server is in trouble; everything is run once, and one line said each way."""
+    """Tasks run, wait and end while the server is in trouble; each runs once, and there is one log line each way."""
     long = await scene.add(scene.long, 3, "long")
     await scene.begun.wait()
     if waits:
         await scene.waits()
     with trouble:
         await scene.heard("unavailable")
-        scene.go_on.set()  # what ends now cannot be written
+        scene.go_on.set()  # the results of tasks that end now cannot be written
         # The server is away for as long as it takes every loop to meet that, and to try again several times.
         await anyio.sleep(LASTS)
     await scene.heard("is back after")
@@ -191,17 +191,17 @@ async def lives_through(scene: Scene, trouble: AbstractContextManager[None], *, 
 
 
 @on_some_loop(TROUBLES, everywhere=("refused",))
-async def test_what_was_taken_and_what_waits_outlasts_a_server_in_trouble(
+async def test_running_and_waiting_tasks_survive_a_server_in_trouble(
     keeper: Server, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     async with at_work(keeper, caplog) as scene:
         await lives_through(scene, TROUBLES[name](keeper))
-        if name in REFUSALS:  # of the others it sees first that its connections are lost
+        if name in REFUSALS:  # in the other cases it first finds its connections lost
             assert re.search(f"{SAID[name]}|master -> replica", scene.said("unavailable")[0])
 
 
 @on_some_loop(ON_THE_WAY, everywhere=("mute",))
-async def test_what_was_taken_and_what_waits_outlasts_trouble_on_the_way_to_the_server(
+async def test_running_and_waiting_tasks_survive_trouble_on_the_way_to_the_server(
     server: Server, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     async with at_work(server, caplog) as scene:
@@ -209,17 +209,15 @@ async def test_what_was_taken_and_what_waits_outlasts_trouble_on_the_way_to_the_
 
 
 @pytest.mark.chaos
-async def test_who_waits_in_the_server_hears_last_of_an_outage_and_does_not_say_it_again(
+async def test_a_blocking_read_finds_an_outage_last_and_does_not_log_it_again(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A wait of five seconds; the server is given up after that and its usual silence."""
+    """It waits for five seconds, and then for the usual silence of a server that is away."""
     async with at_work(server, caplog) as scene:
         await lives_through(scene, ON_THE_WAY["half open"](scene.proxy))
 
 
-async def test_scripts_that_the_server_has_forgotten_are_no_outage(
-    server: Server, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_forgotten_scripts_are_no_outage(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     async with at_work(server, caplog) as scene:
         long = await scene.add(scene.long, 3, "long")
         await scene.begun.wait()
@@ -244,10 +242,10 @@ async def test_lost_connections_are_made_again_at_once(
         assert len(scene.said("unavailable")) <= 1
 
 
-async def test_a_restart_of_which_a_worker_on_its_way_out_hears_does_not_keep_it(
+async def test_a_restart_during_the_drain_does_not_keep_the_worker(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What it has is written when the server is back, if that is before the end of the drain."""
+    """Its tasks are settled when the server is back, if that is before the end of the drain."""
     async with at_work(server, caplog, shutdown_timeout=ms(10_000)) as scene:
         long = await scene.add(scene.long, 3, "long")
         await scene.begun.wait()
@@ -260,10 +258,10 @@ async def test_a_restart_of_which_a_worker_on_its_way_out_hears_does_not_keep_it
 
 
 @on_some_loop(["mute"])
-async def test_a_worker_that_is_to_end_does_not_wait_long_for_a_server_that_hangs(
+async def test_a_worker_that_stops_does_not_wait_long_for_a_server_that_hangs(
     server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Neither for what it wants to give back, nor for what it has just asked for."""
+    """Neither to hand back its tasks, nor for the answer to its last request."""
     monkeypatch.setattr(drain, "CLOSING", 0.2)
     monkeypatch.setattr(reader, "LAST_ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(blocking_read, "UNBLOCK_SECONDS", 0.2)
@@ -272,7 +270,7 @@ async def test_a_worker_that_is_to_end_does_not_wait_long_for_a_server_that_hang
         await scene.add(scene.long, 1, "long")
         await scene.begun.wait()
         await scene.waits()
-        scene.proxy.delay(0.02, "down")  # so that it spends its time asking for more
+        scene.proxy.delay(0.02, "down")  # so most of its time is spent on requests
         async with Docket("trouble", server.url) as docket:
             await docket.add_many([docket.call(scene.short)(str(number)) for number in range(100)])
         while len(scene.ran) < 12:
@@ -288,10 +286,10 @@ async def test_a_worker_that_is_to_end_does_not_wait_long_for_a_server_that_hang
 
 
 @pytest.mark.parametrize("name", ["data", "everything"])
-async def test_a_server_that_has_lost_everything_is_made_ready_again(
+async def test_an_empty_server_is_prepared_again(
     forgetful: Server, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    """The bodies that ran are stopped, since nobody waits for what comes of them; automatic tasks are seeded."""
+    """The bodies that ran are stopped, since their records are gone; automatic tasks are seeded."""
     async with at_work(forgetful, caplog, redelivery_timeout=ms(800)) as scene:
         beats: list[int] = []
 
@@ -301,7 +299,7 @@ async def test_a_server_that_has_lost_everything_is_made_ready_again(
         await scene.add(scene.long, 3, "long")
         await scene.begun.wait()
         await scene.waits()
-        scene.docket.register(beat)  # too late for the look at the start: the next one comes after the outage
+        scene.docket.register(beat)  # after the first look of the seeder; the next one comes after the outage
         with LOSSES[name](forgetful):
             pass
         await anyio.sleep(0.02)  # some servers are back within 10 ms: no connection is found lost that soon
@@ -317,14 +315,14 @@ async def test_a_server_that_has_lost_everything_is_made_ready_again(
 
 
 @pytest.mark.parametrize("when", ["at its end", "while it drains"])
-async def test_what_ran_while_the_server_lost_everything_ends_without_a_word(
+async def test_tasks_that_ran_while_the_server_lost_everything_end_without_a_log_line(
     forgetful: Server, caplog: pytest.LogCaptureFixture, when: str
 ) -> None:
     async with at_work(forgetful, caplog) as scene:
         await scene.add(scene.long, 3, "long")
         await scene.begun.wait()
         await scene.waits()
-        if when == "while it drains":  # then nobody reads, and nobody makes the group again
+        if when == "while it drains":  # then nothing reads, and nothing makes the group again
             scene.worker.stop()
         with LOSSES["data"](forgetful):
             scene.go_on.set()
@@ -333,10 +331,10 @@ async def test_what_ran_while_the_server_lost_everything_ends_without_a_word(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_a_server_that_evicts_what_it_likes_is_worked_on_again(
+async def test_work_continues_on_a_server_that_evicts_keys(
     forgetful: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Which keys go is the server's choice; what is lost with them is what `maxmemory-policy` has to prevent."""
+    """The server chooses the keys; `maxmemory-policy` has to prevent that tasks are lost with them."""
     async with at_work(forgetful, caplog, redelivery_timeout=ms(800)) as scene:
         await scene.add(scene.long, 3, "long")
         await scene.begun.wait()
@@ -344,7 +342,7 @@ async def test_a_server_that_evicts_what_it_likes_is_worked_on_again(
         with redis.Redis(port=forgetful.port) as admin:
             admin.config_set("maxmemory-policy", "allkeys-random")
             admin.config_set("maxmemory", 1)
-            while admin.dbsize():  # evicted as somebody writes
+            while admin.dbsize():  # keys are evicted at the next write
                 with contextlib.suppress(redis.ResponseError):
                     admin.set("more", "")
             admin.config_set("maxmemory", 0)

@@ -94,7 +94,7 @@ async def slow(seconds: float) -> str:
     raise AssertionError("runs in the process")
 
 
-async def test_sigterm_finishes_what_runs_and_exits_normally(
+async def test_sigterm_finishes_running_tasks_and_exits_normally(
     redis_url: str, tmp_path: Path, anyio_backend_name: str
 ) -> None:
     async with Docket("run", redis_url) as docket, at_most():
@@ -131,10 +131,10 @@ async def blocks() -> None:
 
 @one_loop
 @pytest.mark.parametrize("what", ["begun", "blocks"])
-async def test_a_second_ctrl_c_under_asyncio_run_hands_back_what_runs(
+async def test_a_second_ctrl_c_under_asyncio_run_hands_back_running_tasks(
     redis_url: str, tmp_path: Path, anyio_backend_name: str, what: str
 ) -> None:
-    """Also where it comes in the midst of a body."""
+    """Even in the middle of a body."""
     async with Docket("run", redis_url) as docket, at_most():
         executions = [await docket.add(slow)(3600)]
         with process(tmp_path, redis_url, anyio_backend_name, BY_HAND) as child:
@@ -146,7 +146,7 @@ async def test_a_second_ctrl_c_under_asyncio_run_hands_back_what_runs(
             if what == "begun":
                 await said(child, until="Shutdown requested")
             else:
-                await anyio.sleep(0.2)  # nothing tells that a blocked loop has noted the first
+                await anyio.sleep(0.2)  # that a blocked loop has received the first notifies nobody
             child.send_signal(signal.SIGINT)
             await said(child, until="over")
         for execution in executions:
@@ -154,7 +154,7 @@ async def test_a_second_ctrl_c_under_asyncio_run_hands_back_what_runs(
             assert execution.state is ExecutionState.QUEUED
 
 
-async def test_an_unknown_task_goes_to_the_fallback_that_was_named(
+async def test_an_unknown_task_goes_to_the_named_fallback(
     redis_url: str, tmp_path: Path, anyio_backend_name: str
 ) -> None:
     async def mystery(number: int) -> str:

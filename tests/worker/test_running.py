@@ -1,4 +1,4 @@
-"""Workers run what is on the docket, as many at a time as they were told."""
+"""Workers run the tasks of the docket, up to their concurrency at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_until_finished_returns_at_once_where_nothing_waits(docket: Docket
         await Worker(docket).run_until_finished()
 
 
-async def test_until_finished_waits_for_what_is_due_later(docket: Docket) -> None:
+async def test_until_finished_waits_for_tasks_that_are_due_later(docket: Docket) -> None:
     ran = anyio.Event()
 
     async def later() -> None:
@@ -44,7 +44,7 @@ async def test_until_finished_waits_for_what_is_due_later(docket: Docket) -> Non
     assert ran.is_set()
 
 
-async def test_until_finished_waits_for_what_other_workers_run(docket: Docket) -> None:
+async def test_until_finished_waits_for_tasks_that_other_workers_run(docket: Docket) -> None:
     begun, go_on = anyio.Event(), anyio.Event()
 
     async def slow() -> None:
@@ -67,7 +67,7 @@ async def test_until_finished_waits_for_what_other_workers_run(docket: Docket) -
 
 
 async def wait_for_worker(docket: Docket, name: str) -> None:
-    """A worker advertises itself without an event to wait for."""
+    """Wait for the first heartbeat of a worker, which notifies nobody."""
     while name not in {worker.name for worker in await docket.workers()}:
         await anyio.sleep(0.01)
 
@@ -83,7 +83,9 @@ async def test_until_finished_ends_when_the_last_task_is_cancelled(docket: Docke
         await docket.cancel(execution.key)
 
 
-async def test_no_more_than_the_concurrency_run_at_a_time_and_each_end_makes_room(docket: Docket) -> None:
+async def test_no_more_tasks_than_the_concurrency_run_at_a_time_and_each_end_makes_room(
+    docket: Docket,
+) -> None:
     running: set[int] = set()
     most = 0
     ended = anyio.Event()
@@ -106,7 +108,7 @@ async def test_no_more_than_the_concurrency_run_at_a_time_and_each_end_makes_roo
     await docket.add(slow)()
     await docket.add_many([docket.call(quick)(number) for number in range(40)])
     async with working(Worker(docket, concurrency=3)):
-        await ended.wait()  # the slow one holds its slot; the other two are refilled
+        await ended.wait()  # the slow task still runs; the other two have made room
         go_on.set()
     assert most == 3
 
@@ -129,7 +131,7 @@ async def test_concurrency_may_be_changed_while_the_worker_runs(docket: Docket) 
         await both.wait()
 
 
-async def test_an_idle_worker_starts_what_is_added_at_once(docket: Docket) -> None:
+async def test_an_idle_worker_starts_a_new_task_at_once(docket: Docket) -> None:
     began = anyio.Event()
 
     async def now() -> None:
@@ -194,7 +196,7 @@ async def test_two_workers_share_a_docket_and_each_task_runs_once(docket: Docket
     assert sorted(ran) == list(range(60))
 
 
-async def test_two_workers_of_one_name_run_each_task_once_and_are_warned_of(
+async def test_two_workers_of_one_name_run_each_task_once_and_log_a_warning(
     docket: Docket, caplog: pytest.LogCaptureFixture
 ) -> None:
     ran: list[int] = []

@@ -22,7 +22,7 @@ def now() -> datetime:
 
 
 class Moves:
-    """Counts what the scheduler asks of the server; ``changed`` is set at each."""
+    """Counts the calls of the scheduler; ``changed`` is set at each."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.limits: list[int] = []
@@ -77,7 +77,7 @@ async def test_no_task_starts_before_it_is_due(docket: Docket) -> None:
     assert started[0] >= due
 
 
-async def test_an_earlier_addition_wakes_it_from_a_longer_sleep(docket: Docket) -> None:
+async def test_an_earlier_task_wakes_the_scheduler_from_a_longer_sleep(docket: Docket) -> None:
     ran = anyio.Event()
 
     async def late() -> None:
@@ -92,8 +92,10 @@ async def test_an_earlier_addition_wakes_it_from_a_longer_sleep(docket: Docket) 
         await ran.wait()
 
 
-async def test_it_sleeps_while_nothing_is_due(docket: Docket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No poll of ``scheduling_resolution`` where nobody but us works on the docket."""
+async def test_the_scheduler_sleeps_while_nothing_is_due(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not poll each ``scheduling_resolution`` unless clients of pydocket use the docket."""
     moves = Moves(monkeypatch)
 
     async def later() -> None: ...
@@ -105,12 +107,12 @@ async def test_it_sleeps_while_nothing_is_due(docket: Docket, monkeypatch: pytes
         async with anyio.create_task_group() as group:
             group.start_soon(docket.add(later, when=now() + timedelta(hours=1)))
             group.start_soon(docket.add(later, when=now() + timedelta(hours=2)))
-        # Several heartbeats and resolutions go by; that nothing is asked in them is what this test is about.
+        # Several heartbeats and resolutions go by; the scheduler must ask for nothing in them.
         await anyio.sleep(0.4)
     assert len(moves.limits) <= 5
 
 
-async def test_what_is_due_is_moved_in_bounded_batches(
+async def test_due_tasks_are_moved_in_bounded_batches(
     docket: Docket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[int] = []
@@ -128,8 +130,8 @@ async def test_what_is_due_is_moved_in_bounded_batches(
     assert max(moves.counts) <= max(moves.limits) <= 250
 
 
-async def test_what_a_client_that_announces_nothing_adds_is_found_and_then_looked_for(redis_url: str) -> None:
-    """pydocket's clients write the same keys and wake nobody (WIRE 9)."""
+async def test_tasks_of_a_client_that_announces_nothing_are_found_and_then_looked_for(redis_url: str) -> None:
+    """pydocket's clients write the same keys, and publish nothing (WIRE 9)."""
     runs: list[anyio.Event] = [anyio.Event(), anyio.Event()]
 
     async def foreign(number: int) -> None:

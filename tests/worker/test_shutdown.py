@@ -1,4 +1,4 @@
-"""How a worker ends: what runs is finished, or handed back; cancellation comes out of the other end (I6)."""
+"""A worker that stops finishes its tasks or hands them back, and cancellation comes out of it (I6)."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ pytestmark = pytest.mark.anyio
 
 
 class Body:
-    """A task that says when it has begun and ends when it is let go."""
+    """A task that sets ``begun``, and ends when it is released."""
 
     def __init__(self) -> None:
-        self.begun, self.let_go, self.runs = anyio.Event(), anyio.Event(), 0
+        self.begun, self.released, self.runs = anyio.Event(), anyio.Event(), 0
 
     async def __call__(self) -> str:
         self.runs += 1
         self.begun.set()
-        await self.let_go.wait()
+        await self.released.wait()
         return "finished"
 
     async def add(self, docket: Docket) -> Execution[Any]:
@@ -40,7 +40,7 @@ class Body:
         return await docket.add(task, key="the-key")()
 
 
-async def test_a_cancelled_worker_finishes_what_runs_and_then_the_cancellation_comes_out(
+async def test_a_cancelled_worker_finishes_its_tasks_and_then_the_cancellation_comes_out(
     docket: Docket, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = Body()
@@ -63,7 +63,7 @@ async def test_a_cancelled_worker_finishes_what_runs_and_then_the_cancellation_c
                     async def cancel() -> None:
                         await body.begun.wait()
                         scope.cancel()
-                        body.let_go.set()
+                        body.released.set()
 
                     group.start_soon(cancel)
     assert len(came_out) == 1
@@ -97,11 +97,11 @@ async def test_a_worker_cancelled_at_any_moment_of_its_start_ends(docket: Docket
         for _ in range(steps):
             await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
-    async with at_most(5):  # nothing is stranded: what was taken was run or handed back
+    async with at_most(5):  # no task is stranded: each was run or handed back
         await Worker(docket, "next").run_until_finished()
 
 
-async def test_stop_finishes_what_runs_takes_nothing_new_and_ends_normally(docket: Docket) -> None:
+async def test_stop_finishes_running_tasks_takes_nothing_new_and_ends_normally(docket: Docket) -> None:
     body = Body()
     first = await body.add(docket)
     worker = Worker(docket, concurrency=5)
@@ -113,7 +113,7 @@ async def test_stop_finishes_what_runs_takes_nothing_new_and_ends_normally(docke
         async def never() -> None: ...
 
         second = await docket.add(never)()
-        body.let_go.set()
+        body.released.set()
     await first.sync()
     await second.sync()
     assert (first.state, second.state) == (ExecutionState.COMPLETED, ExecutionState.QUEUED)
@@ -132,7 +132,7 @@ async def test_stop_without_a_run_is_without_effect(docket: Docket) -> None:
         assert await execution.get_result() == 1
 
 
-async def test_what_is_handed_back_is_queued_with_its_attempt_not_counted_and_starts_elsewhere_at_once(
+async def test_a_task_that_is_handed_back_starts_elsewhere_at_once_and_its_attempt_does_not_count(
     docket: Docket,
 ) -> None:
     attempts: list[tuple[str, int]] = []
@@ -158,7 +158,7 @@ async def test_what_is_handed_back_is_queued_with_its_attempt_not_counted_and_st
     assert attempts == [("first", 1), ("second", 1)]
 
 
-async def test_a_waiting_worker_starts_what_another_hands_back(docket: Docket) -> None:
+async def test_a_waiting_worker_starts_a_task_that_another_hands_back(docket: Docket) -> None:
     await taken_over(docket)
 
 
@@ -168,7 +168,7 @@ async def test_a_waiting_worker_starts_it_within_100_ms(docket: Docket) -> None:
 
 
 async def taken_over(docket: Docket) -> float:
-    """Seconds from the handing back by one worker until the other has begun."""
+    """Seconds from the hand-back by one worker to the start by the other."""
     begun = [anyio.Event(), anyio.Event()]
     count = 0
 
@@ -194,7 +194,7 @@ async def taken_over(docket: Docket) -> float:
     return took
 
 
-async def test_after_the_shutdown_timeout_what_still_runs_is_handed_back(docket: Docket) -> None:
+async def test_after_the_shutdown_timeout_running_tasks_are_handed_back(docket: Docket) -> None:
     body = Body()
     execution = await body.add(docket)
     worker = Worker(docket, shutdown_timeout=ms(30))
@@ -272,22 +272,22 @@ async def test_a_lease_is_kept_while_draining(docket: Docket) -> None:
         first.stop()
         other = Worker(docket, "other", redelivery_timeout=timeout)
         group.start_soon(other.run_forever)
-        # Time must pass here: that nothing happens in it is what this test is about.
+        # Time must pass here, in which nothing may happen.
         await anyio.sleep(3 * timeout.total_seconds())
-        body.let_go.set()
+        body.released.set()
         assert await execution.get_result() == "finished"
         other.stop()
     assert body.runs == 1
 
 
-async def test_a_clean_exit_takes_the_worker_off_the_lists(docket: Docket) -> None:
+async def test_a_clean_exit_removes_the_worker_from_the_lists(docket: Docket) -> None:
     async def task() -> None: ...
 
     docket.register(task)
     worker = Worker(docket, "leaves")
     async with working(worker):
         while not await docket.task_workers("task"):
-            await anyio.sleep(0.005)  # a heartbeat is no event
+            await anyio.sleep(0.005)  # a heartbeat notifies nobody
         [known] = await docket.workers()
         assert known.name == "leaves"
         assert "task" in known.tasks
@@ -318,7 +318,7 @@ class TestOnAsyncio:
     pytestmark = on_asyncio
 
     @pytest.mark.parametrize("times", [1, 2, 3])
-    async def test_a_native_cancel_drains_and_comes_out_also_when_repeated(
+    async def test_a_native_cancel_drains_and_comes_out_even_when_repeated(
         self, docket: Docket, times: int
     ) -> None:
         body = Body()
@@ -330,7 +330,7 @@ class TestOnAsyncio:
                 run.cancel()
                 await asyncio.sleep(0.01)
             assert not run.done()
-            body.let_go.set()
+            body.released.set()
             with pytest.raises(asyncio.CancelledError):
                 await run
             assert await execution.get_result() == "finished"
@@ -347,7 +347,7 @@ class TestOnAsyncio:
 
 
 @pytest.mark.parametrize("use_uvloop", [False, True], ids=["asyncio", "uvloop"])
-def test_a_loop_that_shuts_down_has_handed_back_what_ran(redis_url: str, use_uvloop: bool) -> None:
+def test_a_loop_that_shuts_down_has_handed_back_its_tasks(redis_url: str, use_uvloop: bool) -> None:
     async def start_and_leave() -> None:
         begun = asyncio.Event()
 
