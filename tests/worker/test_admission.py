@@ -46,6 +46,25 @@ class Log:
         self.entries.append((what, round(clock.timestamp() - self.start, 1)))
 
 
+async def test_a_run_whose_rule_cannot_be_made_fails_without_a_beginning(memory_url: str) -> None:
+    class Unnameable:
+        def __str__(self) -> str:
+            raise ValueError("no name for you")
+
+    runs: list[str] = []
+
+    async def task(whom: Annotated[Any, ConcurrencyLimit(1)]) -> None:
+        runs.append("run")
+
+    async with Docket("d", memory_url) as d:
+        execution = await d.add(task)(Unnameable())
+        await Worker(d).run_until_finished()
+        await execution.sync()
+        assert execution.state is ExecutionState.FAILED
+        assert "no name for you" in str(execution.error)
+        assert runs == []
+
+
 async def test_runs_over_the_rate_begin_at_their_moments_in_the_order_of_arrival(memory_url: str) -> None:
     log = Log()
 

@@ -459,6 +459,7 @@ class TestOnAsyncio:
         loop.set_task_factory(factory)
         try:
             execution = await drained(docket, await docket.add(task)())
+            assert loop.get_task_factory() is factory, "as it was"
         finally:
             loop.set_task_factory(None)
         assert await execution.get_result()

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from docket import Docket, Execution, Perpetual, Retry
+from docket import CurrentExecution, Docket, Execution, Perpetual, Retry
 from docket.dependencies import CompletionHandler, FailureHandler, Runtime, TaskOutcome
 from docket.execution import ExecutionState
 from docket.rules import Reschedule
@@ -85,6 +85,34 @@ async def test_a_failure_handler_can_have_the_next_run_placed_with_the_end_of_th
     execution = await drained(docket, await docket.add(task)("old"))
     assert runs == ["old", "new", "new"]
     assert execution.state is ExecutionState.FAILED
+
+
+async def test_the_next_run_of_one_task_is_not_that_of_another_with_the_same_handler(docket: Docket) -> None:
+    class Once(FailureHandler["Once"], CompletionHandler["Once"]):
+        async def __aenter__(self) -> Once:
+            return self
+
+        async def handle_failure(self, execution: Execution[Any], outcome: TaskOutcome) -> bool:
+            return await self.on_complete(execution, outcome)
+
+        async def on_complete(self, execution: Execution[Any], outcome: TaskOutcome) -> bool:
+            if execution.key == "again" and execution.attempt == 1:
+                self.next_run = Reschedule(when=execution.when, attempt=2)
+            return False
+
+    runs: list[tuple[str, int]] = []
+
+    async def task(fails: bool, at: Execution[Any] = CurrentExecution(), once: Once = Once()) -> None:
+        runs.append((at.key, at.attempt))
+        if fails:
+            raise ValueError("no")
+
+    for fails in True, False:
+        for key in "again", "never":
+            execution = await docket.add(task, key=key)(fails)
+        await drained(docket, execution)
+        assert sorted(runs) == [("again", 1), ("again", 2), ("never", 1)]
+        runs.clear()
 
 
 async def test_a_failure_handler_can_place_the_next_run_itself(docket: Docket) -> None:
