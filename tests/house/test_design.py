@@ -89,6 +89,7 @@ def test_the_design_names_only_what_exists() -> None:
     lua = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.lua")}
     fields = {word for path in lua for word in re.findall(r"'([\w:]+)'", (PACKAGE / path).read_text("utf-8"))}
     files = {path.relative_to(PACKAGE).as_posix() for path in sources()} | lua
+    files |= {f"{file.rpartition('/')[0]}/" for file in files}
     prose, _ = blocks(DESIGN)
 
     def exists(name: str) -> bool:
