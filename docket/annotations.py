@@ -1,4 +1,4 @@
-"""What the author of a task says of its parameters in ``Annotated`` metadata: names that users of pydocket import."""
+"""Marks on the parameters of a task, in ``Annotated`` metadata."""
 
 from .client import Annotation, Logged, logged_parameters
 

@@ -1,4 +1,4 @@
-"""The docket: where programs put work, and what they can ask about it."""
+"""The docket: programs put work on it, and read from it what becomes of that."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ class Docket(DocketSnapshotMixin):
         return stand_in(name) if found is None else found
 
     def labels(self) -> Mapping[str, str]:
-        """What telemetry says of this docket."""
+        """The attributes that telemetry gives to this docket."""
         return {"docket.name": self.name}
 
     # scheduling ------------------------------------------------------------------------------------------
@@ -297,8 +297,8 @@ class Docket(DocketSnapshotMixin):
     ) -> Callable[..., Awaitable[Execution[Any]]]:
         """Schedule a call: ``await docket.add(function)(arguments)``.
 
-        A key that is already scheduled, queued or running is left as it is (the execution's ``disposition`` says
-        so). ``when`` is an aware datetime; the past and None mean now.
+        A key that is already scheduled, queued or running is left as it is (see the execution's
+        ``disposition``). ``when`` is an aware datetime; the past and None mean now.
 
         Raises: at once, ValueError for a naive ``when``, TypeError for a key that is not a string, UnknownTask (a
         KeyError) for a name that is not registered; when awaited, TypeError for arguments that do not fit the
@@ -328,7 +328,10 @@ class Docket(DocketSnapshotMixin):
     def replace(
         self, function: TaskFunction | str, when: datetime, key: str
     ) -> Callable[..., Awaitable[Execution[Any]]]:
-        """Schedule a call instead of whatever its key has. A run in progress ends without a say. Raises as `add`."""
+        """Schedule a call instead of the one that its key has. A run in progress continues, its outcome is discarded.
+
+        Raises: as `add`.
+        """
         prepare = self._preparing(function, when, key)
 
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
@@ -367,7 +370,7 @@ class Docket(DocketSnapshotMixin):
         """Schedule many calls, ``chunk_size`` of them per round trip (None: all at once), in order.
 
         One call that the server refuses does not stop the others: its disposition is FAILED and its
-        ``schedule_exception`` says why.
+        ``schedule_exception`` is the error.
         Raises: ValueError - ``chunk_size`` below 1; TypeError - arguments that cannot be pickled (nothing of that
         chunk is sent); redis.exceptions.ConnectionError - earlier chunks have been placed.
         """
@@ -376,7 +379,7 @@ class Docket(DocketSnapshotMixin):
     async def replace_many(
         self, calls: Iterable[TaskCall], *, chunk_size: int | None = 1000
     ) -> list[Execution[Any]]:
-        """Schedule many calls instead of whatever their keys have; otherwise as `add_many`."""
+        """Schedule many calls instead of those that their keys have; otherwise as `add_many`."""
         return await self._place_many("docket.replace_many", calls, chunk_size, replace=True)
 
     def _preparing(
@@ -490,7 +493,7 @@ class Docket(DocketSnapshotMixin):
         """Read the strikes, so that ``strike_list`` shows them. Adding and running look by themselves."""
         await self.strike_list.wait_for_strikes_loaded()
 
-    # asking ----------------------------------------------------------------------------------------------
+    # reading ---------------------------------------------------------------------------------------------
 
     async def get_execution(self, key: str) -> Execution[Any] | None:
         """The execution under ``key`` as it is recorded, or None."""
@@ -514,7 +517,7 @@ class Docket(DocketSnapshotMixin):
         return execution
 
     async def concurrency(self) -> list[LimitInUse]:
-        """Every concurrency limit that tasks run under or wait for, by name: who runs, who waits, in which order."""
+        """Every concurrency limit in use, sorted by name: the tasks that run and those that wait, in their order."""
         return await self.store.admissions.in_use()
 
 

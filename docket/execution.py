@@ -1,4 +1,4 @@
-"""One scheduled call: what is called, where it stands, what came of it."""
+"""One scheduled call: its function and arguments, its state, its result."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ R = TypeVar("R", covariant=True)
 class Execution(Generic[R]):
     """A call of a task function under a key, on a docket.
 
-    ``function``, ``args``, ``kwargs`` and ``key`` say what is called; ``state`` and what follows from it is as of
-    the last `sync` (or of the event that was last seen).
+    ``function``, ``args``, ``kwargs`` and ``key`` are the call. ``state``, times, ``worker`` and ``error`` are as of
+    the last `sync`, or of the last event of `subscribe`.
     """
 
     __slots__ = (
@@ -115,7 +115,7 @@ class Execution(Generic[R]):
     ) -> None:
         self._docket, self._function, self._key = docket, function, key
         self._args: tuple[Any, ...] | Packed = args
-        """Packed where the call was read to be looked at, until somebody asks; it then has the ``_kwargs``, too."""
+        """`Packed`, with the named ones in it, in a call that was read for people and not opened yet."""
         self._kwargs = kwargs
         self._function_name = function_name or function.__name__
         self._trace_context = trace_context
@@ -136,7 +136,7 @@ class Execution(Generic[R]):
     def __repr__(self) -> str:
         return f"<Execution {printable(self._function_name)} key={self._key!r} {self.state.value}>"
 
-    # what is called --------------------------------------------------------------------------------------
+    # its call --------------------------------------------------------------------------------------------
 
     @property
     def docket(self) -> Docket:
@@ -150,7 +150,7 @@ class Execution(Generic[R]):
     def args(self) -> tuple[Any, ...]:
         """The positional arguments. Of an execution that was read from the docket they are unpickled now.
 
-        That runs what was pickled. What cannot be unpickled is an `Unreadable`, which says why.
+        That runs what was pickled. What cannot be unpickled is an `Unreadable` with the reason.
         """
         args = self._args
         return args if type(args) is not Packed else self._open(args)[0]
@@ -188,7 +188,7 @@ class Execution(Generic[R]):
 
     @property
     def trace_context(self) -> Context | None:
-        """The OpenTelemetry context of whoever added it, where one is known."""
+        """The OpenTelemetry context in which it was added, if one is known."""
         if self._trace_context is not None or not self.extra_fields:
             return self._trace_context
         try:
@@ -198,7 +198,7 @@ class Execution(Generic[R]):
         return context_of(self.extra_fields)
 
     def incoming_span_links(self) -> list[Link]:
-        """A link to the span of whoever added it, if one is known."""
+        """A link to the span in which it was added, if one is known."""
         if (context := self.trace_context) is None:
             return []
         from .instrumentation import links_to
@@ -235,7 +235,7 @@ class Execution(Generic[R]):
     def call_repr(self) -> str:
         """The call for people: ``name(..., b=...){key}``. Values may be secret: only `Logged` ones are shown.
 
-        Nothing is unpickled for it: of arguments that nobody has asked for yet it shows what is plain.
+        Nothing is unpickled for it: of arguments that are still pickled it shows those that are plain values.
         """
         args = self._args
         if type(args) is Packed:
@@ -300,7 +300,7 @@ class Execution(Generic[R]):
 
     @classmethod
     def to_show(cls, docket: Docket, message: Message) -> Execution[Any]:
-        """The execution that a message describes, for people: its arguments stay pickled until somebody asks."""
+        """The execution that a message describes, for people: its arguments stay pickled until a program reads them."""
         execution = cls.of_message(docket, message, docket.function_named(message.function), (), {})
         execution._args = Packed(message.args, message.kwargs)
         return execution
@@ -369,7 +369,7 @@ class Execution(Generic[R]):
             self._progress.claimed(fence)
 
     def placed(self, disposition: Disposition, generation: int = 0, error: Exception | None = None) -> None:
-        """Note what came of placing this execution: the generation that the key has now, or why it failed."""
+        """Note the result of placing this execution: the generation that the key has now, or the error."""
         self.disposition, self.schedule_exception = disposition, error or self.schedule_exception
         if disposition is Disposition.SCHEDULED:
             self._generation = generation
@@ -403,7 +403,7 @@ class Execution(Generic[R]):
     # by hand ---------------------------------------------------------------------------------------------
 
     async def claim(self, worker: str) -> bool:
-        """Make this run ``worker``'s, for a program that is its own worker; False where it is not to run any more.
+        """Claim this run for ``worker``, in a program that is its own worker; False if it may not run any more.
 
         It is to be a delivery that the program has read from the stream (`from_message`): that is kept from others,
         and redelivered where it is not ended in time. What still waits there can be claimed too, but a worker of
@@ -413,21 +413,21 @@ class Execution(Generic[R]):
         return await claim_by_hand(self._docket.store, self, worker)
 
     async def mark_as_completed(self, result_key: str | None = None) -> None:
-        """End this run by hand; ``result_key`` says where its result is kept. See `mark_as_cancelled`."""
+        """End this run by hand; ``result_key`` is the key of its result. See `mark_as_cancelled`."""
         await end_by_hand(self._docket.store, self, ExecutionState.COMPLETED, result_key=result_key)
 
     async def mark_as_failed(self, error: str | None = None, result_key: str | None = None) -> None:
-        """End this run by hand; ``error`` says why. See `mark_as_cancelled`."""
+        """End this run by hand; ``error`` is the reason. See `mark_as_cancelled`."""
         await end_by_hand(self._docket.store, self, ExecutionState.FAILED, error, result_key)
 
     async def mark_as_cancelled(self) -> None:
-        """End this run by hand, wherever it stands: what waits is removed, who waits for it hears of it.
+        """End this run by hand, in any state: a waiting message is removed, and subscribers get the event.
 
-        Without effect where it has ended, or a newer run has the key (`state` then says how that stands).
+        Without effect if it has ended, or if a newer run has the key (`state` is then that of the newer run).
         """
         await end_by_hand(self._docket.store, self, ExecutionState.CANCELLED)
 
-    # where it stands -------------------------------------------------------------------------------------
+    # its state -------------------------------------------------------------------------------------------
 
     async def sync(self) -> None:
         """Read state, times, error and progress from the docket."""
@@ -457,7 +457,7 @@ class Execution(Generic[R]):
         return ExecutionEvents(self._docket.store, self, ready)
 
     def take_over(self, event: StateEvent | ProgressEvent) -> None:
-        """Take over what an event says."""
+        """Take over an event."""
         if event["type"] == "progress":
             self.progress.take_over(event)
             return
@@ -468,7 +468,7 @@ class Execution(Generic[R]):
         self.completed_at = read_moment(event["completed_at"]) or self.completed_at
         self.error = event["error"] if event["error"] is not None else self.error
 
-    # what came of it -------------------------------------------------------------------------------------
+    # its result ------------------------------------------------------------------------------------------
 
     async def get_result(self, *, timeout: timedelta | None = None, deadline: datetime | None = None) -> R:
         """Wait for the end and return what the task returned.
@@ -507,8 +507,8 @@ async def schedule_many(
 ) -> None:
     """Place executions of one docket in order, ``chunk_size`` of them in one round trip (None: all).
 
-    What came of each is its ``disposition``; one that the server refuses is FAILED and says why in its
-    ``schedule_exception``. ``redis`` is not needed: the executions' own docket is asked.
+    Each gets a ``disposition``; one that the server refuses is FAILED, and its
+    ``schedule_exception`` is the error. ``redis`` is not needed: the executions' own docket is asked.
     Raises: UsageError (a ValueError) - they belong to several dockets, or ``chunk_size`` is below 1; else as
     `Docket.add_many`. Cancel: some chunks may have been placed.
     """

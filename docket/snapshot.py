@@ -30,7 +30,7 @@ class DocketSnapshot:
 
 
 class DocketSnapshotMixin(abc.ABC):
-    """The part of a `Docket` that shows who and what is there at the moment."""
+    """The part of a `Docket` that reads what waits and runs, and which workers live."""
 
     workers_set = KeyName(lambda keys: keys.workers)
     """The sorted set of live workers."""

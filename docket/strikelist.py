@@ -1,4 +1,4 @@
-"""Strikes: what may not run at present, in every process. Names that users of pydocket import from here."""
+"""Strikes: tasks and calls that may not run at present, in any process."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ _NOT_CONNECTED = (
 class StrikeList:
     """The strikes of a docket, for programs that have no docket; or, without a ``url``, a list of their own.
 
-    Entered (``async with StrikeList(url=..., name=...)``) it keeps a connection over which the server tells of new
+    Entered (``async with StrikeList(url=..., name=...)``) it keeps a connection on which the server sends new
     strikes, without a background task: what has arrived is read when the list is used, so `is_stricken` knows what
     other processes have struck. Where that connection is lost, or somebody struck or restored about a hundred times
-    since the list was last used, what is known so far goes on to count (the log says so once) until one of the
+    since the list was last used, the strikes known so far stay in force (which is logged once) until one of the
     asynchronous methods is used, which begins anew. ``async with`` may be entered and left in different tasks, and
     again; it does not fail if the server cannot be reached. Threads and event loops may share a list.
 
@@ -216,7 +216,7 @@ class StrikeList:
             return [Strike.about(condition) for condition in self._strikes.log.effect.conditions()]
 
     def is_stricken(self, target: Strikable | Mapping[str, Any]) -> bool:
-        """Whether an execution is struck; or, for a mapping, whether values of parameters are for every task.
+        """Whether a strike forbids an execution; of a mapping, whether one on all tasks forbids these values.
 
         Of an execution all arguments count, also those that it leaves to the defaults of the function and those in
         ``**kwargs``; not what dependencies supply. A value that cannot be compared does not match, and is logged.
@@ -240,13 +240,13 @@ class StrikeList:
         await self._strikes.catch_up(client)
 
     async def _follow(self) -> None:
-        """Have the server tell of what comes, if it does not. What is there already is read after this."""
+        """Have the server send new instructions, if it does not yet. Read those that are there already after this."""
         tail = self._tail
         if tail is not None and not tail.is_open:
             await tail.open()
 
     def _look(self) -> None:
-        """Take in what the server has told meanwhile; never waits."""
+        """Apply the instructions that have arrived; never waits."""
         tail = self._tail
         if tail is not None and tail.is_followed:
             try:
@@ -257,7 +257,7 @@ class StrikeList:
 
     def _cut_off(self, error: RedisError) -> None:
         if (tail := self._tail) is not None:
-            tail.close()  # so this is said once
+            tail.close()  # so this is logged once
         logger.warning(
             "The strikes of %r are not followed any more: %s; what is known of them counts until the list is awaited",
             self.name,
@@ -266,7 +266,7 @@ class StrikeList:
 
 
 class DocketStrikes(StrikeList):
-    """The strikes of a docket that is open: they are read when the server says, on adding, that there are new ones.
+    """The strikes of an open docket: they are read when the server refuses a placing because there are new ones.
 
     So the synchronous methods know what was there when something was last added, or `wait_for_strikes_loaded`.
     """

@@ -72,9 +72,9 @@ async def _safeguard_wake(
     docket: Docket = CurrentDocket(),
     worker: Worker = CurrentWorker(),
 ) -> None:
-    """Wake who waits for a concurrency limit whose holders are gone: pydocket's workers schedule it as they park."""
+    """Wake the waiters of a concurrency limit whose holders are gone; pydocket's workers schedule it as they park."""
     await docket.store.admissions.safeguard(waiter_stream, max_concurrent, worker.redelivery_timeout)
 
 
 peer_tasks: dict[str, TaskFunction] = {"_safeguard_wake": _safeguard_wake}
-"""What pydocket's workers expect any worker to know, though nobody has registered it; not advertised."""
+"""Tasks that pydocket's workers expect every worker to know without registering them; not advertised."""

@@ -1,6 +1,6 @@
 """What a program does with a docket: placing, following and reading runs.
 
-On a `DocketStore`, messages and keys; what it needs of a call, a run or a docket it says as protocols.
+Works on a `DocketStore`, messages and keys; a call, a run and a docket are protocols to it.
 """
 
 from .annotations import Annotation, Logged, logged_parameters

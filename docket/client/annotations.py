@@ -1,4 +1,4 @@
-"""What the author of a task says of its parameters in ``Annotated`` metadata: which arguments logs may show."""
+"""Marks on the parameters of a task, in ``Annotated`` metadata: which arguments logs may show."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .signatures import get_signature
 __all__ = ["Annotation", "Logged", "logged_parameters"]
 
 
-class Annotation(abc.ABC):  # noqa: B024 - nobody is to make one that is nothing in particular
+class Annotation(abc.ABC):  # noqa: B024 - a base class without a meaning of its own
     """A mark in ``Annotated[type, ...]``; given as an instance, or as the class where it takes no arguments."""
 
     @classmethod
     def annotated_parameters(cls, signature: inspect.Signature) -> Mapping[str, Self]:
         """The parameters of a signature that carry this kind of mark; the last one counts where there are more.
 
-        Annotations that are text (``from __future__ import annotations``) carry none: nobody has evaluated them.
+        Annotations that are text (``from __future__ import annotations``) carry none: they are not evaluated.
         """
         annotations = {name: parameter.annotation for name, parameter in signature.parameters.items()}
         return cls.found_in(annotations)

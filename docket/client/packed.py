@@ -1,4 +1,4 @@
-"""Arguments as the docket holds them: pickles, which are opened for a program that asks for them, and only then."""
+"""Arguments as the docket holds them: pickles, which are opened only for a program that reads them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 @final
 @attrs.define(eq=False)
 class Packed:
-    """The pickled arguments of one call. To unpickle runs what was pickled, so it is done when somebody asks."""
+    """The pickled arguments of one call. Unpickling runs what was pickled, so it is done on demand."""
 
     args: bytes
     kwargs: bytes
@@ -27,11 +27,11 @@ class Packed:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is a call without arguments, as far as that can be told by the bytes."""
+        """Whether it is a call without arguments, as far as the bytes show."""
         return is_empty(self.args) and is_empty(self.kwargs)
 
     def open(self) -> tuple[Arguments, bool]:
-        """Unpickle them; also whether that was possible. If not, an `Unreadable` is all that there is of them.
+        """Unpickle them; also whether that was possible. If not, they are one `Unreadable`.
 
         Raises: KeyboardInterrupt, nothing else: unpickling runs foreign code, or lacks the caller's modules (I9).
         """
@@ -46,7 +46,7 @@ class Packed:
     def look(self) -> Arguments:
         """The arguments as far as they are plain values, without running anything.
 
-        Raises: NotPlain - nothing can be said of them.
+        Raises: NotPlain - they cannot be shown.
         """
         args, kwargs = read_plain(self.args), read_plain(self.kwargs)
         if type(args) is not tuple or type(kwargs) is not dict:

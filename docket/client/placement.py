@@ -61,7 +61,7 @@ async def place_for(operation: str, store: DocketStore, call: C, *, replace: boo
 async def place(
     store: DocketStore, call: Placeable, *, replace: bool = False, rescheduled: bytes = b"", expected: int = 0
 ) -> None:
-    """Place a call unless it is struck; note on it what came of that; see `Schedule.place`.
+    """Place a call unless it is struck, and note the result on it; see `Schedule.place`.
 
     The next run of a delivery that ends with this (``rescheduled``) is placed in any case: a worker judges it, and
     reports it with the end of the run.
@@ -69,13 +69,13 @@ async def place(
     call.extra_fields = _with_trace_fields(call.extra_fields)
     try:
         placed = await _place(store, call, replace, rescheduled, expected)
-    except UnicodeEncodeError:  # only what was made by hand can have such names
+    except UnicodeEncodeError:  # only an execution made by hand can have such names
         check_key(call.key)
         checked_name(call.function_name, "the name of a task")
         raise
     call.placed(placed.disposition, placed.generation)
     if not rescheduled:
-        # Whoever knows the generation that is there continues a chain, and cancels nothing.
+        # A caller that expects a generation continues a chain, and cancels nothing.
         _emit_placed(store, call, replace=replace and not expected)
     if placed.disposition is Disposition.ALREADY_SCHEDULED:
         await call.sync()
@@ -113,7 +113,7 @@ def check_chunk_size(chunk_size: int | None) -> None:
 async def place_many(
     store: DocketStore, calls: Sequence[Placeable], chunk_size: int | None, *, replace: bool
 ) -> None:
-    """Place calls in order, ``chunk_size`` of them in one write (None: all); note on each what came of it.
+    """Place calls in order, ``chunk_size`` of them in one write (None: all), and note the result on each.
 
     One that the server refuses does not stop the others.
     """

@@ -1,4 +1,4 @@
-"""How far an execution is: reporting it, reading it, following it."""
+"""The progress of an execution: reporting, reading and following it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .subscription import ProgressEvents, Settable
 
 __all__ = ["ExecutionProgress", "Keeper", "Opened", "keepers"]
 
-#: How many seconds a running task waits for the answer to a report; then it goes on, and its worker sees to the report.
+#: How many seconds a running task waits for the answer to a report; then it continues, and its worker writes it.
 PATIENCE = 0.5
 
 
@@ -34,54 +34,54 @@ class Opened(Protocol):
 
 
 class Keeper(Protocol):
-    """Sees to it that the reports of a running task are written, as soon as that is possible."""
+    """Writes the reports of a running task later, as soon as that is possible."""
 
     def takes(self, error: RedisError) -> bool:
-        """Whether this keeps a report from being written for now, and is no mistake."""
+        """Whether this error is an outage: the report can be written later."""
         ...
 
     def has(self, progress: ExecutionProgress) -> bool:
-        """Whether it waits to be written."""
+        """Whether reports of it wait to be written."""
         ...
 
     def keep(self, progress: ExecutionProgress) -> None:
-        """See to what of it was not answered for."""
+        """Write its unanswered reports later."""
         ...
 
 
 keepers: ContextVar[Keeper] = ContextVar("docket_progress_keeper")
 
 
-class _Said:
-    """What one claim has reported, and how much of that was answered for."""
+class _Reports:
+    """The reports of one claim, and which of them the server has answered."""
 
-    __slots__ = ("_before", "_said", "answered", "number", "sum")
+    __slots__ = ("_before", "_fields", "answered", "number", "sum")
 
     def __init__(self) -> None:
         self.number = self.answered = 0
-        """The last report, and the last one that the server has answered for."""
+        """The number of the last report, and of the last one that the server has answered."""
         self.sum = self._before = 0
-        self._said: dict[str, tuple[int, str | int | None]] = {}
+        self._fields: dict[str, tuple[int, str | int | None]] = {}
 
-    def say(self, amount: int, said: dict[str, str | int | None]) -> None:
+    def add(self, amount: int, fields: dict[str, str | int | None]) -> None:
         self.number += 1
         self.sum += amount
-        for field, value in said.items():
-            self._said[field] = self.number, value
+        for field, value in fields.items():
+            self._fields[field] = self.number, value
 
-    def take_back(self, amount: int, said: dict[str, str | int | None]) -> None:
-        """Forget what somebody was told of that it failed: he may say it again."""
+    def take_back(self, amount: int, fields: dict[str, str | int | None]) -> None:
+        """Forget a report whose failure was raised to the task, which may repeat it."""
         self.sum -= amount
-        for field, value in said.items():
-            if self._said.get(field, (0, None))[1] == value:
-                self._said.pop(field, None)
+        for field, value in fields.items():
+            if self._fields.get(field, (0, None))[1] == value:
+                self._fields.pop(field, None)
 
     def report(self, at: datetime) -> Report:
-        """All that was not answered for."""
-        said = {field: value for field, (number, value) in self._said.items() if number > self.answered}
+        """Everything that is unanswered, as one report."""
+        fields = {field: value for field, (number, value) in self._fields.items() if number > self.answered}
         amount = self.sum - self._before
         return Report(
-            at=at, number=self.number, amount=amount, before=self._before, after=self.sum, said=said
+            at=at, number=self.number, amount=amount, before=self._before, after=self.sum, said=fields
         )
 
     def answer(self, report: Report) -> None:
@@ -89,7 +89,7 @@ class _Said:
             self.answered, self._before = report.number, report.after
 
     def claimed_again(self) -> None:
-        """Nothing of it is known under the new claim."""
+        """The server knows none of it under the new claim."""
         self.answered = self._before = 0
 
 
@@ -97,19 +97,19 @@ class ExecutionProgress:
     """The progress of what runs under a key: ``current`` of ``total``, a ``message``, when it was last reported.
 
     The attributes are as of the last call; ``current`` is None, ``total`` 1 before anything is known. The progress
-    of the running task (`Progress`, or its execution's ``progress``) speaks for that run alone: once the run was
-    replaced or taken over, or has ended, what it reports is not written, and counts on in its attributes only. One
-    that is made by hand speaks for whatever has the key, until that has ended.
+    of the running task (`Progress`, or its execution's ``progress``) belongs to that run alone: once the run was
+    replaced or taken over, or has ended, its reports are not written, and only change its attributes. One that is
+    made by hand reports for the run that has the key, until that has ended.
 
-    While Redis is away a running task is not kept from its work: a report waits half a second at most, its worker
-    keeps the latest of all, and writes that when Redis is back. By hand, a report raises.
+    While Redis is away a running task does not wait for it: a report takes half a second at most; its worker keeps
+    the latest one, and writes it when Redis is back. A report by hand raises.
     """
 
-    __slots__ = ("_at", "_fence", "_said", "current", "docket", "key", "message", "total", "updated_at")
+    __slots__ = ("_at", "_fence", "_unanswered", "current", "docket", "key", "message", "total", "updated_at")
 
     def __init__(self, docket: Opened, key: str, fence: Fence | None = None) -> None:
         self.docket, self.key = docket, key
-        self._fence, self._said = fence, _Said()
+        self._fence, self._unanswered = fence, _Reports()
         self._at: datetime | None = None
         self.current: int | None = None
         self.total = 1
@@ -130,52 +130,52 @@ class ExecutionProgress:
         return progress
 
     async def set_total(self, total: int) -> None:
-        """Say how much there is to do: a whole number from 1. One round trip, as each report.
+        """Report how much there is to do: a whole number from 1. One round trip, as each report.
 
         Raises: ValueError, TypeError - no such number; by hand, redis.exceptions.RedisError.
         """
         _check_count(total, "Total")
-        record = await self._tell(0, {"total": total})
+        record = await self._report(0, {"total": total})
         self.total = total
         self._take_up(record)
 
     async def increment(self, amount: int = 1) -> None:
         """Add to what is done: a whole number from 1. It may exceed the total. Raises as `set_total`.
 
-        However much of an outage it falls into, it counts once. By hand, nobody knows whether one counts that raised.
+        It counts once, also in an outage. By hand, one that raised may or may not have counted.
         """
         _check_count(amount, "Amount")
-        if self._said.sum + amount > LARGEST:
+        if self._unanswered.sum + amount > LARGEST:
             raise UsageError(f"Amount may not take what is done beyond {LARGEST}, as {amount} does")
-        record = await self._tell(amount, {})
+        record = await self._report(amount, {})
         self.current = (self.current or 0) + amount
         self._take_up(record)
 
     async def set_message(self, message: str | None) -> None:
-        """Say what is being done; None takes the message back.
+        """Report what is being done; None takes the message back.
 
         What UTF-8 cannot hold is written as backslash escapes.
         Raises: TypeError - no text; by hand, redis.exceptions.RedisError.
         """
         if message is not None:
             message = _readable(message)
-        record = await self._tell(0, {"message": message})
+        record = await self._report(0, {"message": message})
         self.message = message
         self._take_up(record)
 
-    async def _tell(self, amount: int, said: dict[str, str | int | None]) -> ProgressRecord | None:
-        """Report something; None where that was not written, or not yet."""
+    async def _report(self, amount: int, fields: dict[str, str | int | None]) -> ProgressRecord | None:
+        """Report a change; None if it was not written, or not yet."""
         at = clock.now()
         if self._fence is None:
-            return await self._reports.write(self.key, Report(at=at, amount=amount, said=said), None)
+            return await self._reports.write(self.key, Report(at=at, amount=amount, said=fields), None)
         self._at = at
-        self._said.say(amount, said)
+        self._unanswered.add(amount, fields)
         keeper = keepers.get(None)
         if keeper is None:  # it was claimed by hand
             try:
                 return await self._write()
             except RedisError:
-                self._said.take_back(amount, said)
+                self._unanswered.take_back(amount, fields)
                 raise
         if keeper.has(self):
             await checkpoint()
@@ -185,31 +185,31 @@ class ExecutionProgress:
                 return await self._write()
         except RedisError as error:
             if not keeper.takes(error):
-                self._said.take_back(amount, said)
+                self._unanswered.take_back(amount, fields)
                 raise
         keeper.keep(self)
         return None
 
     async def _write(self) -> ProgressRecord | None:
-        report = self._said.report(self._at or clock.now())
+        report = self._unanswered.report(self._at or clock.now())
         record = await self._reports.write(self.key, report, self._fence)
-        self._said.answer(report)
+        self._unanswered.answer(report)
         return record
 
     @property
     def is_written(self) -> bool:
-        """Whether the server has answered for everything that the running task has reported."""
-        return self._said.answered == self._said.number
+        """Whether the server has answered every report of the running task."""
+        return self._unanswered.answered == self._unanswered.number
 
     async def write(self) -> None:
-        """Write what the server has not answered for. Raises: redis.exceptions.RedisError."""
+        """Write the unanswered reports. Raises: redis.exceptions.RedisError."""
         self._take_up(await self._write())
 
     def claimed(self, fence: Fence) -> None:
-        """Speak for the same run under another claim of it."""
+        """Report for the same run under another claim of it."""
         if fence != self._fence:
             self._fence = fence
-            self._said.claimed_again()
+            self._unanswered.claimed_again()
 
     async def sync(self) -> None:
         """Read what is recorded; where nothing is, ``current`` is None and ``total`` 100."""
@@ -224,12 +224,12 @@ class ExecutionProgress:
         return ProgressEvents(self.docket.store, self, ready)
 
     def apply(self, record: ProgressRecord) -> None:
-        """Take over what is recorded."""
+        """Take over a record."""
         self.current, self.total = record.current, record.total
         self.message, self.updated_at = record.message, record.updated_at
 
     def take_over(self, event: ProgressEvent) -> None:
-        """Take over what an event says."""
+        """Take over an event."""
         self.current, self.total, self.message = event["current"], event["total"], event["message"]
         self.updated_at = read_moment(event["updated_at"])
 

@@ -1,4 +1,4 @@
-"""Which function runs under which name: the tasks of one docket, and how they get there."""
+"""The tasks of one docket by name, and how functions are registered."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def collection_at(path: str) -> TaskCollection:
 def find_task(tasks: Tasks, function: TaskFunction | str, where: str) -> tuple[str, TaskFunction]:
     """The name and the function of a task; a function that is not entered yet is entered.
 
-    Raises: UnknownTask (a KeyError) - no task has this name; ``where`` says which docket that was.
+    Raises: UnknownTask (a KeyError) - no task has this name; ``where`` is the name of the docket.
     """
     if not isinstance(function, str):
         name = name_of(function)
@@ -111,7 +111,7 @@ def find_task(tasks: Tasks, function: TaskFunction | str, where: str) -> tuple[s
 
 
 def stand_in(name: str) -> TaskFunction:
-    """A function that can be shown, not run: for a name that nobody registered here."""
+    """A function that can be shown, not run: for a name that is not registered here."""
 
     async def unregistered(*args: Any, **kwargs: Any) -> None:
         raise UnknownTask(f"no task named {name!r} is registered here")

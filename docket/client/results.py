@@ -1,4 +1,4 @@
-"""What came of an execution: waiting for its end, and the result or the exception that was kept."""
+"""Waiting for the end of an execution; its result, or the exception that was kept."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def _wait_until_final(store: DocketStore, execution: Followed) -> None:
             with anyio.move_on_after(recheck):
                 await _follow(store, execution)
                 # An event does not name the result, and pydocket announces the end of a replaced run too: what
-                # is recorded decides. Where no record is kept (execution_ttl=0) the event has said it all.
+                # is recorded decides. Where no record is kept (execution_ttl=0) the event is all there is.
                 if await execution.refresh() is None:
                     return
         except (ConnectionError, NoAnswer):
@@ -130,7 +130,7 @@ async def _outcome(store: DocketStore, execution: Followed) -> Any:
 
 def _error_to_raise(execution: Followed, kept: object) -> Exception:
     """The task's own exception; ours, where that would end the program that asks for it (SystemExit), or is none."""
-    # Its type is asked for, not the object, which may say what it likes.
+    # Check its type, not the object: its class may claim to be anything.
     if issubclass(type(kept), Exception) and not issubclass(type(kept), StopIteration | StopAsyncIteration):
         return cast("Exception", kept)
     failure = _failure(execution)

@@ -44,7 +44,7 @@ _GENERATORS = frozenset({types.GeneratorType, types.AsyncGeneratorType})
 
 
 def check_function(function: Any, what: str = "a task") -> None:
-    """Refuse a generator function: a call of it runs nothing, and nobody would go on with what it makes.
+    """Refuse a generator function: a call of it runs nothing, and nothing would iterate what it makes.
 
     Raises: TypeError.
     """
@@ -57,9 +57,9 @@ def check_function(function: Any, what: str = "a task") -> None:
 
 
 def check_returned(value: Any, name: str) -> None:
-    """Refuse what a generator function made that was not known to be one; to be asked of all that a task returns.
+    """Refuse a generator that a task returns: its function was not known to be a generator function.
 
-    A decorator has hidden it, or nobody looked (``docket.tasks[name] = function``).
+    A decorator has hidden it, or it was not registered (``docket.tasks[name] = function``).
     Raises: TypeError.
     """
     if type(value) in _GENERATORS and not inspect.isawaitable(value):
@@ -76,7 +76,7 @@ class PerFunction(Generic[V]):
     """What is known of functions, each for as long as the function lives.
 
     A bound method is made anew at each access, so what is known of one is known of every method of its function,
-    whosever it is, and nothing of whom it is bound to is kept. What nobody can refer to weakly is not remembered.
+    whatever it is bound to, and that object is not kept. A callable without weak references is not remembered.
     May be used in any thread. What is kept must not refer to its function, which would then live as long as this.
     """
 
@@ -166,7 +166,7 @@ def check_arguments(
     """Refuse arguments that the function could not be called with.
 
     Parameters whose value a dependency supplies may be left out.
-    Raises: TypeError - what does not fit, as a direct call would say it.
+    Raises: TypeError - they do not fit; worded as by a direct call.
     """
     known = _shapes.get(function)
     if known is None:

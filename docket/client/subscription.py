@@ -1,4 +1,4 @@
-"""Following an execution: where it stands, then every change, as events."""
+"""Following an execution: its state and progress, then every change, as events."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Followed(Protocol):
 class _Following(AsyncGenerator[Event, None], Generic[Event]):
     """Events until the end, as an async generator gives them; no scope is open between two of them (I8).
 
-    A class, because an event loop asks that generators of the language be closed: who leaves this one by ``break``
-    closes its connection by dropping it, and it is closed before the last event is given.
+    A class, because an event loop asks that generators of the language be closed: leaving this one by ``break``
+    drops it, which closes its connection; that is also closed before the last event is given.
     """
 
     def __init__(self, store: DocketStore, key: str, ready: Settable | None) -> None:
@@ -98,7 +98,7 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
             if (event := read_event((await self._pubsub.receive()).payload)) is not None:
                 self._ended = self._take(event)
         if self._ended:
-            self._hang_up()
+            self._unsubscribe()
         if not self._ahead:
             raise StopAsyncIteration
         return self._ahead.popleft()
@@ -110,9 +110,9 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
     def _close(self) -> None:
         self._begun = self._ended = True
         self._ahead.clear()
-        self._hang_up()
+        self._unsubscribe()
 
-    def _hang_up(self) -> None:
+    def _unsubscribe(self) -> None:
         if self._pubsub is not None:
             self._pubsub.close()
             self._pubsub = None
@@ -173,8 +173,8 @@ def _state_of(execution: Followed) -> StateEvent:
         "state": execution.state,
         "when": execution.when.isoformat(),
         "worker": execution.worker,
-        "started_at": _iso(execution.started_at),
-        "completed_at": _iso(execution.completed_at),
+        "started_at": _isoformat(execution.started_at),
+        "completed_at": _isoformat(execution.completed_at),
         "error": execution.error,
     }
 
@@ -187,9 +187,9 @@ def _progress_of(execution: Followed) -> ProgressEvent:
         "current": progress.current,
         "total": progress.total,
         "message": progress.message,
-        "updated_at": _iso(progress.updated_at),
+        "updated_at": _isoformat(progress.updated_at),
     }
 
 
-def _iso(when: datetime | None) -> str | None:
+def _isoformat(when: datetime | None) -> str | None:
     return None if when is None else when.isoformat()

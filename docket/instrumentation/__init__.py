@@ -99,7 +99,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOMES.get(name, "metrics")
     try:
-        if home == "metrics":  # whoever looks at them wants them counted
+        if home == "metrics":  # a program that reads them wants them counted
             importlib.import_module(".subscribe", __name__)
         value = getattr(importlib.import_module(f".{home}", __name__), name)
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""What a process with a worker serves over HTTP: that it is alive, and its metrics for Prometheus.
+"""The HTTP servers of a process with a worker: health checks, and metrics for Prometheus.
 
 Each server answers from threads of its own, so that a busy event loop does not keep it from answering.
 """
@@ -67,7 +67,7 @@ def _exposition() -> Callable[[], bytes]:
             f"metrics for Prometheus need packages that are not here ({error}): pip install 'anydocket[metrics]'"
         ) from error
     if not isinstance(metrics.get_meter_provider(), MeterProvider):
-        # The labels that pydocket's have: newer exporters add those of the scope unless told not to.
+        # The same labels as pydocket's: newer exporters add those of the scope by default.
         settings: dict[str, Any] = {}
         if "scope_info_enabled" in inspect.signature(PrometheusMetricReader).parameters:
             settings["scope_info_enabled"] = False
@@ -99,17 +99,17 @@ class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         logger.debug("A request from %s failed", client_address, exc_info=True)
 
-    def serve_until(self, told: socket.socket) -> None:
-        """Serve until there is something to read from ``told``."""
+    def serve_until(self, stop: socket.socket) -> None:
+        """Serve until there is something to read from ``stop``."""
         with selectors.DefaultSelector() as selector:
             selector.register(self, selectors.EVENT_READ)
-            selector.register(told, selectors.EVENT_READ)
-            while told not in (ready.fileobj for ready, _ in selector.select()):
+            selector.register(stop, selectors.EVENT_READ)
+            while stop not in (ready.fileobj for ready, _ in selector.select()):
                 self.handle_request()
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = 10.0  # seconds that a client gets to say what it wants
+    timeout = 10.0  # seconds that a client has for its request
 
     def _answer(self, *, with_body: bool) -> None:
         server = cast("_Server", self.server)
@@ -144,9 +144,9 @@ def _serving(
         raise PortUnavailable(
             f"{what} cannot be served on port {port} of {host}: {error}; choose another port, or None"
         ) from error
-    ending, told = socket.socketpair()
-    thread = threading.Thread(target=server.serve_until, args=[told], name=f"docket {what}", daemon=True)
-    with server, ending, told:
+    ending, stop = socket.socketpair()
+    thread = threading.Thread(target=server.serve_until, args=[stop], name=f"docket {what}", daemon=True)
+    with server, ending, stop:
         thread.start()
         logger.info("Serving %s on port %d of %s", what, server.server_port, host)
         try:

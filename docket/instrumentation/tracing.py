@@ -1,4 +1,4 @@
-"""Spans: one for each thing that is asked of a docket, and one for each run, linked to the span that asked for it."""
+"""Spans: one for each operation on a docket, and one for each run, linked to the span in which it was added."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class _Span(Operation):
             raise
         except BaseException as problem:  # noqa: BLE001 - groups too deep to be followed, hostile classes
             traced = f"(it cannot be shown: {class_name(problem)})"
-        # Not `Span.record_exception`, which the error's own code can make raise, or say what no exporter can write.
+        # Not `Span.record_exception`: the error's own code can make it raise, or give text that no exporter can write.
         self._span.add_event(
             "exception",
             {

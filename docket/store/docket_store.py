@@ -80,5 +80,5 @@ class DocketStore:
         self.liveness = Liveness(client, keys, self.expiry)
 
     def claims(self, worker: str) -> Claims:
-        """The deliveries of one worker: what they are depends on what this object has taken, so each call makes one."""
+        """The deliveries of one worker. They have state, so each call makes new ones."""
         return Claims(self.client, self.keys, worker, self.ttl)
