@@ -1,4 +1,4 @@
-"""The rules that decide whether a run may begin now, as values. Who checks them is admit.lua."""
+"""The rules that decide whether a run may begin now, as values. admit.lua checks them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SlotRule:
 
 @attrs.frozen
 class RateRule:
-    """At most ``most`` runs begin in any ``window``; what is too many waits for its moment, or is dropped."""
+    """At most ``most`` runs begin in any ``window``; the others wait for their moment, or are dropped."""
 
     name: str
     most: int
@@ -54,8 +54,8 @@ AdmissionRule: TypeAlias = SlotRule | RateRule | CooldownRule | DebounceRule
 def pack(limits: Iterable[SlotRule], lease: timedelta) -> str:
     """Limits as one text for the scripts: each name with its length before it, since names are any text.
 
-    ``lease`` is after how long a slot that nobody renews counts as free. No limits: an empty text. A limit that is
-    higher than scripts can count is none either.
+    A slot that is not renewed for a ``lease`` counts as free. No limits: an empty text. A limit that is higher than
+    scripts can count is lowered to that.
     """
     each = "".join(
         f"{min(limit.most, LARGEST_FIELD)}:{len(limit.name.encode())}:{limit.name}" for limit in limits

@@ -92,11 +92,11 @@ class Drain:
 
     def _detach_the_rest(self) -> None:
         """Stop waiting for tasks that do not end although they are cancelled."""
-        holding_on = [running for running in self.roster if not running.uninterruptible]
-        for running in holding_on:
+        endless = [running for running in self.roster if not running.uninterruptible]
+        for running in endless:
             log_detached(running, monotonic() - running.began)
-        if holding_on:
-            self.runner.detach(holding_on)
+        if endless:
+            self.runner.detach(endless)
 
     async def settle_cut_off(self) -> None:
         """Settle the claims that were cancelled while their dependencies closed, or while they waited for the server.

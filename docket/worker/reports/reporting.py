@@ -17,7 +17,7 @@ from ...clock import monotonic
 from ...rules import Raised, Reschedule, Returned, Struck
 from ...signals import NOT_TRACED, Labels, Operation, Subscriber, signals, suppress_errors
 from ...store import Records, Refused, Unreadable
-from ..roster import End, Running
+from ..roster import Detached, End, Running
 
 __all__ = ["Depths", "Report", "emit_end", "emit_refused", "emit_unreadable", "report_of"]
 
@@ -71,7 +71,7 @@ class _Published(Report):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         ended = "stopped"
-        if error is not None and not isinstance(error, get_cancelled_exc_class()):
+        if error is not None and not isinstance(error, (get_cancelled_exc_class(), Detached)):
             ended = "failed"
             if self._is_open and not isinstance(error, Exception):  # the span records only those itself
                 with suppress_errors:
@@ -139,6 +139,8 @@ def report_of(running: Running) -> Report:
 def emit_end(running: Running, end: End) -> None:
     """Publish how a run ended. Of those that did not begin, only failures and strikes are published."""
     outcome, execution = end.outcome, running.execution
+    if running.detached:  # its own task ends its span
+        return
     if isinstance(outcome, Struck):
         for each in signals.subscribers:
             with suppress_errors:

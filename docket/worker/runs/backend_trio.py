@@ -1,4 +1,4 @@
-"""What only trio knows: the nurseries that a task has open, generators that may hold one, and the nursery it is in."""
+"""Claims on trio: the nurseries that a task has open, generators that may hold one, and the nursery it is in."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class NurseryTasks(ClaimTasks):
         try:
             await run(running)
         finally:
-            # What a handler or a storage has left open, too, ends here: it would be an error of the group around it.
+            # This ends also what a handler or a storage has left open: it would be an error of the group around it.
             task: Any = trio.lowlevel.current_task()
             if task._child_nurseries:
                 self.leave_scopes_open()
@@ -70,22 +70,22 @@ class NurseryTasks(ClaimTasks):
         finally:
             self._generators.unhook()
 
-    def detach(self, holding_on: Sequence[Running]) -> None:
-        self._running = {this: one for this, one in self._running.items() if one not in holding_on}
+    def detach(self, endless: Sequence[Running]) -> None:
+        self._running = {this: one for this, one in self._running.items() if one not in endless}
         self._changed.notify()
-        executions = {id(running.execution): running for running in holding_on}
+        executions = {id(running.execution): running for running in endless}
         for task in self._nursery.child_tasks:
             running = executions.get(id(task.context.get(current_execution)))
             if running is not None:
                 _move_out(task, running)
 
     def leave_scopes_open(self) -> Sequence[str]:
-        # With one in this list the end of the task would be an error of the group around it: of all other claims.
+        # With a nursery in this list, the end of the task would be an error of the group around all claims.
         nurseries = trio.lowlevel.current_task()._child_nurseries  # pyright: ignore[reportPrivateUsage]
         left = [task.name for nursery in nurseries for task in nursery.child_tasks]
         for nursery in nurseries:
             nursery.cancel_scope.cancel()
-            # Nobody can leave it any more: who tries (a generator that is closed late) is not to wait in it.
+            # Nothing can leave it any more: code that tries (a generator that is closed late) must not wait in it.
             nursery._closed = True  # pyright: ignore[reportPrivateUsage]
         nurseries.clear()
         return left
@@ -94,11 +94,13 @@ class NurseryTasks(ClaimTasks):
 def _move_out(task: Any, running: Running) -> None:
     """Move a task from the nursery of the claims to that of the tasks that a run of trio ends with.
 
-    As ``nursery.start()`` moves one that has started; there is no public way to do so later. Its cancellation is taken
-    back, since it would be delivered again at each checkpoint. The run of trio waits for it all the same.
+    As ``nursery.start()`` moves one that has started; there is no public way to do so later. Its cancellation is
+    undone, since it would be delivered again at each checkpoint. The run of trio waits for the task all the same.
     """
     root: Any = trio.lowlevel.current_root_task()
-    with contextlib.suppress(AttributeError, IndexError):  # another trio: then the worker waits, too
+    with contextlib.suppress(
+        AttributeError, IndexError
+    ):  # another version of trio: then the worker waits, too
         old: Any = task.parent_nursery
         new: Any = root.child_nurseries[1]  # of the system's tasks
         top = task._cancel_status
@@ -118,10 +120,10 @@ def _move_out(task: Any, running: Running) -> None:
 
 
 class _Generators:
-    """Async generators that were dropped while they may hold a nursery open are closed when their task has ended.
+    """Closes async generators that were dropped, and may hold a nursery open, when their task has ended.
 
-    trio closes them at once, in another task. To leave a nursery there wakes the task that entered it, whatever it is
-    waiting for, and waits for ever: the run of the loop then never ends, or it ends with an internal error.
+    trio closes them at once, in another task. Leaving a nursery there wakes the task that entered it, whatever that
+    waits for, and waits for ever: the run of the loop then never ends, or it ends with an internal error.
     """
 
     def __init__(self) -> None:
@@ -134,7 +136,7 @@ class _Generators:
 
     @classmethod
     def hooked(cls) -> _Generators:
-        """Those of the running loop; to be unhooked by everybody who asks."""
+        """The one of the running loop; each caller must `unhook` it."""
         found = getattr(sys.get_asyncgen_hooks().firstiter, "__self__", None)
         if not isinstance(found, cls):
             found = cls()
@@ -148,13 +150,13 @@ class _Generators:
             sys.set_asyncgen_hooks(*self._before)
 
     def began(self, generator: AsyncGenerator[Any, Any]) -> None:
-        """The hook for what is iterated for the first time."""
+        """The hook for a generator that is iterated for the first time."""
         try:
             task = trio.lowlevel.current_task()
         except RuntimeError:
             pass
         else:
-            if len(self._begun) >= self._room:  # most of them have come to their end, which nobody tells
+            if len(self._begun) >= self._room:  # most of them have ended, which no hook reports
                 self._begun = {
                     key: (of, depth) for key, (of, depth) in self._begun.items() if _lives(of()) is not None
                 }
@@ -164,7 +166,7 @@ class _Generators:
             self._before.firstiter(generator)
 
     def dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
-        """The hook for what is dropped before its end."""
+        """The hook for a generator that is dropped before its end."""
         of, depth = self._begun.pop(id(generator), (None, 0))
         task = None if of is None else _lives(of())
         if task is not None and len(task.child_nurseries) > depth:
@@ -174,7 +176,7 @@ class _Generators:
 
     @property
     def has_put_off(self) -> bool:
-        """Whether there are some to be closed when their task has ended."""
+        """Whether some wait for the end of their task."""
         return bool(self._put_off)
 
     def close_those_of_ended_tasks(self) -> None:

@@ -1,7 +1,7 @@
-"""The tasks of the event loop in which claims run, and whose doing it is where one of them is cancelled.
+"""The tasks of the event loop in which claims run, and who it was where one of them is cancelled.
 
-On trio they are children of the work group. On asyncio they are tasks of the loop's own, looked after by one child
-of that group: what a body does to its task (cancels it, leaves a scope of anyio's open in it) ends with that task
+On trio they are children of the work group. On asyncio they are tasks of the loop's own, which one child of that
+group attends to: what a body does to its task (cancels it, leaves a scope of anyio's open in it) ends with that task
 there, where a child of a group would take the group along.
 """
 
@@ -31,25 +31,25 @@ class ClaimTasks:
     scopes: Sequence[anyio.CancelScope]
 
     def start(self, run: Run, running: Running) -> None:
-        """Run a claim, or go on with one, from when they are attended to. What ``run`` raises ends the worker."""
+        """Run a claim, or continue one, once `attend` has begun. An exception of ``run`` ends the worker."""
         raise NotImplementedError
 
     async def attend(self, *, task_status: TaskStatus[None]) -> None:
-        """Look after them, as a child of ``work``; ends once `close` was called and all have ended."""
+        """Attend to the tasks, as a child of ``work``. Ends once `close` was called and all of them have ended."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Expect no claims any more but those that are running."""
+        """Expect no new claims."""
 
-    def detach(self, holding_on: Sequence[Running]) -> None:
-        """Wait no longer for the tasks of these claims, and cancel them no more."""
+    def detach(self, endless: Sequence[Running]) -> None:
+        """Stop waiting for the tasks of these claims, and stop cancelling them."""
         raise NotImplementedError
 
     def concerns_the_worker(self, error: BaseException) -> bool:
-        """Whether what a claim raised is not its own affair: Ctrl-C, or the worker itself is being cancelled."""
+        """Whether an exception of a claim is the worker's: Ctrl-C, or the worker itself is being cancelled."""
         try:
             cancelled = get_cancelled_exc_class()
-        except NoEventLoopError:  # the loop is gone, and what was left of it is being collected
+        except NoEventLoopError:  # the loop is gone, and its remains are being collected
             return True
         parts = list(leaves(error))
         if any(is_a(part, KeyboardInterrupt) for part in parts):
@@ -61,23 +61,23 @@ class ClaimTasks:
         return any(scope.cancel_called for scope in self.scopes)
 
     def is_cancellation(self, error: BaseException) -> bool:
-        """Whether ``error``, raised in the running task, says that this very task was cancelled."""
+        """Whether ``error``, raised in the running task, means that this very task was cancelled."""
         return all(is_a(part, get_cancelled_exc_class()) for part in leaves(error))
 
     def is_cancelled(self) -> bool:
-        """Whether somebody else than the worker has cancelled the running task, which may not have seen it yet."""
+        """Whether code other than the worker's has cancelled the running task, which may not have noticed yet."""
         return False
 
     async def absorb(self) -> None:
-        """Take that cancellation off the running task."""
+        """Undo that cancellation of the running task."""
 
     def leave_scopes_open(self) -> Sequence[str]:
-        """Cancel what the scopes hold that the running task, which ends now, has left open; return its tasks' names."""
+        """Cancel what the scopes hold that the running task, which ends, leaves open; return its tasks' names."""
         return ()
 
 
 def claim_tasks(work: TaskGroup, scopes: Sequence[anyio.CancelScope]) -> ClaimTasks:
-    """Those of the running loop."""
+    """The implementation for the running loop."""
     if get_cancelled_exc_class().__module__.startswith("trio"):
         from .backend_trio import NurseryTasks as Tasks
     else:

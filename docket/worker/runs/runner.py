@@ -62,9 +62,9 @@ class Runner:
     caller: Caller
     endings: Endings
     crash: Callable[[Exception], None]
-    """Ends the worker, in order, by an error that is its own."""
+    """Ends the worker, in order, with an error that is its own."""
     cut_off: list[Running] = attrs.field(init=False, factory=list[Running])
-    """What was cancelled before it was settled."""
+    """The claims that were cancelled before they were settled."""
 
     def start(self, running: Running) -> None:
         """Start the task of a claim."""
@@ -144,7 +144,9 @@ class Runner:
         ``seconds`` is how long the body ran, None where it did not begin.
         Raises: LeaseOver - nothing is known to be written; the delivery is left to redelivery. RedisError.
         """
-        running.settling = True  # what is acknowledged from now on is not held any more, and not lost
+        running.settling = (
+            True  # a delivery that is acknowledged from now on is not held any more, and not lost
+        )
         verdict = decide(outcome, None if running.last else following)
         end = running.end = await self.endings.prepare(running, outcome, verdict, seconds)
         journal.log_end(running, end)
@@ -167,13 +169,13 @@ class Runner:
         elif _is_the_last(running, end.verdict):
             await retry_while_leased(self.outages, running, lambda: self.docket.cancel(running.execution.key))
 
-    def detach(self, holding_on: Sequence[Running]) -> None:
-        """Wait no longer for these claims: they are to be settled as cut off, whatever their bodies do."""
-        for running in holding_on:
+    def detach(self, endless: Sequence[Running]) -> None:
+        """Stop waiting for these claims, whose bodies do not end; they are to be settled as cut off."""
+        for running in endless:
             running.detached = True
             self.cut_off.append(running)
             self._leave(running)
-        self.caller.tasks.detach(holding_on)
+        self.caller.tasks.detach(endless)
 
     async def settle_cut_off(self, running: Running) -> None:
         """Settle what was cut off; what has not ended is handed back. Raises: LeaseOver, RedisError."""

@@ -13,6 +13,7 @@ import pytest
 
 from docket import Docket, Worker
 from docket.execution import ExecutionState
+from docket.signals import Subscriber, signals
 from docket.worker import drain
 from tests.durations import ms
 from tests.where import one_loop, slow
@@ -129,6 +130,40 @@ async def test_a_worker_ends_although_a_body_does_not(
         await anyio.sleep(0.05)
         await execution.sync()
         assert execution.state is ExecutionState.QUEUED  # how it ended after that is not written
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_detached_run_is_logged_as_handed_back_and_ends_as_stopped(
+    docket: Docket, anyio_backend: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "docket.worker")
+    stubborn, ends = Stubborn("swallows"), list[tuple[str, str]]()
+
+    class Recorder(Subscriber):
+        def run_ended(
+            self, docket: str, worker: str, task: str, *, seconds: float, ended: str, then: str
+        ) -> None:
+            ends.append((task, ended))
+
+    async def endless() -> None:
+        await stubborn()
+
+    monkeypatch.setattr(signals, "subscribers", [Recorder()])
+    execution = await docket.add(endless, key="the-key")()
+    worker = Worker(docket, shutdown_timeout=ms(50))
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as group:
+            group.start_soon(worker.run_forever)
+            await stubborn.begun.wait()
+            worker.stop()
+        assert [r.message for r in caplog.records if r.message.startswith("↫") and "the-key" in r.message]
+        assert ends == []  # it still runs
+        stubborn.released.set()
+        await stubborn.ended.wait()
+        await anyio.wait_all_tasks_blocked()
+        assert ends == [("endless", "stopped")]
+        await execution.sync()
+        assert execution.state is ExecutionState.QUEUED
 
 
 PROGRAM = """
