@@ -411,3 +411,43 @@ async def test_only_who_has_renewed_within_the_lease_is_a_holder(store: Store) -
     await store.client.zadd(A.name, {"gone": now - lease - 1, "late": now - lease + 30, "fresh": now + 1})
     (limit,) = await admissions(store).in_use()
     assert limit.holders == ("late", "k1", "fresh")
+
+
+async def test_a_replaced_waiter_leaves_nothing_of_its_wait_in_the_run(store: Store) -> None:
+    await one_runs_and_one_waits(store)
+    await store.schedule.place(message("k2", FUTURE), replace=True)
+    record = await store.client.hgetall("d:runs:k2")
+    assert record[b"state"] == b"scheduled"
+    assert not {b"waiter_stream", b"waiter_entry_id", b"worker", b"started_at", b"claim"} & set(record)
+
+
+async def test_a_slot_that_is_given_back_is_owned_by_nobody(store: Store) -> None:
+    two = SlotRule(A.name, 2)
+    first, second = await store.running("k1"), await store.running("k2")
+    for delivery in first, second:
+        await ask(store, delivery, two)
+    await end(store, first, two)
+    assert await store.client.hgetall(f"{A.name}:owners") == {b"k2": second.message_id}
+    assert await store.client.zrange(A.name, 0, -1) == [b"k2"]
+
+
+async def test_a_run_that_its_debounce_defers_does_not_count_for_its_rate(store: Store) -> None:
+    rules = DebounceRule("d:w", "d:l", 100 * SECOND), RateRule("d:r", 1, 100 * SECOND)
+    assert isinstance(await ask(store, await store.running(), *rules), Defer)
+    assert await store.client.exists("d:r") == 0
+
+
+async def test_a_run_that_is_put_off_does_not_meet_its_own_cooldown(store: Store) -> None:
+    cooldown = CooldownRule("d:c", 100 * SECOND)
+    first = await store.running("k1")
+    assert await ask(store, first, cooldown) is None
+    await store.claims().reschedule(first, message("k1"), same=True)
+    assert await ask(store, await store.claimed(), cooldown) is None
+
+
+async def test_a_next_run_meets_the_cooldown_of_the_one_before(store: Store) -> None:
+    cooldown = CooldownRule("d:c", 100 * SECOND)
+    first = await store.running("k1")
+    assert await ask(store, first, cooldown) is None
+    await store.claims().reschedule(first, message("k1"))
+    assert await ask(store, await store.claimed(), cooldown) == Drop("d:c")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -96,3 +97,26 @@ async def test_a_task_of_another_implementation_that_lies_where_the_strikes_are_
     placed = await store.schedule.place(message(), replace=False, strikes=b"")
     assert placed.disposition is Disposition.SCHEDULED
     assert (await store.claimed()).message.key == "k"
+
+
+@pytest.mark.parametrize("way", ["take", "take over", "claim unheard", "wait"])
+async def test_who_takes_a_task_learns_which_strike_is_the_last(store: Store, way: str) -> None:
+    """Also where it is one task only."""
+    claims = store.claims()
+    await claims.create_group()
+    await store.schedule.place(message(), replace=False)
+    if way in ("take over", "claim unheard"):
+        (lost,) = await store.claims().take(1, asked="a.1")
+    (known,) = await strike(store)
+    assert claims.newest_strike == b""
+    if way == "take":
+        taken = await claims.take(1)
+    elif way == "take over":
+        taken = await claims.take_over([lost.message_id], timedelta(0))  # type: ignore[union-attr]
+    elif way == "claim unheard":
+        taken = await claims.claim_unheard([lost.message_id], ["a.1"], asked="a.2")  # type: ignore[union-attr]
+    else:
+        async with store.client.dedicated() as connection:
+            taken = await claims.wait_for_tasks(connection, 1, timedelta(milliseconds=1))
+    assert len(taken) == 1
+    assert claims.newest_strike == known

@@ -93,3 +93,23 @@ async def test_limits_that_are_no_hash_are_left_to_the_sweep_which_names_them(st
     for ask_all in admissions(store).sweep, admissions(store).in_use:
         with pytest.raises(KeyUnreadable, match="'d:limits' holds something else, where docket keeps a hash"):
             await ask_all()
+
+
+async def test_a_waiter_that_another_client_has_cancelled_is_passed_over(store: Store) -> None:
+    first, _ = await one_runs_and_one_waits(store)
+    await ask(store, await store.running("k3"), A)
+    await store.client.hset("d:runs:k2", "state", "cancelled")  # its generation stays
+    await store.claims().settle(holding(first, A), state="completed")
+    (limit,) = await admissions(store).in_use()
+    assert (limit.woken, limit.waiters) == (("k3",), ())
+
+
+async def test_what_pydocket_had_planned_for_a_waiter_goes_with_its_wait(store: Store) -> None:
+    first, _ = await one_runs_and_one_waits(store)
+    planned = ("d:__safeguard__:k2", "d:runs:__safeguard__:k2")
+    await store.client.zadd("d:queue", {"__safeguard__:k2": 3e9})
+    for name in planned:
+        await store.client.hset(name, "key", "__safeguard__:k2")
+    await store.claims().settle(holding(first, A), state="completed")
+    assert (await admissions(store).in_use())[0].woken == ("k2",)
+    assert await store.client.exists("d:queue", *planned) == 0
