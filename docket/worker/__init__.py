@@ -1,4 +1,4 @@
-"""Workers: what takes tasks off a docket and runs them."""
+"""Workers take tasks off a docket and run them."""
 
 from typing import TypeAlias, TypedDict
 
@@ -27,7 +27,7 @@ TaskKey: TypeAlias = str
 
 
 class PubSubMessage(TypedDict):
-    """A message of a pub/sub subscription, as ``docket.redis()`` and redis-py show it."""
+    """A message of a pub/sub subscription, as ``docket.redis()`` and redis-py return it."""
 
     type: str
     pattern: bytes

@@ -247,7 +247,7 @@ class Session:
             self._crash(error)
 
     def _crash(self, error: Exception) -> None:
-        """End the worker with an error of its own. What it runs is handed back, so it does not count as a delivery."""
+        """End the worker with an error of its own. Its tasks are handed back, so this does not count as a delivery."""
         if not self._crashes:
             logger.error("Worker %r ends: %s", self.worker.name, error_text(error))
         self._crashes.append(error)

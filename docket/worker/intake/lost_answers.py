@@ -20,7 +20,7 @@ FIRST_PAUSE = 0.25
 
 @attrs.define(eq=False)
 class LostAnswers:
-    """Names the requests of one reader, and says when to look for tasks that lost answers have brought.
+    """Names the requests of one reader, and schedules the looks for tasks of lost answers.
 
     A name is not used by any other process, nor by another worker with the same name. A request is remembered for
     ``memory`` seconds; by then its tasks are redelivered.

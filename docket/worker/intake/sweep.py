@@ -100,7 +100,7 @@ class Sweep:
         while True:
             page = await self.claims.sweeping.look(self._cursor)
             for pending in page:
-                # What runs here is not run twice because its renewal is late.
+                # A task that runs here is not run twice because its renewal is late.
                 if pending.message_id not in self.roster:
                     longest = max(longest or pending.idle, pending.idle)
                     if pending.idle >= self.timeout:

@@ -156,9 +156,8 @@ class BlockedLoopRenewal:
         """Sleep until a renewal is due; return False once the worker ends."""
         with self._changed:
             while not self._ended:
-                self.is_resting = (
-                    True  # before the look at the roster: who adds to it looks at this afterwards
-                )
+                # Set before the look at the roster: the loop adds to the roster first, and then looks at this.
+                self.is_resting = True
                 due = self._due()
                 self.is_resting = due is None
                 remaining = None if due is None else due - perf_counter()

@@ -60,7 +60,7 @@ class Heartbeat:
             await anyio.sleep(self.interval.total_seconds())
 
     def _look_for_a_namesake(self, beat: Beat, *, unsure: bool) -> None:
-        """Warn if somebody else changes our entry. At the first beat the entry may be that of an earlier process.
+        """Warn if another worker changes our entry. At the first beat the entry may be that of an earlier process.
 
         ``unsure``: it may also be that of a beat of our own which was written, but not answered.
         """

@@ -25,14 +25,14 @@ REMEMBERED = 10.0
 
 @attrs.define(eq=False)
 class Listener:
-    """Stops claims whose cancellation is requested; wakes the scheduler, the sweep and whoever waits for the finish."""
+    """Stops claims whose cancellation is requested; wakes the scheduler, the sweep and a run until finished."""
 
     claims: Claims
     roster: Roster
     scheduler: Scheduler
     sweep: Sweep
     finished: Notification = attrs.field(init=False, factory=Notification)
-    """Notified when somebody may have finished the docket's last task."""
+    """Notified when the last task of the docket may have been finished, here or elsewhere."""
     _unclaimed: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
     """Keys of cancellations for which no claim was there, each with its loop time; the oldest is first."""
     _listening_since: float = attrs.field(init=False, default=math.inf)

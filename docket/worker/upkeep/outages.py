@@ -47,8 +47,8 @@ _REFUSAL_TYPES = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainErr
 #: logged only if it stays cut off for longer than this.
 AFTERMATH = 1.0
 
-#: The same for a caller whose question is older than the end of the outage, in seconds. Hardly any wait for an answer
-#: takes longer.
+#: The same for a caller whose last answer is older than the end of the outage. Hardly any wait for an answer takes
+#: longer.
 LAGGARDS = 120.0
 
 Loop: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]
