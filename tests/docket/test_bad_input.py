@@ -16,8 +16,9 @@ from docket.errors import BadUrl, DeliveryUnreadable, DocketError, UnknownTask
 from docket.execution import Execution
 from tests.docket.conftest import add, later, nothing
 from tests.servers import Server
+from tests.where import few_pairs
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, few_pairs]
 
 
 async def test_a_moment_without_a_time_zone(docket: Docket) -> None:

@@ -15,8 +15,9 @@ import pytest
 from docket import CurrentDocket, Depends, Docket, Worker
 from docket.client import PerFunction, check_arguments
 from tests.docket.conftest import add
+from tests.where import few_pairs
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, few_pairs]
 
 MANY = 30
 

@@ -15,8 +15,9 @@ from docket import Agenda, Depends, Docket, Shared, Worker
 from docket.client import check_function, check_returned
 from docket.execution import TaskCall
 from tests.docket.conftest import later, work
+from tests.where import few_pairs
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, few_pairs]
 
 
 def plain(n: int = 1) -> Iterator[int]:

@@ -8,8 +8,9 @@ import pytest
 
 from docket import Disposition, Docket, TaskCall
 from tests.docket.conftest import add, later, work
+from tests.where import few_pairs
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, few_pairs]
 
 
 async def test_a_call_is_prepared_without_sending_anything(docket: Docket) -> None:

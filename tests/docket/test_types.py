@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.where import slow
+
+pytestmark = slow
+
 GOOD = """
 from typing import Any, assert_type
 

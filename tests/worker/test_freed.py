@@ -29,9 +29,10 @@ from docket import (
 from docket.dependencies import CompletionHandler, Dependency, FailureHandler
 from docket.worker.runs.leased import retry_while_leased
 from docket.worker.upkeep.outages import Outages
+from tests.where import few_pairs
 from tests.worker.conftest import a_worker, ms, working
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, few_pairs]
 
 made: list[weakref.ref[Large]] = []
 

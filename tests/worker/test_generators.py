@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from docket import Docket, ExecutionState, Retry, Timeout
+from tests.where import few_pairs
 from tests.worker.conftest import a_worker, at_most, working
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, few_pairs]
 
 
 def plain() -> Iterator[int]:

@@ -149,8 +149,7 @@ def test_a_worker_outside_of_the_main_thread_runs_and_logs_that_signals_do_not_s
     assert sum("signals do not stop this worker" in line for line in lines) == 1
 
 
-@pytest.mark.parametrize("kind", ["memory", "redis"])
-@pytest.mark.parametrize("uvloop", [False, True], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize(("kind", "uvloop"), [("redis", False), ("memory", True)])
 def test_another_thread_may_import_trio_for_the_first_time(
     request: pytest.FixtureRequest, kind: str, uvloop: bool, tmp_path: Path
 ) -> None:
