@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
+from docket.transport import Client
 from tests import where
 from tests.fleets import Cluster, Sentinels
 from tests.proxy import Proxy
@@ -151,3 +152,10 @@ def memory_url() -> str:
 def url(request: pytest.FixtureRequest) -> str:
     """A fresh server, one kind after the other: those that tests/where.py says."""
     return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+async def client(url: str) -> AsyncIterator[Client]:
+    """A client of a fresh server, one kind after the other."""
+    async with Client.from_url(url) as client:
+        yield client

@@ -51,3 +51,7 @@ async def drained(docket: Docket, **settings: Any) -> None:
     with anyio.fail_after(20):
         async with Worker(docket, "w", **settings) as worker:
             await worker.run_until_finished()
+
+
+async def hello(name: str) -> str:
+    return f"hello {name}"

@@ -20,17 +20,13 @@ from docket import (
     instrumentation,
 )
 from docket.client import signature_cache
-from tests.instrumentation.conftest import drained
+from tests.instrumentation.conftest import drained, hello
 from tests.instrumentation.exposition import Scrape
 from tests.servers import Server
 
 pytestmark = pytest.mark.anyio
 
 FUTURE = datetime(2099, 1, 1, tzinfo=UTC)
-
-
-async def hello(name: str) -> str:
-    return f"hello {name}"
 
 
 async def refuse(retry: Retry = Retry(attempts=2)) -> None:

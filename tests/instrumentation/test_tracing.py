@@ -23,7 +23,7 @@ from docket import (
 )
 from docket.dependencies import AdmissionBlocked
 from docket.instrumentation import message_getter, message_setter
-from tests.instrumentation.conftest import drained
+from tests.instrumentation.conftest import drained, hello
 from tests.instrumentation.spans import Heard
 
 pytestmark = pytest.mark.anyio
@@ -31,10 +31,6 @@ pytestmark = pytest.mark.anyio
 PAST = datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC)
 FUTURE = datetime(2099, 1, 1, tzinfo=UTC)
 users = trace.get_tracer("the user's")
-
-
-async def hello(name: str) -> str:
-    return f"hello {name}"
 
 
 async def refuse(retry: Retry = Retry(attempts=2)) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from docket.store import Claims, Delivery, DueTasks, Keys, Liveness, Message, Records, Schedule
+from docket.store import ByHand, Claims, Delivery, DueTasks, Keys, Liveness, Message, Records, Schedule
 from docket.transport import Client
 from tests.store.keyspace import keyspace
 
@@ -119,3 +119,7 @@ class Heard:
         while (event := await self._pubsub.receive()).channel != b"end":  # type: ignore[attr-defined]
             events.append((event.channel.decode(), event.payload.decode()))
         return events
+
+
+def by_hand(store: Store) -> ByHand:
+    return ByHand(store.client, store.keys, store.ttl)

@@ -5,14 +5,10 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from docket.store import GROUP, ByHand, Fence, Settled
-from tests.store.conftest import FUTURE, RUNNING_PROGRESS, Store, message
+from docket.store import GROUP, Fence, Settled
+from tests.store.conftest import FUTURE, RUNNING_PROGRESS, Store, by_hand, message
 
 pytestmark = pytest.mark.anyio
-
-
-def by_hand(store: Store) -> ByHand:
-    return ByHand(store.client, store.keys, store.ttl)
 
 
 async def test_a_run_that_waits_on_the_stream_runs_from_then_on(store: Store) -> None:

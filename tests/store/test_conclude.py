@@ -6,14 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from docket.store import ByHand
-from tests.store.conftest import FUTURE, Heard, Store, message
+from tests.store.conftest import FUTURE, Heard, Store, by_hand, message
 
 pytestmark = pytest.mark.anyio
-
-
-def by_hand(store: Store) -> ByHand:
-    return ByHand(store.client, store.keys, store.ttl)
 
 
 async def ended(store: Store, **ending: str) -> tuple[bool, dict[str, object]]:

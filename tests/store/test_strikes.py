@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -101,12 +100,6 @@ def test_an_entry_is_folded_once() -> None:
     log.fold([entry(1, strike(1))])
     assert not log.effect
     assert log.version == b"2-0"
-
-
-@pytest.fixture
-async def client(url: str) -> AsyncIterator[Client]:
-    async with Client.from_url(url) as client:
-        yield client
 
 
 async def add(client: Client, ms: int, instruction: StrikeInstruction) -> None:

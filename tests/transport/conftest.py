@@ -11,13 +11,6 @@ from tests.servers import Server
 
 
 @pytest.fixture
-async def client(url: str) -> AsyncIterator[Client]:
-    """A client of an empty server, one of each kind in turn."""
-    async with Client.from_url(url) as client:
-        yield client
-
-
-@pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Client]:
     """A client of an empty server behind a socket."""
     async with Client.from_url(redis_url) as client:

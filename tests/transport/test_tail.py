@@ -15,12 +15,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def client(url: str) -> AsyncIterator[Client]:
-    async with Client.from_url(url) as client:
-        yield client
-
-
-@pytest.fixture
 async def writer(url: str) -> AsyncIterator[Client]:
     async with Client.from_url(url) as client:
         yield client

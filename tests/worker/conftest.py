@@ -12,7 +12,6 @@ import anyio
 import pytest
 
 from docket import Docket, Execution, Worker
-from tests.durations import ms as ms
 
 _names = itertools.count()
 

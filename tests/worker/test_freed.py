@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import math
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,12 +28,19 @@ from docket import (
 from docket.dependencies import CompletionHandler, Dependency, FailureHandler
 from docket.worker.runs.leased import retry_while_leased
 from docket.worker.upkeep.outages import Outages
+from tests.durations import ms
 from tests.where import few_pairs
-from tests.worker.conftest import a_worker, ms, working
+from tests.worker.conftest import a_worker, nothing_recorded, working
 
 pytestmark = [pytest.mark.anyio, few_pairs]
 
 made: list[weakref.ref[Large]] = []
+
+
+@pytest.fixture(autouse=True)
+def no_records() -> Iterator[None]:
+    with nothing_recorded():
+        yield
 
 
 class Large:
@@ -54,16 +60,6 @@ def nothing_collected() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
-
-
-@pytest.fixture(autouse=True)
-def nothing_recorded() -> Iterator[None]:
-    """What logging handlers keep (those of pytest keep every record) is theirs."""
-    teller = logging.getLogger("docket")
-    level = teller.level
-    teller.setLevel(logging.CRITICAL + 1)
-    yield
-    teller.setLevel(level)
 
 
 async def returns() -> None:
