@@ -251,7 +251,7 @@ class StrikeList:
         if tail is not None and tail.is_followed:
             try:
                 with self._strikes.lock:
-                    self._strikes.fold(tail.news(self._strikes.log.version))
+                    self._strikes.fold(tail.new_entries(self._strikes.log.version))
             except RedisError as error:
                 self._cut_off(error)
 

@@ -1,7 +1,7 @@
 """Commands to Redis over anyio: one client for every kind of server, on asyncio, uvloop and trio alike.
 
-redis-py's command methods, replies, errors and URLs; our own streams and connections, many callers on one of
-them.
+Command methods, replies, errors and URLs are redis-py's; streams and connections are our own, and many callers share
+one connection.
 """
 
 from .client import Client

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Client"]
 
-#: How often a request of which nothing was sent is started, before its ConnectionError comes out.
+#: How often a request is started of which nothing could be sent, before its ConnectionError is raised.
 _STARTS = 3
 
 
@@ -53,19 +53,19 @@ class Client(AsyncCoreCommands):
     """A client of one server, for any number of concurrent callers; replies are bytes.
 
     Command methods, their arguments and the shapes of their replies are those of ``redis.asyncio.Redis``.
-    Connecting is lazy. The client may be used in any number of event loops, in several threads at once: each has
-    connections of its own, which are closed with it. ``async with`` merely calls ``aclose()``; a closed client connects
-    again when used again.
+    Connecting is lazy. The client may be used in any number of event loops, in several threads at once: each loop has
+    connections of its own, which are closed with it. ``async with`` only calls ``aclose()`` at its end; a closed
+    client connects again when it is used again.
 
-    Raises: redis.exceptions - ConnectionError where the connection was lost (the command may have been
-            executed; one of which nothing was sent is sent again by itself), TimeoutError where the server
-            owed a reply and sent nothing for ``socket_timeout`` (30 s), AuthenticationError, ResponseError.
-    Cancel: any call, at any moment; others are not disturbed. A command sent may still be executed. Blocking
-            commands take a connection of their own, and cancelled they close it, so the server forgets them.
+    Raises: redis.exceptions - ConnectionError if the connection was lost (the command may have been executed; one of
+            which nothing was sent is repeated), TimeoutError if the server owed a reply and sent nothing for
+            ``socket_timeout`` (30 s), AuthenticationError, ResponseError.
+    Cancel: any call, at any moment; others are not disturbed. A command that was sent may still be executed. Blocking
+            commands use a connection of their own; cancelling one closes it, so the server forgets the command.
     """
 
     _is_async_client: Literal[True] = True  # redis-py 8: selects the awaitable overloads
-    _event_dispatcher: Any = None  # redis-py's protocol names it; its command methods do not use it
+    _event_dispatcher: Any = None  # redis-py's protocol requires it; its command methods do not use it
 
     from_url: ClassVar[FromUrl]
     """`docket.transport.from_url`. Set by `open`, which knows the subclasses; this module does not."""
@@ -163,9 +163,9 @@ class Client(AsyncCoreCommands):
         return replies
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Send a command as redis-py's methods spell it; return what redis-py's asyncio client would.
+        """Send a command as redis-py's methods spell it; return what redis-py's asyncio client would return.
 
-        Commands that wait in the server take a connection of their own for as long as they wait.
+        Commands that wait in the server use a connection of their own meanwhile.
 
         Raises: RedisError - the command would change the connection that all callers share.
         """
@@ -189,7 +189,7 @@ class Client(AsyncCoreCommands):
         return reply if command.callback is None else command.callback(reply, **options)
 
     def look_up(self, args: Sequence[Any]) -> Command:
-        """Return what is known of a command, this client's response callback included."""
+        """Return the properties of a command, including this client's response callback."""
         command = look_up(args, self.response_callbacks)
         if len(self._known) < 1000 and command.name != "CLIENT" and len(command.name.split()) == 1:
             self._known[args[0]] = command
@@ -211,20 +211,20 @@ class Client(AsyncCoreCommands):
     async def dedicated(self) -> AsyncGenerator[Connection]:
         """A connection for the caller alone, for blocking commands: ``await connection.call(...)``.
 
-        When left it is kept for the next one, or closed if anything is owed on it, as after cancelling a
-        blocked command, which makes the server forget it. Waits while ``max_connections`` (100) are in use.
+        At the end it is kept for the next caller; or closed if it still owes something, as after the cancellation of
+        a blocked command, which makes the server forget that. Waits while ``max_connections`` (100) are in use.
         """
         pool, connection = await self.acquire()
         try:
             yield connection
         except RedisError as error:
-            self.heard(error)
+            self.note_error(error)
             raise
         finally:
             pool.release(connection)
 
     async def acquire(self, *command: Argument) -> tuple[Pool, Connection]:
-        """Return a connection for the caller alone, to where ``command`` goes, and the pool to release it to."""
+        """Return a connection for the caller alone, to the server of ``command``, and the pool to release it to."""
         pool = self.pool()
         return pool, await pool.acquire()
 
@@ -234,21 +234,21 @@ class Client(AsyncCoreCommands):
         return pool, await pool.open()
 
     async def unblock(self, connection: Connection, number: int) -> None:
-        """End what ``connection``, of which the server said ``number`` to CLIENT ID, waits for in its server."""
+        """End the wait of a command that blocks on ``connection``, whose CLIENT ID is ``number``."""
         await self.call("CLIENT", "UNBLOCK", number)
 
     async def follow(self) -> None:
-        """Leave servers as soon as they are replaced, until cancelled; ends at once where nobody would tell."""
+        """Leave a server as soon as it is replaced, until cancelled; returns at once where nobody announces that."""
 
-    def heard(self, error: RedisError) -> None:
-        """Take note of an error that came out of a connection of somebody's own."""
+    def note_error(self, error: RedisError) -> None:
+        """React to an error of a connection that a caller had for itself."""
 
     def serves(self, connection: Connection) -> bool:
-        """Whether the server of ``connection`` is still the one to ask, as far as is known. From any thread."""
+        """Whether the server of ``connection`` is still the right one, as far as known. From any thread."""
         return True
 
     async def servers_of(self, commands: Sequence[Sequence[Argument]]) -> Sequence[Client]:
-        """Return clients of all the servers that ``commands`` go to."""
+        """Return a client of each server that gets one of ``commands``."""
         return [self]
 
     def pool(self) -> Pool:
@@ -256,9 +256,9 @@ class Client(AsyncCoreCommands):
         return self._pools.begin()
 
     def close(self) -> None:
-        """Close every connection, of all event loops; one that runs in another thread does so as soon as it can.
+        """Close all connections of all event loops; a loop in another thread does so as soon as it can.
 
-        Whoever is in flight gets ConnectionError. Never suspends; idempotent.
+        Callers in flight get ConnectionError. Never suspends; idempotent.
         """
         self._pools.end()
 
@@ -269,7 +269,7 @@ class Client(AsyncCoreCommands):
             self.close()
 
     async def aclose(self) -> None:
-        """``close()``, for those who await it."""
+        """``close()`` as a coroutine."""
         self.close()
 
     async def __aenter__(self) -> Self:
@@ -280,7 +280,7 @@ class Client(AsyncCoreCommands):
     ) -> None:
         self.close()
 
-    # What is built on top.
+    # Built on top of it.
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
         """Return a pipeline: methods queue, ``await execute()`` sends all of them in one write."""
@@ -295,7 +295,7 @@ class Client(AsyncCoreCommands):
         value_from_callable: bool = False,
         watch_delay: float | None = None,
     ) -> Any:
-        """Watch keys, let ``func(pipe)`` queue commands, execute them; again if a watched key has changed."""
+        """Watch keys, let ``func(pipe)`` queue commands, execute them; repeat if a watched key has changed."""
         async with self.pipeline() as pipe:
             while True:
                 try:
@@ -331,7 +331,7 @@ class Client(AsyncCoreCommands):
         thread_local: bool = True,
         raise_on_release_error: bool = True,
     ) -> Lock:
-        """Return a lock on the server, as redis-py's; see ``Lock``. ``thread_local`` is without effect."""
+        """Return a lock on the server, as redis-py's; see ``Lock``. ``thread_local`` has no effect."""
         from .lock import Lock
 
         return Lock(
@@ -344,7 +344,7 @@ class Client(AsyncCoreCommands):
             raise_on_release_error=raise_on_release_error,
         )
 
-    # What redis-py's mixins ask of a client.
+    # Required by redis-py's mixins.
 
     @property
     def connection_pool(self) -> Client:

@@ -1,4 +1,4 @@
-"""What the client must know about single commands: which wait in the server, which change the connection."""
+"""Properties of single commands: which wait in the server, which change the connection."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["Command", "Kind", "block_seconds", "look_up"]
 
 
 class Kind(Enum):
-    """Where a command may go."""
+    """On which connection a command may be sent."""
 
     SHARED = auto()
     #: Waits in the server, or may: a connection of its own.
     BLOCKING = auto()
     #: Waits in the server if its arguments hold BLOCK.
     MAY_BLOCK = auto()
-    #: Would change the shared connection under everybody's feet.
+    #: Changes the connection, which others share.
     STATEFUL = auto()
 
 
@@ -52,7 +52,7 @@ _INSTEAD = {
 
 @attrs.frozen
 class Command:
-    """What is known of a command by its name, as redis-py's mixins spell it (``"CLIENT SETNAME"``)."""
+    """The properties of a command, by its name as redis-py's mixins spell it (``"CLIENT SETNAME"``)."""
 
     name: str
     kind: Kind
@@ -60,7 +60,7 @@ class Command:
     callback: Callable[..., Any] | None
 
     def instead(self) -> str:
-        """Say what to do about a command that the shared connection refuses."""
+        """The error text for a command that the shared connection refuses, with the way to do it."""
         hint = _INSTEAD.get(self.name, "use dedicated()")
         return f"{self.name} is not possible on a connection that many callers share: {hint}"
 
@@ -70,7 +70,7 @@ _SECONDS_FIRST = frozenset(("BLMPOP", "BZMPOP"))
 
 
 def look_up(args: Sequence[Any], callbacks: Mapping[str, Callable[..., Any]] = CALLBACKS) -> Command:
-    """Return what is known of the command that ``args`` begin with."""
+    """Return the properties of the command that ``args`` begin with."""
     first = args[0]
     upper = encode(first).decode("utf-8", "replace").upper()
     words = tuple(upper.split())
@@ -86,7 +86,7 @@ def look_up(args: Sequence[Any], callbacks: Mapping[str, Callable[..., Any]] = C
 
 
 def block_seconds(args: Sequence[Argument]) -> float | None:
-    """Return how many seconds (or infinity) the server may hold a command back; None if it never does."""
+    """Return for how many seconds (or infinity) a command may wait in the server; None if it never does."""
     first = args[0]
     name = first.upper() if isinstance(first, str) else encode(first).decode("utf-8", "replace").upper()
     if name in ("XREAD", "XREADGROUP"):

@@ -1,4 +1,4 @@
-"""From an address to a connection that is ready for commands: stream, handshake, tries."""
+"""From an address to a connection that is ready for commands: stream, handshake, attempts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connector", "Unreachable"]
 
-#: Pauses before the second, third, ... try; each is shortened by up to half, at random.
+#: Pauses before the second, third, ... attempt; each is shortened by up to half, at random.
 _PAUSES = (0.02, 0.1, 0.4)
 
 
@@ -74,10 +74,10 @@ class Connector:
         return Connector(self.address.sentinel(host, port), context=self._context)
 
     async def connect(self, backend: Backend) -> Connection:
-        """Open a connection, within ``socket_connect_timeout`` seconds, a few quick tries included.
+        """Open a connection within ``socket_connect_timeout`` seconds, with a few quick attempts.
 
-        Raises: AuthenticationError - at once, without another try; ResponseError - the server refuses the
-                database or the name; Unreachable, which names the server - nothing answers there.
+        Raises: AuthenticationError - at once, without another attempt; ResponseError - the server refuses the
+                database or the name; Unreachable, which names the server - it does not answer.
         Cancel: safe, nothing stays open.
         """
         if self.address.memory is not None:
@@ -97,7 +97,7 @@ class Connector:
         raise Unreachable(f"Cannot connect to {self.address}: {_reason(refusal, self.address)}") from refusal
 
     def hold(self) -> Hold | None:
-        """Keep the server in this process alive, where it is one: also between two event loops."""
+        """Keep a server in this process (memory://) alive, also between two event loops; None for others."""
         if self.address.memory is None:
             return None
         from .. import memory
@@ -105,7 +105,7 @@ class Connector:
         return memory.hold(self.address.memory)
 
     async def once(self, backend: Backend) -> Connection:
-        """Open a connection or raise, without another try and without a limit of time."""
+        """Open a connection or raise, in one attempt and without a limit of time."""
         address, stream = self.address, await self._open()
         connection = Connection(
             stream,
@@ -120,7 +120,7 @@ class Connector:
             connection.fail(error)
             lost = type(error) in (ConnectionError, NeverSent)
             if lost and address.tls is not None and address.tls.certfile is None:
-                hint = "it may want a certificate of the client (ssl_certfile, ssl_keyfile)"
+                hint = "it may require a certificate of the client (ssl_certfile, ssl_keyfile)"
                 raise ConnectionError(f"{error}; {hint}") from error
             raise
         return connection
@@ -157,12 +157,12 @@ class Connector:
             commands.append(("CLIENT", "SETNAME", address.client_name))
         required = len(commands)
         if address.memory is None:
-            commands.append(("PING",))  # answered with an error while the server loads its data
+            commands.append(("PING",))  # fails while the server loads its data
             commands.append(("CLIENT", "SETINFO", "LIB-NAME", "anydocket"))  # unknown before Redis 7.2
         replies = await connection.call_many(commands)
         for index, reply in enumerate(replies[: required + 1]):
             if index == required and isinstance(reply, NoPermissionError):
-                continue  # a user who may not PING may still work
+                continue  # a user that may not PING may still work
             if isinstance(reply, RedisError):
                 raise reply
 

@@ -48,10 +48,10 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 
 
 class Lock:
-    """Held by one owner of a token at a time, on all clients of the server; an async context manager.
+    """Held by one token at a time, among all clients of the server; an async context manager.
 
-    ``timeout`` is after how many seconds the server frees it by itself (None: never); a waiter asks again
-    every ``sleep`` seconds. Compatible on the server with redis-py's locks.
+    The server frees it by itself after ``timeout`` seconds (None: never); a waiter asks again every ``sleep``
+    seconds. Compatible on the server with redis-py's locks.
     """
 
     def __init__(
@@ -95,17 +95,17 @@ class Lock:
             await anyio.sleep(self.sleep)
 
     async def locked(self) -> bool:
-        """Tell whether anybody holds the lock."""
+        """Whether anybody holds the lock."""
         return await self._client.call("GET", self.name) is not None
 
     async def owned(self) -> bool:
-        """Tell whether this object holds the lock."""
+        """Whether this object holds the lock."""
         return self._token is not None and await self._client.call("GET", self.name) == self._token
 
     async def release(self) -> None:
         """Free the lock.
 
-        Raises: LockError - it was not taken; LockNotOwnedError - it expired, and maybe another one holds it.
+        Raises: LockError - it was not taken; LockNotOwnedError - it expired, and another one may hold it.
         """
         if self._token is None:
             raise LockError(
@@ -117,7 +117,7 @@ class Lock:
             raise LockNotOwnedError("Cannot release a lock that is no longer owned", lock_name=self.name)
 
     async def extend(self, additional_time: float, replace_ttl: bool = False) -> Literal[True]:
-        """Add seconds to the time that is left, or put them in its place.
+        """Add seconds to the time that is left, or replace it.
 
         Raises: LockError - not taken, or without a timeout; LockNotOwnedError - expired.
         """

@@ -1,9 +1,8 @@
-"""What a client has once for each event loop, since it cannot be used in another: made when first needed, let go of
-with the loop.
+"""Objects that a client has once per event loop, since no other loop can use them: made when first needed, ended with
+the loop.
 
-A client may be used in any number of loops, in as many threads. Each loop touches only what is its own; this table is
-the one thing that they share, and each step on it is one step of a dict. What is of a loop that runs elsewhere is
-ended by that loop.
+A client may be used in any number of loops, in as many threads. Each loop touches only its own objects; this table is
+the only thing that they share, and each step on it is one step of a dict. A loop that runs elsewhere ends its own.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class _Entry(Generic[T]):
-    """What there is for one loop. Whoever takes ``once`` ends it."""
+    """The object of one loop. The caller that gets ``once`` ends it."""
 
     backend: Backend
     value: T
@@ -38,7 +37,7 @@ class _Entry(Generic[T]):
 
 
 class PerLoop(Generic[T]):
-    """One ``make(backend)`` for each event loop that asks; ``end`` is called with it once, before the loop ends."""
+    """One ``make(backend)`` for each event loop that asks; ``end`` is called once with it, before the loop ends."""
 
     __slots__ = ("__weakref__", "_end", "_ending", "_entries", "_last", "_make")
 
@@ -46,11 +45,11 @@ class PerLoop(Generic[T]):
         self._make, self._end = make, end
         self._entries: dict[object, _Entry[T]] = {}
         self._last: _Entry[T] | None = None
-        #: Loops that have closed their generators: more of these are not wanted there.
+        #: Loops that have closed their generators: they get no further ones.
         self._ending: WeakSet[Any] = WeakSet()
 
     def here(self) -> T:
-        """What there is for the running event loop.
+        """The object of the running event loop.
 
         Raises: RuntimeError - none runs in this thread.
         """
@@ -64,7 +63,7 @@ class PerLoop(Generic[T]):
         return last.value
 
     def end(self) -> None:
-        """End what there is: here at once, elsewhere as soon as that loop gets to it. Never suspends."""
+        """End all of them: here at once, elsewhere as soon as that loop gets to it. Never suspends."""
         for entry in list(self._entries.values()):
             entry.ended = True
             call_there(entry.backend, self._end_one, entry)
@@ -75,7 +74,7 @@ class PerLoop(Generic[T]):
 
     def _begin(self, backend: Backend) -> _Entry[T]:
         for entry in list(self._entries.values()):
-            if entry.backend.is_over():  # in a way that closes no generators: loop.close() alone
+            if entry.backend.is_over():  # by loop.close() alone, which closes no generators
                 self._end_one(entry)
         entry = self._entries[backend.loop] = _Entry(backend, self._make(backend), backend.is_current)
         if backend.loop not in self._ending:
@@ -84,7 +83,7 @@ class PerLoop(Generic[T]):
         return entry
 
     def loop_ends(self, entry: _Entry[T]) -> None:
-        """The loop closes what is left open in it. Called in the loop."""
+        """End the object of a loop that is closing its generators. Called in the loop."""
         self._ending.add(entry.backend.loop)
         entry.guard = None
         self._end_one(entry)
@@ -105,9 +104,9 @@ class PerLoop(Generic[T]):
 
 
 async def _until_the_loop_ends(table: ref[PerLoop[T]], entry: ref[_Entry[T]]) -> AsyncGenerator[None]:
-    """The one thing that asyncio, uvloop and trio promise to close before they end: a generator left open.
+    """A generator left open: asyncio, uvloop and trio all promise to close it before they end.
 
-    It needs no task, and refers to nothing that it would keep alive.
+    It needs no task, and keeps nothing alive.
     """
     try:
         yield
@@ -118,6 +117,6 @@ async def _until_the_loop_ends(table: ref[PerLoop[T]], entry: ref[_Entry[T]]) ->
 
 
 def _step(step: Coroutine[Any, Any, object]) -> None:
-    """Take the one step of a coroutine that does not wait."""
+    """Run a coroutine that does not wait."""
     with suppress(StopIteration):
         step.send(None)

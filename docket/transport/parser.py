@@ -1,7 +1,7 @@
-"""RESP2 parsed in pure Python, for where hiredis cannot be imported; hiredis.Reader's interface.
+"""A parser of RESP2 in pure Python, used if hiredis cannot be imported; with the interface of hiredis.Reader.
 
-redis-py's own parsers pull from a socket, so they cannot be fed. This one keeps an explicit stack: a large
-reply that arrives in many pieces is parsed once.
+redis-py's own parsers pull from a socket, so they cannot be fed. This one has an explicit stack: a large reply that
+arrives in many pieces is parsed once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Parser:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._position = 0
-        #: Arrays that are not complete: how many items they will have, and those that came.
+        #: Incomplete arrays: how many items each will have, and those that have come.
         self._stack: list[tuple[int, list[object]]] = []
 
     def feed(self, data: bytes, /) -> None:

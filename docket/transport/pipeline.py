@@ -1,4 +1,4 @@
-"""Pipelines: queued commands in one write, contiguous on the shared connection, atomic if wanted."""
+"""Pipelines: queued commands in one write, contiguous on the shared connection, atomic if so wished."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Pipeline(AsyncCoreCommands):
     """redis-py's pipeline: command methods queue and return the pipeline, ``await execute()`` runs them all.
 
     After ``await watch(...)`` methods run at once, on a connection of the pipeline's own, until ``multi()``.
-    Use it as an async context manager where keys are watched.
+    Use it as an async context manager if it watches keys.
     """
 
     _is_async_client: Literal[True] = True
@@ -64,7 +64,7 @@ class Pipeline(AsyncCoreCommands):
         return self._itself().__await__()
 
     async def _itself(self) -> Self:
-        return self  # so that ``await pipe.set(...)`` is the same as ``pipe.set(...)``
+        return self  # ``await pipe.set(...)`` does the same as ``pipe.set(...)``
 
     async def __aenter__(self) -> Self:
         return self
@@ -124,7 +124,7 @@ class Pipeline(AsyncCoreCommands):
     # Watching.
 
     async def watch(self, *names: Any) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Let ``execute()`` raise WatchError if a key has changed; commands run at once until ``multi()``."""
+        """Watch keys: ``execute()`` raises WatchError if one has changed; until ``multi()`` commands run at once."""
         if self._explicit:
             raise RedisError("Cannot issue a WATCH after a MULTI")
         return await self.execute_command("WATCH", *names)
@@ -150,7 +150,7 @@ class Pipeline(AsyncCoreCommands):
         except (ConnectionError, TimeoutError) as error:
             raise self._watch_lost(error) from error
         except RedisError as error:
-            self._client.heard(error)
+            self._client.note_error(error)
             raise
         if queued.command.name == "WATCH":
             self._watching = True
@@ -177,8 +177,8 @@ class Pipeline(AsyncCoreCommands):
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
         """Run what is queued; return the replies in order, as the command methods would.
 
-        Raises: ResponseError - the first error reply, which names its command, unless ``raise_on_error`` is
-                False, where it is returned in its place; WatchError - a watched key has changed, nothing was
+        Raises: ResponseError - the first error reply, which names its command; with ``raise_on_error=False`` it is
+                returned in its place; WatchError - a watched key has changed, nothing was
                 executed; ConnectionError - some or all commands may have been executed.
         """
         queue = self._queue
@@ -236,7 +236,7 @@ class Pipeline(AsyncCoreCommands):
                     pool = server.pool()
                     await scripts.ensure_loaded(server, pool, lua, pool.loads.get(lua.sha, 0))
 
-    # What redis-py's mixins ask of a client.
+    # Required by redis-py's mixins.
 
     @property
     def connection_pool(self) -> Client:

@@ -1,4 +1,4 @@
-"""The connections that one client has, by event loop: one that all callers share, others for one each."""
+"""The connections of one client, by event loop: one that all callers share, others for one caller each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLOSED = "Connection closed by client"
 
 
 class Pool:
-    """Belongs to the event loop it was made in; only ``drop`` may be called in others, ``close`` once that is over."""
+    """Belongs to the event loop it was made in. Others may only call ``drop``, and ``close`` after its end."""
 
     def __init__(self, connector: Connector, backend: Backend) -> None:
         self._connector, self._backend = connector, backend
@@ -36,20 +36,20 @@ class Pool:
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
         self._attempts: set[anyio.CancelScope] = set()
-        #: One loader of scripts at a time; see ``scripts.run``.
+        #: One caller loads scripts at a time, see `scripts.ensure_loaded`; ``loads`` counts how often each was loaded.
         self.loading = Semaphore(self._backend)
         self.loads: dict[str, int] = {}
         self.closed = False
 
     def shared_now(self) -> Connection | None:
-        """Return the shared connection if there is one that can be used at once."""
+        """Return the shared connection if it can be used at once."""
         shared = self._shared
         return shared if shared is not None and shared.is_usable() else None
 
     async def shared(self) -> Connection:
-        """Return the shared connection; connect if need be. One connects, the others share the outcome.
+        """Return the shared connection; connect if need be. One caller connects, the others share the outcome.
 
-        Raises: see ``Connector.connect``; ConnectionError - the client was closed meanwhile.
+        Raises: as ``Connector.connect``; ConnectionError - the client was closed meanwhile.
         """
         failures = self._failures
         async with self._connecting:
@@ -81,7 +81,7 @@ class Pool:
         return connection
 
     def release(self, connection: Connection, *, reusable: bool = True) -> None:
-        """Take back what ``acquire`` gave; closed unless it is settled and ``reusable``. Never suspends."""
+        """Take back a connection of ``acquire``; close it unless it is settled and ``reusable``. Never suspends."""
         if connection in self._busy:
             self._busy.remove(connection)
             if reusable and connection.is_settled and not self.closed:
@@ -97,40 +97,40 @@ class Pool:
         return connection
 
     def drop(self, connection: Connection) -> None:
-        """Close what ``open`` gave; idempotent. Never suspends. From any thread."""
+        """Close a connection of ``open``; idempotent. Never suspends. From any thread."""
         call_there(self._backend, self._drop, connection)
 
     def _drop(self, connection: Connection) -> None:
         self._busy.discard(connection)
         connection.fail(ConnectionError(_CLOSED))
 
-    def lend(self, connection: Connection) -> None:
-        """Let what ``open`` gave outlive the pool: the caller closes it."""
+    def hand_over(self, connection: Connection) -> None:
+        """Let a connection of ``open`` outlive the pool: the caller closes it."""
         self._busy.discard(connection)
 
-    def forsake(self, why: str) -> None:
-        """Close what is not a single caller's: the next ones connect anew. Never suspends."""
+    def close_shared(self, why: str) -> None:
+        """Close all connections that no single caller has: the next callers connect anew. Never suspends."""
         for connection in (self._shared, *self._idle):
             if connection is not None:
                 connection.fail(ConnectionError(why))
         self._idle.clear()
         self._shared = None
 
-    def forsake_all_but(self, peer: str, why: str) -> None:
-        """Close every connection to another server than ``peer``; who waits there gets ConnectionError."""
+    def close_all_but(self, peer: str, why: str) -> None:
+        """Close all connections to other servers than ``peer``; callers that wait there get ConnectionError."""
         for connection in (self._shared, *self._idle, *self._busy):
             if connection is not None and connection.peer != peer:
                 connection.fail(ConnectionError(why))
 
     def close(self) -> None:
-        """Close every connection; whoever is in flight gets ConnectionError. Never suspends."""
+        """Close all connections; callers in flight get ConnectionError. Never suspends."""
         self.closed = True
         for connection in (self._shared, *self._idle, *self._busy):
             if connection is not None:
                 connection.fail(ConnectionError(_CLOSED))
         self._idle.clear()
         self._shared = None
-        if self._backend.is_current():  # else whoever was connecting ended with the loop, or will see to it
+        if self._backend.is_current():  # else those attempts ended with the loop, or see ``closed``
             for attempt in self._attempts:
                 attempt.cancel()
 
@@ -150,7 +150,7 @@ class Pool:
 
 
 class Pools(PerLoop[Pool]):
-    """The pools of one client. A server in this process is kept alive by them, also between two event loops."""
+    """The pools of one client. They keep a server in this process alive, also between two event loops."""
 
     __slots__ = ("_connector", "_hold", "_holding")
 
@@ -161,14 +161,14 @@ class Pools(PerLoop[Pool]):
         self._holding = Lock()
 
     def begin(self) -> Pool:
-        """The pool of the running event loop, for one who may connect."""
+        """The pool of the running event loop, for callers that may connect."""
         if self._hold is None:
             with self._holding:
                 self._hold = self._hold or self._connector.hold()
         return self.here()
 
     def end(self) -> None:
-        """Close all of them: here at once, elsewhere as soon as that loop gets to it. Never suspends; idempotent."""
+        """Close all pools: here at once, elsewhere as soon as that loop gets to it. Never suspends; idempotent."""
         super().end()
         with self._holding:
             hold, self._hold = self._hold, None

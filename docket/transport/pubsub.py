@@ -1,4 +1,4 @@
-"""Publish and subscribe: a connection of its own, driven by whoever receives or subscribes."""
+"""Publish and subscribe, on a connection of its own, driven by the callers that receive or subscribe."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["PubSub", "Published"]
 
 @attrs.frozen
 class Published:
-    """What was published. ``pattern`` is the subscription's for kind ``pmessage``, else None."""
+    """A published message. ``pattern`` is that of the subscription for kind ``pmessage``, else None."""
 
     kind: Literal["message", "pmessage"]
     pattern: bytes | None
@@ -32,13 +32,13 @@ class Published:
     payload: bytes
 
     def as_dict(self) -> dict[str, Any]:
-        """The form in which redis-py gives messages."""
+        """The message as redis-py returns it."""
         return {"type": self.kind, "pattern": self.pattern, "channel": self.channel, "data": self.payload}
 
 
 @attrs.frozen
 class _Confirmation:
-    """The server's answer to one name of a subscribe or unsubscribe command."""
+    """The server's reply to one name of a subscribe or unsubscribe command."""
 
     kind: str
     name: bytes | None
@@ -50,7 +50,7 @@ class _Confirmation:
 
 @attrs.define(eq=False)
 class _Unconfirmed:
-    """A command on its way: how many confirmations it will still get."""
+    """A command on its way, and how many confirmations are still to come."""
 
     awaited: AwaitedReply
     left: int
@@ -58,7 +58,7 @@ class _Unconfirmed:
 
 @attrs.define(eq=False)
 class _Line:
-    """One connection in the life of a subscriber."""
+    """The present connection of a subscriber."""
 
     pool: Pool
     connection: Connection
@@ -69,9 +69,8 @@ class PubSub:
 
     One task receives at a time; others of the same event loop may subscribe meanwhile. A lost connection raises
     ConnectionError from ``receive()`` until ``reconnect()`` or a new subscription; then all subscriptions are made
-    again. Messages published in between are lost, which is why the owner is told. A server that has said nothing for
-    ``socket_timeout`` is asked whether it is there; where it does not answer within the same time again, that is
-    TimeoutError.
+    again. Messages published in between are lost, therefore the error. After ``socket_timeout`` of silence the server
+    gets a PING; without a reply within the same time again, ``receive()`` raises TimeoutError.
     """
 
     def __init__(self, client: Client, *, ignore_subscribe_messages: bool = False) -> None:
@@ -83,7 +82,7 @@ class PubSub:
         self._events: deque[Published | _Confirmation] = deque()
         self._unconfirmed: deque[_Unconfirmed] = deque()
         self._receiving: AwaitedReply | None = None
-        #: What is subscribed, as the caller asked for it: names as bytes.
+        #: The subscriptions that the caller wants: names as bytes.
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
 
@@ -129,7 +128,7 @@ class PubSub:
     # Messages.
 
     async def receive(self) -> Published:
-        """Return the next message; confirmations are passed over.
+        """Return the next message; skips confirmations.
 
         Raises: RuntimeError - nothing is subscribed, or another task is receiving; ConnectionError - the
                 connection was lost, see the class. Cancel: safe, no message is lost.
@@ -150,7 +149,7 @@ class PubSub:
     ) -> dict[str, Any] | None:
         """Return the next message as redis-py's dict, None after ``timeout`` seconds (None: for ever)."""
         ignore = ignore_subscribe_messages or self._ignore
-        if timeout == 0:  # no scope: one that has expired would cancel before anything is looked at
+        if timeout == 0:  # no scope: an expired one would cancel before the first look
             self._live().read_now()
             while self._events:
                 event = await self._event()
@@ -185,7 +184,7 @@ class PubSub:
         self._unconfirmed.clear()
 
     async def aclose(self) -> None:
-        """``close()``, for those who await it."""
+        """``close()`` as a coroutine."""
         self.close()
 
     async def __aenter__(self) -> Self:
@@ -201,7 +200,7 @@ class PubSub:
     async def _event(self) -> Published | _Confirmation:
         if self._events and self._backend is not None:
             self._live()
-            await self._backend.checkpoint()  # a busy channel must not keep others from running
+            await self._backend.checkpoint()  # a busy channel must let others run
         while not self._events:
             connection = self._live()
             if not (self.subscribed or self._unconfirmed):
@@ -258,7 +257,7 @@ class PubSub:
             return
         connection, fresh = await self._ready()
         if fresh and connect:
-            return  # connecting subscribed to these, too
+            return  # connecting has subscribed to these, too
         await self._confirmed(connection, [(verb, names)])
 
     async def _confirmed(self, connection: Connection, commands: list[tuple[str, list[bytes]]]) -> None:
@@ -303,7 +302,7 @@ class PubSub:
             return connection, True
 
     def _take(self, reply: Any) -> None:
-        """One reply of the server; called by whoever reads."""
+        """Process one reply of the server; called by the caller that reads."""
         line = self._line
         if line is None:
             return

@@ -23,14 +23,13 @@ __all__ = [
     "pack_vouched",
 ]
 
-#: What a command may hold. redis-py refuses the others with DataError, and so do we; also numbers of more than 64 bits.
+#: The arguments of a command. As redis-py we refuse others with DataError, and also numbers of more than 64 bits.
 Argument: TypeAlias = "bytes | memoryview | str | int | float"
 
-#: A reply as RESP2 has it: bulk and simple strings are bytes. (An error inside of an array is an
-#: exception in the list.)
+#: A reply of RESP2: bulk and simple strings are bytes. (An error inside of an array is an exception in the list.)
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 
-#: What a reader returns while a reply is incomplete.
+#: A reader returns it while a reply is incomplete.
 NEED_MORE: Final[Any] = object()
 
 ENCODER: Final[Any] = Encoder("utf-8", "strict", False)
@@ -66,14 +65,14 @@ def _callbacks() -> Mapping[str, Callable[..., Any]]:
 #: redis-py's own functions from RESP2 replies to what its asyncio client returns, by upper-case command.
 CALLBACKS: Final = _callbacks()
 
-#: How servers before Redis 7 wrap what a command has answered to a script.
+#: How servers before Redis 7 wrap the error reply of a command to a script.
 _WRAPPED = re.compile(
     r"ERR Error running script \(call to f_[0-9a-f]+\): @user_script:\d+: (?:@user_script: ?\d+: )*-?"
     r"(?=[A-Z]{3,} |Script killed)"
 )
 
 
-#: What the user lacks who runs a script, as Redis 7.2 and Valkey, and servers before them, put it.
+#: A missing permission in a script, in the words of Redis 7.2 and Valkey, and of servers before them.
 _NOT_PERMITTED = re.compile(
     r"(?:ACL failure in script: (?P<what>.*)|(?P<who>The user executing the script can't .*?)):? script: (?:\w+, )?on "
     r"|.*(?P<wrapped>The user executing the script can't .*)"
@@ -83,7 +82,7 @@ _NOT_PERMITTED = re.compile(
 def error_from(text: str) -> RedisError:
     """Return the exception of redis-py for the text of an error reply.
 
-    What a command has answered to a script comes out as that answer, as it does from Redis 7 on.
+    The error reply of a command to a script comes out as that reply, as it does from Redis 7 on.
     """
     if text.startswith("ERR Error running") and (wrapped := _WRAPPED.match(text)):
         text = text[wrapped.end() :]
@@ -93,15 +92,15 @@ def error_from(text: str) -> RedisError:
     return cast("RedisError", cast("Any", BaseParser).parse_error(text))
 
 
-#: Numbers that a server can make sense of: signed ones, and unsigned ones as those of a SCAN's cursor.
+#: The numbers that a server understands: signed ones, and unsigned ones like the cursor of SCAN.
 LEAST, MOST = -(2**63), 2**64 - 1
 
 
 def python_pack(command: Sequence[Argument]) -> bytes:
     """Pack a command by redis-py's own encoder.
 
-    Raises: DataError - an argument is of another type, a bool or None say, or a whole number of more than 64 bits;
-    whatever a subclass of these types raises that is asked for its text.
+    Raises: DataError - an argument has another type, such as bool or None, or is a whole number of more than 64 bits;
+            also whatever a subclass of these types raises when it is asked for its text.
     """
     parts = [b"*%d\r\n" % len(command)]
     for argument in command:
@@ -132,8 +131,8 @@ def _hiredis() -> tuple[Pack, Pack, Callable[[], Reader]] | None:
     fast: Callable[[Sequence[Argument]], bytes] = module.pack_command
 
     def pack(command: Sequence[Any]) -> bytes:
-        # What hiredis cannot spell out (a number of 4301 digits, a float whose repr() raises) ends the process, and it
-        # reads on where a memoryview has gaps.
+        # A value that hiredis cannot print (a number of 4301 digits, a float whose repr() raises) ends the process; and
+        # hiredis ignores the gaps of a memoryview.
         for argument in command:
             kind = type(argument)  # pyright: ignore[reportUnknownVariableType]
             if kind is str or kind is bytes:
@@ -164,6 +163,6 @@ def _python() -> tuple[Pack, Pack, Callable[[], Reader]]:
     return python_pack, python_pack, Parser
 
 
-#: ``pack(command)`` returns the bytes of one command, a tuple whose first item is a single word. ``pack_vouched`` is
-#: for who has seen to it that nothing is there but text, bytes and numbers of at most 64 bits: it does not look again.
+#: ``pack(command)`` returns the bytes of one command, a tuple whose first item is a single word. ``pack_vouched`` does
+#: not check the arguments: the caller vouches that they are text, bytes and numbers of at most 64 bits.
 pack, pack_vouched, make_reader = _hiredis() or _python()

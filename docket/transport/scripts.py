@@ -1,4 +1,4 @@
-"""Lua scripts by their digest, loaded once when the server does not know them, however many callers ask."""
+"""Lua scripts by their digest; an unknown one is loaded once, however many callers run it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ScriptCall = tuple[Sequence[Argument], Sequence[Argument]]
 class Lua:
     """The source of a script; ``sha`` is the digest by which the server knows it.
 
-    ``vouched``: who runs it has checked what it is given (`pack_vouched`).
+    ``vouched``: its callers check the arguments themselves (`pack_vouched`).
     """
 
     text: str
@@ -43,7 +43,7 @@ def pack_call(lua: Lua, call: ScriptCall) -> bytes:
 
 
 async def ensure_loaded(client: Client, pool: Pool, lua: Lua, seen: int) -> None:
-    """Load ``lua``, unless somebody did since ``seen = pool.loads.get(lua.sha, 0)`` was read."""
+    """Load ``lua``, unless another caller has done so since ``seen = pool.loads.get(lua.sha, 0)``."""
     async with pool.loading:
         if pool.loads.get(lua.sha, 0) == seen:
             await client.call("SCRIPT", "LOAD", lua.text)
@@ -53,7 +53,7 @@ async def ensure_loaded(client: Client, pool: Pool, lua: Lua, seen: int) -> None
 async def rerun_unknown(
     client: Client, pool: Pool, lua: Lua, calls: Sequence[ScriptCall], replies: list[Any], seen: int
 ) -> None:
-    """Run again those calls whose reply is NOSCRIPT, in their order; put the new replies in their places."""
+    """Load the script and repeat the calls whose reply is NOSCRIPT, in order; put the new replies in their places."""
     unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if not unknown:
         return
@@ -61,7 +61,7 @@ async def rerun_unknown(
     again = b"".join([pack_call(lua, calls[index]) for index in unknown])
     for index, reply in zip(unknown, await client.request(again, len(unknown)), strict=True):
         replies[index] = reply
-    # Flushed again in between: now with the text itself, which cannot be unknown.
+    # Flushed again in between: now send the text itself, which cannot be unknown.
     unknown = [index for index in unknown if isinstance(replies[index], NoScriptError)]
     if unknown:
         evals = [("EVAL", lua.text, len(keys), *keys, *args) for keys, args in (calls[i] for i in unknown)]
@@ -70,10 +70,10 @@ async def rerun_unknown(
 
 
 class Script:
-    """What ``client.register_script(text)`` returns: ``await script(keys=[...], args=[...], client=pipe)``.
+    """A script of ``client.register_script(text)``: ``await script(keys=[...], args=[...], client=pipe)``.
 
-    redis-py's AsyncScript, but it knows our Pipeline: there the call is queued and the script loaded, if the
-    server lacks it, before the pipeline runs.
+    As redis-py's AsyncScript, but for our Pipeline: that queues the call, and loads a script that the server lacks
+    before it runs.
     """
 
     def __init__(self, client: Client, script: str | bytes) -> None:

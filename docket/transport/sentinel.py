@@ -1,4 +1,4 @@
-"""One master out of several servers, as the sentinels that watch them name it.
+"""The master out of several servers, as named by the sentinels that watch them.
 
 Source: https://redis.io/docs/latest/develop/reference/sentinel-clients/
 """
@@ -37,28 +37,28 @@ __all__ = ["SentinelClient", "SentinelConnector"]
 #: How many seconds one sentinel gets at most before the next one is asked.
 _PATIENCE = 1.0
 
-#: After so many seconds of silence the master may have been replaced and not know it: no failover is quicker.
-_QUIET = 1.0
+#: After so many seconds of silence the master may have been replaced without knowing it: no failover is quicker.
+_SILENCE = 1.0
 
-#: For so many seconds after such a silence the sentinels are asked again each second: a failover takes some, and they
-#: take eight to tell a master that comes back that it is none any more.
+#: For so many seconds after such a silence the sentinels are asked again every second: a failover takes some seconds,
+#: and sentinels demote a master that comes back only after eight.
 _SUSPECTED = 15.0
-_EACH = 1.0
+_RECHECK = 1.0
 
-#: The longest pause before a sentinel that could not be listened to is tried again.
-_AGAIN = 10.0
+#: The longest pause before we subscribe again to a sentinel that was lost.
+_LONGEST_PAUSE = 10.0
 
 _SWITCH = "+switch-master"
 
 
 class SentinelConnector(Connector):
-    """Opens connections to the master; asks for it each time, so that it follows a failover."""
+    """Opens connections to the master; asks for its address each time, so it follows a failover."""
 
     def __init__(self, address: Address, credential_provider: CredentialProvider | None = None) -> None:
         super().__init__(address, credential_provider)
-        #: In the order in which they are asked; who did not help is the last.
+        #: In the order in which they are asked; one that did not help becomes the last.
         self._sentinels = list(address.hosts)
-        #: The server that was named last, as ``Connection.peer`` has it.
+        #: The master that was named last, in the form of ``Connection.peer``.
         self.master = ""
 
     @property
@@ -66,8 +66,8 @@ class SentinelConnector(Connector):
         """In the order in which they are asked."""
         return tuple(self._sentinels)
 
-    async def named(self, backend: Backend) -> str:
-        """Return the master that the first sentinel names that answers, as ``Connection.peer`` has it.
+    async def ask_for_master(self, backend: Backend) -> str:
+        """Return the master, in the form of ``Connection.peer``, according to the first sentinel that answers.
 
         Raises: ConnectionError - none answers.
         """
@@ -80,9 +80,9 @@ class SentinelConnector(Connector):
         raise ConnectionError("No sentinel answers")
 
     async def once(self, backend: Backend) -> Connection:
-        """Ask the sentinels in turn until one names a server that says of itself that it is a master.
+        """Ask the sentinels in turn until one names a server whose own role is master; connect to that.
 
-        Raises: ConnectionError - none does; AuthenticationError - a sentinel or the master refuses the credentials.
+        Raises: ConnectionError - there is none; AuthenticationError - a sentinel or the master refuses the credentials.
         """
         refusals: list[str] = []
         for sentinel in tuple(self._sentinels):
@@ -130,7 +130,7 @@ class SentinelConnector(Connector):
 
 
 async def _role(connection: Connection) -> str:
-    """What the server says that it is; nothing where the user may not ask."""
+    """The role that the server reports; empty if the user may not ask."""
     try:
         return cast("list[bytes]", await connection.call("ROLE"))[0].decode()
     except NoPermissionError:
@@ -141,23 +141,23 @@ async def _role(connection: Connection) -> str:
 
 
 class _Watch:
-    """What is known in one event loop of the server that its connections lead to, all in seconds of perf_counter."""
+    """What one event loop knows of the master that its connections lead to; times are of perf_counter."""
 
-    __slots__ = ("asked", "backend", "gate", "heard", "listening", "suspected_until")
+    __slots__ = ("asked", "asking", "backend", "listening", "replied", "suspected_until")
 
     def __init__(self, backend: Backend) -> None:
-        self.backend, self.gate = backend, Semaphore(backend)
-        #: When it was heard of, when the sentinels were asked, until when they are to be asked each second.
-        self.heard = self.asked = self.suspected_until = -math.inf
-        #: How many tasks hear of a new master by themselves.
+        self.backend, self.asking = backend, Semaphore(backend)
+        #: When the master last replied, when the sentinels were last asked, until when to ask them every second.
+        self.replied = self.asked = self.suspected_until = -math.inf
+        #: How many subscriptions announce a new master.
         self.listening = 0
 
 
 class SentinelClient(Client):
-    """A client of whatever server is the master. Who hears that it is none any more leaves it.
+    """A client of whatever server is the master; it leaves one that is no master any more.
 
-    A master that hung, and was replaced meanwhile, does not know that when it comes back: it takes what is written
-    and loses it. So the sentinels are asked after a silence, before a command and before its reply is believed.
+    A master that hung, and was replaced meanwhile, does not know that when it comes back: it accepts writes and loses
+    them. So after a silence we ask the sentinels, before we send a command and before we believe its reply.
     """
 
     def __init__(self, connector: SentinelConnector) -> None:
@@ -167,12 +167,14 @@ class SentinelClient(Client):
 
     async def request(self, data: bytes, count: int | None = None) -> Any:
         began, watch = perf_counter(), self._watches.here()
-        if began - watch.heard > _QUIET or began < watch.suspected_until:
+        if began - watch.replied > _SILENCE or began < watch.suspected_until:
             await self._look_for_another(watch, began)
         reply = await self._answered(data, count)
-        watch.heard = perf_counter()
-        if watch.heard - began > _QUIET and await self._look_for_another(watch, watch.heard):
-            raise ConnectionError("The answer is of a server that is no master any more: it may be lost")
+        watch.replied = perf_counter()
+        if watch.replied - began > _SILENCE and await self._look_for_another(watch, watch.replied):
+            raise ConnectionError(
+                "The reply is of a server that is no master any more: the write may be lost"
+            )
         return reply
 
     async def _answered(self, data: bytes, count: int | None) -> Any:
@@ -180,14 +182,14 @@ class SentinelClient(Client):
         replies: list[Any] = [reply] if count is None else reply
         refusal = next((one for one in replies if isinstance(one, ReadOnlyError)), None)
         if refusal is not None:
-            self.heard(refusal)
+            self.note_error(refusal)
             if len(replies) == 1:  # refused, hence not executed
                 reply = await super().request(data, count)
         return reply
 
     @asynccontextmanager
     async def dedicated(self) -> AsyncGenerator[Connection]:
-        """As of ``Client``; a connection to what is no master any more is not kept."""
+        """As ``Client``'s; does not keep a connection to a server that is no master any more."""
         async with super().dedicated() as connection:
             try:
                 yield connection
@@ -195,34 +197,34 @@ class SentinelClient(Client):
                 connection.fail(error)
                 raise
 
-    def heard(self, error: RedisError) -> None:
-        """Leave a server that is no master any more; the sentinels are asked for another one."""
+    def note_error(self, error: RedisError) -> None:
+        """Leave a server that is no master any more; connecting asks the sentinels for another one."""
         if isinstance(error, ReadOnlyError):
-            self.pool().forsake(f"The server is no master any more: {error}")
+            self.pool().close_shared(f"The server is no master any more: {error}")
 
     async def _look_for_another(self, watch: _Watch, silent_at: float) -> bool:
-        """Ask for the master, unless that was done just now; leave ours if it is another. Return whether it is."""
+        """Ask for the master, unless that was just done; leave ours if it is another. Return whether it is."""
         if watch.listening or (shared := self.pool().shared_now()) is None:
-            return False  # we are told; whoever connects asks
+            return False  # a subscription announces it; or connecting will ask
         if silent_at >= watch.suspected_until:
             watch.suspected_until = silent_at + _SUSPECTED
             watch.asked = -math.inf
-        async with watch.gate:
-            if perf_counter() - watch.asked > _EACH:
+        async with watch.asking:
+            if perf_counter() - watch.asked > _RECHECK:
                 watch.asked = perf_counter()
                 try:
-                    self._leave_all_but(await self._sentinels.named(watch.backend))
+                    self._leave_all_but(await self._sentinels.ask_for_master(watch.backend))
                 except ConnectionError:
-                    return False  # nobody knows better
+                    return False  # no sentinel knows better
         return shared.error is not None
 
     def _leave_all_but(self, master: str) -> None:
-        """In this event loop; what is of others finds out by itself, as it does without one that listens."""
+        """Leave the others, in this event loop. Other loops find out as they do without a subscription."""
         self._sentinels.master = master
-        self.pool().forsake_all_but(master, f"The sentinels name another master now, {master}")
+        self.pool().close_all_but(master, f"The sentinels name another master now, {master}")
 
     async def follow(self) -> None:
-        """Listen to all sentinels for a new master, and leave the old one when they name it."""
+        """Subscribe to all sentinels, and leave the old master when they announce a new one."""
         async with anyio.create_task_group() as group:
             for sentinel in self._sentinels.sentinels:
                 group.start_soon(self._listen_to, sentinel)
@@ -234,14 +236,14 @@ class SentinelClient(Client):
                 async with Client(self._sentinels.sentinel(*sentinel)) as client, client.pubsub() as pubsub:
                     await pubsub.subscribe(_SWITCH)
                     pause = 0.1
-                    await self._heed(pubsub)
+                    await self._leave_replaced_masters(pubsub)
             except (AuthenticationError, NoPermissionError):
-                return  # it may be asked, not listened to
+                return  # the user may ask it, but not subscribe to it
             except (OSError, RedisError):
                 await anyio.sleep(pause * random.uniform(0.5, 1))
-                pause = min(2 * pause, _AGAIN)
+                pause = min(2 * pause, _LONGEST_PAUSE)
 
-    async def _heed(self, pubsub: PubSub) -> None:
+    async def _leave_replaced_masters(self, pubsub: PubSub) -> None:
         watch = self._watches.here()
         watch.listening += 1
         try:
@@ -253,16 +255,16 @@ class SentinelClient(Client):
             watch.listening -= 1
 
     def serves(self, connection: Connection) -> bool:
-        """As of ``Client``."""
+        """As ``Client``'s."""
         return connection.peer == self._sentinels.master
 
     def close(self) -> None:
-        """As of ``Client``."""
+        """As ``Client``'s."""
         super().close()
         self._watches.end()
 
     async def unblock(self, connection: Connection, number: int) -> None:
-        """As of ``Client``; the number means nothing to another server than the connection's."""
+        """As ``Client``'s; the number means nothing to another server."""
         shared = await self.pool().shared()
         if shared.peer == connection.peer:
             await shared.call("CLIENT", "UNBLOCK", number)

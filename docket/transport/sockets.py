@@ -15,8 +15,7 @@ __all__ = ["SocketStream", "connect"]
 
 _RECEIVE = 65536
 
-#: A peer that is gone is noticed by the kernel within about half a minute, also by those who wait without a
-# limit.
+#: The kernel notices within about half a minute that a peer is gone, also for waits without a limit.
 _KEEPALIVE = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000))
 
 
@@ -60,9 +59,9 @@ class SocketStream:
         return self._socket.fileno()
 
     def close(self) -> None:
-        # A descriptor somebody still waits on is only shut down, which wakes them; the last one closes it.
-        # Closed at once, its number may be another socket's before the waiter has run, whose registration the
-        # waiter's cleanup would then remove (anyio 4.16, asyncio).
+        # While tasks wait on the descriptor, shut it down only, which wakes them; the last one closes it. Closed at
+        # once, its number may become another socket's before a waiter has run, and the waiter's cleanup would then
+        # remove the registration of that socket (anyio 4.16, asyncio).
         if not self._closed:
             self._closed = True
             with contextlib.suppress(OSError):

@@ -29,7 +29,7 @@ class Stream(Protocol):
         ...
 
     async def wait_readable(self) -> None:
-        """Wait until ``try_receive`` has something to say; may return too early, never too late."""
+        """Wait until ``try_receive`` has a result; may return too early, never too late."""
         ...
 
     async def wait_writable(self) -> None:
@@ -37,9 +37,9 @@ class Stream(Protocol):
         ...
 
     def close(self) -> None:
-        """Release everything; idempotent; wakes whoever waits. Never suspends."""
+        """Release everything and wake those who wait; idempotent. Never suspends."""
         ...
 
     def abandon(self) -> None:
-        """``close()``, where the event loop of those who wait is over: nobody will wake."""
+        """``close()`` after the end of the event loop of those who wait: they cannot be woken any more."""
         ...

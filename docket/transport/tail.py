@@ -1,8 +1,8 @@
-"""What is appended to a stream, as far as it has arrived: for callers who may not await.
+"""The new entries of a stream, as far as they have arrived: for callers that may not await.
 
-The server tells of it by itself because it owes an answer: a read that blocks for ever is outstanding on a connection
-of its own. One alone would hide what comes between its answer and the next read, so many are sent at once, and before
-each of them, in the same step of the server, the last entries are asked for: nothing falls in between.
+The server sends them by itself because it owes a reply: a read that blocks for ever is outstanding on a connection of
+its own. A single read would miss entries between its reply and the next read. So many reads are sent at once, and
+before each of them, in the same step of the server, one for the last entries: nothing falls in between.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from .resp import Argument, pack
 
 __all__ = ["HELD", "Entry", "Tail", "entry_number"]
 
-#: How often the server tells of something new before the caller has to look.
+#: How many blocking reads are outstanding: so many additions the server reports before the caller has to look.
 HELD = 32
 
-#: How many of the last entries are asked for as a read begins.
+#: How many of the last entries are read as a blocking read begins.
 OVERLAP = 64
 
 Entry: TypeAlias = tuple[bytes, list[bytes]]
@@ -31,7 +31,7 @@ Entry: TypeAlias = tuple[bytes, list[bytes]]
 
 
 def entry_number(entry_id: bytes) -> tuple[int, int]:
-    """An id in the form that compares: milliseconds of the server's clock, and a count. ``b""`` comes first."""
+    """An id in a form that can be compared: milliseconds of the server's clock, and a count. ``b""`` is the least."""
     ms, _, count = entry_id.partition(b"-")
     return (int(ms), int(count or b"0")) if ms else (0, 0)
 
@@ -39,10 +39,10 @@ def entry_number(entry_id: bytes) -> tuple[int, int]:
 class Tail:
     """Follows the stream ``key`` on the server of ``client`` (on a cluster: on its home).
 
-    Its connection is its own and never waits: any thread may look, with or without an event loop, also after the end
-    of the one in which it was opened.
+    It has a connection of its own and never waits: any thread may look, with or without an event loop, also after the
+    end of the one in which it was opened.
 
-    ``kept_ms`` is for how long an entry surely stays on the stream: a look back over more than that is not trusted.
+    An entry surely stays on the stream for ``kept_ms``: looking back further than that is not trusted.
     """
 
     def __init__(self, client: Client, key: Argument, *, kept_ms: float = math.inf) -> None:
@@ -53,45 +53,45 @@ class Tail:
         self._line: Connection | None = None
         self._lock = RLock()
         self._replies: list[Any] = []
-        self._looking_back = True  # what the next reply answers
+        self._looking_back = True  # whether the next reply has the last entries
         self._outstanding = 0
 
     @property
     def is_followed(self) -> bool:
-        """Whether it was opened and not closed, be the connection lost or not."""
+        """Whether it was opened and not closed, even if the connection is lost."""
         return self._line is not None
 
     @property
     def is_open(self) -> bool:
-        """Whether the server will tell of what comes, as far as is known."""
+        """Whether the server will report new entries, as far as known."""
         with self._lock:
             return self._line is not None and self._line.is_usable() and self._client.serves(self._line)
 
     async def open(self) -> None:
-        """Follow the stream from now on: read afterwards what it holds already.
+        """Follow the stream from now on; read its present entries after this call.
 
         Raises: redis.exceptions.RedisError - no connection. Cancel: safe.
         """
         self.close()
         pool, connection = await self._client.open()
         with self._lock:
-            self.close()  # another one may have been quicker
-            pool.lend(connection)
+            self.close()  # another caller may have been quicker
+            pool.hand_over(connection)
             self._line = connection
             connection.subscribe_to_replies(self._replies.append)
             self._ask(connection)
 
-    def news(self, known: bytes) -> list[Entry]:
-        """What has arrived since the last call, in its order; never waits. Some of it may be known already.
+    def new_entries(self, known: bytes) -> list[Entry]:
+        """The entries that have arrived since the last call, in order; never waits. Some may be known already.
 
         ``known`` is the id up to which the caller has read the stream.
-        Raises: redis.exceptions.RedisError - the connection is lost, or more has come than the server holds for one
-                who does not look (`HELD` additions at least): some of it is unknown. `open` begins anew.
+        Raises: redis.exceptions.RedisError - the connection is lost, or there was more between two calls than the
+                server reports (at least `HELD` additions): entries are missing. `open` begins anew.
         """
         with self._lock:
             if self._line is None:
                 raise ConnectionError("Not connected")
-            connection, told = self._line, list[Entry]()
+            connection, found = self._line, list[Entry]()
             if not self._client.serves(connection):
                 connection.fail(ConnectionError("the sentinels name another master now"))
             while connection.error is None:
@@ -102,11 +102,11 @@ class Tail:
                 self._replies.clear()
                 for reply in replies:
                     if connection.error is None:
-                        self._take(connection, reply, told, told[-1][0] if told else known)
+                        self._take(connection, reply, found, found[-1][0] if found else known)
                 self._ask(connection)
-            if connection.error is not None and not told:
+            if connection.error is not None and not found:
                 raise ConnectionError(f"Connection lost: {connection.error}") from connection.error
-            return told
+            return found
 
     def close(self) -> None:
         """Forget the stream. Never suspends; idempotent."""
@@ -122,29 +122,31 @@ class Tail:
             self.close()
 
     def _ask(self, connection: Connection) -> None:
-        """See to it that the server holds `HELD` additions for us."""
+        """Top up the outstanding reads to `HELD`."""
         if (missing := HELD - self._outstanding) and connection.error is None:
             self._outstanding = HELD
             connection.send(self._reading * missing)
         connection.push()
 
-    def _take(self, connection: Connection, reply: Any, told: list[Entry], known: bytes) -> None:
+    def _take(self, connection: Connection, reply: Any, found: list[Entry], known: bytes) -> None:
         looking_back, self._looking_back = self._looking_back, not self._looking_back
         if isinstance(reply, RedisError):
             connection.fail(reply)
         elif not looking_back:
             self._outstanding -= 1
-            if reply is not None:  # another client has ended the wait
-                told += cast("list[Entry]", reply[0][1])
+            if reply is not None:  # None: another client has ended the wait
+                found += cast("list[Entry]", reply[0][1])
         elif reply:
-            self._look_back(connection, cast("list[Entry]", reply[::-1]), told, known)
+            self._look_back(connection, cast("list[Entry]", reply[::-1]), found, known)
 
-    def _look_back(self, connection: Connection, last: list[Entry], told: list[Entry], known: bytes) -> None:
-        """Take what is new of the last entries, unless there may have been others before them."""
+    def _look_back(self, connection: Connection, last: list[Entry], found: list[Entry], known: bytes) -> None:
+        """Take the new ones of the last entries, unless there may have been others before them."""
         since = entry_number(known)
         new = [entry for entry in last if entry_number(entry[0]) > since]
         too_long = bool(new and known) and entry_number(new[-1][0])[0] - since[0] > self._kept_ms
         if too_long or len(new) == OVERLAP:
-            connection.fail(ConnectionError("more has come than the server holds for one who does not look"))
+            connection.fail(
+                ConnectionError("the stream has grown by more than the server reports between two looks")
+            )
         else:
-            told += new
+            found += new

@@ -10,8 +10,8 @@ from .url import TlsOptions
 
 __all__ = ["TlsStream", "make_context", "secure"]
 
-#: Plaintext encrypted at a time: one TLS record. A record that has not gone as a whole cannot be decrypted,
-# so bytes : that were not reported as taken were not seen by the server either.
+#: Plaintext encrypted at a time: one TLS record. The server cannot decrypt a part of a record, so it has not seen bytes
+#: that were not reported as taken.
 _RECORD = 16384
 _CHUNK = 65536
 
@@ -47,9 +47,8 @@ def make_context(options: TlsOptions) -> ssl.SSLContext:
 class TlsStream:
     """TLS on top of a socket (see ``docket.transport.stream.Stream``).
 
-    ``try_send`` reports bytes as taken only when their ciphertext has gone; until then the caller presents
-    the same bytes again, as OpenSSL's own ``SSL_write`` wants it. So nothing that was taken waits for a
-    flusher here.
+    ``try_send`` reports bytes as taken only when their ciphertext has been sent; until then the caller presents the
+    same bytes again, as OpenSSL's ``SSL_write`` requires. So no bytes that were taken wait here for a flusher.
     """
 
     __slots__ = ("_below", "_ciphertext", "_encrypted", "_incoming", "_outgoing", "_tls")
@@ -84,7 +83,7 @@ class TlsStream:
             while chunk := self._tls.read(_CHUNK):
                 chunks.append(chunk)
         except ssl.SSLWantReadError:
-            self._push()  # the answer to a key update, if there was one
+            self._push()  # the reply to a key update, if there was one
             return b"".join(chunks) or None
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             pass
@@ -106,7 +105,7 @@ class TlsStream:
         self._below.abandon()
 
     async def handshake(self) -> None:
-        """Agree with the server.
+        """Do the TLS handshake.
 
         Raises: OSError - the connection broke, or ssl.SSLError: a certificate or version was refused.
         """
@@ -129,7 +128,7 @@ class TlsStream:
                 self._incoming.write_eof()
 
     def _push(self) -> bool:
-        """Send ciphertext; True when all of it has gone."""
+        """Send ciphertext; True if all of it was sent."""
         self._ciphertext += self._outgoing.read()
         while self._ciphertext:
             sent = self._below.try_send(self._ciphertext)

@@ -1,6 +1,6 @@
-"""Server URLs: text in, an ``Address`` out; whatever cannot be served is refused here, by name.
+"""Server URLs: text in, an ``Address`` out. Whatever cannot be served is refused here, by name.
 
-Syntax and option names are redis-py's, so that one URL serves both. Nothing here does I/O.
+Syntax and option names are redis-py's, so one URL serves both. Nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ _REDIS_PORT, _SENTINEL_PORT = 6379, 26379
 #: Matches anything; urlsplit would take several hosts for one, and their ports for a bad one.
 _PARTS = re.compile(r"([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)
 
-#: Options of redis-py that tune its pool or its retries; accepted so that a URL can be shared, without effect
-# here.
+#: Options of redis-py for its pool or its retries. They are accepted, so that a URL can be shared, but have no effect.
 _WITHOUT_EFFECT = frozenset(
     [
         "health_check_interval",
@@ -49,7 +48,7 @@ _WITHOUT_EFFECT = frozenset(
 
 @attrs.frozen(kw_only=True)
 class TlsOptions:
-    """What the ``ssl_*`` options say; ``ssl.SSLContext`` is made from it by ``docket.transport.tls``."""
+    """The ``ssl_*`` options; `tls.make_context` makes an ``ssl.SSLContext`` of them."""
 
     cert_reqs: ssl.VerifyMode = ssl.CERT_REQUIRED
     ca_certs: str | None = None
@@ -81,9 +80,9 @@ class Address:
     keepalive: bool = True
     max_connections: int = 100
     tls: TlsOptions | None = None
-    #: The nodes of a cluster that are asked first, or the sentinels; then ``host`` and ``port`` mean nothing.
+    #: The nodes of a cluster to ask first, or the sentinels; then ``host`` and ``port`` have no meaning.
     hosts: tuple[tuple[str, int], ...] = ()
-    #: What the sentinels call the servers of which they name the master.
+    #: The sentinels' name for the servers whose master is wanted.
     service: str | None = None
     sentinel_username: str | None = None
     sentinel_password: str | None = attrs.field(default=None, repr=False)
@@ -94,12 +93,12 @@ class Address:
         return self.scheme in _CLUSTER
 
     def at(self, host: str, port: int) -> Address:
-        """One server out of several, greeted as this address says."""
+        """The address of one server out of several, with the same credentials and options."""
         scheme = "redis" if self.tls is None else "rediss"
         return attrs.evolve(self, scheme=scheme, host=host, port=port, hosts=(), service=None)
 
     def sentinel(self, host: str, port: int) -> Address:
-        """One of the sentinels: they have users and passwords of their own."""
+        """The address of one of the sentinels, which have users and passwords of their own."""
         return attrs.evolve(
             self.at(host, port),
             db=0,
@@ -109,7 +108,7 @@ class Address:
         )
 
     def __str__(self) -> str:
-        """Name the server for messages: ``host:port``, the socket's path or ``memory://name``; no secrets."""
+        """The server's name for messages: ``host:port``, the socket's path or ``memory://name``; no secrets."""
         if self.memory is not None:
             return f"memory://{self.memory}"
         if self.path is not None:
@@ -183,7 +182,7 @@ def _false(text: str) -> bool:
     return False
 
 
-#: option -> (attribute or None where it has no effect, parser, what it takes)
+#: option -> (attribute, or None if it has no effect; parser; the values that it takes)
 _Rule = tuple[str | None, Callable[[str], object], str]
 
 _OPTIONS: dict[str, _Rule] = {
@@ -195,7 +194,7 @@ _OPTIONS: dict[str, _Rule] = {
     "socket_connect_timeout": ("connect_timeout", _seconds, "seconds, more than 0, or none"),
     "socket_keepalive": ("keepalive", _boolean, "true or false"),
     "max_connections": ("max_connections", _positive, "a number, 1 or more"),
-    # RESP3 differs in the shapes of replies, which redis-py turns back into RESP2's: so RESP2 serves both.
+    # RESP3 has other shapes of replies, which redis-py converts back into those of RESP2: so RESP2 serves both.
     "protocol": (None, _protocol, "2 or 3"),
     "decode_responses": (None, _false, "false: replies are always bytes here"),
 }
@@ -222,8 +221,8 @@ _TLS_OPTIONS: dict[str, _Rule] = {
 def parse(url: str) -> Address:
     """Read a server URL.
 
-    Raises: BadUrl - the scheme, the port, an option or an option's value is none that can be served; the
-            message names it and what is accepted, and never repeats a password.
+    Raises: BadUrl - the scheme, the port, an option or its value is not supported; the message names it and what is
+            accepted, and never repeats a password.
     Source: https://redis.readthedocs.io/en/stable/connections.html (``from_url``)
     """
     address = _read(url)
@@ -245,7 +244,7 @@ def _is_text(text: str) -> bool:
 
 
 def _is_host(host: str) -> bool:
-    """Whether a resolver takes it: Python encodes it as IDNA first, and has to load much for what is not ASCII."""
+    """Whether a resolver takes it. Python encodes it as IDNA first, which loads much for names that are not ASCII."""
     if host.isascii():
         return "\0" not in host and all(0 < len(label) < 64 for label in host.removesuffix(".").split("."))
     try:
@@ -265,7 +264,7 @@ def _read(url: str) -> Address:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # it may quote the network location, which holds the password
+    except ValueError:  # its text may quote the network location, with the password
         raise _no_port(scheme) from None
     if port == 0:
         raise _no_port(scheme)
@@ -296,7 +295,7 @@ def _scheme(url: str) -> tuple[str, str]:
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
     if not separator or scheme not in SCHEMES:
-        # Without "://" the text may be anything, a password included: it is not repeated.
+        # Without "://" the text may be anything, also a password: do not repeat it.
         named = f"unknown scheme {scheme}://" if separator else "there is no scheme"
         if scheme.count("+") > 1:
             named += " (servers are reached through a cluster or through sentinels, not both)"
@@ -343,7 +342,7 @@ def _several(scheme: str, rest: str) -> Address:
 def _host_and_port(scheme: str, text: str, default: int) -> tuple[str, int]:
     found = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::(\d*))?", text)
     port = int(found[3] or default) if found else 0
-    if not found or not 0 < port < 65536:  # what is no host may be a password
+    if not found or not 0 < port < 65536:  # a text that is no host may be a password
         raise _no_port(scheme)
     return unquote(found[1] or found[2]), port
 

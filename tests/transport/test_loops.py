@@ -351,7 +351,7 @@ def test_a_tail_is_read_after_the_loop_that_opened_it_has_ended(url: str) -> Non
     for at, loop in enumerate(LOOPS * 2):
         run(loop, write, at)
         while len(read) <= at:
-            read += [entry_id for entry_id, _ in tail.news(read[-1] if read else b"")]
+            read += [entry_id for entry_id, _ in tail.new_entries(read[-1] if read else b"")]
     assert tail.is_open
     tail.close()
     client.close()
@@ -372,7 +372,7 @@ def test_a_tail_is_read_by_several_threads_at_once(url: str) -> None:
 
     def read() -> None:
         while not (written.is_set() and len(told) >= 20):
-            told.extend(entry_id for entry_id, _ in tail.news(b""))
+            told.extend(entry_id for entry_id, _ in tail.new_entries(b""))
 
     together(lambda: run(LOOPS[2], write), read, read, read)
     assert len(set(told)) == 20

@@ -27,7 +27,7 @@ class Reader:
         self.tail, self.read, self.known = tail, list[int](), b""
 
     def look(self) -> list[int]:
-        for entry_id, fields in self.tail.news(self.known):
+        for entry_id, fields in self.tail.new_entries(self.known):
             if entry_number(entry_id) > entry_number(self.known):
                 self.known = entry_id
                 self.read.append(int(fields[1]))

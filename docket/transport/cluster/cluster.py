@@ -1,7 +1,7 @@
-"""A cluster: every command to the owner of its key's slot, wherever that has moved.
+"""A client of a cluster: it sends every command to the owner of its key's slot, wherever that has moved.
 
-Each node has a ``Client`` of its own; this one knows which of them to ask. A docket's keys share one slot, so it
-works with one node, and the others cost nothing.
+Each node has a ``Client`` of its own; this one chooses between them. A docket's keys share one slot, so it works with
+one node, and the others cost nothing.
 Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
 """
 
@@ -35,21 +35,21 @@ __all__ = ["ClusterClient"]
 
 T = TypeVar("T")
 
-#: How often a command is sent on from node to node before the cluster is taken for one in disorder.
+#: How often a command follows redirections before the nodes count as disagreeing.
 _HOPS = 5
 
-#: Sends the calls of these numbers to a node, after ASKING if so; returns their replies, error replies in their places.
+#: Sends the calls with these indices to a node, after ASKING if so; returns their replies, also error replies.
 _Send = Callable[[Client, Sequence[int], bool], Awaitable[Sequence[Any]]]
 
 
 class ClusterClient(Client):
-    """A client of all nodes of a cluster. What names no key goes to the owner of ``home``'s slot.
+    """A client of all nodes of a cluster. Commands without a key go to the owner of ``home``'s slot.
 
     Keys of one command, script or transaction must share a slot: ResponseError (CROSSSLOT) otherwise. KEYS,
-    ``scan_iter``, DBSIZE, FLUSHALL, FLUSHDB, SCRIPT and PUBSUB ask every primary; SCAN is refused.
+    ``scan_iter``, DBSIZE, FLUSHALL, FLUSHDB, SCRIPT and PUBSUB go to every primary; SCAN is refused.
 
-    Raises: besides what ``Client`` does, ClusterDownError - nobody serves the slot (for now); TryAgainError - keys
-            are being moved. A redirection never comes out.
+    Raises: as ``Client``, and ClusterDownError - no node serves the slot (for now); TryAgainError - keys are being
+            moved. Never a redirection.
     """
 
     def __init__(self, connector: Connector, home: Argument) -> None:
@@ -58,13 +58,13 @@ class ClusterClient(Client):
         self._nodes = Nodes(connector)
 
     def another(self) -> ClusterClient:
-        """As of ``Client``; it asks for the map of slots itself."""
+        """As ``Client``'s; it reads the map of slots by itself."""
         return ClusterClient(self._connector, self._home_key)
 
     # The ways to the nodes.
 
     async def call(self, *command: Argument) -> Reply:
-        """As of ``Client``, at the owner of the command's first key."""
+        """As ``Client``'s, at the owner of the command's first key."""
         slot = slot_of(command)
         node = self._nodes.owner_now(self._home if slot is None else slot)
         if node is not None:
@@ -98,7 +98,7 @@ class ClusterClient(Client):
         return replies
 
     async def run(self, lua: Lua, keys: Sequence[Argument], args: Sequence[Argument]) -> Reply:
-        """As of ``Client``, at the owner of the first key."""
+        """As ``Client``'s, at the owner of the first key."""
         node = self._nodes.owner_now(slot_of_key(keys[0]) if keys else self._home)
         if node is not None:
             try:
@@ -111,19 +111,19 @@ class ClusterClient(Client):
         return reply
 
     async def run_many(self, lua: Lua, calls: Sequence[ScriptCall]) -> list[Reply | RedisError]:
-        """As of ``Client``, node by node where the keys are of several slots."""
+        """As ``Client``'s, node by node where the keys are of several slots."""
 
         async def send(node: Client, which: Sequence[int], asking: bool) -> Sequence[Any]:
             if not asking:
                 return await node.run_many(lua, [calls[index] for index in which])
-            # The text itself: a new owner may not know the script yet.
+            # By its text: a new owner may not know the script yet.
             evals = [("EVAL", lua.text, len(keys), *keys, *args) for keys, args in (calls[i] for i in which)]
             return await _commands(evals)(node, range(len(evals)), True)
 
         return await self._deliver([slot_of_key(keys[0]) if keys else None for keys, _ in calls], send)
 
     async def call_alone(self, *command: Argument) -> Reply:
-        """As of ``Client``, at the owner of the command's first key; sent on where that is another node by now."""
+        """As ``Client``'s, at the owner of the command's first key; follows a redirection to another node."""
 
         async def send(node: Client, _which: Sequence[int], asking: bool) -> Sequence[Any]:
             async with node.dedicated() as connection:
@@ -147,7 +147,7 @@ class ClusterClient(Client):
             reply if isinstance(reply, AskError) else None
         ),
     ) -> list[Any]:
-        """Send each call to the owner of its slot, and on to wherever that points; return the replies in order."""
+        """Send each call to the owner of its slot, and on where that redirects; return the replies in order."""
         replies: list[Any] = [None] * len(slots)
         left: dict[tuple[Client, bool], list[int]] = {}
         for index, slot in enumerate(slots):
@@ -157,7 +157,7 @@ class ClusterClient(Client):
             for (node, asking), which in left.items():
                 try:
                     got = await send(node, which, asking)
-                except Unreachable as error:  # nothing was sent; another one may have its slots by now
+                except Unreachable as error:  # nothing was sent; another node may have its slots by now
                     for index in which:
                         owner = await self._owner_instead_of(node, slots[index], error)
                         again.setdefault((owner, False), []).append(index)
@@ -176,7 +176,7 @@ class ClusterClient(Client):
         raise ConnectionError("The nodes of the cluster do not agree on who serves a key; they may soon")
 
     async def _failed(self, node: Client, error: RedisError) -> None:
-        """Learn from an error of ``node``; raise it unless nothing was executed: then ``_deliver`` begins anew."""
+        """React to an error of ``node``; raise it unless nothing was executed, so that ``_deliver`` may begin anew."""
         if isinstance(error, MovedError):
             await self._nodes.follow(error, node)
         elif not isinstance(error, AskError):
@@ -200,11 +200,11 @@ class ClusterClient(Client):
         raise RuntimeError("A cluster's connections are its nodes': acquire() or open()")
 
     async def acquire(self, *command: Argument) -> tuple[Pool, Connection]:
-        """As of ``Client``, to the owner of the command's first key."""
+        """As ``Client``'s, to the owner of the command's first key."""
         return await self._connected(slot_of(command) if command else None, Client.acquire)
 
     async def open(self) -> tuple[Pool, Connection]:
-        """As of ``Client``, to the owner of ``home``: what is published there needs no second node."""
+        """As ``Client``'s, to the owner of ``home``: publishing and subscribing need no second node."""
         return await self._connected(None, Client.open)
 
     async def _connected(self, slot: int | None, connect: Callable[[Client], Awaitable[T]]) -> T:
@@ -218,7 +218,7 @@ class ClusterClient(Client):
 
     @asynccontextmanager
     async def dedicated(self) -> AsyncGenerator[Connection]:
-        """As of ``Client``, to the owner of ``home``.
+        """As ``Client``'s, to the owner of ``home``.
 
         Raises: ConnectionError - its slot is another node's; a new connection goes there.
         """
@@ -229,28 +229,28 @@ class ClusterClient(Client):
             raise ConnectionError(f"The slot is served by another node now: {error}") from error
 
     async def unblock(self, connection: Connection, number: int) -> None:
-        """As of ``Client``, at the connection's own node."""
-        if (node := self._nodes.named(connection.peer)) is not None:
+        """As ``Client``'s, at the connection's own node."""
+        if (node := self._nodes.at_address(connection.peer)) is not None:
             await node.unblock(connection, number)
 
-    def heard(self, error: RedisError) -> None:
-        """Ask anew who serves what, after a redirection or a lost connection."""
+    def note_error(self, error: RedisError) -> None:
+        """Read the map of slots again after a redirection or a lost connection."""
         if isinstance(error, AskError | ClusterDownError | ConnectionError | TimeoutError):
             self._nodes.doubt()
 
     async def servers_of(self, commands: Sequence[Sequence[Argument]]) -> Sequence[Client]:
-        """As of ``Client``."""
+        """As ``Client``'s."""
         return list(dict.fromkeys([await self._owner(slot_of(command)) for command in commands]))
 
     def close(self) -> None:
-        """As of ``Client``, all nodes."""
+        """As ``Client``'s, all nodes."""
         super().close()
         self._nodes.close()
 
-    # What asks every primary.
+    # Commands to every primary.
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """As of ``Client``; some commands are asked of every primary, see the class."""
+        """As ``Client``'s; some commands go to every primary, see the class."""
         words = str(args[0]).upper().split(" ")
         if words[0] in _SPREAD:
             name = (
@@ -274,7 +274,7 @@ class ClusterClient(Client):
 
 
 def _commands(commands: Sequence[Sequence[Argument]]) -> _Send:
-    """How to send plain commands."""
+    """The way to send plain commands."""
 
     async def send(node: Client, which: Sequence[int], asking: bool) -> Sequence[Any]:
         mine = [commands[index] for index in which]
@@ -295,7 +295,7 @@ def _slots_of(commands: Sequence[Sequence[Argument]]) -> list[int | None]:
 
 
 def _in_transaction(replies: Sequence[Any]) -> AskError | None:
-    """The redirection that kept a transaction from being executed."""
+    """The redirection that stopped a transaction, if there was one."""
     return next((reply for reply in replies if isinstance(reply, AskError)), None)
 
 
@@ -311,7 +311,7 @@ def _joined(replies: Iterable[Sequence[Any]]) -> list[Any]:
     return list(dict.fromkeys(item for reply in replies for item in reply))
 
 
-#: Commands that every primary is asked, and how their replies become one.
+#: Commands that go to every primary, and how to merge their replies.
 _EVERYWHERE: dict[str, Callable[[list[Any]], Any]] = {
     "KEYS": _joined,
     "DBSIZE": sum,
@@ -325,5 +325,5 @@ _EVERYWHERE: dict[str, Callable[[list[Any]], Any]] = {
     "PUBSUB NUMPAT": sum,
 }
 
-#: The first words of these, and of what goes through one server step by step.
+#: The first words of these, and SCAN, which goes through one server step by step.
 _SPREAD = frozenset({"SCAN", *(words.split(" ")[0] for words in _EVERYWHERE)})

@@ -1,4 +1,4 @@
-"""The nodes of a cluster: a client for each, and which of them owns which slot, asked anew when in doubt."""
+"""The nodes of a cluster: a client for each, and the map of slots, read again when in doubt."""
 
 from __future__ import annotations
 
@@ -21,44 +21,44 @@ from ..client import Client
 from ..connector import Connector, Unreachable
 from ..loops import PerLoop
 from ..waiting import Semaphore
-from .slots import SLOTS, Place, Range, read_map, redirected_to
+from .slots import SLOTS, NodeAddress, Range, read_map, redirected_to
 
 __all__ = ["Nodes"]
 
-#: How many seconds one node gets to tell the map of slots before the next one is asked.
+#: How many seconds one node gets to return the map of slots before the next one is asked.
 _PATIENCE = 2.0
 
 
 class Nodes:
-    """The map of slots is read when it is first needed, and again after a redirection or a lost node.
+    """Which node owns which slot. The map is read when first needed, and again after a redirection or a lost node.
 
-    One reads it at a time, the others share what comes of it. The map is of all event loops, whichever reads it: it is
-    replaced as a whole.
+    One caller reads it at a time, the others share the result. All event loops share the map; a reader replaces it
+    as a whole.
     """
 
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
         self._clients: dict[str, Client] = {}
         self._owners: list[Client | None] = [None] * SLOTS
-        #: Whom to ask for the map, in this order; who was asked last is the last.
-        self._known: list[Place] = list(connector.address.hosts)
+        #: The nodes to ask for the map, in this order; the one asked last is the last.
+        self._known: list[NodeAddress] = list(connector.address.hosts)
         self._primaries: list[Client] = []
         self._doubtful = True
-        #: Who reads waits for nobody in another loop.
-        self._gates = PerLoop(Semaphore)
+        #: One reader per loop: a reader waits for none of another loop.
+        self._reading = PerLoop(Semaphore)
         self._readings = 0
         self._failure: RedisError | None = None
 
-    # Who owns what.
+    # Owners.
 
     def owner_now(self, slot: int) -> Client | None:
-        """Return the owner of a slot where that is known and not in doubt."""
+        """Return the owner of a slot if it is known and not in doubt."""
         return None if self._doubtful else self._owners[slot]
 
     async def owner(self, slot: int) -> Client:
         """Return the owner of a slot.
 
-        Raises: ClusterDownError - it has none; Unreachable - no node tells; ResponseError - it is no cluster.
+        Raises: ClusterDownError - it has none; Unreachable - no node answers; ResponseError - it is no cluster.
         """
         if self._doubtful or self._owners[slot] is None:
             await self._read()
@@ -73,18 +73,18 @@ class Nodes:
             await self._read()
         return list(self._primaries)
 
-    def named(self, name: str) -> Client | None:
+    def at_address(self, name: str) -> Client | None:
         """Return the client of the node at an address."""
         return self._clients.get(name)
 
     def doubt(self, node: Client | None = None) -> None:
-        """Read the map again before the next command; ``node`` is the last to be asked for it."""
+        """Read the map again before the next command; ask ``node`` last."""
         self._doubtful = True
         if node is not None:
             self._put_last((node.address.host, node.address.port))
 
     async def follow(self, error: AskError, node: Client) -> Client:
-        """Return where a redirection of ``node`` leads; read the map there if the slot has moved for good."""
+        """Return the node that ``node`` redirects to; read its map if the slot has moved for good."""
         place = redirected_to(error, node.address.host)
         target = self._client(place)
         if isinstance(error, MovedError) and self._owners[error.slot_id] is not target:
@@ -92,14 +92,14 @@ class Nodes:
             self._put_first(place)
             await self._read()
             target = self._client(place)
-            self._owners[error.slot_id] = target  # whoever told us the map may not know yet
+            self._owners[error.slot_id] = target  # the node that returned the map may not know yet
         return target
 
     def close(self) -> None:
         """Close all connections."""
         for client in list(self._clients.values()):
             client.close()
-        self._gates.end()
+        self._reading.end()
         self._clients.clear()
         self._owners = [None] * SLOTS
         self._doubtful = True
@@ -108,7 +108,7 @@ class Nodes:
 
     async def _read(self) -> None:
         readings = self._readings
-        async with self._gates.here():
+        async with self._reading.here():
             if self._readings != readings:
                 if self._failure is not None:
                     raise copy(self._failure) from self._failure
@@ -149,7 +149,7 @@ class Nodes:
     def _adopt(self, ranges: Sequence[Range]) -> None:
         owners: list[Client | None] = [None] * SLOTS
         primaries: dict[Client, None] = {}
-        places: dict[Place, None] = {}
+        places: dict[NodeAddress, None] = {}
         for first, last, owner, replicas in ranges:
             client = self._client(owner)
             owners[first : last + 1] = [client] * (last + 1 - first)
@@ -164,15 +164,15 @@ class Nodes:
             if (client := self._clients.pop(name, None)) is not None:
                 client.close()  # it has left the cluster
 
-    def _client(self, place: Place) -> Client:
+    def _client(self, place: NodeAddress) -> Client:
         name = str(self._connector.address.at(*place))
         client = self._clients.get(name)
         if client is None:
             client = self._clients.setdefault(name, Client(self._connector.at(*place)))
         return client
 
-    def _put_first(self, place: Place) -> None:
+    def _put_first(self, place: NodeAddress) -> None:
         self._known = [place, *(other for other in self._known if other != place)]
 
-    def _put_last(self, place: Place) -> None:
+    def _put_last(self, place: NodeAddress) -> None:
         self._known = [*(other for other in self._known if other != place), place]
