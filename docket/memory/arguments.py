@@ -1,6 +1,6 @@
-"""Reading a command's arguments and printing numbers, with the server's own rules and words.
+"""Reads the arguments of commands and prints numbers, with the server's own rules and error texts.
 
-Source: https://redis.io/docs/latest/commands/ and what redis-server 7.0.15 answers.
+Source: https://redis.io/docs/latest/commands/ and the replies of redis-server 7.0.15.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def integer(text: bytes, complaint: bytes = NOT_AN_INTEGER) -> int:
 
 
 def score(text: bytes, complaint: bytes = NOT_A_FLOAT) -> float:
-    """A double; ``inf`` is one, ``nan`` is none."""
+    """A double; ``inf`` is one, ``nan`` is not."""
     if _FLOAT(text):
         return float(text)
     raise ErrorReply(complaint)
@@ -73,7 +73,7 @@ def seconds(text: bytes) -> float | None:
 
 
 def print_score(number: float) -> bytes:
-    """A double the way 7.0 prints it; newer servers print the shortest form, and clients read both."""
+    """A double as 7.0 prints it; newer servers print the shortest form, and clients read both."""
     return b"%.17g" % number
 
 

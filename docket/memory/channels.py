@@ -1,4 +1,4 @@
-"""Who listens to what: subscriptions by channel and by pattern."""
+"""Subscriptions by channel and by pattern."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Channels"]
 class Channels:
     """The subscribers of every channel and pattern; without subscribers neither exists.
 
-    A forgotten connection leaves wherever Python collects garbage, hence also in the midst of a loop over these.
+    A forgotten connection unsubscribes wherever Python collects garbage, also in the midst of a loop over these.
     """
 
     __slots__ = ("by_name", "by_pattern")
@@ -24,21 +24,21 @@ class Channels:
         self.by_pattern: dict[bytes, dict[Session, None]] = {}
 
     def publish(self, channel: bytes, message: bytes) -> int:
-        """Write the message to all who listen; returns how many times."""
-        heard = 0
+        """Write the message to all subscribers; return how often."""
+        count = 0
         subscribers = self.by_name.get(channel)
         if subscribers:
             encoded = encode([b"message", channel, message])
             for session in list(subscribers):
                 session.write(encoded)
-                heard += 1
-        for pattern, listeners in list(self.by_pattern.items()):
+                count += 1
+        for pattern, matching in list(self.by_pattern.items()):
             if glob(pattern).fullmatch(channel):
                 encoded = encode([b"pmessage", pattern, channel, message])
-                for session in list(listeners):
+                for session in list(matching):
                     session.write(encoded)
-                    heard += 1
-        return heard
+                    count += 1
+        return count
 
     def subscribe(self, session: Session, names: Iterable[bytes]) -> None:
         for name in names:
@@ -53,7 +53,7 @@ class Channels:
             session.write(encode([b"psubscribe", pattern, session.subscriptions]))
 
     def unsubscribe(self, session: Session, names: list[bytes]) -> None:
-        """Without names: from all; each is confirmed, also one that was not subscribed to."""
+        """Without names: from all. Each is confirmed, also one without a subscription."""
         for name in names or list(session.channels) or [None]:
             if name is not None:
                 _drop(self.by_name, session.channels, name, session)
@@ -66,7 +66,7 @@ class Channels:
             session.write(encode([b"punsubscribe", pattern, session.subscriptions]))
 
     def forget(self, session: Session) -> None:
-        """The connection is gone, or starts anew; nothing is written."""
+        """Drop all subscriptions of a connection that has ended or was reset; writes nothing."""
         for name in list(session.channels):
             _drop(self.by_name, session.channels, name, session)
         for pattern in list(session.patterns):

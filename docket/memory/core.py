@@ -1,4 +1,4 @@
-"""What every command works on."""
+"""The state of a server, which every command works on."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["Core"]
 class Core:
     """The state of one server, and the command in progress.
 
-    ``micros`` and ``keys.now`` (ms) are the time of the command in progress; the time never runs backwards,
-    however the clocks of two threads disagree. ``nested`` is True inside of EXEC and of a script, where
-    nothing blocks. ``scan_order`` is the order of the SCAN that began last, while it goes on.
+    ``micros`` and ``keys.now`` (ms) are the time of the command in progress; it never runs backwards, even if the
+    clocks of two threads disagree. ``nested`` is True within EXEC and scripts, where nothing blocks. ``scan_order`` is
+    the order of the SCAN that began last, as long as it goes on.
     """
 
     __slots__ = (
@@ -48,7 +48,7 @@ class Core:
         self.scan_order: list[tuple[int, bytes]] | None = None
 
     def tick(self) -> None:
-        """Read the clock for the next command, and let go what is due."""
+        """Read the clock for the next command, and expire due keys."""
         micros = int(self.clock() * 1_000_000)
         if micros > self.micros:
             self.micros = micros

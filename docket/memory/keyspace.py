@@ -1,4 +1,4 @@
-"""The keys: what they hold, when they expire, who watches them and who waits for them."""
+"""The keys: their values and expiry, the transactions that watch them and the blocked readers that wait for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Made = TypeVar("Made", Hash, Set, ListValue, SortedSet, StreamValue)
 
 
 class Watcher(Protocol):
-    """Whoever WATCHes a key."""
+    """A session that WATCHes a key."""
 
     dirty: bool
 
@@ -40,14 +40,14 @@ class Keyspace:
         self._waiting: dict[bytes, dict[Callable[[], None], None]] = {}
 
     def get(self, key: bytes, kind: type[V]) -> V | None:
-        """The value of ``key``, None where there is none; raises WRONGTYPE where it is not a ``kind``."""
+        """The value of ``key``, or None. Raises: WRONGTYPE - it is not a ``kind``."""
         value: Any = self.values.get(key)
         if value is None or type(value) is kind:
             return value
         raise ErrorReply(WRONG_TYPE)
 
     def ensure(self, key: bytes, kind: type[Made]) -> Made:
-        """As ``get``, but makes an empty value where there is none; the caller fills it."""
+        """As ``get``, but makes an empty value if there is none; the caller fills it."""
         value: Any = self.values.get(key)
         if value is None:
             made = self.values[key] = kind()
@@ -71,20 +71,20 @@ class Keyspace:
         return True
 
     def shrunk(self, key: bytes, value: Hash | Set | ListValue | SortedSet) -> None:
-        """Members were taken out; an aggregate that has become empty is no key any more."""
+        """Note that members were removed; an aggregate that is empty then is no key any more."""
         if value:
             self.changed(key)
         else:
             self.remove(key)
 
     def changed(self, key: bytes) -> None:
-        """Spoil the transactions that WATCH the key."""
+        """Mark the transactions that WATCH the key as failed."""
         if self._watched:
             for watcher in list(self._watched.get(key, ())):
                 watcher.dirty = True
 
     def ready(self, key: bytes) -> None:
-        """Tell the blocked readers of the key that it may have something for them."""
+        """Notify the blocked readers of the key that it may have something for them."""
         if self._waiting:
             for notify in list(self._waiting.get(key, ())):
                 notify()
@@ -96,7 +96,7 @@ class Keyspace:
 
     # Expiry
     def expire_at(self, key: bytes, at: int) -> None:
-        """Let an existing key go at ``at`` (ms since the epoch); at once if that is past."""
+        """Let an existing key expire at ``at`` (ms since the epoch); at once if that is past."""
         if at <= self.now:
             self.remove(key)
             return

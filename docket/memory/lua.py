@@ -50,7 +50,7 @@ class Lua:
         self._run: Callable[[Any, Any, Any], tuple[bool, Any]] = run
 
     def close(self) -> None:
-        """Let the runtime go: it and this object refer to each other where no garbage collector looks."""
+        """Drop the runtime: it and this object refer to each other out of the garbage collector's sight."""
         del self._table, self._compile, self._run
 
     def compile(self, source: bytes) -> Any:
@@ -76,7 +76,7 @@ class Lua:
 
     # From Lua to a command and back
     def _command(self, *words: Any) -> Any:
-        """redis.call: an ErrorReply goes through Lua and can be caught there; all else ends the script."""
+        """redis.call: Lua can catch an ErrorReply; any other exception ends the script."""
         if self._crash is not None:
             raise ErrorReply(b"ERR the script is being ended")
         try:
@@ -135,7 +135,7 @@ class Lua:
 
 
 def _argv(words: tuple[Any, ...]) -> list[bytes]:
-    """The arguments of redis.call: strings, and numbers in as many digits as tell them apart."""
+    """The arguments of redis.call: strings, and numbers with all their digits."""
     if not words:
         raise ErrorReply(b"ERR Please specify at least one argument for this redis lib call")
     argv = list(words)
@@ -154,7 +154,7 @@ def _print_number(word: Any) -> bytes:
 
 
 def _no_attributes(_object: object, _name: object, _setting: bool) -> object:
-    raise AttributeError("scripts have no business with Python objects")
+    raise AttributeError("scripts cannot access Python objects")
 
 
 def _sha1hex(*words: Any) -> bytes:
@@ -165,7 +165,7 @@ def _sha1hex(*words: Any) -> bytes:
 
 
 def _text_of(problem: Any) -> bytes:
-    """What a script is told about a Python exception that came through it."""
+    """The text of a Python exception for the script that it passes through."""
     return problem.text if isinstance(problem, ErrorReply) else b"ERR " + repr(problem).encode()
 
 

@@ -1,4 +1,4 @@
-"""A sorted sequence of unique items that stays quick when it is long.
+"""A sorted sequence of unique items that is quick even if it is long.
 
 A list of short sorted lists. Adding, removing (also at the front, again and again) and finding cost a
 bisection and the move of at most a chunk; a rank costs one step per chunk.
@@ -39,7 +39,7 @@ class Sorted(Generic[Item]):
         return self._lasts[-1]
 
     def add(self, item: Item) -> None:
-        """Put in an item that is not there yet."""
+        """Add an item that is not there yet."""
         lasts = self._lasts
         if not lasts:
             self._chunks.append([item])
@@ -64,7 +64,7 @@ class Sorted(Generic[Item]):
         self._size += 1
 
     def remove(self, item: Item) -> None:
-        """Take out an item that is there."""
+        """Remove an item that is there."""
         at = bisect_left(self._lasts, item)
         chunk = self._chunks[at]
         place = bisect_left(chunk, item)

@@ -1,4 +1,4 @@
-"""The table of commands: each room of commands fills one, the server merges them."""
+"""A table of commands: each module of `commands` fills one, and their room merges them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Command:
 
 
 class Commands:
-    """Commands by name: a decorator factory while a module is filled, then looked up with ``find``."""
+    """Commands by name: as a decorator it registers them, ``find`` looks them up."""
 
     def __init__(self) -> None:
         self._single: dict[bytes, Command] = {}
@@ -69,7 +69,7 @@ class Commands:
             yield from subs.values()
 
     def find(self, argv: Sequence[bytes]) -> Command:
-        """The command that ``argv`` calls for, its argument count checked; raises the server's own errors."""
+        """The command for ``argv``, with its number of arguments checked; raises the server's own errors."""
         command = self._single.get(argv[0]) or self._single.get(argv[0].upper())
         if command is None:
             command = self._find_subcommand(argv)

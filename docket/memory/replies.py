@@ -1,4 +1,4 @@
-"""What a command answers with, and how an answer looks on the wire (RESP2)."""
+"""The replies of commands, and their form on the wire (RESP2)."""
 
 from __future__ import annotations
 
@@ -34,14 +34,13 @@ class ErrorReply(Exception):
 
 
 class NoReply:
-    """The type of ``NO_REPLY``: the command has written its answers itself, or wants none."""
+    """The type of ``NO_REPLY``: the command has written its replies itself, or has none."""
 
     __slots__ = ()
 
 
 class Blocked:
-    """A blocking read that found nothing: ``retry`` it when one of ``keys`` is ready, give up after
-    ``timeout``.
+    """A blocking read that found nothing: ``retry`` it when one of ``keys`` is ready, end it after ``timeout``.
 
     ``timeout`` is in seconds, None for ever; ``retry`` returns None while there is still nothing.
     """

@@ -1,4 +1,4 @@
-"""SCAN and its kin: what is there during the whole scan is returned, whatever comes and goes."""
+"""SCAN, HSCAN, SSCAN and ZSCAN: a scan returns every element that is there from its beginning to its end."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def scan_options(cursor: bytes, words: list[bytes], *, with_type: bool = False) 
 
 
 def scan_order(names: Iterable[bytes]) -> list[tuple[int, bytes]]:
-    """The names in the order in which a scan visits them: by a hash of their own.
+    """The names in the order in which a scan visits them: by their hash.
 
-    So what is added or removed meanwhile moves no other element across the cursor.
+    So elements that are added or removed meanwhile move no other element across the cursor.
     """
     return sorted((crc32(name) + 1, name) for name in names)
 
 
 def scan_page(order: list[tuple[int, bytes]], options: ScanOptions) -> tuple[bytes, list[bytes]]:
-    """The next cursor and the names of this page, before TYPE is looked at."""
+    """The next cursor and the names of this page, TYPE not yet considered."""
     start = bisect_left(order, (options.cursor + 1, b""))
     stop = min(start + options.count, len(order))
     while start < stop < len(order) and order[stop][0] == order[stop - 1][0]:

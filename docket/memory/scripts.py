@@ -15,7 +15,7 @@ __all__ = ["Scripts"]
 
 
 class Scripts:
-    """Compiled scripts by SHA, and the runtime, which comes to be with the first one.
+    """Compiled scripts by SHA, and the runtime, which is made for the first one.
 
     ``running``: a script is in progress; ``read_only``: it may not write. ``call`` runs a command for a
     script.
@@ -38,7 +38,7 @@ class Scripts:
         sha = hashlib.sha1(source).hexdigest().encode()
         if sha not in self._compiled:
             if self._lua is None:
-                from .lua import Lua  # lupa takes a while to load, and many a server never runs a script
+                from .lua import Lua  # lupa takes a while to load, and many servers never run a script
 
                 self._lua = Lua(self._call)
             if source.startswith(b"#!"):
@@ -47,8 +47,8 @@ class Scripts:
         return sha
 
     def run(self, sha: bytes, keys: list[bytes], argv: list[bytes], *, read_only: bool) -> Reply:
-        """Run a script that is known; raises the error that it ends with."""
-        assert self._lua is not None  # a compiled script has seen to it
+        """Run a known script; raises the error that it ends with."""
+        assert self._lua is not None  # made when the script was compiled
         self.running, self.read_only = True, read_only
         try:
             return self._lua.run(self._compiled[sha], sha, keys, argv)

@@ -1,4 +1,4 @@
-"""One in-process server: the merged commands, and who may run which one when."""
+"""One in-process server: it runs commands, and refuses those that the state of a connection or script forbids."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Server:
         self._core.sessions.pop(session.number, None)
 
     def close(self) -> None:
-        """Nobody is connected any more."""
+        """Drop everything; no connection is open any more."""
         self._core.keys.clear()
         self._core.scripts.close()
 
     def execute(self, session: Session, argv: list[bytes]) -> Reply:
-        """Run one command; an error is returned, a blocking read without anything to give is ``Blocked``."""
+        """Run one command; return its reply, its error, or ``Blocked`` for a blocking read that found nothing."""
         try:
             command = COMMANDS.find(argv)
         except ErrorReply as error:

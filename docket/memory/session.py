@@ -1,4 +1,4 @@
-"""What the server keeps per connection."""
+"""The state of one connection on the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The byte stream to a server in this process: what a socket is to a server elsewhere."""
+"""The byte stream to a server in this process, in place of a socket."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import anyio
 import hiredis
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled, current_token
 
-from .hosts import Hold, hold
 from .replies import NO_REPLY, Blocked, Reply, encode
+from .servers import Hold, hold
 
 __all__ = ["MemoryStream", "open_stream"]
 
@@ -38,20 +38,20 @@ class _Waiter:
 
 
 def _scheduler(native: Any) -> Callable[[Callable[[], Any]], Any]:
-    """How a callback gets onto a loop from another thread, without waiting for it to run.
+    """The function that puts a callback onto a loop from another thread and does not wait for it.
 
-    anyio's own way, ``from_thread.run_sync``, waits: under the server's lock that would be a deadlock.
+    anyio's own ``from_thread.run_sync`` waits: under the server's lock that would be a deadlock.
     """
     return getattr(native, "run_sync_soon", None) or native.call_soon_threadsafe
 
 
 class MemoryStream:
-    """Requests sent are executed at once; what they answer can be received at once.
+    """Requests are executed as they are sent, and their replies can be received at once.
 
     A blocked command (XREADGROUP BLOCK, BLPOP, ...) holds back the later requests of this stream until it is
-    answered or its time is over; the time passes in ``wait_readable`` only, on the loop's clock. It is
-    answered by the task that waits or receives, never by the one that writes to the key, with no await
-    between taking an entry and buffering the reply: a cancelled or closed reader takes nothing along.
+    answered or its time is over; the time passes in ``wait_readable`` only, on the loop's clock. The task that waits
+    or receives answers it, never the task that writes to the key, without an await between taking an entry and
+    buffering the reply: a cancelled or closed reader loses nothing.
 
     Several tasks may wait. A stream belongs to one event loop; streams of several loops and threads share a
     server.
@@ -76,7 +76,7 @@ class MemoryStream:
 
     # The seam
     def try_send(self, buffer: bytes | bytearray | memoryview) -> int:
-        """Execute the complete requests among what has been sent so far; takes all bytes, always.
+        """Execute the requests that are complete so far; always takes all bytes.
 
         Raises: BrokenPipeError - the stream is closed, or the server has hung up.
         """
@@ -103,7 +103,7 @@ class MemoryStream:
             return received
 
     async def wait_readable(self) -> None:
-        """Wait until ``try_receive`` has something to say; a checkpoint always. Cancelling loses nothing."""
+        """Wait until ``try_receive`` has a result; always a checkpoint. Cancelling loses nothing."""
         with self._lock:
             waiter = None if self._readable() else self._wait()
         if waiter is None:
@@ -120,7 +120,7 @@ class MemoryStream:
                     timed_out = scope.cancelled_caught
                 await (
                     checkpoint_if_cancelled()
-                )  # woken and cancelled at once: leave the entry to somebody else
+                )  # woken and cancelled at once: leave the entry to another reader
             finally:
                 with self._lock:
                     del self._waiters[waiter]
@@ -132,11 +132,11 @@ class MemoryStream:
                 waiter = None if self._readable() else self._wait()
 
     async def wait_writable(self) -> None:
-        """A checkpoint: a server in this process never has enough."""
+        """A checkpoint only: a server in this process takes everything."""
         await checkpoint()
 
     def close(self) -> None:
-        """Disconnect; idempotent. What was not received is lost, what was not executed never will be."""
+        """Disconnect; idempotent. Drops replies that were not received and requests that were not executed."""
         with self._lock:
             if self._closed:
                 return
@@ -161,7 +161,7 @@ class MemoryStream:
         return waiter
 
     def _readable(self) -> bool:
-        """Whether there is something to receive, after another try of a blocked command that was stirred."""
+        """Whether there is something to receive. Retries a blocked command first, if one of its keys may be ready."""
         if self._stirred and self._blocked is not None:
             self._stirred = False
             reply = self._server.retry(self._session, self._blocked)
@@ -203,10 +203,10 @@ class MemoryStream:
         self._blocked, self._deadline, self._stirred = blocked, None, False
         self._server.park(blocked, self._stir)
         self._session.unblock = self._unblock
-        self._wake()  # whoever waits already has a deadline to keep now
+        self._wake()  # a task that waits already must observe the deadline now
 
     def _answer(self, reply: Reply) -> None:
-        """End the blocked command, and go on with the requests behind it."""
+        """End the blocked command with a reply, and execute the requests behind it."""
         assert self._blocked is not None
         self._server.unpark(self._blocked, self._stir)
         self._blocked = self._deadline = self._session.unblock = None
@@ -228,9 +228,8 @@ class MemoryStream:
 
 
 def open_stream(name: str) -> MemoryStream:
-    """Connect to the server called ``name``, started if need be; it ends with the last stream and the last
-    hold.
+    """Connect to the server called ``name``; start it if need be. It ends with its last stream and hold.
 
-    The name is the process's: every thread and event loop that opens it meets the same server.
+    Every thread and event loop of the process that opens a name gets the same server.
     """
     return MemoryStream(hold(name))

@@ -15,7 +15,7 @@ __all__ = [
     "MAX_ID",
     "Consumer",
     "Group",
-    "Pending",
+    "PendingEntry",
     "StreamValue",
     "bound_id",
     "parse_id",
@@ -66,8 +66,8 @@ class Consumer:
         self.name, self.seen, self.pending = name, now, 0
 
 
-class Pending:
-    """An entry that was delivered and not acknowledged."""
+class PendingEntry:
+    """An entry that was delivered and is not acknowledged yet."""
 
     __slots__ = ("consumer", "count", "time")
 
@@ -83,7 +83,7 @@ class Group:
     def __init__(self, last: int, entries_read: int | None) -> None:
         self.last, self.entries_read = last, entries_read
         self.consumers: dict[bytes, Consumer] = {}
-        self.pending: dict[int, Pending] = {}
+        self.pending: dict[int, PendingEntry] = {}
         self.pending_ids: Sorted[int] = Sorted()
 
     def consumer(self, name: bytes, now: int) -> Consumer:
@@ -94,19 +94,19 @@ class Group:
         found.seen = now
         return found
 
-    def deliver(self, number: int, consumer: Consumer, now: int) -> Pending:
-        """Note a first delivery; an entry that is pending already (after XGROUP SETID) changes hands."""
+    def deliver(self, number: int, consumer: Consumer, now: int) -> PendingEntry:
+        """Record a first delivery; an entry that is pending already (after XGROUP SETID) changes its consumer."""
         old = self.pending.get(number)
         if old is None:
             self.pending_ids.add(number)
         else:
             old.consumer.pending -= 1
         consumer.pending += 1
-        fresh = self.pending[number] = Pending(consumer, now, 1)
+        fresh = self.pending[number] = PendingEntry(consumer, now, 1)
         return fresh
 
     def forget(self, number: int) -> bool:
-        """Acknowledge: whether the entry was pending."""
+        """Acknowledge an entry; whether it was pending."""
         old = self.pending.pop(number, None)
         if old is None:
             return False
@@ -171,13 +171,13 @@ class StreamValue:
         entries = self.entries
         return [[print_id(number), entries[number]] for number in numbers]
 
-    # The counters follow the server's own estimate: a group's logical read counter is good as long as no
-    # tombstone lies ahead of it; otherwise it can be told only at the edges of the stream.
+    # The counters follow the server's own estimate: a group's logical read counter is valid as long as no tombstone
+    # lies ahead of it; otherwise it is known only at the edges of the stream.
     def _tombstone_from(self, number: int) -> bool:
         return bool(self.entries) and number <= self.max_deleted and self.ids.first <= self.max_deleted
 
     def distance(self, number: int) -> int | None:
-        """How many entries were ever added up to ``number``; None where that cannot be told."""
+        """How many entries were ever added up to ``number``; None if unknown."""
         if not self.added:
             return 0
         if not self.entries and number <= self.last:
@@ -193,7 +193,7 @@ class StreamValue:
         return None
 
     def advance(self, group: Group, number: int) -> None:
-        """The group has been served ``number``, which lies after its last delivered id."""
+        """Move the group on to ``number``, the entry that was delivered after its last one."""
         if group.entries_read is not None and not self._tombstone_from(number):
             group.entries_read += 1
         elif self.added:
@@ -201,7 +201,7 @@ class StreamValue:
         group.last = number
 
     def lag(self, group: Group) -> int | None:
-        """How many entries the group has still to be served; None where that cannot be told."""
+        """How many entries the group has still to read; None if unknown."""
         if not self.added:
             return 0
         if group.entries_read is not None and not self._tombstone_from(group.last):

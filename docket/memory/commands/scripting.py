@@ -1,4 +1,4 @@
-"""EVAL and its kin."""
+"""EVAL, EVALSHA and SCRIPT."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from ..arguments import NO_SUCH_KEY, SYNTAX, integer
 from ..core import Core
 from ..registry import Commands
 from ..replies import ErrorReply, Reply
-from ..stream_values import Consumer, Group, Pending, StreamValue, bound_id, parse_id, print_id
+from ..stream_values import Consumer, Group, PendingEntry, StreamValue, bound_id, parse_id, print_id
 from .stream_groups import find_group
 
 __all__ = ["commands"]
@@ -60,7 +60,7 @@ def _name(consumer: Consumer) -> bytes:
 
 @attrs.define
 class _Claim:
-    """One XCLAIM or XAUTOCLAIM: what it sets, and for whom."""
+    """One XCLAIM or XAUTOCLAIM: the consumer that gets the entries, and what it sets on them."""
 
     core: Core
     stream: StreamValue
@@ -70,7 +70,7 @@ class _Claim:
     retry_count: int | None = None
     just_id: bool = False
 
-    def take(self, number: int, pending: Pending) -> Reply:
+    def take(self, number: int, pending: PendingEntry) -> Reply:
         consumer = self.group.consumer(self.consumer, self.core.keys.now)
         if pending.consumer is not consumer:
             pending.consumer.pending -= 1

@@ -34,7 +34,7 @@ def find_group(core: Core, key: bytes, name: bytes, suffix: bytes = b"") -> tupl
 
 
 def _existing(core: Core, argv: list[bytes]) -> tuple[StreamValue, Group]:
-    """The group of an XGROUP subcommand, which words its errors in a way of its own."""
+    """The group of an XGROUP subcommand, which has error texts of its own."""
     stream = core.keys.get(argv[2], StreamValue)
     if stream is None:
         raise ErrorReply(NEEDS_KEY)
@@ -74,7 +74,7 @@ def xgroup_create(core: Core, argv: list[bytes]) -> Reply:
     last = (stream.last if stream is not None else 0) if argv[4] == b"$" else parse_id(argv[4])
     if stream is None:
         stream = core.keys.ensure(key, StreamValue)
-        core.keys.changed(key)  # the group itself spoils no WATCH, here or on a real server
+        core.keys.changed(key)  # the group itself fails no WATCH, as on a real server
     if name in stream.groups:
         raise ErrorReply(b"BUSYGROUP Consumer Group name already exists")
     stream.groups[name] = Group(last, entries_read)
@@ -126,7 +126,7 @@ def xgroup_delconsumer(core: Core, argv: list[bytes]) -> Reply:
 def _deliver_new(
     core: Core, stream: StreamValue, group: Group, consumer: bytes, options: ReadOptions
 ) -> Reply:
-    """Entries that the group has not seen; the consumer comes to be when it is served."""
+    """Entries that are new to the group; the consumer is created when it gets one."""
     if stream.last <= group.last:
         return None
     numbers = stream.span(group.last + 1, MAX_ID, options.count)
@@ -144,7 +144,7 @@ def _deliver_new(
 def _history(
     core: Core, stream: StreamValue, group: Group, consumer: bytes, after: int, count: int | None
 ) -> Reply:
-    """What the consumer holds already, deleted entries with None for their fields."""
+    """The pending entries of the consumer, deleted ones with None for their fields."""
     now = core.keys.now
     reader = group.consumer(consumer, now)
     found: list[Reply] = []

@@ -1,4 +1,4 @@
-"""The servers of this process by name, each alive while somebody holds it."""
+"""The servers of this process by name, each alive as long as anybody holds it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Hold:
         self._name, self.server = name, server
 
     def close(self) -> None:
-        """Let go; idempotent. With the last hold the server and all it remembers are gone."""
+        """End the hold; idempotent. With the last hold the server and its keys are gone."""
         servers, self._servers = self._servers, None
         if servers is not None:
             servers.release(self._name)
 
 
 class _Kept:
-    """A server, and how many hold it."""
+    """A server, and the number of its holds."""
 
     __slots__ = ("holds", "server")
 
@@ -38,7 +38,7 @@ class Servers:
     """Counts the holds of each server."""
 
     def __init__(self) -> None:
-        # Reentrant, and each step below is whole: a forgotten client lets go wherever Python collects garbage.
+        # Reentrant, and each step below is complete: a forgotten client ends its hold wherever garbage is collected.
         self._lock = RLock()
         self._by_name: dict[str, _Kept] = {}
 
@@ -59,12 +59,12 @@ class Servers:
             kept.server.close()
 
 
-_servers = Servers()  # one per process: that a name means the same everywhere in it is what memory:// is for
+_servers = Servers()  # one per process: a name of memory:// means the same everywhere in it
 
 
 def hold(name: str) -> Hold:
-    """Keep the server called ``name`` alive, started if need be, until the hold is closed.
+    """Keep the server called ``name`` alive until the hold is closed; start it if need be.
 
-    For whoever has no connection open all the time and still wants its keys to stay.
+    For programs that do not have a connection open all the time and still want its keys to stay.
     """
     return _servers.hold(name)
