@@ -1,8 +1,8 @@
 """The only place that reads the time (I10).
 
 ``now()`` and ``timestamp()`` are the wall clock. Where a virtual clock drives the running event loop (trio's
-``MockClock``, or the virtual asyncio loop of ``docket.testing``) they follow that clock instead, so that
-whatever moves ``anyio.sleep`` moves schedules and expiries too.
+``MockClock``, or the virtual asyncio loop of ``docket.testing``) they follow that clock instead: ``anyio.sleep``,
+schedules and expiries then have the same time.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ __all__ = [
 #: Wall time minus loop time, per virtual clock: fixed when the clock is first read.
 _offsets: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
-#: Functions that return the virtual clock object which drives the running loop, or None. docket.testing adds
-#: its asyncio loop here; nobody else needs to, and in production the list stays empty.
+#: Functions that return the virtual clock object that drives the running loop, or None. Only docket.testing adds one,
+#: for its asyncio loop; in production the list stays empty.
 _sources: list[Callable[[], Any]] = []
 
 
@@ -41,7 +41,7 @@ def add_virtual_source(source: Callable[[], Any]) -> None:
 
 
 def _trio_mock_clock() -> Any:
-    # Another thread may be importing either, which has none of these yet; then no run of trio calls this.
+    # While another thread imports either module it lacks these names; then no run of trio calls this.
     mock_clock = getattr(sys.modules.get("trio.testing"), "MockClock", None)
     lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
     if mock_clock is None or lowlevel is None:
@@ -93,10 +93,10 @@ def monotonic() -> float:
 
 
 async def wait_for_ever() -> None:
-    """Wait for one's cancellation.
+    """Wait until cancelled.
 
-    Unlike `anyio.sleep_forever`, of which asyncio keeps a timer, and with it the context of who waited: the docket,
-    the worker and the run.
+    Unlike `anyio.sleep_forever`: for that asyncio keeps a timer, and with it the context of the task that waited, with
+    the docket, the worker and the run.
     """
     await anyio.Event().wait()
 

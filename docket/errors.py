@@ -1,8 +1,8 @@
-"""Every error that docket raises itself. The class says whose fault it is and whether trying again helps.
+"""Every error that docket raises itself. Its class shows whose fault it is, and whether trying again helps.
 
-Errors of the server and of the connection are redis-py's (``redis.exceptions``), so that code written for
-redis-py and pydocket catches what it always caught; where both apply, what is raised derives from both. This module
-does without redis-py, so that a command line which only says its version loads no client.
+Errors of the server and of the connection are redis-py's (``redis.exceptions``), so ``except`` clauses written for
+redis-py and pydocket still work; where both apply, the error derives from both. This module does not import redis-py:
+a command line that only prints the version loads no client.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ __all__ = [
 
 
 class DocketError(Exception):
-    """Whatever docket itself has to complain about."""
+    """The base of all errors of docket."""
 
 
 class UsageError(DocketError, ValueError):
-    """The caller's mistake; the same call will fail again."""
+    """A mistake of the caller; the same call will fail again."""
 
 
 class BadUrl(UsageError):
-    """A server URL that names no server we can reach: unknown scheme, bad port, bad option."""
+    """A server URL that is not supported: unknown scheme, bad port, bad option."""
 
 
 class BadSetting(UsageError):
@@ -46,18 +46,18 @@ class BadSetting(UsageError):
 
 
 class PortUnavailable(BadSetting, OSError):
-    """A port that nothing can be served on: it is in use, or not for this user."""
+    """A port that cannot be listened on: it is in use, or this user may not."""
 
 
 class UnknownTask(UsageError, KeyError):
-    """A task name that nobody registered on this docket."""
+    """A task name that is not registered on this docket."""
 
     def __str__(self) -> str:
         return Exception.__str__(self)  # KeyError would show the repr of the message
 
 
 class ExecutionError(DocketError):
-    """What became of an execution, seen by the one who waits for it."""
+    """The end of an execution without a result, as seen by the caller that waits for it."""
 
 
 class ExecutionCancelled(ExecutionError):
@@ -65,11 +65,11 @@ class ExecutionCancelled(ExecutionError):
 
 
 class ExecutionFailed(ExecutionError):
-    """The task failed, and the exception that it raised is not kept (the message is what was recorded of it)."""
+    """The task failed, and its exception was not kept; the message is the text that was recorded of it."""
 
 
 class AwaitedCancelled(ExecutionError):
-    """The task awaited something that somebody else had cancelled, and did not catch the cancellation."""
+    """The task awaited something that other code had cancelled, and did not catch the cancellation."""
 
 
 class TaskExited(ExecutionError):
@@ -77,11 +77,11 @@ class TaskExited(ExecutionError):
 
 
 class ScopeLeftOpen(ExecutionError):
-    """The body ended while a cancel scope or a task group that it had entered was still open."""
+    """The body ended with a cancel scope or a task group still open that it had entered."""
 
 
 class DeliveryLimitExceeded(ExecutionError):
-    """The task was begun ``max_deliveries`` times, and no worker came to its end: it may be what kills them."""
+    """The task was begun ``max_deliveries`` times and never ended: perhaps it kills its workers."""
 
 
 class ResultExpired(ExecutionError):
@@ -89,19 +89,19 @@ class ResultExpired(ExecutionError):
 
 
 class ResultUnreadable(ExecutionError):
-    """The task has completed, and what is kept of its result cannot be read here: it is none, or its pickle raises."""
+    """The task has completed, but its stored result cannot be read here: it is no result, or its pickle raises."""
 
 
 class KeyUnreadable(DocketError):
-    """What lies under a key of the docket is not what docket keeps there. The message names the key: remove it.
+    """A key of the docket holds a value that is not docket's. The message names the key: remove it.
 
-    It is a ``redis.exceptions.ResponseError`` as well.
+    It is a ``redis.exceptions.ResponseError``, too.
     """
 
 
 class ResultNotStored(ExecutionError):
-    """The task ended well, but the docket's result storage did not take what it returned."""
+    """The task completed, but the docket's result storage did not take its result."""
 
 
 class DeliveryUnreadable(DocketError):
-    """A message on the stream that cannot be decoded (I9); set aside as failed with this reason."""
+    """A message on the stream that cannot be decoded (I9); it is set aside as failed, with this reason."""

@@ -1,9 +1,9 @@
-"""What durations and moments docket takes, and how the times are read that others wrote.
+"""The durations and moments that docket accepts, and how it reads times that others wrote.
 
 One rule for every setting and argument: a duration is a timedelta from zero, or above zero where zero makes no sense,
 to `LONGEST`, so that neither a sum with the present nor the server's integers nor the doubles of its scripts can
-overflow; a moment is a datetime with a time zone that UTC has a date for, too. What is given beyond that is refused at
-once. What was computed, or written by others, is brought into the range instead.
+overflow; a moment is a datetime with a time zone that has a date in UTC, too. Others are refused at once.
+Times that were computed, or written by others, are moved into the range instead.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ __all__ = [
 ZERO = timedelta(0)
 
 LONGEST = timedelta(days=36_525)
-"""A hundred years: the longest duration that is taken."""
+"""A hundred years: the longest duration that is accepted."""
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-"""The first and the last moment that there are."""
+"""The first and the last moment that a datetime can hold."""
 
 #: In seconds of the epoch: doubles, which are 30 microseconds apart there.
 FIRST_EPOCH, LAST_EPOCH = FIRST.timestamp(), math.nextafter(LAST.timestamp(), 0)
@@ -66,7 +66,7 @@ def check_setting(name: str, given: Any, *, positive: bool = False) -> timedelta
 def check_moment(name: str, given: Any) -> datetime:
     """Return ``given`` if it is a datetime with a time zone, from `FIRST` to `LAST`.
 
-    Raises: TypeError - it is no datetime; UsageError (a ValueError) - nobody can say when it is, or it is out of range.
+    Raises: TypeError - it is no datetime; UsageError (a ValueError) - it has no time zone, or is out of range.
     """
     if not isinstance(given, datetime):
         raise TypeError(
@@ -101,7 +101,7 @@ def clamped(duration: timedelta) -> timedelta:
 
 
 def moved(moment: datetime, by: timedelta) -> datetime:
-    """``moment + by``; where there is no such moment, the last one, or the first one."""
+    """``moment + by``; beyond the range the last moment, or the first one."""
     try:
         there = moment + by
     except OverflowError:
@@ -112,9 +112,9 @@ def moved(moment: datetime, by: timedelta) -> datetime:
 
 
 def read_moment(text: object) -> datetime | None:
-    """The moment that others wrote in ISO 8601: without a time zone it is UTC's, out of range the nearest.
+    """Read a moment of others, in ISO 8601; without a time zone it is UTC, out of range the nearest moment.
 
-    None where it is nothing of that kind.
+    None if it is no such text.
     """
     if isinstance(text, bytes):
         text = text.decode(errors="replace")
@@ -132,9 +132,9 @@ def read_moment(text: object) -> datetime | None:
 
 
 def read_epoch(seconds: bytes | str | float | None) -> datetime | None:
-    """The moment that others wrote in seconds since the epoch, in UTC; out of range the nearest.
+    """Read a moment of others, in seconds since the epoch; out of range the nearest moment.
 
-    None where it is no number.
+    None if it is no number.
     """
     try:
         number = math.nan if seconds is None else float(seconds)

@@ -1,4 +1,4 @@
-"""Whole numbers that programs give: which are taken, and what is said of the others."""
+"""Whole numbers as arguments: the accepted range, and the errors beyond it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .text import text_of
 __all__ = ["LARGEST", "LARGEST_FIELD", "check_whole", "spelled"]
 
 LARGEST = 2**63 - 1
-"""The largest that a server counts with."""
+"""The largest number that a server counts with."""
 
 LARGEST_FIELD = 10**15 - 1
-"""The largest in a message: scripts calculate with what 53 bits can hold."""
+"""The largest number in a message: scripts calculate with doubles of 53 bits."""
 
 
 def spelled(given: Any) -> str:
-    """A value for people; Python refuses to spell out numbers of some thousand digits."""
+    """The text of a value for people; Python refuses to print numbers of some thousand digits."""
     if isinstance(given, int) and given.bit_length() > 400:
         return f"a number of {given.bit_length()} bits"
     return text_of(given, repr)
@@ -35,7 +35,7 @@ def check_whole(
     """Return ``given`` if it is a whole number of this range, as a plain one.
 
     Raises: TypeError - it is no whole number (a bool is none); ``error`` (a ValueError) - it is out of the range.
-    ``takes`` is what is taken besides, for the message.
+    ``takes`` names what else is accepted, for the message.
     """
     if not isinstance(given, int) or isinstance(given, bool):
         raise TypeError(f"{name} takes a whole number{takes}, not {type(given).__name__}: {spelled(given)}")

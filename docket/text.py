@@ -1,7 +1,7 @@
-"""Text that comes from elsewhere: an object's own words, names that become keys.
+"""Text of others: what an object's own code returns as its text, and names that become keys.
 
-Python's strings hold what UTF-8 cannot (lone surrogates, as ``os.listdir`` and ``json.loads`` give them), and what an
-object says of itself is code of its own. People are shown a text with these escaped; a name with one is refused.
+Python's strings may hold lone surrogates (``os.listdir`` and ``json.loads`` return them), which UTF-8 cannot encode. An
+object's text is made by its own code, which may raise. For people surrogates are escaped; in names they are refused.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _MODULE: Any = type.__dict__["__module__"]
 
 
 def readable(text: str) -> str:
-    """A plain string with the same text, lone surrogates as backslash escapes: it can be written anywhere."""
+    """The text as a plain string, lone surrogates as backslash escapes: it can be written anywhere."""
     return str.encode(text, "utf-8", "backslashreplace").decode()
 
 
 def printable(text: str) -> str:
-    """The text on one line, with an escape for whatever moves a terminal's cursor or hides text: others chose it."""
+    """The text on one line; characters that move a terminal's cursor or hide text are escaped. For text of others."""
     if str.isprintable(text):
         return text
     return "".join(
@@ -43,7 +43,7 @@ def printable(text: str) -> str:
 
 
 def text_of(value: object, spell: Callable[[Any], str] = str) -> str:
-    """What ``spell`` (`str` or `repr`) makes of a value, for people; where it raises, that is said instead.
+    """The `str` or `repr` (``spell``) of a value, for people; if that raises, a text that names the error.
 
     Raises: KeyboardInterrupt, nothing else: the value's own code may raise anything (I9).
     """
@@ -56,7 +56,7 @@ def text_of(value: object, spell: Callable[[Any], str] = str) -> str:
 
 
 def class_name(value: object) -> str:
-    """The name of its class, for people: asked of `type`, since a class of classes may answer anything."""
+    """The name of a value's class, for people. It is read from `type` itself: a metaclass may return anything."""
     return readable(_NAME.__get__(type(value)))
 
 
@@ -74,7 +74,7 @@ def error_text(error: BaseException) -> str:
 
 
 def check_encodable(text: str, what: str) -> None:
-    """Refuse a name that cannot become a key; ``what`` says which one it is.
+    """Refuse a name that cannot become a key; ``what`` names it in the error.
 
     Raises: UsageError (a ValueError).
     """
@@ -88,13 +88,13 @@ def check_encodable(text: str, what: str) -> None:
 
 
 def checked_name(given: object, what: str) -> str:
-    """A plain string with the text of a name that becomes a key, or a part of one; ``what`` says which one it is.
+    """The plain string of a name that becomes a key, or a part of one; ``what`` names it in the error.
 
     Raises: TypeError - it is no text; UsageError (a ValueError) - it is empty, or UTF-8 cannot hold it.
     """
     if not isinstance(given, str):
         raise TypeError(f"{what} is a str, not {type(given).__name__}: {text_of(given, repr)}")
-    if type(given) is not str:  # in the name of a key its own words would stand, an enum's say
+    if type(given) is not str:  # formatted into a key, a subclass (an enum, say) would insert text of its own
         given = str.__str__(given)
     if not given:
         raise UsageError(f"{what} may not be empty")

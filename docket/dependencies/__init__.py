@@ -1,4 +1,4 @@
-"""What a task asks for in its signature. The engine underneath is the ``uncalled-for`` package."""
+"""What a task can declare in its signature. The engine underneath is the ``uncalled-for`` package."""
 
 from uncalled_for import (
     CallArgument,

@@ -1,4 +1,4 @@
-"""What decides before a task begins whether it may: the base of limits, and what is raised to say no."""
+"""Admission: the base class of the rules that decide before a task begins, and the exception that refuses a run."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ __all__ = [
 T = TypeVar("T", covariant=True)
 
 ADMISSION_BLOCKED_RETRY_DELAY = timedelta(milliseconds=100)
-"""After how long a task is tried again that a dependency of its own did not admit, unless it says otherwise."""
+"""The pause before a run that its own dependency refused is tried again, unless the exception has another one."""
 
 LONGEST_VALUE = 65_536
-"""How many characters the text of a value may have that is counted by."""
+"""The most characters in the text of a value by which a rule counts."""
 
 
 class AdmissionBlocked(Exception):
     """Raise it in the ``__aenter__`` of a dependency of your own to keep a task from running now.
 
-    The run is no failure and its attempt does not count. It is tried again after ``retry_delay`` (None: 100 ms);
-    with ``reschedule=False`` it is dropped for good: its state becomes cancelled. With ``handled=True`` whoever
-    raises it has taken care of everything himself, and nothing is written; until he does, the delivery stays
-    pending and is redelivered when its lease runs out.
+    The run is no failure and its attempt does not count. It is tried again after ``retry_delay`` (None: 100 ms); with
+    ``reschedule=False`` it is dropped for good: its state becomes cancelled. With ``handled=True`` nothing is written:
+    the code that raises it has to settle the run, otherwise the delivery stays pending and is redelivered when its
+    lease runs out.
 
     Raises: TypeError - ``retry_delay`` is no timedelta; UsageError (a ValueError) - it is over a hundred years.
     """
@@ -56,7 +56,9 @@ class AdmissionBlocked(Exception):
     ) -> None:
         if retry_delay is not None:
             if isinstance(retry_delay, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
-                retry_delay = max(retry_delay, timedelta(0))  # the rest of a time that is over meanwhile, say
+                retry_delay = max(
+                    retry_delay, timedelta(0)
+                )  # it may be the rest of a time that is over by now
             check_duration("retry_delay", retry_delay)
         self.execution, self.reason = execution, reason
         self.handled, self.reschedule, self.retry_delay = handled, reschedule, retry_delay
@@ -64,20 +66,20 @@ class AdmissionBlocked(Exception):
 
 
 class Admission(Dependency[T], abc.ABC):
-    """A rule that the worker has checked before it resolves any dependency; entering it does nothing."""
+    """A rule that the worker checks before it resolves any dependency; entering it does nothing."""
 
     scope: str | None = None
     _bound: tuple[str, Any] | None = None
     _task: str | None = None
 
     def bind_to_parameter(self, name: str, value: Any) -> Self:
-        """The same rule for each value of a parameter by itself."""
+        """The same rule, applied to each value of a parameter separately."""
         bound = copy.copy(self)
         bound._bound = (name, value)
         return bound
 
     def argument(self, execution: Any, name: str) -> Any:
-        """The value that a call gives to an argument, or the argument's default.
+        """The value of an argument in a call, or its default.
 
         Raises: UsageError (a ValueError) - there is no such argument.
         """
@@ -99,8 +101,8 @@ class Admission(Dependency[T], abc.ABC):
             )
         return parameter.default
 
-    def _whom(self, execution: Any) -> tuple[str, str | None]:
-        """Whom the rule counts together: the name of an argument and the text of its value; or the task's name.
+    def _counted_by(self, execution: Any) -> tuple[str, str | None]:
+        """What the rule counts by: the name of an argument and the text of its value; or the task's name, and None.
 
         Raises: UsageError (a ValueError) - the value has no text, or one that is too long for a key.
         """
@@ -125,26 +127,26 @@ class Admission(Dependency[T], abc.ABC):
 
     async def __aenter__(self) -> Any:
         if self._bound is not None:
-            self._spelled(*self._bound)  # the gate leaves it to the call to say what is wrong with a value
+            self._spelled(*self._bound)  # raises for a bad value, which the gate leaves to the call
         return self
 
     @abc.abstractmethod
     def rule(self, execution: Any) -> AdmissionRule:
         """The rule for one execution.
 
-        Raises: UsageError (a ValueError) - the call lacks the argument that it is about, or has none to count by.
+        Raises: UsageError (a ValueError) - the call lacks the rule's argument, or its value cannot be counted by.
         """
 
     def check(self, function: Any) -> None:
-        """Refuse what can never work for this function. Raises: UsageError (a ValueError)."""
+        """Refuse a rule that can never work for this function. Raises: UsageError (a ValueError)."""
 
 
 def admission_dependencies(
     function: Any, also: Mapping[str, _Dependency[Any]]
 ) -> list[tuple[str | None, Admission[Any]]]:
-    """The rules that calls of ``function`` are subject to, each with the parameter in whose metadata it stands.
+    """The rules for calls of ``function``, each with the parameter in whose metadata it stands.
 
-    Those of what it depends on (`Depends`) count as its own, and so do ``also``, a worker's.
+    The rules of its dependencies (`Depends`) count as its own, and so do ``also``, a worker's.
     """
     found: list[tuple[str | None, Admission[Any]]] = [
         (None, rule) for rule in also.values() if isinstance(rule, Admission)
@@ -168,8 +170,8 @@ def _declared(function: Any, seen: set[Any]) -> Iterator[Admission[Any]]:
 def check_admission(function: Any) -> None:
     """Refuse rules that can never work for this function.
 
-    Raises: UsageError (a ValueError) - a rule is about an argument that the function does not have, or whose value
-    is not known before its dependencies are resolved.
+    Raises: UsageError (a ValueError) - a rule names an argument that the function does not have, or whose value is not
+    known before its dependencies are resolved.
     """
     supplied = get_dependency_parameters(function)
     for name, rule in admission_dependencies(function, {}):

@@ -1,4 +1,4 @@
-"""What every dependency stands on: the engine's base class and the context of the running task."""
+"""The base classes of dependencies, and the context of the running task."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ current_execution: ContextVar[Any] = ContextVar("current_execution")
 
 
 class Dependency(_Dependency[T]):
-    """Something that a task asks for in its signature; subclass it to make your own.
+    """Something that a task declares in its signature; subclass it to make your own.
 
     ``docket``, ``worker`` and ``execution`` are context variables: ``self.docket.get()``.
     """
@@ -45,16 +45,16 @@ class Dependency(_Dependency[T]):
 
     @classmethod
     def worker_lifecycle(cls, docket: Any, worker: Any) -> AbstractAsyncContextManager[Any] | None:
-        """What a worker keeps open from before its first task until after its last one, if anything.
+        """A context manager that a worker keeps open from before its first task until after its last one, or None.
 
-        Asked once per run of a worker and class of dependency, for the tasks that are registered by then.
+        Called once per run of a worker and class of dependency, for the tasks that are registered by then.
         """
         return None
 
 
 @attrs.define
 class TaskOutcome:
-    """How one run ended. ``exception`` is None where the body returned."""
+    """How one run ended. ``exception`` is None if the body returned."""
 
     duration: timedelta
     result: Any = None
@@ -82,11 +82,11 @@ class FailureHandler(Dependency[T]):
 
     single = True
     next_run: Reschedule | None = None
-    """If set by the answer: the run of the same key that is placed in the same step that ends this one."""
+    """The next run of the same key, if the handler sets it: placed in the same step that ends this run."""
 
     @abc.abstractmethod
     async def handle_failure(self, execution: Any, outcome: TaskOutcome) -> bool:
-        """Whether this handler has taken care of the failure (has scheduled another run, say)."""
+        """Whether this handler has handled the failure (by another run, say)."""
 
 
 class CompletionHandler(Dependency[T]):
@@ -94,13 +94,13 @@ class CompletionHandler(Dependency[T]):
 
     single = True
     next_run: Reschedule | None = None
-    """If set by the answer: the run of the same key that is placed in the same step that ends this one."""
+    """The next run of the same key, if the handler sets it: placed in the same step that ends this run."""
 
     @abc.abstractmethod
     async def on_complete(self, execution: Any, outcome: TaskOutcome) -> bool:
-        """Whether this handler has taken care of what follows."""
+        """Whether this handler has decided what follows."""
 
 
 def format_duration(seconds: float) -> str:
-    """A duration for people, always as wide: milliseconds below a hundred seconds, else seconds."""
+    """A duration for people, of constant width: milliseconds below a hundred seconds, else seconds."""
     return f"{seconds * 1000:6.0f}ms" if seconds < 100 else f"{seconds:6.0f}s "

@@ -1,4 +1,4 @@
-"""What numbers, scopes and functions a dependency accepts, and how it says what was wrong."""
+"""Checks of the numbers, scopes and functions that dependencies take."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def check_scope(given: Any) -> str | None:
 
 
 def is_generator_function(function: Any) -> bool:
-    """Whether a call of ``function`` makes a generator, sync or async, and runs nothing of what is written there.
+    """Whether a call of ``function`` makes a generator, sync or async, and runs nothing of its body.
 
-    So does one that `functools.partial` or an object's ``__call__`` stands before. What a decorator made of one is
-    asked by itself: `contextlib.contextmanager` makes something else of it.
+    Also through `functools.partial` and an object's ``__call__``. A decorated function counts as what the decorator
+    made of it: `contextlib.contextmanager` makes something else.
     """
     function = _innermost(function)
     if not hasattr(function, "__code__"):
         function = _innermost(getattr(cast("Any", type(function)), "__call__", None))  # noqa: B004 - not whether, but how
     flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
-    # What types.coroutine makes can be awaited.
+    # A generator of types.coroutine can be awaited.
     return bool(flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) and not flags & CO_ITERABLE_COROUTINE
 
 
@@ -62,7 +62,7 @@ def _innermost(function: Any) -> Any:
 
 
 def check_supplier(what: str, function: Any) -> None:
-    """Refuse an undecorated generator function as what supplies a dependency.
+    """Refuse an undecorated generator function as the supplier of a dependency.
 
     Raises: TypeError.
     """
@@ -75,7 +75,7 @@ def check_supplier(what: str, function: Any) -> None:
 
 
 def check_suppliers(dependencies: Iterable[Any]) -> None:
-    """The same for what these dependencies, and those that they depend on, are supplied by. Raises: TypeError."""
+    """`check_supplier` for these dependencies and for all that they depend on. Raises: TypeError."""
     left, seen = list(dependencies), set[int]()
     while left:
         dependency = left.pop()

@@ -1,4 +1,4 @@
-"""How many runs there are at a time."""
+"""A limit of simultaneous runs."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class ConcurrencyBlocked(AdmissionBlocked):
 class ConcurrencyLimit(Admission["ConcurrencyLimit"]):
     """At most ``max_concurrent`` runs at a time, on all workers together; the others wait, first come, first served.
 
-    Runs are counted per value of an argument, which is named (``ConcurrencyLimit("customer_id", 2)``) or in whose
-    annotation it stands (``customer_id: Annotated[int, ConcurrencyLimit(2)]``); or per task where neither is so.
-    Limits with a ``scope`` count apart from those with another. A task may have several: it begins when all have
-    room, and holds no slot of one while it waits for another. Nothing of the task is open while it waits.
+    Runs are counted per value of an argument, if it is named (``ConcurrencyLimit("customer_id", 2)``) or the limit
+    stands in its annotation (``customer_id: Annotated[int, ConcurrencyLimit(2)]``); else per task. Limits with
+    different ``scope`` count separately. A task may have several limits: it begins when all have room, and holds no
+    slot of one while it waits for another. Nothing of the task is open while it waits.
 
     Raises: UsageError (a ValueError) - ``max_concurrent`` below 1, a name that UTF-8 cannot hold; TypeError. With an
     argument that the task does not have: UsageError, where the task is registered or first added.
@@ -79,13 +79,15 @@ class ConcurrencyLimit(Admission["ConcurrencyLimit"]):
                 f"Available: {available}"
             )
 
-    def _whom(self, execution: Any) -> tuple[str, str | None]:
+    def _counted_by(self, execution: Any) -> tuple[str, str | None]:
         if self.argument_name is None:
-            return super()._whom(execution)
+            return super()._counted_by(execution)
         return self._spelled(self.argument_name, self.argument(execution, self.argument_name))
 
     def rule(self, execution: Any) -> SlotRule:
-        return SlotRule(execution.docket.keys.slots(*self._whom(execution), self.scope), self.max_concurrent)
+        return SlotRule(
+            execution.docket.keys.slots(*self._counted_by(execution), self.scope), self.max_concurrent
+        )
 
     async def __aenter__(self) -> Self:
         running = copy.copy(self)
@@ -94,7 +96,7 @@ class ConcurrencyLimit(Admission["ConcurrencyLimit"]):
 
     @property
     def concurrency_key(self) -> str:
-        """Where the server keeps who runs under this limit.
+        """The server's key of the runs under this limit.
 
         Raises: RuntimeError - this is not the value that a running task gets.
         """

@@ -1,4 +1,4 @@
-"""Dependencies that are there already: the docket, the worker, the execution, its key and a logger."""
+"""Dependencies from the context of the run: the docket, the worker, the execution, its key and a logger."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class _FromContext(Dependency[T], Generic[T]):
-    """A value that the running task's context has."""
+    """A value from the context of the running task."""
 
     def __init__(self, read: Callable[[], T]) -> None:
         self._read = read
@@ -67,7 +67,7 @@ def TaskArgument(parameter: str | None = None, optional: bool = False) -> Any:
 
 
 class _TaskLoggerAdapter(logging.LoggerAdapter[logging.Logger]):
-    """Adds what is known of the execution to every record."""
+    """Adds the labels of the execution to every record."""
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
@@ -86,9 +86,9 @@ def _logger() -> logging.LoggerAdapter[logging.Logger]:
 
 
 def _logger_of(execution: Execution[Any]) -> logging.Logger:
-    """The logger of a task's name. Python keeps every logger for ever, so names that others made up get none of theirs.
+    """The logger of a task's name. Python keeps every logger for ever, so only registered names get a lasting one.
 
-    What a fallback task runs may be called anything.
+    A fallback task may run under any name that others made up.
     """
     name = f"docket.task.{execution.function_name}"
     if execution.function_name in execution.docket.tasks or name in logging.root.manager.loggerDict:

@@ -14,7 +14,7 @@ __all__ = ["Cooldown"]
 
 
 class Cooldown(Admission["Cooldown"]):
-    """After a run has begun, drop what comes within ``window``: it is cancelled.
+    """After a run has begun, drop all others that come within ``window``: they are cancelled.
 
     Counted per task, or per value of the argument in whose annotation it stands. The attempts that follow the
     failure of an admitted run are admitted too.
@@ -26,4 +26,6 @@ class Cooldown(Admission["Cooldown"]):
         self.window, self.scope = check_duration("window", window, positive=True), check_scope(scope)
 
     def rule(self, execution: Any) -> CooldownRule:
-        return CooldownRule(execution.docket.keys.cooldown(*self._whom(execution), self.scope), self.window)
+        return CooldownRule(
+            execution.docket.keys.cooldown(*self._counted_by(execution), self.scope), self.window
+        )

@@ -1,4 +1,4 @@
-"""Tasks that run by the clock on the wall."""
+"""Tasks that run at times of the wall clock."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Cron(Perpetual):
     """Run the task at the times of a line of cron, in the time zone ``tz``; no two runs for one of them.
 
     ``expression`` has five fields (minute, hour, day, month, weekday), six with the second before them, or is one of
-    `VIXIE_KEYWORDS` (``"@daily"``). Times that pass while a run lasts, or while there is no worker, are left out.
-    What a change of the clocks does to it `CronLine` tells. ``automatic`` and what the task may do with its value are
-    as with `Perpetual`, but ``every`` means nothing; `after` and `at` put one time in place of the next of the line.
+    `VIXIE_KEYWORDS` (``"@daily"``). Times that pass during a run, or while there is no worker, are skipped. `CronLine`
+    defines what a change of the clocks does. ``automatic`` and the methods for the task are those of `Perpetual`, but
+    ``every`` has no meaning; `after` and `at` replace the next time of the line once.
 
     Raises: CronSimError (also a ValueError) - the expression cannot be read, or never fires; TypeError - ``tz`` is no
     tzinfo.
@@ -41,10 +41,10 @@ class Cron(Perpetual):
         self.expression, self.tz = self._line.expression, tz
 
     def next_time(self) -> datetime:
-        """The next time of the line: after now, and in a run also after the time that this one was for."""
+        """The next time of the line: after now, and in a run also after the time of this run."""
         now = clock.now()
         execution = self.execution.get(None)
-        # A worker whose clock is behind would find the same time once more.
+        # A worker whose clock is behind would find the same time again.
         return self._line.after(
             now if execution is None else min(max(now, execution.when), moved(now, LONGEST))
         )

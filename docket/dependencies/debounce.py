@@ -28,5 +28,5 @@ class Debounce(Admission["Debounce"]):
         self.settle, self.scope = check_duration("settle", settle, positive=True), check_scope(scope)
 
     def rule(self, execution: Any) -> DebounceRule:
-        winner, last_seen = execution.docket.keys.debounce(*self._whom(execution), self.scope)
+        winner, last_seen = execution.docket.keys.debounce(*self._counted_by(execution), self.scope)
         return DebounceRule(winner, last_seen, self.settle)

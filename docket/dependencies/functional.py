@@ -1,4 +1,4 @@
-"""What a function supplies."""
+"""Dependencies that a function supplies."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def Depends(dependency: Callable[..., Awaitable[R]], **bindings: Any) -> R: ...
 @overload
 def Depends(dependency: Callable[..., R], **bindings: Any) -> R: ...
 def Depends(dependency: DependencyFactory[R], **bindings: Any) -> R:
-    """What ``dependency`` supplies: a function or a context manager, ``async`` or not, called once per execution.
+    """The value of ``dependency``: a function or a context manager, ``async`` or not, called once per execution.
 
-    ``bindings`` are arguments for it; one that is a dependency itself, `CallArgument` say, is resolved first. Its
-    other parameters are resolved as a task's are. A context manager is left when the task has ended.
+    ``bindings`` are arguments for it; one that is a dependency itself, such as `CallArgument`, is resolved first. Its
+    other parameters are resolved like those of a task. A context manager is left when the task has ended.
 
     Raises: TypeError - ``dependency`` is a generator function that is not decorated as a context manager.
     """
@@ -46,7 +46,7 @@ def Shared(factory: Callable[..., Awaitable[R]]) -> R: ...
 @overload
 def Shared(factory: Callable[..., R]) -> R: ...
 def Shared(factory: DependencyFactory[R]) -> R:
-    """What ``factory`` supplies, as with `Depends`, but once for each run of a worker, and to all its tasks.
+    """The value of ``factory``, as with `Depends`, but called once for each run of a worker and shared by its tasks.
 
     A context manager is left after the last task has ended.
     Raises: as `Depends`.

@@ -22,11 +22,11 @@ class Perpetual(CompletionHandler["Perpetual"]):
     """Run the task again ``every`` so long after each run began, or as it ends if that is later; under the same key.
 
     A run that fails is followed by the next one all the same; if the task has a Retry, by that one's attempts first.
-    ``docket.cancel(key)`` ends the chain. ``automatic`` tasks need nobody to add them: each worker that knows one
-    sees to it that it is scheduled, under its own name as the key, and again within a minute of the end of its chain.
+    ``docket.cancel(key)`` ends the chain. ``automatic`` tasks need not be added: each worker that knows one schedules
+    it, under its own name as the key, and again within a minute of the end of its chain.
 
-    As a dependency its value says, until the run ends, what comes next: ``every`` may be set for the next time,
-    ``args`` and ``kwargs`` are those of the next call.
+    As a dependency its value decides, until the run ends, what comes next: ``every`` may be set for the next time,
+    ``args`` and ``kwargs`` are the arguments of the next call.
 
     Raises: TypeError - ``every`` is no timedelta; UsageError (a ValueError) - it is below zero.
     """
@@ -51,7 +51,7 @@ class Perpetual(CompletionHandler["Perpetual"]):
 
     @property
     def every(self) -> timedelta:
-        """How long after the beginning of one run the next one begins."""
+        """The time from the beginning of one run to the beginning of the next."""
         return self._every
 
     @every.setter
@@ -70,7 +70,7 @@ class Perpetual(CompletionHandler["Perpetual"]):
         self.cancelled = True
 
     def perpetuate(self, *args: Any, **kwargs: Any) -> None:
-        """Call the next run with these arguments.
+        """Set the arguments of the next run.
 
         Raises: TypeError - the task cannot be called with them.
         """
@@ -86,7 +86,7 @@ class Perpetual(CompletionHandler["Perpetual"]):
         self._next_when = moved(clock.now(), check_duration("delay", delay))
 
     def at(self, when: datetime) -> None:
-        """Let the next run begin at ``when``, or at once if that is over; this once.
+        """Let the next run begin at ``when``, or at once if that has passed; this once.
 
         Raises: TypeError, UsageError - ``when`` is not an aware datetime.
         """
@@ -106,9 +106,9 @@ class Perpetual(CompletionHandler["Perpetual"]):
         return moved(now, self.every - clamped(duration))
 
     async def on_complete(self, execution: Any, outcome: TaskOutcome) -> bool:
-        """Leave the next run in ``next_run``; whether there is one.
+        """Set ``next_run`` to the next run; return whether there is one.
 
-        A class of your own may override this and call it: whatever it answers then, ``next_run`` is placed.
+        A subclass may override this and call it: ``next_run`` is placed whatever that returns.
         """
         self.next_run = self.following(outcome.duration)
         return self.next_run is not None

@@ -1,4 +1,4 @@
-"""Reporting how far the running task is."""
+"""Progress of the running task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Progress"]
 
 
 class _Reporting(Protocol):
-    """What is used of `docket.execution.ExecutionProgress`."""
+    """The used part of `docket.execution.ExecutionProgress`."""
 
     current: int | None
     total: int
@@ -28,7 +28,7 @@ class _Reporting(Protocol):
 
 
 class Progress(Dependency["Progress"]):
-    """Report how far the task is: ``progress: ExecutionProgress = Progress()``.
+    """Report the task's progress: ``progress: ExecutionProgress = Progress()``.
 
     Every `Progress` of a run, its dependencies' too, is the same progress: that of the running execution.
     """
@@ -66,7 +66,7 @@ class Progress(Dependency["Progress"]):
 
     @property
     def updated_at(self) -> datetime | None:
-        """When something was last reported."""
+        """The time of the last report."""
         return self._bound.updated_at
 
     async def set_total(self, total: int) -> None:

@@ -1,4 +1,4 @@
-"""How many runs begin in a while."""
+"""A limit of the runs that begin in a period."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["RateLimit"]
 class RateLimit(Admission["RateLimit"]):
     """At most ``limit`` runs begin in any stretch of time ``per``, on all workers together.
 
-    Who is too many is scheduled for the moment when it may begin, in the order of arrival, as the same attempt; with
-    ``drop`` it is cancelled instead. Runs are counted per task, or per value of the argument in whose annotation it
-    stands. Every attempt of a task that is retried counts.
+    A run beyond the limit is scheduled for the moment when it may begin, in the order of arrival, as the same attempt;
+    with ``drop`` it is cancelled instead. Runs are counted per task, or per value of the argument in whose annotation
+    it stands. Every attempt of a task that is retried counts.
 
     Raises: UsageError (a ValueError) - ``limit`` below 1, or ``per`` not above zero; TypeError.
     """
@@ -29,5 +29,5 @@ class RateLimit(Admission["RateLimit"]):
         self.drop, self.scope = drop, check_scope(scope)
 
     def rule(self, execution: Any) -> RateRule:
-        name = execution.docket.keys.rate(*self._whom(execution), self.scope)
+        name = execution.docket.keys.rate(*self._counted_by(execution), self.scope)
         return RateRule(name, self.limit, self.per, self.drop)

@@ -1,4 +1,4 @@
-"""Resolves what a call depends on: its parameters' dependencies, those in their metadata, and the worker's."""
+"""Resolves the dependencies of a call: of its parameters, in their metadata, and of the worker."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ D = TypeVar("D")
 
 @attrs.define
 class Resolved:
-    """The values of what a call depends on."""
+    """The values of the dependencies of a call."""
 
     supplied: dict[str, Any] = attrs.field(factory=dict[str, Any])
-    """By the parameter that takes it."""
+    """By parameter."""
     others: list[Any] = attrs.field(factory=list[Any])
-    """Those that no parameter takes: of ``Annotated`` metadata, and of the worker's own dependencies."""
+    """Values without a parameter: of ``Annotated`` metadata, and of the worker's own dependencies."""
     failed: list[FailedDependency] = attrs.field(factory=list[FailedDependency])
 
     def __iter__(self) -> Iterator[Any]:
@@ -48,10 +48,10 @@ async def resolve(
     given: Mapping[str, Any],
     also: Mapping[str, _Dependency[Any]],
 ) -> Resolved:
-    """Enter everything that a call of ``function`` depends on, onto ``stack``: ``also`` first, by name.
+    """Enter all dependencies of a call of ``function`` onto ``stack``: ``also`` first, by name.
 
-    ``given`` are the arguments of the call, by parameter; where one is given its dependency stays closed. What
-    cannot be resolved is in ``failed``; the rest is resolved all the same.
+    ``given`` are the arguments of the call, by parameter; the dependency of a given one is not entered. Dependencies
+    that cannot be resolved are in ``failed``; the others are resolved all the same.
     """
     _Depends.cache.set({})
     _Depends.stack.set(stack)
@@ -89,7 +89,7 @@ async def _enter(stack: AsyncExitStack, found: Resolved, name: str, dependency: 
 
 
 def conflicts(function: Any, also: Mapping[str, _Dependency[Any]]) -> dict[str, FailedDependency]:
-    """What the worker's dependencies ``also`` and those of ``function`` may have only one of, by the kind's name."""
+    """Single dependencies of which ``also``, the worker's, and ``function`` together have several; by kind."""
     places: dict[type[Any], list[str]] = {}
 
     def count(name: str, dependency: _Dependency[Any]) -> None:
@@ -119,9 +119,9 @@ def conflicts(function: Any, also: Mapping[str, _Dependency[Any]]) -> dict[str, 
 
 @asynccontextmanager
 async def resolved_dependencies(worker: Any, execution: Any) -> AsyncGenerator[dict[str, Any]]:
-    """Resolve what an execution depends on when ``worker`` runs it; yield the values by parameter.
+    """Resolve the dependencies of an execution as ``worker`` would; yield the values by parameter.
 
-    What cannot be resolved is a `FailedDependency`. Dependencies close, the last one first, when the block is left.
+    One that cannot be resolved is a `FailedDependency`. Dependencies close, the last one first, when the block is left.
     """
     current_docket.set(execution.docket)
     current_worker.set(worker)
@@ -133,7 +133,7 @@ async def resolved_dependencies(worker: Any, execution: Any) -> AsyncGenerator[d
 
 
 def get_single_dependency_parameter_of_type(function: Any, dependency_type: type[D]) -> D | None:
-    """The dependency of this type that a parameter of ``function`` takes; None if none does."""
+    """The dependency of this type of a parameter of ``function``; None if there is none."""
     return get_single_dependency_of_type(get_dependency_parameters(function), dependency_type)
 
 

@@ -1,4 +1,4 @@
-"""Trying again after a failure."""
+"""Further attempts after a failure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAXIMUM = timedelta(seconds=64)
 
 
 class Options(TypedDict, total=False):
-    """What every kind of `Retry` takes by name."""
+    """The options of every kind of `Retry`, by name."""
 
     jitter: Jitter
     on: ErrorTypes
@@ -35,7 +35,7 @@ class Options(TypedDict, total=False):
 
 
 class ForcedRetry(Exception):
-    """Raised by a task that wants another attempt (`Retry.after`, `Retry.at`)."""
+    """Raised by a task to request another attempt (`Retry.after`, `Retry.at`)."""
 
 
 class Retry(FailureHandler["Retry"]):
@@ -47,8 +47,8 @@ class Retry(FailureHandler["Retry"]):
 
     ``jitter`` shortens each pause at random by up to this fraction of it, from 0 to 1; "full" is 1. ``on`` are the
     types of exceptions that are retried (default: all), ``never_on`` those that are not, even if ``on`` has them; an
-    ExceptionGroup is retried if each of the exceptions in it is. ``maximum_age`` ends it all: no attempt begins later
-    than this after the first one was due.
+    ExceptionGroup is retried if each of the exceptions in it is. No attempt begins later than ``maximum_age`` after the
+    first one was due.
 
     Raises: TypeError - a wrong type; UsageError (a ValueError) - a value out of range.
     """
@@ -105,7 +105,7 @@ class Retry(FailureHandler["Retry"]):
         self.at(moved(clock.now(), check_duration("delay", delay)))
 
     def at(self, when: datetime) -> NoReturn:
-        """End this run and ask for another one at ``when``, or at once if that is over. Raises as `after`."""
+        """End this run and ask for another one at ``when``, or at once if that has passed. Raises as `after`."""
         self._asked = check_moment("when", when)
         raise ForcedRetry(f"another attempt was asked for at {when.isoformat()}")
 
@@ -116,7 +116,7 @@ class Retry(FailureHandler["Retry"]):
     # for the worker --------------------------------------------------------------------------------------
 
     def policy(self) -> RetryPolicy:
-        """What is decided by."""
+        """The rule by which it decides."""
         return RetryPolicy(
             attempts=self.attempts,
             delay=self.delay,
@@ -140,9 +140,9 @@ class Retry(FailureHandler["Retry"]):
         return Reschedule(when=max(when, now), attempt=execution.attempt + 1, first=remembered)
 
     async def handle_failure(self, execution: Any, outcome: TaskOutcome) -> bool:
-        """Leave the next attempt in ``next_run``; whether there is one.
+        """Set ``next_run`` to the next attempt; return whether there is one.
 
-        A class of your own may override this and call it: whatever it answers then, ``next_run`` is placed.
+        A subclass may override this and call it: ``next_run`` is placed whatever that returns.
         """
         self.next_run = self.retrying(outcome.exception, execution)
         return self.next_run is not None
@@ -186,7 +186,7 @@ def _checked_range(minimum: timedelta | None, maximum: timedelta | None) -> tupl
     first = check_duration("minimum_delay", SECOND if minimum is None else minimum)
     last = check_duration("maximum_delay", MAXIMUM if maximum is None else maximum)
     if last < first:
-        if last != MAXIMUM:  # which nobody has asked for
+        if last != MAXIMUM:  # the default: nobody has asked for it
             raise UsageError(f"maximum_delay={last} is shorter than minimum_delay={first}")
         last = first
     return first, last

@@ -22,12 +22,12 @@ logger = logging.getLogger("docket.worker")
 
 T = TypeVar("T")
 
-#: Whether a task is the host of what is shared, or one that something shared has started.
+#: Whether a task is the host of shared dependencies, or was started by one of these.
 is_hosting: ContextVar[bool] = ContextVar("is_hosting", default=False)
 
 
 class SharedContext(_SharedContext):
-    """The scope of `Shared` dependencies: each is opened once in here. Runs on every event loop."""
+    """The scope of `Shared` dependencies, in which each is opened once. Runs on every event loop."""
 
     async def __aenter__(self) -> SharedContext:
         await super().__aenter__()
@@ -36,7 +36,7 @@ class SharedContext(_SharedContext):
 
 
 class _Opening:
-    """A context manager that is to be entered by the host, and what came of it."""
+    """A context manager for the host to enter, and the result."""
 
     __slots__ = ("_context", "_done", "_error", "_value")
 
@@ -52,7 +52,7 @@ class _Opening:
         except BaseException as error:
             self._error = error
             if _ends_the_host(error):
-                # Who asked is not cancelled by that: in its task this would be a lie.
+                # The task that asked is not cancelled by that, so it must not see a cancellation.
                 self._error = AwaitedCancelled("what is shared was being opened, and that was cancelled")
                 self._error.__cause__ = error
                 raise
@@ -67,13 +67,13 @@ class _Opening:
 
 
 def _ends_the_host(error: BaseException) -> bool:
-    """Whether this is its own cancellation, or Ctrl-C; what else comes is a resource's affair (I9)."""
+    """Whether this is the host's own cancellation, or Ctrl-C; any other error is a resource's (I9)."""
     fatal = (get_cancelled_exc_class(), KeyboardInterrupt)
     return any(is_a(part, fatal) for part in leaves(error))
 
 
 class _HostedStack(AsyncExitStack):
-    """What the engine takes for the stack of everything shared: it has the host enter it."""
+    """The stack that the engine enters shared dependencies on: it lets the host enter them."""
 
     def __init__(self, host: SharedHost) -> None:
         super().__init__()
@@ -87,10 +87,10 @@ class _HostedStack(AsyncExitStack):
 
 
 class SharedHost:
-    """One task that opens and closes everything shared, so that it may hold task groups and cancel scopes.
+    """One task that opens and closes all shared dependencies, so these may hold task groups and cancel scopes.
 
-    A resource is asked for by whichever task needs it first, which ends long before the resource does: entered
-    there, its scopes could not be left again. Cancelling who asked leaves what is being opened to the next one.
+    The first task that needs a resource only asks for it. That task ends long before the resource: entered there, its
+    scopes could not be left again. Cancelling the task that asked leaves the opening to the next one.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class SharedHost:
         self._wake, self._idle = anyio.Event(), anyio.Event()
 
     async def open(self, context: AbstractAsyncContextManager[T, Any]) -> T:
-        """Have ``context`` entered; return its value. Raises: what entering raises."""
+        """Let the host enter ``context``; return its value. Raises: whatever entering raises."""
         opening = _Opening(context)
         self._asked.append(opening)
         self._wake.set()
@@ -114,11 +114,11 @@ class SharedHost:
         SharedContext.stack.set(_HostedStack(self))
 
     async def run(self) -> None:
-        """Open what is asked for until `close`; then close all of it, the last one first.
+        """Open resources as they are asked for until `close`; then close all of them, the last one first.
 
-        What a resource raises by itself, or as it closes, closes the others with it; it is logged, and tasks that ask
-        from then on have them opened anew. They are hosted in another task then: what was left open in the one before,
-        or who cancels it natively, ends with it.
+        An error that a resource raises by itself, or as it closes, closes the others, too. It is logged, and tasks that
+        ask from then on get new ones, hosted by another task: a scope left open in the old one, or its native
+        cancellation, ends with that.
         """
         while True:
             problem: BaseException | None = None
@@ -130,7 +130,7 @@ class SharedHost:
                 except BaseException as error:
                     if _ends_the_host(error):
                         raise
-                    problem = error  # not for the loop: on asyncio a SystemExit would leave that
+                    problem = error  # not raised here: on asyncio a SystemExit would end the loop
 
             try:
                 async with anyio.create_task_group() as hosting:
@@ -139,7 +139,7 @@ class SharedHost:
                 if _ends_the_host(error):
                     raise
                 problem = problem or error
-            # Without a problem its task was cancelled, by the resource itself.
+            # Without a problem a resource has cancelled the task.
             if self._idle.is_set():
                 if problem is not None:
                     logger.error("A shared dependency has failed as it was closed", exc_info=problem)
@@ -150,7 +150,7 @@ class SharedHost:
 
     async def _host(self) -> None:
         is_hosting.set(True)
-        # What a shared dependency depends on lives as long, and is opened right here: this task waits for nobody.
+        # Dependencies of a shared one live as long as it and are opened right here: this task cannot wait for itself.
         _Depends.cache.set({})
         _Depends.stack.set(self.stack)
         SharedContext.lock.set(cast("Any", anyio.Lock()))
@@ -165,10 +165,10 @@ class SharedHost:
             self._idle.set()
 
     async def wait_until_idle(self) -> None:
-        """Wait until, after `close`, nothing is being opened any more."""
+        """Wait until, after `close`, no resource is being opened any more."""
         await self._idle.wait()
 
     def close(self) -> None:
-        """Ask for nothing more; `run` ends when everything is closed."""
+        """Accept no more; `run` ends when everything is closed."""
         self._closing = True
         self._wake.set()

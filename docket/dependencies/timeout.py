@@ -1,4 +1,4 @@
-"""A limit of time for each run."""
+"""A time limit for each run."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Ts = TypeVarTuple("Ts")
 class Timeout(Runtime["Timeout"]):
     """Stop a run that takes longer than ``base``: it fails with a TimeoutError, and a Retry applies.
 
-    The time begins with the body, after its dependencies are there. When it is up the body is cancelled at its next
-    await, and at each one after that, so that catching the cancellation prolongs nothing; whatever it returns
-    afterwards is lost. What cannot be interrupted is stopped late: a body that blocks the loop, a plain function in
-    its thread, and what is shielded. As a dependency its value can `extend` the time, also from that thread.
+    The time begins with the body, after its dependencies are resolved. When it is up, the body is cancelled at its next
+    await and at each one after that, so catching the cancellation gains no time; its result is discarded. A body that
+    cannot be interrupted is stopped late: one that blocks the loop, a plain function in its thread, shielded code. As a
+    dependency its value can `extend` the time, also from that thread.
 
     Raises: TypeError - ``base`` is no timedelta; UsageError (a ValueError) - it is not above zero.
     """
@@ -47,7 +47,7 @@ class Timeout(Runtime["Timeout"]):
     # for the task ----------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin, or begin anew, to count the time. The worker does so before it calls the body."""
+        """Start or restart the time. The worker does so before it calls the body."""
         self._put_off(clock.monotonic() + self._allowed.total_seconds())
 
     def expired(self) -> bool:
@@ -55,13 +55,13 @@ class Timeout(Runtime["Timeout"]):
         return self._deadline is not None and _on_loop(self._expired)
 
     def remaining(self) -> timedelta:
-        """The time that is left; below zero for how long it has been up."""
+        """The time that is left; negative once it is up."""
         return (
             self._allowed if self._deadline is None else timedelta(seconds=_on_loop(self._remaining_seconds))
         )
 
     def extend(self, by: timedelta | None = None) -> None:
-        """Give this run more time: ``by``, or ``base`` once more. A run whose time is up is not saved by it.
+        """Give this run more time: ``by``, or ``base`` once more. Without effect once the time is up.
 
         Raises: TypeError, UsageError - ``by`` is not a duration from zero.
         """
@@ -86,7 +86,7 @@ class Timeout(Runtime["Timeout"]):
         return stopped or self._remaining_seconds() <= 0
 
     def _remaining_seconds(self) -> float:
-        assert self._deadline is not None  # asked only of one that has started
+        assert self._deadline is not None  # called only after the start
         return self._deadline - clock.monotonic()
 
     # for the worker --------------------------------------------------------------------------------------
@@ -100,8 +100,8 @@ class Timeout(Runtime["Timeout"]):
     ) -> Any:
         """Call ``function`` and return its result.
 
-        Raises: TimeoutError - it took too long; what the function raises, also after it was stopped.
-        Cancel: a cancellation from outside comes out as such, also while the time is up.
+        Raises: TimeoutError - it took too long; whatever the function raises, also after it was stopped.
+        Cancel: a cancellation from outside comes out as such, also when the time is up.
         """
         with anyio.CancelScope() as self._scope:
             self.start()
@@ -114,7 +114,7 @@ class Timeout(Runtime["Timeout"]):
 
 
 def _on_loop(function: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
-    """Call a function on the event loop of this thread, or on that which has started this thread."""
+    """Call a function on the event loop of this thread, or on the loop that has started this thread."""
     try:
         get_current_task()
     except NoEventLoopError:

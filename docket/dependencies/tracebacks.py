@@ -1,4 +1,4 @@
-"""Of a traceback, the part that is about the user's code."""
+"""Cuts tracebacks down to the user's code, and frees the frames that they keep."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from ..rules import is_a
 
 __all__ = ["DependencyStack", "clear_calls", "cut_to_the_users_code"]
 
-#: Packages through which an error of a task, or of what it depends on, comes out.
+#: Packages through which an error of a task, or of one of its dependencies, comes out.
 _PLUMBING = frozenset(
     {"anyio", "asyncio", "concurrent", "contextlib", "docket", "outcome", "trio", "uncalled_for"}
 )
 
 
-#: What an error truly holds: a class of the user's may answer anything by these names, or raise (I9).
+#: The true content of an error: a class of the user may return anything by these names, or raise (I9).
 _TRACEBACK: Any = BaseException.__traceback__
 _CAUSE: Any = BaseException.__cause__
 _CONTEXT: Any = BaseException.__context__
 _EXCEPTIONS: Any = BaseExceptionGroup.exceptions
 
-#: How many errors of one chain, or group, are looked at: somebody may have nested thousands.
+#: The most errors of one chain or group that are looked at: there may be thousands.
 _MOST = 1000
 
 
 def cut_to_the_users_code(error: BaseException) -> None:
-    """Drop from an error's traceback the frames that it came out through, down to the first one of the user's.
+    """Drop from an error's traceback the frames of our own and of libraries, down to the first one of the user.
 
     Their variables lead to the error again: such a circle would keep all locals of the task until the garbage
     collector finds it. The last frame stays in any case. The same of what caused it, and of what is in a group.
@@ -65,7 +65,7 @@ def clear_calls(errors: Sequence[BaseException], caller: FrameType | None) -> No
 
 
 def _chain(errors: Iterable[BaseException]) -> Iterator[BaseException]:
-    """The errors, what caused them and what is in their groups."""
+    """The errors, their causes, and the errors in their groups."""
     left, seen = list(errors), set[int]()
     while left and len(seen) < _MOST:
         one = left.pop()
@@ -79,9 +79,9 @@ def _chain(errors: Iterable[BaseException]) -> Iterator[BaseException]:
 
 
 class DependencyStack(AsyncExitStack):
-    """An exit stack that nothing circles in once it is left.
+    """An exit stack that leaves no reference cycle behind.
 
-    The library's own keeps, where something raises as it closes, its frame by a variable of that frame.
+    In the standard one, after an error of a closing dependency, a frame is kept alive by a variable of its own.
     """
 
     async def __aexit__(
@@ -95,7 +95,7 @@ class DependencyStack(AsyncExitStack):
         except BaseException as raised:
             below = _TRACEBACK.__get__(raised).tb_next
             if below is not None:
-                below.tb_frame.clear()  # that of the call above, which is over
+                below.tb_frame.clear()  # the frame of the call above, which is over
             clear_calls([raised], inspect.currentframe())
             raise
         finally:

@@ -1,4 +1,4 @@
-"""Whether a failed attempt is repeated, and when. Pure: the caller brings the time and the randomness."""
+"""Whether a failed attempt is repeated, and when. Pure: the caller supplies the time and the random numbers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ZERO = timedelta(0)
 class RetryPolicy:
     """When failed attempts are repeated.
 
-    ``attempts`` is how many there are in all (None: no limit). ``delay`` passes before the second one; with a
-    ``maximum_delay`` it doubles from attempt to attempt up to that. ``jitter``, a fraction from 0 to 1, shortens
-    each delay by up to so much of it. Only errors of the types ``on`` are retried, and none of ``never_on``.
-    ``maximum_age`` is how long after the first attempt was due the last one may begin.
+    ``attempts`` is their total number (None: no limit). ``delay`` is the pause before the second one; with a
+    ``maximum_delay`` it doubles from attempt to attempt up to that. ``jitter``, a fraction from 0 to 1, shortens each
+    pause by up to this fraction. Only errors of the types ``on`` are retried, and none of ``never_on``. No attempt
+    begins more than ``maximum_age`` after the first one was due.
     """
 
     attempts: int | None = 1
@@ -37,7 +37,7 @@ class RetryPolicy:
         if longest is None or not self.delay:
             return self.delay
         doublings = max(attempt - 1, 0)
-        # No duration is 2**67 of the shortest, so a greater number need not be computed.
+        # No duration is 2**67 times the shortest one, so greater powers need not be computed.
         if doublings >= 67 or 2**doublings >= longest / self.delay:
             return longest
         return self.delay * 2**doublings
@@ -47,17 +47,17 @@ class RetryPolicy:
         return delay * (1 - self.jitter * luck) if self.jitter else delay
 
     def concerns(self, error: BaseException, *, asked: type[BaseException] | None = None) -> bool:
-        """Whether an error is one that is retried. A group is if each error in it is.
+        """Whether an error is retried. A group is, if each error in it is.
 
-        What is of type ``asked`` is the wish for another attempt, whatever ``on`` and ``never_on`` say.
+        An error of type ``asked`` requests another attempt, regardless of ``on`` and ``never_on``.
         """
         parts = [part for part in leaves(error) if asked is None or not isinstance(part, asked)]
         return all(isinstance(part, self.on) and not isinstance(part, self.never_on) for part in parts)
 
     def allows(self, attempt: int, *, at: datetime, first: datetime) -> bool:
-        """Whether after the ``attempt``-th attempt there may be another ``at`` some moment.
+        """Whether another attempt may follow the ``attempt``-th one at the moment ``at``.
 
-        ``first`` is when the first one was due.
+        The first one was due at ``first``.
         """
         if self.attempts is not None and attempt >= self.attempts:
             return False

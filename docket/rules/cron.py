@@ -1,4 +1,4 @@
-"""When a line of cron fires, in the wall time of a zone. Pure: the caller brings the time."""
+"""When a line of cron fires, in the wall time of a zone. Pure: the caller supplies the time."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ VIXIE_KEYWORDS: dict[str, str] = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-"""What may stand for a whole line. Source: crontab(5) of Vixie cron; ``@reboot`` has no meaning here."""
+"""Keywords in place of a line. Source: crontab(5) of Vixie cron; ``@reboot`` has no meaning here."""
 
 MINUTE = timedelta(minutes=1)
 
-#: From where lines are tried out that may never fire. The years after it have every weekday on every 29 February.
+#: From here on we try whether a line ever fires. The 29 February falls on every weekday in the years after it.
 _TRIAL = datetime(2000, 1, 1)
 
 
@@ -36,10 +36,10 @@ class BadCronLine(UsageError, CronSimError):
 class CronLine:
     """A line of five fields (minute, hour, day, month, weekday), or of six with the second before them.
 
-    A line that names its minutes and hours fires at these times of the local clock: one that the change to summer
-    time skips fires when the gap is over (once, also if several fall into it), one that comes twice in autumn fires
-    the first time. A line whose minute or hour begins with ``*`` follows the time that passes: through the hour that
-    comes twice as well, and not in the one that is skipped. Source: cron(8) of Debian.
+    A line that names its minutes and hours fires at these times of the local clock: a time that the change to summer
+    time skips fires at the end of the gap (once, even for several times), a time that comes twice in autumn fires the
+    first time. A line whose minute or hour begins with ``*`` follows elapsed time: it fires in both hours that have
+    the same name, and not in the one that is skipped. Source: cron(8) of Debian.
     """
 
     expression: str
@@ -68,9 +68,9 @@ class CronLine:
         return cls(expression, zone, not (minute.startswith("*") or hour.startswith("*")))
 
     def after(self, moment: datetime) -> datetime:
-        """The first time that this fires later than a moment, in its own zone.
+        """The first time after a moment at which this fires, in its own zone.
 
-        Raises: BadCronLine - that is more than 50 years away.
+        Raises: BadCronLine - there is none within 50 years.
         """
         try:
             local = moment.astimezone(self.zone)
@@ -80,12 +80,12 @@ class CronLine:
                 when = self._moment_of(found) if self._at_times else found.astimezone(UTC)
                 if when > begun:
                     return when.astimezone(self.zone)
-        except (OverflowError, ValueError):  # the calendar ends before that
+        except (OverflowError, ValueError):  # beyond the end of the calendar
             pass
         raise BadCronLine(f"cron line {self.expression!r} does not fire in the 50 years after {moment}")
 
     def _moment_of(self, wall: datetime) -> datetime:
-        """The moment at which the zone's clock shows a time, or is first beyond it, in UTC."""
+        """The moment, in UTC, at which the zone's clock first shows this time or a later one."""
         while True:
             when = wall.replace(tzinfo=self.zone).astimezone(UTC)
             if when.astimezone(self.zone).replace(tzinfo=None) == wall:

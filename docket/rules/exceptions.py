@@ -1,4 +1,4 @@
-"""What an error is and what an exception group holds, whatever its class claims."""
+"""The true type of an error and the true content of an exception group, whatever their classes claim."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ __all__ = ["is_a", "leaves", "only_one_of", "unfolds"]
 
 E = TypeVar("E", bound=BaseException)
 
-#: With more errors in it, one in several places counted each time, a group is not shown.
+#: A group with more errors, counted once for each place, is not shown.
 _MOST = 10_000
 
 
 def is_a(error: BaseException, kinds: type[E] | tuple[type[E], ...]) -> TypeGuard[E]:
-    """Whether it truly is: `isinstance` asks ``__class__``, too, which may say anything, or raise (I9)."""
+    """`isinstance` by the true type: a class may return anything as ``__class__``, or raise (I9)."""
     return issubclass(type(error), kinds)
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group and in the groups in it, however deep, in order; an error that is no group itself.
+    """The errors of a group and of all groups within it, in order; for any other error, that error.
 
-    A group that is in several places counts once.
+    A group in several places counts once.
     """
     waiting, seen = [error], set[int]()
     while waiting:
         error = waiting.pop()
         if not is_a(error, BaseExceptionGroup):
             yield error
-        elif id(error) not in seen:  # two of two of two ... are more than anybody can count
+        elif id(error) not in seen:  # two of two of two ... would never end
             seen.add(id(error))
             waiting += reversed(_parts(error))
 
 
 def only_one_of(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
-    """The one error in a group, also where several tasks met the same one; None if they differ."""
+    """The only error in a group, also if several tasks have raised the same one; None if they differ."""
     found = list(leaves(group))
     return found[0] if len({(type(error), str(error)) for error in found}) == 1 else None
 
 
 def unfolds(error: BaseException) -> bool:
-    """Whether who shows all that is in a group, as a traceback does, comes to an end."""
+    """Whether a group is small enough to be shown as a whole, as a traceback does."""
     waiting, count = [error], 0
     while waiting and count < _MOST:
         count += 1
@@ -51,5 +51,5 @@ def unfolds(error: BaseException) -> bool:
 
 
 def _parts(group: BaseException) -> tuple[BaseException, ...]:
-    # Not `group.exceptions`: a subclass may answer anything, also itself.
+    # Not `group.exceptions`: a subclass may return anything, also itself.
     return cast("tuple[BaseException, ...]", BaseExceptionGroup.exceptions.__get__(group))  # pyright: ignore

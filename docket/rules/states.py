@@ -1,4 +1,4 @@
-"""The states of an execution and what an attempt to place one came to. Facts only."""
+"""The states of an execution, and the results of placing one. Facts only."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["FINAL", "Disposition", "ExecutionState"]
 
 
 class ExecutionState(str, enum.Enum):  # noqa: UP042 - its str() is to stay that of an Enum
-    """Where an execution is. The values are the wire's (the ``state`` field of a run, state events).
+    """The state of an execution. The values are those on the wire (the ``state`` of a run and of state events).
 
-    Members are strings too: users compare the ``state`` of an event with either.
+    Members are strings, too: users compare the ``state`` of an event with either.
     """
 
     SCHEDULED = "scheduled"
@@ -29,7 +29,7 @@ FINAL = frozenset({ExecutionState.COMPLETED, ExecutionState.FAILED, ExecutionSta
 
 
 class Disposition(enum.Enum):
-    """What became of an attempt to place an execution on the docket."""
+    """The result of placing an execution on the docket."""
 
     LOADED = "loaded"
     """Read from the docket, not placed by this object."""
@@ -42,4 +42,4 @@ class Disposition(enum.Enum):
     SUPERSEDED = "superseded"
     """Nothing was written: a newer generation owns the key."""
     FAILED = "failed"
-    """Nothing was written: the server refused; ``Execution.schedule_exception`` says why."""
+    """Nothing was written: the server refused, for the reason in ``Execution.schedule_exception``."""

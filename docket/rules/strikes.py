@@ -1,4 +1,4 @@
-"""What strikes forbid: a fold of instructions, and whether it concerns a call. Pure.
+"""The strikes in effect: the fold of their instructions, and the calls that it forbids. Pure.
 
 A strike names a task, a parameter with a condition on its value, or both. Each is restored by naming the same again;
 strikes of a whole task and of its parameters are independent of each other.
@@ -47,7 +47,7 @@ MinimalStrike: TypeAlias = tuple[Operator, Hashable]
 ParameterStrikes: TypeAlias = dict[str, set[MinimalStrike]]
 TaskStrikes: TypeAlias = dict[str, ParameterStrikes]
 
-#: Told of a strike that does not go together with a value, from within the ``except``.
+#: Called with a strike that cannot be compared with a value, from within the ``except``.
 Complain: TypeAlias = Callable[[Operator, object, object], None]
 
 
@@ -69,7 +69,7 @@ _COMPARE: dict[Operator, Callable[[Any, Any], Any]] = {
 
 @attrs.frozen(eq=False)
 class Condition:
-    """What a strike is about: a task (None: every one), a parameter (None: the whole task), a comparison."""
+    """The calls that a strike forbids: by task (None: all), parameter (None: the whole task) and comparison."""
 
     function: str | None
     parameter: str | None
@@ -80,11 +80,11 @@ class Condition:
 def checked_condition(
     function: str | None, parameter: str | None, operator: Operator | str, value: Any
 ) -> Condition:
-    """The condition that these words name.
+    """Make a condition of these words.
 
     Raises: UsageError (a ValueError) - an unknown operator, nothing named, a comparison without a parameter, a
     ``between`` that is no ordered pair, a name that UTF-8 cannot hold; TypeError - a name that is no string, a value
-    that cannot be hashed or does not go together with the operator.
+    that cannot be hashed or compared by the operator.
     """
     for name, given in (("function", function), ("parameter", parameter)):
         if given is not None and not isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -143,16 +143,16 @@ class StrikesInEffect:
     """The fold of instructions so far."""
 
     tasks: TaskStrikes = attrs.field(factory=dict[str, ParameterStrikes])
-    """By task, then by parameter; a task that is struck as a whole has an entry, too, be it empty."""
+    """By task, then by parameter. A task that is struck as a whole has an entry, too, maybe an empty one."""
     parameters: ParameterStrikes = attrs.field(factory=dict[str, "set[MinimalStrike]"])
-    """For every task that has such a parameter."""
+    """By parameter, for every task that has it."""
     _whole: set[str] = attrs.field(init=False, factory=set[str])
 
     def __bool__(self) -> bool:
         return bool(self.tasks or self.parameters)
 
     def conditions(self) -> list[Condition]:
-        """What is struck: whole tasks first, then parameters of tasks, then parameters of every task."""
+        """All conditions: whole tasks first, then parameters of tasks, then parameters of every task."""
         return [
             *(
                 Condition(function, None, Operator.EQUAL, None)
@@ -175,7 +175,7 @@ class StrikesInEffect:
         return (condition.operator, condition.value) in struck.get(parameter, ())
 
     def strike(self, condition: Condition) -> None:
-        """Add a strike. One that names nothing is without effect.
+        """Add a strike. One that names nothing has no effect.
 
         Raises: TypeError - the value cannot be hashed.
         """
@@ -190,7 +190,7 @@ class StrikesInEffect:
             self.tasks.setdefault(function, {})
 
     def restore(self, condition: Condition) -> None:
-        """Take back the strike of this condition. One that is not there is without effect.
+        """Remove the strike of this condition. If there is none, nothing changes.
 
         Raises: TypeError - the value cannot be hashed.
         """
@@ -209,9 +209,9 @@ class StrikesInEffect:
             del self.tasks[function]
 
     def forbids(self, function: str, arguments: Callable[[], Mapping[str, Any]], complain: Complain) -> bool:
-        """Whether a call is struck. ``arguments`` are asked for only if a value decides.
+        """Whether a call is struck. ``arguments`` is called only if a value decides.
 
-        What does not go together with a value, or raises as it is compared, does not match it.
+        A strike that cannot be compared with a value does not match it.
         """
         if function in self._whole:
             return True
@@ -246,6 +246,6 @@ def _holds(operator: Operator, value: Any, struck: Any, complain: Complain) -> b
         return bool(_COMPARE[operator](value, struck))
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001 - comparing runs the values' own code: it may raise anything
+    except BaseException:  # noqa: BLE001 - a comparison runs the values' own code, which may raise anything
         complain(operator, struck, value)
         return False

@@ -1,4 +1,4 @@
-"""What tests of a program that uses docket need: assertions, time travel, fixtures (`docket.testing.fixtures`)."""
+"""Helpers for the tests of programs that use docket: assertions, time travel, fixtures (`docket.testing.fixtures`)."""
 
 from __future__ import annotations
 

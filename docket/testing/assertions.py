@@ -1,4 +1,4 @@
-"""What a test may claim about the tasks that wait on a docket; what is there instead is in the message."""
+"""Assertions about the tasks that wait on a docket; their messages list the tasks that are there instead."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ async def assert_task_scheduled(
     kwargs: dict[str, Any] | None = None,
     key: str | None = None,
 ) -> None:
-    """Claim that a task waits to be run, now or later: by function or name, and by what else is given.
+    """Assert that a task waits to be run, now or later: by function or name, and by whatever else is given.
 
-    ``args`` are all of them, ``kwargs`` may be some. What runs at the moment does not count.
+    ``args`` are all positional arguments, ``kwargs`` may be some of the others. Running tasks do not count.
     Raises: AssertionError.
     """
     __tracebackhide__ = True
@@ -54,7 +54,7 @@ async def assert_task_not_scheduled(
     kwargs: dict[str, Any] | None = None,
     key: str | None = None,
 ) -> None:
-    """Claim that no such task waits to be run; otherwise as `assert_task_scheduled`."""
+    """Assert that no such task waits to be run; otherwise as `assert_task_scheduled`."""
     __tracebackhide__ = True
     found = _matching(await _waiting(docket), function, args, kwargs, key)
     if found:
@@ -64,7 +64,7 @@ async def assert_task_not_scheduled(
 
 
 async def assert_task_count(docket: Docket, function: Task | None = None, *, count: int) -> None:
-    """Claim how many tasks wait to be run, of one function or in all. Raises: AssertionError."""
+    """Assert how many tasks wait to be run, of one function or in all. Raises: AssertionError."""
     __tracebackhide__ = True
     waiting = await _waiting(docket)
     found = waiting if function is None else _matching(waiting, function, None, None, None)
@@ -75,7 +75,7 @@ async def assert_task_count(docket: Docket, function: Task | None = None, *, cou
 
 
 async def assert_no_tasks(docket: Docket) -> None:
-    """Claim that no task waits to be run. Raises: AssertionError."""
+    """Assert that no task waits to be run. Raises: AssertionError."""
     __tracebackhide__ = True
     waiting = await _waiting(docket)
     if waiting:
@@ -99,13 +99,13 @@ def _matching(
     kwargs: dict[str, Any] | None,
     key: str | None,
 ) -> list[Execution[Any]]:
-    """A function is found under whatever name it is registered by."""
+    """The executions that match. A function matches under any name by which it is registered."""
     return [
         one
         for one in waiting
         if (one.function_name == function if isinstance(function, str) else _is(one, function))
         if key is None or one.key == key
-        if args is None or one.args == args  # unpickled now: of the task that is meant, and of no other
+        if args is None or one.args == args  # unpickled here: only those of the task in question
         if kwargs is None or kwargs.items() <= one.kwargs.items()
     ]
 

@@ -1,6 +1,6 @@
-"""The virtual clock of asyncio: an event loop that goes to its next timer instead of waiting for it.
+"""The virtual clock of asyncio: an event loop that jumps to its next timer instead of waiting for it.
 
-It must know asyncio's loop and its threads, and nothing of docket but the clock that follows it.
+It knows asyncio's loop and its threads, and of docket only the clock that follows it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
 
 class _Worker(Protocol):
-    """What anyio's worker threads say about themselves."""
+    """The state of anyio's worker threads."""
 
     loop: asyncio.AbstractEventLoop
     workers: Collection[object]
@@ -101,7 +101,7 @@ def _anyio_workers_busy(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 class _JumpingSelector(selectors.BaseSelector):
-    """A selector that, rather than wait for a timer, tells the loop that the time has passed."""
+    """A selector that does not wait for a timer, but moves the loop's time on."""
 
     def __init__(
         self, real: selectors.BaseSelector, pass_time: Callable[[float], None], held: Callable[[], bool]
@@ -120,7 +120,7 @@ class _JumpingSelector(selectors.BaseSelector):
             waited = clock.perf_counter() - began if timeout is None or events else timeout
             self._pass_time(waited if timeout is None else min(waited, timeout))
             return events
-        if timeout is None:  # no timer: only a signal, a socket or a stranger's thread can go on from here
+        if timeout is None:  # no timer: only a signal, a socket or a foreign thread can wake the loop
             return self._real.select(None)
         events = self._real.select(0)
         if not events:

@@ -1,4 +1,4 @@
-"""The virtual clock of trio, imported only where trio is asked for."""
+"""The virtual clock of trio, imported only if trio is asked for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Ts = TypeVarTuple("Ts")
 
 
 def virtual_clock() -> MockClock:
-    """A clock that goes to the next deadline as soon as every task waits; for one run."""
+    """A clock that jumps to the next deadline as soon as every task waits; for one run."""
     return MockClock(autojump_threshold=0)
 
 

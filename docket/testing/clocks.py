@@ -25,7 +25,7 @@ def virtual_backend(name: str = "asyncio") -> tuple[Literal["asyncio", "trio"], 
 
     Shapes: a fresh pair of the backend's name and its options; use it for one test or run.
     Time:   ``anyio.sleep``, deadlines and ``docket.clock`` (so schedules, leases and expiries) pass without
-            waiting as soon as every task waits. On ``memory://`` only: a real server does not travel, and
+            waiting as soon as every task waits. On ``memory://`` only: a real server keeps real time, and
             waiting for one looks idle. A worker thread holds the clock on asyncio (``VirtualEventLoop``); on
             trio it looks idle too, so give such a test ``MockClock(autojump_threshold=0.05)`` by hand. Code
             in a worker thread reads the real time, unless it asks with ``anyio.from_thread``.

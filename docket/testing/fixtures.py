@@ -1,7 +1,7 @@
 """Fixtures for pytest: ``docket``, ``worker`` and ``virtual_clock``, for tests that anyio's plugin runs.
 
 Put ``pytest_plugins = ["docket.testing.fixtures"]`` into the conftest.py at the root, or import the names that you want
-in any conftest.py. There they shadow no ``import docket`` of a test module. They run on what ``anyio_backend`` says.
+in any conftest.py. There they shadow no ``import docket`` of a test module. They run on the ``anyio_backend``.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ T = TypeVar("T")
 
 
 class VirtualClock:
-    """The time of a test that passes without waiting."""
+    """The clock of a test whose time passes without waiting."""
 
     def now(self) -> datetime:
-        """The moment that it is, for docket and for whoever sleeps with anyio; ask in the test's event loop."""
+        """The present moment, for docket and for ``anyio.sleep``; to be called in the test's event loop."""
         return clock.now()
 
     async def advance(self, by: timedelta) -> None:
-        """Let time pass; everything that is due meanwhile happens. Raises: TypeError, UsageError - no such duration."""
+        """Let time pass; everything due meanwhile happens. Raises: TypeError, UsageError - ``by`` is no duration."""
         await anyio.sleep(check_duration("by", by).total_seconds())
 
 

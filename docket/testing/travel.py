@@ -1,4 +1,4 @@
-"""Going to a moment, and running what becomes due on the way."""
+"""Runs all tasks that become due until a moment."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ..worker import Worker
 
 __all__ = ["run_until"]
 
-#: What happens at one moment of virtual time happens before this has passed.
+#: Everything that happens at one moment of virtual time happens within this many seconds.
 MOMENT = 0.001
 
 
 async def run_until(where: Worker | Docket, when: datetime) -> None:
     """Run everything on a docket that becomes due until ``when``, in order of time, then return.
 
-    What is due later stays scheduled, the next run of a perpetual task too. What still runs then is finished, within
-    the worker's ``shutdown_timeout``, or else queued again. Tasks that wait for a free slot are due all the same: time
+    Later tasks stay scheduled, also the next run of a perpetual task. Tasks that still run then may finish within the
+    worker's ``shutdown_timeout``, and are queued again otherwise. Tasks that wait for a free slot are due, too: time
     goes on until they have begun.
 
     Time:   for virtual clocks (`virtual_backend`, the ``virtual_clock`` fixture), where waiting takes no time; without
             one it waits for real. A ``when`` that has passed runs what is due now. A perpetual task without a pause
             (``every`` of zero) lets no time pass, and this never returns.
-    Raises: TypeError, ValueError - ``when`` is no aware datetime; what the worker raises.
+    Raises: TypeError, ValueError - ``when`` is no aware datetime; whatever the worker raises.
     Cancel: the worker drains.
     """
     check_moment("when", when)
@@ -44,7 +44,7 @@ async def run_until(where: Worker | Docket, when: datetime) -> None:
 
 
 async def _wait_until_begun(docket: Docket, when: datetime) -> None:
-    """Wait until nothing that is due by ``when`` waits any more, nor comes of what has run at that moment."""
+    """Wait until no task that is due by ``when`` waits any more, and those that have run place no further one."""
     quiet = 0
     while quiet < 2:
         await anyio.sleep(MOMENT)
@@ -55,7 +55,7 @@ async def _wait_until_begun(docket: Docket, when: datetime) -> None:
 
 
 async def _begun(execution: Execution[Any], when: datetime) -> None:
-    """Wait until it does not wait any more, or was put off past ``when``."""
+    """Wait until it has begun, or was put off past ``when``."""
     async with aclosing(execution.subscribe()) as events:
         async for event in events:
             if event["type"] == "state" and not _waits(event, when):

@@ -146,7 +146,7 @@ class Tail:
         too_long = bool(new and known) and entry_number(new[-1][0])[0] - since[0] > self._kept_ms
         if too_long or len(new) == OVERLAP:
             connection.fail(
-                ConnectionError("the stream has grown by more than the server reports between two looks")
+                ConnectionError("more entries have come than the server reports between two looks")
             )
         else:
             found += new
