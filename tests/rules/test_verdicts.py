@@ -12,6 +12,7 @@ from typing import get_args
 
 import pytest
 
+from docket.errors import UsageError
 from docket.rules import (
     FINAL,
     Abandon,
@@ -116,6 +117,13 @@ def test_every_outcome_reason_and_verdict_has_a_row() -> None:
 def test_the_design_shows_this_table() -> None:
     design = Path(__file__).parents[2] / "docs" / "design.md"
     assert drawing() in design.read_text(), f"replace the table in {design.name} by this one:\n\n{drawing()}"
+
+
+def test_a_next_run_has_a_moment_that_everybody_reads_alike() -> None:
+    with pytest.raises(UsageError, match="when=2026-01-01T00:00:00 has no time zone"):
+        Reschedule(datetime(2026, 1, 1), 1)
+    with pytest.raises(TypeError, match="when= takes an aware datetime, not str"):
+        Reschedule("soon", 1)  # type: ignore[arg-type]
 
 
 def test_the_final_states_are_those_that_nothing_follows() -> None:

@@ -87,3 +87,19 @@ async def test_which_part_of_the_fleet_knows_a_task_is_told_to_one_that_does_not
     await store.client.zadd("d:task-workers:f", {"dead": 1_000_000_000})
     shares = [await store.liveness.share_knowing(task, but="w") for task in ("f", "g", "h")]
     assert shares == [0.25, 0.25, 0.0]  # "w" has forgotten "g" since its last heartbeat
+
+
+async def test_the_tasks_of_a_worker_of_one_task_end_by_themselves(store: Store) -> None:
+    await store.liveness.beat("w", ["f"], tasks_too=True)
+    ends = not store.client.is_memory  # there one beat lasts until the worker leaves
+    for name in "d:worker-tasks:w", "d:task-workers:f":
+        assert (await store.client.pttl(name) > 0) is ends
+
+
+async def test_a_beat_names_the_lists_of_workers_that_are_none(store: Store) -> None:
+    """I9: and goes on with the others."""
+    await store.client.set("d:task-workers:f", "something else")
+    beat = await store.liveness.beat("w", ["f", "g"], tasks_too=True)
+    (problem,) = beat.problems
+    assert "'d:task-workers:f' holds something else, where docket keeps a sorted set" in str(problem)
+    assert [worker.name for worker in await store.liveness.workers("g")] == ["w"]

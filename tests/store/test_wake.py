@@ -113,3 +113,15 @@ async def test_what_pydocket_had_planned_for_a_waiter_goes_with_its_wait(store: 
     await store.claims().settle(holding(first, A), state="completed")
     assert (await admissions(store).in_use())[0].woken == ("k2",)
     assert await store.client.exists("d:queue", *planned) == 0
+
+
+async def test_who_waits_for_the_end_of_all_hears_when_the_last_waiter_is_found_to_be_gone(
+    store: Store, heard: Heard
+) -> None:
+    first, _ = await one_runs_and_one_waits(store)
+    await store.client.zrem(A.name, "k1")
+    await store.client.xdel("d:stream", first.message_id)
+    await store.client.hset("d:runs:k2", "state", "cancelled")
+    await heard.all()
+    await admissions(store).sweep()
+    assert await heard.all() == [("d:wake", "finished")]
