@@ -38,7 +38,7 @@ from .errors import (
 )
 from .moments import check_moment, read_moment
 from .numbers import check_whole, spelled
-from .rules import Disposition, ExecutionState
+from .rules import Disposition, ExecutionState, waiting_state
 from .signals import Labels
 from .store import (
     Fence,
@@ -312,8 +312,8 @@ class Execution(Generic[R]):
         if entry.worker is not None:
             execution.state, execution.worker = ExecutionState.RUNNING, entry.worker
             execution.started_at = entry.started_at
-        elif entry.message.when <= clock.now():
-            execution.state = ExecutionState.QUEUED
+        else:
+            execution.state = waiting_state(entry.message.when, clock.now())
         return execution
 
     def message(self) -> Message:
@@ -373,7 +373,7 @@ class Execution(Generic[R]):
         self.disposition, self.schedule_exception = disposition, error or self.schedule_exception
         if disposition is Disposition.SCHEDULED:
             self._generation = generation
-            self.state = ExecutionState.QUEUED if self.when <= clock.now() else ExecutionState.SCHEDULED
+            self.state = waiting_state(self.when, clock.now())
         elif disposition is Disposition.ALREADY_SCHEDULED:
             self._generation = generation
 

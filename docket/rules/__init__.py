@@ -6,7 +6,7 @@ from .cron import VIXIE_KEYWORDS, BadCronLine, CronLine
 from .exceptions import is_a, leaves, only_one_of, unfolds
 from .leases import LEASE_RENEWAL_FACTOR, lease_trusted_until, renewal_interval
 from .passing import delay_until_known
-from .states import FINAL, Disposition, ExecutionState
+from .states import FINAL, Disposition, ExecutionState, waiting_state
 from .strikes import (
     Condition,
     LiteralOperator,
@@ -90,4 +90,5 @@ __all__ = [
     "pack",
     "renewal_interval",
     "unfolds",
+    "waiting_state",
 ]

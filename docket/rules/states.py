@@ -1,10 +1,11 @@
-"""The states of an execution, and the results of placing one. Facts only."""
+"""The states of an execution, and the results of placing one."""
 
 from __future__ import annotations
 
 import enum
+from datetime import datetime
 
-__all__ = ["FINAL", "Disposition", "ExecutionState"]
+__all__ = ["FINAL", "Disposition", "ExecutionState", "waiting_state"]
 
 
 class ExecutionState(str, enum.Enum):  # noqa: UP042 - its str() is to stay that of an Enum
@@ -26,6 +27,11 @@ class ExecutionState(str, enum.Enum):  # noqa: UP042 - its str() is to stay that
 
 FINAL = frozenset({ExecutionState.COMPLETED, ExecutionState.FAILED, ExecutionState.CANCELLED})
 """The states after which nothing more happens to this generation."""
+
+
+def waiting_state(when: datetime, now: datetime) -> ExecutionState:
+    """The state of a task that waits: queued once it is due, scheduled before."""
+    return ExecutionState.QUEUED if when <= now else ExecutionState.SCHEDULED
 
 
 class Disposition(enum.Enum):

@@ -53,7 +53,7 @@ class LimitInUse:
     """A concurrency limit with tasks that run under it or wait for it.
 
     ``key`` is its name on the server. ``holders`` are the keys of the tasks that run, ``woken`` of those that have
-    been given a slot and are on the way to a worker, ``waiters`` of those who wait, in their order. Of very long
+    been given a slot and are on the way to a worker, ``waiters`` of those that wait, in their order. Of very long
     rows only the first are listed; ``waiting`` counts them all.
     """
 
@@ -80,7 +80,7 @@ class Admissions:
 
         AwaitSlot is written already, and Abandon leaves nothing to write; the other verdicts are to be settled, and
         nothing is held for them. ``lease`` is after how long a slot that is not renewed counts as free.
-        Units: the server's clock decides; what it says of time is relative.
+        Units: the server's clock decides; the times in its replies are relative.
         Cancel: the run may or may not hold slots; what comes of them is decided again at redelivery.
         """
         key = delivery.message.key
@@ -128,7 +128,7 @@ class Admissions:
     # waking ----------------------------------------------------------------------------------------------
 
     async def wake(self, packed: Sequence[str | bytes]) -> None:
-        """Free what holders that are gone have left, and wake who waits while there is room.
+        """Free the slots of holders that are gone, and wake waiting tasks while there is room.
 
         ``packed`` are limits, each by itself. What is more than one script should do is announced on the docket's
         wake channel, for a worker to go on (`look_after`).

@@ -25,8 +25,8 @@ class UnreadableKey(KeyUnreadable, ResponseError):
 def answers(replies: Sequence[Reply]) -> Sequence[Reply]:
     """The replies, if the server has answered.
 
-    A key that holds something else than it should is no reason to hear nothing of the others (I9): that error stays
-    in its place. Raises: redis.exceptions.RedisError - the first of the other errors: the server refuses.
+    A key that holds something else than it should does not keep the other replies from the caller (I9): that error
+    stays in its place. Raises: redis.exceptions.RedisError - the first of the other errors: the server refuses.
     """
     for reply in replies:
         if isinstance(reply, RedisError) and not is_about_a_key(reply):

@@ -1,4 +1,4 @@
-"""Whether the runs under some keys still have a way to go."""
+"""Whether the runs under some keys still wait or run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Chain:
     """What is under a key. ``generation`` is 0 where nothing is recorded, or not in a form that we know."""
 
     is_live: bool
-    """Whether it waits or runs. A record that says so, of which nothing is left on queue and stream, does not."""
+    """Whether it waits or runs. A record alone, of which nothing is left on queue and stream, does not count."""
     generation: int
     is_record: bool = True
     """Whether what is there is a record, if anything is."""

@@ -1,4 +1,4 @@
-"""What a worker writes about deliveries: taking them, renewing them, and how they end."""
+"""What a worker writes about deliveries: it takes them, renews them, and ends them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .foreign import is_whole, text
 from .keys import GROUP, Keys
 from .lua import script
 from .records import members
-from .schedule import epoch, milliseconds, time_to_live
+from .schedule import epoch, milliseconds, placed_as, time_to_live
 from .sweeping import Sweeping
 from .taken import Refused, Taken, Unreadable, decoded, fields_of, reply_of
 
@@ -32,7 +32,7 @@ RENEW_CHUNK = 200
 
 
 class Settled(enum.Enum):
-    """What came of writing about a claim."""
+    """The result of a write about a claim."""
 
     OK = b"OK"
     SUPERSEDED = b"SUPERSEDED"
@@ -40,17 +40,16 @@ class Settled(enum.Enum):
     LOST = b"LOST"
     """Another worker holds the delivery; nothing was written."""
     ASKED = b"ASKED"
-    """What was to be put off is to be cancelled; nothing was written yet."""
+    """The run was to be put off, but its cancellation was requested; nothing was written yet."""
 
 
 @attrs.define(eq=False)
 class Claims:
     """The deliveries of one worker on one docket. ``ttl`` is how long a final record is kept.
 
-    Methods that move ownership must not be cancelled half-way: a delivery that was handed out and not heard
-    of stays pending until somebody looks for it (`claim_unheard`). Call them shielded; each is one bounded round
-    trip. ``asked`` names the question, so that what it brought can be told from everything else if its answer is
-    lost: no two processes ask by the same name.
+    Methods that move ownership must not be cancelled half-way: a delivery whose answer was lost stays pending until a
+    worker looks for it (`claim_unheard`). Call them shielded; each is one bounded round trip. ``asked`` names the
+    request: what it brought is found by that name if its answer is lost. No two processes use the same one.
     """
 
     client: Client
@@ -103,11 +102,11 @@ class Claims:
                 message_id, word, claim, fields, times, holder=self.worker, redelivered=redelivered
             )
         if not all(isinstance(one, Refused) for one in taken):
-            await self._tell_neighbours()
+            await self._notify_neighbours()
         return taken
 
-    async def _tell_neighbours(self) -> None:
-        """Tell other workers in this process that there is something they may have to take over one day."""
+    async def _notify_neighbours(self) -> None:
+        """Notify other workers in this process of what they may have to take over one day."""
         if self.client.is_memory:
             await self.client.call("PUBLISH", self.keys.wake, f"claimed {self.worker}")
 
@@ -166,10 +165,10 @@ class Claims:
     async def claim_unheard(
         self, message_ids: Sequence[bytes], questions: Sequence[str], *, asked: str = ""
     ) -> list[Taken]:
-        """Claim those of these deliveries that this process was given and did not hear of.
+        """Claim those of these deliveries that the server gave to this process in answers that were lost.
 
-        That is what ``questions`` have brought whose answers were lost, and what a read has brought that was not
-        claimed; who is only named as this worker keeps what is its own.
+        That is what the requests ``questions`` have claimed, and what a blocking read has brought that was not claimed
+        since. Another process of the same name keeps its own deliveries.
         """
         call = script_calls.unheard(
             self.keys,
@@ -218,7 +217,7 @@ class Claims:
                 taken += reply_of(
                     message_id, word, claim, fields, times, holder=self.worker, redelivered=False
                 )
-            await self._tell_neighbours()
+            await self._notify_neighbours()
         return taken
 
     # keeping ---------------------------------------------------------------------------------------------
@@ -240,7 +239,7 @@ class Claims:
         return frozenset(lost)
 
     async def cancel_requested(self, keys: Sequence[str]) -> list[int | None]:
-        """For each task key the generation whose cancellation was asked for while it ran, or None."""
+        """For each task key the generation whose cancellation was requested while it ran, or None."""
         commands = [("HGET", self.keys.run(key), "cancel_requested") for key in keys]
         replies = answers(await self.client.call_many(commands))
         return [int(r) if isinstance(r, bytes) and r.isdigit() else None for r in replies]
@@ -294,17 +293,15 @@ class Claims:
         """Place the next run of the key and acknowledge this delivery, in one step (I1, I2).
 
         With ``same`` it is the same run, put off: the rules that have admitted it are not asked again. Nothing is
-        written if somebody has asked for the cancellation of the key (ASKED).
+        written if the cancellation of the key was requested (ASKED).
         """
-        key = following.key
-        due = following.when <= clock.now()
-        event = state_event(key, "queued" if due else "scheduled", "when", following.when.isoformat())
+        due, event = placed_as(following, clock.now())
         call = script_calls.reschedule(
             self.keys,
             fence=delivery.fence,
-            key=key,
+            key=following.key,
             when=epoch(following.when),
-            due=int(due),
+            due=due,
             state_event=event,
             slots=delivery.slots,
             same=int(same),
@@ -313,7 +310,7 @@ class Claims:
         return Settled(await self.client.run(*call))
 
     async def prepare_hand_back(self) -> None:
-        """Have the server know what `hand_back` asks for: who ends has no time for that."""
+        """Load the script of `hand_back`: a worker that ends has no time for that."""
         await self.client.call("SCRIPT", "LOAD", script("handback").text)
 
     async def hand_back(self, delivery: Delivery) -> Settled:
@@ -330,15 +327,15 @@ class Claims:
 
     async def set_aside(self, unreadable: Unreadable) -> None:
         """Put aside, with the reason, a delivery that cannot be decoded; fail its run if it has one (I9)."""
-        at, said = clock.now().isoformat(), str(unreadable.reason)
+        at, reason = clock.now().isoformat(), str(unreadable.reason)
         key = unreadable.key or ""
         shown = key if isinstance(key, str) else text(key)
-        event = state_event(shown, "failed", "completed_at", at, "error", f"DeliveryUnreadable: {said}")
+        event = state_event(shown, "failed", "completed_at", at, "error", f"DeliveryUnreadable: {reason}")
         call = script_calls.discard(
             self.keys,
             message_id=unreadable.message_id,
             worker=self.worker,
-            reason=said,
+            reason=reason,
             at=at,
             ttl_ms=time_to_live(self.ttl),
             key=key,

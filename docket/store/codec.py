@@ -138,10 +138,10 @@ def _class(value: Any) -> str:
 
 @attrs.frozen
 class PassedOn:
-    """What a message tells that was put back because a worker did not know its task.
+    """What a message carries that was put back because a worker did not know its task.
 
-    ``times`` is how often that was, ``waited`` for how long in all while nobody alive knew it, ``deliveries`` how many
-    before were not ended.
+    ``times`` is how often that was, ``waited`` for how long in all no live worker knew it, ``deliveries`` how many
+    deliveries before were not ended.
     """
 
     times: int = 0
@@ -221,7 +221,7 @@ class Message:
 
 
 def first_when(extra: Mapping[bytes, bytes]) -> datetime | None:
-    """When the first attempt of a call was due, if its message tells."""
+    """When the first attempt of a call was due, if its message has that."""
     try:
         return moment(extra[FIRST_WHEN])
     except (KeyError, ValueError, OverflowError):

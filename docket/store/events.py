@@ -13,7 +13,7 @@ __all__ = ["ProgressEvent", "StateEvent", "read_event"]
 
 
 class ProgressEvent(TypedDict):
-    """A running task has said how far it is."""
+    """A running task has reported how far it is."""
 
     type: Literal["progress"]
     key: str

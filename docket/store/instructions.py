@@ -1,4 +1,4 @@
-"""One instruction of the strikes: what it says, and how it travels."""
+"""One instruction of the strikes: what it means, and how it travels."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class StrikeInstruction(abc.ABC):
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # pickling runs the value's own code: it may raise anything
-            said = f"{text_of(self.value, repr)}: {text_of(error)}"
-            raise TypeError(f"the value of a strike cannot be pickled: {said}") from error
+            problem = f"{text_of(self.value, repr)}: {text_of(error)}"
+            raise TypeError(f"the value of a strike cannot be pickled: {problem}") from error
         return message | {b"operator": Operator(self.operator).value.encode(), b"value": value}
 
     @classmethod
@@ -76,7 +76,7 @@ class StrikeInstruction(abc.ABC):
         return instruction_in(message, load)
 
     def labels(self) -> Mapping[str, str]:
-        """What telemetry says of it."""
+        """Its labels in telemetry."""
         labels: dict[str, str] = {}
         if self.function is not None:
             labels["docket.task"] = readable(self.function)

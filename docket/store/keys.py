@@ -104,7 +104,7 @@ class Keys(Channels):
 
     @cached_property
     def perpetual_lock(self) -> str:
-        """Held by who sees to the automatic tasks."""
+        """Held by the worker that looks after the automatic tasks."""
         return f"{self.prefix}:perpetual:lock"
 
     @cached_property
@@ -119,7 +119,7 @@ class Keys(Channels):
 
     @cached_property
     def waiting(self) -> str:
-        """Set of the concurrency limits that somebody waits for; unknown to pydocket."""
+        """Set of the concurrency limits that have waiters; unknown to pydocket."""
         return f"{self.prefix}:waiting"
 
     # one per task key ------------------------------------------------------------------------------------
@@ -166,40 +166,45 @@ class Keys(Channels):
 
     # one per rule of admission -----------------------------------------------------------------------------
 
-    # ``whom`` is the name of a task, or of an argument with the text of its ``value``.
+    # ``subject`` is the name of a task, or of an argument with the text of its ``value``.
 
-    def slots(self, whom: str, value: str | None = None, scope: str | None = None) -> str:
+    def slots(self, subject: str, value: str | None = None, scope: str | None = None) -> str:
         """Who runs under a concurrency limit. What is kept beside it is named so, too, with `SLOTS_BESIDE` behind."""
-        return ":".join(self._room("concurrency", whom, value, scope, SLOTS_BESIDE))
+        return ":".join(self._room("concurrency", subject, value, scope, SLOTS_BESIDE))
 
-    def rate(self, whom: str, value: str | None = None, scope: str | None = None) -> str:
+    def rate(self, subject: str, value: str | None = None, scope: str | None = None) -> str:
         """Which runs began lately; beside it, `RATE_BESIDE`.
 
         A ``scope`` stands in the place of the docket's name, here and below.
         """
-        return ":".join(self._room("ratelimit", whom, value, scope, RATE_BESIDE))
+        return ":".join(self._room("ratelimit", subject, value, scope, RATE_BESIDE))
 
-    def cooldown(self, whom: str, value: str | None = None, scope: str | None = None) -> str:
-        return ":".join(self._room("cooldown", whom, value, scope))
+    def cooldown(self, subject: str, value: str | None = None, scope: str | None = None) -> str:
+        return ":".join(self._room("cooldown", subject, value, scope))
 
-    def debounce(self, whom: str, value: str | None = None, scope: str | None = None) -> tuple[str, str]:
-        """The key of whoever will run, and when the last of the burst came."""
-        room, tag = self._room("debounce", whom, value, scope)
+    def debounce(self, subject: str, value: str | None = None, scope: str | None = None) -> tuple[str, str]:
+        """The key of the run that will begin, and when the last of the burst came."""
+        room, tag = self._room("debounce", subject, value, scope)
         return f"{room}:{tag}:{{{tag}}}:winner", f"{room}:{tag}:{{{tag}}}:last_seen"
 
     def _room(
-        self, kind: str, whom: str, value: str | None, scope: str | None, beside: tuple[str, ...] = ()
+        self, kind: str, subject: str, value: str | None, scope: str | None, beside: tuple[str, ...] = ()
     ) -> tuple[str, str]:
-        """Where rules of a kind are kept, and whom this one counts, as pydocket spells it.
+        """Where rules of a kind are kept, and what this one counts, as pydocket spells it.
 
         What it would spell like something else is escaped: after a colon, with which no name of a task or an argument
         begins, and with a colon at the end, with which nothing ends that is kept beside another.
         """
-        tag = whom if value is None else f"{whom}:{value}"
+        tag = subject if value is None else f"{subject}:{value}"
         is_plain = not scope or _reserved.rooms.isdisjoint(scope.split(":"))
-        if not is_plain or tag.startswith(":") or tag.endswith(beside) or (value is not None and ":" in whom):
-            said = (_escaped(part) for part in (scope or "", whom, value) if part is not None)
-            tag = f":{':'.join(said)}:"
+        if (
+            not is_plain
+            or tag.startswith(":")
+            or tag.endswith(beside)
+            or (value is not None and ":" in subject)
+        ):
+            escaped = (_escaped(part) for part in (scope or "", subject, value) if part is not None)
+            tag = f":{':'.join(escaped)}:"
         if not scope:
             return f"{self.prefix}:{kind}", tag
         shown = scope if is_plain else f"%{_escaped(scope)}"

@@ -41,7 +41,7 @@ class Beat:
     at: float
     """What the next heartbeat is to find in ``seen``, unless another worker has the same name."""
     problems: Sequence[KeyUnreadable] = ()
-    """Keys that should tell which workers know a task, and hold something else."""
+    """Keys that should list the workers that know a task, and hold something else."""
 
 
 @attrs.define(eq=False)
@@ -93,7 +93,7 @@ class Liveness:
         try:
             known_to = await self._live(self.keys.task_workers(task))
         except KeyUnreadable:
-            known_to = []  # whoever put it there keeps the workers from saying so (I9)
+            known_to = []  # what was put there keeps the workers from listing themselves (I9)
         knowing = sum(name != but.encode() for name, _ in known_to)
         return knowing / max(len(await self._live(self.keys.workers)), knowing, 1)
 
@@ -109,7 +109,7 @@ class Liveness:
 
 
 def _seconds(time: list[bytes]) -> float:
-    """What the server says to TIME, in epoch seconds."""
+    """The reply to TIME, in epoch seconds."""
     seconds, micros = time
     return int(seconds) + int(micros) / 1e6
 

@@ -1,4 +1,4 @@
-"""What lies under the docket's own keys that docket did not put there: the server does not say which key it was."""
+"""What lies under the docket's own keys that docket did not put there: the server's errors do not name the key."""
 
 from __future__ import annotations
 

@@ -21,11 +21,11 @@ __all__ = ["ProgressReports", "Report"]
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """What is said of a run's progress from now on.
+    """What is reported of a run's progress from now on.
 
-    ``amount`` is added to what is done. Reports with a fence are numbered, from 1: each repeats what no answer has
-    come to yet, so that whatever is lost, comes late or is sent again counts once. For that ``before`` is the sum of
-    the amounts that were answered for, ``after`` the sum of all, ``amount`` the difference.
+    ``amount`` is added to what is done. Reports with a fence are numbered, from 1: each repeats what was not
+    acknowledged yet, so that a report that is lost, late or sent again counts once. For that ``before`` is the sum of
+    the amounts that were acknowledged, ``after`` the sum of all, ``amount`` the difference.
     """
 
     at: datetime
@@ -56,7 +56,7 @@ class ProgressReports:
         """Write a report; return what is known from then on.
 
         None where nothing was written: the run has ended, or the fence no longer owns it. Without a fence the writer
-        speaks for whatever runs under the key.
+        writes for whatever runs under the key.
         """
         changes: list[str | int] = []
         for field, value in report.said.items():

@@ -77,7 +77,7 @@ class Record:
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
-        """Read a run's hash; None where it is missing or says no state.
+        """Read a run's hash; None where it is missing or has no state.
 
         Raises: ValueError - the state is none that we know.
         """
@@ -105,7 +105,7 @@ class Record:
 
 @attrs.frozen(kw_only=True)
 class ProgressRecord:
-    """How far a running task says it is."""
+    """How far a running task has reported to be."""
 
     current: int | None = None
     total: int = 100
@@ -256,7 +256,7 @@ class Records:
                 except ResponseError as error:
                     if not is_about_a_key(error):
                         raise
-                    break  # nobody waits in what is no stream
+                    break  # this is no stream, so it has no waiters
                 for _, flat in page:
                     try:
                         message = decode_message(read_mapping(flat))
@@ -266,7 +266,7 @@ class Records:
         return entries
 
     async def _page(self, *command: Any) -> tuple[list[Any], str | None]:
-        """What a command says that reads a range of stream ids, and where to go on."""
+        """The reply of a command that reads a range of stream ids, and where to go on."""
         page = cast("list[Any]", await self.client.call(*command))
         return page, f"({page[-1][0].decode()}" if len(page) == PAGE else None
 

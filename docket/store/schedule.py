@@ -11,7 +11,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
 from ..moments import LAST_EPOCH, LONGEST
-from ..rules import Disposition
+from ..rules import Disposition, ExecutionState, waiting_state
 from ..transport import Client
 from . import script_calls
 from .codec import Message, state_event
@@ -19,9 +19,9 @@ from .keys import Keys
 from .lua import Call, run_each
 from .misuse import named_after
 
-__all__ = ["ANY_STRIKES", "Placed", "Schedule", "epoch", "milliseconds", "time_to_live"]
+__all__ = ["ANY_STRIKES", "Placed", "Schedule", "epoch", "milliseconds", "placed_as", "time_to_live"]
 
-#: Place whatever the strikes say: the caller has looked, or its worker will.
+#: Place whatever the strikes are: the caller has checked them, or its worker will.
 ANY_STRIKES = b"*"
 
 _DISPOSITIONS = {
@@ -50,9 +50,16 @@ def time_to_live(ttl: timedelta | None) -> int | str:
     return "" if ttl is None else milliseconds(ttl)
 
 
+def placed_as(message: Message, now: datetime) -> tuple[int, str]:
+    """Whether a message is due as it is placed, as scripts take it (1 or 0), and the state event of that."""
+    state = waiting_state(message.when, now)
+    event = state_event(message.key, state.value, "when", message.when.isoformat())
+    return int(state is ExecutionState.QUEUED), event
+
+
 @attrs.frozen
 class Placed:
-    """What came of placing a message, and the generation that the key has now.
+    """The result of placing a message, and the generation that the key has now.
 
     STRUCK: there are strikes that the caller has not read. It reads them, and decides.
     """
@@ -83,14 +90,12 @@ class Schedule:
         rescheduled: bytes = b"",
         expected: int = 0,
     ) -> Call:
-        key = message.key
-        due = message.when <= now
-        event = state_event(key, "queued" if due else "scheduled", "when", message.when.isoformat())
+        due, event = placed_as(message, now)
         return script_calls.schedule(
             self.keys,
-            key=key,
+            key=message.key,
             when=epoch(message.when),
-            due=int(due),
+            due=due,
             replace=int(replace),
             rescheduled=rescheduled,
             expected=expected,

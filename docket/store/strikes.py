@@ -1,7 +1,7 @@
-"""The strikes of a docket: a stream of instructions, folded by everyone who reads it, compacted by those who write.
+"""The strikes of a docket: a stream of instructions, folded by each process that reads it, compacted by each write.
 
-An instruction that a later one about the same overrides is removed by whoever writes next, and so is a `restore` that
-has been the last word about something for a day: until then nobody who reads in between misses one. The last
+An instruction that a later one about the same overrides is removed by the next write, and so is a `restore` that
+has been the last word about something for a day: until then no process that reads in between misses one. The last
 instruction of all always stays; its id is the version that placing and taking tasks compare.
 """
 
@@ -42,7 +42,7 @@ MANY = 2
 #: How long a `restore` that is the last word stays, by the server's clock.
 DAY = 86_400_000
 
-#: Who has not read for so long (ms) starts anew: a `restore` may be gone that it has not seen.
+#: A process that has not read for so long (ms) starts anew: a `restore` may be gone that it has not seen.
 READ_AT_LEAST = DAY // 2
 
 #: What an instruction is about, byte by byte: a later one with the same overrides it.
@@ -62,7 +62,7 @@ class _Word:
 
     entry_id: bytes
     condition: Hashable
-    """By Python's equality: values with different pickles may be equal. None: cannot be told."""
+    """By Python's equality: values with different pickles may be equal. None: it is unknown."""
 
 
 @attrs.define(eq=False)
@@ -70,7 +70,7 @@ class StrikeLog:
     """Instructions read so far, and what they come down to. ``name`` is the docket's, for telemetry.
 
     ``read`` unpickles their values. One that raises NotPlain (`load_plain`) leaves out what it does not know, and so
-    may not say that a `restore` of something else is spent.
+    cannot decide that a `restore` of something else is spent.
     """
 
     name: str = ""
@@ -84,7 +84,7 @@ class StrikeLog:
     _alike: dict[Hashable, int] = attrs.field(init=False, factory=dict["Hashable", int])
     """How many identities there are of equal conditions."""
     _spent: dict[bytes, None] = attrs.field(init=False, factory=dict["bytes", None])
-    """Ids that may be removed; for those who never write, the latest of them."""
+    """Ids that may be removed; in processes that never write, the latest of them."""
     _partial: bool = attrs.field(init=False, default=False)
     """Whether something was left out that may be equal to what is known."""
 
@@ -326,7 +326,7 @@ def after_id(version: bytes) -> bytes:
 
 
 def must_start_anew(since: bytes, newest: bytes) -> bool:
-    """Whether one who has read up to ``since`` may have missed instructions that are gone by now."""
+    """Whether a process that has read up to ``since`` may have missed instructions that are gone by now."""
     if not since:
         return False
     (ms, _), (newest_ms, _) = entry_number(since), entry_number(newest)

@@ -69,7 +69,7 @@ class Sweeping:
         return await self._look(after)
 
     async def look_at_ours(self) -> list[PendingDelivery]:
-        """The deliveries that this worker has, whether it has heard of them or not."""
+        """The deliveries that this worker has, whether it has received them or not."""
         ours: list[PendingDelivery] = []
         while True:
             page = await self._look(ours[-1].message_id if ours else b"", self.worker)
@@ -88,7 +88,7 @@ class Sweeping:
     async def retire_consumers(self, idle: timedelta, expiry: timedelta) -> int:
         """Remove the consumers of dead workers; return how many were.
 
-        Those that have asked for nothing for ``idle``, hold no delivery, and whose worker was not seen for
+        Those that have read nothing for ``idle``, hold no delivery, and whose worker had no heartbeat for
         ``expiry``: the last two are looked at in the step that removes them, so no delivery is lost with one. A
         worker that lives all the same becomes a consumer again when it next reads.
         """
@@ -115,5 +115,5 @@ class Sweeping:
 
 
 def _idle(ms: int) -> timedelta:
-    """How long ago a delivery was renewed; XCLAIM lets anybody say anything about that."""
+    """How long ago a delivery was renewed; XCLAIM lets anybody set any value."""
     return min(timedelta(milliseconds=min(ms, 10**15)), LONGEST)

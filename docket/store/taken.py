@@ -58,7 +58,7 @@ def _unreadable(message_id: bytes, fields: Mapping[bytes, bytes], reason: str) -
 
 
 def _refused(reply: bytes, fields: Mapping[bytes, bytes]) -> Refused | None:
-    """What the log may say of it; None where nothing can be said."""
+    """What can be logged of it; None where it cannot be read."""
     if reply not in (b"SUPERSEDED", b"CANCELLED"):
         return None
     try:
@@ -99,7 +99,7 @@ def reply_of(
     holder: str,
     redelivered: bool,
 ) -> Sequence[Taken]:
-    """One delivery, by what a script says became of it; nothing where there is nothing to say."""
+    """One delivery, by the word that a script replied for it; nothing where there is nothing to report."""
     if word == b"OK" or word == b"UNREADABLE":
         return (decoded(message_id, fields, claim, holder=holder, redelivered=redelivered, times=times),)
     if word == b"BROKEN":

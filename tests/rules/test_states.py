@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from docket.rules import Disposition, ExecutionState
+from datetime import UTC, datetime, timedelta
+
+from docket.rules import Disposition, ExecutionState, waiting_state
 
 
 def test_a_state_is_its_word_on_the_wire() -> None:
@@ -14,3 +16,9 @@ def test_a_state_is_its_word_on_the_wire() -> None:
 def test_a_disposition_keeps_its_word() -> None:
     words = {"loaded", "scheduled", "already_scheduled", "struck", "superseded", "failed"}
     assert {disposition.value for disposition in Disposition} == words
+
+
+def test_a_task_that_waits_is_queued_from_the_moment_at_which_it_is_due() -> None:
+    now, moment = datetime(2030, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+    assert waiting_state(now, now) is waiting_state(now - moment, now) is ExecutionState.QUEUED
+    assert waiting_state(now + moment, now) is ExecutionState.SCHEDULED

@@ -73,6 +73,24 @@ async def woken(store: Store) -> None:
     await store.client.delete("d:runs:other")
 
 
+async def resumed(store: Store) -> Delivery:
+    """It waited, was woken, and a worker has claimed it."""
+    await woken(store)
+    return await store.claimed()
+
+
+async def put_off(store: Store) -> Delivery:
+    """It was retried, and runs again."""
+    delivery = await store.running(KEY)
+    await store.claims().reschedule(delivery, delivery.message)
+    return await store.claimed()
+
+
+async def handed_back(store: Store) -> Delivery:
+    await store.claims().hand_back(await store.running(KEY))
+    return await store.claimed()
+
+
 async def evicted(store: Store) -> None:
     """It is due, and its message is gone."""
     await scheduled(store)
@@ -136,6 +154,9 @@ Ending = Callable[[Store, Delivery | None], Awaitable[None]]
 WAYS: list[tuple[Placing, Ending, str]] = [
     (running, complete, "completed"),
     (holding, complete, "completed"),
+    (resumed, complete, "completed"),
+    (put_off, complete, "completed"),
+    (handed_back, complete, "completed"),
     (running, fail, "failed"),
     (holding, fail, "failed"),
     (scheduled, by_hand, "failed"),
@@ -158,6 +179,7 @@ WAYS: list[tuple[Placing, Ending, str]] = [
     (woken, clear, "cancelled"),
     (running, set_aside, "failed"),
     (holding, set_aside, "failed"),
+    (resumed, set_aside, "failed"),
     (evicted, move, "failed"),
 ]
 
