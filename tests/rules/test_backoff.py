@@ -33,6 +33,10 @@ def test_the_table_of_delays(policy: RetryPolicy, attempt: int, delay: timedelta
     assert policy.delay_after(attempt) == delay
 
 
+def test_a_policy_has_no_jitter_unless_it_is_given_one() -> None:
+    assert RetryPolicy().shortened(s(10), 1.0) == s(10)
+
+
 @pytest.mark.parametrize(
     ("jitter", "luck", "delay"),
     [(0.0, 0.9, 10), (0.5, 0.0, 10), (0.5, 1.0, 5), (0.5, 0.5, 7.5), (1.0, 1.0, 0), (1.0, 0.25, 7.5)],

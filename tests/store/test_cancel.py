@@ -81,3 +81,16 @@ async def test_an_entry_that_cannot_be_found_is_refused_when_it_is_claimed(store
     everything = await store.everything()
     assert everything["d:stream"]["entries"] == [{"id": "#1", **fields(generation=2)}]  # type: ignore[index]
     assert everything["d:progress:k"] == {**RUNNING_PROGRESS, "generation": "2"}
+
+
+@pytest.mark.parametrize("is_record", [False, True])
+async def test_what_pydocket_has_parked_where_a_record_may_be_goes_and_a_record_stays(
+    store: Store, is_record: bool
+) -> None:
+    await store.schedule.place(message("runs:x", FUTURE), replace=False)
+    record = {"state": "queued"} if is_record else {}
+    await store.client.hset("d:runs:x", mapping=fields("runs:x", FUTURE) | record)  # type: ignore[arg-type]
+    await store.client.zadd("d:queue", {"runs:x": 3e9})
+    assert await store.schedule.cancel("runs:x")
+    assert await store.client.exists("d:runs:x") == is_record
+    assert await store.client.exists("d:queue", "d:parked", "d:parked:runs:x") == 0
