@@ -197,16 +197,16 @@ async def main():
             while not await idle.workers():
                 await anyio.sleep(0.01)
             await anyio.wait_all_tasks_blocked()
-            steps, original = 0, idle.client._request
+            steps, original = 0, idle.client.request
 
             async def counted(*args, **kwargs):
                 nonlocal steps
                 steps += 1
                 return await original(*args, **kwargs)
 
-            idle.client._request = counted
+            idle.client.request = counted
             await anyio.sleep(0.3)  # that nothing happens takes time
-            idle.client._request = original
+            idle.client.request = original
             worker.stop()
     print(json.dumps(steps))
 
