@@ -222,4 +222,5 @@ async def test_a_dependency_is_not_part_of_the_call(docket: Docket) -> None:
     assert await execution.get_result() == 42
     assert execution.get_argument("a") == 1
     assert execution.specific_labels()["docket.key"] == execution.key
+    assert execution.general_labels() == {"docket.task": execution.function_name}
     assert datetime.fromisoformat(str(execution.specific_labels()["docket.when"])).tzinfo == UTC

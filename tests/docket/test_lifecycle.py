@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import anyio
 import pytest
 
-from docket import Docket
+from docket import Disposition, Docket
 from tests.docket.conftest import add, later, work
 
 
@@ -191,3 +192,38 @@ async def test_leaving_ends_what_is_under_way(url: str) -> None:
     await docket.__aexit__(None, None, None)
     with pytest.raises(RuntimeError, match="not connected"):
         await execution.get_result()
+
+
+@pytest.mark.anyio
+async def test_how_long_records_are_kept_may_be_changed_at_any_time(url: str) -> None:
+    async with Docket("d", url, execution_ttl=timedelta(minutes=1)) as docket:
+        docket.execution_ttl = timedelta(hours=2)
+        assert docket.execution_ttl == timedelta(hours=2)
+        await docket.add(add, when=later(), key="k")(1)
+        await docket.cancel("k")
+        async with docket.redis() as redis:
+            assert await redis.pttl(docket.runs_key("k")) > 60 * 60 * 1000
+
+
+@pytest.mark.anyio
+async def test_when_a_worker_counts_as_gone_may_be_changed_at_any_time(url: str) -> None:
+    async with Docket("d", url, heartbeat_interval=timedelta(seconds=1), missed_heartbeats=2) as docket:
+        async with docket.redis() as redis:
+            seconds, _ = await redis.time()
+            await redis.zadd(docket.workers_set, {"quiet": seconds - 30})
+        assert await docket.workers() == []
+        docket.missed_heartbeats = 60
+        assert (docket.missed_heartbeats, docket.heartbeat_interval) == (60, timedelta(seconds=1))
+        assert [worker.name for worker in await docket.workers()] == ["quiet"]
+        docket.missed_heartbeats, docket.heartbeat_interval = 2, timedelta(seconds=1)
+        assert await docket.workers() == []
+        docket.heartbeat_interval = timedelta(minutes=1)
+        assert [worker.name for worker in await docket.workers()] == ["quiet"]
+
+
+@pytest.mark.anyio
+async def test_strikes_that_were_read_are_known_after_a_setting_was_changed(url: str) -> None:
+    async with Docket("d", url) as docket:
+        await docket.strike(add)
+        docket.execution_ttl = timedelta(hours=2)
+        assert (await docket.add(add)(1)).disposition is Disposition.STRUCK

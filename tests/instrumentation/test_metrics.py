@@ -247,7 +247,7 @@ def cached(scrape: Scrape) -> dict[str, float]:
 
 
 def test_everything_that_pydocket_exports_is_there() -> None:
-    assert set(instrumentation.__all__) == {
+    assert set(dir(instrumentation)) == set(instrumentation.__all__) == {
         "CACHE_SIZE", "QUEUE_DEPTH", "REDIS_DISRUPTIONS", "SCHEDULE_DEPTH", "STRIKES_IN_EFFECT", "TASKS_ADDED",
         "TASKS_CANCELLED", "TASKS_COMPLETED", "TASKS_FAILED", "TASKS_PERPETUATED", "TASKS_REDELIVERED",
         "TASKS_REPLACED", "TASKS_RETRIED", "TASKS_RUNNING", "TASKS_SCHEDULED", "TASKS_STARTED", "TASKS_STRICKEN",

@@ -65,6 +65,27 @@ async def test_a_run_whose_rule_cannot_be_made_fails_without_a_beginning(memory_
         assert runs == []
 
 
+async def test_an_error_says_so_where_the_next_run_cannot_be_decided_either(memory_url: str) -> None:
+    class Unnameable:
+        def __str__(self) -> str:
+            raise ValueError("no name for you")
+
+    class Undecided(Perpetual):
+        def following(self) -> Any:
+            raise ArithmeticError("no time either")
+
+    async def task(whom: Annotated[Any, ConcurrencyLimit(1)], again: Perpetual = Undecided()) -> None:
+        raise AssertionError("it must not begin")
+
+    async with Docket("d", memory_url) as d:
+        execution = await d.add(task)(Unnameable())
+        await Worker(d).run_until_finished()
+        with pytest.raises(ValueError, match="no name for you") as raised:
+            await execution.get_result()
+    (note,) = [note for note in raised.value.__notes__ if "no time either" in note]
+    assert "ArithmeticError" in note
+
+
 async def test_runs_over_the_rate_begin_at_their_moments_in_the_order_of_arrival(memory_url: str) -> None:
     log = Log()
 
