@@ -29,9 +29,12 @@ FINAL = frozenset({ExecutionState.COMPLETED, ExecutionState.FAILED, ExecutionSta
 """The states after which nothing more happens to this generation."""
 
 
+_QUEUED, _SCHEDULED = ExecutionState.QUEUED, ExecutionState.SCHEDULED  # slow to look up in an enum
+
+
 def waiting_state(when: datetime, now: datetime) -> ExecutionState:
     """The state of a task that waits: queued once it is due, scheduled before."""
-    return ExecutionState.QUEUED if when <= now else ExecutionState.SCHEDULED
+    return _QUEUED if when <= now else _SCHEDULED
 
 
 class Disposition(enum.Enum):

@@ -50,11 +50,14 @@ def time_to_live(ttl: timedelta | None) -> int | str:
     return "" if ttl is None else milliseconds(ttl)
 
 
+_QUEUED = ExecutionState.QUEUED
+_WORDS = ExecutionState.SCHEDULED.value, _QUEUED.value
+
+
 def placed_as(message: Message, now: datetime) -> tuple[int, str]:
     """Whether a message is due as it is placed, as scripts take it (1 or 0), and the state event of that."""
-    state = waiting_state(message.when, now)
-    event = state_event(message.key, state.value, "when", message.when.isoformat())
-    return int(state is ExecutionState.QUEUED), event
+    due = int(waiting_state(message.when, now) is _QUEUED)
+    return due, state_event(message.key, _WORDS[due], "when", message.when.isoformat())
 
 
 @attrs.frozen
