@@ -15,12 +15,12 @@ from tests.where import virtual_time
 
 pytestmark = [pytest.mark.anyio, virtual_time]
 
-#: Real seconds that 30 days may take.
+#: Seconds of processor time that 30 days may take.
 LIMIT = 1.0
 
 
 async def test_thirty_days_of_work_pass_in_under_a_second(memory_url: str) -> None:
-    began, start = time.perf_counter(), clock.now()
+    began, start = time.process_time(), clock.now()
     ran: dict[str, list[datetime]] = {}
 
     async def task(name: str, execution: Execution[Any] = CurrentExecution()) -> str:
@@ -58,11 +58,11 @@ async def test_thirty_days_of_work_pass_in_under_a_second(memory_url: str) -> No
         await anyio.sleep(timedelta(days=6).total_seconds())
         with pytest.raises(ResultExpired):
             await executions["day 30"].get_result()
-    assert time.perf_counter() - began < LIMIT
+    assert time.process_time() - began < LIMIT
 
 
 async def test_run_until_finished_goes_through_a_month(memory_url: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     days: list[int] = []
     start = clock.now()
 
@@ -75,12 +75,12 @@ async def test_run_until_finished_goes_through_a_month(memory_url: str) -> None:
         await month.add(daily, key="daily")()
         await Worker(month).run_until_finished()
     assert days == list(range(31))
-    assert time.perf_counter() - began < LIMIT
+    assert time.process_time() - began < LIMIT
 
 
 async def test_two_workers_of_which_one_dies_do_not_poll(memory_url: str) -> None:
     """The second worker looks for abandoned deliveries when they can be due, and not before."""
-    began = time.perf_counter()
+    began = time.process_time()
     begun: list[datetime] = []
 
     async def task() -> str:
@@ -105,7 +105,7 @@ async def test_two_workers_of_which_one_dies_do_not_poll(memory_url: str) -> Non
                 await busy.wait()
             assert await execution[0].get_result() == "done"
             await anyio.sleep(timedelta(days=20).total_seconds())
-    assert time.perf_counter() - began < LIMIT
+    assert time.process_time() - began < LIMIT
 
 
 async def test_a_body_that_sleeps_for_a_day_keeps_its_lease(memory_url: str) -> None:
