@@ -19,6 +19,7 @@ from docket.errors import BadSetting, DeliveryLimitExceeded
 from docket.rules import SlotRule
 from docket.store import Delivery
 from tests.durations import ms
+from tests.where import real_time, virtual_time
 from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
@@ -172,7 +173,17 @@ async def test_the_next_run_of_a_chain_has_all_its_deliveries_again(docket: Dock
     assert ran == ["me"]
 
 
+@real_time
 async def test_the_slot_of_a_limited_task_is_free_again(docket: Docket) -> None:
+    await slot_is_freed(docket, 0)
+
+
+@virtual_time
+async def test_a_slot_whose_lease_ends_later_than_that_of_its_delivery_is_free_again(docket: Docket) -> None:
+    await slot_is_freed(docket, LEASE.total_seconds() / 2)
+
+
+async def slot_is_freed(docket: Docket, late: float) -> None:
     async def limited(name: str, limit: ConcurrencyLimit = ConcurrencyLimit("name", max_concurrent=1)) -> str:
         return name
 
@@ -182,6 +193,7 @@ async def test_the_slot_of_a_limited_task_is_free_again(docket: Docket) -> None:
     [delivery] = await claims.take(1)
     assert isinstance(delivery, Delivery)
     rule = SlotRule(docket.keys.slots("name:x"), 1)
+    await anyio.sleep(late)
     assert await claims.admissions.admit(delivery, [rule], LEASE) is None
     second = await docket.add(limited)("x")
     await survive(docket, 1)

@@ -70,18 +70,25 @@ class Sweep:
                     await clock.wait_for_ever()
 
     async def _run_without_polling(self, answered: Callable[[], None]) -> None:
+        taken_over = False
         while True:
             seen = self._wanted.count
             self._cursor = b""
             idle = await self._sweep()
             answered()
-            if idle is None:
+            if idle is None and taken_over:
+                # What is not begun again still holds its slots, by leases that began later than that of the delivery.
+                taken_over = False
+                with anyio.move_on_after(self.timeout.total_seconds() + 0.001):
+                    await self._wanted.wait_past(seen)
+            elif idle is None:
                 await self._wanted.wait_past(seen)
                 # A delivery that was claimed just now cannot be due before a whole timeout has passed.
                 await anyio.sleep(self.timeout.total_seconds())
             elif idle < self.timeout:
                 await anyio.sleep((self.timeout - idle).total_seconds() + 0.001)
             else:  # found, and not taken over yet
+                taken_over = True
                 await self.roster.wait_for_fewer_than(self.reader.concurrency())
                 await anyio.sleep(0.001)
 
