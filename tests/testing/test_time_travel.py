@@ -220,9 +220,9 @@ class TestThreadsOfAsyncio:
             await anyio.sleep(MONTH)
             released.set()
 
-        began = time.process_time()
+        began = time.perf_counter()
         docket.testing.run(work, threading.Event())
-        assert time.process_time() - began < 10
+        assert time.perf_counter() - began < 10
 
 
 def test_without_a_timer_the_loop_waits_for_a_real_socket() -> None:

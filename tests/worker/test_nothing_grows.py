@@ -38,6 +38,7 @@ from docket import (
 from docket.execution import ExecutionFailed, ExecutionState
 from docket.store import dump
 from tests.durations import ms
+from tests.where import real_time
 from tests.worker.conftest import at_most, nothing_recorded
 
 pytestmark = pytest.mark.anyio
@@ -227,6 +228,7 @@ async def settled(docket: Docket) -> Counter[str]:
     return found
 
 
+@real_time  # what is on its way as it is counted looks like growth
 @pytest.mark.slow
 async def test_a_worker_that_goes_on_keeps_nothing_of_what_it_has_done(redis_url: str) -> None:
     rounds, stopped = 6, list[str]()

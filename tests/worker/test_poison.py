@@ -22,9 +22,9 @@ from tests.durations import ms
 from tests.where import real_time, virtual_time
 from tests.worker.conftest import at_most, working
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, real_time]
 
-LEASE = ms(60)
+LEASE = ms(150)
 
 
 async def deaths(docket: Docket, times: int) -> None:
@@ -173,7 +173,6 @@ async def test_the_next_run_of_a_chain_has_all_its_deliveries_again(docket: Dock
     assert ran == ["me"]
 
 
-@real_time
 async def test_the_slot_of_a_limited_task_is_free_again(docket: Docket) -> None:
     await slot_is_freed(docket, 0)
 
