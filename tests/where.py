@@ -54,7 +54,7 @@ ROOMS: dict[str, list[pytest.MarkDecorator]] = {
     "chaos": [slow, real_time],
     "hostile": [slow, few_pairs],
     "instrumentation": [slow],
-    "interop": [slow],  # pydocket, in a process of its own
+    "interop": [slow, real_time],  # pydocket, in a process of its own
     "seeds": [slow],
     "seeds/promises": [virtual_time],
     "store": [slow, one_loop],  # the server's scripts know neither Python nor loops

@@ -96,7 +96,7 @@ class Command:
         self.process = subprocess.Popen(
             [str(BIN / "docket"), *tokens], stdout=stdout, stderr=subprocess.PIPE, text=True
         )
-        self.watchdog = threading.Timer(30, self.process.kill)
+        self.watchdog = threading.Timer(120, self.process.kill)
         self.watchdog.start()
 
     def line(self) -> str:
@@ -108,7 +108,7 @@ class Command:
 
     def ended(self) -> tuple[int, str, str]:
         """Exit status, what is left of stdout, stderr."""
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=120)
         return self.process.returncode, out or "", err
 
     def __enter__(self) -> Command:
