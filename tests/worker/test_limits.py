@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from docket import Docket, Perpetual, Retry, Worker, clock
+from docket.dependencies import AdmissionBlocked, Dependency, current_execution
 from docket.execution import ExecutionState
 from tests.worker.conftest import at_most
 
@@ -26,6 +27,29 @@ async def test_a_perpetual_task_runs_as_often_as_told(docket: Docket) -> None:
         await Worker(docket).run_at_most({"two": 2, "three": 3})
     assert sorted(runs) == ["three"] * 3 + ["two"] * 2
     assert (await docket.snapshot()).total_tasks == 0
+
+
+async def test_a_run_that_is_put_off_counts_as_none(docket: Docket) -> None:
+    runs: list[str] = []
+
+    class Shy(Dependency["Shy"]):
+        """Does not admit the first attempt."""
+
+        asked = 0
+
+        async def __aenter__(self) -> Shy:
+            Shy.asked += 1
+            if Shy.asked == 1:
+                raise AdmissionBlocked(current_execution.get(), retry_delay=timedelta(0))
+            return self
+
+    async def endless(perpetual: Perpetual = Perpetual(), shy: Shy = Shy()) -> None:
+        runs.append("run")
+
+    await docket.add(endless, key="key")()
+    async with at_most():
+        await Worker(docket).run_at_most({"key": 2})
+    assert (Shy.asked, len(runs)) == (3, 2)
 
 
 async def test_the_last_run_is_final(docket: Docket) -> None:
