@@ -8,6 +8,9 @@ import subprocess
 import pytest
 
 from tests.cli.office import BIN
+from tests.where import slow
+
+pytestmark = slow
 
 BAD = b"caf\xe9"
 SAID = "'caf\\udce9' has a character that UTF-8 cannot hold ('\\udce9', at 3)"

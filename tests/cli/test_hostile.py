@@ -22,6 +22,9 @@ from docket.cli import logs
 from docket.cli.app import docket_app, run
 from tests.cli.office import BIN, Command
 from tests.planted import Planted, opened
+from tests.where import slow
+
+pytestmark = slow
 
 #: What a terminal would obey: a colour, a cleared screen, another line, a bell, text that runs backwards.
 NASTY = "\x1b[31mred\x1b[2J\r\nforged  line\x07\u202e\x9b31m"

@@ -13,6 +13,9 @@ import pytest
 
 from docket.cli.app import docket_app, run
 from tests.cli.office import Command, Office, office
+from tests.where import slow
+
+pytestmark = slow
 
 TITLE = "paint(...){k1} on docket 'docket'"
 SPAN = r"\d:\d\d:\d\d\.\d{3}"
