@@ -360,12 +360,12 @@ _left_behind: list[Any] = []
 async def test_a_burst_of_pipelined_requests_takes_linear_time(peers: Any) -> None:
     def seconds(count: int) -> float:
         stream = peers().stream
-        began = time.perf_counter()
+        began = time.process_time()
         stream.try_send(pack(("SET", "k", "x" * 100)) * count)
         received = 0
         while received < 5 * count:
             received += len(stream.try_receive())
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     seconds(100)
     small = min(seconds(2_000) for _ in range(3))
