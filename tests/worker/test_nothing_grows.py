@@ -151,7 +151,7 @@ async def without_end(docket: Docket) -> dict[str, str]:
     async with docket.redis() as redis:
         names = await redis.keys("*")
         return {
-            name.decode(): (await redis.type(name)).decode() for name in names if await redis.pttl(name) < 0
+            name.decode(): (await redis.type(name)).decode() for name in names if await redis.pttl(name) == -1
         }
 
 
