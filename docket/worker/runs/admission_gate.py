@@ -103,6 +103,9 @@ class AdmissionGate:
             )
         except ResponseError as error:  # somebody keeps something else under the name of the limit (I9)
             refused = fail_unhandled(execution, error)
+        except BaseException:  # cancelled, and the answer is lost: the server may have given them
+            running.delivery = attrs.evolve(delivery, slots=slots)
+            raise
         finally:
             running.settling = False
         self._has_asked = True
