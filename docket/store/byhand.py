@@ -11,7 +11,7 @@ from .. import clock
 from ..numbers import LARGEST_FIELD, check_whole, spelled
 from ..transport import Client
 from . import script_calls
-from .codec import state_event
+from .codec import end_fields, state_event
 from .fence import Fence
 from .keys import Keys
 from .schedule import time_to_live
@@ -54,7 +54,7 @@ class ByHand:
         """Write the final state of a run; whether it was still to be written. The generation 0 is any."""
         _check(generation, message_id)
         at = clock.now().isoformat()
-        ending = ["completed_at", at, *(() if error is None else ("error", error))]
+        ending = end_fields(at, error)
         record = ["state", state, *ending, *(() if result_key is None else ("result_key", result_key))]
         call = script_calls.conclude(
             self.keys,

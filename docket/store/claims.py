@@ -16,7 +16,7 @@ from ..transport import Client, Connection
 from . import script_calls
 from .admission import Admissions
 from .answers import answers
-from .codec import Delivery, Message, bare_result, result_envelope, state_event
+from .codec import Delivery, Message, bare_result, end_fields, result_envelope, state_event
 from .foreign import is_whole, text
 from .keys import GROUP, Keys
 from .lua import script
@@ -262,11 +262,8 @@ class Claims:
         keys, key = self.keys, delivery.message.key
         now = clock.now()
         at = now.isoformat()
-        record = ["state", state, "completed_at", at]
-        ending = ["completed_at", at]
-        if error is not None:
-            record += ("error", error)
-            ending += ("error", error)
+        ending = end_fields(at, error)
+        record = ["state", state, *ending]
         stored, stored_at = "", keys.run(key)
         if result is not None:
             result_key, text = result
@@ -330,7 +327,7 @@ class Claims:
         at, reason = clock.now().isoformat(), str(unreadable.reason)
         key = unreadable.key or ""
         shown = key if isinstance(key, str) else text(key)
-        event = state_event(shown, "failed", "completed_at", at, "error", f"DeliveryUnreadable: {reason}")
+        event = state_event(shown, "failed", *end_fields(at, f"DeliveryUnreadable: {reason}"))
         call = script_calls.discard(
             self.keys,
             message_id=unreadable.message_id,

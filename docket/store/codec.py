@@ -29,6 +29,7 @@ __all__ = [
     "dump_any",
     "dump_value",
     "encode_json_string",
+    "end_fields",
     "first_when",
     "is_empty",
     "load",
@@ -280,6 +281,11 @@ def state_event(key: str, state: str, *pairs: str) -> str:
     for name, value in zip(pairs[::2], pairs[1::2], strict=True):
         text += f', "{name}": {encode_json_string(value)}'
     return text + "}"
+
+
+def end_fields(at: str, error: str | None = None) -> list[str]:
+    """The fields, by pairs, that the end of a run ``at`` a moment has in its record and in its state event."""
+    return ["completed_at", at] if error is None else ["completed_at", at, "error", error]
 
 
 # Results --------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from ..moments import LAST_EPOCH, LONGEST
 from ..rules import Disposition, ExecutionState, waiting_state
 from ..transport import Client
 from . import script_calls
-from .codec import Message, state_event
+from .codec import Message, end_fields, state_event
 from .keys import Keys
 from .lua import Call, run_each
 from .misuse import named_after
@@ -46,7 +46,7 @@ def milliseconds(duration: timedelta) -> int:
 
 
 def time_to_live(ttl: timedelta | None) -> int | str:
-    """How long a final record is kept, as scripts take it (lib/expire.lua): milliseconds, '' for ever."""
+    """How long a final record is kept, as scripts take it (lib/ending.lua): milliseconds, '' for ever."""
     return "" if ttl is None else milliseconds(ttl)
 
 
@@ -159,7 +159,7 @@ class Schedule:
                     key=key,
                     completed_at=at,
                     ttl_ms=time_to_live(self.ttl),
-                    state_event=state_event(key, "cancelled", "completed_at", at),
+                    state_event=state_event(key, "cancelled", *end_fields(at)),
                 )
             )
         except ResponseError as error:
