@@ -28,6 +28,18 @@ class Unreadable:
     task: str = ""
     """Its task's name, as far as that can be read."""
 
+    @classmethod
+    def of(cls, delivery: Delivery, reason: DeliveryUnreadable) -> Unreadable:
+        """A delivery that can be decoded, and is set aside with all that it holds for another ``reason``."""
+        return cls(
+            message_id=delivery.message_id,
+            key=delivery.message.key,
+            reason=reason,
+            generation=delivery.message.generation,
+            slots=delivery.slots,
+            task=delivery.message.function,
+        )
+
 
 @attrs.frozen(kw_only=True)
 class Refused:

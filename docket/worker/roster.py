@@ -17,7 +17,7 @@ from ..store import Delivery, Holding, Settled
 if TYPE_CHECKING:
     from .reports.reporting import Report
 
-__all__ = ["Detached", "End", "Notification", "Roster", "Running"]
+__all__ = ["Detached", "End", "Notification", "Roster", "Running", "write_nothing"]
 
 
 class Notification:
@@ -54,7 +54,8 @@ class Notification:
 _NOTHING, _NOT_DECIDED = Returned(None), Complete(None)
 
 
-async def _written() -> Settled:
+async def write_nothing() -> Settled:
+    """What writes the end of a claim that is another worker's, or is written already."""
     return Settled.LOST
 
 
@@ -70,7 +71,7 @@ class End:
 
     def forget(self) -> None:
         """Refer to nothing any more: from Python 3.12 on, errors keep the frames whose variables lead here."""
-        self.outcome, self.verdict, self.write = _NOTHING, _NOT_DECIDED, _written
+        self.outcome, self.verdict, self.write = _NOTHING, _NOT_DECIDED, write_nothing
 
 
 class Detached(BaseException):

@@ -34,7 +34,7 @@ from ...rules import (
 )
 from ...store import Claims, DocketStore, Message, PassedOn, Settled, Unreadable, dump, dump_value
 from ...text import error_text, readable, text_of
-from ..roster import End, Running
+from ..roster import End, Running, write_nothing
 from .following import fail_unhandled
 
 __all__ = ["Endings"]
@@ -77,7 +77,7 @@ class Endings:
             case HandBack():
                 write = partial(claims.hand_back, delivery)
             case Abandon() | AwaitSlot():
-                write = _nothing
+                write = write_nothing
             case Defer() | PassOn():
                 write = partial(self._reschedule, running, _put_off(delivery.message, verdict), same=True)
             case Reschedule():
@@ -93,14 +93,7 @@ class Endings:
 
     def set_aside(self, running: Running, reason: str) -> Callable[[], Awaitable[Settled]]:
         """What moves the delivery to the dead letters, where people can look at it, and fails its run."""
-        delivery = running.delivery
-        dead = Unreadable(
-            message_id=delivery.message_id,
-            key=delivery.message.key,
-            reason=DeliveryUnreadable(readable(reason)),
-            generation=delivery.message.generation,
-            slots=delivery.slots,
-        )
+        dead = Unreadable.of(running.delivery, DeliveryUnreadable(readable(reason)))
 
         async def write() -> Settled:
             await self.claims.set_aside(dead)
@@ -180,10 +173,6 @@ def _showable(error: BaseException) -> BaseException:
     if unfolds(error):
         return error
     return ExecutionFailed(f"{error_text(error)}: a group with more errors in it than can be shown")
-
-
-async def _nothing() -> Settled:
-    return Settled.LOST
 
 
 def _put_off(message: Message, verdict: Defer | PassOn) -> Message:

@@ -117,8 +117,4 @@ class Receiver:
 def _unreceivable(delivery: Delivery, error: Exception) -> Unreadable:
     reason = DeliveryUnreadable(f"it cannot be received: {error_text(error)}")
     reason.__cause__ = error
-    message = delivery.message
-    return Unreadable(
-        message_id=delivery.message_id, key=message.key, reason=reason, generation=message.generation,
-        slots=delivery.slots, task=message.function,
-    )  # fmt: skip
+    return Unreadable.of(delivery, reason)
