@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from ..moments import check_moment
+from ..values import hot_value
 
 __all__ = [
     "Abandon",
@@ -52,7 +53,7 @@ class StopReason(enum.Enum):
 # Outcomes -------------------------------------------------------------------------------------------------
 
 
-@attrs.frozen
+@hot_value
 class Returned:
     """The body returned."""
 
@@ -96,7 +97,7 @@ Outcome: TypeAlias = Returned | Raised | Stopped | Struck | Spent | Blocked
 # Verdicts -------------------------------------------------------------------------------------------------
 
 
-@attrs.frozen
+@hot_value
 class Complete:
     """completed, with its result"""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import itertools
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, cast
@@ -16,14 +15,14 @@ from ..transport import Client, Connection
 from . import script_calls
 from .admission import Admissions
 from .answers import answers
-from .codec import Delivery, Message, bare_result, end_fields, result_envelope, state_event
+from .codec import Delivery, Message, bare_result, end_fields, fields_of, result_envelope, state_event
 from .foreign import is_whole, text
 from .keys import GROUP, Keys
 from .lua import script
 from .records import members
 from .schedule import epoch, milliseconds, placed_as, time_to_live
 from .sweeping import Sweeping
-from .taken import Refused, Taken, Unreadable, decoded, fields_of, reply_of
+from .taken import Refused, Taken, Unreadable, decoded, reply_of
 
 __all__ = ["Claims", "Settled"]
 
@@ -97,9 +96,8 @@ class Claims:
             self.newest_strike = newest_strike
         taken: list[Taken] = []
         for message_id, word, claim, flat, times in read:
-            fields = fields_of(flat)
             taken += reply_of(
-                message_id, word, claim, fields, times, holder=self.worker, redelivered=redelivered
+                message_id, word, claim, flat, times, holder=self.worker, redelivered=redelivered
             )
         if not all(isinstance(one, Refused) for one in taken):
             await self._notify_neighbours()
@@ -192,17 +190,17 @@ class Claims:
 
     async def _claim(self, entries: Sequence[tuple[bytes, list[bytes]]], asked: str = "") -> list[Taken]:
         taken: list[Taken] = []
-        good: list[tuple[bytes, dict[bytes, bytes]]] = []
+        good: list[tuple[bytes, list[bytes]]] = []
+        deliveries: list[bytes] = []
         for message_id, flat in entries:
             fields = fields_of(flat)
-            if b"key" in fields and is_whole(fields.get(b"generation", b"0")):
-                good.append((message_id, fields))
+            if b"key" in fields and is_whole(generation := fields.get(b"generation", b"0")):
+                good.append((message_id, flat))
+                deliveries += (message_id, fields[b"key"], generation)
             else:
-                taken.append(decoded(message_id, fields, 0, holder=self.worker, redelivered=False))
+                taken.append(decoded(message_id, flat, 0, holder=self.worker, redelivered=False))
         if good:
             self._unclaimed = entries, asked
-            triples = ((mid, f[b"key"], f.get(b"generation", b"0")) for mid, f in good)
-            deliveries = [*itertools.chain.from_iterable(triples)]
             call = script_calls.claim(
                 self.keys,
                 worker=self.worker,
@@ -213,10 +211,8 @@ class Claims:
             reply = await self.client.run(*call)
             self.newest_strike, replies = cast("tuple[bytes, list[Any]]", reply)
             self._unclaimed = (), ""
-            for (message_id, fields), (word, claim, times) in zip(good, replies, strict=True):
-                taken += reply_of(
-                    message_id, word, claim, fields, times, holder=self.worker, redelivered=False
-                )
+            for (message_id, flat), (word, claim, times) in zip(good, replies, strict=True):
+                taken += reply_of(message_id, word, claim, flat, times, holder=self.worker, redelivered=False)
             await self._notify_neighbours()
         return taken
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import pickle
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias, cast
 
@@ -16,6 +16,7 @@ from ..errors import DeliveryUnreadable
 from ..moments import moved
 from ..numbers import LARGEST_FIELD, check_whole, spelled
 from ..text import checked_name, error_text, readable
+from ..values import hot_value
 from .fence import Fence
 from .foreign import LARGEST, moment, whole
 
@@ -24,12 +25,14 @@ __all__ = [
     "Message",
     "PassedOn",
     "bare_result",
+    "decode_flat",
     "decode_message",
     "dump",
     "dump_any",
     "dump_value",
     "encode_json_string",
     "end_fields",
+    "fields_of",
     "first_when",
     "is_empty",
     "load",
@@ -58,9 +61,9 @@ encode_json_string = json.encoder.encode_basestring_ascii
 _LIMITS = b"docket:limits"
 #: A field of messages that workers have put back because they do not know the task (`PassedOn`).
 _UNKNOWN = b"docket:unknown"
-_NAMED = frozenset(
-    {b"key", b"when", b"function", b"args", b"kwargs", b"attempt", b"generation", _LIMITS, _UNKNOWN}
-)
+#: The fields of most messages, in the order in which all implementations write them.
+_USUAL = [b"key", b"when", b"function", b"args", b"kwargs", b"attempt", b"generation"]
+_NAMED = frozenset({*_USUAL, _LIMITS, _UNKNOWN})
 
 
 def dump(value: tuple[Any, ...] | dict[str, Any]) -> bytes:
@@ -160,7 +163,7 @@ class PassedOn:
         return cls(times, timedelta(milliseconds=min(waited, 10**12)), deliveries)
 
 
-@attrs.frozen(kw_only=True)
+@hot_value(kw_only=True)
 class Message:
     """One task as it travels: an entry of the stream, or a parked hash.
 
@@ -229,7 +232,7 @@ def first_when(extra: Mapping[bytes, bytes]) -> datetime | None:
         return None
 
 
-@attrs.frozen(kw_only=True)
+@hot_value(kw_only=True)
 class Delivery:
     """A message as a worker has claimed it, and the fence of that claim.
 
@@ -250,6 +253,18 @@ class Delivery:
         return self.fence.message_id
 
 
+def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """The fields of a flat list of names and values, as the server replies it."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def decode_flat(flat: Sequence[bytes]) -> Message:
+    """`decode_message` of `fields_of`, quicker for the usual fields in their order."""
+    if flat[::2] != _USUAL:
+        return decode_message(fields_of(flat))
+    return _decoded(flat[1::2], {}, None)
+
+
 def decode_message(fields: Mapping[bytes, bytes]) -> Message:
     """Read a message of any implementation; the pickles stay closed.
 
@@ -258,19 +273,28 @@ def decode_message(fields: Mapping[bytes, bytes]) -> Message:
     if len(fields) > MOST_FIELDS:
         raise DeliveryUnreadable(f"the message has {len(fields)} fields, more than {MOST_FIELDS}")
     try:
-        return Message(
-            key=fields[b"key"].decode(),
-            when=moment(fields[b"when"]),
-            function=fields[b"function"].decode(),
-            args=fields[b"args"],
-            kwargs=fields[b"kwargs"],
-            attempt=whole(fields[b"attempt"]),
-            generation=whole(fields.get(b"generation", b"0")),
-            extra={} if len(fields) == 7 else {k: v for k, v in fields.items() if k not in _NAMED},
-            passed_on=PassedOn.read(fields[_UNKNOWN]) if _UNKNOWN in fields else None,
-        )
+        usual = [fields[name] for name in _USUAL[:-1]]
     except KeyError as missing:
         raise DeliveryUnreadable(f"the message has no field {missing.args[0].decode()!r}") from None
+    usual.append(fields.get(b"generation", b"0"))
+    extra = {name: field for name, field in fields.items() if name not in _NAMED}
+    return _decoded(usual, extra, fields.get(_UNKNOWN))
+
+
+def _decoded(usual: Sequence[bytes], extra: Mapping[bytes, bytes], passed_on: bytes | None) -> Message:
+    key, when, function, args, kwargs, attempt, generation = usual
+    try:
+        return Message(
+            key=key.decode(),
+            when=moment(when),
+            function=function.decode(),
+            args=args,
+            kwargs=kwargs,
+            attempt=1 if attempt == b"1" else whole(attempt),
+            generation=1 if generation == b"1" else whole(generation),
+            extra=extra,
+            passed_on=None if passed_on is None else PassedOn.read(passed_on),
+        )
     except (ValueError, OverflowError) as error:
         raise DeliveryUnreadable(f"the message has a field that cannot be read: {error}") from error
 
@@ -278,8 +302,9 @@ def decode_message(fields: Mapping[bytes, bytes]) -> Message:
 def state_event(key: str, state: str, *pairs: str) -> str:
     """The JSON of a state event as other implementations write it; ``pairs`` are name, value, name, value."""
     text = f'{{"type": "state", "key": {encode_json_string(key)}, "state": "{state}"'
-    for name, value in zip(pairs[::2], pairs[1::2], strict=True):
-        text += f', "{name}": {encode_json_string(value)}'
+    items = iter(pairs)
+    for name, each in zip(items, items, strict=True):
+        text += f', "{name}": {encode_json_string(each)}'
     return text + "}"
 
 

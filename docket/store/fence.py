@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import attrs
+from ..values import hot_value
 
 __all__ = ["NO_FENCE", "Fence"]
 
 
-@attrs.frozen
+@hot_value
 class Fence:
     """What a write about a claim carries, and lib/fence.lua compares with the record of the run (I2).
 

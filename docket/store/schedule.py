@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -45,6 +46,7 @@ def milliseconds(duration: timedelta) -> int:
     return max(1, round(min(duration, LONGEST) / timedelta(milliseconds=1))) if duration > timedelta(0) else 0
 
 
+@functools.lru_cache
 def time_to_live(ttl: timedelta | None) -> int | str:
     """How long a final record is kept, as scripts take it (lib/ending.lua): milliseconds, '' for ever."""
     return "" if ttl is None else milliseconds(ttl)

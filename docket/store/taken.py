@@ -9,11 +9,11 @@ import attrs
 
 from ..errors import DeliveryUnreadable
 from ..text import error_text
-from .codec import Delivery, Message, decode_message
+from .codec import Delivery, Message, decode_flat, fields_of
 from .fence import Fence
 from .foreign import text
 
-__all__ = ["Refused", "Taken", "Unreadable", "decoded", "fields_of", "reply_of"]
+__all__ = ["Refused", "Taken", "Unreadable", "decoded", "reply_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -52,10 +52,6 @@ class Refused:
 Taken: TypeAlias = Delivery | Unreadable | Refused
 
 
-def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
 def _key(fields: Mapping[bytes, bytes]) -> str | bytes | None:
     key = fields.get(b"key")
     try:
@@ -64,24 +60,25 @@ def _key(fields: Mapping[bytes, bytes]) -> str | bytes | None:
         return key
 
 
-def _unreadable(message_id: bytes, fields: Mapping[bytes, bytes], reason: str) -> Unreadable:
+def _unreadable(message_id: bytes, flat: Sequence[bytes], reason: str) -> Unreadable:
+    fields = fields_of(flat)
     task = text(fields.get(b"function", b""))
     return Unreadable(message_id=message_id, key=_key(fields), reason=DeliveryUnreadable(reason), task=task)
 
 
-def _refused(reply: bytes, fields: Mapping[bytes, bytes]) -> Refused | None:
+def _refused(reply: bytes, flat: Sequence[bytes]) -> Refused | None:
     """What can be logged of it; None where it cannot be read."""
     if reply not in (b"SUPERSEDED", b"CANCELLED"):
         return None
     try:
-        return Refused(message=decode_message(fields), superseded=reply == b"SUPERSEDED")
+        return Refused(message=decode_flat(flat), superseded=reply == b"SUPERSEDED")
     except DeliveryUnreadable:
         return None
 
 
 def decoded(
     message_id: bytes,
-    fields: Mapping[bytes, bytes],
+    flat: Sequence[bytes],
     claim: int,
     *,
     holder: str,
@@ -90,11 +87,11 @@ def decoded(
 ) -> Delivery | Unreadable:
     """A delivery that ``holder`` has claimed; ``times`` is how often it was delivered."""
     try:
-        message = decode_message(fields)
+        message = decode_flat(flat)
     except DeliveryUnreadable as reason:
-        return _unreadable(message_id, fields, str(reason))
+        return _unreadable(message_id, flat, str(reason))
     except Exception as error:  # noqa: BLE001 - whatever else is wrong with it, it is wrong with this one (I9)
-        return _unreadable(message_id, fields, f"the message cannot be read: {error_text(error)}")
+        return _unreadable(message_id, flat, f"the message cannot be read: {error_text(error)}")
     if message.passed_on is not None:
         times += message.passed_on.deliveries
     fence = Fence(message_id, message.generation, claim, holder)
@@ -105,7 +102,7 @@ def reply_of(
     message_id: bytes,
     word: bytes,
     claim: Any,
-    fields: Mapping[bytes, bytes],
+    flat: Sequence[bytes],
     times: int,
     *,
     holder: str,
@@ -113,8 +110,8 @@ def reply_of(
 ) -> Sequence[Taken]:
     """One delivery, by the word that a script replied for it; nothing where there is nothing to report."""
     if word == b"OK" or word == b"UNREADABLE":
-        return (decoded(message_id, fields, claim, holder=holder, redelivered=redelivered, times=times),)
+        return (decoded(message_id, flat, claim, holder=holder, redelivered=redelivered, times=times),)
     if word == b"BROKEN":
-        return (_unreadable(message_id, fields, f"its run cannot be claimed: {text(claim)}"),)
-    refused = _refused(word, fields)
+        return (_unreadable(message_id, flat, f"its run cannot be claimed: {text(claim)}"),)
+    refused = _refused(word, flat)
     return () if refused is None else (refused,)

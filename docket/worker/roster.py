@@ -52,6 +52,7 @@ class Notification:
 
 
 _NOTHING, _NOT_DECIDED = Returned(None), Complete(None)
+_WITH_ERROR = Raised, Fail
 
 
 async def write_nothing() -> Settled:
@@ -176,7 +177,7 @@ class Running:
         known: list[object] = [] if self.decided is None else [self.decided[0]]
         if self.end is not None:
             known += self.end.outcome, self.end.verdict
-        return [one.error for one in known if isinstance(one, Raised | Fail)]
+        return [one.error for one in known if isinstance(one, _WITH_ERROR)]
 
     def forget(self) -> None:
         """Drop how it ended: what the body raised refers by its traceback to all frames down to ours."""
@@ -209,13 +210,14 @@ class Roster:
         return message_id in self._running
 
     def add(self, running: Running) -> None:
-        self._running[running.delivery.message_id] = running
+        self._running[running.delivery.fence.message_id] = running
         if len(self._running) == 1:
             self._filled.notify()
 
     def remove(self, running: Running) -> None:
-        if self._running.get(running.delivery.message_id) is running:
-            del self._running[running.delivery.message_id]
+        message_id = running.delivery.fence.message_id
+        if self._running.get(message_id) is running:
+            del self._running[message_id]
             self._freed.notify()
             if not self._running:
                 self._emptied.notify()

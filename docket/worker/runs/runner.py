@@ -104,7 +104,8 @@ class Runner:
                 raise
             continues = self._contain(running, error)
         finally:
-            clear_calls(running.errors(), inspect.currentframe())
+            if errors := running.errors():
+                clear_calls(errors, inspect.currentframe())
             if not continues:
                 running.forget()
                 self._leave(running)
