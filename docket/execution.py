@@ -93,7 +93,8 @@ class Execution(Generic[R]):
     """
 
     __slots__ = (
-        "__weakref__", "_args", "_docket", "_fence", "_function", "_function_name", "_generation", "_key", "_kwargs",
+        "__dict__", "__weakref__",  # programs keep what is theirs on it
+        "_args", "_docket", "_fence", "_function", "_function_name", "_generation", "_key", "_kwargs",
         "_progress", "_redelivered", "_trace_context", "attempt", "completed_at", "disposition", "error",
         "extra_fields", "message_id", "result_key", "schedule_exception", "started_at", "state", "when", "worker",
     )  # fmt: skip

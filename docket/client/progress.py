@@ -105,7 +105,10 @@ class ExecutionProgress:
     the latest one, and writes it when Redis is back. A report by hand raises.
     """
 
-    __slots__ = ("_at", "_fence", "_unanswered", "current", "docket", "key", "message", "total", "updated_at")
+    __slots__ = (
+        "__dict__", "__weakref__",  # programs keep what is theirs on it
+        "_at", "_fence", "_unanswered", "current", "docket", "key", "message", "total", "updated_at",
+    )  # fmt: skip
 
     def __init__(self, docket: Opened, key: str, fence: Fence | None = None) -> None:
         self.docket, self.key = docket, key
