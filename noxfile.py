@@ -31,7 +31,7 @@ PARALLEL = ["-n", str((os.cpu_count() or 1) + 1)]
 LONG_FILE = 400
 
 #: What CI runs on each Python but the first, where it has run everything.
-QUICK = ["-m", "not chaos and not slow", "--few-pairs"]
+QUICK = ["-m", "not chaos and not checkers and not slow", "--few-pairs"]
 
 
 def group(name: str) -> list[str]:
@@ -88,9 +88,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Types: strict in docket/, basic elsewhere."""
+    """Types: pyright, strict in docket/; what users see, by pyright and mypy, as strict as these can be."""
     session.install("-e", EXTRAS, *group("test"), *group("types"))
     session.run("pyright", *session.posargs)
+    session.run("python", "-m", "pytest", "-m", "checkers", "tests/types")
 
 
 @nox.session

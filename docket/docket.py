@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from threading import Lock
@@ -13,6 +13,7 @@ import attrs
 
 from . import clock
 from .client import (
+    AnyFunction,
     KeyName,
     TaskCall,
     TaskCollection,
@@ -251,12 +252,12 @@ class Docket(DocketSnapshotMixin):
 
     # tasks -----------------------------------------------------------------------------------------------
 
-    def register(self, function: TaskFunction, names: list[str] | None = None) -> None:
+    def register(self, function: TaskFunction | AnyFunction, names: list[str] | None = None) -> None:
         """Make a function known as a task, by its own name or by ``names``.
 
         Raises: TypeError - not a callable with a name; ValueError - its dependencies contradict each other.
         """
-        register_task(self.tasks, function, names)
+        register_task(self.tasks, cast("TaskFunction", function), names)
 
     def register_collection(self, collection_path: str) -> None:
         """Register every function of a collection: ``"module.path:name"`` of an iterable of functions.
@@ -277,24 +278,31 @@ class Docket(DocketSnapshotMixin):
 
     # scheduling ------------------------------------------------------------------------------------------
 
+    # The second overload of each does not match an `async def` for mypy, which infers one result for both of its
+    # parts. With `Callable[P, R]` alone it would: then an Any among the parameters makes the call ambiguous to mypy,
+    # and all types of it are lost.
+
     @overload
     def add(
         self, function: Callable[P, Awaitable[R]], when: datetime | None = None, key: str | None = None
-    ) -> Callable[P, Awaitable[Execution[R]]]: ...
+    ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
-        self, function: Callable[P, R], when: datetime | None = None, key: str | None = None
-    ) -> Callable[P, Awaitable[Execution[R]]]: ...
+        self,
+        function: Callable[P, Awaitable[R]] | Callable[P, R],
+        when: datetime | None = None,
+        key: str | None = None,
+    ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
         self, function: str, when: datetime | None = None, key: str | None = None
-    ) -> Callable[..., Awaitable[Execution[Any]]]: ...
+    ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def add(
         self,
         function: TaskFunction | str,
         when: datetime | None = None,
         key: str | None = None,
-    ) -> Callable[..., Awaitable[Execution[Any]]]:
+    ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Schedule a call: ``await docket.add(function)(arguments)``.
 
         A key that is already scheduled, queued or running is left as it is (see the execution's
@@ -316,18 +324,18 @@ class Docket(DocketSnapshotMixin):
     @overload
     def replace(
         self, function: Callable[P, Awaitable[R]], when: datetime, key: str
-    ) -> Callable[P, Awaitable[Execution[R]]]: ...
+    ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def replace(
-        self, function: Callable[P, R], when: datetime, key: str
-    ) -> Callable[P, Awaitable[Execution[R]]]: ...
+        self, function: Callable[P, Awaitable[R]] | Callable[P, R], when: datetime, key: str
+    ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def replace(
         self, function: str, when: datetime, key: str
-    ) -> Callable[..., Awaitable[Execution[Any]]]: ...
+    ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def replace(
         self, function: TaskFunction | str, when: datetime, key: str
-    ) -> Callable[..., Awaitable[Execution[Any]]]:
+    ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Schedule a call instead of the one that its key has. A run in progress continues, its outcome is discarded.
 
         Raises: as `add`.
@@ -341,22 +349,29 @@ class Docket(DocketSnapshotMixin):
 
     @overload
     def call(
-        self, function: Callable[P, Any], when: datetime | None = None, key: str | None = None
-    ) -> Callable[P, TaskCall]: ...
+        self, function: Callable[P, Awaitable[R]], when: datetime | None = None, key: str | None = None
+    ) -> Callable[P, TaskCall[R]]: ...
+    @overload
+    def call(
+        self,
+        function: Callable[P, Awaitable[R]] | Callable[P, R],
+        when: datetime | None = None,
+        key: str | None = None,
+    ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
         self, function: str, when: datetime | None = None, key: str | None = None
-    ) -> Callable[..., TaskCall]: ...
+    ) -> Callable[..., TaskCall[Any]]: ...
     def call(
         self,
         function: TaskFunction | str,
         when: datetime | None = None,
         key: str | None = None,
-    ) -> Callable[..., TaskCall]:
+    ) -> Callable[..., TaskCall[Any]]:
         """Prepare and check a call for `add_many` or `replace_many`; nothing is sent. Raises as `add`, at once."""
         prepare = self._preparing(function, when, key)
 
-        def prepared(*args: Any, **kwargs: Any) -> TaskCall:
+        def prepared(*args: Any, **kwargs: Any) -> TaskCall[Any]:
             execution = prepare(args, kwargs)
             return TaskCall(
                 execution.function, args, kwargs, execution.key, execution.when, execution.function_name
@@ -365,8 +380,8 @@ class Docket(DocketSnapshotMixin):
         return prepared
 
     async def add_many(
-        self, calls: Iterable[TaskCall], *, chunk_size: int | None = 1000
-    ) -> list[Execution[Any]]:
+        self, calls: Iterable[TaskCall[R]], *, chunk_size: int | None = 1000
+    ) -> list[Execution[R]]:
         """Schedule many calls, ``chunk_size`` of them per round trip (None: all at once), in order.
 
         One call that the server refuses does not stop the others: its disposition is FAILED and its
@@ -377,8 +392,8 @@ class Docket(DocketSnapshotMixin):
         return await self._place_many("docket.add_many", calls, chunk_size, replace=False)
 
     async def replace_many(
-        self, calls: Iterable[TaskCall], *, chunk_size: int | None = 1000
-    ) -> list[Execution[Any]]:
+        self, calls: Iterable[TaskCall[R]], *, chunk_size: int | None = 1000
+    ) -> list[Execution[R]]:
         """Schedule many calls instead of those that their keys have; otherwise as `add_many`."""
         return await self._place_many("docket.replace_many", calls, chunk_size, replace=True)
 
@@ -400,7 +415,7 @@ class Docket(DocketSnapshotMixin):
         return prepare
 
     async def _place_many(
-        self, operation: str, calls: Iterable[TaskCall], chunk_size: int | None, *, replace: bool
+        self, operation: str, calls: Iterable[TaskCall[Any]], chunk_size: int | None, *, replace: bool
     ) -> list[Execution[Any]]:
         check_chunk_size(chunk_size)
         executions = [self._execution_of(call) for call in calls]
@@ -411,7 +426,7 @@ class Docket(DocketSnapshotMixin):
             span.note("docket.batch.stricken", struck)
         return executions
 
-    def _execution_of(self, call: TaskCall) -> Execution[Any]:
+    def _execution_of(self, call: TaskCall[Any]) -> Execution[Any]:
         """The execution of a prepared call; one that was made by hand is checked like any other."""
         check_moment("when", call.when)
         key = check_key(call.key)

@@ -82,7 +82,12 @@ __all__ = [
 
 _signature_cache = signature_cache  # a name that users of pydocket rely on
 
-R = TypeVar("R", covariant=True)
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as _TypeVar  # every type checker brings it; nothing is imported
+
+    R = _TypeVar("R", covariant=True, default=Any)
+else:
+    R = TypeVar("R", covariant=True)
 
 
 class Execution(Generic[R]):

@@ -15,6 +15,7 @@ import json
 import sysconfig
 import time
 from collections import defaultdict
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
@@ -168,7 +169,7 @@ async def show_progress(
                 return
 
 
-async def states(docket: Docket, task_status: anyio.abc.TaskStatus[None]):
+async def states(docket: Docket, task_status: anyio.abc.TaskStatus[None]) -> AsyncGenerator[tuple[str, str]]:
     """Yield (key, state) for every change on the docket, once ``task_status`` has started."""
     async with docket.redis() as redis, redis.pubsub() as pubsub:
         await pubsub.psubscribe(docket.key("state:*"))

@@ -59,6 +59,7 @@ ROOMS: dict[str, list[pytest.MarkDecorator]] = {
     "seeds/promises": [virtual_time],
     "store": [slow, one_loop],  # the server's scripts know neither Python nor loops
     "topologies": [slow, real_time],
+    "types": [pytest.mark.checkers],
 }
 
 

@@ -13,6 +13,7 @@ from .progress import ExecutionProgress, keepers
 from .registry import TaskCollection, automatic, collection_at, find_task, name_of, register_task, stand_in
 from .results import wait_for_result
 from .signatures import (
+    AnyFunction,
     PerFunction,
     TaskCall,
     TaskFunction,
@@ -30,6 +31,7 @@ from .subscription import ExecutionEvents, Settable
 
 __all__ = [
     "Annotation",
+    "AnyFunction",
     "ExecutionEvents",
     "ExecutionProgress",
     "KeyName",

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MethodType
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 import attrs
@@ -22,6 +22,7 @@ from ..errors import UsageError
 from ..text import checked_name, text_of
 
 __all__ = [
+    "AnyFunction",
     "PerFunction",
     "TaskCall",
     "TaskFunction",
@@ -37,6 +38,16 @@ __all__ = [
 
 TaskFunction: TypeAlias = Callable[..., Any]
 """``async def``, or ``def``, which runs in a thread."""
+
+
+class AnyFunction(Protocol):
+    """What functions of several signatures have in common for mypy, which gives a list of them this type."""
+
+    @property
+    def __name__(self) -> str: ...
+    @property
+    def __code__(self) -> types.CodeType: ...
+
 
 signature_cache = _signature_cache
 
@@ -252,9 +263,20 @@ class Unreadable:
         return f"<unreadable: {self.reason}>"
 
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as _TypeVar  # every type checker brings it; nothing is imported
+
+    R = _TypeVar("R", covariant=True, default=Any)
+else:
+    R = TypeVar("R", covariant=True)
+
+
 @attrs.define
-class TaskCall:
-    """A call that `Docket.call` has prepared and checked, for `Docket.add_many` and `Docket.replace_many`."""
+class TaskCall(Generic[R]):
+    """A call that `Docket.call` has prepared and checked, for `Docket.add_many` and `Docket.replace_many`.
+
+    ``R`` is what its task returns.
+    """
 
     function: TaskFunction
     args: tuple[Any, ...]

@@ -4,37 +4,29 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from .base import Dependency
 
+if TYPE_CHECKING:
+    from ..execution import ExecutionProgress
+else:
+    ExecutionProgress = object
+
 __all__ = ["Progress"]
 
 
-class _Reporting(Protocol):
-    """The used part of `docket.execution.ExecutionProgress`."""
-
-    current: int | None
-    total: int
-    message: str | None
-    updated_at: datetime | None
-
-    async def set_total(self, total: int) -> None: ...
-    async def increment(self, amount: int = 1) -> None: ...
-    async def set_message(self, message: str | None) -> None: ...
-    async def sync(self) -> None: ...
-    def subscribe(self, *, ready: Any = None) -> AsyncGenerator[Any, None]: ...
-
-
-class Progress(Dependency["Progress"]):
+class Progress(Dependency["Progress"], ExecutionProgress):
     """Report the task's progress: ``progress: ExecutionProgress = Progress()``.
+
+    For type checkers it is an `ExecutionProgress`, so a parameter may be annotated with either.
 
     Every `Progress` of a run, its dependencies' too, is the same progress: that of the running execution.
     """
 
     def __init__(self) -> None:
-        self._reporting: _Reporting | None = None
+        self._reporting: ExecutionProgress | None = None
 
     async def __aenter__(self) -> Progress:
         bound = type(self)()
@@ -42,7 +34,7 @@ class Progress(Dependency["Progress"]):
         return bound
 
     @property
-    def _bound(self) -> _Reporting:
+    def _bound(self) -> ExecutionProgress:
         if self._reporting is None:
             raise UsageError(
                 "Progress must be used as a dependency: give a parameter of the task the default Progress()"
@@ -50,7 +42,7 @@ class Progress(Dependency["Progress"]):
         return self._reporting
 
     @property
-    def current(self) -> int | None:
+    def current(self) -> int | None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """How much is done."""
         return self._bound.current
 
@@ -60,12 +52,12 @@ class Progress(Dependency["Progress"]):
         return self._bound.total
 
     @property
-    def message(self) -> str | None:
+    def message(self) -> str | None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """What is being done."""
         return self._bound.message
 
     @property
-    def updated_at(self) -> datetime | None:
+    def updated_at(self) -> datetime | None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The time of the last report."""
         return self._bound.updated_at
 

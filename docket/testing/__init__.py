@@ -9,10 +9,11 @@ from .assertions import (
     assert_task_scheduled,
 )
 from .backend_asyncio import VirtualEventLoop
-from .clocks import run, virtual_backend, virtual_backends
+from .clocks import VirtualClock, run, virtual_backend, virtual_backends
 from .travel import run_until
 
 __all__ = [
+    "VirtualClock",
     "VirtualEventLoop",
     "assert_no_tasks",
     "assert_task_count",

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar, TypeVarTuple, Unpack
 
 import anyio
 
+from .. import clock
 from ..errors import UsageError
+from ..moments import check_duration
 from .backend_asyncio import VirtualEventLoop
 
-__all__ = ["run", "virtual_backend", "virtual_backends"]
+__all__ = ["VirtualClock", "run", "virtual_backend", "virtual_backends"]
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
+
+
+class VirtualClock:
+    """The clock of a test whose time passes without waiting."""
+
+    def now(self) -> datetime:
+        """The present moment, for docket and for ``anyio.sleep``; to be called in the test's event loop."""
+        return clock.now()
+
+    async def advance(self, by: timedelta) -> None:
+        """Let time pass; everything due meanwhile happens. Raises: TypeError, UsageError - ``by`` is no duration."""
+        await anyio.sleep(check_duration("by", by).total_seconds())
 
 
 def virtual_backend(name: str = "asyncio") -> tuple[Literal["asyncio", "trio"], dict[str, Any]]:

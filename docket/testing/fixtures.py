@@ -7,36 +7,21 @@ in any conftest.py. There they shadow no ``import docket`` of a test module. The
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
-import anyio
 import pytest
 from anyio.pytest_plugin import extract_backend_and_options, get_runner
 
 from .. import clock
 from ..docket import Docket
 from ..errors import UsageError
-from ..moments import check_duration
 from ..worker import Worker
-from .clocks import virtual_backend
+from .clocks import VirtualClock, virtual_backend
 
 __all__ = ["VirtualClock", "docket", "virtual_clock", "worker"]
 
 T = TypeVar("T")
-
-
-class VirtualClock:
-    """The clock of a test whose time passes without waiting."""
-
-    def now(self) -> datetime:
-        """The present moment, for docket and for ``anyio.sleep``; to be called in the test's event loop."""
-        return clock.now()
-
-    async def advance(self, by: timedelta) -> None:
-        """Let time pass; everything due meanwhile happens. Raises: TypeError, UsageError - ``by`` is no duration."""
-        await anyio.sleep(check_duration("by", by).total_seconds())
 
 
 @pytest.fixture

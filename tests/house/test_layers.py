@@ -45,6 +45,7 @@ FOR_TYPES_ONLY = {
     ("docket/dependencies/contextual.py", "docket.docket"): "the type that CurrentDocket() promises",
     ("docket/dependencies/contextual.py", "docket.execution"): "the type that CurrentExecution() promises",
     ("docket/dependencies/contextual.py", "docket.worker"): "the type that CurrentWorker() promises",
+    ("docket/dependencies/progress.py", "docket.execution"): "what Progress() is for type checkers",
     ("docket/execution.py", "docket.docket"): "the type of Execution.docket",
     ("docket/tasks.py", "docket.docket"): "the type that CurrentDocket() gives to the standard tasks",
     ("docket/tasks.py", "docket.worker"): "the type that CurrentWorker() gives to the standard tasks",
