@@ -6,6 +6,7 @@ one connection.
 
 from .client import Client
 from .connection import Connection
+from .connector import ProviderFailed, ProviderRefused
 from .lock import Lock
 from .open import from_url
 from .pipeline import Pipeline
@@ -27,6 +28,8 @@ __all__ = [
     "Lock",
     "Lua",
     "Pipeline",
+    "ProviderFailed",
+    "ProviderRefused",
     "PubSub",
     "Published",
     "Reply",

@@ -19,6 +19,8 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from ..errors import BadSetting
+from ..text import error_text
 from . import sockets
 from .connection import Connection, NeverSent
 from .resp import Argument
@@ -30,7 +32,7 @@ from .waiting import Backend
 if TYPE_CHECKING:
     from ..memory import Hold
 
-__all__ = ["Connector", "Unreachable"]
+__all__ = ["Connector", "ProviderFailed", "ProviderRefused", "Unreachable"]
 
 #: Pauses before the second, third, ... attempt; each is shortened by up to half, at random.
 _PAUSES = (0.02, 0.1, 0.4)
@@ -40,6 +42,14 @@ class Unreachable(ConnectionError):
     """No connection could be made, so nothing was sent."""
 
 
+class ProviderRefused(AuthenticationError):
+    """The server refuses what a credential provider has answered; the provider may have another answer soon."""
+
+
+class ProviderFailed(ConnectionError):
+    """A credential provider has raised, or its answer is none; it may have one soon."""
+
+
 class TlsRefused(ConnectionError):
     """Certificates or versions do not fit; trying again will not help."""
 
@@ -47,7 +57,7 @@ class TlsRefused(ConnectionError):
 class Connector:
     """Opens connections to one address; holds the TLS context and the credentials, no connection.
 
-    Raises (when made): BadUrl - TLS files that cannot be loaded; ValueError - credentials twice.
+    Raises (when made): BadUrl - TLS files that cannot be loaded; BadSetting - credentials twice.
     """
 
     def __init__(
@@ -58,7 +68,10 @@ class Connector:
         context: ssl.SSLContext | None = None,
     ) -> None:
         if credential_provider is not None and (address.username or address.password):
-            raise ValueError("Credentials are given twice: in the URL and by a credential provider")
+            raise BadSetting(
+                "give credentials in the URL or by a credential_provider, not both: "
+                "take the user and the password out of the URL, or leave the provider out"
+            )
         self.address = address
         if context is None and address.tls is not None:
             context = make_context(address.tls)
@@ -76,8 +89,9 @@ class Connector:
     async def connect(self, backend: Backend) -> Connection:
         """Open a connection within ``socket_connect_timeout`` seconds, with a few quick attempts.
 
-        Raises: AuthenticationError - at once, without another attempt; ResponseError - the server refuses the
-                database or the name; Unreachable, which names the server - it does not answer.
+        Raises: AuthenticationError - at once, without another attempt; ProviderRefused, which is one - in each attempt
+                what the provider answered; ProviderFailed; ResponseError - the server refuses the database or the
+                name; Unreachable, which names the server - it does not answer.
         Cancel: safe, nothing stays open.
         """
         if self.address.memory is not None:
@@ -87,6 +101,8 @@ class Connector:
             for pause in (*_PAUSES, None):
                 try:
                     return await self.once(backend)
+                except ProviderRefused as error:
+                    refusal = error
                 except (AuthenticationError, AuthenticationWrongNumberOfArgsError, TlsRefused):
                     raise
                 except (OSError, ConnectionError, TimeoutError) as error:
@@ -94,6 +110,8 @@ class Connector:
                 if pause is None:
                     break
                 await anyio.sleep(pause * random.uniform(0.5, 1))
+        if isinstance(refusal, ProviderRefused | ProviderFailed):
+            raise refusal
         raise Unreachable(f"Cannot connect to {self.address}: {_reason(refusal, self.address)}") from refusal
 
     def hold(self) -> Hold | None:
@@ -163,13 +181,24 @@ class Connector:
         for index, reply in enumerate(replies[: required + 1]):
             if index == required and isinstance(reply, NoPermissionError):
                 continue  # a user that may not PING may still work
+            if isinstance(reply, AuthenticationError):
+                raise self._refused(reply) from reply
             if isinstance(reply, RedisError):
                 raise reply
+
+    def _refused(self, error: AuthenticationError) -> AuthenticationError:
+        """The server's refusal, with whose credentials these are."""
+        address = self.address
+        if self._provider is not None:
+            return ProviderRefused(f"{address} refuses what the credential_provider answered: {error}")
+        given = "the credentials in" if address.username or address.password else "no credentials in"
+        return AuthenticationError(f"{address} refuses a client with {given} its URL: {error}")
 
     async def _credentials(self) -> tuple[str, ...]:
         address = self.address
         if self._provider is not None:
-            return await _ask(self._provider)
+            # A server in this process asks nobody for a password.
+            return await _ask(self._provider) if address.memory is None else ()
         if address.username:
             return (address.username, address.password or "")
         return (address.password,) if address.password else ()
@@ -180,10 +209,16 @@ async def _ask(provider: CredentialProvider) -> tuple[str, ...]:
     ask: Callable[[], Any] = provider.get_credentials
     if type(provider).get_credentials_async is not CredentialProvider.get_credentials_async:
         ask = provider.get_credentials_async
-    answer = ask()
-    if inspect.isawaitable(answer):
-        answer = await answer
-    return tuple(cast("tuple[str, ...]", answer))
+    try:
+        answer = ask()
+        if inspect.isawaitable(answer):
+            answer = await answer
+        parts = tuple(cast("tuple[str, ...]", answer))
+        if not (1 <= len(parts) <= 2 and all(isinstance(part, str | bytes) for part in parts)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError("credentials are (password,) or (user, password), of text")
+        return parts
+    except Exception as error:  # of others: a vault may be away, as a server may be
+        raise ProviderFailed(f"the credential_provider raised {error_text(error)}") from error
 
 
 def _reason(refusal: BaseException | None, address: Address) -> str:

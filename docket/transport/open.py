@@ -25,8 +25,8 @@ def from_url(
     ``client_name`` is used where the URL names none (CLIENT SETNAME). ``home`` is a key: on a cluster the owner of
     its slot serves whatever names no key (pub/sub, dedicated connections).
 
-    Raises: BadUrl (a ValueError) - the URL names no server that can be served; ValueError - credentials in the URL
-            and a provider too.
+    Raises: BadUrl (a ValueError) - the URL names no server that can be served; BadSetting (one, too) - credentials in
+            the URL and a provider as well.
     """
     address = parse(url)
     if client_name is not None and address.client_name is None:

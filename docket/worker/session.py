@@ -160,17 +160,38 @@ class Session:
                 outer.start_soon(self._run_shielded, ended)
                 try:
                     await ended.wait()
-                finally:
-                    if not ended.is_set():
-                        try:
-                            self.stop()
-                        except KeyboardInterrupt:  # another Ctrl-C during the stop
-                            self.hand_back()
-                            raise
+                except (anyio.get_cancelled_exc_class(), KeyboardInterrupt):
+                    self._interrupted()
+                    await self._wait_again(ended)
+                    raise
         except BaseExceptionGroup as group:
             if (only := only_one_of(group)) is None:
                 raise
             raise only from only.__cause__
+
+    async def _wait_again(self, ended: anyio.Event) -> None:
+        """Wait for the end of a drain, which a further interruption shortens: ``Task.cancel()`` or Ctrl-C.
+
+        Scopes do not reach this wait: one is cancelled only once, and how many are around it says nothing.
+        """
+        with anyio.CancelScope(shield=True):
+            while not ended.is_set():
+                try:
+                    await ended.wait()
+                except (anyio.get_cancelled_exc_class(), KeyboardInterrupt):  # the first one comes out (I6)
+                    self._interrupted()
+
+    def _interrupted(self) -> None:
+        """Do as the caller's cancellation asks, and as a signal does: stop; or hand back, if the drain has begun."""
+        try:
+            if self.stopping:
+                if self.roster:
+                    logger.info("Cancelled again, handing back what runs")
+                self.hand_back()
+            else:
+                self.stop()
+        except KeyboardInterrupt:  # another Ctrl-C in here
+            self.hand_back()
 
     async def _run_shielded(self, ended: anyio.Event) -> None:
         try:

@@ -174,9 +174,10 @@ class Worker:
     async def run_forever(self) -> None:
         """Run tasks until `stop` is called. Waits for a Redis that is lost or refuses, also at the start.
 
-        Raises: AuthenticationError - the server wants other credentials; ResponseError - a command is not permitted;
-        a bug in docket, unchanged (I7).
-        Cancel: drains (for at most ``shutdown_timeout``), then the cancellation comes out (I6).
+        Raises: AuthenticationError - the server wants other credentials, and there is no ``credential_provider`` to ask
+        again; ResponseError - a command is not permitted; a bug in docket, unchanged (I7).
+        Cancel: drains (for at most ``shutdown_timeout``), then the cancellation comes out (I6). A second
+        ``Task.cancel()`` or Ctrl-C meanwhile hands back at once.
         """
         await self._run(Session(self, self._settings))
 

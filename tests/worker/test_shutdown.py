@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from datetime import timedelta
@@ -317,23 +318,79 @@ async def test_a_second_run_until_finished_after_a_stop_takes_the_rest(docket: D
 class TestOnAsyncio:
     pytestmark = on_asyncio
 
-    @pytest.mark.parametrize("times", [1, 2, 3])
-    async def test_a_native_cancel_drains_and_comes_out_even_when_repeated(
-        self, docket: Docket, times: int
-    ) -> None:
+    async def test_a_native_cancel_drains_and_comes_out(self, docket: Docket) -> None:
         body = Body()
         execution = await body.add(docket)
         async with at_most():
             run = asyncio.create_task(Worker(docket).run_forever())
             await body.begun.wait()
-            for _ in range(times):
-                run.cancel()
-                await asyncio.sleep(0.01)
+            run.cancel()
+            await asyncio.sleep(0.01)
             assert not run.done()
             body.released.set()
             with pytest.raises(asyncio.CancelledError):
                 await run
             assert await execution.get_result() == "finished"
+
+    @pytest.mark.parametrize("method", ["run_forever", "run_until_finished", "run_with_signals"])
+    @pytest.mark.parametrize("times", [2, 3])
+    async def test_a_second_native_cancel_hands_back_at_once_as_a_second_signal_does(
+        self, docket: Docket, method: str, times: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        body = Body()
+        execution = await body.add(docket)
+        worker = Worker(docket, shutdown_timeout=timedelta(minutes=1))
+        with caplog.at_level(logging.INFO, "docket"):
+            async with at_most(5):
+                run = asyncio.create_task(getattr(worker, method)())
+                await body.begun.wait()
+                for _ in range(times):
+                    run.cancel()
+                    await asyncio.sleep(0)
+                with pytest.raises(asyncio.CancelledError):
+                    await run
+        assert run.cancelled()
+        await execution.sync()
+        assert execution.state is ExecutionState.QUEUED
+        assert "Cancelled again, handing back what runs" in caplog.messages
+
+    async def test_so_does_one_that_follows_the_cancellation_of_a_scope_around_the_worker(
+        self, docket: Docket
+    ) -> None:
+        body = Body()
+        execution = await body.add(docket)
+
+        async def work() -> None:
+            async with anyio.create_task_group() as group:
+                scopes.append(group.cancel_scope)
+                await Worker(docket, shutdown_timeout=timedelta(minutes=1)).run_forever()
+
+        scopes: list[anyio.CancelScope] = []
+        async with at_most(5):
+            run = asyncio.create_task(work())
+            await body.begun.wait()
+            scopes[0].cancel()
+            scopes[0].cancel()  # a scope is cancelled once
+            await asyncio.sleep(0.01)
+            assert not run.done()
+            run.cancel()
+            with contextlib.suppress(asyncio.CancelledError):  # anyio's scope may take it for its own
+                await run
+        await execution.sync()
+        assert execution.state is ExecutionState.QUEUED
+
+    async def test_so_does_one_that_follows_a_stop(self, docket: Docket) -> None:
+        body = Body()
+        execution = await body.add(docket)
+        worker = Worker(docket, shutdown_timeout=timedelta(minutes=1))
+        async with at_most(5):
+            run = asyncio.create_task(worker.run_forever())
+            await body.begun.wait()
+            worker.stop()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(run, 0.01)
+        await execution.sync()
+        assert execution.state is ExecutionState.QUEUED
 
     @pytest.mark.parametrize("steps", range(6))
     async def test_a_native_cancel_right_after_the_start_ends_it(self, docket: Docket, steps: int) -> None:

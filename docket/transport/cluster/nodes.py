@@ -18,7 +18,7 @@ from redis.exceptions import (
 )
 
 from ..client import Client
-from ..connector import Connector, Unreachable
+from ..connector import Connector, ProviderRefused, Unreachable
 from ..loops import PerLoop
 from ..waiting import Semaphore
 from .slots import SLOTS, NodeAddress, Range, read_map, redirected_to
@@ -124,6 +124,7 @@ class Nodes:
 
     async def _ask_all(self) -> None:
         refusals: list[str] = []
+        refused: ProviderRefused | None = None
         for place in tuple(self._known):
             client = self._client(place)
             try:
@@ -135,6 +136,8 @@ class Nodes:
                 if not isinstance(error, ClusterDownError):
                     raise
                 refusals.append(f"{client.address}: {error}")
+            except ProviderRefused as error:  # another node may know the new password by now
+                refused = error
             except AuthenticationError:
                 raise
             except (OSError, ConnectionError, TimeoutError) as error:
@@ -144,6 +147,8 @@ class Nodes:
                 if ranges:
                     return self._adopt(ranges)
                 refusals.append(f"{client.address} knows of no slots")
+        if refused is not None:
+            raise refused
         raise Unreachable(f"Cannot reach {self._connector.address}: {'; '.join(refusals)}")
 
     def _adopt(self, ranges: Sequence[Range]) -> None:

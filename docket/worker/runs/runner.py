@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
-from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from ...clock import monotonic
 from ...dependencies import clear_calls, current_execution
@@ -33,7 +33,7 @@ from ..reports import journal
 from ..reports.reporting import emit_end, emit_unreadable, report_of
 from ..roster import Detached, End, Roster, Running
 from ..upkeep.listener import Listener
-from ..upkeep.outages import Outages
+from ..upkeep.outages import Outages, is_wrong_user
 from .calling import Caller
 from .endings import Endings
 from .following import fail_unhandled
@@ -206,7 +206,7 @@ class Runner:
 
     def _contain(self, running: Running, error: BaseException) -> bool:
         """Decide what becomes of a claim that went wrong; whether another task continues it."""
-        if is_a(error, (NoPermissionError, AuthenticationError, AuthorizationError)):
+        if is_a(error, NoPermissionError) or is_wrong_user(error):
             self.crash(error)  # the worker's user is to blame, not this delivery
             return False
         running.interruptions += 1

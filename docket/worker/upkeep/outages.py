@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 import anyio
 from redis.exceptions import (
@@ -25,10 +25,12 @@ from redis.exceptions import (
 )
 
 from ...clock import monotonic
+from ...rules import is_a
 from ...signals import signals, suppress_errors
 from ...store import UnreadableKey, is_about_a_key
+from ...transport import ProviderFailed, ProviderRefused
 
-__all__ = ["Loop", "Outages", "is_disruption"]
+__all__ = ["Loop", "Outages", "is_disruption", "is_wrong_user"]
 
 logger = logging.getLogger("docket.worker")
 
@@ -60,11 +62,16 @@ Misused: TypeAlias = Callable[[bool], Awaitable[UnreadableKey | None]]
 
 def is_disruption(error: BaseException) -> bool:
     """Whether trying again may help: the server is lost or refuses, or a key is misused. False for a bug of ours."""
-    if isinstance(error, AuthenticationError | AuthorizationError):
+    if is_wrong_user(error):
         return False
     if isinstance(error, (ConnectionError, TimeoutError, UnreadableKey, *_REFUSAL_TYPES)):
         return True
     return isinstance(error, ResponseError) and str(error).startswith(_REFUSALS)
+
+
+def is_wrong_user(error: BaseException) -> TypeGuard[AuthenticationError | AuthorizationError]:
+    """Whether the server wants another user or password, and there is no credential provider to ask again."""
+    return is_a(error, (AuthenticationError, AuthorizationError)) and not is_a(error, ProviderRefused)
 
 
 class Outages:
@@ -84,7 +91,7 @@ class Outages:
         self._address, self._labels, self._misused = address, labels, misused
         self._began: float | None = None
         self._ended = -math.inf
-        self._is_logged = False
+        self._is_logged = self._is_provider_logged = False
         self._logged_keys: set[str] = set()
         self._cut_off: set[object] = set()
 
@@ -105,12 +112,26 @@ class Outages:
             return
         if self._logged_keys and is_about_a_key(error):
             return  # the key was removed before anybody could look at it
+        if isinstance(error, ProviderRefused | ProviderFailed):
+            self._log_provider(error)
+            return
         rested = now - self._ended
         is_aftermath = rested < (LAGGARDS if last_answer < self._ended else AFTERMATH)
         if not self._is_logged and (now - self._began >= AFTERMATH or not is_aftermath):
             self._is_logged = True
             logger.warning(
                 "Redis at %s is unavailable: %s; trying again until it is back", self._address, error
+            )
+
+    def _log_provider(self, error: RedisError) -> None:
+        """Log once in an outage that it lasts for want of credentials, also where it began in another way."""
+        if not self._is_provider_logged:
+            self._is_logged = self._is_provider_logged = True
+            logger.warning(
+                "Redis at %s cannot be used without other credentials: %s; asking the credential_provider again until "
+                "they are accepted",
+                self._address,
+                error,
             )
 
     def _log_misused(self, error: UnreadableKey) -> None:
@@ -131,7 +152,8 @@ class Outages:
                 logger.warning("Redis at %s is back after %.1f s", self._address, now - self._began)
             elif self._logged_keys:
                 logger.warning("Redis at %s can be used again after %.1f s", self._address, now - self._began)
-            self._began, self._ended, self._is_logged = None, now, False
+            self._began, self._ended = None, now
+            self._is_logged = self._is_provider_logged = False
             self._logged_keys.clear()
 
     def forget(self, caller: object) -> None:
