@@ -43,6 +43,7 @@ from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
 from .text import checked_name
 from .transport import Client, from_url
+from .variables import check_switch, switched_on
 
 if TYPE_CHECKING:
     from redis.credentials import CredentialProvider
@@ -77,6 +78,9 @@ class Docket(DocketSnapshotMixin):
     ``execution_ttl`` (zero: not at all; None: for ever, or until somebody deletes them). ``result_storage`` keeps
     results elsewhere: anything with the ``AsyncKeyValue`` protocol of py-key-value-aio.
 
+    ``parent_task_spans``: the span of a run is a child of the span in which its task was added, not only linked to it.
+    None: as the environment variable ``DOCKET_PARENT_TASK_SPANS`` says, else no. A `Worker` may say otherwise.
+
     Raises: BadUrl (a ValueError) - the URL names no server; BadSetting (a ValueError).
     """
 
@@ -90,6 +94,7 @@ class Docket(DocketSnapshotMixin):
         result_storage: ResultStorage | None = None,
         enable_internal_instrumentation: bool = False,
         credential_provider: CredentialProvider | None = None,
+        parent_task_spans: bool | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise BadSetting(f"name takes a non-empty string, not {name!r}")
@@ -105,6 +110,9 @@ class Docket(DocketSnapshotMixin):
         self.name, self.url = name, url
         self._heartbeat_interval, self._missed_heartbeats = heartbeat_interval, missed_heartbeats
         self.enable_internal_instrumentation = enable_internal_instrumentation
+        if parent_task_spans is None:
+            parent_task_spans = switched_on("DOCKET_PARENT_TASK_SPANS")
+        self.parent_task_spans = check_switch("parent_task_spans", parent_task_spans)
         self._client = from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
         keys = Keys.on_cluster(name) if self._client.is_cluster else Keys(name)
         self._store = DocketStore(

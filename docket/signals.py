@@ -120,8 +120,18 @@ class Tracer:
         """An operation that a caller waits for; ``labels`` is called only if it is traced."""
         raise NotImplementedError
 
-    def run(self, task: str, labels: Callable[[], Labels], fields: Mapping[bytes, bytes]) -> Operation:
-        """A run of a task whose message has these further ``fields``."""
+    def run(
+        self,
+        task: str,
+        labels: Callable[[], Labels],
+        fields: Mapping[bytes, bytes],
+        *,
+        as_child: bool = False,
+    ) -> Operation:
+        """A run of a task whose message has these further ``fields``.
+
+        It is linked to the operation that they name; ``as_child`` makes it a part of that one's trace, too.
+        """
         raise NotImplementedError
 
     def fields(self) -> Mapping[bytes, bytes]:

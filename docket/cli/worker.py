@@ -61,6 +61,9 @@ Instrumented = Annotated[
         name="--enable-internal-instrumentation", env_var="DOCKET_WORKER_ENABLE_INTERNAL_INSTRUMENTATION"
     ),
 ]
+ParentSpans = Annotated[
+    bool | None, Parameter(name="--parent-task-spans", env_var="DOCKET_PARENT_TASK_SPANS")
+]
 UntilFinished = Annotated[bool, Parameter(name="--until-finished", negative=())]
 HealthPort = Annotated[
     int | None, option("--healthcheck-port", integer(0, 65535), "DOCKET_WORKER_HEALTHCHECK_PORT")
@@ -88,6 +91,7 @@ def work(
     unknown_task_patience: Patience = timedelta(hours=1),
     schedule_automatic_tasks: Automatic = True,
     enable_internal_instrumentation: Instrumented = False,
+    parent_task_spans: ParentSpans = None,
     until_finished: UntilFinished = False,
     healthcheck_port: HealthPort = None,
     metrics_port: MetricsPort = None,
@@ -137,6 +141,8 @@ def work(
         Whether this worker schedules the automatic perpetual tasks when it starts.
     enable_internal_instrumentation
         Accepted for pydocket's sake; what docket itself asks of the server is not traced.
+    parent_task_spans
+        Whether the span of a run is a child of the span in which its task was added; linked to it if not.
     until_finished
         Exit when nothing is left to do.
     healthcheck_port
@@ -178,6 +184,7 @@ def work(
         shutdown_timeout=shutdown_timeout,
         max_deliveries=max_deliveries,
         unknown_task_patience=unknown_task_patience,
+        parent_task_spans=parent_task_spans,
     )
     return _work(run, backend)
 

@@ -1,4 +1,4 @@
-"""Spans: one for each operation on a docket, and one for each run, linked to the span in which it was added."""
+"""Spans: one for each operation on a docket; and one for each run, linked to that in which it was added, or its child."""
 
 from __future__ import annotations
 
@@ -35,14 +35,23 @@ class Spans(Tracer):
     def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:
         return _Span(self._asked, name, labels()) if self._heard() else NOT_TRACED
 
-    def run(self, task: str, labels: Callable[[], Labels], fields: Mapping[bytes, bytes]) -> Operation:
+    def run(
+        self,
+        task: str,
+        labels: Callable[[], Labels],
+        fields: Mapping[bytes, bytes],
+        *,
+        as_child: bool = False,
+    ) -> Operation:
         if not fields and not self._heard():
             return NOT_TRACED
-        # A trace of its own: the run may come long after the one that asked for it has ended. What was put in
-        # the baggage there is there for the task, and for what the task adds.
         context = propagation.context_of(fields) if fields else Context()
         links = propagation.links_to(context) if fields else ()
-        return _Run(self._runs, task, labels(), set_span_in_context(INVALID_SPAN, context), links)
+        if not as_child:
+            # A trace of its own: the run may come long after the one that asked for it has ended. What was put in
+            # the baggage there is there for the task, and for what the task adds.
+            context = set_span_in_context(INVALID_SPAN, context)
+        return _Run(self._runs, task, labels(), context, links)
 
     def fields(self) -> Mapping[bytes, bytes]:
         return propagation.present_fields()

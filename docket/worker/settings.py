@@ -12,6 +12,7 @@ from ..errors import BadSetting
 from ..moments import check_setting
 from ..numbers import spelled
 from ..text import readable
+from ..variables import check_switch
 
 __all__ = ["MAX_DELIVERIES", "MESSAGE_BATCH", "UNKNOWN_TASK_PATIENCE", "Settings", "default_name"]
 
@@ -42,6 +43,7 @@ class Settings:
     max_deliveries: int = MAX_DELIVERIES
     unknown_task_patience: timedelta = UNKNOWN_TASK_PATIENCE
     schedule_automatic_tasks: bool = True
+    parent_task_spans: bool | None = None
 
     def __attrs_post_init__(self) -> None:
         for name in ("concurrency", "message_batch", "max_deliveries"):
@@ -57,3 +59,5 @@ class Settings:
             check_setting(name, getattr(self, name), positive=True)
         for name in ("shutdown_timeout", "unknown_task_patience"):
             check_setting(name, getattr(self, name))
+        if self.parent_task_spans is not None:
+            check_switch("parent_task_spans", self.parent_task_spans)

@@ -52,6 +52,8 @@ class Worker:
       pydocket's have finished the docket.
     - ``scheduling_resolution``: how often the worker looks for due tasks while clients that announce none use the
       docket.
+    - ``parent_task_spans``: the span of a run is a child of the span in which its task was added, not only linked to
+      it. None: as the docket says.
 
     Raises: BadSetting (a ValueError) - a setting out of range; TypeError - a dependency that is none.
     """
@@ -73,6 +75,7 @@ class Worker:
         shutdown_timeout: timedelta = timedelta(seconds=25),
         max_deliveries: int = MAX_DELIVERIES,
         unknown_task_patience: timedelta = UNKNOWN_TASK_PATIENCE,
+        parent_task_spans: bool | None = None,
     ) -> None:
         self._settings = Settings(
             concurrency=concurrency,
@@ -85,6 +88,7 @@ class Worker:
             schedule_automatic_tasks=schedule_automatic_tasks,
             max_deliveries=max_deliveries,
             unknown_task_patience=unknown_task_patience,
+            parent_task_spans=parent_task_spans,
         )
         if fallback_task is not None:
             check_function(fallback_task, "fallback_task")
@@ -95,6 +99,12 @@ class Worker:
         self.enable_internal_instrumentation = enable_internal_instrumentation
         self.dependencies = named_dependencies(dependencies)
         self._session: Session | None = None
+
+    @property
+    def parent_task_spans(self) -> bool:
+        """Whether the spans of its runs are children of those in which the tasks were added."""
+        own = self._settings.parent_task_spans
+        return self.docket.parent_task_spans if own is None else own
 
     @property
     def message_batch(self) -> int:
@@ -239,6 +249,7 @@ class Worker:
         shutdown_timeout: timedelta = timedelta(seconds=25),
         max_deliveries: int = MAX_DELIVERIES,
         unknown_task_patience: timedelta = UNKNOWN_TASK_PATIENCE,
+        parent_task_spans: bool | None = None,
     ) -> None:
         """Open a docket, register task collections and run a worker, as the command line does.
 
@@ -259,7 +270,7 @@ class Worker:
                 docket, name, concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval,
                 scheduling_resolution, schedule_automatic_tasks, enable_internal_instrumentation,
                 fallback_named(fallback_task) if fallback_task else None, dependencies_at(dependencies),
-                message_batch, shutdown_timeout, max_deliveries, unknown_task_patience,
+                message_batch, shutdown_timeout, max_deliveries, unknown_task_patience, parent_task_spans,
             )  # fmt: skip
             async with worker:
                 await worker.run_with_signals(until_finished=until_finished)

@@ -138,7 +138,14 @@ class Unheard(Tracer):
     def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:
         return NOT_TRACED
 
-    def run(self, task: str, labels: Callable[[], Labels], fields: Mapping[bytes, bytes]) -> Operation:
+    def run(
+        self,
+        task: str,
+        labels: Callable[[], Labels],
+        fields: Mapping[bytes, bytes],
+        *,
+        as_child: bool = False,
+    ) -> Operation:
         if task != NAME:
             return NOT_TRACED
         if self.where == "run":

@@ -11,7 +11,7 @@ from tests.house.tree import PACKAGE, dotted, imports, label, sources, type_chec
 FLOORS = [
     ["errors", "clock", "signals", "values"],
     ["text"],
-    ["moments", "numbers", "instrumentation"],
+    ["moments", "numbers", "variables", "instrumentation"],
     ["memory", "rules"],
     ["transport"],
     ["store"],

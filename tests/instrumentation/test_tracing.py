@@ -20,11 +20,15 @@ from docket import (
     Execution,
     Perpetual,
     Retry,
+    Worker,
 )
 from docket.dependencies import AdmissionBlocked
+from docket.errors import BadSetting
 from docket.instrumentation import message_getter, message_setter
+from docket.signals import signals
 from tests.instrumentation.conftest import drained, hello
 from tests.instrumentation.spans import Heard
+from tests.where import one_loop
 
 pytestmark = pytest.mark.anyio
 
@@ -198,6 +202,72 @@ async def test_every_run_of_a_perpetual_task_is_linked_to_what_began_it(docket: 
     await drained(docket)
     added, *spans = heard.of(docket.name)
     assert [linked(span) for span in spans] == [[context_id(added)]] * 3
+
+
+async def added_in_a_request(
+    docket: Docket, heard: Heard, **worker: Any
+) -> tuple[ReadableSpan, ReadableSpan]:
+    """The spans of an add and of its run."""
+    with users.start_as_current_span("request"):
+        await docket.add(hello)("Jane")
+    await drained(docket, **worker)
+    return heard.only(docket.name, "docket.add"), heard.only(docket.name, "hello")
+
+
+async def test_a_run_may_be_a_child_of_the_span_that_added_it(docket: Docket, heard: Heard) -> None:
+    added, run = await added_in_a_request(docket, heard, parent_task_spans=True)
+    assert run.parent is not None
+    assert (run.parent.trace_id, run.parent.span_id) == context_id(added)
+    assert run.parent.is_remote
+    assert context_id(run)[0] == context_id(added)[0]
+    assert linked(run) == [context_id(added)]
+
+
+@one_loop
+@pytest.mark.parametrize(
+    ("variable", "of_docket", "of_worker", "child"),
+    [
+        (None, None, None, False),
+        ("true", None, None, True),
+        ("", None, None, False),
+        ("true", False, None, False),
+        (None, True, None, True),
+        ("0", True, False, False),
+        ("false", False, True, True),
+    ],
+)
+async def test_the_workers_setting_counts_then_the_dockets_then_the_variable(
+    heard: Heard,
+    anyio_backend: object,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str | None,
+    of_docket: bool | None,
+    of_worker: bool | None,
+    child: bool,
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("DOCKET_PARENT_TASK_SPANS", variable)
+    async with Docket("whose", "memory://whose", parent_task_spans=of_docket) as docket:
+        added, run = await added_in_a_request(docket, heard, parent_task_spans=of_worker)
+        assert (context_id(run)[0] == context_id(added)[0]) is child
+
+
+async def test_a_run_that_nobody_traced_is_no_child(docket: Docket, heard: Heard) -> None:
+    tracer, signals.tracer = signals.tracer, None
+    await docket.add(hello)("Jane")
+    signals.tracer = tracer
+    await drained(docket, parent_task_spans=True)
+    assert heard.only(docket.name, "hello").parent is None
+
+
+def test_a_setting_that_is_neither_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadSetting, match="parent_task_spans takes True or False, not 'child'"):
+        Docket("d", parent_task_spans="child")  # type: ignore[arg-type]
+    with pytest.raises(BadSetting, match="parent_task_spans takes True or False, not 1"):
+        Worker(Docket("d"), parent_task_spans=1)  # type: ignore[arg-type]
+    monkeypatch.setenv("DOCKET_PARENT_TASK_SPANS", "child")
+    with pytest.raises(BadSetting, match="DOCKET_PARENT_TASK_SPANS takes true or false, not 'child'"):
+        Docket("d")
 
 
 async def test_a_dependency_that_fails_is_an_error_of_the_run(docket: Docket, heard: Heard) -> None:

@@ -14,6 +14,7 @@ from anyio import get_cancelled_exc_class
 from ... import clock
 from ...client import signature_cache
 from ...clock import monotonic
+from ...dependencies import current_worker
 from ...rules import Raised, Reschedule, Returned, Struck
 from ...signals import NOT_TRACED, Labels, Operation, Subscriber, signals, suppress_errors
 from ...store import Records, Refused, Unreadable
@@ -104,6 +105,7 @@ def _report(
     *,
     when: datetime | None = None,
     redelivered: bool = False,
+    as_child: bool = False,
 ) -> Report:
     """A report of the run of a task: ``names`` are the docket's, the worker's and its own."""
     subscribers: Sequence[Subscriber] = ()
@@ -112,7 +114,7 @@ def _report(
         subscribers = signals.run_subscribers()
     if signals.tracer is not None:
         with suppress_errors:
-            span = signals.tracer.run(names[-1], labels, fields)
+            span = signals.tracer.run(names[-1], labels, fields, as_child=as_child)
     if not subscribers and span is NOT_TRACED:
         return _NOT_REPORTED
     late = 0.0 if when is None else clock.timestamp() - when.timestamp()
@@ -132,6 +134,7 @@ def report_of(running: Running) -> Report:
         execution.extra_fields,
         when=execution.when,
         redelivered=execution.redelivered,
+        as_child=current_worker.get().parent_task_spans,
     )
     return report
 
