@@ -1,4 +1,4 @@
-"""Spans: one for each operation on a docket; and one for each run, linked to that in which it was added, or its child."""
+"""Spans: one for each operation on a docket; one for each run, linked to that in which it was added, or its child."""
 
 from __future__ import annotations
 

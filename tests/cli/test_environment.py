@@ -30,7 +30,7 @@ async def other(*args, worker: Worker = CurrentWorker(), **kwargs):
     print(*(getattr(worker, name).total_seconds() for name in (
         "redelivery_timeout", "reconnection_delay", "minimum_check_interval", "scheduling_resolution",
         "unknown_task_patience",
-    )), worker.schedule_automatic_tasks, worker.enable_internal_instrumentation, flush=True)
+    )), worker.schedule_automatic_tasks, worker.enable_internal_instrumentation, worker.parent_task_spans, flush=True)
     await anyio.sleep_forever()
 
 every = []
@@ -55,6 +55,7 @@ ENVIRONMENT = {
     "DOCKET_WORKER_HEALTHCHECK_PORT": "0",
     "DOCKET_WORKER_METRICS_PORT": "0",
     "DOCKET_WORKER_DEPENDENCIES": "module_of_a_container:given",
+    "DOCKET_PARENT_TASK_SPANS": "true",
     "DOCKET_WORKER_BACKEND": "trio",
     "DOCKET_WORKER_SHUTDOWN_TIMEOUT": "0",
     "DOCKET_WORKER_MAX_DELIVERIES": "4",
@@ -90,7 +91,7 @@ def test_every_variable_has_its_effect(tmp_path: Path, redis_url: str) -> None:
             if line.startswith("60.0"):
                 break
         printed = [line for line in lines if not line.startswith("{")]
-        assert printed == ["opened", "instead contained 3 7 4", "60.0 2.0 0.02 3.0 7200.0 False True"]
+        assert printed == ["opened", "instead contained 3 7 4", "60.0 2.0 0.02 3.0 7200.0 False True True"]
         messages = [json.loads(line)["message"] for line in lines if line.startswith("{")]
         ports = re.findall(r"Serving [a-z ]+ on port (\d+)", "\n".join(messages))
         for port in ports:

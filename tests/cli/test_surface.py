@@ -74,6 +74,8 @@ BEYOND = {
     "--shutdown-timeout": "DOCKET_WORKER_SHUTDOWN_TIMEOUT",
     "--max-deliveries": "DOCKET_WORKER_MAX_DELIVERIES",
     "--unknown-task-patience": "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE",
+    "--parent-task-spans": "DOCKET_PARENT_TASK_SPANS",
+    "--no-parent-task-spans": "DOCKET_PARENT_TASK_SPANS",
 }
 BEYOND_OF = {"watch": {"--tasks"}}
 

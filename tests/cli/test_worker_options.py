@@ -48,6 +48,7 @@ def test_without_options_everything_has_pydockets_default() -> None:
         "unknown_task_patience": timedelta(hours=1),
         "schedule_automatic_tasks": True,
         "enable_internal_instrumentation": False,
+        "parent_task_spans": None,
         "until_finished": False,
         "healthcheck_port": None,
         "metrics_port": None,
