@@ -14,7 +14,7 @@ from .. import clock
 from ..errors import ExecutionCancelled, ExecutionFailed, ResultExpired, ResultUnreadable, UsageError
 from ..moments import check_moment
 from ..rules import FINAL, ExecutionState
-from ..store import DocketStore, load_value, read_event
+from ..store import DocketStore, Record, load_value, read_event
 from ..text import error_text, text_of
 from .subscription import Followed
 
@@ -33,7 +33,7 @@ async def wait_for_result(
     """
     limit = _seconds(timeout, deadline)
     if limit <= 0:
-        if await _refresh(store, execution) in FINAL:
+        if _is_over(execution, await _read(store, execution)):
             return await _outcome(store, execution)
     else:
         with anyio.move_on_after(limit):
@@ -56,10 +56,10 @@ def _seconds(timeout: timedelta | None, deadline: datetime | None) -> float:
     return (check_moment("deadline", deadline) - clock.now()).total_seconds()
 
 
-async def _refresh(store: DocketStore, execution: Followed) -> ExecutionState:
-    """The recorded state.
+async def _read(store: DocketStore, execution: Followed) -> Record:
+    """What is recorded.
 
-    Raises: ResultExpired - nothing is recorded (any more), so there is nothing to wait for.
+    Raises: ResultExpired - nothing is (any more), so there is nothing to wait for.
     """
     try:
         record = await execution.refresh()
@@ -70,18 +70,42 @@ async def _refresh(store: DocketStore, execution: Followed) -> ExecutionState:
             f"nothing is recorded of execution {execution.key!r}: its execution_ttl "
             f"({store.ttl}) has passed, or it was never added, or the docket was cleared"
         )
-    return record.state
+    return record
+
+
+def _is_over(execution: Followed, record: Record) -> bool:
+    """Whether the run has ended; if the record is that of a later run of its chain, take over how it ended."""
+    if record.state in FINAL:
+        return True
+    last = record.last
+    if last is None or not 0 < execution.generation <= last.generation:
+        return False
+    execution.state, execution.completed_at = last.state, last.completed_at
+    execution.error, execution.result_key = last.error, last.result_key
+    return True
 
 
 async def _wait_until_final(store: DocketStore, execution: Followed) -> None:
     recheck = math.inf if store.client.is_memory else RECHECK.total_seconds()
-    while await _refresh(store, execution) not in FINAL:
+    while not _is_over(execution, await _read(store, execution)):
         try:
             with anyio.move_on_after(recheck):
                 await _follow(store, execution)
+                state, error = execution.state, execution.error
                 # An event does not name the result, and pydocket announces the end of a replaced run too: what
                 # is recorded decides. Where no record is kept (execution_ttl=0) the event is all there is.
-                if await execution.refresh() is None:
+                record = await execution.refresh()
+                if record is None:
+                    return
+                if (
+                    not _is_over(execution, record)
+                    and state in FINAL
+                    and record.generation > execution.generation
+                ):
+                    execution.state, execution.error = (
+                        state,
+                        error,
+                    )  # pydocket records nothing else of a chain
                     return
         except (ConnectionError, NoAnswer):
             pass  # the next read raises if the server stays away
@@ -93,7 +117,7 @@ async def _follow(store: DocketStore, execution: Followed) -> None:
     async with store.client.pubsub() as pubsub:
         await pubsub.subscribe(channel)
         # Subscribed first, read afterwards: no event falls in between.
-        if await _refresh(store, execution) in FINAL:
+        if _is_over(execution, await _read(store, execution)):
             return
         while execution.state not in FINAL:
             if (event := read_event((await pubsub.receive()).payload)) is not None:

@@ -143,6 +143,10 @@ class Reschedule:
     call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     first: datetime | None = None
 
+    def retries(self, attempt: int) -> bool:
+        """Whether it is a further attempt of the call that this one, number ``attempt``, belongs to."""
+        return self.attempt > attempt
+
 
 @attrs.frozen
 class AwaitSlot:

@@ -4,7 +4,7 @@ from .admission import Admissions, Holding, LimitInUse
 from .answers import UnreadableKey, about_key, check_expires, is_about_a_key
 from .byhand import ByHand
 from .chain import Chain, chains
-from .claims import Claims, Settled
+from .claims import Claims, Ended, Settled
 from .codec import (
     Delivery,
     Message,
@@ -29,7 +29,7 @@ from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import ProgressReports, Report
-from .records import Picture, PictureEntry, ProgressRecord, Record, Records
+from .records import LastRun, Picture, PictureEntry, ProgressRecord, Record, Records
 from .schedule import ANY_STRIKES, Placed, Schedule, epoch, milliseconds
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
 from .sweeping import PENDING_PAGE, PendingDelivery, Sweeping
@@ -49,9 +49,11 @@ __all__ = [
     "Delivery",
     "DocketStore",
     "DueTasks",
+    "Ended",
     "Fence",
     "Holding",
     "Keys",
+    "LastRun",
     "LimitInUse",
     "Liveness",
     "Message",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import attrs
@@ -24,7 +24,7 @@ from .schedule import epoch, milliseconds, placed_as, time_to_live
 from .sweeping import Sweeping
 from .taken import Refused, Taken, Unreadable, decoded, reply_of
 
-__all__ = ["Claims", "Settled"]
+__all__ = ["Claims", "Ended", "Settled"]
 
 #: Ids per renewing script: it keeps the server for two milliseconds.
 RENEW_CHUNK = 200
@@ -40,6 +40,15 @@ class Settled(enum.Enum):
     """Another worker holds the delivery; nothing was written."""
     ASKED = b"ASKED"
     """The run was to be put off, but its cancellation was requested; nothing was written yet."""
+
+
+@attrs.frozen
+class Ended:
+    """How a call ended that is followed by another one under its key. ``result`` is as `Claims.settle` takes it."""
+
+    state: str
+    error: str | None = None
+    result: tuple[str, str | None] | None = None
 
 
 @attrs.define(eq=False)
@@ -255,20 +264,13 @@ class Claims:
         ``result`` is its key and its text (`dump_value`), or its key and None where it was put into another
         storage before this call.
         """
-        keys, key = self.keys, delivery.message.key
-        now = clock.now()
+        key, now = delivery.message.key, clock.now()
         at = now.isoformat()
         ending = end_fields(at, error)
         record = ["state", state, *ending]
-        stored, stored_at = "", keys.run(key)
         if result is not None:
-            result_key, text = result
-            record += ("result_key", result_key)
-            if text is not None and keys.tagged:
-                stored_at, stored = keys.result_bare(result_key), bare_result(text)
-            elif text is not None:
-                stored_at = keys.result_envelope(result_key)
-                stored = result_envelope(keys.results_collection, result_key, text, now=now, ttl=self.ttl)
+            record += ("result_key", result[0])
+        stored_at, stored = self._stored(key, result, now)
         call = script_calls.settle(
             self.keys,
             result_key=stored_at,
@@ -282,25 +284,54 @@ class Claims:
         )
         return Settled(await self.client.run(*call))
 
-    async def reschedule(self, delivery: Delivery, following: Message, *, same: bool = False) -> Settled:
+    async def reschedule(
+        self, delivery: Delivery, following: Message, *, same: bool = False, ended: Ended | None = None
+    ) -> Settled:
         """Place the next run of the key and acknowledge this delivery, in one step (I1, I2).
 
-        With ``same`` it is the same run, put off: the rules that have admitted it are not asked again. Nothing is
-        written if the cancellation of the key was requested (ASKED).
+        With ``same`` it is the same run, put off: the rules that have admitted it are not asked again. ``ended`` is how
+        the call ended, where the next run is another one (a perpetual task's). Nothing is written if the cancellation
+        of the key was requested (ASKED).
         """
-        due, event = placed_as(following, clock.now())
+        key, now = following.key, clock.now()
+        due, event = placed_as(following, now)
+        ended_event = at = ""
+        if ended is not None:
+            at = now.isoformat()
+            ended_event = state_event(key, ended.state, *end_fields(at, ended.error))
+        result = None if ended is None else ended.result
+        stored_at, stored = self._stored(key, result, now)
         call = script_calls.reschedule(
             self.keys,
+            result_key=stored_at,
             fence=delivery.fence,
-            key=following.key,
+            key=key,
             when=epoch(following.when),
             due=due,
             state_event=event,
             slots=delivery.slots,
             same=int(same),
+            ended_event=ended_event,
+            state="" if ended is None else ended.state,
+            ended_at=at,
+            error="" if ended is None else ended.error or "",
+            result_name="" if result is None else result[0],
+            result=stored,
+            ttl_ms=time_to_live(self.ttl),
             fields=following.fields(),
         )
         return Settled(await self.client.run(*call))
+
+    def _stored(self, key: str, result: tuple[str, str | None] | None, now: datetime) -> tuple[str, str]:
+        """Where a result is to be stored, and as what: '' where Redis is not to keep it."""
+        keys = self.keys
+        name, text = result or ("", None)
+        if text is None:
+            return keys.run(key), ""
+        if keys.tagged:
+            return keys.result_bare(name), bare_result(text)
+        envelope = result_envelope(keys.results_collection, name, text, now=now, ttl=self.ttl)
+        return keys.result_envelope(name), envelope
 
     async def prepare_hand_back(self) -> None:
         """Load the script of `hand_back`: a worker that ends has no time for that."""

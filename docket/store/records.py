@@ -20,7 +20,16 @@ from .codec import Message, decode_message, open_envelope
 from .foreign import shown, text, text_or_none, whole
 from .keys import GROUP, Keys
 
-__all__ = ["Picture", "PictureEntry", "ProgressRecord", "Record", "Records", "members", "read_mapping"]
+__all__ = [
+    "LastRun",
+    "Picture",
+    "PictureEntry",
+    "ProgressRecord",
+    "Record",
+    "Records",
+    "members",
+    "read_mapping",
+]
 
 PAGE = 1000
 
@@ -60,8 +69,38 @@ def _count(raw: bytes | None) -> int | None:
 
 
 @attrs.frozen(kw_only=True)
+class LastRun:
+    """How the run of a chain ended that was the last to end."""
+
+    generation: int
+    state: ExecutionState
+    completed_at: datetime | None = None
+    error: str | None = None
+    result_key: str | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[bytes, bytes]) -> LastRun | None:
+        """None where there was none, or what is recorded of it cannot be read."""
+        get = fields.get
+        try:
+            state = ExecutionState(text(fields[b"last_state"]))
+        except (KeyError, ValueError):
+            return None
+        return cls(
+            generation=_number(get(b"last_generation")) or 0,
+            state=state,
+            completed_at=read_moment(get(b"last_completed_at")),
+            error=text_or_none(get(b"last_error") or None),
+            result_key=text_or_none(get(b"last_result_key") or None),
+        )
+
+
+@attrs.frozen(kw_only=True)
 class Record:
-    """The run of a key as Redis holds it. ``args`` and ``kwargs`` stay pickled; what cannot be read is not there."""
+    """The run of a key as Redis holds it. ``args`` and ``kwargs`` stay pickled; what cannot be read is not there.
+
+    ``last`` is the run before this one, where the task repeats itself.
+    """
 
     state: ExecutionState
     generation: int = 0
@@ -74,6 +113,7 @@ class Record:
     function: str | None = None
     args: bytes | None = None
     kwargs: bytes | None = None
+    last: LastRun | None = None
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
@@ -100,6 +140,7 @@ class Record:
             function=text_or_none(get(b"function")),
             args=get(b"args"),
             kwargs=get(b"kwargs"),
+            last=LastRun.of(fields) if b"last_state" in fields else None,
         )
 
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 import attrs
 import pytest
 
-from docket.store import Delivery, Message, Settled
+from docket.rules import ExecutionState
+from docket.store import Delivery, Ended, LastRun, Message, Settled
 from tests.store.conftest import FUTURE, PAST, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +31,34 @@ async def test_a_later_run_is_parked(store: Store, heard: Heard) -> None:
     }
     event = '{"type": "state", "key": "k", "state": "scheduled", "when": "2065-01-24T05:20:00+00:00"}'
     assert await heard.all() == [("d:state:k", event), ("d:wake", "due 3000000000")]
+
+
+async def test_a_run_that_another_one_follows_has_its_own_end(store: Store, heard: Heard) -> None:
+    """What waits has the record; beside it is how the run before ended, and its result."""
+    delivery = await store.running()
+    await heard.all()
+    ended = Ended("completed", result=("k:last", "TEXT"))
+    next_run = following(delivery, when=FUTURE)
+    assert await store.claims().reschedule(delivery, next_run, ended=ended) is Settled.OK
+    record, _ = await store.records.read("k")
+    assert record is not None
+    assert record.last is not None
+    at = record.last.completed_at
+    assert at is not None
+    assert record.last == LastRun(
+        generation=1, state=ExecutionState.COMPLETED, completed_at=at, result_key="k:last"
+    )
+    assert (await store.everything())["d:runs:k"] == {
+        **run("scheduled", 2, "3000000000", known="3000000000"),
+        "last_generation": "1", "last_state": "completed", "last_completed_at": "now", "last_error": "",
+        "last_result_key": "k:last",
+    }  # fmt: skip
+    assert await store.records.result("k:last") == "TEXT"
+    events = [text for channel, text in await heard.all() if channel == "d:state:k"]
+    assert events == [
+        '{"type": "state", "key": "k", "state": "scheduled", "when": "2065-01-24T05:20:00+00:00"}',
+        f'{{"type": "state", "key": "k", "state": "completed", "completed_at": "{at.isoformat()}"}}',
+    ]
 
 
 async def test_a_due_run_goes_to_the_end_of_the_stream(store: Store) -> None:

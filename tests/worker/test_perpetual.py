@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 from cronsim import CronSimError
 
 from docket import (
+    Cooldown,
     Cron,
     CurrentExecution,
     Docket,
     Execution,
+    ExecutionCancelled,
     ExecutionState,
     Perpetual,
     Retry,
@@ -175,6 +178,100 @@ async def test_cancel_lets_a_failing_run_fail_and_a_retry_come_first(docket: Doc
     await execution.sync()
     assert ran == [1, 2, 3]
     assert (execution.state, execution.error) == (ExecutionState.FAILED, "ValueError: no")
+
+
+async def states(execution: Execution[Any]) -> list[str]:
+    return [event["state"] async for event in execution.subscribe() if event["type"] == "state"]
+
+
+async def test_whoever_follows_one_run_of_a_chain_gets_its_end_and_its_result(docket: Docket) -> None:
+    async def task(number: int, perpetual: Perpetual = Perpetual(every=s(3600))) -> int:
+        perpetual.perpetuate(number + 1)
+        return number
+
+    execution = await docket.add(task, key="k")(1)
+    async with at_most(), anyio.create_task_group() as group:
+        seen, results = list[list[str]](), list[int]()
+
+        async def follow() -> None:
+            seen.append(await states(execution))
+
+        async def wait() -> None:
+            results.append(await execution.get_result())
+
+        group.start_soon(follow)
+        group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        worker = Worker(docket)
+        group.start_soon(worker.run_forever)
+        assert await execution.get_result() == 1  # whoever comes later, too
+        while not (seen and results):
+            await anyio.sleep(0.001)
+        worker.stop()
+    assert seen[0] == ["queued", "running", "scheduled", "completed"]
+    assert results == [1]
+    present = await docket.get_execution("k")
+    assert present is not None
+    assert (present.state, present.args) == (ExecutionState.SCHEDULED, (2,))
+
+
+async def test_a_run_of_a_chain_that_failed_says_so_after_its_last_attempt(docket: Docket) -> None:
+    ran: list[int] = []
+
+    async def task(retry: Retry = Retry(2), perpetual: Perpetual = Perpetual(every=s(3600))) -> None:
+        ran.append(retry.attempt)
+        raise LookupError(f"attempt {retry.attempt}")
+
+    execution = await docket.add(task, key="k")()
+    async with working(Worker(docket)):
+        with pytest.raises(LookupError, match="attempt 2"):
+            await execution.get_result()
+    assert ran == [1, 2]
+    assert (execution.state, execution.error) == (ExecutionState.FAILED, "LookupError: attempt 2")
+
+
+async def test_a_result_that_cannot_be_kept_does_not_end_the_chain(
+    docket: Docket, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def task(perpetual: Perpetual = Perpetual(every=s(3600))) -> Any:
+        return threading.Lock()
+
+    execution = await docket.add(task, key="k")()
+    async with working(Worker(docket)):
+        assert await execution.get_result() is None
+    await execution.sync()
+    assert execution.state is ExecutionState.SCHEDULED
+    assert "cannot be pickled" in caplog.text
+
+
+async def test_a_run_of_a_chain_that_was_not_admitted_is_cancelled(docket: Docket) -> None:
+    async def task(
+        perpetual: Perpetual = Perpetual(every=s(3600)), cooldown: Cooldown = Cooldown(s(3600))
+    ) -> None: ...
+
+    async with working(Worker(docket)):
+        await (await docket.add(task, key="k")()).get_result()
+        dropped = await docket.replace(task, clock.now(), "k")()
+        with pytest.raises(ExecutionCancelled):
+            await dropped.get_result()
+    await dropped.sync()
+    assert dropped.state is ExecutionState.SCHEDULED
+
+
+async def test_a_result_of_a_chain_is_kept_until_the_next_run_has_ended(docket: Docket) -> None:
+    async def task(number: int, perpetual: Perpetual = Perpetual(every=EVERY_MS)) -> int | None:
+        perpetual.perpetuate(number + 1)
+        if number == 5:
+            perpetual.cancel()
+        return number if number < 4 else None
+
+    execution = await docket.add(task, key="k")(1)
+    await run(docket)
+    await execution.sync()
+    assert (execution.state, await execution.get_result()) == (ExecutionState.COMPLETED, None)
+    async with docket.redis() as redis:
+        kept = [name async for name in redis.scan_iter("*results*")]
+    assert len(kept) <= 1
 
 
 class Limited(Perpetual):

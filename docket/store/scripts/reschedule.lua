@@ -1,8 +1,10 @@
 -- End one claim and place the next run of its key (a retry, a perpetual task) in the same step.
--- KEYS run parked key_queue stream progress queue reserved_queue
--- ARGV message_id generation claim holder group key when due state_channel state_event wake_channel prefix slots same fields...
+-- KEYS run parked key_queue stream progress queue reserved_queue result_key
+-- ARGV message_id generation claim holder group key when due state_channel state_event wake_channel prefix slots same ended_event state ended_at error result_name result ttl_ms fields...
 -- REPLY 'OK' | 'SUPERSEDED' | 'LOST' | 'ASKED'; `slots` as in settle.lua; with `same` '1' the run is not over, and what
---   admission it has stays; 'ASKED': its cancellation was requested, and the caller settles
+--   admission it has stays; 'ASKED': its cancellation was requested, and the caller settles. Where a call is over (no retry,
+--   and not put off) `ended_event` is published and its end recorded beside what follows; else it is ''. `result` is kept
+--   under `result_key`, which the record calls `result_name`; none is ''
 -- USE ack fence place running finish give_back
 local live, reserved = check_fence(run, stream, group, message_id, generation, claim, holder)
 if live ~= 'LIVE' then
@@ -18,6 +20,13 @@ if same == '1' and redis.call('HGET', run, 'admitted') == generation then
   redis.call('HSET', run, 'admitted', fields[14])
 end
 leave_running(run, 'cancel_requested')
+if ended_event ~= '' then
+  redis.call('HSET', run, 'last_generation', generation, 'last_state', state, 'last_completed_at', ended_at,
+    'last_error', error, 'last_result_key', result_name)
+  if result ~= '' and ttl_ms == '' then redis.call('SET', result_key, result)
+  elseif result ~= '' then redis.call('SET', result_key, result, 'PX', ttl_ms) end
+  redis.call('PUBLISH', state_channel, ended_event)            -- after the event of what follows, as pydocket does
+end
 ack(stream, group, message_id)                               -- I1
 give_back(prefix, stream, wake_channel, slots, key, message_id, generation, reserved)
 return 'OK'

@@ -156,7 +156,7 @@ def emit_end(running: Running, end: End) -> None:
         return
     then = ""
     if isinstance(end.verdict, Reschedule):
-        then = "retried" if end.verdict.attempt > execution.attempt else "perpetuated"
+        then = "retried" if end.verdict.retries(execution.attempt) else "perpetuated"
     seconds = end.seconds or 0.0
     match outcome:
         case Returned():

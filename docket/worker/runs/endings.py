@@ -28,11 +28,12 @@ from ...rules import (
     PassOn,
     Raised,
     Reschedule,
+    Returned,
     Verdict,
     decide,
     unfolds,
 )
-from ...store import Claims, DocketStore, Message, PassedOn, Settled, Unreadable, dump, dump_value
+from ...store import Claims, DocketStore, Ended, Message, PassedOn, Settled, Unreadable, dump, dump_value
 from ...text import error_text, readable, text_of
 from ..roster import End, Running, write_nothing
 from .following import fail_unhandled
@@ -82,13 +83,17 @@ class Endings:
                 write = partial(self._reschedule, running, _put_off(delivery.message, verdict), same=True)
             case Reschedule():
                 try:
-                    write = partial(self._reschedule, running, _following(delivery.message, verdict))
+                    following = _following(delivery.message, verdict)
                 except KeyboardInterrupt:
                     raise
                 except BaseException as error:  # noqa: BLE001 - pickling runs the arguments' own code
                     name = running.execution.function_name
                     reason = f"the next arguments of task {name!r} cannot be pickled: {text_of(error)}"
                     return await self._failed(running, _because(error, TypeError(reason)), seconds)
+                ended = (
+                    None if verdict.retries(running.execution.attempt) else await self._over(running, outcome)
+                )
+                write = partial(self._reschedule, running, following, ended=ended)
         return End(outcome, verdict, write, seconds)
 
     def set_aside(self, running: Running, reason: str) -> Callable[[], Awaitable[Settled]]:
@@ -106,19 +111,47 @@ class Endings:
         outcome, following = fail_unhandled(running.execution, error)
         return await self.prepare(running, outcome, decide(outcome, following), seconds)
 
-    async def _reschedule(self, running: Running, later: Message, *, same: bool = False) -> Settled:
-        settled = await self.claims.reschedule(running.delivery, later, same=same)
+    async def _reschedule(
+        self, running: Running, later: Message, *, same: bool = False, ended: Ended | None = None
+    ) -> Settled:
+        settled = await self.claims.reschedule(running.delivery, later, same=same, ended=ended)
         if settled is Settled.ASKED:
             # Nobody can tell a body that ignored its cancellation from one that was about to return.
             return await self.claims.settle(running.delivery, state="cancelled")
         return settled
 
+    async def _over(self, running: Running, outcome: Outcome) -> Ended:
+        """How a call ended that another one follows. Results that cannot be kept do not end a chain."""
+        last = f"{running.delivery.message.key}:last"  # a chain keeps one result
+        match outcome:
+            case Raised(error):
+                return Ended("failed", error_text(error), await self._exception(running, error, last))
+            case Returned(None):
+                return Ended("completed")
+            case Returned(value):
+                result = await self._result(running, value, last)
+                if isinstance(result, Exception):
+                    logger.warning("%s; its next run follows all the same", result)
+                    result = None
+                return Ended("completed", result=result)
+            case _:
+                return Ended("cancelled")  # it was not admitted
+
     async def _completed(
         self, running: Running, outcome: Outcome, verdict: Verdict, value: Any, seconds: float | None
     ) -> End:
-        completed = partial(self.claims.settle, running.delivery, state="completed")
+        result = await self._result(running, value, _result_key(running))
+        if isinstance(result, Exception):
+            return await self._failed(running, result, seconds)
+        write = partial(self.claims.settle, running.delivery, state="completed", result=result)
+        return End(outcome, verdict, write, seconds)
+
+    async def _result(
+        self, running: Running, value: Any, key: str
+    ) -> tuple[str, str | None] | Exception | None:
+        """What is kept of a result, or why it cannot be kept."""
         if self.store.ttl == NOT_KEPT:
-            return End(outcome, verdict, completed, seconds)
+            return None
         name = running.execution.function_name
         try:
             text = dump_value(value)
@@ -126,46 +159,55 @@ class Endings:
             raise
         except BaseException as error:  # noqa: BLE001 - pickling runs the value's own code: it may raise anything
             reason = f"the result of task {name!r} cannot be pickled: {text_of(error)}"
-            return await self._failed(running, _because(error, TypeError(reason)), seconds)
+            return _because(error, TypeError(reason))
         try:
-            result = await self._kept(running, text)
+            return await self._kept(running, text, key)
         except Exception as error:  # noqa: BLE001 - a result storage of the user's may raise anything
             reason = f"the result of task {name!r} cannot be stored: {text_of(error)}"
-            return await self._failed(running, _because(error, ResultNotStored(reason)), seconds)
-        return End(outcome, verdict, partial(completed, result=result), seconds)
+            return _because(error, ResultNotStored(reason))
 
     async def _failure(self, running: Running, error: BaseException) -> Callable[[], Awaitable[Settled]]:
-        reason = error_text(error)
-        failed = partial(self.claims.settle, running.delivery, state="failed", error=reason)
+        result = await self._exception(running, error, _result_key(running))
+        return partial(
+            self.claims.settle, running.delivery, state="failed", error=error_text(error), result=result
+        )
+
+    async def _exception(
+        self, running: Running, error: BaseException, key: str
+    ) -> tuple[str, str | None] | None:
+        """What is kept of an exception; of one that cannot be pickled its text."""
         if self.store.ttl == NOT_KEPT or isinstance(error, ResultNotStored):
-            return failed
+            return None
         try:
             text = dump_value(error)
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001 - of an exception that cannot be pickled its text is kept
-            text = dump_value(ExecutionFailed(reason))
+            text = dump_value(ExecutionFailed(error_text(error)))
         try:
-            return partial(failed, result=await self._kept(running, text))
+            return await self._kept(running, text, key)
         except Exception as problem:  # a result storage of the user's may raise anything
             logger.error("Could not store the exception of %r", running.execution, exc_info=problem)
-            return failed
+            return None
 
-    async def _kept(self, running: Running, text: str) -> tuple[str, str | None]:
+    async def _kept(self, running: Running, text: str, key: str) -> tuple[str, str | None]:
         """Where a result goes: its key, and its text where Redis is to keep it (else it is in another storage now)."""
-        message = running.delivery.message
-        result_key = f"{message.key}:{message.generation}"
-        running.execution.result_key = result_key
+        running.execution.result_key = key
         storage = self.store.result_storage
         if storage is None:
             if len(text) > LONGEST:
                 raise ValueError(
                     f"pickled it has {len(text)} bytes, and Redis takes {LONGEST}: keep it elsewhere"
                 )
-            return result_key, text
+            return key, text
         kept = self.store.ttl
-        await storage.put(result_key, {"data": text}, ttl=None if kept is None else kept.total_seconds())
-        return result_key, None
+        await storage.put(key, {"data": text}, ttl=None if kept is None else kept.total_seconds())
+        return key, None
+
+
+def _result_key(running: Running) -> str:
+    message = running.delivery.message
+    return f"{message.key}:{message.generation}"
 
 
 def _showable(error: BaseException) -> BaseException:
