@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, overload
 from . import clock
 from .client import TaskFunction, check_arguments, check_function, check_key, name_of
 from .errors import UsageError
-from .moments import check_duration, check_moment, moved
+from .moments import TimeToLive, check_duration, check_moment, check_ttl, moved
 from .text import checked_name
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Agenda:
 
     def __init__(self) -> None:
         self._items: list[Item] = []
+        self._ttls: list[TimeToLive] = []
 
     def __len__(self) -> int:
         return len(self._items)
@@ -41,11 +42,16 @@ class Agenda:
         return iter(self._items)
 
     @overload
-    def add(self, function: Callable[P, Any], key: str | None = None) -> Callable[P, None]: ...
+    def add(
+        self, function: Callable[P, Any], key: str | None = None, ttl: TimeToLive = ...
+    ) -> Callable[P, None]: ...
     @overload
-    def add(self, function: str, key: str | None = None) -> Callable[..., None]: ...
-    def add(self, function: TaskFunction | str, key: str | None = None) -> Callable[..., None]:
+    def add(self, function: str, key: str | None = None, ttl: TimeToLive = ...) -> Callable[..., None]: ...
+    def add(
+        self, function: TaskFunction | str, key: str | None = None, ttl: TimeToLive = ...
+    ) -> Callable[..., None]:
         """Add a call: ``agenda.add(function)(arguments)``. Without a key it gets a new one in every scatter.
+        ``ttl`` is as with `Docket.add`.
 
         Raises: at once, TypeError for what is no task function or key; by the returned function, TypeError for
         arguments that do not fit. Those of a task given by name are checked by `scatter`, where its docket is known.
@@ -57,17 +63,20 @@ class Agenda:
             check_function(function)
         if key is not None:
             key = check_key(key)
+        check_ttl(ttl)
 
         def adding(*args: Any, **kwargs: Any) -> None:
             if not isinstance(function, str):
                 check_arguments(function, name, args, kwargs)
             self._items.append((function, args, kwargs, key))
+            self._ttls.append(ttl)
 
         return adding
 
     def clear(self) -> None:
         """Remove every call."""
         self._items.clear()
+        self._ttls.clear()
 
     async def scatter(
         self,
@@ -106,8 +115,10 @@ class Agenda:
         )
         calls: list[Any] = []
         try:
-            for (function, args, kwargs, key), when in zip(self._items, moments, strict=True):
-                calls.append(docket.call(function, when=when, key=key)(*args, **kwargs))
+            for (function, args, kwargs, key), ttl, when in zip(
+                self._items, self._ttls, moments, strict=True
+            ):
+                calls.append(docket.call(function, when=when, key=key, ttl=ttl)(*args, **kwargs))
         except Exception:
             await docket.add_many(calls)
             raise

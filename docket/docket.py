@@ -33,7 +33,7 @@ from .client import (
 )
 from .errors import BadSetting
 from .execution import Execution, RunningExecution
-from .moments import LONGEST, check_moment, check_setting
+from .moments import LONGEST, TimeToLive, check_moment, check_setting, check_ttl
 from .numbers import check_whole
 from .rules import Disposition
 from .signals import signals, suppress_errors
@@ -63,6 +63,9 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 
+DEFAULT_TTL = timedelta(minutes=15)
+"""How long records and results are kept where nobody says anything. Any other object was given by the program."""
+
 CLEAR_BATCH = 100
 """How many tasks `Docket.clear` cancels in one step: it keeps the server for a few milliseconds."""
 
@@ -75,8 +78,9 @@ class Docket(DocketSnapshotMixin):
 
     Units: ``heartbeat_interval`` and ``execution_ttl`` are durations; a worker
     unseen for ``heartbeat_interval * missed_heartbeats`` is gone; a final record and its result are kept for
-    ``execution_ttl`` (zero: not at all; None: for ever, or until somebody deletes them). ``result_storage`` keeps
-    results elsewhere: anything with the ``AsyncKeyValue`` protocol of py-key-value-aio.
+    ``execution_ttl`` (zero: not at all; None: for ever, or until somebody deletes them). Where it is given it travels
+    with the tasks that are added here; else that of the worker counts. ``result_storage`` keeps results elsewhere:
+    anything with the ``AsyncKeyValue`` protocol of py-key-value-aio.
 
     ``parent_task_spans``: the span of a run is a child of the span in which its task was added, not only linked to it.
     None: as the environment variable ``DOCKET_PARENT_TASK_SPANS`` says, else no. A `Worker` may say otherwise.
@@ -90,7 +94,7 @@ class Docket(DocketSnapshotMixin):
         url: str = "redis://localhost:6379/0",
         heartbeat_interval: timedelta = timedelta(seconds=2),
         missed_heartbeats: int = 5,
-        execution_ttl: timedelta | None = timedelta(minutes=15),
+        execution_ttl: timedelta | None = DEFAULT_TTL,
         result_storage: ResultStorage | None = None,
         enable_internal_instrumentation: bool = False,
         credential_provider: CredentialProvider | None = None,
@@ -122,6 +126,7 @@ class Docket(DocketSnapshotMixin):
             expiry=heartbeat_interval * missed_heartbeats,
             result_storage=result_storage,
             strikes=Strikes(keys),
+            ttl_travels=execution_ttl is not DEFAULT_TTL,
         )
         self.tasks: dict[str, TaskFunction] = {task.__name__: task for task in standard_tasks}
         self.strike_list = DocketStrikes(
@@ -191,7 +196,7 @@ class Docket(DocketSnapshotMixin):
 
     @execution_ttl.setter
     def execution_ttl(self, ttl: timedelta | None) -> None:
-        self._store = attrs.evolve(self._store, ttl=ttl)
+        self._store = attrs.evolve(self._store, ttl=ttl, ttl_travels=True)
 
     @property
     def result_storage(self) -> ResultStorage | None:
@@ -292,7 +297,11 @@ class Docket(DocketSnapshotMixin):
 
     @overload
     def add(
-        self, function: Callable[P, Awaitable[R]], when: datetime | None = None, key: str | None = None
+        self,
+        function: Callable[P, Awaitable[R]],
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
@@ -300,29 +309,33 @@ class Docket(DocketSnapshotMixin):
         function: Callable[P, Awaitable[R]] | Callable[P, R],
         when: datetime | None = None,
         key: str | None = None,
+        ttl: TimeToLive = ...,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
-        self, function: str, when: datetime | None = None, key: str | None = None
+        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def add(
         self,
         function: TaskFunction | str,
         when: datetime | None = None,
         key: str | None = None,
+        ttl: TimeToLive = ...,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Schedule a call: ``await docket.add(function)(arguments)``.
 
         A key that is already scheduled, queued or running is left as it is (see the execution's
-        ``disposition``). ``when`` is an aware datetime; the past and None mean now.
+        ``disposition``). ``when`` is an aware datetime; the past and None mean now. ``ttl`` is how long the record and
+        the result of this task are kept after its end, whichever worker runs it: a duration (zero: not at all), or None
+        for ever. Without it ``execution_ttl`` counts.
 
-        Raises: at once, ValueError for a naive ``when``, TypeError for a key that is not a string, UnknownTask (a
-        KeyError) for a name that is not registered; when awaited, TypeError for arguments that do not fit the
-        signature or cannot be pickled, redis.exceptions.RedisError when the server cannot be reached in bounded
-        time or refuses.
+        Raises: at once, ValueError for a naive ``when`` or a ``ttl`` out of range, TypeError for a key that is not a
+        string, UnknownTask (a KeyError) for a name that is not registered; when awaited, TypeError for arguments that
+        do not fit the signature or cannot be pickled, redis.exceptions.RedisError when the server cannot be reached in
+        bounded time or refuses.
         Cancel: the task may or may not have been placed.
         """
-        prepare = self._preparing(function, when, key)
+        prepare = self._preparing(function, when, key, ttl)
 
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
             return await place_for("docket.add", self.store, prepare(args, kwargs))
@@ -331,24 +344,28 @@ class Docket(DocketSnapshotMixin):
 
     @overload
     def replace(
-        self, function: Callable[P, Awaitable[R]], when: datetime, key: str
+        self, function: Callable[P, Awaitable[R]], when: datetime, key: str, ttl: TimeToLive = ...
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def replace(
-        self, function: Callable[P, Awaitable[R]] | Callable[P, R], when: datetime, key: str
+        self,
+        function: Callable[P, Awaitable[R]] | Callable[P, R],
+        when: datetime,
+        key: str,
+        ttl: TimeToLive = ...,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def replace(
-        self, function: str, when: datetime, key: str
+        self, function: str, when: datetime, key: str, ttl: TimeToLive = ...
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def replace(
-        self, function: TaskFunction | str, when: datetime, key: str
+        self, function: TaskFunction | str, when: datetime, key: str, ttl: TimeToLive = ...
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Schedule a call instead of the one that its key has. A run in progress continues, its outcome is discarded.
 
         Raises: as `add`.
         """
-        prepare = self._preparing(function, when, key)
+        prepare = self._preparing(function, when, key, ttl)
 
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
             return await place_for("docket.replace", self.store, prepare(args, kwargs), replace=True)
@@ -357,7 +374,11 @@ class Docket(DocketSnapshotMixin):
 
     @overload
     def call(
-        self, function: Callable[P, Awaitable[R]], when: datetime | None = None, key: str | None = None
+        self,
+        function: Callable[P, Awaitable[R]],
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
@@ -365,24 +386,26 @@ class Docket(DocketSnapshotMixin):
         function: Callable[P, Awaitable[R]] | Callable[P, R],
         when: datetime | None = None,
         key: str | None = None,
+        ttl: TimeToLive = ...,
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
-        self, function: str, when: datetime | None = None, key: str | None = None
+        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
     ) -> Callable[..., TaskCall[Any]]: ...
     def call(
         self,
         function: TaskFunction | str,
         when: datetime | None = None,
         key: str | None = None,
+        ttl: TimeToLive = ...,
     ) -> Callable[..., TaskCall[Any]]:
         """Prepare and check a call for `add_many` or `replace_many`; nothing is sent. Raises as `add`, at once."""
-        prepare = self._preparing(function, when, key)
+        prepare = self._preparing(function, when, key, ttl)
 
         def prepared(*args: Any, **kwargs: Any) -> TaskCall[Any]:
             execution = prepare(args, kwargs)
             return TaskCall(
-                execution.function, args, kwargs, execution.key, execution.when, execution.function_name
+                execution.function, args, kwargs, execution.key, execution.when, execution.function_name, ttl
             )
 
         return prepared
@@ -406,7 +429,7 @@ class Docket(DocketSnapshotMixin):
         return await self._place_many("docket.replace_many", calls, chunk_size, replace=True)
 
     def _preparing(
-        self, function: TaskFunction | str, when: datetime | None, key: str | None
+        self, function: TaskFunction | str, when: datetime | None, key: str | None, ttl: TimeToLive
     ) -> Callable[[tuple[Any, ...], dict[str, Any]], Execution[Any]]:
         """Check what is to be called, when and under which key; return what makes an execution of the arguments."""
         name, found = find_task(self.tasks, function, self.name)
@@ -414,11 +437,17 @@ class Docket(DocketSnapshotMixin):
             check_moment("when", when)
         if key is not None:
             key = check_key(key)
+        if ttl is not ...:
+            check_ttl(ttl)
 
         def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution[Any]:
             check_arguments(found, name, args, kwargs)
             moment = when or clock.now()
-            return Execution(self, found, args, kwargs, key or new_key(), moment, 1, function_name=name)
+            execution: Execution[Any] = Execution(
+                self, found, args, kwargs, key or new_key(), moment, 1, function_name=name
+            )
+            execution.ttl = ttl
+            return execution
 
         return prepare
 
@@ -441,7 +470,11 @@ class Docket(DocketSnapshotMixin):
         check_function(call.function)
         name = checked_name(call.function_name or name_of(call.function), "the name of a task")
         check_arguments(call.function, name, call.args, call.kwargs)
-        return Execution(self, call.function, call.args, call.kwargs, key, call.when, 1, function_name=name)
+        execution: Execution[Any] = Execution(
+            self, call.function, call.args, call.kwargs, key, call.when, 1, function_name=name
+        )
+        execution.ttl = check_ttl(call.ttl)
+        return execution
 
     async def schedule(self, execution: Execution[Any]) -> None:
         """Place an execution that was made by hand."""

@@ -36,7 +36,7 @@ from .errors import (
     UnknownTask,
     UsageError,
 )
-from .moments import check_moment, read_moment
+from .moments import TimeToLive, check_moment, read_moment
 from .numbers import check_whole, spelled
 from .rules import Disposition, ExecutionState, waiting_state
 from .signals import Labels
@@ -101,7 +101,8 @@ class Execution(Generic[R]):
         "__dict__", "__weakref__",  # programs keep what is theirs on it
         "_args", "_docket", "_fence", "_function", "_function_name", "_generation", "_key", "_kwargs",
         "_progress", "_redelivered", "_trace_context", "attempt", "completed_at", "disposition", "error",
-        "extra_fields", "message_id", "result_key", "schedule_exception", "started_at", "state", "when", "worker",
+        "extra_fields", "message_id", "result_key", "schedule_exception", "started_at", "state", "ttl", "when",
+        "worker",
     )  # fmt: skip
 
     def __init__(
@@ -128,6 +129,8 @@ class Execution(Generic[R]):
         self._redelivered, self._generation = redelivered, generation
         self.when, self.attempt, self.message_id = when, attempt, message_id
         self.extra_fields: Mapping[bytes, bytes] = {}
+        self.ttl: TimeToLive = ...
+        """How long its record and result are kept, where that was given for this task; ``...`` where it was not."""
         self.state = ExecutionState.SCHEDULED
         self.disposition = Disposition.LOADED
         self.schedule_exception: Exception | None = None
@@ -301,7 +304,7 @@ class Execution(Generic[R]):
             docket, function, args, kwargs, message.key, message.when, message.attempt,
             None, redelivered, message.function, message.generation, message_id,
         )  # fmt: skip
-        execution.extra_fields = message.extra
+        execution.extra_fields, execution.ttl = message.extra, message.ttl
         return execution
 
     @classmethod
@@ -339,6 +342,7 @@ class Execution(Generic[R]):
             attempt=self.attempt,
             generation=self._generation,
             extra=self.extra_fields,
+            ttl=self.ttl,
         )
 
     def _pickle(self, arguments: tuple[Any, ...] | dict[str, Any]) -> bytes:
@@ -362,7 +366,7 @@ class Execution(Generic[R]):
             return
         self.state, self.worker, self.error = record.state, record.worker, record.error
         self.started_at, self.completed_at = record.started_at, record.completed_at
-        self.result_key = record.result_key
+        self.result_key, self.ttl = record.result_key, record.ttl
         # The record has a double of the seconds: of the microseconds and of the offset we may know more than it does.
         if record.when is not None and epoch(record.when) != epoch(self.when):
             self.when = record.when

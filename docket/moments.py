@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import EllipsisType
+from typing import Any, TypeAlias
 
 from .errors import BadSetting, UsageError
 from .text import text_of
@@ -20,9 +21,11 @@ __all__ = [
     "LAST",
     "LAST_EPOCH",
     "LONGEST",
+    "TimeToLive",
     "check_duration",
     "check_moment",
     "check_setting",
+    "check_ttl",
     "clamped",
     "moved",
     "read_epoch",
@@ -33,6 +36,9 @@ ZERO = timedelta(0)
 
 LONGEST = timedelta(days=36_525)
 """A hundred years: the longest duration that is accepted."""
+
+TimeToLive: TypeAlias = timedelta | EllipsisType | None
+"""How long the record of one task is kept: zero is not at all, None for ever, ``...`` as its docket says."""
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 """The first and the last moment that a datetime can hold."""
@@ -61,6 +67,11 @@ def check_setting(name: str, given: Any, *, positive: bool = False) -> timedelta
         return check_duration(name, given, positive=positive)
     except (TypeError, UsageError) as error:
         raise BadSetting(str(error)) from None
+
+
+def check_ttl(given: Any) -> TimeToLive:
+    """Return ``given`` if it is a `TimeToLive`. Raises: as `check_duration`."""
+    return given if given is None or given is ... else check_duration("ttl", given)
 
 
 def check_moment(name: str, given: Any) -> datetime:

@@ -93,9 +93,11 @@ async def _wait_until_final(store: DocketStore, execution: Followed) -> None:
                 await _follow(store, execution)
                 state, error = execution.state, execution.error
                 # An event does not name the result, and pydocket announces the end of a replaced run too: what
-                # is recorded decides. Where no record is kept (execution_ttl=0) the event is all there is.
+                # is recorded decides. Where no record is kept (a ttl of zero) the event is all there is.
                 record = await execution.refresh()
                 if record is None:
+                    if execution.state is ExecutionState.COMPLETED:
+                        raise _nothing_kept(execution)
                     return
                 if (
                     not _is_over(execution, record)
@@ -131,8 +133,8 @@ async def _outcome(store: DocketStore, execution: Followed) -> Any:
     if execution.result_key is None:
         if failed:
             raise _failure(execution)
-        if store.ttl == timedelta(0):
-            raise ResultExpired(f"execution {key!r} has completed; with execution_ttl=0 no result is kept")
+        if (store.ttl if execution.ttl is ... else execution.ttl) == timedelta(0):
+            raise _nothing_kept(execution)
         return None
     try:
         text = await _stored(store, execution.result_key)
@@ -161,6 +163,12 @@ def _error_to_raise(execution: Followed, kept: object) -> Exception:
     if issubclass(type(kept), BaseException):
         failure.__cause__ = cast("BaseException", kept)
     return failure
+
+
+def _nothing_kept(execution: Followed) -> ResultExpired:
+    return ResultExpired(
+        f"execution {execution.key!r} has completed; with a time to live of 0 no result is kept"
+    )
 
 
 def _failure(execution: Followed) -> ExecutionFailed:

@@ -19,6 +19,7 @@ from uncalled_for.introspection import _signature_cache  # pyright: ignore[repor
 from .. import clock
 from ..dependencies import is_generator_function
 from ..errors import UsageError
+from ..moments import TimeToLive
 from ..text import checked_name, text_of
 
 __all__ = [
@@ -284,3 +285,4 @@ class TaskCall(Generic[R]):
     key: str
     when: datetime
     function_name: str | None = None
+    ttl: TimeToLive = ...

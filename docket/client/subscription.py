@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from ..moments import TimeToLive
 from ..rules import FINAL, ExecutionState
 from ..store import DocketStore, ProgressEvent, Record, StateEvent, read_event
 
@@ -35,6 +36,7 @@ class Followed(Protocol):
     completed_at: datetime | None
     error: str | None
     result_key: str | None
+    ttl: TimeToLive
 
     @property
     def key(self) -> str: ...

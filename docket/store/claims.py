@@ -100,14 +100,12 @@ class Claims:
         return await self._taken(await self.client.run(*call), redelivered=False)
 
     async def _taken(self, reply: Any, *, redelivered: bool) -> list[Taken]:
-        newest_strike, read = cast("tuple[bytes, list[tuple[bytes, bytes, Any, list[bytes], int]]]", reply)
+        newest_strike, read = cast("tuple[bytes, list[list[Any]]]", reply)
         if read:
             self.newest_strike = newest_strike
         taken: list[Taken] = []
-        for message_id, word, claim, flat, times in read:
-            taken += reply_of(
-                message_id, word, claim, flat, times, holder=self.worker, redelivered=redelivered
-            )
+        for each in read:
+            taken += reply_of(*each, holder=self.worker, redelivered=redelivered)
         if not all(isinstance(one, Refused) for one in taken):
             await self._notify_neighbours()
         return taken
@@ -220,8 +218,8 @@ class Claims:
             reply = await self.client.run(*call)
             self.newest_strike, replies = cast("tuple[bytes, list[Any]]", reply)
             self._unclaimed = (), ""
-            for (message_id, flat), (word, claim, times) in zip(good, replies, strict=True):
-                taken += reply_of(message_id, word, claim, flat, times, holder=self.worker, redelivered=False)
+            for (message_id, flat), (word, claim, *rest) in zip(good, replies, strict=True):
+                taken += reply_of(message_id, word, claim, flat, *rest, holder=self.worker, redelivered=False)
             await self._notify_neighbours()
         return taken
 
@@ -251,6 +249,11 @@ class Claims:
 
     # ending ----------------------------------------------------------------------------------------------
 
+    def kept_for(self, delivery: Delivery) -> timedelta | None:
+        """How long the record of a task is kept: as its caller has given it, else as this docket says."""
+        given = delivery.message.ttl
+        return self.ttl if given is ... else given
+
     async def settle(
         self,
         delivery: Delivery,
@@ -264,18 +267,18 @@ class Claims:
         ``result`` is its key and its text (`dump_value`), or its key and None where it was put into another
         storage before this call.
         """
-        key, now = delivery.message.key, clock.now()
+        key, now, ttl = delivery.message.key, clock.now(), self.kept_for(delivery)
         at = now.isoformat()
         ending = end_fields(at, error)
         record = ["state", state, *ending]
         if result is not None:
             record += ("result_key", result[0])
-        stored_at, stored = self._stored(key, result, now)
+        stored_at, stored = self._stored(key, result, now, ttl)
         call = script_calls.settle(
             self.keys,
             result_key=stored_at,
             fence=delivery.fence,
-            ttl_ms=time_to_live(self.ttl),
+            ttl_ms=time_to_live(ttl),
             state_event=state_event(key, state, *ending),
             key=key,
             slots=delivery.slots,
@@ -293,14 +296,14 @@ class Claims:
         the call ended, where the next run is another one (a perpetual task's). Nothing is written if the cancellation
         of the key was requested (ASKED).
         """
-        key, now = following.key, clock.now()
+        key, now, ttl = following.key, clock.now(), self.kept_for(delivery)
         due, event = placed_as(following, now)
         ended_event = at = ""
         if ended is not None:
             at = now.isoformat()
             ended_event = state_event(key, ended.state, *end_fields(at, ended.error))
         result = None if ended is None else ended.result
-        stored_at, stored = self._stored(key, result, now)
+        stored_at, stored = self._stored(key, result, now, ttl)
         call = script_calls.reschedule(
             self.keys,
             result_key=stored_at,
@@ -317,12 +320,14 @@ class Claims:
             error="" if ended is None else ended.error or "",
             result_name="" if result is None else result[0],
             result=stored,
-            ttl_ms=time_to_live(self.ttl),
+            ttl_ms=time_to_live(ttl),
             fields=following.fields(),
         )
         return Settled(await self.client.run(*call))
 
-    def _stored(self, key: str, result: tuple[str, str | None] | None, now: datetime) -> tuple[str, str]:
+    def _stored(
+        self, key: str, result: tuple[str, str | None] | None, now: datetime, ttl: timedelta | None
+    ) -> tuple[str, str]:
         """Where a result is to be stored, and as what: '' where Redis is not to keep it."""
         keys = self.keys
         name, text = result or ("", None)
@@ -330,7 +335,7 @@ class Claims:
             return keys.run(key), ""
         if keys.tagged:
             return keys.result_bare(name), bare_result(text)
-        envelope = result_envelope(keys.results_collection, name, text, now=now, ttl=self.ttl)
+        envelope = result_envelope(keys.results_collection, name, text, now=now, ttl=ttl)
         return keys.result_envelope(name), envelope
 
     async def prepare_hand_back(self) -> None:

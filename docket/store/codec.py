@@ -13,7 +13,7 @@ import attrs
 import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
 
 from ..errors import DeliveryUnreadable
-from ..moments import moved
+from ..moments import TimeToLive, moved
 from ..numbers import LARGEST_FIELD, check_whole, spelled
 from ..text import checked_name, error_text, readable
 from ..values import hot_value
@@ -39,6 +39,7 @@ __all__ = [
     "load_call",
     "load_value",
     "open_envelope",
+    "read_ttl",
     "result_envelope",
     "state_event",
 ]
@@ -168,7 +169,8 @@ class Message:
     """One task as it travels: an entry of the stream, or a parked hash.
 
     ``when`` stays the text that the caller's offset gave it. ``extra`` are the fields we do not name (trace
-    context, fields of other implementations); they survive every rescheduling.
+    context, fields of other implementations); they survive every rescheduling. ``ttl`` is what was given for this task:
+    no field of the message but one of its record, which pydocket lets stand.
     """
 
     key: str
@@ -180,6 +182,7 @@ class Message:
     generation: int = 0
     extra: Mapping[bytes, bytes] = attrs.field(factory=dict[bytes, bytes])
     passed_on: PassedOn | None = None
+    ttl: TimeToLive = ...
 
     def fields(self) -> list[str | bytes | int]:
         """The flat field list. The scripts rely on the order: the generation is its 14th item.
@@ -251,6 +254,13 @@ class Delivery:
     def message_id(self) -> bytes:
         """The id of its entry on the stream."""
         return self.fence.message_id
+
+
+def read_ttl(text: bytes) -> TimeToLive:
+    """The time to live that a record has; ``...`` where the text is none (lib/kept.lua)."""
+    if not text:
+        return None
+    return timedelta(milliseconds=int(text)) if text.isdigit() and len(text) <= 15 else ...
 
 
 def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:

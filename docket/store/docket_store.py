@@ -43,8 +43,9 @@ class DocketStore:
     """One docket on one server, for any number of threads and event loops (I8).
 
     ``ttl`` is how long a final record and its result are kept (zero: not at all; None: for ever), ``expiry`` how long
-    after its last heartbeat a worker is gone. Settings do not change: ``attrs.evolve`` makes another store of the
-    same docket, with the same strikes.
+    after its last heartbeat a worker is gone. With ``ttl_travels`` the tasks that are placed have ``ttl``, whichever
+    worker runs them. Settings do not change: ``attrs.evolve`` makes another store of the same docket, with the same
+    strikes.
     """
 
     client: Client
@@ -54,6 +55,7 @@ class DocketStore:
     result_storage: ResultStorage | None
     """Where results are kept instead of on the server."""
     strikes: Strikes
+    ttl_travels: bool = False
 
     schedule: Schedule = attrs.field(init=False)
     """Places and cancels."""
@@ -71,7 +73,7 @@ class DocketStore:
 
     def __attrs_post_init__(self) -> None:
         client, keys, ttl = self.client, self.keys, self.ttl
-        self.schedule = Schedule(client, keys, ttl)
+        self.schedule = Schedule(client, keys, ttl, ttl if self.ttl_travels else ...)
         self.due = DueTasks(client, keys, ttl)
         self.by_hand = ByHand(client, keys, ttl)
         self.progress = ProgressReports(client, keys, ttl)

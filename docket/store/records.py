@@ -12,11 +12,11 @@ from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
 from ..errors import DeliveryUnreadable
-from ..moments import read_epoch, read_moment
+from ..moments import TimeToLive, read_epoch, read_moment
 from ..rules import ExecutionState
 from ..transport import Client
 from .answers import UnreadableKey, answers, is_about_a_key, named, naming
-from .codec import Message, decode_message, open_envelope
+from .codec import Message, decode_message, open_envelope, read_ttl
 from .foreign import shown, text, text_or_none, whole
 from .keys import GROUP, Keys
 
@@ -114,6 +114,7 @@ class Record:
     args: bytes | None = None
     kwargs: bytes | None = None
     last: LastRun | None = None
+    ttl: TimeToLive = ...
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
@@ -141,6 +142,7 @@ class Record:
             args=get(b"args"),
             kwargs=get(b"kwargs"),
             last=LastRun.of(fields) if b"last_state" in fields else None,
+            ttl=read_ttl(fields[b"ttl"]) if b"ttl" in fields else ...,
         )
 
 

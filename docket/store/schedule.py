@@ -11,7 +11,7 @@ import attrs
 from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
-from ..moments import LAST_EPOCH, LONGEST
+from ..moments import LAST_EPOCH, LONGEST, TimeToLive
 from ..rules import Disposition, ExecutionState, waiting_state
 from ..transport import Client
 from . import script_calls
@@ -24,6 +24,9 @@ __all__ = ["ANY_STRIKES", "Placed", "Schedule", "epoch", "milliseconds", "placed
 
 #: Place whatever the strikes are: the caller has checked them, or its worker will.
 ANY_STRIKES = b"*"
+
+#: No time to live was given for a task: that of the docket where it ends counts.
+NOT_GIVEN = "-"
 
 _DISPOSITIONS = {
     b"OK": Disposition.SCHEDULED,
@@ -80,11 +83,15 @@ class Placed:
 
 @attrs.define(eq=False)
 class Schedule:
-    """Writes of clients to one docket. ``ttl`` is how long a final record is kept."""
+    """Writes of clients to one docket.
+
+    ``ttl`` is how long a final record is kept, ``travels`` what a task has of that whose message gives nothing.
+    """
 
     client: Client
     keys: Keys
     ttl: timedelta | None
+    travels: TimeToLive = ...
 
     def _placing(
         self,
@@ -96,6 +103,9 @@ class Schedule:
         expected: int = 0,
     ) -> Call:
         due, event = placed_as(message, now)
+        ttl = message.ttl
+        if ttl is ... and not rescheduled and not expected:  # what continues a chain keeps what that has
+            ttl = self.travels
         return script_calls.schedule(
             self.keys,
             key=message.key,
@@ -106,6 +116,7 @@ class Schedule:
             expected=expected,
             state_event=event,
             known_strikes=strikes,
+            ttl=NOT_GIVEN if ttl is ... else time_to_live(ttl),
             fields=message.fields(),
         )
 

@@ -325,7 +325,7 @@ def retire(
 def schedule(
     keys: Keys, *,
     key: str, when: Argument, due: Argument, replace: Argument, rescheduled: Argument, expected: Argument,
-    state_event: Argument, known_strikes: Argument, fields: Sequence[Argument],
+    state_event: Argument, known_strikes: Argument, ttl: Argument, fields: Sequence[Argument],
 ) -> Call:
     """Place one task under its key: now on the stream, or later on the queue."""
     return (
@@ -336,7 +336,7 @@ def schedule(
         ],
         [
             key, when, due, replace, rescheduled, expected, GROUP, keys.state_channel(key), state_event,
-            keys.wake, known_strikes, keys.prefix, *fields,
+            keys.wake, known_strikes, keys.prefix, ttl, *fields,
         ],
     )
 

@@ -9,7 +9,7 @@ import attrs
 
 from ..errors import DeliveryUnreadable
 from ..text import error_text
-from .codec import Delivery, Message, decode_flat, fields_of
+from .codec import Delivery, Message, decode_flat, fields_of, read_ttl
 from .fence import Fence
 from .foreign import text
 
@@ -84,14 +84,20 @@ def decoded(
     holder: str,
     redelivered: bool,
     times: int = 1,
+    ttl: bytes | None = None,
 ) -> Delivery | Unreadable:
-    """A delivery that ``holder`` has claimed; ``times`` is how often it was delivered."""
+    """A delivery that ``holder`` has claimed.
+
+    ``times`` is how often it was delivered, ``ttl`` the time to live that its record has.
+    """
     try:
         message = decode_flat(flat)
     except DeliveryUnreadable as reason:
         return _unreadable(message_id, flat, str(reason))
     except Exception as error:  # noqa: BLE001 - whatever else is wrong with it, it is wrong with this one (I9)
         return _unreadable(message_id, flat, f"the message cannot be read: {error_text(error)}")
+    if ttl is not None:
+        message = attrs.evolve(message, ttl=read_ttl(ttl))
     if message.passed_on is not None:
         times += message.passed_on.deliveries
     fence = Fence(message_id, message.generation, claim, holder)
@@ -104,13 +110,16 @@ def reply_of(
     claim: Any,
     flat: Sequence[bytes],
     times: int,
+    ttl: bytes | None = None,
     *,
     holder: str,
     redelivered: bool,
 ) -> Sequence[Taken]:
     """One delivery, by the word that a script replied for it; nothing where there is nothing to report."""
     if word == b"OK" or word == b"UNREADABLE":
-        return (decoded(message_id, flat, claim, holder=holder, redelivered=redelivered, times=times),)
+        return (
+            decoded(message_id, flat, claim, holder=holder, redelivered=redelivered, times=times, ttl=ttl),
+        )
     if word == b"BROKEN":
         return (_unreadable(message_id, flat, f"its run cannot be claimed: {text(claim)}"),)
     refused = _refused(word, flat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -124,3 +125,14 @@ async def test_a_batch_is_run_by_the_other_side(table: Table, client: str, worke
     await table.side(worker).drain("w")
     assert table.runs() == {str(n).encode(): b"1" for n in range(100)}
     table.assert_left_clean()
+
+
+async def test_pydocket_s_workers_let_the_time_to_live_of_a_task_stand(table: Table) -> None:
+    """They pass on no field of a message that they do not know; those of a record they do."""
+    when = datetime.now(UTC) + timedelta(milliseconds=300)
+    await table.ours.docket.add("tick", when, "k", timedelta(hours=7))()
+    await table.pydocket.start_worker("theirs")
+    await table.ticks("theirs", 2)
+    await table.pydocket.stop_worker("theirs")
+    await table.ours.cancel("k")
+    assert table.redis.ttl(f"{table.name}:runs:k") == pytest.approx(7 * 3600, abs=60)

@@ -2,8 +2,9 @@
 -- KEYS run parked key_queue stream progress queue reserved_queue plain_parked
 -- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel prefix
 -- REPLY 'CANCELLED' | 'ASKED' | 'NOTHING'
--- USE numbers finish unplace alive ending
-local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved')
+-- USE numbers finish unplace alive ending kept
+local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved', 'ttl')
+ttl_ms = kept_for(now[7], ttl_ms)
 local state, stream_id = now[1], entry_id(now[2])
 local reply = 'NOTHING'
 if state == 'running' and is_alive(run, key, stream, group, queue, reserved_queue) then

@@ -2,20 +2,20 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix group completed_at ttl_ms limit start wake_channel
 -- REPLY {cancelled, where to go on in the stream, or '' where all is done}
--- USE ack events finish slots ending
+-- USE ack events finish slots ending kept
 local count, left, last, kept, lib = 0, tonumber(limit), '', {}, limits_lib()   -- `left`: how much this step may still look at
 local site = lib.site_of(prefix, stream, wake_channel)
 local function cancel(key)
   local run = prefix .. ':runs:' .. key
-  local reserved = redis.pcall('HGET', run, 'reserved')
+  local now = redis.pcall('HMGET', run, 'reserved', 'ttl')
   local progress, channel = prefix .. ':progress:' .. key, prefix .. ':state:' .. key
   local event = event_of(key, 'cancelled', ',"completed_at":"' .. completed_at .. '"')
-  if type(reserved) == 'table' then                            -- what is no record is not ours to change (I9)
+  if now.err then                                              -- what is no record is not ours to change (I9)
     redis.call('DEL', progress)
     redis.call('PUBLISH', channel, event)
   else
-    if reserved then kept[#kept + 1] = {key, reserved} end
-    end_run(run, progress, ttl_ms, {'state', 'cancelled', 'completed_at', completed_at}, channel, event)
+    if now[1] then kept[#kept + 1] = {key, now[1]} end
+    end_run(run, progress, kept_for(now[2], ttl_ms), {'state', 'cancelled', 'completed_at', completed_at}, channel, event)
   end
   count = count + 1
 end

@@ -2,7 +2,7 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix now limit at ttl_ms
 -- REPLY {moved, the score of the next task or ''}; `now` is epoch seconds, `at` the same as text
--- USE events numbers carry queued finish ending
+-- USE events numbers carry queued finish ending kept
 -- Whether a message of the reserved queue is still the one of its key: pydocket does not find it there to replace or cancel
 -- it.
 local function is_live(run, generation)
@@ -12,10 +12,10 @@ end
 -- End the run of a key whose message is gone (evicted, deleted by hand), or is none of its own: no worker can run it, and
 -- a caller may wait for it.
 local function fail(key, run, why)
-  local now = redis.pcall('HMGET', run, 'state', 'waiter_stream')
+  local now = redis.pcall('HMGET', run, 'state', 'waiter_stream', 'ttl')
   if now.err or now[1] ~= 'scheduled' or now[2] then return end
   local reason = 'DeliveryUnreadable: its message is ' .. why
-  end_run(run, prefix .. ':progress:' .. key, ttl_ms, {'state', 'failed', 'completed_at', at, 'error', reason},
+  end_run(run, prefix .. ':progress:' .. key, kept_for(now[3], ttl_ms), {'state', 'failed', 'completed_at', at, 'error', reason},
     prefix .. ':state:' .. key, event_of(key, 'failed', ',"completed_at":"' .. at .. '","error":' .. json(reason)))
   return true
 end

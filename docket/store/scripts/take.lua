@@ -2,8 +2,8 @@
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked count
 -- REPLY {id of the last strike or '', taken}; `taken` is a list of {message_id, 'OK' | 'SUPERSEDED' | 'CANCELLED' |
---   'UNREADABLE' | 'BROKEN', claim, fields, how often it was delivered}; with 'BROKEN' the reason stands for the claim.
---   Nothing taken: no id. `asked` as in lib/claim_one.lua
+--   'UNREADABLE' | 'BROKEN', claim, fields, how often it was delivered, and its time to live if that was given}; with
+--   'BROKEN' the reason stands for the claim. Nothing taken: no id. `asked` as in lib/claim_one.lua
 -- USE claim_one finish strikes
 local read = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', stream, '>')
 local taken, refused = {}, false

@@ -150,7 +150,7 @@ class Endings:
         self, running: Running, value: Any, key: str
     ) -> tuple[str, str | None] | Exception | None:
         """What is kept of a result, or why it cannot be kept."""
-        if self.store.ttl == NOT_KEPT:
+        if self.claims.kept_for(running.delivery) == NOT_KEPT:
             return None
         name = running.execution.function_name
         try:
@@ -176,7 +176,7 @@ class Endings:
         self, running: Running, error: BaseException, key: str
     ) -> tuple[str, str | None] | None:
         """What is kept of an exception; of one that cannot be pickled its text."""
-        if self.store.ttl == NOT_KEPT or isinstance(error, ResultNotStored):
+        if self.claims.kept_for(running.delivery) == NOT_KEPT or isinstance(error, ResultNotStored):
             return None
         try:
             text = dump_value(error)
@@ -200,7 +200,7 @@ class Endings:
                     f"pickled it has {len(text)} bytes, and Redis takes {LONGEST}: keep it elsewhere"
                 )
             return key, text
-        kept = self.store.ttl
+        kept = self.claims.kept_for(running.delivery)
         await storage.put(key, {"data": text}, ttl=None if kept is None else kept.total_seconds())
         return key, None
 

@@ -7,11 +7,12 @@ local function forget_refused(prefix, stream, key, generation, reserved)
   end
 end
 -- Claim one delivery, unless a newer generation or a cancellation took the key from it (then it is acknowledged and
--- gone). Returns what happened, and which claim of this delivery it is, from 1. `asked` names the request that brought it,
--- '' where requests have no names. With `first` only another process of the same name can have claimed it before (LOST).
+-- gone). Returns what happened, which claim of this delivery it is, from 1, and the time to live that was given for the task
+-- (lib/kept.lua). `asked` names the request that brought it, '' where requests have no names. With `first` only another
+-- process of the same name can have claimed it before (LOST).
 local function claim_one(prefix, stream, group, id, key, generation, worker, started_at, asked, first)
   local run = prefix .. ':runs:' .. key
-  local now = redis.call('HMGET', run, 'generation', 'state', 'claim', 'reserved', 'asked')
+  local now = redis.call('HMGET', run, 'generation', 'state', 'claim', 'reserved', 'asked', 'ttl')
   local live, mine = whole(now[1]), tonumber(generation)
   if now[1] and not live then error('its record has a generation that is no number', 0) end
   if mine > 0 and (not live or mine < live) then
@@ -46,12 +47,12 @@ local function claim_one(prefix, stream, group, id, key, generation, worker, sta
   end
   redis.call('PUBLISH', channel,
     event_of(key, 'running', ',"worker":' .. json(worker) .. ',"started_at":"' .. started_at .. '"'))
-  return 'OK', claim
+  return 'OK', claim, now[6]
 end
 -- I9: what is wrong with the keys of one message (a string where the run should be) harms only that message.
 local function try_claim(...)
-  local ok, reply, claim = pcall(claim_one, ...)
-  if ok then return reply, claim end
+  local ok, reply, claim, ttl = pcall(claim_one, ...)
+  if ok then return reply, claim, ttl or nil end
   local code = string.match(error_text(reply), '%u%u%u+ ')
   if code and code ~= 'WRONGTYPE ' and code ~= 'ERR ' then error(reply, 0) end   -- the server refuses every write (OOM, READONLY)
   return 'BROKEN', error_text(reply)
@@ -64,6 +65,6 @@ local function claim_entry(prefix, stream, group, entry, worker, started_at, ask
     if fields[at] == 'key' then key = fields[at + 1] elseif fields[at] == 'generation' then generation = fields[at + 1] end
   end
   if not key or not whole(generation) then return {id, 'UNREADABLE', 0, fields, times} end
-  local reply, claim = try_claim(prefix, stream, group, id, key, generation, worker, started_at, asked)
-  return {id, reply, claim, fields, times}, reply ~= 'OK'
+  local reply, claim, ttl = try_claim(prefix, stream, group, id, key, generation, worker, started_at, asked)
+  return {id, reply, claim, fields, times, ttl}, reply ~= 'OK'
 end
