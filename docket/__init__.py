@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from .execution import Execution as Execution
     from .execution import ExecutionCancelled as ExecutionCancelled
     from .execution import ExecutionState as ExecutionState
+    from .execution import RemoteTask as RemoteTask
     from .execution import TaskCall as TaskCall
+    from .execution import remote_task as remote_task
     from .strikelist import StrikeList as StrikeList
     from .worker import Worker as Worker
 
@@ -67,6 +69,7 @@ __all__ = [
     "Perpetual",
     "Progress",
     "RateLimit",
+    "RemoteTask",
     "Retry",
     "Shared",
     "StrikeList",
@@ -77,13 +80,23 @@ __all__ = [
     "Timeout",
     "Worker",
     "__version__",
+    "remote_task",
     "testing",
 ]
 
 #: Where the names are that are not dependencies.
 _HOMES = {
     **dict.fromkeys(
-        ("Disposition", "Execution", "ExecutionCancelled", "ExecutionState", "TaskCall"), "execution"
+        (
+            "Disposition",
+            "Execution",
+            "ExecutionCancelled",
+            "ExecutionState",
+            "RemoteTask",
+            "TaskCall",
+            "remote_task",
+        ),
+        "execution",
     ),
     "Agenda": "agenda",
     "Docket": "docket",

@@ -11,6 +11,7 @@ from .client import (
     ExecutionEvents,
     ExecutionProgress,
     Packed,
+    RemoteTask,
     Settable,
     TaskCall,
     TaskFunction,
@@ -23,6 +24,7 @@ from .client import (
     get_signature,
     place,
     place_many,
+    remote_task,
     show_call,
     show_packed,
     signature_cache,
@@ -69,6 +71,7 @@ __all__ = [
     "ExecutionProgress",
     "ExecutionState",
     "ProgressEvent",
+    "RemoteTask",
     "ResultExpired",
     "ResultUnreadable",
     "RunningExecution",
@@ -77,6 +80,7 @@ __all__ = [
     "TaskFunction",
     "compact_signature",
     "get_signature",
+    "remote_task",
     "schedule_many",
 ]
 

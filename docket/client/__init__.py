@@ -11,6 +11,7 @@ from .placement import check_chunk_size, place, place_for, place_many
 from .presentation import compact_signature, show_call, show_packed
 from .progress import ExecutionProgress, keepers
 from .registry import TaskCollection, automatic, collection_at, find_task, name_of, register_task, stand_in
+from .remote import RemoteTask, remote_task
 from .results import wait_for_result
 from .signatures import (
     AnyFunction,
@@ -38,6 +39,7 @@ __all__ = [
     "Logged",
     "Packed",
     "PerFunction",
+    "RemoteTask",
     "Settable",
     "Strikable",
     "TaskCall",
@@ -66,6 +68,7 @@ __all__ = [
     "place_for",
     "place_many",
     "register_task",
+    "remote_task",
     "show_call",
     "show_packed",
     "signature_cache",

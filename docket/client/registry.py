@@ -11,6 +11,7 @@ from uncalled_for import validate_dependencies
 from ..dependencies import Perpetual, check_admission, check_suppliers, get_dependency_parameters
 from ..errors import UnknownTask, UsageError
 from ..text import checked_name
+from .remote import RemoteTask
 from .signatures import TaskFunction, check_arguments, check_function
 
 __all__ = [
@@ -50,6 +51,11 @@ def register_task(tasks: Tasks, function: TaskFunction, names: list[str] | None 
     """
     if not callable(function):
         raise TypeError(f"a task is a callable, not {function!r}")
+    if isinstance(function, RemoteTask):
+        raise TypeError(
+            f"{function!r} is a stub of a task, without its code: register the function itself where a worker runs, "
+            "and nothing where tasks are only added"
+        )
     check_function(function)
     validate_dependencies(function)
     check_suppliers(get_dependency_parameters(function).values())
@@ -92,12 +98,14 @@ def collection_at(path: str) -> TaskCollection:
 
 
 def find_task(tasks: Tasks, function: TaskFunction | str, where: str) -> tuple[str, TaskFunction]:
-    """The name and the function of a task; a function that is not entered yet is entered.
+    """The name and the function of a task; a function that is not entered yet is entered, unless it is a stub.
 
     Raises: UnknownTask (a KeyError) - no task has this name; ``where`` is the name of the docket.
     """
     if not isinstance(function, str):
         name = name_of(function)
+        if isinstance(function, RemoteTask):
+            return name, tasks.get(name, cast("TaskFunction", function))
         if tasks.get(name) is not function:
             register_task(tasks, function)
         return name, function
@@ -105,7 +113,8 @@ def find_task(tasks: Tasks, function: TaskFunction | str, where: str) -> tuple[s
         known = ", ".join(sorted(tasks)) or "none"
         raise UnknownTask(
             f"no task named {function!r} is registered on docket {where!r} (registered: {known}); "
-            "register it with docket.register(function) or docket.register_collection('module:collection')"
+            "register it with docket.register(function) or docket.register_collection('module:collection'); if its "
+            f"code is in another program, add docket.remote_task({function!r})"
         )
     return checked_name(function, "the name of a task"), found
 

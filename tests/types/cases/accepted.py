@@ -7,7 +7,17 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar, assert_type
 
-from docket import CurrentExecution, Depends, Docket, Execution, Progress, Shared, TaskCall
+from docket import (
+    Agenda,
+    CurrentExecution,
+    Depends,
+    Docket,
+    Execution,
+    Progress,
+    Shared,
+    TaskCall,
+    remote_task,
+)
 from docket.dependencies import TaskOutcome
 from docket.execution import ExecutionProgress
 from docket.testing import VirtualClock
@@ -64,6 +74,26 @@ async def batches(docket: Docket) -> None:
     assert_type(await docket.replace_many([docket.call(plain)("x")]), list[Execution[list[str]]])
     calls: list[TaskCall] = [docket.call(add)(1), docket.call(plain)("x"), docket.call("name")()]
     assert_type(await docket.add_many(calls), list[Execution[Any]])
+
+
+@remote_task
+async def stub(customer: int, options: dict[str, Any] | None = None) -> str:
+    raise NotImplementedError
+
+
+@remote_task(name="mail.send")
+def plain_stub(to: str) -> None: ...
+
+
+async def remote(docket: Docket, when: datetime) -> None:
+    assert_type(await docket.add(stub)(1), Execution[str])
+    assert_type(await docket.replace(stub, when, "k")(1, options={}), Execution[str])
+    assert_type(await docket.add_many([docket.call(stub)(1)]), list[Execution[str]])
+    assert_type(await docket.add(plain_stub)("x"), Execution[None])
+    assert_type(await docket.add(remote_task(add))(1, b=2), Execution[int])
+    assert_type(await docket.add(remote_task("add"))(1, b=2), Execution[Any])
+    await docket.strike(stub)
+    Agenda().add(stub)(1)
 
 
 def registering(docket: Docket) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from docket import Docket
+from docket import Docket, remote_task
 
 
 async def add(a: int, b: int = 0) -> int:
     return a + b
+
+
+@remote_task
+async def send_welcome(customer: int) -> None: ...
 
 
 async def use(docket: Docket) -> None:
@@ -20,3 +24,4 @@ async def use(docket: Docket) -> None:
     [execution] = await docket.add_many([docket.call(add)(1)])
     words: list[str] = await execution.get_result()  # refused
     print(words)
+    await docket.add(send_welcome)("Jane")  # refused
