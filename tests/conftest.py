@@ -25,13 +25,20 @@ _names = itertools.count()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--few-pairs", action="store_true", help="each loop and server, not every pair of them")
+    parser.addoption("--quick", action="store_true", help="no slow tests, and few pairs of loops and servers")
 
 
 def pytest_configure() -> None:
     """A shell starts what runs in its background with SIGINT ignored, and so would our children be started."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what ``--quick`` leaves out: that takes seconds, in each process."""
+    if not config.getoption("quick") or not collection_path.is_relative_to(HERE):
+        return None
+    return where.is_slow(collection_path.relative_to(HERE).as_posix()) or None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -43,8 +50,12 @@ def pytest_collect_directory(path: Path) -> Generator[None, Any, Any]:
     return directory
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In CI, where the cores are few and shared, what races real time has a second run; nothing else ever has."""
+    if config.getoption("quick"):
+        left_out = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
     for item in items:
         if os.environ.get("CI") and item.get_closest_marker("real_time"):
             item.add_marker(pytest.mark.flaky(reruns=1))

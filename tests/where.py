@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from docket.testing import virtual_backend
 
 __all__ = [
-    "BACKENDS", "EVERY_LOOP", "FEW_PAIRS", "ROOMS", "SERVERS", "VIRTUAL",
-    "asyncio_and_trio", "few_pairs", "on_asyncio", "on_trio", "one_loop", "parametrize", "real_time", "slow",
-    "virtual_time",
+    "BACKENDS", "EVERY_LOOP", "FEW_PAIRS", "ROOMS", "SAME", "SERVERS", "VIRTUAL",
+    "asyncio_and_trio", "few_pairs", "is_slow", "on_asyncio", "on_trio", "one_loop", "parametrize", "real_time",
+    "slow", "virtual_time",
 ]  # fmt: skip
 
 #: What anyio's ``anyio_backend`` is on each loop; made for each test, because a virtual clock serves only one.
@@ -25,9 +26,11 @@ BACKENDS: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
 }
 
 #: A test that awaits runs on each of these loops, one that takes ``url`` on each of these servers, and one that
-#: does both on every pair of them.
+#: does both on every pair of them but one: uvloop has sockets and timers of its own, but the tasks of asyncio, and
+#: memory:// has no socket.
 EVERY_LOOP = ("asyncio", "uvloop", "trio")
 SERVERS = ("memory", "redis")
+SAME = {("uvloop", "memory")}
 VIRTUAL = {"virtual-asyncio", "virtual-trio"}
 
 #: Unless a mark names other loops, the nearest one: of the test, its class, its file, its room.
@@ -37,12 +40,12 @@ on_trio = pytest.mark.loops("trio")
 asyncio_and_trio = pytest.mark.loops("asyncio", "trio")
 virtual_time = pytest.mark.loops("virtual-asyncio", "virtual-trio")  #: no server but memory:// knows of it
 
-#: Or says that some pairs are enough: rows of a table, which do not differ in how loop and server work together.
-#: So does ``pytest --few-pairs`` of all tests, as CI does where it has tried every pair on another Python.
-few_pairs = pytest.mark.few_pairs
-FEW_PAIRS = [("asyncio", "redis"), ("uvloop", "memory"), ("trio", "redis")]
+#: Or names some pairs: rows of a table do not differ in how loop and server work together. ``pytest --quick`` runs
+#: all tests on these pairs, and none that is slow; so does CI on each Python but the first, where it runs everything.
+FEW_PAIRS = [("asyncio", "redis"), ("trio", "memory")]
+few_pairs = pytest.mark.pairs(*FEW_PAIRS)
 
-#: In CI, on the first Python alone: it takes long, or is not about our Python.
+#: On the first Python alone: it takes long, or is not about our Python.
 slow = pytest.mark.slow
 
 #: A race with processes, servers and clocks: in CI it has a second run if it comes too late. See tests/conftest.py.
@@ -52,7 +55,7 @@ real_time = pytest.mark.real_time
 ROOMS: dict[str, list[pytest.MarkDecorator]] = {
     "bench": [slow],
     "chaos": [slow, real_time],
-    "hostile": [slow, few_pairs],
+    "hostile": [slow, pytest.mark.pairs(("asyncio", "redis"), ("uvloop", "memory"), ("trio", "redis"))],
     "instrumentation": [slow],
     "interop": [slow, real_time],  # pydocket, in a process of its own
     "seeds": [slow],
@@ -63,6 +66,11 @@ ROOMS: dict[str, list[pytest.MarkDecorator]] = {
 }
 
 
+def is_slow(room: str) -> bool:
+    """Whether all tests of a room are slow."""
+    return slow in ROOMS.get(room, ())
+
+
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Give a test its loops and servers, unless it has parametrized them itself."""
     test = metafunc.definition
@@ -71,16 +79,26 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         name in metafunc.fixturenames and name not in by_itself for name in ("anyio_backend", "url")
     )
     named = test.get_closest_marker("loops")
-    few = test.get_closest_marker("few_pairs") is not None or metafunc.config.getoption("few_pairs")
-    if loops and servers and named is None and few:
-        ids = ["-".join(pair) for pair in FEW_PAIRS]
-        metafunc.parametrize(("anyio_backend", "url"), FEW_PAIRS, ids=ids, indirect=True)
+    if loops and servers and (pairs := _pairs(metafunc, named.args if named else EVERY_LOOP)):
+        ids = ["-".join(pair) for pair in pairs]
+        metafunc.parametrize(("anyio_backend", "url"), pairs, ids=ids, indirect=True)
         return
     if loops:
         metafunc.parametrize("anyio_backend", named.args if named else EVERY_LOOP, indirect=True)
     if servers:
         virtual = named is not None and set(named.args) <= VIRTUAL
         metafunc.parametrize("url", ["memory"] if virtual else SERVERS, indirect=True)
+
+
+def _pairs(metafunc: pytest.Metafunc, loops: Collection[str]) -> list[tuple[str, str]]:
+    """The loop and the server of each run of a test that takes both; none if virtual time decides that."""
+    if metafunc.config.getoption("quick"):
+        pairs: Iterable[tuple[str, str]] = FEW_PAIRS
+    elif named := metafunc.definition.get_closest_marker("pairs"):
+        pairs = named.args
+    else:
+        pairs = (pair for pair in itertools.product(EVERY_LOOP, SERVERS) if pair not in SAME)
+    return [pair for pair in pairs if pair[0] in loops]
 
 
 def _names(mark: pytest.Mark) -> list[str]:

@@ -12,9 +12,10 @@ import pytest
 from docket import ConcurrencyLimit, Cooldown, Debounce, Docket, RateLimit, Worker
 from docket.execution import ExecutionState
 from tests.durations import ms
+from tests.where import one_loop
 from tests.worker.conftest import at_most, working
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, one_loop]
 
 SIDES = ["waiters", "owners", "woken", "reserved", "winner", "last_seen"]
 VALUES = [

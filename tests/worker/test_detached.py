@@ -16,10 +16,10 @@ from docket.execution import ExecutionState
 from docket.signals import Subscriber, signals
 from docket.worker import drain
 from tests.durations import ms
-from tests.where import one_loop, slow
+from tests.where import asyncio_and_trio, few_pairs, one_loop, slow
 from tests.worker.conftest import PATIENCE
 
-pytestmark = [pytest.mark.anyio, slow]
+pytestmark = [pytest.mark.anyio, slow, asyncio_and_trio]
 
 #: Seconds after the deadline after which the worker does not wait, and some more for a busy machine.
 BOUND = 5 + 2
@@ -54,7 +54,7 @@ class Stubborn:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks that are handed back get a tenth of the time. The programs below get all of it."""
+    """Tasks that are handed back get a tenth of the time, as in the programs below."""
     monkeypatch.setattr(drain, "CLOSING", drain.CLOSING / 10)
     monkeypatch.setattr(drain, "UNWINDING", drain.UNWINDING / 10)
 
@@ -78,6 +78,7 @@ async def cancel(worker: Worker, scope: anyio.CancelScope) -> None:
 
 @pytest.mark.parametrize("end", [stop, hand_back, cancel])
 @pytest.mark.usefixtures("hasty")
+@few_pairs
 async def test_a_worker_ends_although_a_body_does_not(
     docket: Docket, stubborn: Stubborn, end: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -170,6 +171,9 @@ PROGRAM = """
     import sys, time, anyio
     from datetime import timedelta
     from docket import Docket, Worker
+    from docket.worker import drain
+
+    drain.CLOSING, drain.UNWINDING = drain.CLOSING / 10, drain.UNWINDING / 10
 
     async def holding_on() -> None:
         print("begun", flush=True)

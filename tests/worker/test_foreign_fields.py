@@ -11,10 +11,10 @@ import pytest
 from docket import ConcurrencyLimit, Disposition, Docket, ExecutionState, ExponentialRetry, Retry, Worker
 from docket.store import dump
 from tests.durations import ms
-from tests.where import few_pairs, slow
+from tests.where import one_loop, slow
 from tests.worker.conftest import a_worker, at_most, working
 
-pytestmark = [pytest.mark.anyio, few_pairs, slow]
+pytestmark = [pytest.mark.anyio, slow, one_loop]
 
 LIMIT = "concurrency:limited"
 

@@ -28,9 +28,10 @@ from docket.worker import drain
 from tests.durations import ms
 from tests.proxy import Proxy
 from tests.servers import Server
+from tests.where import asyncio_and_trio
 from tests.worker.conftest import at_most, working
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, asyncio_and_trio]
 
 
 class Bodies:

@@ -17,10 +17,10 @@ from docket import ConcurrencyLimit, CurrentExecution, Docket, Execution, Worker
 from docket.execution import ExecutionState
 from docket.store import GROUP, Admissions
 from tests.durations import ms
-from tests.where import real_time, virtual_time
+from tests.where import asyncio_and_trio, real_time, virtual_time
 from tests.worker.conftest import PATIENCE, at_most, working
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, asyncio_and_trio]
 
 DIES = """
     import sys, anyio

@@ -31,10 +31,10 @@ from docket.errors import KeyUnreadable
 from docket.store import Keys
 from docket.store.misuse import KINDS
 from tests.durations import ms
-from tests.where import few_pairs, real_time, slow
+from tests.where import one_loop, real_time, slow
 from tests.worker.conftest import a_worker, at_most, working
 
-pytestmark = [pytest.mark.anyio, few_pairs, slow]
+pytestmark = [pytest.mark.anyio, slow, one_loop]
 
 #: What is kept under the names that `Keys` makes, beyond those of the whole docket (`KINDS`).
 OF_ONE = {

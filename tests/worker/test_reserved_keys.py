@@ -23,9 +23,10 @@ from docket import (
 from docket.execution import ExecutionState
 from tests.durations import ms
 from tests.store.test_keys import CHANNELS, own_names
+from tests.where import one_loop
 from tests.worker.conftest import at_most, working
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, one_loop]
 
 ran: Counter[str] = Counter()
 

@@ -27,10 +27,10 @@ from docket.dependencies import AdmissionBlocked, Dependency
 from docket.execution import ExecutionState
 from docket.moments import LONGEST
 from docket.store import dump
-from tests.where import few_pairs, slow, virtual_time
+from tests.where import one_loop, slow, virtual_time
 from tests.worker.conftest import a_worker, at_most, working
 
-pytestmark = [pytest.mark.anyio, few_pairs, slow]
+pytestmark = [pytest.mark.anyio, slow, one_loop]
 
 LAST = datetime.max.replace(tzinfo=UTC)
 BEYOND = datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))

@@ -25,10 +25,10 @@ from docket.errors import UnknownTask
 from docket.execution import ExecutionState
 from docket.store import dump
 from docket.worker import default_fallback_task
-from tests.where import few_pairs, slow, virtual_time
+from tests.where import one_loop, slow, virtual_time
 from tests.worker.conftest import at_most
 
-pytestmark = [pytest.mark.anyio, few_pairs, slow]
+pytestmark = [pytest.mark.anyio, slow, one_loop]
 
 GOOD: dict[str, Any] = {
     "key": "bad", "when": "2026-01-01T00:00:00+00:00", "function": "fine", "args": dump(()), "kwargs": dump({}),
