@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import abc
 import inspect
-import typing
 from collections.abc import Callable, Mapping, Sized
-from typing import Any, Self, cast
+from typing import Any, Self
 
+from ..dependencies import PerFunction, get_marks
 from ..text import readable
-from .signatures import get_signature
 
 __all__ = ["Annotation", "Logged", "logged_parameters"]
 
@@ -24,14 +23,16 @@ class Annotation(abc.ABC):  # noqa: B024 - a base class without a meaning of its
         Annotations that are text (``from __future__ import annotations``) carry none: they are not evaluated.
         """
         annotations = {name: parameter.annotation for name, parameter in signature.parameters.items()}
-        return cls.found_in(annotations)
+        return cls.among(
+            {name: getattr(annotation, "__metadata__", ()) for name, annotation in annotations.items()}
+        )
 
     @classmethod
-    def found_in(cls, annotations: Mapping[str, Any]) -> Mapping[str, Self]:
-        """The names whose annotation carries this kind of mark."""
+    def among(cls, marks: Mapping[str, tuple[Any, ...]]) -> Mapping[str, Self]:
+        """The names that carry this kind of mark, among marks of any kind."""
         found: dict[str, Self] = {}
-        for name, annotation in annotations.items():
-            for mark in getattr(annotation, "__metadata__", ()):
+        for name, several in marks.items():
+            for mark in several:
                 if isinstance(mark, type) and issubclass(mark, cls):
                     found[name] = mark()
                 elif isinstance(mark, cls):
@@ -77,34 +78,13 @@ def _length(argument: Any) -> int | None:
     return len(argument) if isinstance(argument, Sized) else None
 
 
-_logged: dict[Callable[..., Any], Mapping[str, Logged]] = {}
+_logged: PerFunction[Mapping[str, Logged]] = PerFunction()
 
 
 def logged_parameters(function: Callable[..., Any]) -> Mapping[str, Logged]:
-    """The parameters of a function that logs may show; annotations that are text are evaluated, once."""
+    """The parameters of a function that logs may show; read once. What its annotations hide is not shown."""
     found = _logged.get(function)
     if found is None:
-        found = _logged[function] = Logged.found_in(_annotations(function))
+        marks = {name: each.found for name, each in get_marks(function).items()}
+        found = _logged[function] = Logged.among(marks)
     return found
-
-
-def _annotations(function: Callable[..., Any]) -> Mapping[str, Any]:
-    parameters = get_signature(function).parameters
-    raw = {name: parameter.annotation for name, parameter in parameters.items()}
-    if not any(isinstance(annotation, str) for annotation in raw.values()):
-        return raw
-    try:
-        evaluated = typing.get_type_hints(function, include_extras=True)
-    except Exception:  # noqa: BLE001 - evaluates the author's text: names may only exist for the type checker
-        return {name: _evaluated(function, annotation) for name, annotation in raw.items()}
-    return {name: evaluated.get(name, annotation) for name, annotation in raw.items()}
-
-
-def _evaluated(function: Callable[..., Any], annotation: Any) -> Any:
-    """One annotation by itself, so that a name which is missing elsewhere hides no mark here."""
-    lone = type("lone", (), {"__annotations__": {"it": annotation}})
-    names = cast("dict[str, Any]", getattr(inspect.unwrap(function), "__globals__", {}))
-    try:
-        return typing.get_type_hints(lone, names, include_extras=True)["it"]
-    except Exception:  # noqa: BLE001 - as above
-        return annotation

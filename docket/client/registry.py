@@ -6,11 +6,16 @@ import importlib
 from collections.abc import Iterable
 from typing import Any, TypeAlias, cast
 
-from uncalled_for import validate_dependencies
-
-from ..dependencies import Perpetual, check_admission, check_suppliers, get_dependency_parameters
+from ..dependencies import (
+    Perpetual,
+    check_admission,
+    check_suppliers,
+    forget,
+    get_dependency_parameters,
+    validate_dependencies,
+)
 from ..errors import UnknownTask, UsageError
-from ..text import checked_name
+from ..text import checked_name, text_of
 from .remote import RemoteTask
 from .signatures import TaskFunction, check_arguments, check_function
 
@@ -57,6 +62,14 @@ def register_task(tasks: Tasks, function: TaskFunction, names: list[str] | None 
             "and nothing where tasks are only added"
         )
     check_function(function)
+    try:
+        hash(function)
+    except TypeError:
+        raise TypeError(
+            f"a task is a callable that can be hashed, and {text_of(function, repr)} cannot be hashed: "
+            "give its class a __hash__"
+        ) from None
+    forget(function)
     validate_dependencies(function)
     check_suppliers(get_dependency_parameters(function).values())
     check_admission(function)

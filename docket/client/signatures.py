@@ -5,19 +5,21 @@ from __future__ import annotations
 import inspect
 import os
 import types
-import weakref
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 import attrs
-from uncalled_for import get_dependency_parameters
-from uncalled_for.introspection import _signature_cache  # pyright: ignore[reportPrivateUsage]
 
 from .. import clock
-from ..dependencies import is_generator_function
+from ..dependencies import (
+    PerFunction,
+    get_dependency_parameters,
+    get_signature,
+    is_generator_function,
+    signature_cache,
+)
 from ..errors import UsageError
 from ..moments import TimeToLive
 from ..text import checked_name, text_of
@@ -50,8 +52,6 @@ class AnyFunction(Protocol):
     def __code__(self) -> types.CodeType: ...
 
 
-signature_cache = _signature_cache
-
 _GENERATORS = frozenset({types.GeneratorType, types.AsyncGeneratorType})
 
 
@@ -79,65 +79,6 @@ def check_returned(value: Any, name: str) -> None:
             f"task {name!r} returned a {type(value).__name__}, of which nothing has run; a task returns what it has "
             "made, and is no generator function"
         )
-
-
-V = TypeVar("V")
-
-
-class PerFunction(Generic[V]):
-    """What is known of functions, each for as long as the function lives.
-
-    A bound method is made anew at each access, so what is known of one is known of every method of its function,
-    whatever it is bound to, and that object is not kept. A callable without weak references is not remembered.
-    May be used in any thread. What is kept must not refer to its function, which would then live as long as this.
-    """
-
-    # Twice as fast as a WeakKeyDictionary, which makes a reference to ask with: each run asks several times.
-    __slots__ = ("__weakref__", "_functions", "_methods")
-
-    def __init__(self) -> None:
-        self._functions: dict[int, tuple[weakref.ref[Any], V]] = {}
-        self._methods: dict[int, tuple[weakref.ref[Any], V]] = {}
-
-    def __len__(self) -> int:
-        return len(self._functions) + len(self._methods)
-
-    def get(self, function: Callable[..., Any]) -> V | None:
-        """What is known of ``function``; None where that is nothing."""
-        if isinstance(function, MethodType):
-            known = self._methods.get(id(function.__func__))
-        else:
-            known = self._functions.get(id(function))
-        return None if known is None else known[1]
-
-    def __setitem__(self, function: Callable[..., Any], value: V) -> None:
-        whose, entries = function, self._functions
-        if isinstance(function, MethodType):
-            whose, entries = function.__func__, self._methods
-        number, ours = id(whose), weakref.ref(self)
-
-        def forget(_: object) -> None:  # is called before another object can get the number
-            if (we := ours()) is not None:
-                we._forget(number)
-
-        try:
-            entries[number] = (weakref.ref(whose, forget), value)
-        except TypeError:  # an instance of a class with slots
-            return
-
-    def _forget(self, number: int) -> None:
-        self._functions.pop(number, None)
-        self._methods.pop(number, None)
-
-
-def get_signature(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature of a function, computed once per function."""
-    found = signature_cache.get(function)
-    if found is None:
-        explicit = getattr(function, "__signature__", None)
-        found = explicit if isinstance(explicit, inspect.Signature) else inspect.signature(function)
-        signature_cache[function] = found
-    return found
 
 
 @attrs.frozen

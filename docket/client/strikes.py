@@ -6,8 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from uncalled_for import get_dependency_parameters
-
+from ..dependencies import get_dependency_parameters
 from ..rules import Operator
 from ..store import Strikes
 from ..text import text_of

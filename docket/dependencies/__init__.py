@@ -1,13 +1,6 @@
 """What a task can declare in its signature. The engine underneath is the ``uncalled-for`` package."""
 
-from uncalled_for import (
-    CallArgument,
-    CycleError,
-    FailedDependency,
-    get_annotation_dependencies,
-    get_dependency_parameters,
-    validate_dependencies,
-)
+from uncalled_for import CallArgument, CycleError, FailedDependency
 from uncalled_for import DependencyFactory as DependencyFunction
 from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsage] - downstream relies on it
 from uncalled_for.introspection import _parameter_cache  # pyright: ignore[reportPrivateUsage] - so it does on this
@@ -38,6 +31,14 @@ from .cooldown import Cooldown
 from .cron import VIXIE_KEYWORDS, Cron
 from .debounce import Debounce
 from .functional import Depends, Shared
+from .introspection import (
+    forget,
+    get_annotation_dependencies,
+    get_dependency_parameters,
+    validate_dependencies,
+)
+from .marks import Marks, get_marks
+from .per_function import PerFunction
 from .perpetual import Perpetual, perpetual_is_live
 from .progress import Progress
 from .ratelimit import RateLimit
@@ -51,6 +52,7 @@ from .resolution import (
 )
 from .retry import ExponentialRetry, ForcedRetry, Retry
 from .shared import SharedContext, SharedHost, is_hosting
+from .signatures import get_signature, signature_cache
 from .timeout import Timeout
 from .tracebacks import DependencyStack, clear_calls, cut_to_the_users_code
 
@@ -80,6 +82,8 @@ __all__ = [
     "FailedDependency",
     "FailureHandler",
     "ForcedRetry",
+    "Marks",
+    "PerFunction",
     "Perpetual",
     "Progress",
     "RateLimit",
@@ -105,9 +109,12 @@ __all__ = [
     "current_execution",
     "current_worker",
     "cut_to_the_users_code",
+    "forget",
     "format_duration",
     "get_annotation_dependencies",
     "get_dependency_parameters",
+    "get_marks",
+    "get_signature",
     "get_single_dependency_of_type",
     "get_single_dependency_parameter_of_type",
     "is_generator_function",
@@ -115,5 +122,6 @@ __all__ = [
     "perpetual_is_live",
     "resolve",
     "resolved_dependencies",
+    "signature_cache",
     "validate_dependencies",
 ]

@@ -9,13 +9,14 @@ from datetime import timedelta
 from typing import Any, Self, TypeVar
 
 from uncalled_for import Dependency as _Dependency
-from uncalled_for import get_annotation_dependencies, get_dependency_parameters, get_signature
 
 from ..errors import UsageError
 from ..moments import check_duration
 from ..rules import AdmissionRule
 from ..text import error_text, readable
 from .base import Dependency
+from .introspection import get_annotation_dependencies, get_dependency_parameters
+from .signatures import get_signature
 
 __all__ = [
     "ADMISSION_BLOCKED_RETRY_DELAY",

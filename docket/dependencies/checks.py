@@ -8,10 +8,10 @@ from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR, CO_ITERABLE_COROUTINE
 from types import MethodType
 from typing import Any, cast
 
-from uncalled_for import get_dependency_parameters
-
 from ..numbers import check_whole
-from ..text import check_encodable, text_of
+from ..text import check_encodable
+from .introspection import get_dependency_parameters
+from .signatures import shown_name
 
 __all__ = ["check_count", "check_scope", "check_supplier", "check_suppliers", "is_generator_function"]
 
@@ -67,10 +67,10 @@ def check_supplier(what: str, function: Any) -> None:
     Raises: TypeError.
     """
     if is_generator_function(function):
-        name = getattr(function, "__qualname__", None) or text_of(function, repr)
         raise TypeError(
-            f"{what} takes a function or a context manager, and {name} is a generator function, which would supply a "
-            "generator that nobody runs; decorate it with @contextlib.contextmanager or @contextlib.asynccontextmanager"
+            f"{what} takes a function or a context manager, and {shown_name(function)} is a generator function, which "
+            "would supply a generator that nobody runs; decorate it with "
+            "@contextlib.contextmanager or @contextlib.asynccontextmanager"
         )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 from typing import Any, Self, overload
 
-from uncalled_for import get_dependency_parameters, get_signature
-
 from ..errors import UsageError
 from ..rules import SlotRule
 from ..text import check_encodable
 from .admission import Admission, AdmissionBlocked
 from .checks import check_count, check_scope
+from .introspection import get_dependency_parameters
+from .signatures import get_signature
 
 __all__ = ["MINIMUM_TTL_SECONDS", "ConcurrencyBlocked", "ConcurrencyLimit"]
 

@@ -8,11 +8,12 @@ from typing import Any, TypeVar, cast
 
 import attrs
 from uncalled_for import Dependency as _Dependency
-from uncalled_for import FailedDependency, frame_scope, get_annotation_dependencies, get_dependency_parameters
+from uncalled_for import FailedDependency, frame_scope
 from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsage]
-from uncalled_for.introspection import get_signature
 
 from .base import current_docket, current_execution, current_worker
+from .introspection import declared, get_annotation_dependencies, get_dependency_parameters
+from .signatures import get_signature
 from .tracebacks import cut_to_the_users_code
 
 __all__ = [
@@ -100,11 +101,8 @@ def conflicts(function: Any, also: Mapping[str, _Dependency[Any]]) -> dict[str, 
     for name, dependency in also.items():
         count(name, dependency)
     mine = {name for names in places.values() for name in names}
-    for name, dependency in get_dependency_parameters(function).items():
+    for name, dependency in declared(function):
         count(name, dependency)
-    for name, dependencies in get_annotation_dependencies(function).items():
-        for dependency in dependencies:
-            count(name, dependency)
     found: dict[str, FailedDependency] = {}
     for kind, names in places.items():
         if len(names) > 1 and mine.intersection(names):

@@ -211,7 +211,11 @@ OF_THE_LOOP = ["asyncio.events.TimerHandle", "_contextvars.Context", "trio.Cance
 def census() -> Counter[str]:
     """How many objects there are of each type, and what else a process has."""
     gc.collect()
-    found = Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
+    found: Counter[str] = (
+        Counter()
+    )  # of an iterable it would ask each kind of Mapping, and these keep the answer
+    for one in gc.get_objects():
+        found[f"{type(one).__module__}.{type(one).__qualname__}"] += 1
     found["threads"] = threading.active_count()
     found["loggers"] = len(logging.root.manager.loggerDict)
     found["files"] = len(os.listdir("/proc/self/fd"))
