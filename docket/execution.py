@@ -322,11 +322,8 @@ class Execution(Generic[R]):
     def of_entry(cls, docket: Docket, entry: PictureEntry) -> Execution[Any]:
         """The execution of an entry of a picture."""
         execution = cls.to_show(docket, entry.message)
-        if entry.worker is not None:
-            execution.state, execution.worker = ExecutionState.RUNNING, entry.worker
-            execution.started_at = entry.started_at
-        else:
-            execution.state = waiting_state(entry.message.when, clock.now())
+        execution.state, execution.worker = entry.state, entry.worker
+        execution.started_at = entry.started_at
         return execution
 
     def message(self) -> Message:

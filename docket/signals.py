@@ -83,7 +83,10 @@ class Subscriber:
         return False
 
     def depths(self, docket: str, due: int, later: int) -> None:
-        """So many tasks are due (running ones among them), and so many are scheduled for later."""
+        """So many tasks are due (running ones among them), and so many are scheduled for later or wait for a limit."""
+
+    def waiting(self, docket: str, limits: Mapping[str, int]) -> None:
+        """So many tasks wait for a concurrency limit, by its name; for other limits of the docket none does."""
 
     def strikes(self, labels: Labels, change: int) -> None:
         """A strike came into effect (1) or was lifted (-1); ``labels`` are the docket's and the strike's."""

@@ -59,7 +59,7 @@ def snapshot(
     print(f"Docket {docket!r} at {taken.taken:%Y-%m-%d %H:%M:%S %z}")
     print(f"{len(taken.workers)} workers, {running}/{total} running")
     print()
-    print_table(("When", "Function", "Key", "Worker", "Started"), _tasks(taken))
+    print_table(("When", "State", "Function", "Key", "Worker", "Started"), _tasks(taken))
     if stats:
         print()
         print("Task Count Statistics by Function")
@@ -73,6 +73,7 @@ def _tasks(taken: DocketSnapshot) -> list[Sequence[str]]:
     running = [
         (
             relative(task.when, now),
+            task.state.value,
             task.function_name,
             task.key,
             task.worker or "",
@@ -81,7 +82,7 @@ def _tasks(taken: DocketSnapshot) -> list[Sequence[str]]:
         for task in sorted(taken.running, key=lambda task: task.when)
     ]
     waiting = [
-        (relative(task.when, now), task.function_name, task.key, "", "")
+        (relative(task.when, now), task.state.value, task.function_name, task.key, "", "")
         for task in sorted(taken.future, key=lambda task: task.when)
     ]
     return [*running, *waiting]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from opentelemetry import metrics
 
@@ -10,6 +10,7 @@ from ..signals import Labels, Subscriber
 
 __all__ = [
     "CACHE_SIZE",
+    "LIMIT_WAITERS",
     "QUEUE_DEPTH",
     "REDIS_DISRUPTIONS",
     "SCHEDULE_DEPTH",
@@ -100,6 +101,37 @@ QUEUE_DEPTH = meter.create_gauge(
 SCHEDULE_DEPTH = meter.create_gauge(
     "docket_schedule_depth", description="How many tasks are scheduled to be executed in the future", unit="1"
 )
+#: Limits with a series of their own for each docket: those with most waiters. The others share one.
+MOST_LIMITS = 50
+
+
+class _Waiters:
+    """How many tasks wait for each limit. Read as metrics are collected: a limit without waiters has no series."""
+
+    def __init__(self) -> None:
+        self._by_docket: dict[str, Mapping[str, int]] = {}
+
+    def keep(self, docket: str, limits: Mapping[str, int]) -> None:
+        if limits:
+            self._by_docket[docket] = limits
+        else:
+            self._by_docket.pop(docket, None)
+
+    def observe(self, options: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+        for docket, limits in self._by_docket.copy().items():
+            rows = sorted(limits.items(), key=lambda row: (-row[1], row[0]))
+            rest = sum(count for _, count in rows[MOST_LIMITS:])
+            for limit, count in (*rows[:MOST_LIMITS], *((("(others)", rest),) if rest else ())):
+                yield metrics.Observation(count, {"docket.name": docket, "docket.limit": limit})
+
+
+WAITERS = _Waiters()
+LIMIT_WAITERS = meter.create_observable_gauge(
+    "docket_limit_waiters",
+    [WAITERS.observe],
+    description="How many tasks wait for a slot of a concurrency limit",
+    unit="1",
+)
 CACHE_SIZE = meter.create_gauge("docket_cache_size", description="Size of internal docket caches", unit="1")
 
 
@@ -181,6 +213,9 @@ class Metrics(Subscriber):
     def depths(self, docket: str, due: int, later: int) -> None:
         QUEUE_DEPTH.set(due, {"docket.name": docket})
         SCHEDULE_DEPTH.set(later, {"docket.name": docket})
+
+    def waiting(self, docket: str, limits: Mapping[str, int]) -> None:
+        WAITERS.keep(docket, limits)
 
     def strikes(self, labels: Labels, change: int) -> None:
         STRIKES_IN_EFFECT.add(change, labels)

@@ -29,7 +29,7 @@ from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import ProgressReports, Report
-from .records import LastRun, Picture, PictureEntry, ProgressRecord, Record, Records
+from .records import Depths, LastRun, Picture, PictureEntry, ProgressRecord, Record, Records
 from .schedule import ANY_STRIKES, Placed, Schedule, epoch, milliseconds
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
 from .sweeping import PENDING_PAGE, PendingDelivery, Sweeping
@@ -47,6 +47,7 @@ __all__ = [
     "Chain",
     "Claims",
     "Delivery",
+    "Depths",
     "DocketStore",
     "DueTasks",
     "Ended",

@@ -21,6 +21,7 @@ from .foreign import shown, text, text_or_none, whole
 from .keys import GROUP, Keys
 
 __all__ = [
+    "Depths",
     "LastRun",
     "Picture",
     "PictureEntry",
@@ -176,9 +177,14 @@ class ProgressRecord:
 
 @attrs.frozen(kw_only=True)
 class PictureEntry:
-    """A task that waits or runs. ``worker`` and ``started_at`` are set where it runs."""
+    """A task that waits or runs. ``worker`` and ``started_at`` are set where it runs.
+
+    ``state`` is what its record says: a task that waits for a limit is scheduled, and so is one that is due as long as
+    it is on a queue.
+    """
 
     message: Message
+    state: ExecutionState = ExecutionState.SCHEDULED
     worker: str | None = None
     started_at: datetime | None = None
 
@@ -189,6 +195,18 @@ class Picture:
 
     waiting: Sequence[PictureEntry]
     running: Sequence[PictureEntry]
+
+
+@attrs.frozen(kw_only=True)
+class Depths:
+    """How many tasks are ``due`` (those that run among them), and how many are scheduled for ``later``.
+
+    Those that wait for a concurrency limit count as scheduled; ``waiting`` has their numbers by the name of the limit.
+    """
+
+    due: int
+    later: int
+    waiting: Mapping[str, int]
 
 
 @attrs.define(eq=False)
@@ -238,8 +256,8 @@ class Records:
             raise problem
         return None
 
-    async def depths(self) -> tuple[int, int]:
-        """How many tasks are due, those that run among them; and how many are scheduled for later."""
+    async def depths(self) -> Depths:
+        """How full the docket is. Raises: KeyUnreadable; RedisError."""
         now = f"{clock.timestamp():.6f}"
         queues = (self.keys.queue, self.keys.reserved_queue)
         counts = await self.client.call_many(
@@ -247,13 +265,29 @@ class Records:
                 ("XLEN", self.keys.stream),
                 *(("ZCOUNT", queue, "-inf", now) for queue in queues),
                 *(("ZCOUNT", queue, f"({now}", "+inf") for queue in queues),
+                ("SCARD", self.keys.waiting),
             ]
         )
         names = [(self.keys.stream, "stream"), *((queue, "sorted set") for queue in (*queues, *queues))]
+        names.append((self.keys.waiting, "set"))
         for count, (name, kind) in zip(counts, names, strict=True):
             named(count, name, kind)
-        stream, *queued = cast("list[int]", counts)
-        return stream + sum(queued[:2]), sum(queued[2:])
+        stream, *queued, limits = cast("list[int]", counts)
+        waiting = await self._waiting() if limits else {}
+        later = sum(queued[2:]) + sum(waiting.values())
+        return Depths(due=stream + sum(queued[:2]), later=later, waiting=waiting)
+
+    async def _waiting(self) -> dict[str, int]:
+        """How many tasks wait for a concurrency limit, by its name. What is no row of waiters has none."""
+        names = await members(self.client, self.keys.waiting)
+        found: dict[str, int] = {}
+        for at in range(0, len(names), PAGE):
+            some = names[at : at + PAGE]
+            replies = answers(await self.client.call_many([("XLEN", name + b":waiters") for name in some]))
+            for name, count in zip(some, replies, strict=True):
+                if isinstance(count, int) and count:
+                    found[text(name)] = count
+        return found
 
     async def picture(self) -> Picture:
         """Read the whole docket, page by page.
@@ -277,7 +311,9 @@ class Records:
                 except DeliveryUnreadable:
                     continue
                 if (holder := holders.get(message_id)) is None:
-                    waiting[message.key, message.generation] = PictureEntry(message=message)
+                    waiting[message.key, message.generation] = PictureEntry(
+                        message=message, state=ExecutionState.QUEUED
+                    )
                 else:
                     waiting.pop((message.key, message.generation), None)
                     held.append((message, holder))
@@ -334,6 +370,7 @@ class Records:
         return [
             PictureEntry(
                 message=message,
+                state=ExecutionState.RUNNING,
                 worker=worker,
                 started_at=read_moment(reply) or message.when,
             )

@@ -116,7 +116,11 @@ class TestSnapshot:
     def test_an_empty_docket_has_headings(self, here: Office, capsys: Any) -> None:
         title, summary, *table = said(capsys, "snapshot").splitlines()
         assert re.fullmatch(r"Docket 'docket' at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000", title)
-        assert [summary, *table] == ["0 workers, 0/0 running", "", "When  Function  Key  Worker  Started"]
+        assert [summary, *table] == [
+            "0 workers, 0/0 running",
+            "",
+            "When  State  Function  Key  Worker  Started",
+        ]
 
     @BACKENDS
     def test_what_runs_and_what_waits(self, here: Office, backend: str, capsys: Any) -> None:
@@ -129,10 +133,10 @@ class TestSnapshot:
             out = said(capsys, "snapshot", "--stats", "--backend", backend)
         heading, tasks, counts = (part.splitlines() for part in out.split("\n\n"))
         assert heading[1] == "1 workers, 1/3 running"
-        assert re.fullmatch(rf"{SPAN} ago +paint +p1 +w1 +{SPAN} ago", tasks[1])
+        assert re.fullmatch(rf"{SPAN} ago +running +paint +p1 +w1 +{SPAN} ago", tasks[1])
         assert [re.sub(SPAN, "SPAN", line).split() for line in tasks[2:]] == [
-            ["in", "SPAN", "trace", "t1"],
-            ["in", "SPAN", "sleep", r"two\nlines"],
+            ["in", "SPAN", "scheduled", "trace", "t1"],
+            ["in", "SPAN", "scheduled", "sleep", r"two\nlines"],
         ]
         assert counts[0] == "Task Count Statistics by Function"
         assert counts[1].split("  ")[0] == "Function"
@@ -172,7 +176,7 @@ class TestSnapshot:
 
     def test_what_only_its_owner_knows_is_shown_too(self, here: Office, capsys: Any) -> None:
         here.ask(lambda docket: docket.add("paint", key="p1")(4))
-        assert re.search(rf"^{SPAN} ago +paint +p1$", said(capsys, "snapshot"), re.MULTILINE)
+        assert re.search(rf"^{SPAN} ago +queued +paint +p1$", said(capsys, "snapshot"), re.MULTILINE)
 
     def test_a_collection_that_is_not_there_is_named(self, capsys: Any) -> None:
         assert "no module 'no_such_module'" in complaint(

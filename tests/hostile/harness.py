@@ -24,6 +24,7 @@ from prometheus_client import REGISTRY
 
 from docket import Depends, Docket, Execution, ExecutionState, Worker
 from docket.errors import ExecutionCancelled, ExecutionFailed
+from docket.store import Depths
 from docket.text import error_text, readable, text_of
 from tests.instrumentation.spans import Heard
 
@@ -468,7 +469,7 @@ async def _still_works(docket: Docket) -> None:
 
 
 async def _nothing_is_left(docket: Docket) -> None:
-    assert await docket.store.records.depths() == (0, 0)
+    assert await docket.store.records.depths() == Depths(due=0, later=0, waiting={})
     async with docket.redis() as redis_client:
         try:
             pending = await redis_client.xpending(docket.stream_key, docket.worker_group_name)

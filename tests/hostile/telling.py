@@ -116,6 +116,7 @@ def a_subscriber_that_always_raises() -> Generator[None]:
         "run_ended",
         "disrupted",
         "depths",
+        "waiting",
         "strikes",
         "cached",
     ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import pytest
+from opentelemetry.metrics import CallbackOptions
 from prometheus_client.parser import text_string_to_metric_families
 
 from docket import (
@@ -20,6 +21,7 @@ from docket import (
     instrumentation,
 )
 from docket.client import signature_cache
+from docket.instrumentation.metrics import WAITERS
 from tests.instrumentation.conftest import drained, hello
 from tests.instrumentation.exposition import Scrape
 from tests.servers import Server
@@ -212,6 +214,40 @@ async def test_how_full_the_docket_is(docket: Docket, scrape: Scrape) -> None:
     await docket.add(look)()
     await drained(docket, concurrency=1)
     assert (seen["queue_depth"], seen["schedule_depth"]) == (1, 2)
+
+
+async def test_how_many_wait_for_a_limit(docket: Docket, scrape: Scrape) -> None:
+    docket.heartbeat_interval = timedelta(milliseconds=20)
+    seen: dict[str, float] = {}
+
+    async def look(customer: Annotated[int, ConcurrencyLimit(1)]) -> None:
+        while not seen and customer == 1:
+            await anyio.sleep(0.01)  # a gauge must be looked at
+            found = scrape.of(docket.name)
+            if (found.get("queue_depth"), found.get("schedule_depth")) == (1, 2):
+                seen.update(found)
+
+    for _ in range(3):
+        await docket.add(look)(1)
+    await drained(docket)
+    assert {name: value for name, value in seen.items() if "depth" in name or "limit" in name} == {
+        "queue_depth": 1,
+        "schedule_depth": 2,
+        f"limit_waiters{{limit={docket.name}:concurrency:customer:1}}": 2,
+    }
+    assert not [name for name in scrape.of(docket.name) if "limit_waiters" in name]
+
+
+def test_only_the_limits_with_most_waiters_have_series_of_their_own() -> None:
+    WAITERS.keep("many", {f"l{n:03}": 1 + n % 2 for n in range(120)})
+    try:
+        found = [
+            o for o in WAITERS.observe(CallbackOptions()) if (o.attributes or {})["docket.name"] == "many"
+        ]
+    finally:
+        WAITERS.keep("many", {})
+    assert [o.value for o in found] == [2] * 50 + [10 * 2 + 60]
+    assert (found[-1].attributes or {})["docket.limit"] == "(others)"
 
 
 async def test_what_goes_wrong_with_redis(anyio_backend: Any, scrape: Scrape) -> None:

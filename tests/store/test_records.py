@@ -9,7 +9,7 @@ import pytest
 
 from docket.errors import KeyUnreadable
 from docket.rules import ExecutionState
-from docket.store import ProgressRecord, dump_value, load_value
+from docket.store import Depths, ProgressRecord, dump_value, load_value
 from tests.store.conftest import FUTURE, PAST, Store, fields, message
 
 pytestmark = pytest.mark.anyio
@@ -69,10 +69,23 @@ async def test_a_picture_shows_what_waits_in_the_order_of_its_time_and_what_runs
     await store.schedule.place(message("stream", FUTURE.replace(year=2050)), replace=False)
     await store.schedule.place(message("queued"), replace=False)
     picture = await store.records.picture()
-    assert [entry.message.key for entry in picture.waiting] == ["queued", "stream", "later"]
+    assert [(entry.message.key, entry.state) for entry in picture.waiting] == [
+        ("queued", ExecutionState.QUEUED),
+        ("stream", ExecutionState.SCHEDULED),
+        ("later", ExecutionState.SCHEDULED),
+    ]
     ((running),) = picture.running
     assert (running.message.key, running.worker) == ("running", "w")
     assert running.started_at is not None
+
+
+async def test_a_picture_and_a_record_say_the_same_of_what_is_due_and_was_not_moved(store: Store) -> None:
+    await store.schedule.place(message("k", FUTURE), replace=False)
+    await store.client.zadd("d:queue", {"k": 1})
+    record, _ = await store.records.read("k")
+    picture = await store.records.picture()
+    assert record is not None
+    assert [record.state] == [entry.state for entry in picture.waiting] == [ExecutionState.SCHEDULED]
 
 
 async def test_what_cannot_be_decoded_is_left_out_of_a_picture(store: Store) -> None:
@@ -100,14 +113,14 @@ async def test_thousands_of_tasks_are_read_page_by_page(store: Store) -> None:
 
 
 async def test_the_depth_is_what_is_due_and_what_is_scheduled(store: Store) -> None:
-    assert await store.records.depths() == (0, 0)
+    assert await store.records.depths() == Depths(due=0, later=0, waiting={})
     await store.running("running")
     await store.schedule.place(message("queued"), replace=False)
     for reserved in "", "stream":  # either queue
         for when, key in (PAST, "due"), (FUTURE, "later"), (FUTURE, "much later"):
             name = reserved or key
             await store.client.zadd(store.keys.queue_of(name), {f"{key}{reserved}": when.timestamp()})
-    assert await store.records.depths() == (4, 4)
+    assert await store.records.depths() == Depths(due=4, later=4, waiting={})
     await store.client.delete("d:queue")
     await store.client.set("d:queue", "something else")
     with pytest.raises(

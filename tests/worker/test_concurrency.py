@@ -25,7 +25,7 @@ from docket import (
     Worker,
 )
 from docket.execution import ExecutionState
-from docket.store import LimitInUse
+from docket.store import Depths, LimitInUse
 from tests.durations import ms
 from tests.where import virtual_time
 from tests.worker.conftest import at_most, working
@@ -159,7 +159,11 @@ async def test_a_waiting_task_has_nothing_open_and_is_scheduled_meanwhile(docket
         await second.sync()
         assert second.state is ExecutionState.SCHEDULED
         snapshot = await docket.snapshot()
-        assert [execution.key for execution in snapshot.future] == ["second"]
+        assert [(waits.key, waits.state) for waits in snapshot.future] == [
+            ("second", ExecutionState.SCHEDULED)
+        ]
+        depths = await docket.store.records.depths()
+        assert depths == Depths(due=1, later=1, waiting={limit.key: 1})
         stage.end()
         await second.get_result()
         async with docket.redis() as redis:

@@ -13,6 +13,7 @@ import pytest
 
 from docket import CurrentExecution, Docket, Execution, ExecutionState, Worker, clock
 from docket.errors import BadSetting, DeliveryLimitExceeded, UnknownTask
+from docket.store import Depths
 from tests.where import virtual_time
 from tests.worker.conftest import at_most, working
 
@@ -198,7 +199,7 @@ async def test_while_it_waits_it_can_be_cancelled(docket: Docket, blind: Docket)
         await docket.cancel("k")
         await execution.sync()
         assert execution.state is ExecutionState.CANCELLED
-    assert await docket.store.records.depths() == (0, 0)
+    assert await docket.store.records.depths() == Depths(due=0, later=0, waiting={})
 
 
 async def test_what_is_struck_does_not_wait(docket: Docket, blind: Docket) -> None:

@@ -193,11 +193,17 @@ class Depths:
     interval: timedelta
 
     async def run(self, answered: Callable[[], None]) -> None:
-        while True:
-            due, later = await self.records.depths()
-            answered()
+        try:
+            while True:
+                depths = await self.records.depths()
+                answered()
+                for each in signals.subscribers:
+                    with suppress_errors:
+                        each.depths(self.docket, depths.due, depths.later)
+                        each.waiting(self.docket, depths.waiting)
+                        each.cached("signature", len(signature_cache))
+                await anyio.sleep(self.interval.total_seconds())
+        finally:
             for each in signals.subscribers:
                 with suppress_errors:
-                    each.depths(self.docket, due, later)
-                    each.cached("signature", len(signature_cache))
-            await anyio.sleep(self.interval.total_seconds())
+                    each.waiting(self.docket, {})
