@@ -56,12 +56,12 @@ ROOMS: dict[str, list[pytest.MarkDecorator]] = {
     "bench": [slow],
     "chaos": [slow, real_time],
     "hostile": [slow, pytest.mark.pairs(("asyncio", "redis"), ("uvloop", "memory"), ("trio", "redis"))],
-    "instrumentation": [slow],
-    "interop": [slow, real_time],  # pydocket, in a process of its own
+    "instrumentation": [slow, asyncio_and_trio],
+    "interop": [slow, real_time, asyncio_and_trio],  # pydocket, in a process of its own
     "seeds": [slow],
     "seeds/promises": [virtual_time],
     "store": [slow, one_loop],  # the server's scripts know neither Python nor loops
-    "topologies": [slow, real_time],
+    "topologies": [slow, real_time, asyncio_and_trio],  # tests/transport reaches them on every loop
     "types": [pytest.mark.checkers],
 }
 

@@ -55,7 +55,7 @@ def nothing_was_opened() -> Any:
 
 
 @given(values, st.sampled_from([pickle.dumps, cloudpickle.dumps, lambda value: pickle.dumps(value, 4)]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_plain_values_are_read_as_they_are(value: Any, dump: Callable[[Any], bytes]) -> None:
     read = read_plain(dump(value))
     assert read == value
@@ -65,7 +65,7 @@ def test_plain_values_are_read_as_they_are(value: Any, dump: Callable[[Any], byt
 
 
 @given(st.lists(values), st.lists(st.tuples(st.integers(0, 10**6), st.binary(min_size=1, max_size=3))))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_whatever_is_broken_is_said_to_be(value: list[Any], changes: list[tuple[int, bytes]]) -> None:
     pickled = bytearray(pickle.dumps([*value, Planted("x")]))
     for at, change in changes:
@@ -76,7 +76,7 @@ def test_whatever_is_broken_is_said_to_be(value: list[Any], changes: list[tuple[
 
 
 @given(st.binary())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_bytes_that_are_no_pickle_are_said_to_be_none(junk: bytes) -> None:
     with suppress(NotPlain):
         read_plain(junk)

@@ -56,7 +56,6 @@ class Large:
 @pytest.fixture(autouse=True)
 def nothing_collected() -> Iterator[None]:
     made.clear()
-    gc.collect()
     gc.disable()
     yield
     gc.enable()
