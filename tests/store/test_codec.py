@@ -25,7 +25,7 @@ from docket.store import (
     load_value,
     state_event,
 )
-from docket.store.codec import open_envelope, result_envelope
+from docket.store.codec import decode_flat, open_envelope, result_envelope
 
 Point = namedtuple("Point", "x y")
 
@@ -107,6 +107,13 @@ def test_a_message_is_read_and_written_alike() -> None:
     assert written[12] == b"generation"  # the scripts put the new one there
 
 
+def test_the_order_in_which_the_server_replies_the_fields_makes_no_difference() -> None:
+    fields = {**FIELDS, b"traceparent": b"00"}
+    for names in (list(FIELDS), list(reversed(FIELDS)), list(fields), list(FIELDS)[:-1]):
+        flat = [part for name in names for part in (name, fields[name])]
+        assert decode_flat(flat) == decode_message({name: fields[name] for name in names})
+
+
 def test_a_moment_keeps_the_offset_of_whoever_wrote_it() -> None:
     message = decode_message({**FIELDS, b"when": b"2026-11-20T21:49:07+02:00"})
     assert message.when.isoformat() == "2026-11-20T21:49:07+02:00"
@@ -134,8 +141,11 @@ WRONG = {
 @pytest.mark.parametrize("fields", WRONG.values(), ids=WRONG)
 def test_a_field_that_cannot_be_decoded_is_named(fields: dict[bytes, bytes]) -> None:
     """I9: nothing else comes out than this error."""
-    with pytest.raises(DeliveryUnreadable, match="the message has"):
+    with pytest.raises(DeliveryUnreadable, match="the message has") as read:
         decode_message(fields)
+    with pytest.raises(DeliveryUnreadable) as read_flat:
+        decode_flat([part for field in fields.items() for part in field])
+    assert str(read_flat.value) == str(read.value)
 
 
 @pytest.mark.parametrize("text", ['"', "\\", "\n\r\t", "\0\x1f\x7f", "ü☃🐙", ""], ids=ascii)
