@@ -75,7 +75,7 @@ class Subscriber:
         """A worker could not reach the server, or was refused, and tries again."""
 
     def wants_runs(self) -> bool:
-        """Whether it has a use for runs now. Asked as a run begins; the answer holds for its end, too."""
+        """Whether it has a use for runs now. Asked as tasks are taken; the answer holds until their runs have ended."""
         return True
 
     def wants_depths(self) -> bool:

@@ -12,6 +12,7 @@ import attrs
 from ..errors import ScopeLeftOpen
 from ..execution import Execution
 from ..rules import Complete, Fail, Outcome, Raised, Reschedule, Returned, StopReason, Verdict
+from ..signals import Subscriber
 from ..store import Delivery, Holding, Settled
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ class Running:
     """The same once it is prepared, with what writes it."""
     settling: bool
     """Whether the end is being prepared or written: a delivery that is acknowledged meanwhile is not lost."""
+    subscribers: Sequence[Subscriber]
+    """Those to whom its beginning and end are published."""
     report: Report | None
     """What telemetry was told of the run, from its beginning on."""
 
@@ -142,7 +145,7 @@ class Running:
         self.delivery, self.execution, self.broken = delivery, execution, broken
         self.began, self.trusted_until = began, trusted_until
         self.unknown = self.last = self.uninterruptible = self.detached = self.settling = False
-        self.rules = ()
+        self.rules = self.subscribers = ()
         self.mishaps = self.interruptions = 0
         self.begins_in = self.reason = self.left_open = self._scope = None
         self.decided = self.end = self.report = None

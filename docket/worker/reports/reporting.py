@@ -20,7 +20,7 @@ from ...signals import NOT_TRACED, Labels, Operation, Subscriber, signals, suppr
 from ...store import Records, Refused, Unreadable
 from ..roster import Detached, End, Running
 
-__all__ = ["Depths", "Report", "emit_end", "emit_refused", "emit_unreadable", "report_of"]
+__all__ = ["Depths", "Report", "emit_end", "emit_refused", "emit_unreadable", "report_of", "run_subscribers"]
 
 
 class Report:
@@ -100,6 +100,7 @@ class _Published(Report):
 
 def _report(
     names: tuple[str, str, str],
+    subscribers: Sequence[Subscriber],
     labels: Callable[[], Labels],
     fields: Mapping[bytes, bytes],
     *,
@@ -108,10 +109,7 @@ def _report(
     as_child: bool = False,
 ) -> Report:
     """A report of the run of a task: ``names`` are the docket's, the worker's and its own."""
-    subscribers: Sequence[Subscriber] = ()
     span = NOT_TRACED
-    with suppress_errors:
-        subscribers = signals.run_subscribers()
     if signals.tracer is not None:
         with suppress_errors:
             span = signals.tracer.run(names[-1], labels, fields, as_child=as_child)
@@ -121,15 +119,23 @@ def _report(
     return _Published(names, subscribers, span, late=late, redelivered=redelivered)
 
 
+def run_subscribers() -> Sequence[Subscriber]:
+    """Those who have a use for runs now. It costs more than all else, so that runs taken together ask once."""
+    with suppress_errors:
+        return signals.run_subscribers()
+    return ()
+
+
 def report_of(running: Running) -> Report:
     """The report of a run that is about to begin, to be entered at once."""
-    if not signals.subscribers and signals.tracer is None:
+    if not running.subscribers and signals.tracer is None:
         running.report = _NOT_REPORTED
         return _NOT_REPORTED
     execution = running.execution
     worker = execution.worker or ""
     running.report = report = _report(
         (execution.docket.name, worker, execution.function_name),
+        running.subscribers,
         lambda: {**execution.labels(), "docket.worker": worker},
         execution.extra_fields,
         when=execution.when,
@@ -180,7 +186,7 @@ def emit_unreadable(docket: str, worker: str, unreadable: Unreadable) -> None:
     key = unreadable.key or ""
     key = key.decode(errors="backslashreplace") if isinstance(key, bytes) else key
     labels = {"docket.name": docket, "docket.worker": worker, "docket.key": key}
-    with _report((docket, worker, unreadable.task), lambda: labels, {}) as report:
+    with _report((docket, worker, unreadable.task), run_subscribers(), lambda: labels, {}) as report:
         report.ended(seconds=0.0, ended="failed", error=unreadable.reason)
 
 

@@ -49,6 +49,9 @@ class LoopTasks(ClaimTasks):
         self._run: Run | None = None
         self._error: BaseException | None = None
 
+    def time(self) -> float:
+        return self._loop.time()
+
     def start(self, run: Run, running: Running) -> None:
         self._run, running.begins_in = run, self
         name, factory = running.execution.function_name, self._loop.get_task_factory()

@@ -31,6 +31,9 @@ class NurseryTasks(ClaimTasks):
         self._closed, self._changed = False, Notification()
         self._generators = _Generators.hooked()
 
+    def time(self) -> float:
+        return trio.current_time()
+
     def start(self, run: Run, running: Running) -> None:
         this = object()
         self._running[this] = running

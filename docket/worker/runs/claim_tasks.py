@@ -30,6 +30,10 @@ class ClaimTasks:
     work: TaskGroup
     scopes: Sequence[anyio.CancelScope]
 
+    def time(self) -> float:
+        """The time of the loop, as `docket.clock.monotonic`, which has to find out each time which loop runs."""
+        raise NotImplementedError
+
     def start(self, run: Run, running: Running) -> None:
         """Run a claim, or continue one, once `attend` has begun. An exception of ``run`` ends the worker."""
         raise NotImplementedError

@@ -13,12 +13,13 @@ from ... import clock
 from ...errors import DeliveryLimitExceeded, DeliveryUnreadable
 from ...execution import Execution
 from ...rules import StopReason
+from ...signals import Subscriber
 from ...store import Delivery, Refused, Taken, Unreadable, load_call
 from ...tasks import peer_tasks
 from ...text import error_text
 from ..fallback import default_fallback_task
 from ..reports.journal import log_refused
-from ..reports.reporting import emit_refused
+from ..reports.reporting import emit_refused, run_subscribers
 from ..roster import Running
 from ..upkeep.blocked_loop import BlockedLoopRenewal
 from ..upkeep.leases import Leases
@@ -47,10 +48,10 @@ class Receiver:
 
         One that cannot be received is set aside; the others are received all the same (I9).
         """
-        now, trusted_until = clock.now(), self.leases.trusted_until(began)
+        now, trusted_until, subscribers = clock.now(), self.leases.trusted_until(began), run_subscribers()
         for one in taken:
             try:
-                self._receive(one, now, began, trusted_until)
+                self._receive(one, now, began, trusted_until, subscribers)
             except Exception as error:  # of this one
                 if isinstance(one, Delivery):
                     self.runner.set_aside(_unreceivable(one, error))
@@ -59,7 +60,9 @@ class Receiver:
         if self.blocked_loop.is_resting:  # what begins now may be the last that the loop does for long
             self.blocked_loop.note_alive()
 
-    def _receive(self, one: Taken, now: datetime, began: float, trusted_until: float) -> None:
+    def _receive(
+        self, one: Taken, now: datetime, began: float, trusted_until: float, subscribers: Sequence[Subscriber]
+    ) -> None:
         if isinstance(one, Unreadable):
             self.runner.set_aside(one)
             return
@@ -71,7 +74,7 @@ class Receiver:
             ours.claimed_again(one, trusted_until)
             return
         running = self._claim(one, began=began, trusted_until=trusted_until)
-        running.execution.started_at = now
+        running.execution.started_at, running.subscribers = now, subscribers
         if self.stopping():  # it was on its way when the worker stopped
             running.stop(StopReason.DRAIN)
         self.runner.start(running)
