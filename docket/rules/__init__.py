@@ -38,6 +38,7 @@ from .verdicts import (
     Struck,
     Verdict,
     decide,
+    decide_last,
 )
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "Verdict",
     "checked_condition",
     "decide",
+    "decide_last",
     "delay_until_known",
     "is_a",
     "lease_trusted_until",

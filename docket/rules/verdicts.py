@@ -36,6 +36,7 @@ __all__ = [
     "Struck",
     "Verdict",
     "decide",
+    "decide_last",
 ]
 
 
@@ -204,3 +205,13 @@ def decide(outcome: Outcome, following: Reschedule | None = None) -> Verdict:
         case Blocked(Drop() as verdict): return following or verdict
         case Blocked(verdict):           return verdict
 # fmt: on
+
+
+def decide_last(outcome: Outcome, following: Reschedule | None, attempt: int) -> Verdict:
+    """The same where nothing may follow (`Worker.run_at_most`).
+
+    A call that was to be tried again after this ``attempt`` has not failed for good: it is cancelled.
+    """
+    if isinstance(outcome, Raised) and following is not None and following.retries(attempt):
+        return Cancel()
+    return decide(outcome)

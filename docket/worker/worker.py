@@ -198,7 +198,8 @@ class Worker:
     async def run_at_most(self, iterations_by_key: Mapping[str, int]) -> None:
         """Run until finished, each of the given keys at most so many times; what it schedules after that is cancelled.
 
-        For tests of tasks that repeat themselves for ever. A retry counts as a run; the last allowed run is final.
+        For tests of tasks that repeat themselves for ever. A retry counts as a run, and so does a run that a limit
+        drops; the last allowed run is final. A task that was to be tried again after it is cancelled.
         Raises: UsageError (a ValueError) - a number of runs that is not a whole number from 0; else as `run_forever`.
         """
         for key, count in iterations_by_key.items():

@@ -36,6 +36,7 @@ from docket.rules import (
     Struck,
     Verdict,
     decide,
+    decide_last,
 )
 
 ERROR = ValueError("no")
@@ -132,6 +133,13 @@ def test_the_final_states_are_those_that_nothing_follows() -> None:
         ExecutionState.QUEUED,
         ExecutionState.RUNNING,
     }
+
+
+def test_what_was_to_be_tried_again_is_cancelled_where_nothing_may_follow() -> None:
+    assert decide_last(Raised(ERROR), NEXT, 1) == Cancel()
+    assert decide_last(Raised(ERROR), NEXT, 2) == decide_last(Raised(ERROR), None, 2) == Fail(ERROR)
+    assert decide_last(Returned(7), NEXT, 1) == Complete(7)
+    assert decide_last(Blocked(NEVER), NEXT, 1) == NEVER
 
 
 if __name__ == "__main__":

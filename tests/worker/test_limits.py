@@ -7,7 +7,7 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from docket import Docket, Perpetual, Retry, Worker, clock
+from docket import Docket, ExecutionCancelled, Perpetual, RateLimit, Retry, Worker, clock
 from docket.dependencies import AdmissionBlocked, Dependency, current_execution
 from docket.execution import ExecutionState
 from tests.worker.conftest import at_most
@@ -72,9 +72,37 @@ async def test_a_retry_counts_as_a_run(docket: Docket) -> None:
     execution = await docket.add(fails, key="key")()
     async with at_most():
         await Worker(docket).run_at_most({"key": 3})
-        with pytest.raises(ValueError, match="3"):
+        with pytest.raises(ExecutionCancelled):  # its next attempt was
             await execution.get_result()
     assert attempts == [1, 2, 3]
+
+
+async def test_a_last_attempt_that_is_the_last_run_too_has_failed(docket: Docket) -> None:
+    async def fails(retry: Retry = Retry(attempts=2)) -> None:
+        raise ValueError(retry.attempt)
+
+    execution = await docket.add(fails, key="key")()
+    async with at_most():
+        await Worker(docket).run_at_most({"key": 2})
+        with pytest.raises(ValueError, match="2"):
+            await execution.get_result()
+
+
+async def test_a_run_that_a_limit_drops_counts(docket: Docket) -> None:
+    runs: list[int] = []
+
+    async def task(
+        perpetual: Perpetual = Perpetual(),
+        rate: RateLimit = RateLimit(1, per=timedelta(hours=1), drop=True),
+    ) -> None:
+        runs.append(1)
+
+    execution = await docket.add(task, key="key")()
+    async with at_most():
+        await Worker(docket).run_at_most({"key": 4})
+    await execution.sync()
+    assert (len(runs), execution.generation, execution.state) == (1, 1, ExecutionState.CANCELLED)
+    assert await docket.store.records.generation("key") == 4
 
 
 async def test_a_task_that_places_itself_again_is_cancelled_after_its_last_run(docket: Docket) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ...clock import monotonic
-from ...rules import PassOn, Spent, Struck, delay_until_known
+from ...rules import Blocked, Drop, PassOn, Spent, Struck, delay_until_known
 from ...store import Claims, PassedOn
 from ..roster import Running
 from ..upkeep.outages import Outages
@@ -121,7 +121,7 @@ class Refusals:
             ending = None if put_back is None else block(running.execution, put_back)
         if ending is None and running.rules:
             ending = await self.gate.admit(running)
-        if ending is None and self.limits and not self._count(running):
+        if self.limits and (ending is None or _was_dropped(ending)) and not self._count(running):
             ending = Spent(), None
         return ending
 
@@ -156,3 +156,8 @@ class Refusals:
         if running.execution.key in self.limits:
             self.limits[running.execution.key] += 1
             running.last = False
+
+
+def _was_dropped(ending: Ending) -> bool:
+    """Whether its turn is over without it: that counts as a run, else a chain whose runs are dropped would not end."""
+    return isinstance(ending[0], Blocked) and isinstance(ending[0].verdict, Drop)

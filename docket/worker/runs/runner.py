@@ -25,6 +25,7 @@ from ...rules import (
     StopReason,
     Verdict,
     decide,
+    decide_last,
     is_a,
 )
 from ...store import Claims, Unreadable
@@ -148,7 +149,10 @@ class Runner:
         running.settling = (
             True  # a delivery that is acknowledged from now on is not held any more, and not lost
         )
-        verdict = decide(outcome, None if running.last else following)
+        if running.last:
+            verdict = decide_last(outcome, following, running.execution.attempt)
+        else:
+            verdict = decide(outcome, following)
         end = running.end = await self.endings.prepare(running, outcome, verdict, seconds)
         journal.log_end(running, end)
         emit_end(running, end)
