@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .execution import TaskCall as TaskCall
     from .execution import remote_task as remote_task
     from .strikelist import StrikeList as StrikeList
+    from .worker import EndedRun as EndedRun
     from .worker import Worker as Worker
 
 __version__ = "0.1.0"
@@ -62,6 +63,7 @@ __all__ = [
     "Depends",
     "Disposition",
     "Docket",
+    "EndedRun",
     "Execution",
     "ExecutionCancelled",
     "ExecutionState",
@@ -103,6 +105,7 @@ _HOMES = {
     "Docket": "docket",
     "StrikeList": "strikelist",
     "Logged": "annotations",
+    "EndedRun": "worker",
     "Worker": "worker",
 }
 

@@ -30,6 +30,9 @@ Fallback = Annotated[str | None, option("--fallback-task", path("a task"), "DOCK
 Dependencies = Annotated[
     str | None, option("--dependencies", path("a list or mapping"), "DOCKET_WORKER_DEPENDENCIES")
 ]
+RunEnded = Annotated[
+    tuple[str, ...], each("--on-run-ended", path("a function"), "DOCKET_WORKER_ON_RUN_ENDED")
+]
 Concurrency = Annotated[int, option("--concurrency", integer(1), "DOCKET_WORKER_CONCURRENCY")]
 MessageBatch = Annotated[int, option("--message-batch", integer(1), "DOCKET_WORKER_MESSAGE_BATCH")]
 Redelivery = Annotated[
@@ -97,6 +100,7 @@ def work(
     metrics_port: MetricsPort = None,
     fallback_task: Fallback = None,
     dependencies: Dependencies = None,
+    on_run_ended: RunEnded = (),
 ) -> int:
     """Start a worker to process tasks.
 
@@ -153,10 +157,19 @@ def work(
         The task, module:name, that runs in place of one that nobody registered.
     dependencies
         Dependencies of every task that runs here, module:name of a list or mapping.
+    on_run_ended
+        A function, module:name, that is called with each run that has ended here; may be repeated.
     """
     logs.configure(logging_level, logging_format or logs.default_format())
     check_backend(backend)
-    check_paths({"--tasks": tasks, "--fallback-task": [fallback_task], "--dependencies": [dependencies]})
+    check_paths(
+        {
+            "--tasks": tasks,
+            "--fallback-task": [fallback_task],
+            "--dependencies": [dependencies],
+            "--on-run-ended": on_run_ended,
+        }
+    )
     if metrics_port is not None:
         _check_exporter()
 
@@ -180,6 +193,7 @@ def work(
         tasks=list(tasks),
         fallback_task=fallback_task,
         dependencies=dependencies,
+        on_run_ended=on_run_ended,
         message_batch=message_batch,
         shutdown_timeout=shutdown_timeout,
         max_deliveries=max_deliveries,

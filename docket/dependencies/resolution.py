@@ -109,7 +109,8 @@ def conflicts(function: Any, also: Mapping[str, _Dependency[Any]]) -> dict[str, 
             said = ", ".join(repr(name) for name in names)
             error = ValueError(
                 f"Only one {kind.__name__} dependency is allowed, but found at: {said}. "
-                "Declare it in one place, the task or the worker"
+                "Declare it in one place, the task or the worker; "
+                "what a worker is to do after each run belongs into its on_run_ended"
             )
             found[f"__conflict_{kind.__name__}__"] = FailedDependency(f"__conflict_{kind.__name__}__", error)
     return found

@@ -9,6 +9,7 @@ from .intake.seeder import (
     AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS,
     AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS,
 )
+from .runs.hooks import EndedRun, RunHook
 from .settings import MESSAGE_BATCH
 from .worker import Worker
 
@@ -18,7 +19,9 @@ __all__ = [
     "AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS",
     "MESSAGE_BATCH",
     "MINIMUM_TTL_SECONDS",
+    "EndedRun",
     "PubSubMessage",
+    "RunHook",
     "TaskKey",
     "Worker",
     "default_fallback_task",

@@ -94,7 +94,8 @@ class Drain:
         """Stop waiting for tasks that do not end although they are cancelled."""
         endless = [running for running in self.roster if not running.uninterruptible]
         for running in endless:
-            log_detached(running, monotonic() - running.began)
+            if not running.settled:  # else it is a hook that does not end, and nothing is handed back
+                log_detached(running, monotonic() - running.began)
         if endless:
             self.runner.detach(endless)
 

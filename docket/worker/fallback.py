@@ -12,7 +12,7 @@ from ..dependencies import CurrentExecution, TaskLogger
 from ..errors import BadSetting, UnknownTask
 from ..execution import Execution
 
-__all__ = ["default_fallback_task", "fallback_named"]
+__all__ = ["default_fallback_task", "function_named"]
 
 
 async def default_fallback_task(
@@ -34,15 +34,15 @@ async def default_fallback_task(
     raise UnknownTask(text)
 
 
-def fallback_named(path: str) -> TaskFunction:
-    """The function at ``"module.path:name"``.
+def function_named(path: str, setting: str) -> TaskFunction:
+    """The function at ``"module.path:name"``; ``setting`` is what takes it.
 
     Raises: BadSetting - the path is not of that form, or names nothing callable; ImportError, AttributeError.
     """
     module, colon, name = path.partition(":")
     if not (module and colon and name):
-        raise BadSetting(f"fallback_task takes a function or 'module:function', not {path!r}")
+        raise BadSetting(f"{setting} takes a function or 'module:function', not {path!r}")
     found: object = getattr(importlib.import_module(module), name)
     if not callable(found):
-        raise BadSetting(f"fallback_task {path!r} is {type(found).__name__}, not a function")
+        raise BadSetting(f"{setting} {path!r} is {type(found).__name__}, not a function")
     return cast("Callable[..., Any]", found)

@@ -124,6 +124,8 @@ class Running:
     """Whether the end is being prepared or written: a delivery that is acknowledged meanwhile is not lost."""
     subscribers: Sequence[Subscriber]
     """Those to whom its beginning and end are published."""
+    settled: bool
+    """Whether the end is written, and the worker's hooks are told of it."""
     report: Report | None
     """What telemetry was told of the run, from its beginning on."""
 
@@ -144,7 +146,7 @@ class Running:
     ) -> None:
         self.delivery, self.execution, self.broken = delivery, execution, broken
         self.began, self.trusted_until = began, trusted_until
-        self.unknown = self.last = self.uninterruptible = self.detached = self.settling = False
+        self.unknown = self.last = self.uninterruptible = self.detached = self.settling = self.settled = False
         self.rules = self.subscribers = ()
         self.mishaps = self.interruptions = 0
         self.begins_in = self.reason = self.left_open = self._scope = None

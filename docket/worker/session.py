@@ -39,6 +39,7 @@ from .runs.admission_gate import AdmissionGate
 from .runs.calling import Caller
 from .runs.claim_tasks import claim_tasks
 from .runs.endings import Endings
+from .runs.hooks import Hooks
 from .runs.receiving import Receiver
 from .runs.refusals import Refusals, UnknownTasks
 from .runs.runner import Runner
@@ -129,6 +130,7 @@ class Session:
             refusals,
             self.caller,
             Endings(store, self.claims),
+            Hooks(worker.on_run_ended),
             self._crash,
         )
         self.drain = Drain(settings.shutdown_timeout, self.roster, self.runner)

@@ -19,7 +19,8 @@ from ..numbers import spelled
 from ..rules import only_one_of
 from ..signals import signals
 from ..text import checked_name
-from .fallback import default_fallback_task, fallback_named
+from .fallback import default_fallback_task, function_named
+from .runs.hooks import RunHook, checked_hooks
 from .session import Session
 from .settings import MAX_DELIVERIES, MESSAGE_BATCH, UNKNOWN_TASK_PATIENCE, Settings, default_name
 from .shutdown_signals import stop_on_signals
@@ -47,6 +48,8 @@ class Worker:
       ``unknown_task_patience``, or at once if this worker runs until finished.
     - ``dependencies`` are resolved for every task that this worker runs, besides the task's own. No parameter receives
       them.
+    - ``on_run_ended``: one or several functions, async or plain, that are called with an `EndedRun` for each run that
+      has ended here, after that was written. What they raise is logged; after 10 s they are cancelled.
     - ``reconnection_delay`` is the longest pause between two attempts to reach Redis.
     - ``minimum_check_interval``: how often, though at most once a second, `run_until_finished` looks whether workers of
       pydocket's have finished the docket.
@@ -55,7 +58,7 @@ class Worker:
     - ``parent_task_spans``: the span of a run is a child of the span in which its task was added, not only linked to
       it. None: as the docket says.
 
-    Raises: BadSetting (a ValueError) - a setting out of range; TypeError - a dependency that is none.
+    Raises: BadSetting (a ValueError) - a setting out of range; TypeError - a dependency or a hook that is none.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Worker:
         max_deliveries: int = MAX_DELIVERIES,
         unknown_task_patience: timedelta = UNKNOWN_TASK_PATIENCE,
         parent_task_spans: bool | None = None,
+        on_run_ended: RunHook | Sequence[RunHook] | None = None,
     ) -> None:
         self._settings = Settings(
             concurrency=concurrency,
@@ -98,6 +102,7 @@ class Worker:
         self.fallback_task: TaskFunction = fallback_task or default_fallback_task
         self.enable_internal_instrumentation = enable_internal_instrumentation
         self.dependencies = named_dependencies(dependencies)
+        self.on_run_ended = checked_hooks(on_run_ended)
         self._session: Session | None = None
 
     @property
@@ -251,10 +256,12 @@ class Worker:
         max_deliveries: int = MAX_DELIVERIES,
         unknown_task_patience: timedelta = UNKNOWN_TASK_PATIENCE,
         parent_task_spans: bool | None = None,
+        on_run_ended: RunHook | str | Sequence[RunHook | str] | None = None,
     ) -> None:
         """Open a docket, register task collections and run a worker, as the command line does.
 
-        ``tasks`` are ``"module:collection"``, ``fallback_task`` is ``"module:function"``. SIGTERM or SIGINT drains and
+        ``tasks`` are ``"module:collection"``, ``fallback_task`` is ``"module:function"``, and so may
+        be ``on_run_ended``. SIGTERM or SIGINT drains and
         returns; a second one hands back at once. Health checks and metrics are served meanwhile on the ports that are
         given (`docket.instrumentation`).
         Raises: BadSetting (PortUnavailable is one), ImportError, AttributeError; else as `run_forever`.
@@ -270,8 +277,9 @@ class Worker:
             worker = cls(
                 docket, name, concurrency, redelivery_timeout, reconnection_delay, minimum_check_interval,
                 scheduling_resolution, schedule_automatic_tasks, enable_internal_instrumentation,
-                fallback_named(fallback_task) if fallback_task else None, dependencies_at(dependencies),
-                message_batch, shutdown_timeout, max_deliveries, unknown_task_patience, parent_task_spans,
+                function_named(fallback_task, "fallback_task") if fallback_task else None,
+                dependencies_at(dependencies), message_batch, shutdown_timeout, max_deliveries,
+                unknown_task_patience, parent_task_spans, _hooks_at(on_run_ended),
             )  # fmt: skip
             async with worker:
                 await worker.run_with_signals(until_finished=until_finished)
@@ -291,3 +299,9 @@ class Worker:
             if (only := only_one_of(errors)) is None:
                 raise
             raise only from only.__cause__
+
+
+def _hooks_at(given: RunHook | str | Sequence[RunHook | str] | None) -> list[RunHook]:
+    """Hooks, those among them that are named as ``"module:function"`` included. Raises: as `function_named`."""
+    several = () if given is None else (given,) if isinstance(given, str) or callable(given) else given
+    return [function_named(one, "on_run_ended") if isinstance(one, str) else one for one in several]

@@ -41,7 +41,7 @@ from ...rules import (
 )
 from ...signals import SuppressErrors
 from ...store import Refused, Settled, Unreadable
-from ...text import class_name, error_text, printable, readable
+from ...text import class_name, error_text, printable, readable, text_of
 from ..fallback import default_fallback_task
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "log_detached",
     "log_end",
+    "log_hook",
     "log_lease_over",
     "log_not_set_aside",
     "log_raised_while_stopped",
@@ -210,6 +211,9 @@ def _log_settled(running: Running, end: End, settled: Settled) -> None:
     execution, seconds, follows = running.execution, end.seconds, isinstance(end.verdict, Reschedule)
     if settled is Settled.SUPERSEDED:
         _log_superseded(following_logger if follows else logger, execution, seconds)
+    elif settled is Settled.ASKED and logger.isEnabledFor(logging.INFO):
+        ran = "" if seconds is None else f"[{format_duration(seconds)}] "
+        logger.info("✗ %s%s (cancelled)", ran, execution.call_repr(), extra=_extra(execution, seconds))
     elif seconds is None or not follows or settled is not Settled.OK:
         return
     elif following_logger.isEnabledFor(logging.INFO):
@@ -239,6 +243,19 @@ def log_not_set_aside(unreadable: Unreadable, error: Exception) -> None:
 def log_lease_over(running: Running) -> None:
     """Log that nothing is written about a run, because its lease is over."""
     logger.warning("%r ended, but Redis stayed away; it will be redelivered", running.execution)
+
+
+@_suppress_errors
+def log_hook(running: Running, hook: object, error: BaseException | None, seconds: float) -> None:
+    """Log that a hook of the worker raised, or that it was cancelled after so many ``seconds``."""
+    execution = running.execution
+    name = getattr(hook, "__qualname__", None) or text_of(hook, repr)
+    text = "The hook %s raised after the end of %s, which is not affected"
+    shown: tuple[object, ...] = (name, execution.call_repr())
+    if error is None:
+        text = "The hook %s had not ended %.3g s after the end of %s, and was cancelled"
+        shown = (name, seconds, execution.call_repr())
+    _log(logger, logging.ERROR, text, *shown, error=error, extra=_extra(execution))
 
 
 @_suppress_errors

@@ -33,7 +33,7 @@ from ..roster import Running
 from .claim_tasks import ClaimTasks
 from .following import ask_handlers, fail_unhandled, on_admission_blocked
 
-__all__ = ["Caller"]
+__all__ = ["Caller", "is_async"]
 
 T = TypeVar("T")
 
@@ -209,7 +209,7 @@ class Caller:
         if way is None:
             way = self._ways[function] = (
                 not self.dependencies and _is_plain(function),
-                not _is_async(function),
+                not is_async(function),
             )
         return way
 
@@ -276,7 +276,8 @@ def _is_plain(function: TaskFunction) -> bool:
     return not (get_dependency_parameters(function) or get_annotation_dependencies(function))
 
 
-def _is_async(function: object) -> bool:
+def is_async(function: object) -> bool:
+    """Whether a call makes a coroutine, also through `functools.partial` and an object's ``__call__``."""
     while isinstance(function, functools.partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(

@@ -117,7 +117,8 @@ class Endings:
         settled = await self.claims.reschedule(running.delivery, later, same=same, ended=ended)
         if settled is Settled.ASKED:
             # Nobody can tell a body that ignored its cancellation from one that was about to return.
-            return await self.claims.settle(running.delivery, state="cancelled")
+            cancelled = await self.claims.settle(running.delivery, state="cancelled")
+            return settled if cancelled is Settled.OK else cancelled
         return settled
 
     async def _over(self, running: Running, outcome: Outcome) -> Ended:

@@ -38,6 +38,7 @@ from ..upkeep.outages import Outages, is_wrong_user
 from .calling import Caller
 from .endings import Endings
 from .following import fail_unhandled
+from .hooks import Hooks
 from .leased import LeaseOver, retry_while_leased
 from .refusals import Refusals
 
@@ -62,6 +63,7 @@ class Runner:
     refusals: Refusals
     caller: Caller
     endings: Endings
+    hooks: Hooks
     crash: Callable[[Exception], None]
     """Ends the worker, in order, with an error that is its own."""
     cut_off: list[Running] = attrs.field(init=False, factory=list[Running])
@@ -99,6 +101,8 @@ class Runner:
             if running.detached:
                 return
             if self.caller.tasks.concerns_the_worker(error):
+                if running.settled:  # a hook was cut off
+                    raise
                 self.cut_off.append(running)
                 self._leave(running)
                 continues = True  # in `settle_cut_off`
@@ -173,6 +177,9 @@ class Runner:
             self.listener.sweep.look_again()
         elif _is_the_last(running, end.verdict):
             await retry_while_leased(self.outages, running, lambda: self.docket.cancel(running.execution.key))
+        if self.hooks.hooks:
+            running.settled = True
+            await self.hooks.call(running, end, settled, self.caller.tasks)
 
     def detach(self, endless: Sequence[Running]) -> None:
         """Stop waiting for these claims, whose bodies do not end; they are to be settled as cut off."""
@@ -184,6 +191,8 @@ class Runner:
 
     async def settle_cut_off(self, running: Running) -> None:
         """Settle what was cut off; what has not ended is handed back. Raises: LeaseOver, RedisError."""
+        if running.settled:  # its hooks do not end
+            return
         if running.end is not None:
             await self._settle(running, running.end)
             return
