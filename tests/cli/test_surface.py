@@ -76,6 +76,7 @@ BEYOND = {
     "--unknown-task-patience": "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE",
     "--parent-task-spans": "DOCKET_PARENT_TASK_SPANS",
     "--no-parent-task-spans": "DOCKET_PARENT_TASK_SPANS",
+    "--on-run-ended": "DOCKET_WORKER_ON_RUN_ENDED",
 }
 BEYOND_OF = {"watch": {"--tasks"}}
 

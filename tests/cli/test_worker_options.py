@@ -54,6 +54,7 @@ def test_without_options_everything_has_pydockets_default() -> None:
         "metrics_port": None,
         "fallback_task": None,
         "dependencies": None,
+        "on_run_ended": (),
     }
 
 
@@ -78,6 +79,7 @@ SETTINGS = [
     ("--healthcheck-port", "DOCKET_WORKER_HEALTHCHECK_PORT", "8080", 8080),
     ("--metrics-port", "DOCKET_WORKER_METRICS_PORT", "9090", 9090),
     ("--fallback-task", "DOCKET_FALLBACK_TASK", "my.tasks:other", "my.tasks:other"),
+    ("--on-run-ended", "DOCKET_WORKER_ON_RUN_ENDED", "my.errors:report", ("my.errors:report",)),
     ("--dependencies", "DOCKET_WORKER_DEPENDENCIES", "my.tasks:wanted", "my.tasks:wanted"),
 ]
 EVERY_SETTING = pytest.mark.parametrize(
