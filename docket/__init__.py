@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import mixture as _mixture  # noqa: F401 - warns where pydocket is installed beside this
+from . import mixture as mixture  # warns where pydocket is installed beside this
 from .signals import signals as _signals
 
 if TYPE_CHECKING:

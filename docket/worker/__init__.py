@@ -2,7 +2,7 @@
 
 from typing import TypeAlias, TypedDict
 
-from .. import mixture as _mixture  # noqa: F401 - warns where the front door is pydocket's
+from .. import mixture as mixture  # warns where the front door is pydocket's
 from ..dependencies import ADMISSION_BLOCKED_RETRY_DELAY, MINIMUM_TTL_SECONDS
 from .fallback import default_fallback_task
 from .intake.seeder import (
