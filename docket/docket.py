@@ -42,7 +42,7 @@ from .store import GROUP, DocketStore, Keys, LimitInUse, Message, ResultStorage,
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
 from .text import checked_name
-from .transport import Client, from_url
+from .transport import Client, Subscriptions, from_url
 from .variables import check_switch, switched_on
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ class Docket(DocketSnapshotMixin):
             result_storage=result_storage,
             strikes=Strikes(keys),
             ttl_travels=execution_ttl is not DEFAULT_TTL,
+            subscriptions=Subscriptions(self._client),
         )
         self.tasks: dict[str, TaskFunction] = {task.__name__: task for task in standard_tasks}
         self.strike_list = DocketStrikes(

@@ -459,10 +459,12 @@ class Execution(Generic[R]):
     def subscribe(self, *, ready: Settable | None = None) -> AsyncGenerator[StateEvent | ProgressEvent, None]:
         """Yield the present state and progress, then every change, until the execution has ended.
 
-        ``ready`` is set once the subscription is in force: whatever happens from then on is yielded.
-        Raises: redis.exceptions.ConnectionError - the connection was lost; events may have been missed.
-        Cancel: at any time; leave with ``break``. Its connection is freed with the last event, when it is closed
-        (`contextlib.aclosing`) or no longer referred to.
+        ``ready`` is set once the subscription is in force: whatever happens from then on is yielded. After a lost
+        connection it subscribes again, and yields the present state and progress in place of what was missed. One that
+        is over a thousand events behind misses old reports of progress.
+        Raises: redis.exceptions.ConnectionError, TimeoutError - the server stays away.
+        Cancel: at any time; leave with ``break``. It unsubscribes with the last event, when it is closed
+        (`contextlib.aclosing`) or no longer referred to. All that follow in an event loop share one connection.
         """
         check_key(self._key)
         return ExecutionEvents(self._docket.store, self, ready)

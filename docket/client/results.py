@@ -115,15 +115,17 @@ async def _wait_until_final(store: DocketStore, execution: Followed) -> None:
 
 async def _follow(store: DocketStore, execution: Followed) -> None:
     """Wait for a final event, or until there is no record that one could come for."""
-    channel = store.keys.state_channel(execution.key)
-    async with store.client.pubsub() as pubsub:
-        await pubsub.subscribe(channel)
+    subscription = store.subscriptions.new(store.keys.state_channel(execution.key))
+    try:
+        await subscription.begin()
         # Subscribed first, read afterwards: no event falls in between.
         if _is_over(execution, await _read(store, execution)):
             return
         while execution.state not in FINAL:
-            if (event := read_event((await pubsub.receive()).payload)) is not None:
+            if (event := read_event(await subscription.receive())) is not None:
                 execution.take_over(event)
+    finally:
+        subscription.end()
 
 
 async def _outcome(store: DocketStore, execution: Followed) -> Any:

@@ -7,12 +7,14 @@ from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from redis.exceptions import ConnectionError, TimeoutError
+
 from ..moments import TimeToLive
 from ..rules import FINAL, ExecutionState
 from ..store import DocketStore, ProgressEvent, Record, StateEvent, read_event
 
 if TYPE_CHECKING:
-    from ..transport import PubSub
+    from ..transport import Subscription
     from .progress import ExecutionProgress
 
 __all__ = ["ExecutionEvents", "Followed", "ProgressEvents", "Settable"]
@@ -54,12 +56,12 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
     """Events until the end, as an async generator gives them; no scope is open between two of them (I8).
 
     A class, because an event loop asks that generators of the language be closed: leaving this one by ``break``
-    drops it, which closes its connection; that is also closed before the last event is given.
+    drops it, which unsubscribes; so does the last event, before it is given.
     """
 
     def __init__(self, store: DocketStore, key: str, ready: Settable | None) -> None:
         self._store, self._key, self._ready = store, key, ready
-        self._pubsub: PubSub | None = None
+        self._subscription: Subscription | None = None
         self._ahead: deque[Event] = deque()
         self._begun = self._ended = self._awaited = False
 
@@ -80,11 +82,8 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
         error: BaseException = typ if isinstance(typ, BaseException) else val or typ()
         raise error if tb is None else error.with_traceback(tb)
 
-    def __del__(self) -> None:
-        self._close()
-
-    async def _begin(self, pubsub: PubSub) -> bool:
-        """Subscribe, then look; return whether it has ended."""
+    async def _look(self) -> bool:
+        """Look where it stands; return whether it has ended."""
         raise NotImplementedError
 
     def _take(self, event: StateEvent | ProgressEvent) -> bool:
@@ -94,16 +93,33 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
     async def _next(self) -> Event:
         if not self._begun:
             self._begun = True
-            self._pubsub = self._store.client.pubsub()
-            self._ended = await self._begin(self._pubsub)
-        while not self._ahead and not self._ended and self._pubsub is not None:
-            if (event := read_event((await self._pubsub.receive()).payload)) is not None:
-                self._ended = self._take(event)
+            await self._begin()
+        while not self._ahead and not self._ended and self._subscription is not None:
+            try:
+                payload = await self._subscription.receive()
+            except (ConnectionError, TimeoutError):
+                await self._begin()  # by a new connection; what was missed shows in where it stands now
+            else:
+                if (event := read_event(payload)) is not None:
+                    self._ended = self._take(event)
         if self._ended:
             self._unsubscribe()
         if not self._ahead:
             raise StopAsyncIteration
         return self._ahead.popleft()
+
+    async def _begin(self) -> None:
+        if self._subscription is None:
+            keys = self._store.keys
+            progress = keys.progress(self._key)
+            self._subscription = self._store.subscriptions.new(
+                keys.state_channel(self._key), progress, may_go=progress.encode().__eq__
+            )
+        await self._subscription.begin()
+        # Subscribed first, read afterwards: no event falls in between.
+        self._ended = await self._look()
+        if self._ready is not None:
+            self._ready.set()
 
     def _check_not_awaited(self) -> None:
         if self._awaited:
@@ -115,9 +131,9 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
         self._unsubscribe()
 
     def _unsubscribe(self) -> None:
-        if self._pubsub is not None:
-            self._pubsub.close()
-            self._pubsub = None
+        if self._subscription is not None:
+            self._subscription.end()
+            self._subscription = None
 
 
 class ExecutionEvents(_Following["StateEvent | ProgressEvent"]):
@@ -127,16 +143,11 @@ class ExecutionEvents(_Following["StateEvent | ProgressEvent"]):
         super().__init__(store, execution.key, ready)
         self._execution = execution
 
-    async def _begin(self, pubsub: PubSub) -> bool:
-        execution, keys = self._execution, self._store.keys
-        await pubsub.subscribe(keys.state_channel(self._key), keys.progress(self._key))
-        # Subscribed first, read afterwards: no event falls in between.
-        record = await execution.refresh()
-        if self._ready is not None:
-            self._ready.set()
-        if record is None:
+    async def _look(self) -> bool:
+        execution = self._execution
+        if await execution.refresh() is None:
             return bool(execution.generation)  # placed, and its record is gone: no event can come any more
-        self._ahead += [_state_of(execution), _progress_of(execution)]
+        self._ahead += [_state_of(execution), _progress_of(execution.progress)]
         return execution.state in FINAL
 
     def _take(self, event: StateEvent | ProgressEvent) -> bool:
@@ -151,13 +162,14 @@ class ProgressEvents(_Following[ProgressEvent]):
     def __init__(self, store: DocketStore, progress: ExecutionProgress, ready: Settable | None) -> None:
         super().__init__(store, progress.key, ready)
         self._progress = progress
+        self._looked = False
 
-    async def _begin(self, pubsub: PubSub) -> bool:
-        keys = self._store.keys
-        await pubsub.subscribe(keys.progress(self._key), keys.state_channel(self._key))
-        record, _ = await self._store.records.read(self._key)
-        if self._ready is not None:
-            self._ready.set()
+    async def _look(self) -> bool:
+        record, progress = await self._store.records.read(self._key)
+        if self._looked:  # after a lost connection, by which reports were missed
+            self._progress.apply(progress)
+            self._ahead.append(_progress_of(self._progress))
+        self._looked = True
         return record is not None and record.state in FINAL
 
     def _take(self, event: StateEvent | ProgressEvent) -> bool:
@@ -181,11 +193,10 @@ def _state_of(execution: Followed) -> StateEvent:
     }
 
 
-def _progress_of(execution: Followed) -> ProgressEvent:
-    progress = execution.progress
+def _progress_of(progress: ExecutionProgress) -> ProgressEvent:
     return {
         "type": "progress",
-        "key": execution.key,
+        "key": progress.key,
         "current": progress.current,
         "total": progress.total,
         "message": progress.message,

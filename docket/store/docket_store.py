@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from ..transport import Client
+from ..transport import Client, Subscriptions
 from .admission import Admissions
 from .byhand import ByHand
 from .claims import Claims
@@ -45,7 +45,7 @@ class DocketStore:
     ``ttl`` is how long a final record and its result are kept (zero: not at all; None: for ever), ``expiry`` how long
     after its last heartbeat a worker is gone. With ``ttl_travels`` the tasks that are placed have ``ttl``, whichever
     worker runs them. Settings do not change: ``attrs.evolve`` makes another store of the same docket, with the same
-    strikes.
+    strikes and subscriptions.
     """
 
     client: Client
@@ -55,6 +55,8 @@ class DocketStore:
     result_storage: ResultStorage | None
     """Where results are kept instead of on the server."""
     strikes: Strikes
+    subscriptions: Subscriptions
+    """Of all that follow executions, on one connection for each event loop."""
     ttl_travels: bool = False
 
     schedule: Schedule = attrs.field(init=False)

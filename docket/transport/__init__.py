@@ -14,11 +14,13 @@ from .pubsub import Published, PubSub
 from .resp import Argument, Reply
 from .scripts import Lua, Script, ScriptCall
 from .stream import Stream
+from .subscriptions import KEPT, Subscription, Subscriptions
 from .tail import HELD, Entry, Tail, entry_number
 from .url import SCHEMES, Address, parse
 
 __all__ = [
     "HELD",
+    "KEPT",
     "SCHEMES",
     "Address",
     "Argument",
@@ -36,6 +38,8 @@ __all__ = [
     "Script",
     "ScriptCall",
     "Stream",
+    "Subscription",
+    "Subscriptions",
     "Tail",
     "entry_number",
     "from_url",

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -301,14 +302,18 @@ class Connection:
 
     # Replies that belong to no request (pub/sub).
 
-    def subscribe_to_replies(self, receiver: Callable[[Any], None], probe: bytes = b"") -> None:
+    def subscribe_to_replies(
+        self, receiver: Callable[[Any], None], probe: bytes = b"", *, unread: bool = True
+    ) -> None:
         """Hand every reply to ``receiver`` from now on; the owner settles what it awaits by itself.
 
-        Silence is no fault then. A ``probe`` is sent when somebody has waited for the usual patience.
+        Silence is no fault then. A ``probe`` is sent when somebody has waited for the usual patience. ``unread``: what
+        nobody waits for is left to the server, which is sent no more than the buffers hold.
         """
         self._receiver, self._probe = receiver, probe
         self._patience = self._timeout if probe else math.inf
-        self._stop_watching()  # an owner that does not receive is sent no more than the buffers hold
+        if unread:
+            self._stop_watching()
 
     def send(self, data: bytes) -> None:
         """Queue bytes for whoever drives next. For the owner of a subscribed connection."""
@@ -345,9 +350,10 @@ class Connection:
 
     def settle(self, awaited: AwaitedReply) -> None:
         """Mark ``awaited``, given to ``expect``, as done and forget it; idempotent."""
-        awaited.done = True
-        if awaited in self._pending:
-            self._pending.remove(awaited)
+        if not awaited.done:
+            awaited.done = True
+            with suppress(ValueError):
+                self._pending.remove(awaited)
         self._wake(awaited)
 
     def fail(self, error: BaseException) -> None:

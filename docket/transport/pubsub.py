@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from .client import Client
     from .pool import Pool
 
-__all__ = ["PubSub", "Published"]
+__all__ = ["AT_A_TIME", "PubSub", "Published"]
+
+#: After so many messages that were there already a receiver lets other tasks run: a busy channel must not keep them
+#: from it. One turn of the loop for each message would be too slow: those who publish would always be ahead.
+AT_A_TIME = 64
 
 
 @attrs.frozen
@@ -71,17 +75,29 @@ class PubSub:
     ConnectionError from ``receive()`` until ``reconnect()`` or a new subscription; then all subscriptions are made
     again. Messages published in between are lost, therefore the error. After ``socket_timeout`` of silence the server
     gets a PING; without a reply within the same time again, ``receive()`` raises TimeoutError.
+
+    With ``deliver`` nobody receives: each message is handed to that as it is read, by whoever reads.
     """
 
-    def __init__(self, client: Client, *, ignore_subscribe_messages: bool = False) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        ignore_subscribe_messages: bool = False,
+        deliver: Callable[[Published], None] | None = None,
+    ) -> None:
         self._client = client
         self._ignore = ignore_subscribe_messages
+        self._deliver = deliver
+        self._at_once = 0  # how many messages were received since others could run
         self._backend: Backend | None = None
         self._connecting: Semaphore | None = None
         self._line: _Line | None = None
         self._events: deque[Published | _Confirmation] = deque()
         self._unconfirmed: deque[_Unconfirmed] = deque()
         self._receiving: AwaitedReply | None = None
+        #: The server has refused to unsubscribe: channels are given up with the connection only.
+        self.may_not_give_up = False
         #: The subscriptions that the caller wants: names as bytes.
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
@@ -112,14 +128,14 @@ class PubSub:
         names = [encode(name) for name in channels] or list(self.channels)
         for name in names:
             self.channels.pop(name, None)
-        await self._command("UNSUBSCRIBE", names, connect=False)
+        await self._remove("UNSUBSCRIBE", names)
 
     async def punsubscribe(self, *patterns: bytes | str) -> None:
         """Give up patterns, without arguments all of them."""
         names = [encode(name) for name in patterns] or list(self.patterns)
         for name in names:
             self.patterns.pop(name, None)
-        await self._command("PUNSUBSCRIBE", names, connect=False)
+        await self._remove("PUNSUBSCRIBE", names)
 
     async def reconnect(self) -> None:
         """Connect again if the connection was lost, and subscribe to everything anew."""
@@ -195,12 +211,52 @@ class PubSub:
     ) -> None:
         self.close()
 
+    # For `Subscriptions`, whose callers share it.
+
+    @property
+    def connection(self) -> Connection | None:
+        """The present connection, be it lost or not."""
+        return None if self._line is None else self._line.connection
+
+    async def subscribe_by(self, channels: Sequence[bytes]) -> Connection:
+        """Subscribe to channels, also if they are subscribed; return the connection by which that is confirmed."""
+        return await self._add("SUBSCRIBE", self.channels, channels)
+
+    def give_up(self, channels: Sequence[bytes]) -> None:
+        """Unsubscribe without waiting for the confirmation. Never suspends."""
+        for name in channels:
+            self.channels.pop(name, None)
+        if channels and self._line is not None and (connection := self._line.connection).error is None:
+            nobody = AwaitedReply()
+            nobody.done = True  # nobody waits for it
+            self._unconfirmed.append(_Unconfirmed(nobody, len(channels)))
+            connection.send(pack(("UNSUBSCRIBE", *channels)))
+            connection.push()
+
+    async def drive(self, connection: Connection, awaited: AwaitedReply) -> None:
+        """Read, or let others read, until ``awaited`` is settled; raise the error of a lost connection."""
+        connection.expect(awaited)
+        try:
+            await connection.drive(awaited)
+        finally:
+            connection.settle(awaited)
+        if awaited.error is not None:
+            raise awaited.error from connection.error
+
+    def settle(self, awaited: AwaitedReply) -> None:
+        """Let ``drive`` return."""
+        if self._line is not None:
+            self._line.connection.settle(awaited)
+
     # Inside.
 
     async def _event(self) -> Published | _Confirmation:
         if self._events and self._backend is not None:
             self._live()
-            await self._backend.checkpoint()  # a busy channel must let others run
+            self._at_once += 1
+            if self._at_once >= AT_A_TIME:
+                self._at_once = 0
+                await self._backend.checkpoint()
         while not self._events:
             connection = self._live()
             if not (self.subscribed or self._unconfirmed):
@@ -208,8 +264,9 @@ class PubSub:
             if self._receiving is not None:
                 raise RuntimeError("Another task is receiving from this subscriber")
             awaited = self._receiving = AwaitedReply()
+            self._at_once = 0
             try:
-                await self._drive(connection, awaited)
+                await self.drive(connection, awaited)
             finally:
                 self._receiving = None
         return self._events.popleft()
@@ -233,34 +290,27 @@ class PubSub:
             raise RuntimeError("This subscriber is used in another event loop: make one for each")
         line.pool.drop(line.connection)
 
-    async def _drive(self, connection: Connection, awaited: AwaitedReply) -> None:
-        connection.expect(awaited)
-        try:
-            await connection.drive(awaited)
-        finally:
-            connection.settle(awaited)
-        if awaited.error is not None:
-            raise awaited.error from connection.error
-
-    async def _add(self, verb: str, subscribed: dict[bytes, None], names: list[bytes]) -> None:
+    async def _add(self, verb: str, subscribed: dict[bytes, None], names: Sequence[bytes]) -> Connection:
         added = [name for name in names if name not in subscribed]
         subscribed.update(dict.fromkeys(added))
         try:
-            await self._command(verb, names)
+            connection, fresh = await self._ready()
+            if not fresh and names:  # else connecting has subscribed to these, too
+                await self._confirmed(connection, [(verb, names)])
         except ResponseError:
             for name in added:  # not wanted again when reconnecting
                 subscribed.pop(name, None)
             raise
+        return connection
 
-    async def _command(self, verb: str, names: list[bytes], *, connect: bool = True) -> None:
-        if not names or (self._line is None and not connect):
-            return
-        connection, fresh = await self._ready()
-        if fresh and connect:
-            return  # connecting has subscribed to these, too
-        await self._confirmed(connection, [(verb, names)])
+    async def _remove(self, verb: str, names: Sequence[bytes]) -> None:
+        if names and self._line is not None:
+            connection, _ = await self._ready()
+            await self._confirmed(connection, [(verb, names)])
 
-    async def _confirmed(self, connection: Connection, commands: list[tuple[str, list[bytes]]]) -> None:
+    async def _confirmed(
+        self, connection: Connection, commands: Sequence[tuple[str, Sequence[bytes]]]
+    ) -> None:
         awaited_replies: list[AwaitedReply] = []
         for _, names in commands:
             awaited_replies.append(AwaitedReply())
@@ -272,7 +322,7 @@ class PubSub:
         connection.send(b"".join(pack((verb, *names)) for verb, names in commands))
         with anyio.move_on_after(limit):
             if not last.done:
-                await self._drive(connection, last)
+                await self.drive(connection, last)
         if not last.done:
             connection.fail(TimeoutError(f"No answer from the server for {limit:.6g} s"))
         for awaited in awaited_replies:
@@ -288,12 +338,12 @@ class PubSub:
             self._connecting = Semaphore(self._backend)
         async with self._connecting:
             if self._line is not None:
-                if self._line.connection.is_usable():
+                if self._line.connection.is_usable() and self._client.serves(self._line.connection):
                     return self._line.connection, False
                 self._line.pool.drop(self._line.connection)
                 self._unconfirmed.clear()
             pool, connection = await self._client.open()
-            connection.subscribe_to_replies(self._take, pack(("PING",)))
+            connection.subscribe_to_replies(self._take, pack(("PING",)), unread=self._deliver is None)
             self._line = _Line(pool, connection)
             wanted = [("SUBSCRIBE", list(self.channels)), ("PSUBSCRIBE", list(self.patterns))]
             wanted = [(verb, names) for verb, names in wanted if names]
@@ -309,17 +359,20 @@ class PubSub:
         if isinstance(reply, RedisError):
             if self._unconfirmed:
                 refused = self._unconfirmed.popleft().awaited
+                self.may_not_give_up |= refused.done
                 refused.error = reply
                 line.connection.settle(refused)
             return
         parts = cast("list[Any]", reply) if isinstance(reply, list) else []
+        keep = self._deliver or self._events.append
         match parts:
             case [b"message", bytes(channel), bytes(payload)]:
-                self._events.append(Published("message", None, channel, payload))
+                keep(Published("message", None, channel, payload))
             case [b"pmessage", bytes(pattern), bytes(channel), bytes(payload)]:
-                self._events.append(Published("pmessage", pattern, channel, payload))
+                keep(Published("pmessage", pattern, channel, payload))
             case [b"subscribe" | b"psubscribe" | b"unsubscribe" | b"punsubscribe", name, int(count)]:
-                self._events.append(_Confirmation(parts[0].decode(), name, count))
+                if self._deliver is None:
+                    self._events.append(_Confirmation(parts[0].decode(), name, count))
                 if self._unconfirmed:
                     self._unconfirmed[0].left -= 1
                     if not self._unconfirmed[0].left:

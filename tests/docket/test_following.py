@@ -209,3 +209,58 @@ async def test_many_follow_one_execution(docket: Docket) -> None:
         for event in ready:
             group.start_soon(follow, event)
     assert [states[-1] for states in seen] == ["completed"] * 5
+
+
+async def test_all_that_wait_in_a_process_share_one_connection(redis_url: str) -> None:
+    async with Docket("d", redis_url) as docket, docket.redis() as redis:
+        added = [await docket.add(add, key=f"k{number}")(number) for number in range(400)]
+        results: dict[int, int] = {}
+        states: dict[str, list[str]] = {}
+
+        async def wait(number: int) -> None:
+            results[number] = await added[number].get_result()
+
+        async def follow(number: int) -> None:
+            states[added[number].key] = await followed(added[number])
+
+        async with anyio.create_task_group() as group:
+            for number in range(200):
+                group.start_soon(wait, number)
+                group.start_soon(follow, 200 + number)
+            channels = [docket.keys.state_channel(execution.key) for execution in added]
+            with anyio.fail_after(10):
+                while sum(count for _, count in await redis.pubsub_numsub(*channels)) < 400:
+                    await anyio.sleep(0.01)  # nothing tells a client that others have subscribed
+            assert len(await redis.client_list()) <= 3
+            await work(docket)
+    assert results == {number: number for number in range(200)}
+    assert {tuple(each) for each in states.values()} == {("queued", "running", "completed")}
+
+
+async def test_a_follower_goes_on_after_a_lost_connection_with_what_it_has_missed(redis_url: str) -> None:
+    async with Docket("d", redis_url) as docket, docket.redis() as redis:
+        execution = await docket.add(nothing, when=later(), key="k")()
+        seen: list[Any] = []
+        async with (
+            aclosing(execution.subscribe()) as events,
+            aclosing(execution.progress.subscribe()) as reports,
+        ):
+            seen += [await anext(events), await anext(events)]
+            async with anyio.create_task_group() as group:
+                reported: list[Any] = []
+
+                async def report() -> None:
+                    reported.append(await anext(reports))
+
+                group.start_soon(report)
+                await anyio.wait_all_tasks_blocked()
+                await execution.progress.increment(3)
+                assert (await anext(events))["type"] == "progress"
+            await execution.progress.increment(4)
+            await anext(events)
+            await redis.client_kill_filter(_type="pubsub")
+            seen = [await anext(events), await anext(events), await anext(reports)]
+            assert [event["type"] for event in seen] == ["state", "progress", "progress"]
+            assert seen[1]["current"] == seen[2]["current"] == 7
+            await docket.cancel("k")
+            assert [event["state"] async for event in events if event["type"] == "state"] == ["cancelled"]
