@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .dependencies import TaskLogger as TaskLogger
     from .dependencies import Timeout as Timeout
     from .docket import Docket as Docket
+    from .execution import Cancellation as Cancellation
     from .execution import Disposition as Disposition
     from .execution import Execution as Execution
     from .execution import ExecutionCancelled as ExecutionCancelled
@@ -52,6 +53,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Agenda",
     "CallArgument",
+    "Cancellation",
     "ConcurrencyLimit",
     "Cooldown",
     "Cron",
@@ -91,6 +93,7 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(
         (
+            "Cancellation",
             "Disposition",
             "Execution",
             "ExecutionCancelled",

@@ -35,7 +35,7 @@ from .errors import BadSetting
 from .execution import Execution, RunningExecution
 from .moments import LONGEST, TimeToLive, check_moment, check_setting, check_ttl
 from .numbers import check_whole
-from .rules import Disposition
+from .rules import Cancellation, Disposition
 from .signals import signals, suppress_errors
 from .snapshot import DocketSnapshot, DocketSnapshotMixin
 from .store import GROUP, DocketStore, Keys, LimitInUse, Message, ResultStorage, Strikes, WorkerInfo
@@ -481,17 +481,20 @@ class Docket(DocketSnapshotMixin):
         """Place an execution that was made by hand."""
         await place_for("docket.schedule", execution.docket.store, execution)
 
-    async def cancel(self, key: str) -> None:
+    async def cancel(self, key: str) -> Cancellation:
         """Cancel what waits under ``key``; stop it where it runs. Without effect on what has ended.
 
+        The server decides what it is in the step that cancels it; see `Cancellation`.
         Raises: TypeError - not a string; UsageError (a ValueError) - it cannot be a key.
         """
         key = check_key(key)
         with signals.operation("docket.cancel", lambda: {**self.labels(), "docket.key": key}):
-            if await self.store.schedule.cancel(key):
+            cancellation = await self.store.schedule.cancel(key)
+            if cancellation:
                 for each in signals.subscribers:
                     with suppress_errors:
                         each.cancelled(self.name, 1)
+        return cancellation
 
     async def clear(self) -> int:
         """Cancel everything that waits; what runs goes on. Return how many tasks that were."""

@@ -40,7 +40,7 @@ from .errors import (
 )
 from .moments import TimeToLive, check_moment, read_moment
 from .numbers import check_whole, spelled
-from .rules import Disposition, ExecutionState, waiting_state
+from .rules import Cancellation, Disposition, ExecutionState, waiting_state
 from .signals import Labels
 from .store import (
     Fence,
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from .transport import Client
 
 __all__ = [
+    "Cancellation",
     "Disposition",
     "Execution",
     "ExecutionCancelled",

@@ -27,6 +27,7 @@ def docket_app() -> App:
     app.command("docket.cli.strike:strike", name="strike", help="Forbid a task, or calls with some argument.")
     app.command("docket.cli.strike:restore", name="restore", help="Take back a strike.")
     app.command("docket.cli.clear:clear", name="clear", help="Cancel everything that waits on a docket.")
+    app.command("docket.cli.cancel:cancel", name="cancel", help="Cancel one task, or ask it to stop.")
     app.command("docket.cli.snapshot:snapshot", name="snapshot", help="Show what waits and runs on a docket.")
     app.command("docket.cli.watch:watch", name="watch", help="Follow one task until it has ended.")
     tasks = App(name="tasks", help="Add one of the tasks that every worker knows.")

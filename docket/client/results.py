@@ -16,6 +16,7 @@ from ..moments import check_moment
 from ..rules import FINAL, ExecutionState
 from ..store import DocketStore, Record, load_value, read_event
 from ..text import error_text, text_of
+from ..transport import ClientClosed
 from .subscription import Followed
 
 __all__ = ["wait_for_result"]
@@ -109,6 +110,8 @@ async def _wait_until_final(store: DocketStore, execution: Followed) -> None:
                         error,
                     )  # pydocket records nothing else of a chain
                     return
+        except ClientClosed:
+            raise
         except (ConnectionError, NoAnswer):
             pass  # the next read raises if the server stays away
 

@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError, TimeoutError
 from ..moments import TimeToLive
 from ..rules import FINAL, ExecutionState
 from ..store import DocketStore, ProgressEvent, Record, StateEvent, read_event
+from ..transport import ClientClosed
 
 if TYPE_CHECKING:
     from ..transport import Subscription
@@ -97,6 +98,8 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
         while not self._ahead and not self._ended and self._subscription is not None:
             try:
                 payload = await self._subscription.receive()
+            except ClientClosed:
+                raise
             except (ConnectionError, TimeoutError):
                 await self._begin()  # by a new connection; what was missed shows in where it stands now
             else:

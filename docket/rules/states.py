@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 
-__all__ = ["FINAL", "Disposition", "ExecutionState", "waiting_state"]
+__all__ = ["FINAL", "Cancellation", "Disposition", "ExecutionState", "waiting_state"]
 
 
 class ExecutionState(str, enum.Enum):  # noqa: UP042 - its str() is to stay that of an Enum
@@ -52,3 +52,19 @@ class Disposition(enum.Enum):
     """Nothing was written: a newer generation owns the key."""
     FAILED = "failed"
     """Nothing was written: the server refused, for the reason in ``Execution.schedule_exception``."""
+
+
+class Cancellation(enum.Enum):
+    """What ``docket.cancel(key)`` did. True where it does something: the task is cancelled, or asked to stop."""
+
+    CANCELLED = "cancelled"
+    """It waited, and is cancelled."""
+    REQUESTED = "requested"
+    """It runs, and was asked to stop."""
+    ENDED = "ended"
+    """It was over before."""
+    NOT_FOUND = "not_found"
+    """Nothing is recorded of this key: it was never added, or its record has expired."""
+
+    def __bool__(self) -> bool:
+        return self is Cancellation.CANCELLED or self is Cancellation.REQUESTED

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
 from ..moments import LAST_EPOCH, LONGEST, TimeToLive
-from ..rules import Disposition, ExecutionState, waiting_state
+from ..rules import Cancellation, Disposition, ExecutionState, waiting_state
 from ..transport import Client
 from . import script_calls
 from .codec import Message, end_fields, state_event
@@ -33,6 +33,13 @@ _DISPOSITIONS = {
     b"EXISTS": Disposition.ALREADY_SCHEDULED,
     b"SUPERSEDED": Disposition.SUPERSEDED,
     b"STRIKES": Disposition.STRUCK,
+}
+
+_CANCELLATIONS = {
+    b"CANCELLED": Cancellation.CANCELLED,
+    b"ASKED": Cancellation.REQUESTED,
+    b"OVER": Cancellation.ENDED,
+    b"NOTHING": Cancellation.NOT_FOUND,
 }
 
 
@@ -162,8 +169,8 @@ class Schedule:
             for reply, message in zip(replies, messages, strict=True)
         ]
 
-    async def cancel(self, key: str) -> bool:
-        """Cancel what waits under ``key`` and ask the worker where it runs; whether there was either."""
+    async def cancel(self, key: str) -> Cancellation:
+        """Cancel what waits under ``key`` and ask the worker where it runs."""
         at = clock.now().isoformat()
         try:
             reply = await self.client.run(
@@ -177,7 +184,7 @@ class Schedule:
             )
         except ResponseError as error:
             raise await self._named(error, key) from error
-        return reply != b"NOTHING"
+        return _CANCELLATIONS[cast("bytes", reply)]
 
     async def clear(self, batch: int) -> int:
         """Cancel everything that waits, ``batch`` tasks per step; return how many that were."""

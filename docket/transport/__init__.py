@@ -5,7 +5,7 @@ one connection.
 """
 
 from .client import Client
-from .connection import Connection
+from .connection import ClientClosed, Connection
 from .connector import ProviderFailed, ProviderRefused
 from .lock import Lock
 from .open import from_url
@@ -25,6 +25,7 @@ __all__ = [
     "Address",
     "Argument",
     "Client",
+    "ClientClosed",
     "Connection",
     "Entry",
     "Lock",

@@ -31,7 +31,7 @@ from .resp import NEED_MORE, Argument, Reply, make_reader, pack
 from .stream import Stream
 from .waiting import AwaitedReply, Backend
 
-__all__ = ["Connection", "NeverSent"]
+__all__ = ["ClientClosed", "Connection", "NeverSent"]
 
 #: After so many idle seconds we look whether the server has hung up before we use a connection again.
 _RESTED = 0.01
@@ -39,6 +39,10 @@ _RESTED = 0.01
 
 class NeverSent(ConnectionError):
     """The connection was lost before any byte of the request was sent; it may be repeated."""
+
+
+class ClientClosed(ConnectionError):
+    """The connection is lost because the client was closed, so there is no other one."""
 
 
 class Connection:
@@ -401,6 +405,8 @@ class Connection:
 def _for_caller(error: BaseException, *, never_sent: bool) -> RedisError:
     if isinstance(error, TimeoutError):
         return TimeoutError(str(error))
+    if isinstance(error, ClientClosed):
+        return ClientClosed(f"Connection lost: {error}")
     if never_sent:
         return NeverSent(f"Connection lost: {error}")
     return ConnectionError(f"Connection lost: {error}")

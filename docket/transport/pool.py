@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 from redis.exceptions import ConnectionError, RedisError
 
-from .connection import Connection
+from .connection import ClientClosed, Connection
 from .connector import Connector
 from .loops import PerLoop
 from .waiting import Backend, Semaphore, call_there
@@ -127,7 +127,7 @@ class Pool:
         self.closed = True
         for connection in (self._shared, *self._idle, *self._busy):
             if connection is not None:
-                connection.fail(ConnectionError(_CLOSED))
+                connection.fail(ClientClosed(_CLOSED))
         self._idle.clear()
         self._shared = None
         if self._backend.is_current():  # else those attempts ended with the loop, or see ``closed``
@@ -136,7 +136,7 @@ class Pool:
 
     async def _connect(self) -> Connection:
         if self.closed:
-            raise ConnectionError(_CLOSED)
+            raise ClientClosed(_CLOSED)
         with anyio.CancelScope() as attempt:
             self._attempts.add(attempt)
             try:
@@ -145,8 +145,8 @@ class Pool:
                 self._attempts.discard(attempt)
             if not self.closed:
                 return connection
-            connection.fail(ConnectionError(_CLOSED))
-        raise ConnectionError(_CLOSED)
+            connection.fail(ClientClosed(_CLOSED))
+        raise ClientClosed(_CLOSED)
 
 
 class Pools(PerLoop[Pool]):

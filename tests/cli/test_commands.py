@@ -7,6 +7,8 @@ import decimal
 import re
 import uuid
 from collections.abc import Iterator
+from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -110,6 +112,36 @@ def test_clear_says_how_many_tasks_there_were(here: Office, backend: str, capsys
     here.ask(lambda docket: docket.add_many(docket.call("paint")(n) for n in range(3)))
     assert said(capsys, "clear", "--backend", backend) == "Cleared 3 tasks from docket 'docket'\n"
     assert said(capsys, "clear", "--backend", backend) == "Cleared 0 tasks from docket 'docket'\n"
+
+
+@BACKENDS
+def test_cancel_says_what_it_did(here: Office, backend: str, capsys: Any) -> None:
+    here.ask(lambda docket: docket.add("paint", key="k1")(1))
+    assert said(capsys, "cancel", "k1", "--backend", backend) == "Cancelled task 'k1' on docket 'docket'\n"
+    over = "task 'k1' on docket 'docket' was over before"
+    assert complaint(capsys, 1, "cancel", "k1", "--backend", backend) == over
+    assert (
+        complaint(capsys, 1, "cancel", "k2", "--backend", backend)
+        == "there is no task 'k2' on docket 'docket'"
+    )
+
+
+def test_cancel_asks_a_running_task_to_stop(here: Office, capsys: Any) -> None:
+    here.ask(lambda docket: docket.add("paint", key="k1")(2))
+    with here.working():
+        here.ask(partial(_until_running, "k1"))
+        assert "Asked task 'k1' on docket 'docket', which runs, to stop" in said(capsys, "cancel", "k1")
+        for gate in here.gates.values():
+            gate.set()
+
+
+async def _until_running(key: str, docket: Docket) -> None:
+    execution = await docket.get_execution(key)
+    assert execution is not None
+    async with aclosing(execution.subscribe()) as events:
+        async for event in events:
+            if event["type"] == "state" and event["state"] == "running":
+                return
 
 
 class TestSnapshot:
@@ -324,6 +356,7 @@ EVERY = [
     ["strike", "trace"],
     ["restore", "trace"],
     ["clear"],
+    ["cancel", "k1"],
     ["tasks", "trace"],
     ["tasks", "fail"],
     ["tasks", "sleep"],

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from docket import Disposition, Docket, Execution, ExecutionState
+from docket import Cancellation, Disposition, Docket, Execution, ExecutionState
 from tests.docket.conftest import add, later, nothing, work
 
 pytestmark = pytest.mark.anyio
@@ -94,20 +94,25 @@ async def test_a_new_key_can_be_replaced_too(docket: Docket) -> None:
 @pytest.mark.parametrize("when", [None, "later"])
 async def test_what_waits_is_cancelled(docket: Docket, when: str | None) -> None:
     execution = await docket.add(nothing, when=later() if when else None, key="k")()
-    await docket.cancel("k")
+    assert await docket.cancel("k") is Cancellation.CANCELLED
     await execution.sync()
     assert execution.state is ExecutionState.CANCELLED
+    assert await docket.cancel("k") is Cancellation.ENDED
     assert (await docket.snapshot()).total_tasks == 0
     again = await docket.add(nothing, key="k")()
     assert again.disposition is Disposition.SCHEDULED
 
 
 async def test_nothing_happens_to_what_cannot_be_cancelled(docket: Docket) -> None:
-    await docket.cancel("unknown")
+    assert await docket.cancel("unknown") is Cancellation.NOT_FOUND
     execution = await docket.add(add)(1)
     await work(docket)
-    await docket.cancel(execution.key)
+    assert await docket.cancel(execution.key) is Cancellation.ENDED
     assert await execution.get_result() == 1
+
+
+def test_a_cancellation_is_true_where_it_does_something() -> None:
+    assert [bool(each) for each in Cancellation] == [True, True, False, False]
 
 
 async def test_an_execution_made_by_hand_is_scheduled(docket: Docket) -> None:

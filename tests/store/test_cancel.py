@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from docket import Cancellation
 from docket.store import Refused
 from tests.store.conftest import FUTURE, RUNNING_PROGRESS, Heard, Store, fields, message, run
 
@@ -17,7 +18,7 @@ CANCELLED = run("cancelled", completed_at="now")
 async def test_a_queued_task_leaves_the_stream(store: Store, heard: Heard) -> None:
     await store.schedule.place(message(), replace=False)
     await heard.all()
-    assert await store.schedule.cancel("k")
+    assert await store.schedule.cancel("k") is Cancellation.CANCELLED
     assert await store.everything() == {"d:stream": {"entries": []}, "d:runs:k (expires)": CANCELLED}
     (state, said), finished, asked = await heard.all()
     assert state == "d:state:k"
@@ -38,14 +39,14 @@ async def test_a_run_is_asked_to_stop_and_remembers_it(store: Store, heard: Hear
     await store.running()
     before = await store.everything()
     await heard.all()
-    assert await store.schedule.cancel("k")
+    assert await store.schedule.cancel("k") is Cancellation.REQUESTED
     asked = run("running", worker="w", started_at="now", claim="#1.1", cancel_requested="1")
     assert await store.everything() == {**before, "d:runs:k": asked}
     assert await heard.all() == [("d:cancel:k", "k")]
 
 
 async def test_nothing_becomes_of_an_unknown_key(store: Store, heard: Heard) -> None:
-    assert not await store.schedule.cancel("k")
+    assert await store.schedule.cancel("k") is Cancellation.NOT_FOUND
     assert await store.everything() == {}
     assert await heard.all() == [("d:cancel:k", "k")]
 
@@ -53,7 +54,7 @@ async def test_nothing_becomes_of_an_unknown_key(store: Store, heard: Heard) -> 
 async def test_what_has_ended_stays_as_it_ended(store: Store) -> None:
     await store.claims().settle(await store.running(), state="completed")
     before = await store.everything()
-    assert not await store.schedule.cancel("k")
+    assert await store.schedule.cancel("k") is Cancellation.ENDED
     assert await store.everything() == before
 
 

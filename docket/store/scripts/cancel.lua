@@ -1,7 +1,7 @@
 -- Cancel what waits under a key; ask the worker where it runs.
 -- KEYS run parked key_queue stream progress queue reserved_queue plain_parked
 -- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel prefix
--- REPLY 'CANCELLED' | 'ASKED' | 'NOTHING'
+-- REPLY 'CANCELLED' | 'ASKED' | 'OVER' | 'NOTHING'
 -- USE numbers finish unplace alive ending kept
 local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved', 'ttl')
 ttl_ms = kept_for(now[7], ttl_ms)
@@ -21,6 +21,8 @@ elseif state == 'scheduled' or state == 'queued' or state == 'running' then
   leave_limits(prefix, stream, wake_channel, key, now[4], now[5], now[6])
   publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
   reply = 'CANCELLED'
+elseif state == 'completed' or state == 'failed' or state == 'cancelled' then
+  reply = 'OVER'
 end
 redis.call('PUBLISH', cancel_channel, key)
 return reply
