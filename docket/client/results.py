@@ -17,7 +17,7 @@ from ..rules import FINAL, ExecutionState
 from ..store import DocketStore, Record, load_value, read_event
 from ..text import error_text, text_of
 from ..transport import ClientClosed
-from .subscription import Followed
+from .subscription import Followed, is_over
 
 __all__ = ["wait_for_result"]
 
@@ -34,7 +34,7 @@ async def wait_for_result(
     """
     limit = _seconds(timeout, deadline)
     if limit <= 0:
-        if _is_over(execution, await _read(store, execution)):
+        if is_over(execution, await _read(store, execution)):
             return await _outcome(store, execution)
     else:
         with anyio.move_on_after(limit):
@@ -74,21 +74,9 @@ async def _read(store: DocketStore, execution: Followed) -> Record:
     return record
 
 
-def _is_over(execution: Followed, record: Record) -> bool:
-    """Whether the run has ended; if the record is that of a later run of its chain, take over how it ended."""
-    if record.state in FINAL:
-        return True
-    last = record.last
-    if last is None or not 0 < execution.generation <= last.generation:
-        return False
-    execution.state, execution.completed_at = last.state, last.completed_at
-    execution.error, execution.result_key = last.error, last.result_key
-    return True
-
-
 async def _wait_until_final(store: DocketStore, execution: Followed) -> None:
     recheck = math.inf if store.client.is_memory else RECHECK.total_seconds()
-    while not _is_over(execution, await _read(store, execution)):
+    while not is_over(execution, await _read(store, execution)):
         try:
             with anyio.move_on_after(recheck):
                 await _follow(store, execution)
@@ -101,7 +89,7 @@ async def _wait_until_final(store: DocketStore, execution: Followed) -> None:
                         raise _nothing_kept(execution)
                     return
                 if (
-                    not _is_over(execution, record)
+                    not is_over(execution, record)
                     and state in FINAL
                     and record.generation > execution.generation
                 ):
@@ -122,7 +110,7 @@ async def _follow(store: DocketStore, execution: Followed) -> None:
     try:
         await subscription.begin()
         # Subscribed first, read afterwards: no event falls in between.
-        if _is_over(execution, await _read(store, execution)):
+        if is_over(execution, await _read(store, execution)):
             return
         while execution.state not in FINAL:
             if (event := read_event(await subscription.receive())) is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..transport import Subscription
     from .progress import ExecutionProgress
 
-__all__ = ["ExecutionEvents", "Followed", "ProgressEvents", "Settable"]
+__all__ = ["ExecutionEvents", "Followed", "ProgressEvents", "Settable", "is_over"]
 
 Event = TypeVar("Event", bound="StateEvent | ProgressEvent")
 
@@ -148,10 +148,12 @@ class ExecutionEvents(_Following["StateEvent | ProgressEvent"]):
 
     async def _look(self) -> bool:
         execution = self._execution
-        if await execution.refresh() is None:
+        record = await execution.refresh()
+        if record is None:
             return bool(execution.generation)  # placed, and its record is gone: no event can come any more
+        over = is_over(execution, record)
         self._ahead += [_state_of(execution), _progress_of(execution.progress)]
-        return execution.state in FINAL
+        return over
 
     def _take(self, event: StateEvent | ProgressEvent) -> bool:
         self._execution.take_over(event)
@@ -181,6 +183,18 @@ class ProgressEvents(_Following[ProgressEvent]):
         self._progress.take_over(event)
         self._ahead.append(event)
         return False
+
+
+def is_over(execution: Followed, record: Record) -> bool:
+    """Whether the run has ended; if the record is that of a later run of its chain, take over how it ended."""
+    if record.state in FINAL:
+        return True
+    last = record.last
+    if last is None or not 0 < execution.generation <= last.generation:
+        return False
+    execution.state, execution.completed_at = last.state, last.completed_at
+    execution.error, execution.result_key = last.error, last.result_key
+    return True
 
 
 def _state_of(execution: Followed) -> StateEvent:
