@@ -22,6 +22,8 @@ from .client import (
     check_chunk_size,
     check_function,
     check_key,
+    check_on_this_loop,
+    check_storage,
     collection_at,
     find_task,
     name_of,
@@ -33,12 +35,22 @@ from .client import (
 )
 from .errors import BadSetting
 from .execution import Execution, RunningExecution
-from .moments import LONGEST, TimeToLive, check_moment, check_setting, check_ttl
+from .moments import DEFAULT_TTL, LONGEST, TimeToLive, check_moment, check_setting, check_ttl
 from .numbers import check_whole
 from .rules import Cancellation, Disposition
 from .signals import signals, suppress_errors
 from .snapshot import DocketSnapshot, DocketSnapshotMixin
-from .store import GROUP, DocketStore, Keys, LimitInUse, Message, ResultStorage, Strikes, WorkerInfo
+from .store import (
+    GROUP,
+    DocketStore,
+    Keys,
+    LimitInUse,
+    Message,
+    ResultStorage,
+    ServerResults,
+    Strikes,
+    WorkerInfo,
+)
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
 from .text import checked_name
@@ -63,9 +75,6 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 
-DEFAULT_TTL = timedelta(minutes=15)
-"""How long records and results are kept where nobody says anything. Any other object was given by the program."""
-
 CLEAR_BATCH = 100
 """How many tasks `Docket.clear` cancels in one step: it keeps the server for a few milliseconds."""
 
@@ -85,7 +94,8 @@ class Docket(DocketSnapshotMixin):
     ``parent_task_spans``: the span of a run is a child of the span in which its task was added, not only linked to it.
     None: as the environment variable ``DOCKET_PARENT_TASK_SPANS`` says, else no. A `Worker` may say otherwise.
 
-    Raises: BadUrl (a ValueError) - the URL names no server; BadSetting (a ValueError).
+    Raises: BadUrl (a ValueError) - the URL names no server; BadSetting (a ValueError), also as it is entered: a
+    ``result_storage`` that cannot work on the running event loop.
     """
 
     def __init__(
@@ -124,11 +134,12 @@ class Docket(DocketSnapshotMixin):
             keys=keys,
             ttl=execution_ttl,
             expiry=heartbeat_interval * missed_heartbeats,
-            result_storage=result_storage,
+            result_storage=check_storage(result_storage),
             strikes=Strikes(keys),
             ttl_travels=execution_ttl is not DEFAULT_TTL,
             subscriptions=Subscriptions(self._client),
         )
+        self._server_results = ServerResults(lambda: self.client, keys)
         self.tasks: dict[str, TaskFunction] = {task.__name__: task for task in standard_tasks}
         self.strike_list = DocketStrikes(
             name, url, self._store.strikes, lambda: self.client, enable_internal_instrumentation
@@ -141,6 +152,7 @@ class Docket(DocketSnapshotMixin):
 
     async def __aenter__(self) -> Self:
         signals.connect_opentelemetry()
+        await check_on_this_loop(self._store.result_storage)
         with self._entering:
             self._entered += 1
             if self._hold is None and (memory := self._client.address.memory) is not None:
@@ -200,12 +212,18 @@ class Docket(DocketSnapshotMixin):
         self._store = attrs.evolve(self._store, ttl=ttl, ttl_travels=True)
 
     @property
-    def result_storage(self) -> ResultStorage | None:
-        return self._store.result_storage
+    def result_storage(self) -> ResultStorage:
+        """Where results are kept, each as ``{"data": text}`` under the ``result_key`` of its run.
+
+        Unless another storage was given it is that of the server, with all methods of py-key-value-aio's stores.
+        """
+        return self._store.result_storage or self._server_results
 
     @result_storage.setter
     def result_storage(self, storage: ResultStorage | None) -> None:
-        self._store = attrs.evolve(self._store, result_storage=storage)
+        if storage is self._server_results:
+            storage = None
+        self._store = attrs.evolve(self._store, result_storage=check_storage(storage))
 
     @property
     def heartbeat_interval(self) -> timedelta:

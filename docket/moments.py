@@ -17,6 +17,7 @@ from .errors import BadSetting, UsageError
 from .text import text_of
 
 __all__ = [
+    "DEFAULT_TTL",
     "FIRST",
     "LAST",
     "LAST_EPOCH",
@@ -39,6 +40,9 @@ LONGEST = timedelta(days=36_525)
 
 TimeToLive: TypeAlias = timedelta | EllipsisType | None
 """How long the record of one task is kept: zero is not at all, None for ever, ``...`` as its docket says."""
+
+DEFAULT_TTL = timedelta(minutes=15)
+"""How long records and results are kept where nobody says anything. Any other object was given by a program."""
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 """The first and the last moment that a datetime can hold."""

@@ -12,7 +12,7 @@ from cyclopts import CoercionError, Parameter, Token
 from ..errors import BadUrl
 from ..moments import LONGEST, check_duration
 
-__all__ = ["choice", "duration", "each", "integer", "option", "path", "url"]
+__all__ = ["choice", "duration", "each", "integer", "option", "path", "ttl", "url"]
 
 #: A reader of text, and the words for what it takes; it raises ValueError for anything else.
 Reader = tuple[Callable[[str], Any], str]
@@ -97,6 +97,12 @@ def duration(*, zero: bool = False) -> Reader:
         f"a duration {'from' if zero else 'above'} zero, up to {LONGEST.days} days, like 90, 90s, 2m, 1h, 250ms, 01:30 "
         "or 01:00:00",
     )
+
+
+def ttl() -> Reader:
+    """How long something is kept: durations from zero, or ``never``, which is None, for what does not expire."""
+    read, takes = duration(zero=True)
+    return lambda text: None if text.strip().lower() == "never" else read(text), f"{takes}, or never"
 
 
 def choice(*words: str, upper: bool = False) -> Reader:

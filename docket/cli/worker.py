@@ -12,9 +12,10 @@ from cyclopts import Parameter
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 
 from ..errors import UsageError
+from ..moments import DEFAULT_TTL
 from . import logs
 from .loops import BACKENDS, check_backend, run_on
-from .options import choice, duration, each, integer, option, path, url
+from .options import choice, duration, each, integer, option, path, ttl, url
 from .paths import check_paths
 
 __all__ = ["work"]
@@ -55,6 +56,10 @@ Patience = Annotated[
     timedelta,
     option("--unknown-task-patience", duration(zero=True), "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE"),
 ]
+ExecutionTtl = Annotated[timedelta | None, option("--execution-ttl", ttl(), "DOCKET_EXECUTION_TTL")]
+Heartbeat = Annotated[timedelta, option("--heartbeat-interval", duration(), "DOCKET_HEARTBEAT_INTERVAL")]
+Missed = Annotated[int, option("--missed-heartbeats", integer(1), "DOCKET_MISSED_HEARTBEATS")]
+Storage = Annotated[str | None, option("--result-storage", path("a storage"), "DOCKET_RESULT_STORAGE")]
 Automatic = Annotated[
     bool, Parameter(name="--schedule-automatic-tasks", env_var="DOCKET_WORKER_SCHEDULE_AUTOMATIC_TASKS")
 ]
@@ -92,6 +97,10 @@ def work(
     shutdown_timeout: Shutdown = timedelta(seconds=25),
     max_deliveries: MaxDeliveries = 5,
     unknown_task_patience: Patience = timedelta(hours=1),
+    execution_ttl: ExecutionTtl = DEFAULT_TTL,
+    result_storage: Storage = None,
+    heartbeat_interval: Heartbeat = timedelta(seconds=2),
+    missed_heartbeats: Missed = 5,
     schedule_automatic_tasks: Automatic = True,
     enable_internal_instrumentation: Instrumented = False,
     parent_task_spans: ParentSpans = None,
@@ -141,6 +150,16 @@ def work(
         How many workers may die with a task, or lose it, before it fails.
     unknown_task_patience
         How long a task that this worker does not know is put back for one that does, before it fails.
+    execution_ttl
+        How long records and results of tasks are kept after their end, of those that were added without saying so: a
+        duration, 0 for not at all, or never for without an end.
+    result_storage
+        Keeps the results of tasks instead of the server, module:name of a store of py-key-value-aio or of a function
+        that makes one.
+    heartbeat_interval
+        How often this worker shows that it is there.
+    missed_heartbeats
+        After so many heartbeats that did not come a worker is gone.
     schedule_automatic_tasks
         Whether this worker schedules the automatic perpetual tasks when it starts.
     enable_internal_instrumentation
@@ -168,6 +187,7 @@ def work(
             "--fallback-task": [fallback_task],
             "--dependencies": [dependencies],
             "--on-run-ended": on_run_ended,
+            "--result-storage": [result_storage],
         }
     )
     if metrics_port is not None:
@@ -185,6 +205,10 @@ def work(
         reconnection_delay=reconnection_delay,
         minimum_check_interval=minimum_check_interval,
         scheduling_resolution=scheduling_resolution,
+        execution_ttl=execution_ttl,
+        result_storage=result_storage,
+        heartbeat_interval=heartbeat_interval,
+        missed_heartbeats=missed_heartbeats,
         schedule_automatic_tasks=schedule_automatic_tasks,
         enable_internal_instrumentation=enable_internal_instrumentation,
         until_finished=until_finished,

@@ -27,6 +27,7 @@ from .signatures import (
     new_key,
     signature_cache,
 )
+from .storages import check_on_this_loop, check_storage, storage_at
 from .strikes import Strikable, are_struck, is_struck
 from .subscription import ExecutionEvents, Settable
 
@@ -52,7 +53,9 @@ __all__ = [
     "check_chunk_size",
     "check_function",
     "check_key",
+    "check_on_this_loop",
     "check_returned",
+    "check_storage",
     "claim_by_hand",
     "collection_at",
     "compact_signature",
@@ -73,5 +76,6 @@ __all__ = [
     "show_packed",
     "signature_cache",
     "stand_in",
+    "storage_at",
     "wait_for_result",
 ]

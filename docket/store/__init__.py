@@ -31,6 +31,7 @@ from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import ProgressReports, Report
 from .records import Depths, LastRun, Picture, PictureEntry, ProgressRecord, Record, Records
 from .schedule import ANY_STRIKES, Placed, Schedule, epoch, milliseconds
+from .server_results import ServerResults
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
 from .sweeping import PENDING_PAGE, PendingDelivery, Sweeping
 from .taken import Refused, Taken, Unreadable
@@ -76,6 +77,7 @@ __all__ = [
     "Restore",
     "ResultStorage",
     "Schedule",
+    "ServerResults",
     "Settled",
     "StateEvent",
     "Strike",

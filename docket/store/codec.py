@@ -32,6 +32,7 @@ __all__ = [
     "dump_value",
     "encode_json_string",
     "end_fields",
+    "envelope",
     "fields_of",
     "first_when",
     "is_empty",
@@ -39,6 +40,7 @@ __all__ = [
     "load_call",
     "load_value",
     "open_envelope",
+    "open_value",
     "read_ttl",
     "result_envelope",
     "state_event",
@@ -336,21 +338,28 @@ def load_value(text: str) -> Any:
     return pickle.loads(base64.b64decode(text))
 
 
-def result_envelope(
-    collection: str, result_key: str, text: str, *, now: datetime, ttl: timedelta | None
+def envelope(
+    collection: str, key: str, value: Mapping[str, Any], *, now: datetime, ttl: timedelta | None
 ) -> str:
-    """What py-key-value's Redis store would write for ``{"data": text}``; without a ``ttl`` it does not expire."""
+    """What py-key-value's Redis store would write for a value; without a ``ttl`` it does not expire."""
     expiry = {} if ttl is None else {"expires_at": moved(now, ttl).isoformat()}
     return json.dumps(
         {
             "collection": collection,
             "created_at": now.isoformat(),
             **expiry,
-            "key": result_key,
-            "value": {"data": text},
+            "key": key,
+            "value": value,
             "version": 1,
         }
     )
+
+
+def result_envelope(
+    collection: str, result_key: str, text: str, *, now: datetime, ttl: timedelta | None
+) -> str:
+    """The `envelope` of a result."""
+    return envelope(collection, result_key, {"data": text}, now=now, ttl=ttl)
 
 
 def bare_result(text: str) -> str:
@@ -358,10 +367,10 @@ def bare_result(text: str) -> str:
     return json.dumps({"data": text})
 
 
-def open_envelope(stored: bytes, result_key: str) -> str | None:
-    """The text in a stored result of either shape (the envelope, or the bare ``{"data": ...}``).
+def open_value(stored: bytes, key: str) -> dict[str, Any] | None:
+    """A stored value of either shape (the envelope, or the bare value).
 
-    None where it is another result's envelope: that of ``x`` is kept where the bare value of ``:x`` would be.
+    None where it is the envelope of another key: that of ``x`` is kept where the bare value of ``:x`` would be.
     Raises: ValueError - it is neither.
     """
     try:
@@ -369,9 +378,25 @@ def open_envelope(stored: bytes, result_key: str) -> str | None:
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
     match document:
-        case {"key": str(key)} if key != result_key:
+        case {"key": str(other)} if other != key:
             return None
-        case {"value": {"data": str(text)}} | {"data": str(text)}:
+        case {"value": dict()}:
+            return cast("dict[str, Any]", document["value"])
+        case dict():
+            return cast("dict[str, Any]", document)
+        case _:
+            raise ValueError("it is no JSON object")
+
+
+def open_envelope(stored: bytes, result_key: str) -> str | None:
+    """The text in a stored result of either shape; None as with `open_value`.
+
+    Raises: ValueError - it is neither.
+    """
+    match open_value(stored, result_key):
+        case None:
+            return None
+        case {"data": str(text)}:
             return text
         case _:
             raise ValueError("there is nothing at .value.data, nor at .data")

@@ -11,13 +11,15 @@ from typing import Any, Self
 
 import anyio
 
-from ..client import TaskFunction, check_function
+from ..client import TaskFunction, check_function, check_on_this_loop, storage_at
 from ..dependencies import Dependency, FailedDependency, conflicts
 from ..docket import Docket
 from ..errors import UsageError
+from ..moments import DEFAULT_TTL
 from ..numbers import spelled
 from ..rules import only_one_of
 from ..signals import signals
+from ..store import ResultStorage
 from ..text import checked_name
 from .fallback import default_fallback_task, function_named
 from .runs.hooks import RunHook, checked_hooks
@@ -218,6 +220,7 @@ class Worker:
         self._session = session
         signals.connect_opentelemetry()
         try:
+            await check_on_this_loop(self.docket.store.result_storage)
             await session.run()
         finally:
             self._session = None
@@ -257,13 +260,18 @@ class Worker:
         unknown_task_patience: timedelta = UNKNOWN_TASK_PATIENCE,
         parent_task_spans: bool | None = None,
         on_run_ended: RunHook | str | Sequence[RunHook | str] | None = None,
+        *,
+        execution_ttl: timedelta | None = DEFAULT_TTL,
+        heartbeat_interval: timedelta = timedelta(seconds=2),
+        missed_heartbeats: int = 5,
+        result_storage: ResultStorage | str | None = None,
     ) -> None:
         """Open a docket, register task collections and run a worker, as the command line does.
 
-        ``tasks`` are ``"module:collection"``, ``fallback_task`` is ``"module:function"``, and so may
-        be ``on_run_ended``. SIGTERM or SIGINT drains and
-        returns; a second one hands back at once. Health checks and metrics are served meanwhile on the ports that are
-        given (`docket.instrumentation`).
+        ``tasks`` are ``"module:collection"``, ``fallback_task`` is ``"module:function"``; so may be ``on_run_ended``,
+        and ``result_storage`` ``"module:member"``. That and the other settings after the star are those of the docket.
+        SIGTERM or SIGINT drains and returns; a second one hands back at once. Health checks and metrics are served
+        meanwhile on the ports that are given (`docket.instrumentation`).
         Raises: BadSetting (PortUnavailable is one), ImportError, AttributeError; else as `run_forever`.
         """
         from ..instrumentation import healthcheck_server, metrics_server  # most workers load no HTTP server
@@ -271,7 +279,16 @@ class Worker:
         async with AsyncExitStack() as stack:
             stack.enter_context(healthcheck_server(port=healthcheck_port))
             stack.enter_context(metrics_server(port=metrics_port))
-            docket = await stack.enter_async_context(Docket(name=docket_name, url=url))
+            docket = await stack.enter_async_context(
+                Docket(
+                    name=docket_name,
+                    url=url,
+                    heartbeat_interval=heartbeat_interval,
+                    missed_heartbeats=missed_heartbeats,
+                    execution_ttl=execution_ttl,
+                    result_storage=storage_at(result_storage),
+                )
+            )
             for collection in tasks:
                 docket.register_collection(collection)
             worker = cls(

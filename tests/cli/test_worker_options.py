@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from docket.cli.app import docket_app, run, worker_app
+from docket.moments import DEFAULT_TTL
 
 
 def understood(*tokens: str) -> dict[str, Any]:
@@ -46,6 +47,10 @@ def test_without_options_everything_has_pydockets_default() -> None:
         "shutdown_timeout": timedelta(seconds=25),
         "max_deliveries": 5,
         "unknown_task_patience": timedelta(hours=1),
+        "execution_ttl": timedelta(minutes=15),
+        "result_storage": None,
+        "heartbeat_interval": timedelta(seconds=2),
+        "missed_heartbeats": 5,
         "schedule_automatic_tasks": True,
         "enable_internal_instrumentation": False,
         "parent_task_spans": None,
@@ -76,6 +81,10 @@ SETTINGS = [
     ("--shutdown-timeout", "DOCKET_WORKER_SHUTDOWN_TIMEOUT", "0", timedelta(0)),
     ("--max-deliveries", "DOCKET_WORKER_MAX_DELIVERIES", "3", 3),
     ("--unknown-task-patience", "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE", "0", timedelta(0)),
+    ("--execution-ttl", "DOCKET_EXECUTION_TTL", "24h", timedelta(days=1)),
+    ("--heartbeat-interval", "DOCKET_HEARTBEAT_INTERVAL", "10s", timedelta(seconds=10)),
+    ("--missed-heartbeats", "DOCKET_MISSED_HEARTBEATS", "3", 3),
+    ("--result-storage", "DOCKET_RESULT_STORAGE", "my.stores:shelf", "my.stores:shelf"),
     ("--healthcheck-port", "DOCKET_WORKER_HEALTHCHECK_PORT", "8080", 8080),
     ("--metrics-port", "DOCKET_WORKER_METRICS_PORT", "9090", 9090),
     ("--fallback-task", "DOCKET_FALLBACK_TASK", "my.tasks:other", "my.tasks:other"),
@@ -121,6 +130,12 @@ def test_a_switch_is_turned_on_and_off(name: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(variable, text)
         assert understood()[argument(name)] is value
     assert understood(f"--{name}")[argument(name)] is True
+
+
+def test_records_can_be_kept_for_ever_or_not_at_all() -> None:
+    assert understood("--execution-ttl", "never")["execution_ttl"] is None
+    assert understood("--execution-ttl", "0")["execution_ttl"] == timedelta(0)
+    assert understood()["execution_ttl"] is DEFAULT_TTL  # so that it does not travel with what is added here
 
 
 def test_until_finished_is_a_switch() -> None:
@@ -172,6 +187,10 @@ MISTAKES = [
     ("--shutdown-timeout", "DOCKET_WORKER_SHUTDOWN_TIMEOUT", "-5", "a duration from zero"),
     ("--max-deliveries", "DOCKET_WORKER_MAX_DELIVERIES", "0", "a whole number from 1"),
     ("--unknown-task-patience", "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE", "-5", "a duration from zero"),
+    ("--execution-ttl", "DOCKET_EXECUTION_TTL", "-1", "or never"),
+    ("--heartbeat-interval", "DOCKET_HEARTBEAT_INTERVAL", "0", "a duration above zero"),
+    ("--missed-heartbeats", "DOCKET_MISSED_HEARTBEATS", "0", "a whole number from 1"),
+    ("--result-storage", "DOCKET_RESULT_STORAGE", "shelf", "'package.module:name'"),
     ("--healthcheck-port", "DOCKET_WORKER_HEALTHCHECK_PORT", "70000", "a whole number from 0 to 65535"),
     ("--schedule-automatic-tasks", "DOCKET_WORKER_SCHEDULE_AUTOMATIC_TASKS", "maybe", "true or false"),
     ("--dependencies", "DOCKET_WORKER_DEPENDENCIES", "module.member", "'package.module:name'"),
