@@ -172,6 +172,7 @@ class Docket(DocketSnapshotMixin):
             if self._entered:
                 return
             hold, self._hold = self._hold, None
+            self.strike_list.unfollow()
             self._client.close()
         if hold is not None:
             hold.close()
@@ -568,7 +569,10 @@ class Docket(DocketSnapshotMixin):
         return self.strike_list.strikes()
 
     async def wait_for_strikes_loaded(self) -> None:
-        """Read the strikes, so that ``strike_list`` shows them. Adding and running look by themselves."""
+        """Read the strikes; from then on ``strike_list`` shows them, also those that other programs make later.
+
+        It takes a connection of its own until the docket is left. Adding and running look by themselves.
+        """
         await self.strike_list.wait_for_strikes_loaded()
 
     # reading ---------------------------------------------------------------------------------------------

@@ -268,7 +268,9 @@ class StrikeList:
 class DocketStrikes(StrikeList):
     """The strikes of an open docket: they are read when the server refuses a placing because there are new ones.
 
-    So the synchronous methods know what was there when something was last added, or `wait_for_strikes_loaded`.
+    From the first time that it is awaited (`wait_for_strikes_loaded`, `Docket.strikes`, `strike`, `restore`) until the
+    docket is left it keeps a connection, as a `StrikeList` does, so the synchronous methods know what other processes
+    have struck. Before, they know what was there when something was last added, which is logged once.
     """
 
     def __init__(
@@ -283,6 +285,7 @@ class DocketStrikes(StrikeList):
         self.url = url
         self._strikes = strikes
         self._connected = connected
+        self._stale_was_logged = False
 
     @property
     def version(self) -> bytes:
@@ -304,5 +307,37 @@ class DocketStrikes(StrikeList):
         """
         self._strikes.start_anew(load_plain)
 
+    def forbids(self, execution: Strikable) -> bool:
+        """`is_stricken` for a worker, which has read what there was when it took the execution."""
+        return is_struck(self._strikes, execution)
+
     async def wait_for_strikes_loaded(self) -> None:
+        self._begin_to_follow()
         await self.catch_up()
+
+    async def send_instruction(self, instruction: StrikeInstruction) -> None:
+        self._begin_to_follow()
+        await super().send_instruction(instruction)
+
+    def _begin_to_follow(self) -> None:
+        client = self._connected()
+        with self._entering:
+            if self._tail is None:
+                self._tail = Tail(client, self.strike_key, kept_ms=READ_AT_LEAST)
+
+    def _look(self) -> None:
+        if self._tail is None and not self._stale_was_logged:
+            self._stale_was_logged = True
+            logger.warning(
+                "The strikes of docket %r are shown as this program read them last: once it has awaited "
+                "docket.wait_for_strikes_loaded() they follow what other programs strike",
+                self.name,
+            )
+        super()._look()
+
+    def unfollow(self) -> None:
+        """Give the connection back, as the docket is left."""
+        with self._entering:
+            tail, self._tail = self._tail, None
+        if tail is not None:
+            tail.close()

@@ -22,6 +22,12 @@ MODULE = """
 import anyio
 from docket import CurrentWorker, Depends, Worker
 
+class Shelf:
+    async def get(self, key, **more): ...
+    async def put(self, key, value, **more): ...
+
+shelf = Shelf()
+
 async def opened():
     print("opened", flush=True)
 
@@ -31,6 +37,9 @@ async def other(*args, worker: Worker = CurrentWorker(), **kwargs):
         "redelivery_timeout", "reconnection_delay", "minimum_check_interval", "scheduling_resolution",
         "unknown_task_patience",
     )), worker.schedule_automatic_tasks, worker.enable_internal_instrumentation, worker.parent_task_spans, flush=True)
+    docket = worker.docket
+    print("docket", docket.execution_ttl, docket.heartbeat_interval, docket.missed_heartbeats,
+        docket.result_storage is shelf, flush=True)
     await anyio.sleep_forever()
 
 every = []
@@ -60,6 +69,10 @@ ENVIRONMENT = {
     "DOCKET_WORKER_SHUTDOWN_TIMEOUT": "0",
     "DOCKET_WORKER_MAX_DELIVERIES": "4",
     "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE": "2h",
+    "DOCKET_EXECUTION_TTL": "24h",
+    "DOCKET_HEARTBEAT_INTERVAL": "10s",
+    "DOCKET_MISSED_HEARTBEATS": "3",
+    "DOCKET_RESULT_STORAGE": "module_of_a_container:shelf",
 }
 
 
@@ -88,10 +101,15 @@ def test_every_variable_has_its_effect(tmp_path: Path, redis_url: str) -> None:
         lines: list[str] = []
         for line in worker.stdout:
             lines.append(line.rstrip("\n"))
-            if line.startswith("60.0"):
+            if line.startswith("docket"):
                 break
         printed = [line for line in lines if not line.startswith("{")]
-        assert printed == ["opened", "instead contained 3 7 4", "60.0 2.0 0.02 3.0 7200.0 False True True"]
+        assert printed == [
+            "opened",
+            "instead contained 3 7 4",
+            "60.0 2.0 0.02 3.0 7200.0 False True True",
+            "docket 1 day, 0:00:00 0:00:10 3 True",
+        ]
         messages = [json.loads(line)["message"] for line in lines if line.startswith("{")]
         ports = re.findall(r"Serving [a-z ]+ on port (\d+)", "\n".join(messages))
         for port in ports:

@@ -11,10 +11,11 @@ from typing import Any
 import anyio
 import pytest
 
-from docket import Disposition, Docket, Execution
+from docket import Disposition, Docket, Execution, ExecutionState
 from docket.dependencies import CurrentDocket
 from docket.strikelist import Operator, Restore, Strike
-from tests.docket.conftest import add, later, nothing
+from tests.docket.conftest import add, later, nothing, work
+from tests.where import one_loop
 
 pytestmark = pytest.mark.anyio
 
@@ -183,6 +184,63 @@ async def test_the_docket_waits_for_strikes_when_asked(docket: Docket, elsewhere
     assert elsewhere.strike_list.task_strikes == {"order": {}}
 
 
+async def becomes_known(docket: Docket, known: bool) -> None:
+    with anyio.fail_after(10):
+        while bool(docket.strike_list.strikes()) is not known:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_a_docket_that_was_asked_once_follows_what_others_strike(
+    docket: Docket, elsewhere: Docket
+) -> None:
+    await elsewhere.wait_for_strikes_loaded()
+    execution = await elsewhere.add(order, when=later())("c")
+    for _ in range(2):
+        await docket.strike(order)
+        await becomes_known(elsewhere, True)
+        assert elsewhere.strike_list.is_stricken(execution)
+        await docket.restore(order)
+        await becomes_known(elsewhere, False)
+        assert not elsewhere.strike_list.is_stricken(execution)
+
+
+async def test_it_follows_again_once_it_was_left_and_asked_again(docket: Docket) -> None:
+    other = Docket("d", docket.url)
+    for _ in range(2):
+        async with other:
+            assert await other.strikes() == []
+            await docket.strike(order)
+            await becomes_known(other, True)
+            await docket.restore(order)
+            await becomes_known(other, False)
+
+
+@one_loop
+async def test_a_look_at_what_is_not_followed_says_so_once(
+    docket: Docket, elsewhere: Docket, caplog: pytest.LogCaptureFixture
+) -> None:
+    await docket.strike(order)
+    for _ in range(2):
+        assert elsewhere.strike_list.strikes() == []
+    assert [record.levelname for record in caplog.records if "wait_for_strikes_loaded" in record.message] == [
+        "WARNING"
+    ]
+
+
+@one_loop
+async def test_a_worker_judges_without_a_connection_for_strikes(
+    docket: Docket, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Docket("d", docket.url) as other:
+        execution = await docket.add(nothing, key="k")()
+        await docket.strike(nothing)
+        other.register(nothing)
+        await work(other)
+        await execution.sync()
+        assert execution.state is ExecutionState.CANCELLED
+    assert "wait_for_strikes_loaded" not in caplog.text
+
+
 async def test_a_docket_may_have_conditions_of_its_own(docket: Docket, elsewhere: Docket) -> None:
     def generous(execution: Execution[Any]) -> bool:
         return bool(execution.get_argument("amount"))
@@ -297,9 +355,10 @@ async def test_only_news_and_what_is_struck_cost_a_round_trip(docket: Docket, el
 
 async def test_the_example_of_the_documentation_runs(docket: Docket) -> None:
     text = (Path(__file__).parents[2] / "docs" / "strikes.md").read_text(encoding="utf-8")
-    first, second = (block.partition("```")[0] for block in text.split("```python\n")[1:])
+    first, looking, second = (block.partition("```")[0] for block in text.split("```python\n")[1:])
     names: dict[str, Any] = {}
     exec(first, names)
+    exec(looking, names)
     exec(second, names)
     await names["stop"](docket)
     assert len(await docket.strikes()) == 4

@@ -137,7 +137,7 @@ class Refusals:
         if running.broken is not None:
             return None  # its arguments are not known
         try:
-            return (Struck(), None) if strikes.is_stricken(execution) else None
+            return (Struck(), None) if strikes.forbids(execution) else None
         except Exception as error:  # noqa: BLE001 - a condition of the user's may raise anything (I9)
             return fail_unhandled(execution, error)
 
