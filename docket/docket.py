@@ -155,10 +155,11 @@ class Docket(DocketSnapshotMixin):
         await check_on_this_loop(self._store.result_storage)
         with self._entering:
             self._entered += 1
-            if self._hold is None and (memory := self._client.address.memory) is not None:
+            address = self._client.address
+            if self._hold is None and address.memory is not None:
                 from .memory import hold  # a docket on a real server never loads it
 
-                self._hold = hold(memory)
+                self._hold = hold(address.memory, for_good=address.keep)
         return self
 
     async def __aexit__(

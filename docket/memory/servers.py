@@ -1,4 +1,4 @@
-"""The servers of this process by name, each alive as long as anybody holds it."""
+"""The servers of this process by name, each alive as long as anybody holds it, or for good."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Hold:
         self._name, self.server = name, server
 
     def close(self) -> None:
-        """End the hold; idempotent. With the last hold the server and its keys are gone."""
+        """End the hold; idempotent. With the last hold the server and its keys are gone, unless they stay for good."""
         servers, self._servers = self._servers, None
         if servers is not None:
             servers.release(self._name)
 
 
 class _Kept:
-    """A server, and the number of its holds."""
+    """A server, the number of its holds, and whether it stays without any."""
 
-    __slots__ = ("holds", "server")
+    __slots__ = ("for_good", "holds", "server")
 
     def __init__(self) -> None:
-        self.server, self.holds = Server(), 0
+        self.server, self.holds, self.for_good = Server(), 0, False
 
 
 class Servers:
@@ -42,17 +42,18 @@ class Servers:
         self._lock = RLock()
         self._by_name: dict[str, _Kept] = {}
 
-    def hold(self, name: str) -> Hold:
+    def hold(self, name: str, for_good: bool) -> Hold:
         with self._lock:
             kept = self._by_name.get(name) or self._by_name.setdefault(name, _Kept())
             kept.holds += 1
+            kept.for_good = kept.for_good or for_good
         return Hold(self, name, kept.server)
 
     def release(self, name: str) -> None:
         with self._lock:
             kept = self._by_name[name]
             kept.holds -= 1
-            if kept.holds:
+            if kept.holds or kept.for_good:
                 return
             del self._by_name[name]
         with kept.server.lock:
@@ -62,9 +63,9 @@ class Servers:
 _servers = Servers()  # one per process: a name of memory:// means the same everywhere in it
 
 
-def hold(name: str) -> Hold:
-    """Keep the server called ``name`` alive until the hold is closed; start it if need be.
+def hold(name: str, *, for_good: bool = False) -> Hold:
+    """Keep the server called ``name`` alive until the hold is closed, or ``for_good``; start it if need be.
 
     For programs that do not have a connection open all the time and still want its keys to stay.
     """
-    return _servers.hold(name)
+    return _servers.hold(name, for_good)

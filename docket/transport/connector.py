@@ -120,7 +120,7 @@ class Connector:
             return None
         from .. import memory
 
-        return memory.hold(self.address.memory)
+        return memory.hold(self.address.memory, for_good=self.address.keep)
 
     async def once(self, backend: Backend) -> Connection:
         """Open a connection or raise, in one attempt and without a limit of time."""

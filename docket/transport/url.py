@@ -71,6 +71,8 @@ class Address:
     port: int = 6379
     path: str | None = None
     memory: str | None = None
+    #: Whether a server in this process stays when nobody uses it any more.
+    keep: bool = False
     db: int = 0
     username: str | None = None
     password: str | None = attrs.field(default=None, repr=False)
@@ -158,6 +160,10 @@ def _boolean(text: str) -> bool:
     raise ValueError(text)
 
 
+def _flag(text: str) -> bool:
+    return not text or _boolean(text)
+
+
 def _verify_mode(text: str) -> ssl.VerifyMode:
     return {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}[text.lower()]
 
@@ -199,6 +205,8 @@ _OPTIONS: dict[str, _Rule] = {
     "decode_responses": (None, _false, "false: replies are always bytes here"),
 }
 
+_MEMORY_OPTIONS: dict[str, _Rule] = {"keep": ("keep", _flag, "true or false")}
+
 _SENTINEL_OPTIONS: dict[str, _Rule] = {
     "sentinel_username": ("sentinel_username", str, "text"),
     "sentinel_password": ("sentinel_password", str, "text"),
@@ -216,6 +224,8 @@ _TLS_OPTIONS: dict[str, _Rule] = {
     "ssl_min_version": ("min_version", _tls_version, "TLSv1.2 or TLSv1.3"),
     "ssl_ciphers": ("ciphers", str, "a list of OpenSSL's"),
 }
+
+_TABLES = (_OPTIONS, _TLS_OPTIONS, _SENTINEL_OPTIONS, _MEMORY_OPTIONS)
 
 
 def parse(url: str) -> Address:
@@ -375,11 +385,13 @@ def _options(scheme: str, query: str) -> tuple[Mapping[str, object], Mapping[str
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name in _WITHOUT_EFFECT:
             continue
-        rule = _OPTIONS.get(name) or _TLS_OPTIONS.get(name) or _SENTINEL_OPTIONS.get(name)
+        rule = next((table[name] for table in _TABLES if name in table), None)
         if rule is None:
             raise BadUrl(f"Bad {scheme}:// URL: unknown option {name!r}; known are {', '.join(_known())}")
         if name in _SENTINEL_OPTIONS and scheme not in _SENTINEL:
             raise BadUrl(f"Bad {scheme}:// URL: option {name!r} needs redis+sentinel://")
+        if name in _MEMORY_OPTIONS and scheme != "memory":
+            raise BadUrl(f"Bad {scheme}:// URL: option {name!r} needs memory://")
         if name in _TLS_OPTIONS and scheme not in _SECURE:
             raise BadUrl(f"Bad {scheme}:// URL: option {name!r} needs {_secure(scheme)}://")
         attribute, read, takes = rule
@@ -393,7 +405,7 @@ def _options(scheme: str, query: str) -> tuple[Mapping[str, object], Mapping[str
 
 
 def _known() -> list[str]:
-    return sorted({*_OPTIONS, *_TLS_OPTIONS, *_SENTINEL_OPTIONS, *_WITHOUT_EFFECT})
+    return sorted({*_WITHOUT_EFFECT}.union(*_TABLES))
 
 
 def _secure(scheme: str) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 import anyio
 import pytest
 
-from docket import Disposition, Docket
-from tests.docket.conftest import add, later, work
+from docket import Disposition, Docket, ExecutionState
+from tests.docket.conftest import add, later, nothing, work
+from tests.where import one_loop
 
 
 @pytest.mark.anyio
@@ -227,3 +228,35 @@ async def test_strikes_that_were_read_are_known_after_a_setting_was_changed(url:
         await docket.strike(add)
         docket.execution_ttl = timedelta(hours=2)
         assert (await docket.add(add)(1)).disposition is Disposition.STRUCK
+
+
+@pytest.mark.anyio
+@one_loop
+async def test_a_server_in_the_process_ends_with_the_last_docket_on_it_unless_it_is_kept() -> None:
+    async def seen(url: str) -> bool:
+        async with Docket("d", url) as docket:
+            found = await docket.get_execution("k") is not None
+            await docket.add(nothing, key="k")()
+        return found
+
+    assert [await seen("memory://ends") for _ in range(2)] == [False, False]
+    assert [await seen("memory://stays?keep") for _ in range(2)] == [False, True]
+    assert await seen("memory://stays")  # the name is the server
+    assert await seen("memory://stays?keep=false")
+
+
+def test_a_kept_server_serves_one_event_loop_after_the_other() -> None:
+    async def adds() -> None:
+        async with Docket("d", "memory://loops?keep=true") as docket:
+            await docket.add(nothing, key="k")()
+
+    async def works() -> None:
+        async with Docket("d", "memory://loops") as docket:
+            docket.register(nothing)
+            await work(docket)
+            execution = await docket.get_execution("k")
+            assert execution is not None
+            assert execution.state is ExecutionState.COMPLETED
+
+    anyio.run(adds)
+    anyio.run(works, backend="trio")

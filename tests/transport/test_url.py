@@ -145,6 +145,8 @@ def test_no_timeout_may_be_asked_for() -> None:
         ("redis://h:0", "port is 1 to 65535"),
         ("redis://h/zero", "number of a database.*'zero'"),
         ("redis://h?db=-1", "'db' takes the number of a database"),
+        ("redis://h?keep", "option 'keep' needs memory://"),
+        ("memory://h?keep=maybe", "option 'keep' takes true or false"),
         ("redis://h?sockettimeout=1", "unknown option 'sockettimeout'.*socket_timeout"),
         ("redis://h?socket_timeout=soon", "'socket_timeout' takes seconds"),
         ("redis://h?socket_connect_timeout=0", "'socket_connect_timeout' takes seconds, more than 0"),
