@@ -58,6 +58,7 @@ def run(app: App, tokens: Sequence[str]) -> int:
     one line on stderr. If nobody reads stdout any more (``docket snapshot | head``), it is 141, and prints nothing.
     Raises: whatever else a command raises.
     """
+    _forget_empty_variables()
     if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
         reconfigure(errors="backslashreplace")  # a terminal may not know every letter
     try:
@@ -75,6 +76,14 @@ def run(app: App, tokens: Sequence[str]) -> int:
     except BrokenPipeError:
         return _discard_stdout()
     return status if isinstance(status, int) else 0
+
+
+def _forget_empty_variables() -> None:
+    """Take variables of docket's that are empty for not set, as templates of containers leave them."""
+    for name in [
+        name for name, text in os.environ.items() if name.startswith("DOCKET_") and not text.strip()
+    ]:
+        del os.environ[name]
 
 
 def _complain(app: App, text: str) -> None:

@@ -136,6 +136,7 @@ def test_watch_finds_its_server_and_docket_by_variables(
             await docket.cancel("k1")
 
     anyio.run(add)
+    monkeypatch.setenv("DOCKET_REDIS_URL", "")  # as if it were not set
     monkeypatch.setenv(variable, redis_url)
     monkeypatch.setenv("DOCKET_NAME", "orders")
     assert run(docket_app(), ["watch", "k1"]) == 0

@@ -121,6 +121,23 @@ def test_an_option_wins_over_its_variable_be_that_right_or_wrong(
     assert understood(option, text)[argument(option)] == value
 
 
+@pytest.mark.parametrize("text", ["", " "])
+def test_a_variable_that_is_empty_is_as_if_it_were_not_set(
+    text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without = understood()
+    variables = {
+        variable
+        for argument in worker_app().assemble_argument_collection()
+        for variable in argument.parameter.env_var or ()
+    }
+    assert len(variables) > 20
+    for variable in [*variables, "DOCKET_REDIS_URL"]:
+        monkeypatch.setenv(variable, text)
+    assert run(docket_app(), ["version"]) == 0
+    assert understood() == without
+
+
 @pytest.mark.parametrize("name", ["schedule-automatic-tasks", "enable-internal-instrumentation"])
 def test_a_switch_is_turned_on_and_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     variable = f"DOCKET_WORKER_{argument(name).upper()}"
