@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import copy
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 from .. import clock
+from ..errors import UsageError
 from ..moments import check_duration, check_moment, clamped, moved
+from ..numbers import spelled
 from ..rules import Reschedule
-from ..store import chains
+from ..store import chains, first_when
 from ..transport import Client
 from .base import CompletionHandler, TaskOutcome
 
 __all__ = ["Perpetual", "perpetual_is_live"]
 
 ZERO = timedelta(0)
+
+Missed: TypeAlias = Literal["skip", "once", "all"]
+
+#: Of the runs that were missed, ``missed="all"`` makes up for so many.
+MOST_MISSED = 1000
 
 
 class Perpetual(CompletionHandler["Perpetual"]):
@@ -25,10 +32,15 @@ class Perpetual(CompletionHandler["Perpetual"]):
     ``docket.cancel(key)`` ends the chain. ``automatic`` tasks need not be added: each worker that knows one schedules
     it, under its own name as the key, and again within a minute of the end of its chain.
 
+    ``missed`` says what becomes of runs that were due while one ran, or while there was no worker: one at once in place
+    of all of them ("once"), each of them, one after the other, but not more than the last thousand ("all"), or none:
+    the next one is due a multiple of ``every`` after this one began ("skip").
+
     As a dependency its value decides, until the run ends, what comes next: ``every`` may be set for the next time,
     ``args`` and ``kwargs`` are the arguments of the next call.
 
-    Raises: TypeError - ``every`` is no timedelta; UsageError (a ValueError) - it is below zero.
+    Raises: TypeError - ``every`` is no timedelta; UsageError (a ValueError) - it is below zero, or ``missed`` is none
+    of the three.
     """
 
     automatic: bool
@@ -36,8 +48,9 @@ class Perpetual(CompletionHandler["Perpetual"]):
     kwargs: dict[str, Any]
     cancelled: bool
 
-    def __init__(self, every: timedelta = ZERO, automatic: bool = False) -> None:
+    def __init__(self, every: timedelta = ZERO, automatic: bool = False, *, missed: Missed = "once") -> None:
         self.every, self.automatic = every, automatic
+        self.missed = _checked_missed(missed)
         self.args, self.kwargs = (), {}
         self.cancelled = False
         self._next_when: datetime | None = None
@@ -99,11 +112,26 @@ class Perpetual(CompletionHandler["Perpetual"]):
         if self.cancelled:
             return None
         now = clock.now()
-        when = self._next_when or self._regularly(now, duration)
-        return Reschedule(when=max(when, now), attempt=1, call=(self.args, self.kwargs))
+        when = (
+            self._regularly(now, clamped(duration)) if self._next_when is None else max(self._next_when, now)
+        )
+        return Reschedule(when=when, attempt=1, call=(self.args, self.kwargs))
 
     def _regularly(self, now: datetime, duration: timedelta) -> datetime:
-        return moved(now, self.every - clamped(duration))
+        """When the next run is due. It may have been due before now, if it is made up for."""
+        every = self.every
+        if not every or self.missed == "once":
+            return max(moved(now, every - duration), now)
+        if self.missed == "skip":
+            return moved(now, every - duration % every)
+        due = moved(self._due() or now, every)
+        too_many = (now - due) // every - MOST_MISSED + 1
+        return moved(due, too_many * every) if too_many > 0 else due
+
+    def _due(self) -> datetime | None:
+        """When the present call was due: a retry, or a limit that puts it off, moves its run."""
+        execution = self.execution.get(None)
+        return None if execution is None else first_when(execution.extra_fields) or execution.when
 
     async def on_complete(self, execution: Any, outcome: TaskOutcome) -> bool:
         """Set ``next_run`` to the next run; return whether there is one.
@@ -112,6 +140,12 @@ class Perpetual(CompletionHandler["Perpetual"]):
         """
         self.next_run = self.following(outcome.duration)
         return self.next_run is not None
+
+
+def _checked_missed(given: Any) -> Missed:
+    if given not in get_args(Missed):
+        raise UsageError(f'missed takes "skip", "once" or "all", not {spelled(given)}')
+    return given
 
 
 async def perpetual_is_live(docket: Any, redis: Client, key: str) -> bool:

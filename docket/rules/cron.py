@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
+import math
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import attrs
@@ -22,7 +25,8 @@ VIXIE_KEYWORDS: dict[str, str] = {
 }
 """Keywords in place of a line. Source: crontab(5) of Vixie cron; ``@reboot`` has no meaning here."""
 
-MINUTE = timedelta(minutes=1)
+MINUTE, DAY, SECOND = timedelta(minutes=1), timedelta(days=1), timedelta(seconds=1)
+INSTANT = timedelta(microseconds=1)
 
 #: From here on we try whether a line ever fires. The 29 February falls on every weekday in the years after it.
 _TRIAL = datetime(2000, 1, 1)
@@ -38,8 +42,8 @@ class CronLine:
 
     A line that names its minutes and hours fires at these times of the local clock: a time that the change to summer
     time skips fires at the end of the gap (once, even for several times), a time that comes twice in autumn fires the
-    first time. A line whose minute or hour begins with ``*`` follows elapsed time: it fires in both hours that have
-    the same name, and not in the one that is skipped. Source: cron(8) of Debian.
+    first time. A line whose minute or hour begins with ``*`` fires whenever the clock shows one of its times: twice in
+    an hour that comes twice, and not in one that is skipped. Source: cron(8) of Debian.
     """
 
     expression: str
@@ -73,16 +77,73 @@ class CronLine:
         Raises: BadCronLine - there is none within 50 years.
         """
         try:
-            local = moment.astimezone(self.zone)
             # In UTC: moments of one zone are compared by their wall time, which comes twice in autumn.
             begun = moment.astimezone(UTC)
-            for found in CronSim(self.expression, local.replace(tzinfo=None) if self._at_times else local):
-                when = self._moment_of(found) if self._at_times else found.astimezone(UTC)
-                if when > begun:
+            if not self._at_times:
+                return self._shown_after(begun).astimezone(self.zone)
+            for found in CronSim(self.expression, self._wall(begun)):
+                if (when := self._moment_of(found)) > begun:
                     return when.astimezone(self.zone)
         except (OverflowError, ValueError):  # beyond the end of the calendar
             pass
         raise BadCronLine(f"cron line {self.expression!r} does not fire in the 50 years after {moment}")
+
+    def bound(self, since: datetime, until: datetime, most: int) -> datetime | None:
+        """The time from which on it fires about ``most`` times until then; None if it does not more often ``since``.
+
+        It counts times of the wall clock: where a change of the clocks lies in between, it is off by those that come
+        twice or not at all.
+        """
+        end = self._wall(until)
+        line = itertools.islice(CronSim(self.expression, self._wall(since)), most + 1)
+        if sum(1 for _ in itertools.takewhile(lambda found: found <= end, line)) <= most:
+            return None
+        line = CronSim(self.expression, end.replace(microsecond=0) + SECOND, reverse=True)
+        backwards = itertools.islice(line, most - 1, None)
+        return self._moment_of(next(backwards)).astimezone(self.zone)
+
+    def _wall(self, moment: datetime) -> datetime:
+        return moment.astimezone(self.zone).replace(tzinfo=None)
+
+    def _shown_after(self, begun: datetime) -> datetime:
+        """The first moment after ``begun`` at which the clock shows a time of the line, in UTC.
+
+        For as long as the clock runs on, that is the next time of the line; at a change of the clocks it begins anew
+        with what the clock shows then.
+        """
+        while True:
+            wall = self._wall(begun)
+            offset = wall - begun.replace(tzinfo=None)
+            when = (self._next(wall) - offset).replace(tzinfo=UTC)
+            change = self._change_between(begun, when, offset)
+            if change is None:
+                return when
+            # What the clock shows in the instant of the change may be a time of the line.
+            shown = self._wall(change)
+            if self._next(shown - INSTANT) == shown:
+                return change
+            begun = change
+
+    def _next(self, wall: datetime) -> datetime:
+        for found in CronSim(self.expression, wall):
+            return found
+        raise ValueError  # none in 50 years
+
+    def _change_between(self, begun: datetime, end: datetime, offset: timedelta) -> datetime | None:
+        """The first moment up to ``end`` at which the clock has another ``offset`` from UTC than at ``begun``."""
+
+        def has_changed(at: datetime) -> bool:
+            return self._wall(at) - at.replace(tzinfo=None) != offset
+
+        before = begun
+        while before < end:
+            after = min(before + DAY, end)
+            if has_changed(after):
+                seconds = math.ceil((after - before) / SECOND)
+                early = bisect.bisect_left(range(seconds), 1, key=lambda n: has_changed(before + n * SECOND))
+                return (before + early * SECOND).replace(microsecond=0)
+            before = after
+        return None
 
     def _moment_of(self, wall: datetime) -> datetime:
         """The moment, in UTC, at which the zone's clock first shows this time or a later one."""

@@ -11,6 +11,7 @@ from cronsim import CronSimError
 from docket.errors import UsageError
 from docket.rules import VIXIE_KEYWORDS, CronLine
 
+LORD_HOWE, TROLL = ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Antarctica/Troll")
 NEW_YORK, BERLIN, HAVANA = ZoneInfo("America/New_York"), ZoneInfo("Europe/Berlin"), ZoneInfo("America/Havana")
 
 #: The line, the zone, the local date and time from which on, and what the local clock and its offset show then.
@@ -38,6 +39,18 @@ TABLE: list[tuple[str, ZoneInfo, str, list[str]]] = [
     # One of the two with a star is enough for that.
     ("*/20 2 * * *", BERLIN, "2026-03-28 02:20", ["28T02:40+0100", "30T02:00+0200"]),
     ("*/30 2 * * *", BERLIN, "2026-10-25 02:00", ["25T02:30+0200", "25T02:00+0100", "25T02:30+0100", "26T02:00+0100"]),
+    # Half an hour is skipped or comes twice on Lord Howe Island: 4 October and 5 April 2026, at 2 o'clock.
+    ("0 */6 * * *", LORD_HOWE, "2026-04-04 18:00", ["05T00:00+1100", "05T06:00+1030", "05T12:00+1030"]),
+    ("0 */6 * * *", LORD_HOWE, "2026-10-03 18:00", ["04T00:00+1030", "04T06:00+1100", "04T12:00+1100"]),
+    ("*/15 * * * *", LORD_HOWE, "2026-04-05 01:40", ["05T01:45+1100", "05T01:30+1030", "05T01:45+1030"]),
+    ("*/15 * * * *", LORD_HOWE, "2026-10-04 01:40", ["04T01:45+1030", "04T02:30+1100", "04T02:45+1100"]),
+    ("@hourly", LORD_HOWE, "2026-04-05 01:00", ["05T02:00+1030", "05T03:00+1030"]),
+    ("@hourly", LORD_HOWE, "2026-10-04 01:00", ["04T03:00+1100", "04T04:00+1100"]),
+    ("15 2 * * *", LORD_HOWE, "2026-10-03 12:00", ["04T02:30+1100", "05T02:15+1100"]),
+    ("45 1 * * *", LORD_HOWE, "2026-04-04 12:00", ["05T01:45+1100", "06T01:45+1030"]),
+    # Two hours at once: Troll, 29 March 2026.
+    ("*/30 * * * *", TROLL, "2026-03-29 00:20", ["29T00:30+0000", "29T03:00+0200"]),
+    ("0 0-4 * * *", TROLL, "2026-03-29 00:20", ["29T03:00+0200", "29T04:00+0200"]),
     # A gap at midnight: Havana, 8 March 2026.
     ("@daily", HAVANA, "2026-03-07 12:00", ["08T01:00-0400", "09T00:00-0400"]),
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -36,7 +36,7 @@ from ...rules import (
 from ...store import Claims, DocketStore, Ended, Message, PassedOn, Settled, Unreadable, dump, dump_value
 from ...text import error_text, readable, text_of
 from ..roster import End, Running, write_nothing
-from .following import fail_unhandled
+from .following import due_of_chain, fail_unhandled
 
 __all__ = ["Endings"]
 
@@ -80,7 +80,8 @@ class Endings:
             case Abandon() | AwaitSlot():
                 write = write_nothing
             case Defer() | PassOn():
-                write = partial(self._reschedule, running, _put_off(delivery.message, verdict), same=True)
+                later = _put_off(delivery.message, verdict, due_of_chain(running.execution))
+                write = partial(self._reschedule, running, later, same=True)
             case Reschedule():
                 try:
                     following = _following(delivery.message, verdict)
@@ -218,8 +219,8 @@ def _showable(error: BaseException) -> BaseException:
     return ExecutionFailed(f"{error_text(error)}: a group with more errors in it than can be shown")
 
 
-def _put_off(message: Message, verdict: Defer | PassOn) -> Message:
-    later = message.again(moved(clock.now(), verdict.wait), message.attempt)
+def _put_off(message: Message, verdict: Defer | PassOn, due: datetime | None) -> Message:
+    later = message.again(moved(clock.now(), verdict.wait), message.attempt, due)
     if isinstance(verdict, Defer):
         return later
     return attrs.evolve(later, passed_on=PassedOn(verdict.times, verdict.waited, verdict.deliveries))

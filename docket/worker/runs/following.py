@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
@@ -21,12 +21,13 @@ from ...dependencies import (
 )
 from ...moments import clamped
 from ...rules import Abandon, Blocked, Defer, Drop, Outcome, Raised, Reschedule, Returned, Verdict
+from ...store import first_when
 from ...text import error_text
 
 if TYPE_CHECKING:
     from ...execution import Execution
 
-__all__ = ["Ending", "ask_handlers", "block", "fail_unhandled", "on_admission_blocked"]
+__all__ = ["Ending", "ask_handlers", "block", "due_of_chain", "fail_unhandled", "on_admission_blocked"]
 
 Ending: TypeAlias = "tuple[Outcome, Reschedule | None]"
 """How a run ended, and the run that is to follow: what `decide` makes a verdict of."""
@@ -54,13 +55,30 @@ async def ask_handlers(
             if isinstance(handler, FailureHandler):
                 handler.next_run = None  # of another run, where the value is the same for all of them
                 if await handler.handle_failure(execution, task_outcome) or handler.next_run is not None:
-                    return handler.next_run
+                    return _remembering(handler.next_run, execution, values)
     for handler in values:
         if isinstance(handler, CompletionHandler):
             handler.next_run = None
             if await handler.on_complete(execution, task_outcome) or handler.next_run is not None:
                 return handler.next_run
     return None
+
+
+def _remembering(
+    following: Reschedule | None, execution: Execution[Any], values: Iterable[Any]
+) -> Reschedule | None:
+    """The next attempt of a run, with when the run was due where its chain makes up for each run that it misses."""
+    if following is None or not any(isinstance(v, Perpetual) and v.missed == "all" for v in values):
+        return following
+    return attrs.evolve(following, first=first_when(execution.extra_fields) or execution.when)
+
+
+def due_of_chain(execution: Execution[Any]) -> datetime | None:
+    """When a run that is put off was due, if its chain has to know."""
+    perpetual = _perpetual_of(execution)
+    if perpetual is None or perpetual.missed != "all":
+        return None
+    return first_when(execution.extra_fields) or execution.when
 
 
 def fail_unhandled(execution: Execution[Any], error: BaseException) -> Ending:
