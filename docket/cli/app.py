@@ -24,6 +24,9 @@ def docket_app() -> App:
     app = App(name="docket", help="Distributed background tasks for Python functions.", version=__version__)
     app.command("docket.cli.worker:work", name="worker", help="Start a worker to process tasks.")
     app.command("docket.cli.version:version", name="version", help="Print the version of docket.")
+    app.command(
+        "docket.cli.completion:completion", name="completion", help="Print what completes docket in a shell."
+    )
     app.command("docket.cli.strike:strike", name="strike", help="Forbid a task, or calls with some argument.")
     app.command("docket.cli.strike:restore", name="restore", help="Take back a strike.")
     app.command("docket.cli.clear:clear", name="clear", help="Cancel everything that waits on a docket.")

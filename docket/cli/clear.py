@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from ..text import printable
+from .errors import CommandFailed
+from .existing import check_docket
 from .loops import Backend
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 
+if TYPE_CHECKING:
+    from ..docket import Docket
+
 __all__ = ["clear"]
+
+Yes = Annotated[bool, Parameter(name=("--yes", "-y"), negative=())]
 
 
 def clear(
-    *, docket: DocketName = "docket", url: ServerUrl = DEFAULT_URL, backend: Backend = "asyncio"
+    *,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    yes: Yes = False,
+    backend: Backend = "asyncio",
 ) -> None:
     """Cancel everything that waits on a docket, for now or for later. What runs goes on.
+
+    At a terminal it asks first, unless --yes is given.
 
     Parameters
     ----------
@@ -19,8 +38,29 @@ def clear(
         The name of the docket.
     url
         The server of the docket.
+    yes
+        Do not ask.
     backend
         The event loop: asyncio, uvloop or trio.
     """
-    cleared = with_docket(lambda opened: opened.clear(), docket=docket, url=url, backend=backend)
+
+    async def waiting(opened: Docket) -> int:
+        return len((await opened.snapshot()).future)
+
+    async def act(opened: Docket) -> int:
+        cleared = await opened.clear()
+        if not cleared:
+            await check_docket(opened)
+        return cleared
+
+    if not yes and sys.stdin.isatty() and sys.stdout.isatty():
+        count = with_docket(waiting, docket=docket, url=url, backend=backend)
+        if count and not _agrees(f"Cancel the {count} tasks that wait on docket {docket!r}? [y/N] "):
+            raise CommandFailed("nothing was cleared")
+    cleared = with_docket(act, docket=docket, url=url, backend=backend)
     print(f"Cleared {cleared} tasks from docket {docket!r}")
+
+
+def _agrees(question: str) -> bool:
+    print(printable(question), end="", flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from cyclopts import CoercionError, Parameter, Token
 
@@ -30,7 +30,7 @@ def option(
     def convert(_: Any, tokens: Sequence[Token]) -> Any:
         return _read(read, takes, tokens[-1].value, tokens[-1])
 
-    return Parameter(name=name, env_var=variable, converter=convert)
+    return Parameter(name=name, env_var=variable, converter=convert, show_default=_spelled)
 
 
 def each(name: str, reader: Reader, variable: str | None = None) -> Parameter:
@@ -40,7 +40,20 @@ def each(name: str, reader: Reader, variable: str | None = None) -> Parameter:
     def convert(_: Any, tokens: Sequence[Token]) -> tuple[Any, ...]:
         return tuple(_read(read, takes, word, token) for token in tokens for word in token.value.split())
 
-    return Parameter(name=name, env_var=variable, converter=convert, negative=())
+    return Parameter(name=name, env_var=variable, converter=convert, negative=(), show_default=_spelled)
+
+
+def _spelled(default: object) -> str | None:
+    """A default as it would be typed; None where there is none to show."""
+    if isinstance(default, tuple):
+        return " ".join(map(str, cast("tuple[object, ...]", default))) or None
+    if not isinstance(default, timedelta):
+        return None if default is None else str(default)
+    milliseconds = round(default / timedelta(milliseconds=1))
+    for unit, size in ("h", 3_600_000), ("m", 60_000), ("s", 1000):
+        if milliseconds and milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms" if milliseconds else "0"
 
 
 def _read(read: Callable[[str], Any], takes: str, text: str, token: Token) -> Any:

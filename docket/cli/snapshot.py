@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from .existing import check_docket
 from .loops import Backend
-from .options import each, path
+from .options import each, integer, option, path
 from .paths import check_paths
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .tables import print_table, relative
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["snapshot"]
 
 Tasks = Annotated[tuple[str, ...], each("--tasks", path("a collection of tasks"), "DOCKET_TASKS")]
+Limit = Annotated[int | None, option("--limit", integer(1))]
 Stats = Annotated[bool, Parameter(name="--stats", negative=())]
 
 
@@ -29,6 +31,7 @@ def snapshot(
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
     stats: Stats = False,
+    limit: Limit = None,
     backend: Backend = "asyncio",
 ) -> None:
     """Show what waits and what runs on a docket right now.
@@ -44,6 +47,8 @@ def snapshot(
         The server of the docket.
     stats
         Also count the tasks of each function.
+    limit
+        How many tasks to list at most; all if not given. The numbers and --stats count all of them.
     backend
         The event loop: asyncio, uvloop or trio.
     """
@@ -52,14 +57,20 @@ def snapshot(
     async def take(opened: Docket) -> DocketSnapshot:
         for collection in tasks:
             opened.register_collection(collection)
-        return await opened.snapshot()
+        found = await opened.snapshot()
+        if not found.total_tasks and not found.workers:
+            await check_docket(opened)
+        return found
 
     taken = with_docket(take, docket=docket, url=url, backend=backend)
     running, total = len(taken.running), taken.total_tasks
     print(f"Docket {docket!r} at {taken.taken:%Y-%m-%d %H:%M:%S %z}")
     print(f"{len(taken.workers)} workers, {running}/{total} running")
     print()
-    print_table(("When", "State", "Function", "Key", "Worker", "Started"), _tasks(taken))
+    rows = _tasks(taken)
+    print_table(("When", "State", "Function", "Key", "Worker", "Started"), rows[:limit])
+    if limit is not None and len(rows) > limit:
+        print(f"... and {len(rows) - limit} more")
     if stats:
         print()
         print("Task Count Statistics by Function")

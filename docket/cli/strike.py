@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -10,7 +11,10 @@ from cyclopts import Parameter
 from ..docket import Docket
 from ..errors import UsageError
 from ..rules import Condition, Operator, checked_condition
+from ..store import dump, load_plain
 from ..text import printable
+from .errors import CommandFailed
+from .existing import check_docket, check_known
 from .loops import Backend
 from .options import choice, option
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
@@ -19,6 +23,7 @@ from .values import value_of
 __all__ = ["restore", "strike"]
 
 Comparison = Annotated[str, option(None, choice(*(operator.value for operator in Operator)))]
+Force = Annotated[bool, Parameter(name="--force", negative=())]
 Value = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 
 
@@ -31,6 +36,7 @@ def strike(
     *,
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
+    force: Force = False,
     backend: Backend = "asyncio",
 ) -> None:
     """Forbid a task, or calls with a certain argument.
@@ -48,16 +54,26 @@ def strike(
     operator
         How it is compared: ==, !=, >, >=, <, <= or between.
     value
-        What it is compared with; None if not given.
+        What it is compared with; none: is None.
     docket
         The name of the docket.
     url
         The server of the docket.
+    force
+        Strike also a docket that nobody has used, and a task that no live worker knows and that waits nowhere.
     backend
         The event loop: asyncio, uvloop or trio.
     """
     condition = _condition(function, parameter, operator, value)
-    _send(Docket.strike, condition, docket=docket, url=url, backend=backend)
+
+    async def act(opened: Docket) -> None:
+        if not force:
+            await check_docket(opened)
+            if condition.function is not None:
+                await check_known(opened, condition.function)
+        await _send(partial(Docket.strike, opened), condition)
+
+    with_docket(act, docket=docket, url=url, backend=backend)
     print(f"Striking {_shown(condition)}")
 
 
@@ -72,7 +88,7 @@ def restore(
     url: ServerUrl = DEFAULT_URL,
     backend: Backend = "asyncio",
 ) -> None:
-    """Take back a strike: the one that was made with the same words.
+    """Take back a strike: the one that was made with the same words. The exit status is 1 if there is none.
 
     Values are strings, or type:text with a class that Python knows by that name: int:3, bool:true,
     datetime.timedelta:5 (seconds), uuid.UUID:..., and int:1,5 for between. Modules are looked for in the working
@@ -87,7 +103,7 @@ def restore(
     operator
         How it is compared: ==, !=, >, >=, <, <= or between.
     value
-        What it is compared with; None if not given.
+        What it is compared with; none: is None.
     docket
         The name of the docket.
     url
@@ -96,7 +112,13 @@ def restore(
         The event loop: asyncio, uvloop or trio.
     """
     condition = _condition(function, parameter, operator, value)
-    _send(Docket.restore, condition, docket=docket, url=url, backend=backend)
+
+    async def act(opened: Docket) -> None:
+        await check_docket(opened)
+        await _check_struck(opened, condition)
+        await _send(partial(Docket.restore, opened), condition)
+
+    with_docket(act, docket=docket, url=url, backend=backend)
     print(f"Restoring {_shown(condition)}")
 
 
@@ -105,6 +127,8 @@ def _condition(function: str, parameter: str, operator: str, value: str | None) 
 
     Raises: UsageError - the words make no condition.
     """
+    if value is None and parameter not in {"", "*"}:
+        raise UsageError(f"VALUE is missing: with what {parameter!r} is compared (none: is None)")
     found = None if value is None else value_of(value, pair=operator == Operator.BETWEEN)
     try:
         return checked_condition(
@@ -117,21 +141,38 @@ def _condition(function: str, parameter: str, operator: str, value: str | None) 
         raise UsageError(str(error)) from error
 
 
-def _send(
-    send: Callable[[Docket, str | None, str | None, Operator, Any], Awaitable[None]],
-    condition: Condition,
-    *,
-    docket: str,
-    url: str,
-    backend: str,
+async def _send(
+    send: Callable[[str | None, str | None, Operator, Any], Awaitable[None]], condition: Condition
 ) -> None:
-    async def act(opened: Docket) -> None:
-        try:
-            await send(opened, condition.function, condition.parameter, condition.operator, condition.value)
-        except TypeError as error:  # it cannot be pickled
-            raise UsageError(str(error)) from error
+    try:
+        await send(condition.function, condition.parameter, condition.operator, condition.value)
+    except TypeError as error:  # it cannot be pickled
+        raise UsageError(str(error)) from error
 
-    with_docket(act, docket=docket, url=url, backend=backend)
+
+async def _check_struck(docket: Docket, condition: Condition) -> None:
+    """Check that there is a strike to take back.
+
+    One whose value is not plain passes: nothing foreign is unpickled here, so it cannot be seen.
+    Raises: CommandFailed - there is none; RedisError.
+    """
+    try:
+        load_plain(dump((condition.value,)))
+    except Exception:  # noqa: BLE001 - pickling runs the value's own code
+        return
+    strikes = [
+        checked_condition(one.function, one.parameter, one.operator, one.value)
+        for one in await docket.strikes()
+    ]
+    if _words(condition) not in [_words(one) for one in strikes]:
+        shown = ", ".join(map(_shown, strikes)) or "nothing"
+        raise CommandFailed(f"{_shown(condition)} is not struck on docket {docket.name!r}, but {shown}")
+
+
+def _words(condition: Condition) -> tuple[object, ...]:
+    if condition.parameter is None:
+        return (condition.function,)
+    return condition.function, condition.parameter, condition.operator, condition.value
 
 
 def _shown(condition: Condition) -> str:

@@ -16,7 +16,8 @@ __all__ = ["value_of"]
 
 
 def value_of(text: str, *, pair: bool = False) -> Any:
-    """The value of ``text``: ``int:3``, ``uuid.UUID:...``, ``datetime.timedelta:5`` (seconds), ``bool:true``.
+    """The value of ``text``: ``int:3``, ``uuid.UUID:...``, ``datetime.timedelta:5`` (seconds), ``bool:true``;
+    of ``none:`` it is None.
 
     Without a type, or with an empty one (``:a:b``), it is a string. ``pair``: ``int:1,5`` is ``(1, 5)``.
     Only classes are called, as ``the_class(text)``; datetime's read ISO 8601. Modules are looked for in the working
@@ -49,6 +50,11 @@ def _truth(spelled: str) -> bool:
     return truth
 
 
+def _nothing(spelled: str) -> None:
+    if spelled:
+        raise ValueError("nothing may follow")
+
+
 def _span(spelled: str) -> datetime.timedelta:
     return datetime.timedelta(seconds=float(spelled))
 
@@ -67,6 +73,8 @@ _READERS: dict[Any, Callable[[str], Any]] = {
 def _reader(named: str) -> Callable[[str], Any]:
     module, _, name = named.rpartition(".")
     hint = "VALUE is type:text, like int:3 or uuid.UUID:...; for a string that has a colon in it, write :text"
+    if named in {"none", "None"}:
+        return _nothing
     found: Any = None
     if "." not in named:
         found = getattr(builtins, name, None)

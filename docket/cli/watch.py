@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from .errors import CommandFailed
+from .existing import check_docket
 from .loops import Backend
 from .options import each, option, path
 from .paths import check_paths
@@ -27,6 +28,10 @@ __all__ = ["watch"]
 Url = Annotated[str, option(("--url", "-u"), server_url, ("DOCKET_REDIS_URL", "DOCKET_URL"))]
 Name = Annotated[str, Parameter(name=("--docket", "-d"), env_var="DOCKET_NAME")]
 Tasks = Annotated[tuple[str, ...], each("--tasks", path("a collection of tasks"), "DOCKET_TASKS")]
+ExitStatus = Annotated[bool, Parameter(name="--exit-status", negative=())]
+
+#: The exit status for each way to end, with ``--exit-status``.
+STATUS = {"completed": 0, "failed": 3, "cancelled": 4}
 
 
 def watch(
@@ -36,12 +41,13 @@ def watch(
     tasks: Tasks = ("docket.tasks:standard_tasks",),
     url: Url = DEFAULT_URL,
     docket: Name = "docket",
+    exit_status: ExitStatus = False,
     backend: Backend = "asyncio",
-) -> None:
+) -> int:
     """Follow a task until it has ended: its state, its worker, its progress, how long it takes.
 
     A line for each event; at a terminal one picture that is kept up to date. The exit status is 0 however the
-    task ends, and 1 if there is no such task.
+    task ends (but see --exit-status), and 1 if there is no such task.
 
     Parameters
     ----------
@@ -54,20 +60,25 @@ def watch(
         The server of the docket.
     docket
         The name of the docket.
+    exit_status
+        Exit with 3 if the task fails, and with 4 if it is cancelled.
     backend
         The event loop: asyncio, uvloop or trio.
     """
     check_paths({"--tasks": tasks})
-    with_docket(partial(_follow, key, tasks), docket=docket, url=url, backend=backend)
+    state = with_docket(partial(_follow, key, tasks), docket=docket, url=url, backend=backend)
+    return STATUS.get(state, 0) if exit_status else 0
 
 
-async def _follow(key: str, tasks: Sequence[str], docket: Docket) -> None:
+async def _follow(key: str, tasks: Sequence[str], docket: Docket) -> str:
+    """Follow a task, and return its last state."""
     from .status import TaskStatus
 
     for collection in tasks:
         docket.register_collection(collection)
     execution = await docket.get_execution(key)
     if execution is None:
+        await check_docket(docket)
         raise CommandFailed(f"there is no task {key!r} on docket {docket.name!r}")
     status = TaskStatus(f"{execution.call_repr()} on docket {docket.name!r}")
     with _view() as view:
@@ -78,6 +89,7 @@ async def _follow(key: str, tasks: Sequence[str], docket: Docket) -> None:
                 view.show(status, event)
     if status.state is None:
         raise CommandFailed(f"the record of {key!r} on docket {docket.name!r} is no longer kept")
+    return status.state.value
 
 
 def _view() -> AbstractContextManager[View]:

@@ -6,12 +6,14 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from .. import clock
+from .errors import CommandFailed
+from .existing import check_docket, similar
 from .loops import Backend
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .tables import print_table, relative
 
 if TYPE_CHECKING:
-    from ..docket import WorkerInfo
+    from ..docket import Docket, WorkerInfo
 
 __all__ = ["for_task", "ls"]
 
@@ -28,7 +30,14 @@ def ls(*, docket: DocketName = "docket", url: ServerUrl = DEFAULT_URL, backend: 
     backend
         The event loop: asyncio, uvloop or trio.
     """
-    workers = with_docket(lambda opened: opened.workers(), docket=docket, url=url, backend=backend)
+
+    async def live(opened: Docket) -> Collection[WorkerInfo]:
+        found = await opened.workers()
+        if not found:
+            await check_docket(opened)
+        return found
+
+    workers = with_docket(live, docket=docket, url=url, backend=backend)
     _print(f"Workers of docket {docket!r}", workers)
 
 
@@ -40,7 +49,7 @@ def for_task(
     url: ServerUrl = DEFAULT_URL,
     backend: Backend = "asyncio",
 ) -> None:
-    """List the live workers of a docket that know a task.
+    """List the live workers of a docket that know a task. The exit status is 1 if there is none.
 
     Parameters
     ----------
@@ -53,7 +62,17 @@ def for_task(
     backend
         The event loop: asyncio, uvloop or trio.
     """
-    workers = with_docket(lambda opened: opened.task_workers(task), docket=docket, url=url, backend=backend)
+
+    async def live(opened: Docket) -> Collection[WorkerInfo]:
+        if found := await opened.task_workers(task):
+            return found
+        await check_docket(opened)
+        names = {name for worker in await opened.workers() for name in worker.tasks}
+        raise CommandFailed(
+            f"no live worker of docket {docket!r} knows a task {task!r}{similar(task, names)}"
+        )
+
+    workers = with_docket(live, docket=docket, url=url, backend=backend)
     _print(f"Workers of docket {docket!r} that know {task!r}", workers)
 
 

@@ -256,6 +256,17 @@ class Records:
             raise problem
         return None
 
+    async def exists(self) -> bool:
+        """Whether somebody has used the docket: added what is not over, worked, or struck. Raises: RedisError."""
+        names = (
+            self.keys.stream,
+            self.keys.workers,
+            self.keys.queue,
+            self.keys.reserved_queue,
+            self.keys.strikes,
+        )
+        return any(await self.client.call_many([("EXISTS", name) for name in names]))
+
     async def depths(self) -> Depths:
         """How full the docket is. Raises: KeyUnreadable; RedisError."""
         now = f"{clock.timestamp():.6f}"

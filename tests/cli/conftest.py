@@ -1,4 +1,4 @@
-"""The command line sets up logging for its whole process, which here is the tests'."""
+"""A docket for commands. They set up logging for their whole process, which here is the tests'."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
+
+from tests.cli.office import Office, office
 
 
 @pytest.fixture(autouse=True)
@@ -23,3 +25,11 @@ def root_logger_put_back() -> Iterator[None]:
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("DOCKET_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def here(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    monkeypatch.setenv("DOCKET_URL", redis_url)
+    with office(redis_url) as found:
+        found.ask(lambda docket: docket.store.claims("w").create_group())  # as a worker does that starts
+        yield found

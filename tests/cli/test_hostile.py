@@ -103,7 +103,9 @@ def hostile(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 #: Every command that looks at a docket, and what it ends with.
 EVERY = [
     (["strike", "trace"], 0),
-    (["restore", "trace"], 0),
+    (["restore", "trace"], 1),
+    (["strike", NASTY], 1),
+    (["strike", NASTY, "--force"], 0),
     (["strike", "trace", "message", "==", NASTY], 0),
     (["strike", "trace", NASTY, "~", NASTY], 2),
     (["clear"], 0),
@@ -113,13 +115,13 @@ EVERY = [
     (["tasks", "sleep", NASTY], 2),
     (["snapshot", "--stats"], 0),
     (["snapshot", "--stats", "--tasks", "tests.cli.test_hostile:tasks"], 0),
-    (["snapshot", "--docket", NASTY], 0),
+    (["snapshot", "--docket", NASTY], 1),
     (["watch", "k1"], 0),
     (["watch", "known", "--tasks", "tests.cli.test_hostile:tasks"], 0),
     (["watch", NASTY], 1),
     (["workers", "ls"], 0),
     (["workers", "for-task", "trace"], 0),
-    (["workers", "for-task", NASTY], 0),
+    (["workers", "for-task", NASTY], 1),
     ([NASTY], 2),
 ]
 EVERY_COMMAND = pytest.mark.parametrize(
@@ -331,18 +333,20 @@ def test_what_is_malformed_ends_no_command(
         )
         client.hset("docket:runs:state", mapping={**ended, "state": junk})
     for tokens in (
-        ["snapshot", "--stats"], ["workers", "ls"], ["workers", "for-task", "trace"], ["strike", "trace"],
+        ["snapshot", "--stats"], ["workers", "ls"], ["strike", "trace"],
         ["tasks", "sleep"],
         *(["watch", key] for key in (*record, "all")), ["clear"],
     ):  # fmt: skip
         assert run(docket_app(), tokens) == 0, tokens
         assert not RAW.search("".join(capsys.readouterr()))
+    assert run(docket_app(), ["workers", "for-task", "trace"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
     assert run(docket_app(), ["watch", "state"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_what_is_wrong_is_said_in_one_line(redis_url: str) -> None:
-    for command in ["strike", "trace"], ["tasks", "trace"]:
+    for command in ["strike", "trace", "--force"], ["tasks", "trace"]:
         done = subprocess.run(
             [BIN / "docket", *command, "--url", redis_url], capture_output=True, text=True, timeout=30
         )

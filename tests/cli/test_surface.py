@@ -69,7 +69,10 @@ COMMANDS: dict[str, list[tuple[str, str | None, object]]] = {
     "workers for-task": [("TASK", None, REQUIRED), DOCKET, URL],
 }
 
-#: What is ours alone.
+#: Commands that are ours alone.
+OWN = {"completion": [("SHELL", None, REQUIRED)]}
+
+#: Options that are ours alone.
 BEYOND = {
     "--backend": "DOCKET_WORKER_BACKEND",
     "--shutdown-timeout": "DOCKET_WORKER_SHUTDOWN_TIMEOUT",
@@ -83,7 +86,12 @@ BEYOND = {
     "--no-parent-task-spans": "DOCKET_PARENT_TASK_SPANS",
     "--on-run-ended": "DOCKET_WORKER_ON_RUN_ENDED",
 }
-BEYOND_OF = {"watch": {"--tasks"}}
+BEYOND_OF = {
+    "watch": {"--tasks", "--exit-status"},
+    "strike": {"--force"},
+    "clear": {"--yes", "-y"},
+    "snapshot": {"--limit"},
+}
 
 
 def command(path: str) -> App:

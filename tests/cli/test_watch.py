@@ -80,9 +80,10 @@ def test_how_a_task_failed_is_told_on_one_line(here: Office, capsys: pytest.Capt
 
 
 def test_a_key_that_nobody_knows_is_said_to_be_unknown(
-    redis_url: str, capsys: pytest.CaptureFixture[str]
+    here: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(docket_app(), ["watch", "nobody", "--url", redis_url]) == 1
+    paint(here)
+    assert run(docket_app(), ["watch", "nobody", "--url", here.url]) == 1
     assert capsys.readouterr() == ("", "docket: there is no task 'nobody' on docket 'docket'\n")
 
 
