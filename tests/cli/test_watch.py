@@ -13,6 +13,7 @@ import pytest
 
 from docket.cli.app import docket_app, run
 from tests.cli.office import Command, Office, office
+from tests.servers import Server
 from tests.where import slow
 
 pytestmark = slow
@@ -87,7 +88,7 @@ def test_a_key_that_nobody_knows_is_said_to_be_unknown(
     assert capsys.readouterr() == ("", "docket: there is no task 'nobody' on docket 'docket'\n")
 
 
-def test_a_server_that_goes_away_ends_it_with_one_line(here: Office) -> None:
+def test_a_lost_connection_does_not_end_it(here: Office) -> None:
     paint(here)
     with Command("watch", "k1", "--url", here.url) as watch:
         assert [watch.line(), watch.line()] == [TITLE, "queued"]
@@ -97,7 +98,21 @@ def test_a_server_that_goes_away_ends_it_with_one_line(here: Office) -> None:
                 await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
 
         here.ask(hang_up)
-        status, _, complaint = watch.ended()
+        for gate in here.gates.values():
+            gate.set()
+        with here.working():
+            status, rest, complaint = watch.ended()
+    assert (status, complaint) == (0, "")
+    assert "completed on w1" in rest
+
+
+def test_a_server_that_goes_away_ends_it_with_one_line() -> None:
+    with Server() as server, office(server.url) as there:
+        paint(there)
+        with Command("watch", "k1", "--url", server.url) as watch:
+            assert [watch.line(), watch.line()] == [TITLE, "queued"]
+            server.kill()
+            status, _, complaint = watch.ended()
     assert status == 1
     assert complaint.startswith("docket: ")
     assert complaint.count("\n") == 1
