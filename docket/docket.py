@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -71,6 +72,8 @@ __all__ = [
     "TaskCollection",
     "WorkerInfo",
 ]
+
+logger = logging.getLogger("docket.docket")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -520,6 +523,8 @@ class Docket(DocketSnapshotMixin):
         """Cancel everything that waits; what runs goes on. Return how many tasks that were."""
         with signals.operation("docket.clear", self.labels):
             cleared = await self.store.schedule.clear(CLEAR_BATCH)
+        if cleared:
+            logger.info("Cancelled all %d waiting tasks of docket %r", cleared, self.name)
         for each in signals.subscribers:
             with suppress_errors:
                 each.cancelled(self.name, cleared)

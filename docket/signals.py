@@ -88,6 +88,9 @@ class Subscriber:
     def waiting(self, docket: str, limits: Mapping[str, int]) -> None:
         """So many tasks wait for a concurrency limit, by its name; for other limits of the docket none does."""
 
+    def unmeasured(self, docket: str) -> None:
+        """Nobody measures these numbers of the docket any more: its worker has ended, or cannot reach the server."""
+
     def strikes(self, labels: Labels, change: int) -> None:
         """A strike came into effect (1) or was lifted (-1); ``labels`` are the docket's and the strike's."""
 

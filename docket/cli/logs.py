@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 from ..text import error_text, printable, readable, text_of
@@ -19,7 +20,7 @@ _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: name, levelname, message, exc_info (the traceback's text, or null), asctime.
+    """One JSON object a line: name, levelname, message, exc_info (the traceback's text, or null), asctime (ISO 8601).
 
     The program's ``extra=`` follows; values that JSON does not know appear as their ``repr``.
     """
@@ -30,7 +31,7 @@ class JsonFormatter(logging.Formatter):
             "levelname": record.levelname,
             "message": record.getMessage(),
             "exc_info": self.formatException(record.exc_info) if record.exc_info else None,
-            "asctime": self.formatTime(record),
+            "asctime": _moment(record.created),
         }
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         try:
@@ -41,6 +42,11 @@ class JsonFormatter(logging.Formatter):
             RecursionError,
         ):  # a nan, a key that is no text, a list that holds itself
             return _json({name: _as_json(value) for name, value in line.items()})
+
+
+def _moment(seconds: float) -> str:
+    """A moment in local time, to the millisecond, with its offset from UTC: hosts of one log may have several zones."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().isoformat(timespec="milliseconds")
 
 
 def _json(value: object) -> str:

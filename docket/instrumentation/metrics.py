@@ -78,11 +78,20 @@ TASKS_RETRIED = meter.create_counter(
 TASKS_PERPETUATED = meter.create_counter(
     "docket_tasks_perpetuated", description="How many tasks that have been self-perpetuated", unit="1"
 )
+#: In seconds, from 5 ms to 10 min. The usual ones are for milliseconds: nearly all runs would be in the first.
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+
 TASK_DURATION = meter.create_histogram(
-    "docket_task_duration", description="How long tasks take to complete", unit="s"
+    "docket_task_duration",
+    description="How long tasks take to complete",
+    unit="s",
+    explicit_bucket_boundaries_advisory=BUCKETS,
 )
 TASK_PUNCTUALITY = meter.create_histogram(
-    "docket_task_punctuality", description="How close a task was to its scheduled time", unit="s"
+    "docket_task_punctuality",
+    description="How close a task was to its scheduled time",
+    unit="s",
+    explicit_bucket_boundaries_advisory=BUCKETS,
 )
 TASKS_RUNNING = meter.create_up_down_counter(
     "docket_tasks_running", description="How many tasks that are currently running", unit="1"
@@ -95,11 +104,34 @@ REDIS_DISRUPTIONS = meter.create_counter(
 STRIKES_IN_EFFECT = meter.create_up_down_counter(
     "docket_strikes_in_effect", description="How many strikes are currently in effect", unit="1"
 )
-QUEUE_DEPTH = meter.create_gauge(
-    "docket_queue_depth", description="How many tasks are due to be executed now", unit="1"
+
+
+class _Latest:
+    """The latest number of each docket. Read as metrics are collected: what nobody measures any more has no series."""
+
+    def __init__(self) -> None:
+        self._by_docket: dict[str, int] = {}
+
+    def keep(self, docket: str, number: int) -> None:
+        self._by_docket[docket] = number
+
+    def drop(self, docket: str) -> None:
+        self._by_docket.pop(docket, None)
+
+    def observe(self, options: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+        for docket, number in self._by_docket.copy().items():
+            yield metrics.Observation(number, {"docket.name": docket})
+
+
+DUE, LATER = _Latest(), _Latest()
+QUEUE_DEPTH = meter.create_observable_gauge(
+    "docket_queue_depth", [DUE.observe], description="How many tasks are due to be executed now", unit="1"
 )
-SCHEDULE_DEPTH = meter.create_gauge(
-    "docket_schedule_depth", description="How many tasks are scheduled to be executed in the future", unit="1"
+SCHEDULE_DEPTH = meter.create_observable_gauge(
+    "docket_schedule_depth",
+    [LATER.observe],
+    description="How many tasks are scheduled to be executed in the future",
+    unit="1",
 )
 #: Limits with a series of their own for each docket: those with most waiters. The others share one.
 MOST_LIMITS = 50
@@ -211,8 +243,12 @@ class Metrics(Subscriber):
         return self.wants_runs()
 
     def depths(self, docket: str, due: int, later: int) -> None:
-        QUEUE_DEPTH.set(due, {"docket.name": docket})
-        SCHEDULE_DEPTH.set(later, {"docket.name": docket})
+        DUE.keep(docket, due)
+        LATER.keep(docket, later)
+
+    def unmeasured(self, docket: str) -> None:
+        DUE.drop(docket)
+        LATER.drop(docket)
 
     def waiting(self, docket: str, limits: Mapping[str, int]) -> None:
         WAITERS.keep(docket, limits)

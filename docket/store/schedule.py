@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -21,6 +22,8 @@ from .lua import Call, run_each
 from .misuse import named_after
 
 __all__ = ["ANY_STRIKES", "Placed", "Schedule", "epoch", "milliseconds", "placed_as", "time_to_live"]
+
+logger = logging.getLogger("docket.docket")
 
 #: Place whatever the strikes are: the caller has checked them, or its worker will.
 ANY_STRIKES = b"*"
@@ -184,6 +187,8 @@ class Schedule:
             )
         except ResponseError as error:
             raise await self._named(error, key) from error
+        if reply == b"CANCELLED":
+            logger.info("Cancelled waiting task %r", key)
         return _CANCELLATIONS[cast("bytes", reply)]
 
     async def clear(self, batch: int) -> int:

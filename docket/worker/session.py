@@ -139,6 +139,7 @@ class Session:
         )
         self.seeder = Seeder(docket, refusals.limits, self.reader.recovered)
         self._crashes: list[Exception] = []
+        self._is_finished = False
 
     @property
     def stopping(self) -> bool:
@@ -211,6 +212,8 @@ class Session:
         finally:
             ended.set()
             await self.heartbeat.leave()
+            if self.drain.has_begun and not self._is_finished:
+                logger.info("Worker %r stopped", self.worker.name)
 
     # the nest --------------------------------------------------------------------------------------------
 
@@ -309,6 +312,7 @@ class Session:
             unfinished = await self.claims.unfinished()
             answered()
             if not unfinished and self.reader.is_idle and not self.roster:
+                self._is_finished = not self.stopping
                 self.stop()
                 return
             with anyio.move_on_after(None if self.docket.client.is_memory else recheck):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -21,7 +22,9 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert (failed["name"], failed["levelname"]) == ("docket.worker", "ERROR")
     assert (failed["message"], failed["key"]) == ("failed badly\nindeed", "k1")
     assert "ValueError: boom" in failed["exc_info"]
-    assert failed["asctime"]
+    written = datetime.fromisoformat(failed["asctime"])
+    assert written.tzinfo is not None
+    assert abs(datetime.now(UTC) - written) < timedelta(minutes=1)
     assert fine["exc_info"] is None
     assert set(fine) == {"name", "levelname", "message", "exc_info", "asctime"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -21,7 +22,7 @@ from docket import (
     instrumentation,
 )
 from docket.client import signature_cache
-from docket.instrumentation.metrics import WAITERS
+from docket.instrumentation.metrics import BUCKETS, WAITERS
 from tests.instrumentation.conftest import drained, hello
 from tests.instrumentation.exposition import Scrape
 from tests.servers import Server
@@ -214,6 +215,22 @@ async def test_how_full_the_docket_is(docket: Docket, scrape: Scrape) -> None:
     await docket.add(look)()
     await drained(docket, concurrency=1)
     assert (seen["queue_depth"], seen["schedule_depth"]) == (1, 2)
+    # What nobody measures any more is not shown as it was: the worker has ended.
+    assert not [name for name in scrape.of(docket.name) if "depth" in name]
+
+
+async def test_seconds_are_counted_in_buckets_from_5_ms_to_10_min(docket: Docket, scrape: Scrape) -> None:
+    await docket.add(hello)("Jane")
+    await drained(docket)
+    for metric in "docket_task_duration_seconds", "docket_task_punctuality_seconds":
+        [family] = [one for one in text_string_to_metric_families(scrape.text()) if one.name == metric]
+        bounds = [
+            sample.labels["le"]
+            for sample in family.samples
+            if sample.name.endswith("_bucket") and sample.labels["docket_name"] == docket.name
+        ]
+        assert [float(bound) for bound in bounds] == [*BUCKETS, math.inf]
+    assert (BUCKETS[0], BUCKETS[-1]) == (0.005, 600)
 
 
 async def test_how_many_wait_for_a_limit(docket: Docket, scrape: Scrape) -> None:

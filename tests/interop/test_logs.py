@@ -51,11 +51,21 @@ def said(server: Server, pydocket_python: str) -> tuple[Lines, Lines]:
 
 
 def comparable(scene: str, lines: list[Any]) -> list[Any]:
-    """The lines without what is of the moment, and without the list of tasks where that is not the scene."""
+    """The lines without what is of the moment, and without the list of tasks where that is not the scene.
+
+    Ours alone say that a worker has stopped and what waited and was cancelled, and a failed attempt that is repeated is
+    a WARNING of ours, and an ERROR of pydocket's.
+    """
     return [
-        [level, logger, re.sub(r"\[ *-?\d+ms\]", "[<ms>]", text), error]
+        [
+            "ERROR" if error and logger == "docket.dependencies" else level,
+            logger,
+            re.sub(r"\[ *-?\d+ms\]", "[<ms>]", text),
+            error,
+        ]
         for level, logger, text, error in lines
         if scene == "the tasks are listed" or not re.match(r"\* |Starting worker", text)
+        if not re.fullmatch(r"Worker .* stopped|Cancelled waiting task .*", text)
         if not text.startswith("Shutdown requested")  # said while the last task is being settled, or not
     ]
 

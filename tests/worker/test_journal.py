@@ -28,7 +28,9 @@ def said(caplog: pytest.LogCaptureFixture) -> Generator[pytest.LogCaptureFixture
 def lines(said: pytest.LogCaptureFixture) -> list[str]:
     """What was said of runs, without their durations."""
     texts = [
-        record.getMessage() for record in said.records if not record.getMessage().startswith(("*", "St"))
+        record.getMessage()
+        for record in said.records
+        if not record.getMessage().startswith(("*", "Starting", "Worker", "Cancel", "Shutdown"))
     ]
     return [re.sub(r"\[[ \d]{6}ms\] ", "", text) for text in texts]
 
@@ -75,8 +77,42 @@ async def test_a_failure_that_is_repeated_tells_so_with_its_traceback(
     async with at_most():
         await Worker(docket).run_until_finished()
     assert lines(said) == ["↪ fails(){k}", "↩ fails(){k}", "↫ fails(){k}", "↬ fails(){k}", "↩ fails(){k}"]
-    errors = [record for record in said.records if record.levelname == "ERROR"]
+    errors = [record for record in said.records if record.exc_info]
     assert [str(record.exc_info and record.exc_info[1]) for record in errors] == ["1", "2"]
+    assert [record.levelname for record in errors] == ["WARNING", "ERROR"]
+
+
+async def test_a_failed_run_of_a_perpetual_task_is_an_error_since_no_attempt_of_it_follows(
+    docket: Docket, said: pytest.LogCaptureFixture
+) -> None:
+    async def fails(perpetual: Perpetual = Perpetual(every=timedelta(milliseconds=1))) -> None:
+        raise ValueError("each time")
+
+    await docket.add(fails, key="k")()
+    async with at_most():
+        await Worker(docket).run_at_most({"k": 2})
+    assert [record.levelname for record in said.records if record.exc_info] == ["ERROR", "ERROR"]
+
+
+async def test_the_log_says_what_waited_and_was_cancelled_and_that_the_worker_has_stopped(
+    docket: Docket, said: pytest.LogCaptureFixture
+) -> None:
+    later = datetime.now(UTC) + timedelta(hours=1)
+    await docket.add(task, key="queued")(1)
+    for number in range(3):
+        await docket.add(task, when=later, key=f"later-{number}")(1)
+    await docket.cancel("queued")
+    await docket.cancel("later-0")
+    await docket.cancel("nothing")
+    await docket.clear()
+    async with working(Worker(docket, "w")):
+        await (await docket.add(task)(1)).get_result()
+    assert [text for text in said.messages if text.startswith("Cancel")] == [
+        "Cancelled waiting task 'queued'",
+        "Cancelled waiting task 'later-0'",
+        f"Cancelled all 2 waiting tasks of docket {docket.name!r}",
+    ]
+    assert said.messages[-1] == "Worker 'w' stopped"
 
 
 async def test_a_perpetual_run_tells_that_it_goes_on(docket: Docket, said: pytest.LogCaptureFixture) -> None:

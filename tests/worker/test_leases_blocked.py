@@ -99,6 +99,29 @@ async def test_a_task_that_blocks_the_event_loop_for_several_timeouts_runs_once_
     assert "docket/worker" not in warning
 
 
+async def test_a_blocked_loop_is_logged_after_a_second_however_long_the_leases_are(
+    docket: Docket, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With where it is blocked, while it is; and how long it was, once it goes on. A shorter block is not."""
+    said: list[list[str]] = []
+
+    async def block(seconds: float) -> None:
+        time.sleep(seconds)
+        said.append([message for message in caplog.messages if "event loop" in message])
+
+    with caplog.at_level(logging.WARNING):
+        async with working(Worker(docket, "blocked")):
+            for seconds in 0.3, 1.6:
+                await (await docket.add(block)(seconds)).get_result()
+            while not any("goes on after" in message for message in caplog.messages):
+                await anyio.sleep(0.01)
+    assert said[0] == []
+    [while_blocked] = said[1]
+    assert "has been blocked for 1" in while_blocked
+    assert "time.sleep(seconds)" in while_blocked
+    assert "The event loop of worker 'blocked' goes on after" in caplog.messages[-1]
+
+
 async def test_the_leases_of_a_loop_that_hangs_are_given_up_in_the_end(
     redis_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,8 @@
 ::
 
     ↪ [   25ms] name('shown', b=...){key}     began, so long after it was due; ↬ where it is a repeated attempt
-    ↩ [  111ms] ...                           ended after so long; at ERROR with the traceback where it failed
+    ↩ [  111ms] ...                           ended after so long; with the traceback where it failed: at WARNING if
+                                              another attempt follows, else at ERROR
     ↫ [  111ms] ...                           ended, and the key runs again
     ↬ [  111ms] ... (superseded)              ended, but a newer run has the key
     ✗ [  111ms] ... (cancelled)               was cancelled
@@ -178,13 +179,18 @@ def _log_end(running: Running, end: End) -> None:
         case Raised(UnknownTask()) if execution.function is default_fallback_task:
             pass  # it has logged that itself
         case Raised(raised):
-            level, error = logging.ERROR, raised
+            level, error = logging.WARNING if _is_retried(execution, end) else logging.ERROR, raised
         case Stopped(reason):
             level, text = _STOPPED[reason]
     if log.isEnabledFor(level):
         seconds = end.seconds or 0.0
         shown = (format_duration(seconds), execution.call_repr())
         _log(log, level, text, *shown, error=error, extra=_extra(execution, seconds))
+
+
+def _is_retried(execution: Execution[Any], end: End) -> bool:
+    """Whether another attempt of this run follows; the next run of a perpetual task is none."""
+    return isinstance(end.verdict, Reschedule) and end.verdict.attempt > execution.attempt
 
 
 def _log_blocked(execution: Execution[Any], verdict: Verdict) -> None:
@@ -316,5 +322,5 @@ def _extra(execution: Execution[Any], seconds: float | None = None) -> dict[str,
     if execution.started_at is not None:
         extra["punctuality"] = (execution.started_at - execution.when).total_seconds()
     if seconds is not None:
-        extra["duration"] = seconds
+        extra["duration"] = round(seconds, 6)
     return extra

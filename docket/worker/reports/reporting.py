@@ -213,3 +213,4 @@ class Depths:
             for each in signals.subscribers:
                 with suppress_errors:
                     each.waiting(self.docket, {})
+                    each.unmeasured(self.docket)

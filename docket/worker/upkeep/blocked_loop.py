@@ -34,10 +34,14 @@ __all__ = ["MOST_TIMEOUTS", "BlockedLoopRenewal"]
 
 logger = logging.getLogger("docket.worker")
 
-#: Parts of the timeout. The loop reports that it is alive every `ALIVE`. Without a report for `BLOCKED` it counts as
-#: blocked. The thread then renews every `RENEW`, and `RETRY` after a renewal that failed. The last renewal by the loop
-#: is 3/8 to 1/2 old when the thread begins, so several attempts fit in before the leases are no longer trusted.
+#: Parts of the timeout. The loop reports that it is alive every `ALIVE`. Without a report for `BLOCKED` the thread
+#: renews, every `RENEW`, and `RETRY` after a renewal that failed. The last renewal by the loop is 3/8 to 1/2 old when
+#: the thread begins, so several attempts fit in before the leases are no longer trusted.
 ALIVE, BLOCKED, RENEW, RETRY = 1 / 8, 1 / 4, 1 / LEASE_RENEWAL_FACTOR, 1 / 16
+
+#: Seconds. Without a report for `LOGGED` it is logged that the loop is blocked; after half of a timeout that is
+#: shorter. So the loop reports every `ALIVE_SECONDS`, unless `ALIVE` is sooner.
+LOGGED, ALIVE_SECONDS = 1.0, 0.25
 
 #: For so many timeouts the thread renews. Then another worker gets the tasks, since the loop may hang for ever.
 MOST_TIMEOUTS = 10
@@ -74,6 +78,7 @@ class BlockedLoopRenewal:
     _next_renewal: float = attrs.field(init=False, default=-math.inf)
     #: For which ``_last_alive`` it was logged that the loop is blocked, and that the thread stops renewing.
     _logged_blocked: float | None = attrs.field(init=False, default=None)
+    _no_log_before: float = attrs.field(init=False, default=-math.inf)
     _logged_stop: float | None = attrs.field(init=False, default=None)
     _backend: str = attrs.field(init=False, default="")
     _loop_thread: int = attrs.field(init=False, default=0)
@@ -96,7 +101,9 @@ class BlockedLoopRenewal:
                 while True:
                     await self.leases.roster.wait_nonempty()
                     self.note_alive()
-                    await anyio.sleep(self._timeout * ALIVE)
+                    await anyio.sleep(min(self._timeout * ALIVE, ALIVE_SECONDS))
+                    if self._logged_blocked == self._last_alive:
+                        self.note_alive()  # even if nothing runs any more
             finally:
                 with self._changed:
                     self._ended = True
@@ -105,11 +112,14 @@ class BlockedLoopRenewal:
     def note_alive(self) -> None:
         """Report that the loop is alive; wakes the thread if it rests."""
         with self._changed:
-            self._last_alive = perf_counter()
+            before, self._last_alive = self._last_alive, perf_counter()
+            blocked = self._last_alive - before if self._logged_blocked == before else None
             self._clock_offset = max(self._clock_offset, monotonic() - self._last_alive)
             if self.is_resting:
                 self.is_resting = False
                 self._changed.notify()
+        if blocked is not None:
+            logger.warning("The event loop of worker %r goes on after %.3g s", self.worker, blocked)
 
     async def _host_thread(self) -> None:
         """Start the thread and wait for its end, even when cancelled.
@@ -145,15 +155,19 @@ class BlockedLoopRenewal:
         return perf_counter() + self._clock_offset
 
     def _renew_while_blocked(self) -> None:
+        logs: threading.Thread | None = None
         while self._wait_until_blocked():
-            renewed = self._renew()
-            # Only now: the body that blocks the loop may hold the lock of a log handler, too.
-            self._log_blocked()
-            pause = RENEW * self._timeout if renewed else min(RETRY * self._timeout, RENEWAL_SECONDS)
-            self._next_renewal = perf_counter() + pause
+            if self._is_to_log():
+                logs = self._log_blocked()
+            if perf_counter() >= self._renewal_due():
+                renewed = self._renew()
+                pause = RENEW * self._timeout if renewed else min(RETRY * self._timeout, RENEWAL_SECONDS)
+                self._next_renewal = perf_counter() + pause
+        if logs is not None:
+            logs.join(LOGGED)
 
     def _wait_until_blocked(self) -> bool:
-        """Sleep until a renewal is due; return False once the worker ends."""
+        """Sleep until there is something to log or to renew; return False once the worker ends."""
         with self._changed:
             while not self._ended:
                 # Set before the look at the roster: the loop adds to the roster first, and then looks at this.
@@ -164,17 +178,30 @@ class BlockedLoopRenewal:
                 if remaining is not None and remaining <= 0:
                     return True
                 self._changed.wait(remaining)
+                if due is not None and perf_counter() - due > ALIVE_SECONDS:
+                    # All of the process stood still, not only the loop, which gets the time to report.
+                    self._no_log_before = perf_counter() + ALIVE_SECONDS / 2
         return False
 
     def _due(self) -> float | None:
-        """When to renew unless the loop reports before that; None: not until it does."""
+        """When to log or to renew unless the loop reports before that; None: not until it does."""
         now = self._now()
         if not any(running.trusted_until > now for running in self.leases.roster):
             return None
         if perf_counter() - self._last_alive > MOST_TIMEOUTS * self._timeout:
             self._log_stop()
             return None
+        renewal = self._renewal_due()
+        return renewal if self._logged_blocked == self._last_alive else min(renewal, self._log_due())
+
+    def _renewal_due(self) -> float:
         return max(self._last_alive + BLOCKED * self._timeout, self._next_renewal)
+
+    def _log_due(self) -> float:
+        return max(self._last_alive + min(LOGGED, 2 * BLOCKED * self._timeout), self._no_log_before)
+
+    def _is_to_log(self) -> bool:
+        return self._logged_blocked != self._last_alive and perf_counter() >= self._log_due()
 
     def _renew(self) -> bool:
         """Renew in an event loop of this thread; return whether that succeeded."""
@@ -198,21 +225,25 @@ class BlockedLoopRenewal:
                 return True
         return False
 
-    def _log_blocked(self) -> None:
-        """Log once that the loop is blocked, and where, if the leases would have been in danger without the thread."""
-        blocked = perf_counter() - self._last_alive
-        if blocked <= 2 * BLOCKED * self._timeout or self._logged_blocked == self._last_alive:
-            return
+    def _log_blocked(self) -> threading.Thread:
+        """Log that the loop is blocked, and where; in a thread: what blocks may hold the lock of a handler."""
         self._logged_blocked = self._last_alive
+        blocked = perf_counter() - self._last_alive
         frame = sys._current_frames().get(self._loop_thread)  # pyright: ignore[reportPrivateUsage]
-        stack = "".join(traceback.format_list(_frames_of_the_body(traceback.extract_stack(frame))))
-        logger.warning(
-            "The event loop of worker %r has been blocked for %.3g s; a thread renews its leases. A function that "
-            "blocks for long belongs into a plain function (def), which runs in a thread\n%s",
-            self.worker,
-            blocked,
-            stack.rstrip(),
-        )
+        frames = _frames_of_the_body(traceback.extract_stack(frame))
+
+        def log() -> None:
+            logger.warning(
+                "The event loop of worker %r has been blocked for %.3g s; a thread renews its leases. A function that "
+                "blocks for long belongs into a plain function (def), which runs in a thread\n%s",
+                self.worker,
+                blocked,
+                "".join(traceback.format_list(frames)).rstrip(),
+            )
+
+        thread = threading.Thread(target=log, name="docket log", daemon=True)
+        thread.start()
+        return thread
 
     def _log_stop(self) -> None:
         """Log once that the thread stops renewing."""
