@@ -2,7 +2,8 @@
 
 Default: the tests on every supported Python that this machine has (the others are skipped, and nox says so),
 then lint, types and docs. On request: ``tests_lowest`` (the oldest dependencies that pyproject.toml admits),
-``servers`` (the tests that touch a server, on every server that a package brings), ``bench`` and ``chaos``.
+``servers`` (the tests that touch a server, on every server that a package brings), ``clients`` (FastMCP and Prefect on
+this), ``bench`` and ``chaos``.
 Arguments after ``--`` reach the tool: ``nox -s tests-3.11 -- tests/memory -x``.
 """
 
@@ -106,6 +107,13 @@ def docs(session: nox.Session) -> None:
     session.run(
         "python", "-m", "pytest", "tests/house/test_docs.py", "tests/house/test_design.py", *session.posargs
     )
+
+
+@nox.session
+def clients(session: nox.Session) -> None:
+    """FastMCP and Prefect, whose tests and servers run once on pydocket and once on this; half an hour."""
+    session.install("-e", EXTRAS, *group("test"), "uv", "pip")
+    session.run("python", "-m", "tests.clients", *session.posargs)
 
 
 @nox.session
