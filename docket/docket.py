@@ -38,7 +38,7 @@ from .errors import BadSetting
 from .execution import Execution, RunningExecution
 from .moments import DEFAULT_TTL, LONGEST, TimeToLive, check_moment, check_setting, check_ttl
 from .numbers import check_whole
-from .rules import Cancellation, Disposition
+from .rules import Cancellation, Disposition, ExecutionState
 from .signals import signals, suppress_errors
 from .snapshot import DocketSnapshot, DocketSnapshotMixin
 from .store import (
@@ -584,9 +584,15 @@ class Docket(DocketSnapshotMixin):
     # reading ---------------------------------------------------------------------------------------------
 
     async def get_execution(self, key: str) -> Execution[Any] | None:
-        """The execution under ``key`` as it is recorded, or None."""
+        """The execution under ``key`` as it is recorded, or None.
+
+        Of one that is retried: which attempt is next, or runs (``attempt``), when (``when``), and what the one before
+        raised (``last_error``). Of one that runs: whether it was asked to stop (``cancel_requested``), and whether its
+        worker is gone (``worker_is_gone``).
+        """
         key = check_key(key)
-        record, progress = await self.store.records.read(key)
+        store = self.store
+        record, progress = await store.records.read(key)
         if record is None or record.function is None or record.args is None or record.kwargs is None:
             return None
         execution = Execution.to_show(
@@ -601,7 +607,12 @@ class Docket(DocketSnapshotMixin):
             ),
         )
         execution.apply(record)
+        execution.attempt = record.attempt
         execution.progress.apply(progress)
+        if record.state is ExecutionState.SCHEDULED and record.attempt == 1:
+            execution.attempt = await store.records.attempt_of_waiting(key)
+        elif record.state is ExecutionState.RUNNING and record.worker is not None and not record.by_hand:
+            execution.worker_is_gone = not await store.liveness.lives(record.worker)
         return execution
 
     async def concurrency(self) -> list[LimitInUse]:

@@ -99,7 +99,8 @@ class Execution(Generic[R]):
     """A call of a task function under a key, on a docket.
 
     ``function``, ``args``, ``kwargs`` and ``key`` are the call. ``state``, times, ``worker`` and ``error`` are as of
-    the last `sync`, or of the last event of `subscribe`.
+    the last `sync`, or of the last event of `subscribe`; so are ``attempt`` and, where it is tried again, ``when`` and
+    ``last_error``.
     """
 
     __slots__ = (
@@ -109,6 +110,14 @@ class Execution(Generic[R]):
         "extra_fields", "message_id", "result_key", "schedule_exception", "started_at", "state", "ttl", "when",
         "worker",
     )  # fmt: skip
+
+    # Of few executions, so these are no slots.
+    last_error: str | None = None
+    """What went wrong last: the error of the attempt that is retried, or of the run that failed."""
+    cancel_requested: bool = False
+    """Whether it runs and was asked to stop."""
+    worker_is_gone: bool = False
+    """Whether it runs and its worker has no heartbeat any more: it waits to be redelivered. `sync` does not tell."""
 
     def __init__(
         self,
@@ -325,6 +334,8 @@ class Execution(Generic[R]):
         execution = cls.to_show(docket, entry.message)
         execution.state, execution.worker = entry.state, entry.worker
         execution.started_at = entry.started_at
+        if entry.cancel_requested:
+            execution.cancel_requested = True
         return execution
 
     def message(self) -> Message:
@@ -369,6 +380,13 @@ class Execution(Generic[R]):
         self.state, self.worker, self.error = record.state, record.worker, record.error
         self.started_at, self.completed_at = record.started_at, record.completed_at
         self.result_key, self.ttl = record.result_key, record.ttl
+        if record.generation != self._generation:  # else we know what the message says
+            self.attempt = record.attempt
+        last_error = record.error or record.tried
+        if last_error != self.last_error:
+            self.last_error = last_error
+        if record.cancel_requested or self.cancel_requested or self.worker_is_gone:
+            self.cancel_requested, self.worker_is_gone = record.cancel_requested, False
         # The record has a double of the seconds: of the microseconds and of the offset we may know more than it does.
         if record.when is not None and epoch(record.when) != epoch(self.when):
             self.when = record.when
@@ -481,6 +499,8 @@ class Execution(Generic[R]):
         self.started_at = read_moment(event["started_at"]) or self.started_at
         self.completed_at = read_moment(event["completed_at"]) or self.completed_at
         self.error = event["error"] if event["error"] is not None else self.error
+        if self.cancel_requested or self.worker_is_gone:
+            self.cancel_requested = self.worker_is_gone = False
 
     # its result ------------------------------------------------------------------------------------------
 
@@ -514,6 +534,7 @@ class RunningExecution(Execution[Any]):
         self.state = execution.state
         self.worker = worker
         self.started = self.started_at = started
+        self.cancel_requested = execution.cancel_requested
 
 
 async def schedule_many(

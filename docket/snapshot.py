@@ -62,7 +62,11 @@ class DocketSnapshotMixin(abc.ABC):
             RunningExecution(Execution.of_entry(docket, entry), entry.worker, entry.started_at)
             for entry in picture.running
         ]
-        return DocketSnapshot(taken, len(future) + len(running), future, running, await self.workers())
+        workers = await self.workers()
+        names = {worker.name for worker in workers}
+        for execution in running:
+            execution.worker_is_gone = execution.worker not in names
+        return DocketSnapshot(taken, len(future) + len(running), future, running, workers)
 
     async def workers(self) -> Collection[WorkerInfo]:
         """The live workers of this docket."""

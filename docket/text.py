@@ -19,6 +19,7 @@ __all__ = [
     "error_text",
     "printable",
     "readable",
+    "shortened",
     "text_of",
 ]
 
@@ -71,6 +72,14 @@ def class_path(value: object) -> str:
 def error_text(error: BaseException) -> str:
     """``ValueError: its message``, for people. Raises: KeyboardInterrupt."""
     return f"{class_name(error)}: {text_of(error)}"
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or its beginning and its end with ``...`` in between: of at most so many characters, at least 3."""
+    if len(text) <= most:
+        return text
+    ahead = (most - 3) * 2 // 3
+    return f"{text[:ahead]}...{text[len(text) - (most - 3 - ahead) :]}"
 
 
 def check_encodable(text: str, what: str) -> None:

@@ -288,12 +288,19 @@ class Claims:
         return Settled(await self.client.run(*call))
 
     async def reschedule(
-        self, delivery: Delivery, following: Message, *, same: bool = False, ended: Ended | None = None
+        self,
+        delivery: Delivery,
+        following: Message,
+        *,
+        same: bool = False,
+        ended: Ended | None = None,
+        tried: str = "",
     ) -> Settled:
         """Place the next run of the key and acknowledge this delivery, in one step (I1, I2).
 
         With ``same`` it is the same run, put off: the rules that have admitted it are not asked again. ``ended`` is how
-        the call ended, where the next run is another one (a perpetual task's). Nothing is written if the cancellation
+        the call ended, where the next run is another one (a perpetual task's); ``tried`` is the error of an attempt
+        that this retries. Nothing is written if the cancellation
         of the key was requested (ASKED).
         """
         key, now, ttl = following.key, clock.now(), self.kept_for(delivery)
@@ -321,6 +328,7 @@ class Claims:
             result_name="" if result is None else result[0],
             result=stored,
             ttl_ms=time_to_live(ttl),
+            tried=tried,
             fields=following.fields(),
         )
         return Settled(await self.client.run(*call))

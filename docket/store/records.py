@@ -116,6 +116,12 @@ class Record:
     kwargs: bytes | None = None
     last: LastRun | None = None
     ttl: TimeToLive = ...
+    attempt: int = 1
+    tried: str | None = None
+    """The error of the attempt before this one."""
+    cancel_requested: bool = False
+    by_hand: bool = False
+    """Whether it was claimed by a program that is its own worker, and has no heartbeat."""
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
@@ -144,7 +150,16 @@ class Record:
             kwargs=get(b"kwargs"),
             last=LastRun.of(fields) if b"last_state" in fields else None,
             ttl=read_ttl(fields[b"ttl"]) if b"ttl" in fields else ...,
+            attempt=_number(get(b"attempt")) or 1,
+            tried=text_or_none(get(b"tried")),
+            by_hand=get(b"claim", b"").startswith(b"0-0."),
+            cancel_requested=state is ExecutionState.RUNNING and _is_asked(fields),
         )
+
+
+def _is_asked(fields: Mapping[bytes, bytes]) -> bool:
+    """Whether the run that the record is about was asked to stop."""
+    return fields.get(b"cancel_requested") == fields.get(b"generation", b"0")
 
 
 @attrs.frozen(kw_only=True)
@@ -187,6 +202,7 @@ class PictureEntry:
     state: ExecutionState = ExecutionState.SCHEDULED
     worker: str | None = None
     started_at: datetime | None = None
+    cancel_requested: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -232,6 +248,11 @@ class Records:
         if isinstance(progress, RedisError):
             return record, ProgressRecord()
         return record, ProgressRecord.of(read_mapping(progress))
+
+    async def attempt_of_waiting(self, key: str) -> int:
+        """The attempt of what waits for its time: pydocket records none. Raises: RedisError."""
+        (attempt,) = answers(await self.client.call_many([("HGET", self.keys.parked(key), "attempt")]))
+        return _number(attempt) or 1 if isinstance(attempt, bytes) else 1
 
     async def generation(self, key: str) -> int | None:
         """The live generation of a key; None where none is recorded. Raises: KeyUnreadable; RedisError."""
@@ -376,16 +397,23 @@ class Records:
         return holders
 
     async def _running(self, held: Sequence[tuple[Message, str]]) -> list[PictureEntry]:
-        commands = [("HGET", self.keys.run(m.key), "started_at") for m, _ in held]
-        replies = answers(await self.client.call_many(commands))
+        names = (b"started_at", b"cancel_requested", b"generation")
+        commands = [("HMGET", self.keys.run(m.key), *names) for m, _ in held]
+        replies = [
+            dict[bytes, bytes](zip(names, cast("list[bytes]", reply), strict=True))
+            if isinstance(reply, list)
+            else {}
+            for reply in answers(await self.client.call_many(commands))
+        ]
         return [
             PictureEntry(
                 message=message,
                 state=ExecutionState.RUNNING,
                 worker=worker,
-                started_at=read_moment(reply) or message.when,
+                started_at=read_moment(run.get(b"started_at")) or message.when,
+                cancel_requested=bool(run.get(b"cancel_requested")) and _is_asked(run),
             )
-            for (message, worker), reply in zip(held, replies, strict=True)
+            for (message, worker), run in zip(held, replies, strict=True)
         ]
 
     async def _parked(self, queue: str, shelf: str) -> dict[tuple[str, int], PictureEntry]:

@@ -289,7 +289,8 @@ def reschedule(
     keys: Keys, *,
     key: str, result_key: Argument, fence: Fence, when: Argument, due: Argument, state_event: Argument,
     slots: Argument, same: Argument, ended_event: Argument, state: Argument, ended_at: Argument,
-    error: Argument, result_name: Argument, result: Argument, ttl_ms: Argument, fields: Sequence[Argument],
+    error: Argument, result_name: Argument, result: Argument, ttl_ms: Argument, tried: Argument,
+    fields: Sequence[Argument],
 ) -> Call:
     """End one claim and place the next run of its key (a retry, a perpetual task) in the same step."""
     return (
@@ -301,7 +302,7 @@ def reschedule(
         [
             fence.message_id, fence.generation, fence.claim, fence.holder, GROUP, key, when, due,
             keys.state_channel(key), state_event, keys.wake, keys.prefix, slots, same, ended_event, state,
-            ended_at, error, result_name, result, ttl_ms, *fields,
+            ended_at, error, result_name, result, ttl_ms, tried, *fields,
         ],
     )
 

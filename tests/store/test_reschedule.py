@@ -112,3 +112,14 @@ async def test_a_lost_delivery_places_nothing(store: Store) -> None:
     before = await store.everything()
     assert await store.claims().reschedule(delivery, following(delivery)) is Settled.LOST
     assert await store.everything() == before
+
+
+async def test_a_retry_records_its_attempt_and_why_and_another_call_forgets_it(store: Store) -> None:
+    first = await store.running()
+    await store.claims().reschedule(first, following(first), tried="ValueError: no")
+    tried = {"attempt": "2", "tried": "ValueError: no"}
+    everything = await store.everything()
+    assert tried.items() <= everything["d:runs:k"].items()  # type: ignore[union-attr]
+    second = await store.claimed()
+    await store.claims().reschedule(second, second.message)
+    assert not tried.keys() & set((await store.everything())["d:runs:k"])

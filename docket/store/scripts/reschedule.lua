@@ -1,10 +1,11 @@
 -- End one claim and place the next run of its key (a retry, a perpetual task) in the same step.
 -- KEYS run parked key_queue stream progress queue reserved_queue result_key
--- ARGV message_id generation claim holder group key when due state_channel state_event wake_channel prefix slots same ended_event state ended_at error result_name result ttl_ms fields...
+-- ARGV message_id generation claim holder group key when due state_channel state_event wake_channel prefix slots same ended_event state ended_at error result_name result ttl_ms tried fields...
 -- REPLY 'OK' | 'SUPERSEDED' | 'LOST' | 'ASKED'; `slots` as in settle.lua; with `same` '1' the run is not over, and what
 --   admission it has stays; 'ASKED': its cancellation was requested, and the caller settles. Where a call is over (no retry,
 --   and not put off) `ended_event` is published and its end recorded beside what follows; else it is ''. `result` is kept
---   under `result_key`, which the record calls `result_name`; none is ''
+--   under `result_key`, which the record calls `result_name`; none is ''. `tried` is the error of an attempt that is
+--   retried, else ''
 -- USE ack fence place running finish give_back
 local live, reserved = check_fence(run, stream, group, message_id, generation, claim, holder)
 if live ~= 'LIVE' then
@@ -19,7 +20,9 @@ place(run, parked, key_queue, stream, key, when, due, fields, state_channel, sta
 if same == '1' and redis.call('HGET', run, 'admitted') == generation then
   redis.call('HSET', run, 'admitted', fields[14])
 end
-leave_running(run, 'cancel_requested')
+if tried ~= '' then redis.call('HSET', run, 'attempt', fields[12], 'tried', tried) end
+if tried ~= '' or same == '1' then leave_running(run, 'cancel_requested')
+else leave_running(run, 'cancel_requested', 'attempt', 'tried') end   -- another call
 if ended_event ~= '' then
   redis.call('HSET', run, 'last_generation', generation, 'last_state', state, 'last_completed_at', ended_at,
     'last_error', error, 'last_result_key', result_name)

@@ -20,11 +20,12 @@ elseif state then
   redis.call('ZCARD', key_queue)                             -- nothing is removed where one of them is of another type
   redis.call('XLEN', stream)
   unplace(stream, group, stream_id, key, parked, key_queue, queue, plain_parked)
-  leave_running(run, 'stream_id', 'cancel_requested', rescheduled == '' and expected == '0' and 'ttl' or 'stream_id')
+  leave_running(run, 'stream_id', 'cancel_requested', 'attempt', 'tried', rescheduled == '' and expected == '0' and 'ttl' or 'stream_id')
   if now[5] then redis.call('HDEL', run, 'waiter_stream', 'waiter_entry_id') end
 end
 fields[14] = generation + 1                                  -- I5: whatever is older is refused from here on
 place(run, parked, key_queue, stream, key, when, due, fields, state_channel, state_event, wake_channel)
+if fields[12] ~= '1' then redis.call('HSET', run, 'attempt', fields[12]) end
 if ttl ~= '-' then redis.call('HSET', run, 'ttl', ttl) end
 leave_limits(prefix, stream, wake_channel, key, state == 'scheduled' and now[5], now[6], now[7])
 return {'OK', generation + 1}

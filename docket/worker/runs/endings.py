@@ -34,7 +34,7 @@ from ...rules import (
     unfolds,
 )
 from ...store import Claims, DocketStore, Ended, Message, PassedOn, Settled, Unreadable, dump, dump_value
-from ...text import error_text, readable, text_of
+from ...text import error_text, readable, shortened, text_of
 from ..roster import End, Running, write_nothing
 from .following import due_of_chain, fail_unhandled
 
@@ -46,6 +46,9 @@ NOT_KEPT = timedelta(0)
 
 #: A server closes the connection of a client that sends more (proto-max-bulk-len), which looks like an outage.
 LONGEST = 500 * 1024 * 1024
+
+#: How many characters of its error the record of a task that is tried again keeps.
+LONGEST_TEXT = 2000
 
 
 @attrs.define(eq=False)
@@ -94,7 +97,10 @@ class Endings:
                 ended = (
                     None if verdict.retries(running.execution.attempt) else await self._over(running, outcome)
                 )
-                write = partial(self._reschedule, running, following, ended=ended)
+                tried = error_text(outcome.error) if ended is None and isinstance(outcome, Raised) else ""
+                write = partial(
+                    self._reschedule, running, following, ended=ended, tried=shortened(tried, LONGEST_TEXT)
+                )
         return End(outcome, verdict, write, seconds)
 
     def set_aside(self, running: Running, reason: str) -> Callable[[], Awaitable[Settled]]:
@@ -113,9 +119,15 @@ class Endings:
         return await self.prepare(running, outcome, decide(outcome, following), seconds)
 
     async def _reschedule(
-        self, running: Running, later: Message, *, same: bool = False, ended: Ended | None = None
+        self,
+        running: Running,
+        later: Message,
+        *,
+        same: bool = False,
+        ended: Ended | None = None,
+        tried: str = "",
     ) -> Settled:
-        settled = await self.claims.reschedule(running.delivery, later, same=same, ended=ended)
+        settled = await self.claims.reschedule(running.delivery, later, same=same, ended=ended, tried=tried)
         if settled is Settled.ASKED:
             # Nobody can tell a body that ignored its cancellation from one that was about to return.
             cancelled = await self.claims.settle(running.delivery, state="cancelled")
