@@ -15,6 +15,7 @@ from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsa
 
 from ..errors import AwaitedCancelled
 from ..rules import is_a, leaves
+from .locks import refuse_lock
 
 __all__ = ["SharedContext", "SharedHost", "is_hosting"]
 
@@ -86,6 +87,18 @@ class _HostedStack(AsyncExitStack):
         return self._host.stack.enter_context(cm)
 
 
+class _Stack(AsyncExitStack):
+    """The stack of what is open: no locks."""
+
+    async def enter_async_context(self, cm: AbstractAsyncContextManager[T, Any]) -> T:
+        refuse_lock(cm)
+        return await super().enter_async_context(cm)
+
+    def enter_context(self, cm: AbstractContextManager[T, Any]) -> T:
+        refuse_lock(cm)
+        return super().enter_context(cm)
+
+
 class SharedHost:
     """One task that opens and closes all shared dependencies, so these may hold task groups and cancel scopes.
 
@@ -94,7 +107,7 @@ class SharedHost:
     """
 
     def __init__(self) -> None:
-        self.stack = AsyncExitStack()
+        self.stack = _Stack()
         self._asked: deque[_Opening] = deque()
         self._resolved: dict[Any, Any] = {}
         self._closing = False
@@ -146,7 +159,7 @@ class SharedHost:
                 return
             logger.error("A shared dependency has failed; the shared ones are closed", exc_info=problem)
             self._resolved.clear()
-            self.stack = AsyncExitStack()
+            self.stack = _Stack()
 
     async def _host(self) -> None:
         is_hosting.set(True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from types import FrameType, TracebackType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ..rules import is_a
+from .locks import refuse_thread_lock
 
 __all__ = ["DependencyStack", "clear_calls", "cut_to_the_users_code"]
+
+T = TypeVar("T")
 
 #: Packages through which an error of a task, or of one of its dependencies, comes out.
 _PLUMBING = frozenset(
@@ -79,10 +82,14 @@ def _chain(errors: Iterable[BaseException]) -> Iterator[BaseException]:
 
 
 class DependencyStack(AsyncExitStack):
-    """An exit stack that leaves no reference cycle behind.
+    """An exit stack that leaves no reference cycle behind, and takes no lock that blocks the event loop.
 
     In the standard one, after an error of a closing dependency, a frame is kept alive by a variable of its own.
     """
+
+    def enter_context(self, cm: AbstractContextManager[T, Any]) -> T:
+        refuse_thread_lock(cm)
+        return super().enter_context(cm)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from docket import CurrentDocket, CurrentWorker, Depends, Docket, Shared, TaskKey, Worker
 from docket.errors import AwaitedCancelled
-from tests.where import on_asyncio
+from tests.where import asyncio_and_trio, on_asyncio, one_loop
 from tests.worker.conftest import PATIENCE, working
 
 pytestmark = pytest.mark.anyio
@@ -352,3 +353,79 @@ class TestOnAsyncio:
         raised = await goes_wrong_and_the_next_one_is_opened(docket, awaits)
         assert isinstance(raised, ExceptionGroup)
         assert raised.subgroup(AwaitedCancelled)
+
+
+LOCKS: dict[str, Callable[[], Any]] = {
+    "lock": anyio.Lock,
+    "semaphore": lambda: anyio.Semaphore(3),
+    "limiter": lambda: anyio.CapacityLimiter(3),
+    "of threads": threading.Lock,
+}
+
+
+async def outcome(docket: Docket, task: Any) -> BaseException | None:
+    execution = await docket.add(task)()
+    await run(docket)
+    try:
+        await execution.get_result()
+    except Exception as error:
+        return error
+    return None
+
+
+@asyncio_and_trio
+@pytest.mark.parametrize("make", [*LOCKS.values()], ids=[*LOCKS])
+async def test_a_lock_is_not_taken_for_all_tasks_together(docket: Docket, make: Callable[[], Any]) -> None:
+    def lock() -> Any:
+        return make()
+
+    async def task(lock: Any = Shared(lock)) -> None: ...
+
+    error = await outcome(docket, task)
+    assert isinstance(error, ExceptionGroup)
+    assert "would be held until the worker stops" in str(error.exceptions[0])
+    assert "make the function async" in str(error.exceptions[0])
+
+
+@asyncio_and_trio
+@pytest.mark.parametrize("wrap", [Shared, Depends])
+@pytest.mark.parametrize("make", [*LOCKS.values()], ids=[*LOCKS])
+async def test_a_lock_of_an_async_function_is_given_as_it_is(
+    docket: Docket, make: Callable[[], Any], wrap: Any
+) -> None:
+    async def lock() -> Any:
+        return make()
+
+    got: list[Any] = []
+
+    async def task(lock: Any = wrap(lock)) -> None:
+        got.append(lock)
+
+    assert await outcome(docket, task) is None
+    assert isinstance(got[0], type(make()))
+
+
+@one_loop
+@pytest.mark.parametrize("make", [threading.Lock, threading.RLock, threading.Semaphore, threading.Condition])
+async def test_a_lock_of_threads_does_not_block_the_loop(docket: Docket, make: Callable[[], Any]) -> None:
+    lock = make()
+
+    async def task(lock: Any = Depends(lambda: lock)) -> None: ...
+
+    error = await outcome(docket, task)
+    assert isinstance(error, ExceptionGroup)
+    assert "block the event loop" in str(error.exceptions[0])
+    assert lock.acquire(blocking=False)
+
+
+@asyncio_and_trio
+async def test_a_lock_that_a_plain_function_returns_is_held_for_the_run(docket: Docket) -> None:
+    door = anyio.Lock()
+    seen: list[Any] = []
+
+    async def task(held: None = Depends(lambda: door)) -> None:
+        seen.append((held, door.locked()))
+
+    assert await outcome(docket, task) is None
+    assert seen == [(None, True)]
+    assert not door.locked()
