@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from threading import RLock
 
 from .server import Server
@@ -67,5 +68,8 @@ def hold(name: str, *, for_good: bool = False) -> Hold:
     """Keep the server called ``name`` alive until the hold is closed, or ``for_good``; start it if need be.
 
     For programs that do not have a connection open all the time and still want its keys to stay.
+    Raises: ModuleNotFoundError - lupa is not installed, which runs the scripts of docket (a minimal install).
     """
+    if find_spec("lupa") is None:
+        raise ModuleNotFoundError("memory:// needs lupa; pip install 'anydocket[memory]'", name="lupa")
     return _servers.hold(name, for_good)

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.where import slow
+
 #: Top-level packages that no import of docket loads.
 HEAVY = {
     "cyclopts",
@@ -53,3 +55,54 @@ def test_what_docket_exports_is_there() -> None:
         "import docket; print(*[n for n in getattr(docket, '__all__', ()) if not hasattr(docket, n)])"
     )
     assert not missing
+
+
+#: As where these packages are not installed.
+MINIMAL = """
+from importlib.machinery import PathFinder
+found = PathFinder.find_spec
+missing = {"cyclopts", "rich", "lupa"}
+PathFinder.find_spec = lambda name, *more: None if name.partition(".")[0] in missing else found(name, *more)
+"""
+
+ADDS_AND_WORKS = """
+import anyio
+from docket import Docket, Worker
+
+async def double(number):
+    return 2 * number
+
+async def main():
+    async with Docket(url={url!r}) as docket:
+        execution = await docket.add(double)(21)
+        await Worker(docket).run_until_finished()
+        print(await execution.get_result())
+
+anyio.run(main)
+"""
+
+
+def run_minimal(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", MINIMAL + code, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@slow
+def test_a_minimal_install_adds_and_works(redis_url: str) -> None:
+    done = run_minimal(ADDS_AND_WORKS.format(url=redis_url))
+    assert (done.stdout, done.stderr) == ("42\n", "")
+
+
+@slow
+def test_a_minimal_install_says_what_memory_needs() -> None:
+    done = run_minimal(ADDS_AND_WORKS.format(url="memory://"))
+    assert "ModuleNotFoundError: memory:// needs lupa; pip install 'anydocket[memory]'" in done.stderr
+
+
+@slow
+@pytest.mark.parametrize(("main", "name"), [("main", "docket"), ("worker_main", "docket-worker")])
+def test_a_minimal_install_says_what_the_command_line_needs(main: str, name: str) -> None:
+    done = run_minimal(f"import docket.cli; docket.cli.{main}()", "--help")
+    assert done.returncode == 1
+    assert done.stderr == f"{name}: the command line needs cyclopts; pip install 'anydocket[cli]'\n"
