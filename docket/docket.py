@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from redis.credentials import CredentialProvider
 
     from .memory import Hold
+    from .synchronous import SyncDocket
 
 __all__ = [
     "CLEAR_BATCH",
@@ -180,6 +181,16 @@ class Docket(DocketSnapshotMixin):
             self._client.close()
         if hold is not None:
             hold.close()
+
+    def sync(self, *, backend: str = "asyncio", backend_options: dict[str, Any] | None = None) -> SyncDocket:
+        """This docket for threads without an event loop: Django, Flask, scripts.
+
+        It works in an event loop of its own, of this ``backend`` of anyio, in a thread of its own. Make one for each
+        process: ``with Docket(...).sync() as docket: docket.add(function)(arguments)``.
+        """
+        from .synchronous import SyncDocket  # programs with an event loop never load it
+
+        return SyncDocket(self, backend, backend_options)
 
     @property
     def store(self) -> DocketStore:

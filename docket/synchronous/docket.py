@@ -1,0 +1,286 @@
+"""The docket for threads without an event loop: what a Docket awaits is waited for here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from random import Random
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, TypeVarTuple, Unpack, cast, overload
+
+import attrs
+
+from ..client import AnyFunction, TaskCall, TaskFunction
+from ..execution import Execution
+from ..moments import TimeToLive
+from ..store import LimitInUse, WorkerInfo
+from ..strikelist import LiteralOperator, Operator, Strike
+from .execution import SyncExecution, wrapped
+from .loop import LoopThread
+
+if TYPE_CHECKING:
+    from ..agenda import Agenda
+    from ..docket import Docket
+
+__all__ = ["SyncDocket", "SyncSnapshot"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+
+@attrs.define
+class SyncSnapshot:
+    """As `docket.docket.DocketSnapshot`, of executions for threads without an event loop."""
+
+    taken: datetime
+    total_tasks: int
+    future: Sequence[SyncExecution]
+    running: Sequence[SyncExecution]
+    workers: Collection[WorkerInfo]
+
+
+class SyncDocket:
+    """A docket for threads without an event loop; `Docket.sync` makes it. Each method waits for its end.
+
+    One serves all threads of a process, for as long as that lives. It starts an event loop in a thread of its own when
+    it is first used, in each process by itself: it may be made before a fork, as a module of a web application is
+    imported, and used after it. ``with`` or `close` ends the thread; so does the end of the process.
+
+    What a method takes, returns and raises is as with the method of `Docket`, with `SyncExecution` for `Execution`.
+    Raises: RuntimeError - besides, each of them: it was closed; an event loop runs in the calling thread.
+    """
+
+    def __init__(
+        self, docket: Docket, backend: str = "asyncio", backend_options: dict[str, Any] | None = None
+    ) -> None:
+        self.docket = docket
+        """The docket, for what needs no waiting: its name, its tasks, its settings."""
+        self._loop = LoopThread(docket, backend, backend_options)
+
+    def __repr__(self) -> str:
+        return f"<SyncDocket {self.docket.name!r}>"
+
+    # opening and closing ---------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self._loop.enter()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._loop.leave()
+
+    def close(self) -> None:
+        """End the thread. What other threads wait for is cancelled, and raises RuntimeError there. Idempotent."""
+        self._loop.close()
+
+    def run(self, function: Callable[[Unpack[Ts]], Awaitable[R]], *args: *Ts) -> R:
+        """Call any async function in the docket's event loop: for what has no method here.
+
+        ``sync_docket.run(Worker(sync_docket.docket).run_until_finished)``
+        """
+        return self._loop.call(function, *args)
+
+    # tasks -----------------------------------------------------------------------------------------------
+
+    def register(self, function: TaskFunction | AnyFunction, names: list[str] | None = None) -> None:
+        """See `Docket.register`."""
+        self.docket.register(function, names)
+
+    def register_collection(self, collection_path: str) -> None:
+        """See `Docket.register_collection`."""
+        self.docket.register_collection(collection_path)
+
+    # scheduling; for the overloads see Docket ------------------------------------------------------------
+
+    @overload
+    def add(
+        self,
+        function: Callable[P, Awaitable[R]],
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+    ) -> Callable[P, SyncExecution[R]]: ...
+    @overload
+    def add(
+        self,
+        function: Callable[P, Awaitable[R]] | Callable[P, R],
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+    ) -> Callable[P, SyncExecution[R]]: ...
+    @overload
+    def add(
+        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
+    ) -> Callable[..., SyncExecution[Any]]: ...
+    def add(
+        self,
+        function: TaskFunction | str,
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+    ) -> Callable[..., SyncExecution[Any]]:
+        """Schedule a call: ``docket.add(function)(arguments)``. See `Docket.add`."""
+        return self._placing(self.docket.add(cast("TaskFunction", function), when, key, ttl))
+
+    @overload
+    def replace(
+        self, function: Callable[P, Awaitable[R]], when: datetime, key: str, ttl: TimeToLive = ...
+    ) -> Callable[P, SyncExecution[R]]: ...
+    @overload
+    def replace(
+        self,
+        function: Callable[P, Awaitable[R]] | Callable[P, R],
+        when: datetime,
+        key: str,
+        ttl: TimeToLive = ...,
+    ) -> Callable[P, SyncExecution[R]]: ...
+    @overload
+    def replace(
+        self, function: str, when: datetime, key: str, ttl: TimeToLive = ...
+    ) -> Callable[..., SyncExecution[Any]]: ...
+    def replace(
+        self, function: TaskFunction | str, when: datetime, key: str, ttl: TimeToLive = ...
+    ) -> Callable[..., SyncExecution[Any]]:
+        """Schedule a call instead of the one that its key has. See `Docket.replace`."""
+        return self._placing(self.docket.replace(cast("TaskFunction", function), when, key, ttl))
+
+    def _placing(self, place: Callable[..., Awaitable[Execution[Any]]]) -> Callable[..., SyncExecution[Any]]:
+        def placing(*args: Any, **kwargs: Any) -> SyncExecution[Any]:
+            return self._wrap(self._loop.call(partial(place, *args, **kwargs)))
+
+        return placing
+
+    @overload
+    def call(
+        self,
+        function: Callable[P, Awaitable[R]],
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+    ) -> Callable[P, TaskCall[R]]: ...
+    @overload
+    def call(
+        self,
+        function: Callable[P, Awaitable[R]] | Callable[P, R],
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+    ) -> Callable[P, TaskCall[R]]: ...
+    @overload
+    def call(
+        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
+    ) -> Callable[..., TaskCall[Any]]: ...
+    def call(
+        self,
+        function: TaskFunction | str,
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+    ) -> Callable[..., TaskCall[Any]]:
+        """Prepare and check a call for `add_many` or `replace_many`; nothing is sent. See `Docket.call`."""
+        return self.docket.call(cast("TaskFunction", function), when, key, ttl)
+
+    def add_many(
+        self, calls: Iterable[TaskCall[R]], *, chunk_size: int | None = 1000
+    ) -> list[SyncExecution[R]]:
+        """Schedule many calls. See `Docket.add_many`."""
+        placed = self._loop.call(partial(self.docket.add_many, list(calls), chunk_size=chunk_size))
+        return [self._wrap(execution) for execution in placed]
+
+    def replace_many(
+        self, calls: Iterable[TaskCall[R]], *, chunk_size: int | None = 1000
+    ) -> list[SyncExecution[R]]:
+        """Schedule many calls instead of those that their keys have. See `Docket.replace_many`."""
+        placed = self._loop.call(partial(self.docket.replace_many, list(calls), chunk_size=chunk_size))
+        return [self._wrap(execution) for execution in placed]
+
+    def scatter(
+        self,
+        agenda: Agenda,
+        over: timedelta,
+        start: datetime | None = None,
+        jitter: timedelta | None = None,
+        *,
+        seed: int | Random | None = None,
+    ) -> list[SyncExecution]:
+        """Schedule every call of an agenda. See `Agenda.scatter`."""
+        placed = self._loop.call(partial(agenda.scatter, self.docket, over, start, jitter, seed=seed))
+        return [self._wrap(execution) for execution in placed]
+
+    def schedule(self, execution: Execution[Any] | SyncExecution[Any]) -> None:
+        """Place an execution that was made by hand."""
+        made = execution.wrapped if isinstance(execution, SyncExecution) else execution
+        self._loop.call(self.docket.schedule, made)
+
+    def cancel(self, key: str) -> None:
+        """Cancel what waits under ``key``; stop it where it runs. See `Docket.cancel`."""
+        return self._loop.call(self.docket.cancel, key)
+
+    def clear(self) -> int:
+        """Cancel everything that waits; what runs goes on. Return how many tasks that were."""
+        return self._loop.call(self.docket.clear)
+
+    # striking --------------------------------------------------------------------------------------------
+
+    def strike(
+        self,
+        function: TaskFunction | str | None = None,
+        parameter: str | None = None,
+        operator: Operator | LiteralOperator = "==",
+        value: Hashable | None = None,
+    ) -> None:
+        """Forbid a task, or calls in which a parameter compares so with ``value``. See `Docket.strike`."""
+        self._loop.call(self.docket.strike, function, parameter, operator, value)
+
+    def restore(
+        self,
+        function: TaskFunction | str | None = None,
+        parameter: str | None = None,
+        operator: Operator | LiteralOperator = "==",
+        value: Hashable | None = None,
+    ) -> None:
+        """Take back the strike that was made with the same words."""
+        self._loop.call(self.docket.restore, function, parameter, operator, value)
+
+    def strikes(self) -> list[Strike]:
+        """The strikes in effect at this moment."""
+        return self._loop.call(self.docket.strikes)
+
+    def wait_for_strikes_loaded(self) -> None:
+        """Read the strikes, so that ``docket.strike_list`` shows them."""
+        self._loop.call(self.docket.wait_for_strikes_loaded)
+
+    # reading ---------------------------------------------------------------------------------------------
+
+    def get_execution(self, key: str) -> SyncExecution | None:
+        """The execution under ``key`` as it is recorded, or None."""
+        execution = self._loop.call(self.docket.get_execution, key)
+        return None if execution is None else self._wrap(execution)
+
+    def snapshot(self) -> SyncSnapshot:
+        """Everything that waits and runs, and the live workers, at about this moment."""
+        seen = self._loop.call(self.docket.snapshot)
+        future, running = ([self._wrap(each) for each in group] for group in (seen.future, seen.running))
+        return SyncSnapshot(seen.taken, seen.total_tasks, future, running, seen.workers)
+
+    def workers(self) -> Collection[WorkerInfo]:
+        """The live workers of this docket."""
+        return self._loop.call(self.docket.workers)
+
+    def task_workers(self, task_name: str) -> Collection[WorkerInfo]:
+        """The live workers that can run a task."""
+        return self._loop.call(self.docket.task_workers, task_name)
+
+    def concurrency(self) -> list[LimitInUse]:
+        """Every concurrency limit in use. See `Docket.concurrency`."""
+        return self._loop.call(self.docket.concurrency)
+
+    def _wrap(self, execution: Execution[R]) -> SyncExecution[R]:
+        return wrapped(self._loop, execution)
