@@ -14,6 +14,7 @@ import attrs
 from ..client import AnyFunction, TaskCall, TaskFunction
 from ..execution import Execution
 from ..moments import TimeToLive
+from ..rules import Cancellation
 from ..store import LimitInUse, WorkerInfo
 from ..strikelist import LiteralOperator, Operator, Strike
 from .execution import SyncExecution, wrapped
@@ -219,7 +220,7 @@ class SyncDocket:
         made = execution.wrapped if isinstance(execution, SyncExecution) else execution
         self._loop.call(self.docket.schedule, made)
 
-    def cancel(self, key: str) -> None:
+    def cancel(self, key: str) -> Cancellation:
         """Cancel what waits under ``key``; stop it where it runs. See `Docket.cancel`."""
         return self._loop.call(self.docket.cancel, key)
 

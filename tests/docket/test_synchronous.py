@@ -18,6 +18,7 @@ from redis.exceptions import ConnectionError
 
 from docket import (
     Agenda,
+    Cancellation,
     CurrentExecution,
     Disposition,
     Docket,
@@ -30,6 +31,7 @@ from docket import (
 from docket.execution import ExecutionProgress
 from docket.synchronous import SyncDocket, SyncExecution, SyncProgress
 from tests.docket.conftest import add, later, nothing, refuse
+from tests.where import slow
 
 SECOND = timedelta(seconds=1)
 
@@ -63,7 +65,7 @@ def test_errors_come_out_as_they_are(docket: SyncDocket) -> None:
         wrong()
     with pytest.raises(TimeoutError):
         waiting.get_result(timeout=timedelta(0))
-    docket.cancel("k")
+    assert docket.cancel("k") is Cancellation.CANCELLED
     work(docket)
     with pytest.raises(ValueError, match="no reason"):
         failed.get_result()
@@ -242,25 +244,27 @@ print(execution.get_result())
 
 def fork(url: str, backend: str, used: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "ignore", "-c", FORK, url, backend, used]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize("used", ["used", "unused"])
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@slow
+@pytest.mark.parametrize(("backend", "used"), [("asyncio", "used"), ("trio", "used"), ("asyncio", "unused")])
 def test_processes_that_are_forked_start_their_own(redis_url: str, backend: str, used: str) -> None:
     done = fork(redis_url, backend, used)
     assert (done.stdout.split(), done.stderr, done.returncode) == (["1", "2", "3"], "", 0)
 
 
+@slow
 def test_a_fork_has_no_part_in_the_memory_of_its_parent() -> None:
     assert "memory://x lives in the process that had used it" in fork("memory://x", "asyncio", "used").stderr
     assert fork("memory://x", "asyncio", "unused").stdout.split() == ["1", "2", "3"]
 
 
+@slow
 def test_the_end_of_the_process_ends_it() -> None:
     script = FORK.partition("for child")[0].replace("if used", "docket.add(add)(1, 2)\nif used")
     command = [sys.executable, "-W", "always", "-c", script, "memory://x", "asyncio", "unused"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
