@@ -1,15 +1,15 @@
 """Find and flood: one perpetual task finds work and schedules a small task for each piece of it.
 
 python examples/find_and_flood.py                         # needs no server
-python examples/find_and_flood.py redis://localhost:6379/0
+python examples/find_and_flood.py redis://localhost:6379/0 --backend trio
 """
 
 from __future__ import annotations
 
-import sys
 from datetime import timedelta
 
 import anyio
+from loops import run_from_shell
 
 from docket import CurrentDocket, Docket, Perpetual, Worker
 
@@ -43,4 +43,4 @@ async def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, sys.argv[1] if len(sys.argv) > 1 else "memory://orders")
+    run_from_shell(main, "memory://orders")

@@ -1,7 +1,8 @@
 """Index the standard library of the running Python: one task per module, one more per package.
 
-The task of a module parses its file and returns counts; the last one of a package schedules a task that adds up the
-package's results. Progress bars follow the docket's own events.
+The task of a module parses its file in another process and returns counts; the last one of a package schedules a task
+that adds up the package's results. Progress bars follow the docket's own events. In the end a flood of tasks that do
+nothing shows what a task costs.
 
     python examples/index_stdlib.py
     python examples/index_stdlib.py --url redis://localhost:6379/0 --backend trio --workers 4
@@ -12,6 +13,7 @@ from __future__ import annotations
 import ast
 import functools
 import json
+import sys
 import sysconfig
 import time
 from collections import defaultdict
@@ -20,15 +22,23 @@ from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
 import anyio
-from cyclopts import App, Parameter
+import anyio.to_process
+from cyclopts import App, Parameter, validators
+from loops import run
+from redis.exceptions import ConnectionError
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from docket import CurrentDocket, Docket, Execution, Worker
+from docket.errors import UsageError
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__", "lib-dynload"}
+
+#: How many tasks that do nothing the end shows.
+FLOOD = 2000
 
 console = Console()
 
@@ -49,8 +59,11 @@ class Counts(TypedDict):
 
 
 async def index_module(package: str, path: str, docket: Docket = CurrentDocket()) -> Counts:
-    """Parse one file and count; the last module of a package schedules the package's total."""
-    counts = count(Path(path))
+    """Parse one file and count; the last module of a package schedules the package's total.
+
+    Parsing needs the processor: here it would block the event loop, and all other tasks of this worker.
+    """
+    counts = await anyio.to_process.run_sync(count, path)
     async with docket.redis() as redis:
         left = await redis.decr(docket.key(f"left:{package}"))
     if left == 0:
@@ -71,9 +84,9 @@ async def add_up_package(package: str, docket: Docket = CurrentDocket()) -> Coun
     return total
 
 
-def count(path: Path) -> Counts:
+def count(path: str) -> Counts:
     """Count the functions, classes and lines of one module."""
-    source = path.read_bytes()
+    source = Path(path).read_bytes()
     functions = classes = 0
     longest = (0, "")
     for node in ast.walk(ast.parse(source)):
@@ -84,8 +97,12 @@ def count(path: Path) -> Counts:
             classes += 1
     lines = source.count(b"\n")
     return Counts(
-        name=path.stem, modules=1, lines=lines, functions=functions, classes=classes, longest=longest
+        name=Path(path).stem, modules=1, lines=lines, functions=functions, classes=classes, longest=longest
     )
+
+
+async def nothing() -> None:
+    """Do nothing: what a task costs by itself."""
 
 
 @functools.cache
@@ -105,21 +122,22 @@ def modules() -> dict[str, list[str]]:
 async def index(url: str, workers: int, concurrency: int) -> None:
     plan = modules()
     async with Docket(name="stdlib-index", url=url) as docket:
-        docket.register(index_module)
-        docket.register(add_up_package)
+        for task in (index_module, add_up_package, nothing):
+            docket.register(task)
         started = time.perf_counter()
         total = sum(map(len, plan.values()))
         async with anyio.create_task_group() as group:
             await group.start(show_progress, docket, total, len(plan))
             await schedule(docket, plan)
-            for number in range(workers):
-                group.start_soon(work, docket, f"worker-{number + 1}", concurrency)
+            await work(docket, workers, concurrency)
         seconds = time.perf_counter() - started
-        totals = [await result_of(docket, package) for package in plan]
-    show(totals)
-    console.print(
-        f"{total} modules in {len(plan)} packages, {seconds:.1f} s, {(total + len(plan)) / seconds:.0f} tasks/s"
-    )
+        show([await result_of(docket, package) for package in plan])
+        console.print(f"{total} modules in {len(plan)} packages: {seconds:.1f} s, most of it for parsing")
+        started = time.perf_counter()
+        await docket.add_many(docket.call(nothing)() for _ in range(FLOOD))
+        await work(docket, workers, concurrency)
+        seconds = time.perf_counter() - started
+        console.print(f"{FLOOD:,} tasks that do nothing: {seconds:.1f} s, {FLOOD / seconds:,.0f} tasks/s")
 
 
 async def schedule(docket: Docket, plan: dict[str, list[str]]) -> None:
@@ -135,9 +153,12 @@ async def schedule(docket: Docket, plan: dict[str, list[str]]) -> None:
     )
 
 
-async def work(docket: Docket, name: str, concurrency: int) -> None:
-    async with Worker(docket, name=name, concurrency=concurrency) as worker:
-        await worker.run_until_finished()
+async def work(docket: Docket, workers: int, concurrency: int) -> None:
+    """Let workers run everything that is on the docket."""
+    async with anyio.create_task_group() as group:
+        for number in range(workers):
+            worker = Worker(docket, name=f"worker-{number + 1}", concurrency=concurrency)
+            group.start_soon(worker.run_until_finished)
 
 
 async def result_of(docket: Docket, package: str) -> Counts:
@@ -180,16 +201,26 @@ async def states(docket: Docket, task_status: anyio.abc.TaskStatus[None]) -> Asy
 
 
 def show(totals: list[Counts]) -> None:
-    table = Table(title="The ten largest packages")
+    table = Table(title="The ten largest packages", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("package", "modules", "lines", "functions", "classes"):
-        table.add_column(heading, justify="left" if heading == "package" else "right")
-    table.add_column("longest function")
+        table.add_column(heading, justify="left" if heading == "package" else "right", no_wrap=True)
+    table.add_column("longest function", no_wrap=True)
     for counts in sorted(totals, key=lambda counts: counts["lines"], reverse=True)[:10]:
         lines, function = counts["longest"]
         numbers = counts["modules"], counts["lines"], counts["functions"], counts["classes"]
-        table.add_row(counts["name"], *(f"{number:,}" for number in numbers), f"{function} ({lines:,} lines)")
+        table.add_row(
+            shortened(counts["name"], 14),
+            *(f"{number:,}" for number in numbers),
+            f"{shortened(function, 14)} ({lines:,})",
+        )
     console.print(table)
 
+
+def shortened(name: str, most: int) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+AT_LEAST_ONE = validators.Number(gte=1)
 
 app = App(help="Index the standard library of the running Python with docket.")
 
@@ -201,13 +232,13 @@ def main(
     backend: Annotated[
         Literal["asyncio", "uvloop", "trio"], Parameter(help="The event loop to run on.")
     ] = "asyncio",
-    workers: Annotated[int, Parameter(help="Workers in this process.")] = 2,
-    concurrency: Annotated[int, Parameter(help="Tasks at a time, per worker.")] = 10,
+    workers: Annotated[int, Parameter(help="Workers in this process.", validator=AT_LEAST_ONE)] = 2,
+    concurrency: Annotated[int, Parameter(help="Tasks at a time, per worker.", validator=AT_LEAST_ONE)] = 10,
 ) -> None:
-    if backend == "trio":
-        anyio.run(index, url, workers, concurrency, backend="trio")
-    else:
-        anyio.run(index, url, workers, concurrency, backend_options={"use_uvloop": backend == "uvloop"})
+    try:
+        run(backend, index, url, workers, concurrency)
+    except (UsageError, ConnectionError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
 """A docket at a glance: work for now, work for later, and a worker that does both.
 
 python examples/quickstart.py                             # needs no server
-python examples/quickstart.py redis://localhost:6379/0
+python examples/quickstart.py redis://localhost:6379/0 --backend trio
 """
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime, timedelta
 
-import anyio
+from loops import run_from_shell
 
 from docket import Docket, Worker
 
@@ -34,4 +33,4 @@ async def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, sys.argv[1] if len(sys.argv) > 1 else "memory://quickstart")
+    run_from_shell(main, "memory://quickstart")
