@@ -15,8 +15,10 @@ import attrs
 from .. import clock
 from ..dependencies import (
     PerFunction,
+    check_given,
     get_dependency_parameters,
     get_signature,
+    given_among,
     is_generator_function,
     signature_cache,
 )
@@ -91,6 +93,8 @@ class _Shape:
     """The names of these, in order, then those of keyword-only parameters."""
     required: frozenset[str]
     known: frozenset[str]
+    supplied: bool
+    """Whether dependencies supply some of them."""
 
 
 #: None where the signature has *args, **kwargs or positional-only parameters.
@@ -110,7 +114,7 @@ def _shape(function: Callable[..., Any]) -> _Shape | None:
         names.append(name)
         if parameter.default is parameter.empty and name not in supplied:
             required.add(name)
-    return _Shape(positional, tuple(names), frozenset(required), frozenset(names))
+    return _Shape(positional, tuple(names), frozenset(required), frozenset(names), bool(supplied))
 
 
 def check_arguments(
@@ -125,6 +129,8 @@ def check_arguments(
     if known is None:
         known = _shapes[function] = (_shape(function),)
     shape = known[0]
+    if (shape is None or shape.supplied) and (given := given_among(function, args, kwargs)):
+        check_given(function, name, given)
     if shape is not None and len(args) <= shape.positional:
         given = shape.names[: len(args)]
         if not kwargs:

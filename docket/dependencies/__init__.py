@@ -31,6 +31,7 @@ from .cooldown import Cooldown
 from .cron import VIXIE_KEYWORDS, Cron
 from .debounce import Debounce
 from .functional import Depends, Shared
+from .given import check_given, dependencies_of_call, given_among, rules_of_call
 from .introspection import (
     forget,
     get_annotation_dependencies,
@@ -102,6 +103,7 @@ __all__ = [
     "_parameter_cache",
     "admission_dependencies",
     "check_admission",
+    "check_given",
     "check_suppliers",
     "clear_calls",
     "conflicts",
@@ -109,6 +111,7 @@ __all__ = [
     "current_execution",
     "current_worker",
     "cut_to_the_users_code",
+    "dependencies_of_call",
     "forget",
     "format_duration",
     "get_annotation_dependencies",
@@ -117,11 +120,13 @@ __all__ = [
     "get_signature",
     "get_single_dependency_of_type",
     "get_single_dependency_parameter_of_type",
+    "given_among",
     "is_generator_function",
     "is_hosting",
     "perpetual_is_live",
     "resolve",
     "resolved_dependencies",
+    "rules_of_call",
     "signature_cache",
     "validate_dependencies",
 ]

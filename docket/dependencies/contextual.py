@@ -24,8 +24,12 @@ T = TypeVar("T")
 class _FromContext(Dependency[T], Generic[T]):
     """A value from the context of the running task."""
 
-    def __init__(self, read: Callable[[], T]) -> None:
-        self._read = read
+    def __init__(self, read: Callable[[], T], made_by: Callable[[], T]) -> None:
+        self._read, self._made_by = read, made_by
+
+    def __reduce__(self) -> tuple[Callable[[], T], tuple[()]]:
+        """It can be an argument of a call; what it reads in this process stays here."""
+        return self._made_by, ()
 
     async def __aenter__(self) -> T:
         try:
@@ -39,22 +43,22 @@ class _FromContext(Dependency[T], Generic[T]):
 
 def CurrentDocket() -> Docket:
     """The docket that the task runs on."""
-    return cast("Docket", _FromContext(current_docket.get))
+    return cast("Docket", _FromContext(current_docket.get, CurrentDocket))
 
 
 def CurrentWorker() -> Worker:
     """The worker that runs the task."""
-    return cast("Worker", _FromContext(current_worker.get))
+    return cast("Worker", _FromContext(current_worker.get, CurrentWorker))
 
 
 def CurrentExecution() -> Execution[Any]:
     """The execution of the task."""
-    return cast("Execution[Any]", _FromContext(current_execution.get))
+    return cast("Execution[Any]", _FromContext(current_execution.get, CurrentExecution))
 
 
 def TaskKey() -> str:
     """The key of the task."""
-    return cast("str", _FromContext(_key))
+    return cast("str", _FromContext(_key, TaskKey))
 
 
 def _key() -> str:
@@ -76,7 +80,7 @@ class _TaskLoggerAdapter(logging.LoggerAdapter[logging.Logger]):
 
 def TaskLogger() -> logging.LoggerAdapter[logging.Logger]:
     """A logger named ``docket.task.<name>`` whose records carry the execution's labels."""
-    return cast("logging.LoggerAdapter[logging.Logger]", _FromContext(_logger))
+    return cast("logging.LoggerAdapter[logging.Logger]", _FromContext(_logger, TaskLogger))
 
 
 def _logger() -> logging.LoggerAdapter[logging.Logger]:

@@ -34,13 +34,26 @@ class Resolved:
 
     supplied: dict[str, Any] = attrs.field(factory=dict[str, Any])
     """By parameter."""
+    replaced: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    """The same of dependencies that the call gives as arguments."""
     others: list[Any] = attrs.field(factory=list[Any])
     """Values without a parameter: of ``Annotated`` metadata, and of the worker's own dependencies."""
     failed: list[FailedDependency] = attrs.field(factory=list[FailedDependency])
 
     def __iter__(self) -> Iterator[Any]:
         yield from self.supplied.values()
+        yield from self.replaced.values()
         yield from self.others
+
+    def call(
+        self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call, with these values."""
+        if not self.replaced:
+            return args, {**kwargs, **self.supplied}
+        bound = get_signature(function).bind_partial(*args, **kwargs)
+        bound.arguments.update(self.replaced)
+        return bound.args, {**bound.kwargs, **self.supplied}
 
 
 async def resolve(
@@ -51,8 +64,9 @@ async def resolve(
 ) -> Resolved:
     """Enter all dependencies of a call of ``function`` onto ``stack``: ``also`` first, by name.
 
-    ``given`` are the arguments of the call, by parameter; the dependency of a given one is not entered. Dependencies
-    that cannot be resolved are in ``failed``; the others are resolved all the same.
+    ``given`` are the arguments of the call, by parameter. The dependency of a given one is not entered, but the
+    argument is, if it is itself a dependency. Dependencies that cannot be resolved are in ``failed``; the others are
+    resolved all the same.
     """
     _Depends.cache.set({})
     _Depends.stack.set(stack)
@@ -62,10 +76,12 @@ async def resolve(
     for name, dependency in also.items():
         await _enter(stack, found, name, dependency.for_parameter(name))
     for name in get_dependency_parameters(function):
-        if name in given:
-            continue
         try:
-            found.supplied[name] = await frame.resolve(name)
+            if name not in given:
+                found.supplied[name] = await frame.resolve(name)
+            elif isinstance(value := given[name], _Dependency):
+                entered = cast("_Dependency[Any]", value).for_parameter(name)
+                found.replaced[name] = await stack.enter_async_context(entered)
         except Exception as error:  # noqa: BLE001 - foreign code; it fails the task
             cut_to_the_users_code(error)
             found.failed.append(FailedDependency(name, error))

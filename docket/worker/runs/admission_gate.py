@@ -11,7 +11,7 @@ import attrs
 from redis.exceptions import ResponseError
 
 from ...client import PerFunction
-from ...dependencies import Admission, Cooldown, Debounce, Dependency, admission_dependencies
+from ...dependencies import Admission, Cooldown, Debounce, Dependency, admission_dependencies, rules_of_call
 from ...rules import AdmissionRule, SlotRule, Verdict, pack
 from ...store import Admissions
 from ..roster import Running
@@ -68,7 +68,10 @@ class AdmissionGate:
             except Exception:  # noqa: BLE001 - a signature that cannot be read fails the task as it is called (I9)
                 declared = []
             self._declared[function] = declared
-        return declared
+        if not declared:
+            return declared
+        execution = running.execution
+        return rules_of_call(declared, execution.function, execution.args, execution.kwargs)
 
     async def admit(self, running: Running) -> Ending | None:
         """Take what the run needs to begin, or nothing. None: it may begin; else how it ends without.

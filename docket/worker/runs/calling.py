@@ -195,12 +195,11 @@ class Caller:
 
     async def _called(self, running: Running, found: Resolved) -> Any:
         execution, body = running.execution, self._body(running)
+        args, kwargs = found.call(execution.function, execution.args, execution.kwargs)
         for value in found:
             if isinstance(value, Runtime):
-                return await value.run(
-                    execution, body, execution.args, {**execution.kwargs, **found.supplied}
-                )
-        return await body(*execution.args, **execution.kwargs, **found.supplied)
+                return await value.run(execution, body, args, kwargs)
+        return await body(*args, **kwargs)
 
     # plain functions --------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from ...dependencies import (
     FailureHandler,
     Perpetual,
     TaskOutcome,
-    get_dependency_parameters,
+    dependencies_of_call,
 )
 from ...moments import clamped
 from ...rules import Abandon, Blocked, Defer, Drop, Outcome, Raised, Reschedule, Returned, Verdict
@@ -119,8 +119,8 @@ def on_admission_blocked(execution: Execution[Any], error: AdmissionBlocked) -> 
 
 
 def _perpetual_of(execution: Execution[Any]) -> Perpetual | None:
-    """A copy of the task's Perpetual, as it was declared."""
-    for dependency in get_dependency_parameters(execution.function).values():
+    """A copy of the Perpetual of a call, as it was declared or given."""
+    for dependency in dependencies_of_call(execution.function, execution.args, execution.kwargs):
         if isinstance(dependency, Perpetual):
             return copy.copy(dependency)
     return None
