@@ -50,6 +50,12 @@ async def state(docket: Docket, key: str) -> ExecutionState:
     return execution.state
 
 
+async def end_of_chain(docket: Docket, key: str) -> None:
+    """Follow a key from run to run."""
+    while (run := await docket.get_execution(key)) is not None:
+        await run.get_result()
+
+
 async def test_what_is_struck_after_it_was_added_does_not_run(
     docket: Docket, elsewhere: Docket, ran: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -94,8 +100,7 @@ async def test_a_perpetual_task_that_is_struck_ends(
         execution = await docket.add(twice)(0)
         await elsewhere.strike(twice, "value", "==", 5)
         with pytest.raises(ExecutionCancelled):
-            await execution.get_result()
-        assert await state(docket, execution.key) is ExecutionState.CANCELLED
+            await end_of_chain(docket, execution.key)
     assert ran == list(range(5))
 
 
