@@ -2,7 +2,8 @@
 
 Fails where a program does on this what it does not on pydocket, but for the differences that are listed and explained
 in docs/from-pydocket.md. Needs uv, git and pip; the tests of Prefect are in its repository alone, not in its source
-distribution: ``--prefect`` names a clone of it where it cannot be cloned from here.
+distribution: ``--prefect`` names a clone of it where it cannot be cloned from here. Give it the machine: a fixture of
+Prefect's gives its server 20 s to start, and hangs where that is not enough.
 """
 
 from __future__ import annotations

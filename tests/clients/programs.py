@@ -48,14 +48,17 @@ FASTMCP = Program(
 PREFECT = Program(
     name="prefect",
     version="3.9.1",
-    requirements=("prefect==3.9.1", "sqlalchemy[asyncio]<2.1"),
+    requirements=("prefect==3.9.1", "sqlalchemy[asyncio]<2.1", "aiosqlite<0.22"),  # as where its tests were written
     tools=(
         "ipython", "jinja2", "moto", "numpy", "opentelemetry-distro", "opentelemetry-exporter-otlp",
         "opentelemetry-instrumentation-logging", "opentelemetry-test-utils", "pytest>=9,<10",
         "pytest-asyncio>=1.1,<1.5", "pytest-env", "pytest-flakefinder", "pytest-timeout", "pytest-xdist", "pyyaml",
         "respx", "setuptools", "uv", "virtualenv", "watchfiles",
     ),
-    tests=("tests/server/services", "tests/server/api/test_docket_task_keys.py"),
+    tests=(
+        "tests/server/services", "tests/server/api/test_docket_task_keys.py", "tests/server/api/test_server.py",
+        "tests/events/server/actions/test_deleting_flow_run.py",
+    ),
     sources="https://github.com/PrefectHQ/prefect",
 )  # fmt: skip
 
