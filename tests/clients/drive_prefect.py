@@ -42,7 +42,7 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-async def until(what: Callable[[], Awaitable[Any]], seconds: float = 120) -> Any:
+async def until(what: Callable[[], Awaitable[Any]], seconds: float = 400) -> Any:
     """What ``what`` returns, once that is something."""
     async with asyncio.timeout(seconds):
         while not (found := await what()):
@@ -110,6 +110,9 @@ def main() -> None:
         )
         try:
             saw = asyncio.run(drive(began))
+        except BaseException:
+            print((HOME / "server.log").read_text())
+            raise
         finally:
             server.terminate()
             stopped = server.wait(60)
