@@ -50,7 +50,7 @@ async def run_all(docket: Docket, *, workers: int = 1) -> None:
     async with at_most(), anyio.create_task_group() as group:
         for number in range(workers):
             worker = Worker(
-                docket, f"w{number}", concurrency=20, redelivery_timeout=ms(400), scheduling_resolution=ms(20),
+                docket, f"w{number}", concurrency=20, redelivery_timeout=ms(30_000), scheduling_resolution=ms(20),
                 minimum_check_interval=ms(20),
             )  # fmt: skip
             group.start_soon(worker.run_until_finished)
@@ -190,7 +190,7 @@ async def test_something_else_under_the_name_of_a_limit_harms_only_who_is_under_
         docket,
         "w",
         concurrency=20,
-        redelivery_timeout=ms(1000),
+        redelivery_timeout=ms(30_000),
         scheduling_resolution=ms(20),
         minimum_check_interval=ms(20),
     )

@@ -106,7 +106,7 @@ async def play(docket: Docket, how: str) -> None:
         concurrency=50,
         minimum_check_interval=ms(20),
         scheduling_resolution=ms(20),
-        redelivery_timeout=ms(400),
+        redelivery_timeout=ms(30_000),
     )
     if how == "cancel":
         async with working(worker):

@@ -108,7 +108,7 @@ async def test_a_cancellation_stays_one(docket: Docket, late: bool) -> None:
     """Also if the time is up while the body cleans up after it."""
     begun, cleaned = anyio.Event(), anyio.Event()
 
-    async def long(timeout: Timeout = Timeout(ms(60) if late else s(30))) -> None:
+    async def long(timeout: Timeout = Timeout(ms(500) if late else s(30))) -> None:
         begun.set()
         try:
             await anyio.sleep_forever()
