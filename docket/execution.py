@@ -507,7 +507,8 @@ class Execution(Generic[R]):
     async def get_result(self, *, timeout: timedelta | None = None, deadline: datetime | None = None) -> R:
         """Wait for the end and return what the task returned.
 
-        Units: ``timeout`` is a duration from now, ``deadline`` an aware moment; give one or neither.
+        Units: ``timeout`` is a duration from now, ``deadline`` an aware moment; give one or neither. With one of them
+        it waits out an outage of Redis within that time; without, it raises as soon as Redis cannot be reached.
         Raises: the task's own exception where it failed; ExecutionCancelled; ResultExpired - the record or the
         result is no longer kept (``execution_ttl``); ExecutionFailed - it failed and its exception is not kept,
         cannot be unpickled here, or would end the program (SystemExit); ResultUnreadable - what is kept of the

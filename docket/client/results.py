@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 import anyio
-from redis.exceptions import ConnectionError
+from redis.exceptions import ConnectionError, RedisError
 from redis.exceptions import TimeoutError as NoAnswer
 
 from .. import clock
@@ -16,13 +18,16 @@ from ..moments import check_moment
 from ..rules import FINAL, ExecutionState
 from ..store import DocketStore, Record, load_value, read_event
 from ..text import error_text, text_of
-from ..transport import ClientClosed
+from ..transport import ClientClosed, is_outage
 from .subscription import Followed, is_over
 
 __all__ = ["wait_for_result"]
 
 #: How often a wait looks at the record itself, in case the server lost it and with it the event.
 RECHECK = timedelta(seconds=30)
+
+#: How many seconds pass at most between two attempts to reach a server that is away.
+MOST_PAUSE = 1.0
 
 
 async def wait_for_result(
@@ -33,14 +38,38 @@ async def wait_for_result(
     A limit that is over still looks once.
     """
     limit = _seconds(timeout, deadline)
+    lost: RedisError | None = None
+    if limit == math.inf:
+        await _wait_until_final(store, execution)
+        return _outcome(execution, await _kept(store, execution))
     if limit <= 0:
         if is_over(execution, await _read(store, execution)):
-            return await _outcome(store, execution)
+            return _outcome(execution, await _kept(store, execution))
     else:
-        with anyio.move_on_after(limit):
-            await _wait_until_final(store, execution)
-            return await _outcome(store, execution)
-    raise TimeoutError(f"Timeout waiting for execution {execution.key!r} of {execution.function_name!r}")
+        kept: str | None = None
+        with anyio.move_on_after(limit) as scope:
+            for pause in _pauses():
+                try:
+                    await _wait_until_final(store, execution)
+                    kept = await _kept(store, execution)
+                    break
+                except RedisError as error:
+                    if isinstance(error, ClientClosed) or not is_outage(error):
+                        raise
+                    lost = error
+                await anyio.sleep(pause)
+        if not scope.cancelled_caught:
+            return _outcome(execution, kept)
+    said = f"Timeout waiting for execution {execution.key!r} of {execution.function_name!r}"
+    raise TimeoutError(said if lost is None else f"{said}; Redis was away meanwhile: {lost}") from lost
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds between two attempts to reach the server, without an end."""
+    longest = 0.05
+    while True:
+        yield longest * random.uniform(0.5, 1.0)
+        longest = min(2 * longest, MOST_PAUSE)
 
 
 def _seconds(timeout: timedelta | None, deadline: datetime | None) -> float:
@@ -119,7 +148,11 @@ async def _follow(store: DocketStore, execution: Followed) -> None:
         subscription.end()
 
 
-async def _outcome(store: DocketStore, execution: Followed) -> Any:
+async def _kept(store: DocketStore, execution: Followed) -> str | None:
+    """The text of what is kept of the result or the exception; None where nothing was to be kept.
+
+    Raises: ExecutionCancelled, ExecutionFailed, ResultExpired, ResultUnreadable; RedisError.
+    """
     key, failed = execution.key, execution.state is ExecutionState.FAILED
     if execution.state is ExecutionState.CANCELLED:
         raise ExecutionCancelled(f"execution {key!r} of {execution.function_name!r} was cancelled")
@@ -135,8 +168,16 @@ async def _outcome(store: DocketStore, execution: Followed) -> Any:
         raise _unreadable(execution, failed, problem) from problem
     if text is None:
         raise ResultExpired(f"the result of execution {key!r} is no longer kept")
+    return text
+
+
+def _outcome(execution: Followed, kept: str | None) -> Any:
+    """The result; raises the exception of a task that failed."""
+    if kept is None:
+        return None
+    failed = execution.state is ExecutionState.FAILED
     try:
-        value: object = load_value(text)
+        value: object = load_value(kept)
     except KeyboardInterrupt:
         raise
     except BaseException as problem:

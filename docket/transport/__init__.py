@@ -7,6 +7,7 @@ one connection.
 from .client import Client
 from .connection import ClientClosed, Connection
 from .connector import ProviderFailed, ProviderRefused
+from .disruptions import is_outage, is_wrong_user
 from .lock import Lock
 from .open import from_url
 from .pipeline import Pipeline
@@ -44,5 +45,7 @@ __all__ = [
     "Tail",
     "entry_number",
     "from_url",
+    "is_outage",
+    "is_wrong_user",
     "parse",
 ]

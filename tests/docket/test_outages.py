@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from docket.transport import parse
 from tests.proxy import Direction, Proxy
 from tests.servers import Server
 from tests.trouble import AWAY, REFUSALS, SAID, on_some_loop
-from tests.where import real_time
+from tests.where import asyncio_and_trio, real_time
 
 pytestmark = [pytest.mark.anyio, real_time, pytest.mark.slow]
 
@@ -216,3 +216,42 @@ async def test_who_waits_for_a_result_on_a_half_open_connection_hears_of_it_in_t
                     proxy.cut("up")  # the server forgets the listener, who is not told
                     await finish(redis_url, "known")
     assert got == [7]
+
+
+@asyncio_and_trio
+async def test_get_result_waits_out_a_restart_within_its_timeout(persistent: Server) -> None:
+    async with Docket("trouble", persistent.url + QUICK) as docket, anyio.create_task_group() as group:
+        execution = await docket.add(task, key="k")(7)
+        other = await docket.add(task, LATER, "later")(7)
+        results: list[int] = []
+        causes: list[BaseException | None] = []
+
+        async def wait() -> None:
+            results.append(await execution.get_result(timeout=timedelta(seconds=60)))
+
+        async def wait_in_vain() -> None:
+            with pytest.raises(builtins.TimeoutError, match="Redis was away meanwhile") as raised:
+                await other.get_result(timeout=timedelta(seconds=1))
+            causes.append(raised.value.__cause__)
+
+        for _ in range(5):
+            group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        persistent.kill()
+        group.start_soon(wait)  # begins while the server is away
+        await wait_in_vain()
+        assert isinstance(causes[0], ConnectionError)
+        assert results == []
+        await anyio.to_thread.run_sync(persistent.start)
+        await docket.cancel("later")
+        await Worker(docket).run_until_finished()
+        with anyio.fail_after(10):
+            while len(results) < 6:
+                await anyio.sleep(0.01)
+        assert results == [7] * 6
+
+
+@pytest.fixture
+def persistent() -> Iterator[Server]:
+    with Server("--appendonly", "yes", "--appendfsync", "always") as server:
+        yield server

@@ -7,43 +7,19 @@ import math
 import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TypeAlias, TypeGuard
+from typing import TypeAlias
 
 import anyio
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    ClusterDownError,
-    ConnectionError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-    TryAgainError,
-)
+from redis.exceptions import NoPermissionError, RedisError
 
 from ...clock import monotonic
-from ...rules import is_a
 from ...signals import signals, suppress_errors
 from ...store import UnreadableKey, is_about_a_key
-from ...transport import ProviderFailed, ProviderRefused
+from ...transport import ProviderFailed, ProviderRefused, is_outage, is_wrong_user
 
 __all__ = ["Loop", "Outages", "is_disruption", "is_wrong_user"]
 
 logger = logging.getLogger("docket.worker")
-
-#: Error replies of a server that cannot execute commands now. They do not mean that the command was wrong.
-_REFUSALS = (
-    "BUSY ", "LOADING", "MISCONF", "NOGROUP", "NOREPLICAS", "OOM", "READONLY", "UNBLOCKED", "max number of clients",
-    "Script killed by user",  # it ran for too long, and had written nothing
-    "Script attempted to access a non local key",  # of a slot on its way to another node of a cluster
-    "The stream has exhausted the last possible ID",  # somebody has written an entry with that one
-)  # fmt: skip
-
-#: The same for which redis-py has classes; their text lacks the first word.
-_REFUSAL_TYPES = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError)
 
 #: A caller that finds its connection lost within so many seconds after an outage belongs to that outage, and is
 #: logged only if it stays cut off for longer than this.
@@ -62,16 +38,7 @@ Misused: TypeAlias = Callable[[bool], Awaitable[UnreadableKey | None]]
 
 def is_disruption(error: BaseException) -> bool:
     """Whether trying again may help: the server is lost or refuses, or a key is misused. False for a bug of ours."""
-    if is_wrong_user(error):
-        return False
-    if isinstance(error, (ConnectionError, TimeoutError, UnreadableKey, *_REFUSAL_TYPES)):
-        return True
-    return isinstance(error, ResponseError) and str(error).startswith(_REFUSALS)
-
-
-def is_wrong_user(error: BaseException) -> TypeGuard[AuthenticationError | AuthorizationError]:
-    """Whether the server wants another user or password, and there is no credential provider to ask again."""
-    return is_a(error, (AuthenticationError, AuthorizationError)) and not is_a(error, ProviderRefused)
+    return isinstance(error, UnreadableKey) or is_outage(error)
 
 
 class Outages:

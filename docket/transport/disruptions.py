@@ -1,0 +1,47 @@
+"""Which errors of a server mean that it is away for a time, so that trying again may help."""
+
+from __future__ import annotations
+
+from typing import TypeGuard
+
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    ClusterDownError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
+
+from ..rules import is_a
+from .connector import ProviderRefused
+
+__all__ = ["is_outage", "is_wrong_user"]
+
+#: Error replies of a server that cannot execute commands now. They do not mean that the command was wrong.
+_REFUSALS = (
+    "BUSY ", "LOADING", "MISCONF", "NOGROUP", "NOREPLICAS", "OOM", "READONLY", "UNBLOCKED", "max number of clients",
+    "Script killed by user",  # it ran for too long, and had written nothing
+    "Script attempted to access a non local key",  # of a slot on its way to another node of a cluster
+    "The stream has exhausted the last possible ID",  # somebody has written an entry with that one
+)  # fmt: skip
+
+#: The same for which redis-py has classes; their text lacks the first word.
+_REFUSAL_TYPES = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the server is lost or refuses for a time. False for a refused user, and for a bug of ours."""
+    if is_wrong_user(error):
+        return False
+    if isinstance(error, (ConnectionError, TimeoutError, *_REFUSAL_TYPES)):
+        return True
+    return isinstance(error, ResponseError) and str(error).startswith(_REFUSALS)
+
+
+def is_wrong_user(error: BaseException) -> TypeGuard[AuthenticationError | AuthorizationError]:
+    """Whether the server wants another user or password, and there is no credential provider to ask again."""
+    return is_a(error, (AuthenticationError, AuthorizationError)) and not is_a(error, ProviderRefused)
