@@ -76,6 +76,8 @@ UntilFinished = Annotated[bool, Parameter(name="--until-finished", negative=())]
 HealthPort = Annotated[
     int | None, option("--healthcheck-port", integer(0, 65535), "DOCKET_WORKER_HEALTHCHECK_PORT")
 ]
+HealthHost = Annotated[str, Parameter(name="--healthcheck-host", env_var="DOCKET_WORKER_HEALTHCHECK_HOST")]
+MetricsHost = Annotated[str, Parameter(name="--metrics-host", env_var="DOCKET_WORKER_METRICS_HOST")]
 MetricsPort = Annotated[int | None, option("--metrics-port", integer(0, 65535), "DOCKET_WORKER_METRICS_PORT")]
 
 
@@ -107,6 +109,8 @@ def work(
     until_finished: UntilFinished = False,
     healthcheck_port: HealthPort = None,
     metrics_port: MetricsPort = None,
+    healthcheck_host: HealthHost = "0.0.0.0",
+    metrics_host: MetricsHost = "0.0.0.0",
     fallback_task: Fallback = None,
     dependencies: Dependencies = None,
     on_run_ended: RunEnded = (),
@@ -169,9 +173,14 @@ def work(
     until_finished
         Exit when nothing is left to do.
     healthcheck_port
-        The port on which HTTP requests are answered with OK while the worker runs; 0 for one that is free.
+        The port on which HTTP requests are answered with OK while the worker runs, /live and /ready with JSON; 0 for
+        one that is free.
     metrics_port
         The port on which Prometheus finds the metrics of this worker; 0 for one that is free.
+    healthcheck_host
+        The address on which health checks are answered; all of them if not given.
+    metrics_host
+        The address on which metrics are served; all of them if not given.
     fallback_task
         The task, module:name, that runs in place of one that nobody registered.
     dependencies
@@ -214,6 +223,8 @@ def work(
         until_finished=until_finished,
         healthcheck_port=healthcheck_port,
         metrics_port=metrics_port,
+        healthcheck_host=healthcheck_host,
+        metrics_host=metrics_host,
         tasks=list(tasks),
         fallback_task=fallback_task,
         dependencies=dependencies,

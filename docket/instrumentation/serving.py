@@ -5,18 +5,21 @@ Each server answers from threads of its own, so that a busy event loop does not 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+import json
 import logging
 import selectors
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from typing import Any, cast
+from typing import Any, Protocol, TypeAlias, cast
 
+from ..clock import perf_counter
 from ..errors import PortUnavailable
 from ..signals import signals
 
@@ -29,14 +32,43 @@ EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 """Source: https://prometheus.io/docs/instrumenting/exposition_formats/#basic-info"""
 
 
+#: Clients that are served at a time by one server, each by a thread. More are turned away.
+MOST_CONNECTIONS = 32
+
+#: How many seconds a client has for its request and its answer in all.
+REQUEST_SECONDS = 10.0
+
+Answer: TypeAlias = tuple[int, str, bytes]
+"""The status, the type of the content, the content."""
+
+
+class Checked(Protocol):
+    """A worker, as far as health checks ask it, from other threads than its own."""
+
+    def liveness(self) -> Sequence[str]: ...
+
+    def readiness(self) -> Sequence[str]: ...
+
+
 @contextmanager
-def healthcheck_server(host: str = "0.0.0.0", port: int | None = None) -> Generator[int | None, None, None]:
+def healthcheck_server(
+    host: str = "0.0.0.0", port: int | None = None, worker: Checked | None = None
+) -> Generator[int | None, None, None]:
     """Answer every GET with 200 and ``OK`` for as long as the block runs; with ``port`` None, serve nothing.
 
+    With a ``worker``, ``/live`` and ``/ready`` answer with JSON, and with 503 where there are reasons against it.
     Yields the port: the one given, or one that was free for ``port`` 0.
     Raises: PortUnavailable (a ValueError and an OSError) - the port is in use, or not for us.
     """
-    with _serving("health checks", host, port, PLAIN_TEXT, lambda: b"OK") as served:
+
+    def answer(path: str) -> Answer:
+        if worker is None or path not in ("/live", "/ready"):
+            return 200, PLAIN_TEXT, b"OK"
+        reasons = worker.liveness() if path == "/live" else worker.readiness()
+        content = json.dumps({path[1:]: not reasons, "reasons": reasons}) + "\n"
+        return 503 if reasons else 200, "application/json", content.encode()
+
+    with _serving("health checks", host, port, answer) as served:
         yield served
 
 
@@ -51,7 +83,8 @@ def metrics_server(host: str = "0.0.0.0", port: int | None = None) -> Generator[
     if port is None:
         yield None
         return
-    with _serving("metrics", host, port, EXPOSITION, _exposition()) as served:
+    exposition = _exposition()
+    with _serving("metrics", host, port, lambda _: (200, EXPOSITION, exposition())) as served:
         yield served
 
 
@@ -82,13 +115,16 @@ def _exposition() -> Callable[[], bytes]:
 
 
 class _Server(ThreadingHTTPServer):
-    """Serves one text, computed per request."""
+    """Serves what ``answer`` returns for a path, to a limited number of clients at a time, each for a limited time."""
 
     daemon_threads = True
     timeout = 0  # `handle_request` is called when there is one
 
-    def __init__(self, host: str, port: int, content_type: str, content: Callable[[], bytes]) -> None:
-        self.content_type, self.content = content_type, content
+    def __init__(self, host: str, port: int, answer: Callable[[str], Answer]) -> None:
+        self.answer = answer
+        self._ends: dict[Any, float] = {}
+        """The open connections, each with the moment at which it is closed, in seconds of perf_counter."""
+        self._noting = threading.Lock()
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
 
@@ -104,18 +140,47 @@ class _Server(ThreadingHTTPServer):
         with selectors.DefaultSelector() as selector:
             selector.register(self, selectors.EVENT_READ)
             selector.register(stop, selectors.EVENT_READ)
-            while stop not in (ready.fileobj for ready, _ in selector.select()):
-                self.handle_request()
+            while stop not in (ready := [key.fileobj for key, _ in selector.select(self._close_late())]):
+                if ready:
+                    self.handle_request()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._noting:
+            is_full = len(self._ends) >= MOST_CONNECTIONS
+            if not is_full:
+                self._ends[request] = perf_counter() + REQUEST_SECONDS
+        if is_full:
+            with contextlib.suppress(OSError):
+                request.setblocking(False)
+                request.send(b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+            self.shutdown_request(request)
+        else:
+            super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._noting:
+            self._ends.pop(request, None)
+        super().shutdown_request(request)
+
+    def _close_late(self) -> float | None:
+        """End the connections whose time is over; return for how many seconds the next one has some left."""
+        with self._noting:
+            now = perf_counter()
+            for request, end in self._ends.items():
+                if end <= now:
+                    with contextlib.suppress(OSError):
+                        request.shutdown(socket.SHUT_RDWR)  # its thread sees that, and closes it
+            return min((end - now for end in self._ends.values() if end > now), default=None)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = 10.0  # seconds that a client has for its request
+    timeout = REQUEST_SECONDS  # between two parts of a request
 
     def _answer(self, *, with_body: bool) -> None:
         server = cast("_Server", self.server)
-        content = server.content()
-        self.send_response(200)
-        self.send_header("Content-Type", server.content_type)
+        status, content_type, content = server.answer(self.path.partition("?")[0])
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if with_body:
@@ -133,13 +198,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def _serving(
-    what: str, host: str, port: int | None, content_type: str, content: Callable[[], bytes]
+    what: str, host: str, port: int | None, answer: Callable[[str], Answer]
 ) -> Generator[int | None, None, None]:
     if port is None:
         yield None
         return
     try:
-        server = _Server(host, port, content_type, content)
+        server = _Server(host, port, answer)
     except OSError as error:
         raise PortUnavailable(
             f"{what} cannot be served on port {port} of {host}: {error}; choose another port, or None"

@@ -18,6 +18,7 @@ from .stream import Stream
 from .subscriptions import KEPT, Subscription, Subscriptions
 from .tail import HELD, Entry, Tail, entry_number
 from .url import SCHEMES, Address, parse
+from .waiting import Backend, current_backend
 
 __all__ = [
     "HELD",
@@ -25,6 +26,7 @@ __all__ = [
     "SCHEMES",
     "Address",
     "Argument",
+    "Backend",
     "Client",
     "ClientClosed",
     "Connection",
@@ -43,6 +45,7 @@ __all__ = [
     "Subscription",
     "Subscriptions",
     "Tail",
+    "current_backend",
     "entry_number",
     "from_url",
     "is_outage",

@@ -44,6 +44,9 @@ class AsyncioBackend:
     def is_over(self) -> bool:
         return self._loop.is_closed()
 
+    def time(self) -> float:
+        return self._loop.time()
+
     def soon(self, callback: Callable[..., object], *args: Any) -> bool:
         try:
             self._loop.call_soon_threadsafe(callback, *args)

@@ -39,6 +39,9 @@ class TrioBackend:
     def is_over(self) -> bool:
         return not self.soon(_nothing)
 
+    def time(self) -> float:
+        return trio.current_time()
+
     def soon(self, callback: Callable[..., object], *args: Any) -> bool:
         try:
             # idempotent: many pending calls of ``_nothing`` are one.

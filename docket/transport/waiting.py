@@ -58,6 +58,10 @@ class Backend(Protocol):
         """Whether the loop will never run again. From any thread."""
         ...
 
+    def time(self) -> float:
+        """The time of the loop. Only within the loop, also in what `soon` calls, where anyio does not know the loop."""
+        ...
+
     def soon(self, callback: Callable[..., object], *args: Any) -> bool:
         """Let the loop call ``callback(*args)``; False if it is over. From any thread."""
         ...

@@ -45,6 +45,7 @@ from .runs.refusals import Refusals, UnknownTasks
 from .runs.runner import Runner
 from .settings import Settings
 from .upkeep.blocked_loop import BlockedLoopRenewal
+from .upkeep.health import Health
 from .upkeep.heartbeat import Heartbeat
 from .upkeep.late_progress import LateProgress
 from .upkeep.leases import Leases
@@ -108,6 +109,7 @@ class Session:
         )
         self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep)
         self.late_progress = LateProgress()
+        self.health = Health(self.outages, self.leases, lambda: self.stopping, store.expiry)
         # runs
         self.shared = SharedHost()
         self.caller = Caller(worker.dependencies)
@@ -157,6 +159,7 @@ class Session:
     async def run(self) -> None:
         """Run until stopped, finished, or cancelled; drain in any case. Cancellation comes out after the drain (I6)."""
         log_tasks(self.worker.name, self.docket.tasks)
+        self.health.begin()
         ended = anyio.Event()
         try:
             async with anyio.create_task_group() as outer:

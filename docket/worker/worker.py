@@ -235,6 +235,21 @@ class Worker:
         if self._session is not None:
             self._session.hand_back()
 
+    def liveness(self) -> list[str]:
+        """Why this worker should be restarted, if it should: its event loop has not answered for half a minute.
+
+        From any thread; in another one than the loop's it waits for the loop's answer, for half a second at most.
+        """
+        return [] if self._session is None else self._session.health.liveness()
+
+    def readiness(self) -> list[str]:
+        """Why this worker takes or finishes no tasks now, if it does not.
+
+        It does not run, or is stopping; Redis is away, or has not answered lately; leases are not renewed; the event
+        loop is blocked. From any thread, as `liveness`.
+        """
+        return ["the worker does not run"] if self._session is None else self._session.health.readiness()
+
     @classmethod
     async def run(
         cls,
@@ -265,20 +280,21 @@ class Worker:
         heartbeat_interval: timedelta = timedelta(seconds=2),
         missed_heartbeats: int = 5,
         result_storage: ResultStorage | str | None = None,
+        healthcheck_host: str = "0.0.0.0",
+        metrics_host: str = "0.0.0.0",
     ) -> None:
         """Open a docket, register task collections and run a worker, as the command line does.
 
         ``tasks`` are ``"module:collection"``, ``fallback_task`` is ``"module:function"``; so may be ``on_run_ended``,
         and ``result_storage`` ``"module:member"``. That and the other settings after the star are those of the docket.
         SIGTERM or SIGINT drains and returns; a second one hands back at once. Health checks and metrics are served
-        meanwhile on the ports that are given (`docket.instrumentation`).
+        meanwhile on the hosts and ports that are given (`docket.instrumentation`).
         Raises: BadSetting (PortUnavailable is one), ImportError, AttributeError; else as `run_forever`.
         """
         from ..instrumentation import healthcheck_server, metrics_server  # most workers load no HTTP server
 
         async with AsyncExitStack() as stack:
-            stack.enter_context(healthcheck_server(port=healthcheck_port))
-            stack.enter_context(metrics_server(port=metrics_port))
+            stack.enter_context(metrics_server(metrics_host, metrics_port))
             docket = await stack.enter_async_context(
                 Docket(
                     name=docket_name,
@@ -298,6 +314,7 @@ class Worker:
                 dependencies_at(dependencies), message_batch, shutdown_timeout, max_deliveries,
                 unknown_task_patience, parent_task_spans, _hooks_at(on_run_ended),
             )  # fmt: skip
+            stack.enter_context(healthcheck_server(healthcheck_host, healthcheck_port, worker))
             async with worker:
                 await worker.run_with_signals(until_finished=until_finished)
 

@@ -85,6 +85,8 @@ BEYOND = {
     "--parent-task-spans": "DOCKET_PARENT_TASK_SPANS",
     "--no-parent-task-spans": "DOCKET_PARENT_TASK_SPANS",
     "--on-run-ended": "DOCKET_WORKER_ON_RUN_ENDED",
+    "--healthcheck-host": "DOCKET_WORKER_HEALTHCHECK_HOST",
+    "--metrics-host": "DOCKET_WORKER_METRICS_HOST",
 }
 BEYOND_OF = {
     "watch": {"--tasks", "--exit-status"},

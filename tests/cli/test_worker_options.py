@@ -60,6 +60,8 @@ def test_without_options_everything_has_pydockets_default() -> None:
         "fallback_task": None,
         "dependencies": None,
         "on_run_ended": (),
+        "healthcheck_host": "0.0.0.0",
+        "metrics_host": "0.0.0.0",
     }
 
 
@@ -88,6 +90,8 @@ SETTINGS = [
     ("--healthcheck-port", "DOCKET_WORKER_HEALTHCHECK_PORT", "8080", 8080),
     ("--metrics-port", "DOCKET_WORKER_METRICS_PORT", "9090", 9090),
     ("--fallback-task", "DOCKET_FALLBACK_TASK", "my.tasks:other", "my.tasks:other"),
+    ("--healthcheck-host", "DOCKET_WORKER_HEALTHCHECK_HOST", "127.0.0.1", "127.0.0.1"),
+    ("--metrics-host", "DOCKET_WORKER_METRICS_HOST", "::1", "::1"),
     ("--on-run-ended", "DOCKET_WORKER_ON_RUN_ENDED", "my.errors:report", ("my.errors:report",)),
     ("--dependencies", "DOCKET_WORKER_DEPENDENCIES", "my.tasks:wanted", "my.tasks:wanted"),
 ]

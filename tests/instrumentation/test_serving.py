@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from docket.errors import PortUnavailable
-from docket.instrumentation import healthcheck_server, metrics_server
+from docket.instrumentation import healthcheck_server, metrics_server, serving
 
 LOCAL = "127.0.0.1"
 
@@ -37,6 +40,69 @@ def test_a_health_check_is_answered_with_ok_under_every_path(path: str) -> None:
 def test_a_load_balancer_may_ask_with_head() -> None:
     with healthcheck_server(LOCAL, 0) as port:
         assert asked(port, "HEAD") == (200, "text/plain", b"")
+
+
+class Checked:
+    """A worker that answers as it is told to."""
+
+    def __init__(self, live: list[str], ready: list[str]) -> None:
+        self.live, self.ready = live, ready
+
+    def liveness(self) -> list[str]:
+        return self.live
+
+    def readiness(self) -> list[str]:
+        return self.ready
+
+
+def test_of_a_worker_live_and_ready_are_told_with_reasons() -> None:
+    worker = Checked([], ["the worker is stopping"])
+    with healthcheck_server(LOCAL, 0, worker) as port:
+        assert asked(port, path="/live?full") == (200, "application/json", b'{"live": true, "reasons": []}\n')
+        status, _, content = asked(port, path="/ready")
+        assert (status, json.loads(content)) == (503, {"ready": False, "reasons": ["the worker is stopping"]})
+        worker.live, worker.ready = ["it hangs"], []
+        assert asked(port, path="/live")[0] == 503
+        assert asked(port, path="/ready")[0] == 200
+        assert asked(port) == (200, "text/plain", b"OK")
+
+
+def test_a_client_that_dawdles_is_cut_off_and_others_are_answered_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its time is that of the whole request: a byte now and then does not prolong it."""
+    monkeypatch.setattr(serving, "REQUEST_SECONDS", 0.3)
+    with healthcheck_server(LOCAL, 0) as port, socket.create_connection((LOCAL, port or 0)) as slow:
+        slow.settimeout(0.05)
+        began, ended = time.perf_counter(), False
+        while not ended and time.perf_counter() - began < 10:
+            assert asked(port)[0] == 200
+            try:
+                slow.send(b"G")
+                ended = not slow.recv(1)
+            except TimeoutError:
+                pass
+            except ConnectionError:
+                ended = True
+        assert ended
+        assert time.perf_counter() - began >= 0.3
+
+
+def test_more_clients_than_the_limit_are_turned_away_and_leave_no_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serving, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(serving, "REQUEST_SECONDS", 0.5)
+    before = threading.active_count()
+    with healthcheck_server(LOCAL, 0) as port, contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.create_connection((LOCAL, port or 0)))
+        while threading.active_count() < before + 4:
+            time.sleep(0.01)
+        assert asked(port)[0] == 503
+        while asked(port)[0] == 503:  # until the idle ones are cut off
+            time.sleep(0.05)
+    assert threading.active_count() <= before + 1
 
 
 def test_without_a_port_nothing_is_served() -> None:

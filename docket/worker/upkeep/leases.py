@@ -46,6 +46,11 @@ class Leases:
             await self.roster.wait_nonempty()
             await anyio.sleep(interval)
 
+    def overdue(self, now: float) -> int:
+        """How many leases of active bodies are older than half a timeout: two renewals in a row are missing."""
+        least = self.trusted_until(now - self.timeout.total_seconds() * 5 / 8)
+        return sum(running.is_active and running.trusted_until < least for running in self.roster)
+
     async def renew(self, claims: Claims, now: Callable[[], float]) -> None:
         """Renew all leases and slots through ``claims``, and note until when each lease can be trusted. In any thread.
 

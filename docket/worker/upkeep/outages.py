@@ -58,9 +58,16 @@ class Outages:
         self._address, self._labels, self._misused = address, labels, misused
         self._began: float | None = None
         self._ended = -math.inf
+        self.last_answer: float | None = None
+        """The loop time at which the server last answered one of the loops."""
         self._is_logged = self._is_provider_logged = False
         self._logged_keys: set[str] = set()
         self._cut_off: set[object] = set()
+
+    @property
+    def began(self) -> float | None:
+        """The loop time at which the outage began that lasts; None where there is none."""
+        return self._began
 
     def failed(self, caller: object, error: RedisError, last_answer: float = math.inf) -> None:
         """Note that ``caller`` cannot reach the server, and log it if this outage is not logged yet.
@@ -155,6 +162,7 @@ class Outages:
         def answered() -> None:
             nonlocal attempt, last_answer
             attempt, last_answer = 0, monotonic()
+            self.last_answer = last_answer
             self.recovered(caller)
 
         try:
