@@ -2,8 +2,8 @@
 
 Default: the tests on every supported Python that this machine has (the others are skipped, and nox says so),
 then lint, types and docs. On request: ``tests_lowest`` (the oldest dependencies that pyproject.toml admits),
-``servers`` (the tests that touch a server, on every server that a package brings), ``clients`` (FastMCP and Prefect on
-this), ``bench`` and ``chaos``.
+``servers`` (the tests that touch a server, on every server that a package brings), ``tests_314`` (what needs no server,
+on a Python 3.14 that npm brings), ``clients`` (FastMCP and Prefect on this), ``bench`` and ``chaos``.
 Arguments after ``--`` reach the tool: ``nox -s tests-3.11 -- tests/memory -x``.
 """
 
@@ -67,6 +67,34 @@ def tests_lowest(session: nox.Session) -> None:
     """The default suite on the oldest dependencies that pyproject.toml admits."""
     session.install("-e", EXTRAS, *group("test"), *lowest())
     session.run("python", "-m", "pytest", *PARALLEL, *session.posargs)
+
+
+@nox.session
+def tests_314(session: nox.Session) -> None:
+    """What needs neither server nor loop, on CPython 3.14 as WebAssembly: the package `pyodide` of npm, in Node."""
+    there = Path(session.create_tmp())
+    packages = there / "packages"
+    session.run("npm", "install", "--silent", "--prefix", str(there), "pyodide@^314", external=True)
+    wheels = [
+        "--python-version",
+        "3.14",
+        "--platform",
+        "any",
+        "--implementation",
+        "py",
+        "--only-binary",
+        ":all:",
+    ]
+    pure = [each for each in PYPROJECT["project"]["dependencies"] if not each.startswith(("hiredis", "lupa"))]
+    session.install("pip")  # an environment of uv has none
+    session.run(
+        "python", "-m", "pip", "install", "--quiet", "--upgrade", "--target", str(packages), *wheels,
+        *pure, "pytest>=8.3", "hypothesis>=6.100", "tzdata",
+    )  # fmt: skip
+    suite = session.posargs or ["tests/pyodide", "tests/rules", "tests/docket", "tests/store"]
+    plain = ["-q", "--noconftest", "-p", "tests.pyodide.plugin"]
+    python = ["node", "--stack-size=3900", "tests/pyodide/run.mjs", str(there), str(packages)]
+    session.run(*python, *plain, *suite, external=True)
 
 
 @nox.session(python=PYTHONS[0])

@@ -19,6 +19,7 @@ from .client import (
     TaskCall,
     TaskCollection,
     TaskFunction,
+    Tasks,
     check_arguments,
     check_chunk_size,
     check_function,
@@ -31,6 +32,7 @@ from .client import (
     new_key,
     place_for,
     place_many,
+    register_collection,
     register_task,
     stand_in,
 )
@@ -144,7 +146,7 @@ class Docket(DocketSnapshotMixin):
             subscriptions=Subscriptions(self._client),
         )
         self._server_results = ServerResults(lambda: self.client, keys)
-        self.tasks: dict[str, TaskFunction] = {task.__name__: task for task in standard_tasks}
+        self.tasks = Tasks({task.__name__: task for task in standard_tasks})
         self.strike_list = DocketStrikes(
             name, url, self._store.strikes, lambda: self.client, enable_internal_instrumentation
         )
@@ -301,19 +303,23 @@ class Docket(DocketSnapshotMixin):
     # tasks -----------------------------------------------------------------------------------------------
 
     def register(self, function: TaskFunction | AnyFunction, names: list[str] | None = None) -> None:
-        """Make a function known as a task, by its own name or by ``names``.
+        """Make a function known as a task, by its own name or by ``names``. The name is what a task is known by.
 
-        Raises: TypeError - not a callable with a name; ValueError - its dependencies contradict each other.
+        Raises: TypeError - not a callable with a name; ValueError - its dependencies contradict each other, or a name
+        stands for another function. One that was written in the same place is replaced: a module may be loaded again.
         """
         register_task(self.tasks, cast("TaskFunction", function), names)
 
-    def register_collection(self, collection_path: str) -> None:
+    def register_collection(self, collection_path: str, names: Mapping[str, list[str]] | None = None) -> None:
         """Register every function of a collection: ``"module.path:name"`` of an iterable of functions.
 
-        Raises: ValueError - the path is not of that form; ImportError, AttributeError - nothing is there.
+        A mapping of names to functions registers them by these. ``names`` are as in `register`, for some of the
+        functions, by the name that each goes by in the collection: ``{"send_mail": ["send_mail", "send_email"]}``.
+
+        Raises: ValueError - the path is not of that form, ``names`` is about a function that is not there, or as
+        `register`; ImportError, AttributeError - nothing is there.
         """
-        for function in collection_at(collection_path):
-            self.register(function)
+        register_collection(self.tasks, collection_at(collection_path), names)
 
     def function_named(self, name: str) -> TaskFunction:
         """The task of that name, or a stand-in that can only be shown."""

@@ -10,7 +10,17 @@ from .packed import Packed
 from .placement import check_chunk_size, place, place_for, place_many
 from .presentation import compact_signature, show_call, show_packed
 from .progress import ExecutionProgress, keepers
-from .registry import TaskCollection, automatic, collection_at, find_task, name_of, register_task, stand_in
+from .registry import (
+    TaskCollection,
+    Tasks,
+    automatic,
+    collection_at,
+    find_task,
+    name_of,
+    register_collection,
+    register_task,
+    stand_in,
+)
 from .remote import RemoteTask, remote_task
 from .results import wait_for_result
 from .signatures import (
@@ -46,6 +56,7 @@ __all__ = [
     "TaskCall",
     "TaskCollection",
     "TaskFunction",
+    "Tasks",
     "Unreadable",
     "are_struck",
     "automatic",
@@ -70,6 +81,7 @@ __all__ = [
     "place",
     "place_for",
     "place_many",
+    "register_collection",
     "register_task",
     "remote_task",
     "show_call",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sized
-from typing import Any
+from types import UnionType
+from typing import Any, ForwardRef, Union, get_origin
 
 from uncalled_for import Dependency
 
@@ -106,4 +107,10 @@ def compact_signature(signature: inspect.Signature) -> str:
 def _type_name(annotation: Any) -> str:
     if hasattr(annotation, "__metadata__"):
         annotation = annotation.__origin__
-    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    if isinstance(annotation, ForwardRef):
+        annotation = annotation.__forward_arg__
+    if isinstance(annotation, str):
+        return annotation
+    if get_origin(annotation) in (Union, UnionType):  # from Python 3.14 on each has the name "Union"
+        return str(annotation)
+    return getattr(annotation, "__name__", str(annotation))

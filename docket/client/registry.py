@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, cast
 
 from ..dependencies import (
@@ -16,6 +17,7 @@ from ..dependencies import (
 )
 from ..errors import UnknownTask, UsageError
 from ..text import checked_name, text_of
+from .identity import are_alike, is_same, origin_of, share_origin
 from .remote import RemoteTask
 from .signatures import TaskFunction, check_arguments, check_function
 
@@ -26,12 +28,32 @@ __all__ = [
     "collection_at",
     "find_task",
     "name_of",
+    "register_collection",
     "register_task",
     "stand_in",
 ]
 
-Tasks: TypeAlias = dict[str, TaskFunction]
-TaskCollection: TypeAlias = Iterable[TaskFunction]
+logger = logging.getLogger("docket.docket")
+
+TaskCollection: TypeAlias = Iterable[TaskFunction] | Mapping[str, TaskFunction]
+"""Functions, which go by their own names; or by the names that a mapping gives them."""
+
+#: The module of the tasks that each docket knows from the beginning. A task of the user's may take their names.
+_STANDARD = "docket.tasks"
+
+
+class Tasks(dict[str, TaskFunction]):
+    """The tasks of a docket by name, and what was said about them."""
+
+    def __init__(self, tasks: Mapping[str, TaskFunction]) -> None:
+        super().__init__(tasks)
+        self._said = set[tuple[str, str]]()
+
+    def warn_once(self, name: str, what: str, message: str) -> None:
+        """Log a warning about the task of this name, the first time that it is about ``what``."""
+        if (name, what) not in self._said:
+            self._said.add((name, what))
+            logger.warning("%s", message)
 
 
 def name_of(function: TaskFunction) -> str:
@@ -50,9 +72,12 @@ def name_of(function: TaskFunction) -> str:
 def register_task(tasks: Tasks, function: TaskFunction, names: list[str] | None = None) -> None:
     """Enter a function under ``names``, or under its own.
 
+    It replaces one that was written in the same place: a module may be loaded again. Where that was a closure over
+    other values, a warning says so once, unless ``names`` were given.
+
     Raises: TypeError - not a callable, or without a name, or a generator function, or it depends on one, or an
-    automatic task that needs arguments; ValueError - its dependencies contradict each other, or a name cannot be
-    part of a key.
+    automatic task that needs arguments; UsageError (a ValueError) - a name stands for another function, or cannot be
+    part of a key; ValueError - its dependencies contradict each other.
     """
     if not callable(function):
         raise TypeError(f"a task is a callable, not {function!r}")
@@ -80,11 +105,31 @@ def register_task(tasks: Tasks, function: TaskFunction, names: list[str] | None 
             raise TypeError(f"an automatic task is called by nobody, without arguments: {error}") from None
     if isinstance(names, str):
         raise TypeError(f"names= takes a list of names, not {names!r}")
-    tasks.update(
-        dict.fromkeys(
-            [checked_name(name, "the name of a task") for name in names or [name_of(function)]], function
+    free = [checked_name(name, "the name of a task") for name in names or [name_of(function)]]
+    for name in free:
+        _check_free(tasks, name, function, named=bool(names))
+    tasks.update(dict.fromkeys(free, function))
+
+
+def _check_free(tasks: Tasks, name: str, function: TaskFunction, *, named: bool) -> None:
+    """Refuse a name that stands for another function. Raises: UsageError (a ValueError)."""
+    known = tasks.get(name)
+    if known is None or is_same(known, function) or getattr(known, "__module__", None) == _STANDARD:
+        return
+    if not share_origin(known, function):
+        here, there = origin_of(function), origin_of(known)
+        raise UsageError(
+            f"the name {name!r} of {here} is taken by {there}: a task is known by its name alone, so that one would "
+            f"run in place of the other. Give one of them another name: docket.register(function, names=[{here!r}]). "
+            f"To replace it on purpose, set docket.tasks[{name!r}]"
         )
-    )
+    if not named and not are_alike(known, function):
+        tasks.warn_once(
+            name,
+            "another closure",
+            f"task {name!r} stands for another {origin_of(function)} from now on, made of other values: calls of both "
+            "run this one. Give each a name of its own: docket.register(function, names=[...])",
+        )
 
 
 def automatic(function: TaskFunction) -> Perpetual | None:
@@ -96,7 +141,7 @@ def automatic(function: TaskFunction) -> Perpetual | None:
 
 
 def collection_at(path: str) -> TaskCollection:
-    """What ``"module.path:name"`` names: an iterable of functions.
+    """What ``"module.path:name"`` names: an iterable of functions, or a mapping of names to functions.
 
     Raises: UsageError (a ValueError) - the path is not of that form, or names something else; ImportError,
     AttributeError - nothing is there.
@@ -110,18 +155,49 @@ def collection_at(path: str) -> TaskCollection:
     return cast("TaskCollection", collection)
 
 
+def register_collection(
+    tasks: Tasks, collection: TaskCollection, names: Mapping[str, list[str]] | None = None
+) -> None:
+    """Enter every function of a collection, some by ``names``: of each, by the name that it goes by there.
+
+    Raises: as `register_task`; UsageError (a ValueError) - ``names`` is about a function that is not there.
+    """
+    left = dict(names or {})
+    for name, function in _named(collection):
+        own = name_of(function) if name is None and left else name
+        given = None if own is None else left.pop(own, None)
+        register_task(tasks, function, given or (None if name is None else [name]))
+    if left:
+        raise UsageError(f"names= is about {', '.join(map(repr, left))}, of which the collection has none")
+
+
+def _named(collection: TaskCollection) -> Iterator[tuple[str | None, TaskFunction]]:
+    if isinstance(collection, Mapping):
+        yield from cast("Mapping[str, TaskFunction]", collection).items()
+    else:
+        for function in collection:
+            yield None, function
+
+
 def find_task(tasks: Tasks, function: TaskFunction | str, where: str) -> tuple[str, TaskFunction]:
     """The name and the function of a task; a function that is not entered yet is entered, unless it is a stub.
+
+    A function that was entered by other names than its own goes by the first of these.
 
     Raises: UnknownTask (a KeyError) - no task has this name; ``where`` is the name of the docket.
     """
     if not isinstance(function, str):
-        name = name_of(function)
+        own = getattr(function, "__name__", None)
+        if isinstance(own, str) and is_same(tasks.get(own), function):
+            return name_of(function), function
         if isinstance(function, RemoteTask):
+            name = name_of(cast("TaskFunction", function))
             return name, tasks.get(name, cast("TaskFunction", function))
-        if tasks.get(name) is not function:
-            register_task(tasks, function)
-        return name, function
+        for name, known in list(tasks.items()):
+            if is_same(known, function):
+                return name, function
+        register_task(tasks, function)
+        return name_of(function), function
     if (found := tasks.get(function)) is None:
         known = ", ".join(sorted(tasks)) or "none"
         raise UnknownTask(

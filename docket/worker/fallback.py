@@ -28,7 +28,8 @@ async def default_fallback_task(
     text = (
         f"Unknown task {execution.function_name!r} received - dropping. "
         "Register it with docket.register(function), or docket.register_collection('module:collection') "
-        "(`--tasks module:collection` on the command line), before the worker runs"
+        "(`--tasks module:collection` on the command line), before the worker runs; "
+        "if it was renamed, give the function its old name, too (names=[...])"
     )
     logger.warning("%s", text)
     raise UnknownTask(text)
