@@ -103,6 +103,7 @@ class SyncExecution(Generic[R]):
     started_at = _of_execution(lambda execution: execution.started_at)
     completed_at = _of_execution(lambda execution: execution.completed_at)
     error = _of_execution(lambda execution: execution.error)
+    last_error = _of_execution(lambda execution: execution.last_error)
     redelivered = _of_execution(lambda execution: execution.redelivered)
     ttl = _of_execution(lambda execution: execution.ttl)
 

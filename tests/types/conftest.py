@@ -50,8 +50,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str
 
 def _modules() -> Iterator[tuple[str, tuple[str, str]]]:
     for path in [*sorted((ROOT / "examples").rglob("*.py")), *sorted(CASES.glob("*.py"))]:
-        name = f"{path.parent.name}_{path.name}"
-        yield name, (label(path), path.read_text(encoding="utf-8"))
+        yield path.name, (label(path), path.read_text(encoding="utf-8"))  # examples import each other
     for path in DOCUMENTS:
         for number, code in enumerate(programs(path.read_text(encoding="utf-8"))):
             yield f"{path.parent.name}_{path.stem}_{number}.py".replace("-", "_"), (label(path), code)
