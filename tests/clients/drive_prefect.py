@@ -66,10 +66,10 @@ async def ticked(began: float) -> list[str] | None:
     return sorted(loops) if len(loops) > 5 and all(loops.values()) else None
 
 
-async def drive(began: float) -> dict[str, Any]:
+async def drive(began: float, server: subprocess.Popen[bytes]) -> dict[str, Any]:
     saw: dict[str, Any] = {}
     async with get_client() as client:
-        await until(lambda: healthy(client))
+        await until(lambda: healthy(client, server))
         saw["sum of a flow"] = await asyncio.to_thread(add, 1, 2)
         runs = await client.read_flow_runs()
         saw["its state"] = [run.state_name for run in runs]
@@ -94,7 +94,9 @@ async def drive(began: float) -> dict[str, Any]:
     return saw
 
 
-async def healthy(client: Any) -> bool:
+async def healthy(client: Any, server: subprocess.Popen[bytes]) -> bool:
+    if server.poll() is not None:
+        raise RuntimeError(f"the server ended with {server.returncode}")
     return await client.api_healthcheck() is None
 
 
@@ -103,13 +105,14 @@ def main() -> None:
     began = time.time()
     with open(HOME / "server.log", "w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", PORT],
+            [sys.executable, "-P", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", PORT],
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
+            cwd=HOME,  # not a folder with a docket in it
         )
         try:
-            saw = asyncio.run(drive(began))
+            saw = asyncio.run(drive(began, server))
         except BaseException:
             print((HOME / "server.log").read_text())
             raise
