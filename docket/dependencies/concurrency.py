@@ -42,6 +42,8 @@ class ConcurrencyLimit(Admission["ConcurrencyLimit"]):
     argument that the task does not have: UsageError, where the task is registered or first added.
     """
 
+    __module__ = "docket.dependencies"  # an argument of this class travels under the name that pydocket has for it, too
+
     argument_name: str | None
 
     @overload

@@ -22,6 +22,8 @@ class Cooldown(Admission["Cooldown"]):
     Raises: UsageError (a ValueError) - ``window`` is not above zero; TypeError.
     """
 
+    __module__ = "docket.dependencies"  # an argument of this class travels under the name that pydocket has for it, too
+
     def __init__(self, window: timedelta, *, scope: str | None = None) -> None:
         self.window, self.scope = check_duration("window", window, positive=True), check_scope(scope)
 

@@ -39,6 +39,8 @@ class Cron(Perpetual):
     tzinfo; UsageError (a ValueError) - ``missed`` is none of the three.
     """
 
+    __module__ = "docket.dependencies"  # an argument of this class travels under the name that pydocket has for it, too
+
     expression: str
     tz: tzinfo
 
@@ -55,6 +57,11 @@ class Cron(Perpetual):
         self._line = CronLine.read(expression, tz)
         self.expression, self.tz = self._line.expression, tz
         self._bound = _Bound()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_line" not in state:
+            self._line, self._bound = CronLine.read(self.expression, self.tz), _Bound()
 
     async def __aenter__(self) -> Self:
         execution = self.execution.get()

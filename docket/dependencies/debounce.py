@@ -22,6 +22,8 @@ class Debounce(Admission["Debounce"]):
     Raises: UsageError (a ValueError) - ``settle`` is not above zero; TypeError.
     """
 
+    __module__ = "docket.dependencies"  # an argument of this class travels under the name that pydocket has for it, too
+
     single = True
 
     def __init__(self, settle: timedelta, *, scope: str | None = None) -> None:

@@ -43,10 +43,13 @@ class Perpetual(CompletionHandler["Perpetual"]):
     of the three.
     """
 
+    __module__ = "docket.dependencies"  # an argument of this class travels under the name that pydocket has for it, too
+
     automatic: bool
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     cancelled: bool
+    missed: Missed
 
     def __init__(self, every: timedelta = ZERO, automatic: bool = False, *, missed: Missed = "once") -> None:
         self.every, self.automatic = every, automatic
@@ -54,6 +57,11 @@ class Perpetual(CompletionHandler["Perpetual"]):
         self.args, self.kwargs = (), {}
         self.cancelled = False
         self._next_when: datetime | None = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "missed" not in state:  # pydocket's, as an argument of a call
+            self.args, self.kwargs, self.missed = (), {}, "once"
+        vars(self).update(state)
 
     async def __aenter__(self) -> Self:
         execution = self.execution.get()
@@ -65,11 +73,11 @@ class Perpetual(CompletionHandler["Perpetual"]):
     @property
     def every(self) -> timedelta:
         """The time from the beginning of one run to the beginning of the next."""
-        return self._every
+        return vars(self)["every"]  # by which pydocket's instances have it
 
     @every.setter
     def every(self, every: timedelta) -> None:
-        self._every = check_duration("every", every)
+        vars(self)["every"] = check_duration("every", every)
 
     @property
     def initial_when(self) -> datetime | None:

@@ -23,6 +23,8 @@ class RateLimit(Admission["RateLimit"]):
     Raises: UsageError (a ValueError) - ``limit`` below 1, or ``per`` not above zero; TypeError.
     """
 
+    __module__ = "docket.dependencies"  # an argument of this class travels under the name that pydocket has for it, too
+
     def __init__(self, limit: int, *, per: timedelta, drop: bool = False, scope: str | None = None) -> None:
         self.limit = check_count("limit", limit)
         self.per = check_duration("per", per, positive=True)

@@ -53,9 +53,18 @@ class Retry(FailureHandler["Retry"]):
     Raises: TypeError - a wrong type; UsageError (a ValueError) - a value out of range.
     """
 
+    __module__ = "docket.dependencies"  # an argument of this class travels under the name that pydocket has for it, too
+
     attempts: int | None
     delay: timedelta
     attempt: int
+    # What pydocket's do not have, which may come as arguments of a call.
+    maximum_delay: timedelta | None = None
+    jitter: float = 0.0
+    on: tuple[type[BaseException], ...] = (BaseException,)
+    never_on: tuple[type[BaseException], ...] = ()
+    maximum_age: timedelta | None = None
+    _asked: datetime | None = None
 
     def __init__(
         self,
@@ -81,7 +90,7 @@ class Retry(FailureHandler["Retry"]):
         if maximum_age is not None:
             self.maximum_age = check_duration("maximum_age", maximum_age, positive=True)
         self.attempt = 1
-        self._asked: datetime | None = None
+        self._asked = None
 
     @classmethod
     def forever(cls, delay: timedelta = ZERO, **options: Unpack[Options]) -> Self:
@@ -154,6 +163,8 @@ class ExponentialRetry(Retry):
     The first pause is ``minimum_delay``, none is longer than ``maximum_delay``. The other options, and what is
     raised, are those of `Retry`.
     """
+
+    __module__ = "docket.dependencies"  # an argument of this class travels under the name that pydocket has for it, too
 
     def __init__(
         self,

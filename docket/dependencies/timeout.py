@@ -31,6 +31,8 @@ class Timeout(Runtime["Timeout"]):
     Raises: TypeError - ``base`` is no timedelta; UsageError (a ValueError) - it is not above zero.
     """
 
+    __module__ = "docket.dependencies"  # an argument of this class travels under the name that pydocket has for it, too
+
     base: timedelta
 
     def __init__(self, base: timedelta) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,6 +53,7 @@ FIRST_WHEN = b"first_when"
 #: A script can pass on some 4,000 fields, and nobody has an honest use for that many.
 MOST_FIELDS = 1000
 
+_PRIVATE = "docket.dependencies._"
 _MANY = LARGEST_FIELD + 1
 _PLAIN = frozenset({int, str, float, bool, type(None), bytes})
 _cloudpickle = cast("Callable[[Any], bytes]", cloudpickle.dumps)  # pyright: ignore[reportUnknownMemberType]
@@ -92,7 +94,20 @@ def load(pickled: bytes) -> Any:
     """The inverse of `dump` and of `dump_any`. Raises: anything, SystemExit among it: this runs foreign code."""
     if pickled == _EMPTY_DICT:
         return {}
-    return pickle.loads(pickled)
+    try:
+        return pickle.loads(pickled)
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith(_PRIVATE):
+            raise
+    return _PeersUnpickler(io.BytesIO(pickled)).load()
+
+
+class _PeersUnpickler(pickle.Unpickler):
+    """Finds the dependencies that pydocket's clients give as arguments: it has each in a private module."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        public = _PRIVATE.removesuffix("._") if module_name.startswith(_PRIVATE) else module_name
+        return super().find_class(public, global_name)
 
 
 def is_empty(pickled: bytes) -> bool:

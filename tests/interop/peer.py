@@ -34,7 +34,7 @@ def load_tasks(path: str) -> Any:
 
 tasks = load_tasks(sys.argv[1])
 
-from docket import Docket, Worker  # noqa: E402 - after the tasks, which import it too
+from docket import Docket, Retry, Worker  # noqa: E402 - after the tasks, which import it too
 
 FINAL = {"completed", "failed", "cancelled"}
 SETTINGS = {"minimum_check_interval", "redelivery_timeout", "scheduling_resolution"}
@@ -98,8 +98,10 @@ class Peer:
         when: str | None,
         traceparent: str | None = None,
     ) -> Any:
-        """``traceparent`` is the span in which it is added."""
+        """``traceparent`` is the span in which it is added; ``retry`` in ``kwargs`` are the arguments of a Retry."""
         moment = None if when is None else datetime.fromisoformat(when)
+        if "retry" in kwargs:
+            kwargs = {**kwargs, "retry": Retry(**kwargs["retry"])}
         with spanning(traceparent):
             execution = await docket.add(function, when=moment, key=key)(*args, **kwargs)
         self.executions[docket.name, execution.key] = execution

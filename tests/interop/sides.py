@@ -20,7 +20,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from docket import Docket, Execution, Worker
+from docket import Docket, Execution, Retry, Worker
 from tests.interop import tasks
 
 __all__ = ["HEARTBEAT", "Ours", "Program", "RemoteDocket", "RemoteError", "Side", "from_now"]
@@ -229,6 +229,8 @@ class Ours:
     async def add(
         self, function: str, *args: Any, key: str | None = None, when: str | None = None, **kwargs: Any
     ) -> Any:
+        if "retry" in kwargs:
+            kwargs["retry"] = Retry(**kwargs["retry"])
         return self._placed(await self.docket.add(function, when=self._when(when), key=key)(*args, **kwargs))
 
     async def add_many(self, function: str, each: list[list[Any]], when: str | None = None) -> list[str]:

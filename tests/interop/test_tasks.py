@@ -76,6 +76,21 @@ async def test_positional_and_named_arguments_and_the_key_arrive(
 
 
 @both_ways
+async def test_a_retry_that_the_caller_gives_is_known_to_the_other_side(
+    table: Table, client: str, worker: str
+) -> None:
+    """pydocket's bodies get it as it was given: its `attempt` stays 1."""
+    await table.side(client).add("flaky", key="k", retry={"attempts": 2})
+    await table.side(client).subscribe("k")
+    await table.side(worker).drain("w")
+    message = {"ours": "attempt 2", "pydocket": "attempt 1"}[worker]
+    outcome = await table.side(client).outcome("k")
+    assert (outcome["error"], outcome["message"]) == ("ValueError", message)
+    states = [event.get("state") for event in await table.side(client).events("k")]
+    assert states.count("running") == 2
+
+
+@both_ways
 async def test_a_record_reads_the_same_on_both_sides(table: Table, client: str, worker: str) -> None:
     await table.side(client).add("echo", 7, key="k", when="2020-02-03T04:05:06.789012+02:00")
     waiting: Any = [await table.side(side).execution("k") for side in (client, worker)]
