@@ -17,6 +17,7 @@ from .tables import print_table, relative
 
 if TYPE_CHECKING:
     from ..docket import Docket, DocketSnapshot
+    from ..execution import RunningExecution
 
 __all__ = ["snapshot"]
 
@@ -84,7 +85,7 @@ def _tasks(taken: DocketSnapshot) -> list[Sequence[str]]:
     running = [
         (
             relative(task.when, now),
-            task.state.value,
+            _state(task),
             task.function_name,
             task.key,
             task.worker or "",
@@ -97,6 +98,12 @@ def _tasks(taken: DocketSnapshot) -> list[Sequence[str]]:
         for task in sorted(taken.future, key=lambda task: task.when)
     ]
     return [*running, *waiting]
+
+
+def _state(task: RunningExecution) -> str:
+    """The state of a task that runs, and what an operator should know of it."""
+    remarks = ["worker gone"] * task.worker_is_gone + ["cancel requested"] * task.cancel_requested
+    return ", ".join([task.state.value, *remarks])
 
 
 def _counts(taken: DocketSnapshot) -> list[Sequence[str]]:

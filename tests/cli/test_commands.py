@@ -170,6 +170,29 @@ class TestSnapshot:
             ["trace", "1", "0", "1", "in", "SPAN", "in", "SPAN"],
         ]
 
+    def test_a_running_task_that_was_asked_to_stop_or_has_lost_its_worker_is_marked(
+        self, here: Office, capsys: Any
+    ) -> None:
+        here.ask(lambda docket: docket.add("paint", key="p1")(4))
+        with here.working():
+            here.ask(self.until_it_runs)
+            said(capsys, "cancel", "p1")
+            assert re.search(r" running, cancel requested +paint +p1 +w1 ", said(capsys, "snapshot"))
+            here.ask(self.lose_the_worker)
+            assert re.search(
+                r" running, worker gone, cancel requested +paint +p1 +", said(capsys, "snapshot")
+            )
+            for gate in here.gates.values():
+                gate.set()
+
+    @staticmethod
+    async def lose_the_worker(docket: Docket) -> None:
+        """As if another one had begun it, and was killed: no heartbeat is left of it."""
+        async with docket.redis() as redis:
+            stream, group = docket.stream_key, docket.worker_group_name
+            [entry] = await redis.xpending_range(stream, group, "-", "+", 1)
+            await redis.xclaim(stream, group, "killed", 0, [entry["message_id"]], justid=True)
+
     def test_the_functions_with_the_most_tasks_come_first(self, here: Office, capsys: Any) -> None:
         now = datetime.datetime.now(datetime.UTC)
         hour = datetime.timedelta(hours=1)
