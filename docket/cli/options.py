@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from cyclopts import CoercionError, Parameter, Token
 
 from ..errors import BadUrl
 from ..moments import LONGEST, check_duration
 
-__all__ = ["choice", "duration", "each", "integer", "option", "path", "ttl", "url"]
+__all__ = ["Heartbeat", "Missed", "choice", "duration", "each", "integer", "option", "path", "ttl", "url"]
 
 #: A reader of text, and the words for what it takes; it raises ValueError for anything else.
 Reader = tuple[Callable[[str], Any], str]
@@ -151,3 +151,6 @@ def _url(text: str) -> str:
 
 #: The URL of a server.
 url: Reader = (_url, "the URL of a server")
+
+Heartbeat = Annotated[timedelta, option("--heartbeat-interval", duration(), "DOCKET_HEARTBEAT_INTERVAL")]
+Missed = Annotated[int, option("--missed-heartbeats", integer(1), "DOCKET_MISSED_HEARTBEATS")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
@@ -37,8 +37,12 @@ DocketName = Annotated[str, Parameter(name="--docket", env_var="DOCKET_NAME")]
 ServerUrl = Annotated[str, option("--url", server_url, "DOCKET_URL")]
 
 
-def with_docket(act: Callable[[Docket], Awaitable[T]], *, docket: str, url: str, backend: str) -> T:
+def with_docket(
+    act: Callable[[Docket], Awaitable[T]], *, docket: str, url: str, backend: str, **settings: Any
+) -> T:
     """Open a docket on an event loop of its own, call ``act`` with it, and return the result.
+
+    ``settings`` are more of the docket's.
 
     Nothing on the docket is unpickled: it could run code in the shell of the user who looks at it.
     Raises: UsageError - the settings, the user or the password are wrong; CommandFailed - the server cannot be
@@ -52,7 +56,7 @@ def with_docket(act: Callable[[Docket], Awaitable[T]], *, docket: str, url: str,
     warn_on_stderr()
 
     async def opened() -> T:
-        async with Docket(name=docket, url=url) as found:
+        async with Docket(name=docket, url=url, **settings) as found:
             found.strike_list.trust_nobody()
             return await act(found)
 

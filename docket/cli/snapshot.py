@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from .existing import check_docket
 from .loops import Backend
-from .options import each, integer, option, path
+from .options import Heartbeat, Missed, each, integer, option, path
 from .paths import check_paths
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .tables import print_table, relative
@@ -33,6 +33,8 @@ def snapshot(
     url: ServerUrl = DEFAULT_URL,
     stats: Stats = False,
     limit: Limit = None,
+    heartbeat_interval: Heartbeat = timedelta(seconds=2),
+    missed_heartbeats: Missed = 5,
     backend: Backend = "asyncio",
 ) -> None:
     """Show what waits and what runs on a docket right now.
@@ -50,6 +52,10 @@ def snapshot(
         Also count the tasks of each function.
     limit
         How many tasks to list at most; all if not given. The numbers and --stats count all of them.
+    heartbeat_interval
+        How often the workers show that they are there.
+    missed_heartbeats
+        After so many heartbeats that did not come a worker is gone.
     backend
         The event loop: asyncio, uvloop or trio.
     """
@@ -63,7 +69,14 @@ def snapshot(
             await check_docket(opened)
         return found
 
-    taken = with_docket(take, docket=docket, url=url, backend=backend)
+    taken = with_docket(
+        take,
+        docket=docket,
+        url=url,
+        backend=backend,
+        heartbeat_interval=heartbeat_interval,
+        missed_heartbeats=missed_heartbeats,
+    )
     running, total = len(taken.running), taken.total_tasks
     print(f"Docket {docket!r} at {taken.taken:%Y-%m-%d %H:%M:%S %z}")
     print(f"{len(taken.workers)} workers, {running}/{total} running")

@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..moments import DEFAULT_TTL
 from . import logs
 from .loops import BACKENDS, check_backend, run_on
-from .options import choice, duration, each, integer, option, path, ttl, url
+from .options import Heartbeat, Missed, choice, duration, each, integer, option, path, ttl, url
 from .paths import check_paths
 
 __all__ = ["work"]
@@ -57,8 +57,6 @@ Patience = Annotated[
     option("--unknown-task-patience", duration(zero=True), "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE"),
 ]
 ExecutionTtl = Annotated[timedelta | None, option("--execution-ttl", ttl(), "DOCKET_EXECUTION_TTL")]
-Heartbeat = Annotated[timedelta, option("--heartbeat-interval", duration(), "DOCKET_HEARTBEAT_INTERVAL")]
-Missed = Annotated[int, option("--missed-heartbeats", integer(1), "DOCKET_MISSED_HEARTBEATS")]
 Storage = Annotated[str | None, option("--result-storage", path("a storage"), "DOCKET_RESULT_STORAGE")]
 Automatic = Annotated[
     bool, Parameter(name="--schedule-automatic-tasks", env_var="DOCKET_WORKER_SCHEDULE_AUTOMATIC_TASKS")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from .. import clock
 from .errors import CommandFailed
 from .existing import check_docket, similar
 from .loops import Backend
+from .options import Heartbeat, Missed
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .tables import print_table, relative
 
@@ -18,7 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["for_task", "ls"]
 
 
-def ls(*, docket: DocketName = "docket", url: ServerUrl = DEFAULT_URL, backend: Backend = "asyncio") -> None:
+def ls(
+    *,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    heartbeat_interval: Heartbeat = timedelta(seconds=2),
+    missed_heartbeats: Missed = 5,
+    backend: Backend = "asyncio",
+) -> None:
     """List the live workers of a docket.
 
     Parameters
@@ -27,6 +36,10 @@ def ls(*, docket: DocketName = "docket", url: ServerUrl = DEFAULT_URL, backend: 
         The name of the docket.
     url
         The server of the docket.
+    heartbeat_interval
+        How often the workers show that they are there.
+    missed_heartbeats
+        After so many heartbeats that did not come a worker is gone.
     backend
         The event loop: asyncio, uvloop or trio.
     """
@@ -37,7 +50,14 @@ def ls(*, docket: DocketName = "docket", url: ServerUrl = DEFAULT_URL, backend: 
             await check_docket(opened)
         return found
 
-    workers = with_docket(live, docket=docket, url=url, backend=backend)
+    workers = with_docket(
+        live,
+        docket=docket,
+        url=url,
+        backend=backend,
+        heartbeat_interval=heartbeat_interval,
+        missed_heartbeats=missed_heartbeats,
+    )
     _print(f"Workers of docket {docket!r}", workers)
 
 
@@ -47,6 +67,8 @@ def for_task(
     *,
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
+    heartbeat_interval: Heartbeat = timedelta(seconds=2),
+    missed_heartbeats: Missed = 5,
     backend: Backend = "asyncio",
 ) -> None:
     """List the live workers of a docket that know a task. The exit status is 1 if there is none.
@@ -59,6 +81,10 @@ def for_task(
         The name of the docket.
     url
         The server of the docket.
+    heartbeat_interval
+        How often the workers show that they are there.
+    missed_heartbeats
+        After so many heartbeats that did not come a worker is gone.
     backend
         The event loop: asyncio, uvloop or trio.
     """
@@ -72,7 +98,14 @@ def for_task(
             f"no live worker of docket {docket!r} knows a task {task!r}{similar(task, names)}"
         )
 
-    workers = with_docket(live, docket=docket, url=url, backend=backend)
+    workers = with_docket(
+        live,
+        docket=docket,
+        url=url,
+        backend=backend,
+        heartbeat_interval=heartbeat_interval,
+        missed_heartbeats=missed_heartbeats,
+    )
     _print(f"Workers of docket {docket!r} that know {task!r}", workers)
 
 
