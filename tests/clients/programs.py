@@ -121,17 +121,11 @@ def _tests_of(program: Program, work: Path, checkout: Path | None) -> Path:
     if checkout is None:
         checkout = work / f"{program.name}-repository"
         if not checkout.exists():
-            run(
-                "git",
-                "clone",
-                "--quiet",
-                "--depth",
-                "1",
-                "--branch",
-                program.version,
-                program.sources,
-                checkout,
-            )
+            clone = ["git", "clone", "--quiet", "--depth", "1", "--branch", program.version, program.sources]
+            try:
+                run(*clone, checkout)
+            except RuntimeError as error:
+                raise RuntimeError(f"{error}\nname a clone that you have: --{program.name} FOLDER") from None
     # Not the commit: a partial clone may lack what no test needs.
     archive = subprocess.run(
         ["git", "-C", checkout, "archive", "HEAD:tests"], stdout=subprocess.PIPE, check=True
