@@ -41,12 +41,19 @@ def means(text: str, default: object) -> bool:
     return words == (str(default).lower() if isinstance(default, bool) else str(default))
 
 
-#: Variable and default of each option of the worker.
-OPTIONS = {
-    spelled: cells
-    for name, *cells in table("command-line.md", "option | variable | default")
-    for spelled in dict.fromkeys(name.strip("`").replace("[no-]", no) for no in ("", "no-"))
-}
+def options() -> dict[str, tuple[list[str], str]]:
+    """The variables and the default of each option of the worker, as documented; a row may have several options."""
+    found: dict[str, tuple[list[str], str]] = {}
+    for names, variables, default in table("command-line.md", "option | variable | default"):
+        each, known = re.findall(r"`(--[^`]+)`", names), re.findall(r"`(\w+)`", variables)
+        for number, name in enumerate(each):
+            own = known if len(each) == 1 else known[number : number + 1]
+            for no in ("", "no-"):
+                found[name.replace("[no-]", no)] = own, default
+    return found
+
+
+OPTIONS = options()
 
 
 def test_every_option_of_the_worker_is_in_the_table() -> None:
@@ -55,8 +62,8 @@ def test_every_option_of_the_worker_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_table_has_its_variable_and_its_default(name: str) -> None:
-    argument, (variable, words) = arguments("worker")[name], OPTIONS[name]
-    assert re.findall(r"`(\w+)`", variable) == list(argument.parameter.env_var or ())
+    argument, (variables, words) = arguments("worker")[name], OPTIONS[name]
+    assert variables == list(argument.parameter.env_var or ())
     default = argument.field_info.default
     if name.endswith("parent-task-spans"):
         default = False  # None leaves it to the docket, whose default that is
