@@ -45,6 +45,7 @@ from .signals import signals, suppress_errors
 from .snapshot import DocketSnapshot, DocketSnapshotMixin
 from .store import (
     GROUP,
+    ONCE,
     DocketStore,
     Keys,
     LimitInUse,
@@ -80,6 +81,8 @@ logger = logging.getLogger("docket.docket")
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_ONCE: Mapping[bytes, bytes] = {ONCE: b"1"}
 
 CLEAR_BATCH = 100
 """How many tasks `Docket.clear` cancels in one step: it keeps the server for a few milliseconds."""
@@ -384,6 +387,45 @@ class Docket(DocketSnapshotMixin):
         return scheduler
 
     @overload
+    def run_once(
+        self,
+        function: Callable[P, Awaitable[R]],
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+    ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
+    @overload
+    def run_once(
+        self,
+        function: Callable[P, Awaitable[R]] | Callable[P, R],
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+    ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
+    @overload
+    def run_once(
+        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
+    ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
+    def run_once(
+        self,
+        function: TaskFunction | str,
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+    ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
+        """Schedule one run of a task with Perpetual or Cron, which no other run follows: for a button "run it now".
+
+        The chain of the task, if it has one, goes on beside it, untouched. A retry is part of the run. For other tasks
+        it is the same as `add`, whose arguments and errors it has.
+        """
+        prepare = self._preparing(function, when, key, ttl, _ONCE)
+
+        async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
+            return await place_for("docket.add", self.store, prepare(args, kwargs))
+
+        return scheduler
+
+    @overload
     def replace(
         self, function: Callable[P, Awaitable[R]], when: datetime, key: str, ttl: TimeToLive = ...
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
@@ -470,7 +512,12 @@ class Docket(DocketSnapshotMixin):
         return await self._place_many("docket.replace_many", calls, chunk_size, replace=True)
 
     def _preparing(
-        self, function: TaskFunction | str, when: datetime | None, key: str | None, ttl: TimeToLive
+        self,
+        function: TaskFunction | str,
+        when: datetime | None,
+        key: str | None,
+        ttl: TimeToLive,
+        extra: Mapping[bytes, bytes] | None = None,
     ) -> Callable[[tuple[Any, ...], dict[str, Any]], Execution[Any]]:
         """Check what is to be called, when and under which key; return what makes an execution of the arguments."""
         name, found = find_task(self.tasks, function, self.name)
@@ -480,6 +527,13 @@ class Docket(DocketSnapshotMixin):
             key = check_key(key)
         if ttl is not ...:
             check_ttl(ttl)
+        if name in self.tasks.automatic and key != name and extra is None:
+            self.tasks.warn_once(
+                name,
+                "a second chain",
+                f"task {name!r} is automatic: workers keep its chain under the key {name!r}, and this call begins a "
+                f"second one beside it, which goes on for ever. To run it once, call docket.run_once({name})()",
+            )
 
         def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution[Any]:
             check_arguments(found, name, args, kwargs)
@@ -488,6 +542,8 @@ class Docket(DocketSnapshotMixin):
                 self, found, args, kwargs, key or new_key(), moment, 1, function_name=name
             )
             execution.ttl = ttl
+            if extra is not None:
+                execution.extra_fields = extra
             return execution
 
         return prepare

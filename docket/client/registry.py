@@ -47,6 +47,8 @@ class Tasks(dict[str, TaskFunction]):
 
     def __init__(self, tasks: Mapping[str, TaskFunction]) -> None:
         super().__init__(tasks)
+        self.automatic = set[str]()
+        """The names of those that workers schedule by themselves: each add asks."""
         self._said = set[tuple[str, str]]()
 
     def warn_once(self, name: str, what: str, message: str) -> None:
@@ -109,6 +111,9 @@ def register_task(tasks: Tasks, function: TaskFunction, names: list[str] | None 
     for name in free:
         _check_free(tasks, name, function, named=bool(names))
     tasks.update(dict.fromkeys(free, function))
+    tasks.automatic.difference_update(free)
+    if automatic(function):
+        tasks.automatic.update(free)
 
 
 def _check_free(tasks: Tasks, name: str, function: TaskFunction, *, named: bool) -> None:

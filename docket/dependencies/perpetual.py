@@ -11,7 +11,7 @@ from ..errors import UsageError
 from ..moments import check_duration, check_moment, clamped, moved
 from ..numbers import spelled
 from ..rules import Reschedule
-from ..store import chains, first_when
+from ..store import ONCE, chains, first_when
 from ..transport import Client
 from .base import CompletionHandler, TaskOutcome
 
@@ -68,6 +68,8 @@ class Perpetual(CompletionHandler["Perpetual"]):
         running = copy.copy(self)
         running.args, running.kwargs = execution.args, execution.kwargs
         running.cancelled, running._next_when, running.next_run = False, None, None
+        if ONCE in execution.extra_fields:
+            running.cancel()
         return running
 
     @property

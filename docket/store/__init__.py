@@ -6,6 +6,7 @@ from .byhand import ByHand
 from .chain import Chain, chains
 from .claims import Claims, Ended, Settled
 from .codec import (
+    ONCE,
     Delivery,
     Message,
     PassedOn,
@@ -40,6 +41,7 @@ __all__ = [
     "ANY_STRIKES",
     "GROUP",
     "KINDS",
+    "ONCE",
     "PENDING_PAGE",
     "READ_AT_LEAST",
     "Admissions",

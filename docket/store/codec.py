@@ -22,6 +22,7 @@ from .fence import Fence
 from .foreign import LARGEST, moment, whole
 
 __all__ = [
+    "ONCE",
     "Delivery",
     "Message",
     "PassedOn",
@@ -49,6 +50,9 @@ __all__ = [
 
 #: A field of the messages of retries: when the first attempt was due. Only where a retry has a maximum age.
 FIRST_WHEN = b"first_when"
+
+#: In the message of a run, and of each that comes of it, that no chain of runs follows.
+ONCE = b"docket:once"
 
 #: A script can pass on some 4,000 fields, and nobody has an honest use for that many.
 MOST_FIELDS = 1000

@@ -21,7 +21,7 @@ from ...dependencies import (
 )
 from ...moments import clamped
 from ...rules import Abandon, Blocked, Defer, Drop, Outcome, Raised, Reschedule, Returned, Verdict
-from ...store import first_when
+from ...store import ONCE, first_when
 from ...text import error_text
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ def on_admission_blocked(execution: Execution[Any], error: AdmissionBlocked) -> 
 
 
 def _perpetual_of(execution: Execution[Any]) -> Perpetual | None:
-    """A copy of the Perpetual of a call, as it was declared or given."""
+    """A copy of the Perpetual of a call, as it was declared or given; None if it is to run once."""
     for dependency in dependencies_of_call(execution.function, execution.args, execution.kwargs):
-        if isinstance(dependency, Perpetual):
+        if isinstance(dependency, Perpetual) and ONCE not in execution.extra_fields:
             return copy.copy(dependency)
     return None
