@@ -93,8 +93,10 @@ class _Shape:
     """The names of these, in order, then those of keyword-only parameters."""
     required: frozenset[str]
     known: frozenset[str]
-    supplied: bool
-    """Whether dependencies supply some of them."""
+    supplied: frozenset[str]
+    """The names of those whose values dependencies supply."""
+    before: int
+    """How many may be given by position without one of these."""
 
 
 #: None where the signature has *args, **kwargs or positional-only parameters.
@@ -114,7 +116,10 @@ def _shape(function: Callable[..., Any]) -> _Shape | None:
         names.append(name)
         if parameter.default is parameter.empty and name not in supplied:
             required.add(name)
-    return _Shape(positional, tuple(names), frozenset(required), frozenset(names), bool(supplied))
+    before = min((names.index(name) for name in supplied), default=positional)
+    return _Shape(
+        positional, tuple(names), frozenset(required), frozenset(names), frozenset(supplied), before
+    )
 
 
 def check_arguments(
@@ -129,8 +134,10 @@ def check_arguments(
     if known is None:
         known = _shapes[function] = (_shape(function),)
     shape = known[0]
-    if (shape is None or shape.supplied) and (given := given_among(function, args, kwargs)):
-        check_given(function, name, given)
+    if shape is None or (
+        shape.supplied and (len(args) > shape.before or not shape.supplied.isdisjoint(kwargs))
+    ):
+        check_given(function, name, given_among(function, args, kwargs))
     if shape is not None and len(args) <= shape.positional:
         given = shape.names[: len(args)]
         if not kwargs:
