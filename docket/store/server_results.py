@@ -15,7 +15,7 @@ import attrs
 from .. import clock
 from ..moments import check_duration
 from ..transport import Client
-from .answers import answers, named
+from .answers import answers
 from .codec import envelope, open_value
 from .keys import Keys
 from .schedule import milliseconds
@@ -42,35 +42,26 @@ class ServerResults:
 
     async def get(self, key: str, *, collection: str | None = None) -> Value | None:
         """The value of a key; None where there is none."""
-        return (await self.ttl(key, collection=collection))[0]
+        return (await self.get_many([key], collection=collection))[0]
 
     async def get_many(self, keys: Sequence[str], *, collection: str | None = None) -> list[Value | None]:
         """The value of each key."""
-        return [value for value, _ in await self.ttl_many(keys, collection=collection)]
+        commands = [("MGET", *self._places(key, collection)) for key in keys]
+        replies = cast("list[list[bytes | None]]", answers(await self._client().call_many(commands)))
+        return [_first(key, found) for key, found in zip(keys, replies, strict=True)]
 
     async def ttl(self, key: str, *, collection: str | None = None) -> tuple[Value | None, float | None]:
         """The value of a key, and for how long it will be kept."""
-        (found,) = await self.ttl_many([key], collection=collection)
-        return found
+        return (await self.ttl_many([key], collection=collection))[0]
 
     async def ttl_many(
         self, keys: Sequence[str], *, collection: str | None = None
     ) -> list[tuple[Value | None, float | None]]:
         """The value of each key, and for how long it will be kept."""
-        places = [place for key in keys for place in self._places(key, collection)]
-        replies = answers(
-            await self._client().call_many(
-                [(command, place) for place in places for command in ("GET", "PTTL")]
-            )
-        )
         found: list[tuple[Value | None, float | None]] = []
-        for at, key in enumerate(keys):
-            pair = self._places(key, collection)
-            enveloped, left, bare, bare_left = cast("list[Any]", replies[4 * at : 4 * at + 4])
-            enveloped, bare = named(enveloped, pair[0], "string"), named(bare, pair[1], "string")
-            value = None if enveloped is None else open_value(enveloped, key)
-            if value is None:
-                value, left = None if bare is None else open_value(bare, key), bare_left
+        for key, value in zip(keys, await self.get_many(keys, collection=collection), strict=True):
+            commands = [("PTTL", place) for place in self._places(key, collection)]
+            left = max(cast("list[int]", answers(await self._client().call_many(commands))))
             found.append((value, left / 1000 if value is not None and left >= 0 else None))
         return found
 
@@ -100,13 +91,13 @@ class ServerResults:
         ends = () if kept is None else ("PX", milliseconds(kept))
         commands: list[Any] = []
         for key, value in zip(keys, values, strict=True):
-            enveloped, bare = self._places(key, collection)
+            places = self._places(key, collection)
             if self._keys.tagged:
-                commands.append(("SET", bare, json.dumps(dict(value)), *ends))
+                commands.append(("SET", places[-1], json.dumps(dict(value)), *ends))
             else:
                 shown = self._keys.results_collection if collection is None else collection
                 text = envelope(shown, key, dict(value), now=clock.now(), ttl=kept)
-                commands.append(("SET", enveloped, text, *ends))
+                commands.append(("SET", places[0], text, *ends))
         answers(await self._client().call_many(commands))
 
     async def delete(self, key: str, *, collection: str | None = None) -> bool:
@@ -118,8 +109,14 @@ class ServerResults:
         commands = [("DEL", *self._places(key, collection)) for key in keys]
         return sum(cast("list[int]", answers(await self._client().call_many(commands))))
 
-    def _places(self, key: str, collection: str | None) -> tuple[str, str]:
-        """Where a value may be: the envelope, and the bare value of a cluster."""
+    def _places(self, key: str, collection: str | None) -> tuple[str, ...]:
+        """Where a value may be: as an envelope, or bare as on a cluster."""
         if collection is None:
             return self._keys.result_envelope(key), self._keys.result_bare(key)
-        return f"{collection}::{key}", f"{collection}:{key}"
+        return (f"{collection}:{key}" if self._keys.tagged else f"{collection}::{key}",)
+
+
+def _first(key: str, found: Sequence[bytes | None]) -> Value | None:
+    """The first of the values that were found that is that of the key."""
+    values = (open_value(raw, key) for raw in found if raw is not None)
+    return next((value for value in values if value is not None), None)
