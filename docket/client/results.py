@@ -16,7 +16,7 @@ from .. import clock
 from ..errors import ExecutionCancelled, ExecutionFailed, ResultExpired, ResultUnreadable, UsageError
 from ..moments import check_moment
 from ..rules import FINAL, ExecutionState
-from ..store import DocketStore, Record, load_value, read_event
+from ..store import DocketStore, Record, load_value, read_event, restored
 from ..text import error_text, text_of
 from ..transport import ClientClosed, is_outage
 from .subscription import Followed, is_over
@@ -185,7 +185,7 @@ def _outcome(execution: Followed, kept: str | None) -> Any:
         raise _unreadable(execution, failed, problem) from problem
     if not failed:
         return value
-    raise _error_to_raise(execution, value)
+    raise _error_to_raise(execution, restored(value))
 
 
 def _error_to_raise(execution: Followed, kept: object) -> Exception:

@@ -22,6 +22,7 @@ from .codec import (
 )
 from .docket_store import DocketStore, ResultStorage
 from .due import DueTasks, Moved
+from .errors_kept import dump_error, restored, stand_in
 from .events import ProgressEvent, StateEvent, read_event
 from .fence import Fence
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
@@ -97,6 +98,7 @@ __all__ = [
     "check_expires",
     "decode_message",
     "dump",
+    "dump_error",
     "dump_value",
     "epoch",
     "first_when",
@@ -112,5 +114,7 @@ __all__ = [
     "misused",
     "read_event",
     "read_plain",
+    "restored",
+    "stand_in",
     "state_event",
 ]

@@ -54,6 +54,8 @@ async def test_an_exception_arrives_with_its_type_message_and_attributes(
     await table.side(client).add("fail", "größer", key="builtin")
     await table.side(worker).drain("w")
     own, builtin = [await table.side(client).outcome(key) for key in ("own", "builtin")]
+    notes = own["attributes"].pop("__notes__", [])  # our worker's traceback
+    assert len(notes) == (worker == "ours")
     assert (own["error"], own["attributes"]) == ("Refused", {"reason": 'no "thanks"\n', "code": 42})
     assert (builtin["error"], builtin["message"]) == ("ValueError", "größer")
     assert (await table.side(client).execution("builtin"))["error"] == "ValueError: größer"

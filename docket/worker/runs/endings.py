@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,8 +34,20 @@ from ...rules import (
     decide,
     unfolds,
 )
-from ...store import Claims, DocketStore, Ended, Message, PassedOn, Settled, Unreadable, dump, dump_value
-from ...text import error_text, readable, shortened, text_of
+from ...store import (
+    Claims,
+    DocketStore,
+    Ended,
+    Message,
+    PassedOn,
+    Settled,
+    Unreadable,
+    dump,
+    dump_error,
+    dump_value,
+    stand_in,
+)
+from ...text import class_name, error_text, readable, shortened, text_of
 from ..roster import End, Running, write_nothing
 from .following import due_of_chain, fail_unhandled
 
@@ -46,6 +59,9 @@ NOT_KEPT = timedelta(0)
 
 #: A server closes the connection of a client that sends more (proto-max-bulk-len), which looks like an outage.
 LONGEST = 500 * 1024 * 1024
+
+#: How many characters a traceback has that is kept with an exception: the first two thirds of them and the last.
+LONGEST_TRACEBACK = 16_000
 
 #: How many characters of its error the record of a task that is tried again keeps.
 LONGEST_TEXT = 2000
@@ -192,12 +208,13 @@ class Endings:
         """What is kept of an exception; of one that cannot be pickled its text."""
         if self.claims.kept_for(running.delivery) == NOT_KEPT or isinstance(error, ResultNotStored):
             return None
+        note = _traceback_of(running, error)
         try:
-            text = dump_value(error)
+            text = dump_error(error, note)
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001 - of an exception that cannot be pickled its text is kept
-            text = dump_value(ExecutionFailed(error_text(error)))
+            text = stand_in(error_text(error), note)
         try:
             return await self._kept(running, text, key)
         except Exception as problem:  # a result storage of the user's may raise anything
@@ -222,6 +239,20 @@ class Endings:
 def _result_key(running: Running) -> str:
     message = running.delivery.message
     return f"{message.key}:{message.generation}"
+
+
+def _traceback_of(running: Running, error: BaseException) -> str:
+    """The traceback of a failed attempt as text, for who awaits the result in another process."""
+    execution = running.execution
+    head = f"On worker {execution.worker!r}, in attempt {execution.attempt} of {execution.function_name!r}"
+    cut_to_the_users_code(error)
+    try:
+        traced = "".join(traceback.format_exception(error)).rstrip()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:  # noqa: BLE001 - the error's own code may raise anything (I9)
+        traced = f"(its traceback cannot be shown: {class_name(problem)})"
+    return readable(f"{head}:\n{shortened(traced, LONGEST_TRACEBACK)}")
 
 
 def _showable(error: BaseException) -> BaseException:
