@@ -247,7 +247,8 @@ class Log(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.written.append(self.format(record).encode("utf-8", "strict").decode())
-        if record.levelno >= logging.ERROR:
+        # A failed attempt is a warning of this logger where another one follows.
+        if record.levelno >= (logging.WARNING if record.name == "docket.dependencies" else logging.ERROR):
             self.errors.append(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
