@@ -92,3 +92,24 @@ async def test_adding_an_automatic_task_warns_once_but_not_by_its_own_key(
             docket.add("nightly", key="another")
         (warning,) = warnings(caplog)
         assert "docket.run_once(nightly)()" in warning
+
+
+async def test_one_that_a_stopped_worker_hands_back_stays_one(url: str) -> None:
+    begun = anyio.Event()
+
+    async def slow(chain: Perpetual = Perpetual(every=timedelta(0), automatic=True)) -> None:
+        ran.append("slow")
+        begun.set()
+        if len(ran) == 1:
+            await anyio.sleep_forever()
+
+    async with Docket("once", url) as docket:
+        docket.register(slow)
+        await docket.run_once(slow)()
+        worker = Worker(docket, "first", schedule_automatic_tasks=False, shutdown_timeout=timedelta(0))
+        async with anyio.create_task_group() as group:
+            group.start_soon(worker.run_forever)
+            await begun.wait()
+            worker.stop()
+        await run(docket)
+        assert ran == ["slow", "slow"]
