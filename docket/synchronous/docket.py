@@ -131,6 +131,36 @@ class SyncDocket:
         return self._placing(self.docket.add(cast("TaskFunction", function), when, key, ttl))
 
     @overload
+    def run_once(
+        self,
+        function: Callable[P, Awaitable[R]],
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+    ) -> Callable[P, SyncExecution[R]]: ...
+    @overload
+    def run_once(
+        self,
+        function: Callable[P, Awaitable[R]] | Callable[P, R],
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+    ) -> Callable[P, SyncExecution[R]]: ...
+    @overload
+    def run_once(
+        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
+    ) -> Callable[..., SyncExecution[Any]]: ...
+    def run_once(
+        self,
+        function: TaskFunction | str,
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+    ) -> Callable[..., SyncExecution[Any]]:
+        """Schedule one run of a task, which no other run of its chain follows. See `Docket.run_once`."""
+        return self._placing(self.docket.run_once(cast("TaskFunction", function), when, key, ttl))
+
+    @overload
     def replace(
         self, function: Callable[P, Awaitable[R]], when: datetime, key: str, ttl: TimeToLive = ...
     ) -> Callable[P, SyncExecution[R]]: ...

@@ -113,3 +113,9 @@ async def test_one_that_a_stopped_worker_hands_back_stays_one(url: str) -> None:
             worker.stop()
         await run(docket)
         assert ran == ["slow", "slow"]
+
+
+def test_so_does_the_synchronous_docket() -> None:
+    with Docket("once", "memory://run-once").sync() as docket:
+        execution = docket.run_once(nightly, key="by hand")("now")
+        assert execution.key == "by hand"
