@@ -11,7 +11,7 @@ import attrs
 from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
-from ..transport import Client, Connection
+from ..transport import Argument, Client, Connection
 from . import script_calls
 from .admission import Admissions
 from .answers import answers
@@ -42,9 +42,16 @@ class Settled(enum.Enum):
     """The run was to be put off, but its cancellation was requested; nothing was written yet."""
 
 
+_SETTLED = {word.value: word for word in Settled}
+
+
 @attrs.frozen
 class Ended:
-    """How a call ended that is followed by another one under its key. ``result`` is as `Claims.settle` takes it."""
+    """How a call ended.
+
+    ``result`` is its key and its text (`dump_value`), or its key and None where it was put into another storage
+    already.
+    """
 
     state: str
     error: str | None = None
@@ -90,14 +97,44 @@ class Claims:
 
     async def take(self, count: int, *, asked: str = "") -> list[Taken]:
         """Read and claim at most ``count`` waiting tasks at once; never blocks."""
+        return (await self.take_settling(count, (), asked=asked))[0]
+
+    async def take_settling(
+        self, count: int, ended: Sequence[tuple[Delivery, Ended]], *, asked: str = ""
+    ) -> tuple[list[Taken], list[Settled | None]]:
+        """`settle` claims that have ended, then `take`, in one step.
+
+        Shapes: a result for each of ``ended``, None where it is not known: then nothing was written about it, and
+        `settle` says why. If this raises, each of them may have been written, and `settle` finds out.
+        """
+        now = clock.now()
+        finals: list[Argument] = []
+        sent: list[bool] = []
+        for delivery, how in ended:
+            try:
+                finals += self._final(delivery, how, now)
+                sent.append(True)
+            except Exception:  # noqa: BLE001 - of this one (I9); `settle` raises it again
+                sent.append(False)
         call = script_calls.take(
-            self.keys,
-            worker=self.worker,
-            started_at=clock.now().isoformat(),
-            asked=asked,
-            count=count,
+            self.keys, worker=self.worker, started_at=now.isoformat(), asked=asked, count=count, ended=finals
         )
-        return await self._taken(await self.client.run(*call), redelivered=False)
+        newest_strike, read, words = cast("tuple[bytes, Any, list[bytes]]", await self.client.run(*call))
+        taken = await self._taken((newest_strike, read), redelivered=False)
+        settled = iter(words)
+        return taken, [_SETTLED.get(next(settled)) if was_sent else None for was_sent in sent]
+
+    def _final(self, delivery: Delivery, ended: Ended, now: datetime) -> list[Argument]:
+        """The end of a claim as lib/settle_all.lua takes it."""
+        fence, key, ttl = delivery.fence, delivery.message.key, self.kept_for(delivery)
+        event = state_event(key, ended.state, *end_fields(now.isoformat(), ended.error))
+        final: list[Argument] = [
+            fence.message_id, fence.generation, fence.claim, key, delivery.slots, ended.state, event,
+            time_to_live(ttl), (ended.error or "").encode(),
+        ]  # fmt: skip
+        if ended.result is None:
+            return [*final, "", "", ""]
+        return [*final, ended.result[0], *self._stored(key, ended.result, now, ttl)]
 
     async def _taken(self, reply: Any, *, redelivered: bool) -> list[Taken]:
         newest_strike, read = cast("tuple[bytes, list[list[Any]]]", reply)
@@ -254,38 +291,26 @@ class Claims:
         given = delivery.message.ttl
         return self.ttl if given is ... else given
 
-    async def settle(
-        self,
-        delivery: Delivery,
-        *,
-        state: str,
-        error: str | None = None,
-        result: tuple[str, str | None] | None = None,
-    ) -> Settled:
-        """Write a final state, store the result with it, and acknowledge, in one step (I1, I2).
-
-        ``result`` is its key and its text (`dump_value`), or its key and None where it was put into another
-        storage before this call.
-        """
+    async def settle(self, delivery: Delivery, ended: Ended) -> Settled:
+        """Write a final state, store the result with it, and acknowledge, in one step (I1, I2)."""
         key, now, ttl = delivery.message.key, clock.now(), self.kept_for(delivery)
-        at = now.isoformat()
-        ending = end_fields(at, error)
-        record = ["state", state, *ending]
-        if result is not None:
-            record += ("result_key", result[0])
-        stored_at, stored = self._stored(key, result, now, ttl)
+        ending = end_fields(now.isoformat(), ended.error)
+        record = ["state", ended.state, *ending]
+        if ended.result is not None:
+            record += ("result_key", ended.result[0])
+        stored_at, stored = self._stored(key, ended.result, now, ttl)
         call = script_calls.settle(
             self.keys,
             result_key=stored_at,
             fence=delivery.fence,
             ttl_ms=time_to_live(ttl),
-            state_event=state_event(key, state, *ending),
+            state_event=state_event(key, ended.state, *ending),
             key=key,
             slots=delivery.slots,
             result=stored,
             record=record,
         )
-        return Settled(await self.client.run(*call))
+        return _SETTLED[cast("bytes", await self.client.run(*call))]
 
     async def reschedule(
         self,

@@ -344,18 +344,18 @@ def schedule(
 
 def settle(
     keys: Keys, *,
-    key: str, result_key: Argument, fence: Fence, ttl_ms: Argument, state_event: Argument, slots: Argument,
-    result: Argument, record: Sequence[Argument],
+    result_key: Argument, fence: Fence, ttl_ms: Argument, state_event: Argument, key: Argument,
+    slots: Argument, result: Argument, record: Sequence[Argument],
 ) -> Call:
     """Write the final state of one claim and acknowledge its delivery."""
     return (
         script("settle"),
         [
-            keys.run(key), keys.stream, keys.progress(key), result_key, keys.queue, keys.reserved_queue,
+            keys.stream, result_key, keys.queue, keys.reserved_queue,
         ],
         [
-            fence.message_id, fence.generation, fence.claim, fence.holder, GROUP, ttl_ms,
-            keys.state_channel(key), state_event, keys.wake, keys.prefix, key, slots, result, *record,
+            fence.message_id, fence.generation, fence.claim, fence.holder, GROUP, ttl_ms, state_event,
+            keys.wake, keys.prefix, key, slots, result, *record,
         ],
     )
 
@@ -378,16 +378,16 @@ def strike(
 
 def take(
     keys: Keys, *,
-    worker: Argument, started_at: Argument, asked: Argument, count: Argument,
+    worker: Argument, started_at: Argument, asked: Argument, count: Argument, ended: Sequence[Argument],
 ) -> Call:
-    """Read tasks that wait on the stream and claim them, in one step."""
+    """Write how claims have ended, then read tasks that wait on the stream and claim them, in one step."""
     return (
         script("take"),
         [
             keys.stream, keys.queue, keys.reserved_queue, keys.strikes,
         ],
         [
-            keys.prefix, GROUP, worker, started_at, keys.wake, asked, count,
+            keys.prefix, GROUP, worker, started_at, keys.wake, asked, count, *ended,
         ],
     )
 

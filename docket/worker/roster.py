@@ -13,7 +13,7 @@ from ..errors import ScopeLeftOpen
 from ..execution import Execution
 from ..rules import Complete, Fail, Outcome, Raised, Reschedule, Returned, StopReason, Verdict
 from ..signals import Subscriber
-from ..store import Delivery, Holding, Settled
+from ..store import Delivery, Ended, Holding, Settled
 
 if TYPE_CHECKING:
     from .reports.reporting import Report
@@ -70,10 +70,12 @@ class End:
     write: Callable[[], Awaitable[Settled]]
     seconds: float | None = None
     """How long it ran; None where it did not."""
+    ended: Ended | None = None
+    """The final state that ``write`` writes; None where that is not all."""
 
     def forget(self) -> None:
         """Refer to nothing any more: from Python 3.12 on, errors keep the frames whose variables lead here."""
-        self.outcome, self.verdict, self.write = _NOTHING, _NOT_DECIDED, write_nothing
+        self.outcome, self.verdict, self.write, self.ended = _NOTHING, _NOT_DECIDED, write_nothing, None
 
 
 class Detached(BaseException):
@@ -203,7 +205,9 @@ class Roster:
 
     def __init__(self) -> None:
         self._running: dict[bytes, Running] = {}
-        self._filled, self._freed, self._emptied = Notification(), Notification(), Notification()
+        self.freed = Notification()
+        """Notified as a claim ends."""
+        self._filled, self._emptied = Notification(), Notification()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -223,7 +227,7 @@ class Roster:
         message_id = running.delivery.fence.message_id
         if self._running.get(message_id) is running:
             del self._running[message_id]
-            self._freed.notify()
+            self.freed.notify()
             if not self._running:
                 self._emptied.notify()
 
@@ -251,7 +255,7 @@ class Roster:
 
     async def wait_for_fewer_than(self, count: int) -> None:
         while len(self._running) >= count:
-            await self._freed.wait()
+            await self.freed.wait()
 
     async def wait_nonempty(self) -> None:
         while not self._running:
@@ -260,7 +264,7 @@ class Roster:
     async def wait_until_interruptible(self) -> None:
         """Wait until no body runs in a thread."""
         while any(running.uninterruptible for running in self._running.values()):
-            await self._freed.wait()
+            await self.freed.wait()
 
     async def wait_empty(self) -> None:
         while self._running:

@@ -28,6 +28,7 @@ from ..signals import signals
 from ..store import misused
 from ..text import error_text
 from .drain import CLOSING, Drain
+from .intake.outbox import Outbox
 from .intake.reader import Reader
 from .intake.scheduler import Scheduler
 from .intake.seeder import Seeder
@@ -92,6 +93,12 @@ class Session:
         )
         # intake
         self.scheduler = Scheduler(store.due, settings.scheduling_resolution)
+        self.outbox = Outbox(
+            self.claims,
+            self.roster,
+            lambda running, settled: self.runner.settled(running, settled),
+            lambda running: self.runner.settle_alone(running),
+        )
         self.reader = Reader(
             self.claims,
             self.roster,
@@ -99,6 +106,7 @@ class Session:
             lambda: worker.concurrency,
             settings.message_batch,
             timeout,
+            self.outbox,
         )
         self.sweep = Sweep(self.claims, self.roster, self.reader, timeout, store.expiry)
         # upkeep
@@ -133,6 +141,7 @@ class Session:
             self.caller,
             Endings(store, self.claims),
             Hooks(worker.on_run_ended),
+            self.outbox,
             self._crash,
         )
         self.drain = Drain(settings.shutdown_timeout, self.roster, self.runner)

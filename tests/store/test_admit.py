@@ -23,7 +23,7 @@ from docket.rules import (
     Verdict,
     pack,
 )
-from docket.store import Admissions, Delivery, LimitInUse, Settled, Unreadable
+from docket.store import Admissions, Delivery, Ended, LimitInUse, Settled, Unreadable
 from tests.store.conftest import FUTURE, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +48,7 @@ async def ask(store: Store, delivery: Delivery, *rules: AdmissionRule) -> Verdic
 
 
 async def end(store: Store, delivery: Delivery, *limits: SlotRule) -> Settled:
-    return await store.claims().settle(holding(delivery, *limits), state="completed")
+    return await store.claims().settle(holding(delivery, *limits), Ended("completed"))
 
 
 async def seen(store: Store) -> dict[str, object]:
@@ -223,7 +223,7 @@ async def test_however_a_run_ends_its_slot_is_free(store: Store, ending: str) ->
         )
         await claims.set_aside(aside)
     else:
-        await claims.settle(first, state={"fail": "failed", "cancel": "cancelled"}[ending])
+        await claims.settle(first, Ended({"fail": "failed", "cancel": "cancelled"}[ending]))
     (limit,) = await admissions(store).in_use()
     assert (limit.holders, limit.woken, limit.waiting) == ((), ("k2",), 0)
 

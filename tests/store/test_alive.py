@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from docket.store import Chain, chains
+from docket.store import Chain, Ended, chains
 from tests.store.conftest import FUTURE, Store, message, run
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +33,7 @@ async def test_what_is_scheduled_queued_or_running_is_live(store: Store) -> None
 @pytest.mark.parametrize("state", ["completed", "failed", "cancelled"])
 async def test_what_has_ended_is_not_live(store: Store, state: str) -> None:
     delivery = await store.running()
-    await store.claims().settle(delivery, state=state)
+    await store.claims().settle(delivery, Ended(state))
     assert await state_of(store) == Chain(is_live=False, generation=1)
 
 

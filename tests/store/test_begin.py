@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from docket.store import GROUP, Fence, Settled
+from docket.store import GROUP, Ended, Fence, Settled
 from tests.store.conftest import FUTURE, RUNNING_PROGRESS, Store, by_hand, message
 
 pytestmark = pytest.mark.anyio
@@ -52,11 +52,11 @@ async def test_a_worker_that_had_it_before_writes_nothing_any_more(store: Store)
     delivery = await store.running()
     again = await by_hand(store).claim("k", 1, "w", delivery.message_id)
     assert again == attrs.evolve(delivery.fence, claim=2)
-    assert await store.claims().settle(delivery, state="completed") is Settled.LOST
+    assert await store.claims().settle(delivery, Ended("completed")) is Settled.LOST
 
 
 async def test_what_somebody_has_read_or_what_has_ended_is_not_to_run(store: Store) -> None:
     delivery = await store.running()
     assert await by_hand(store).claim("k", 1, "me", None) is None
-    await store.claims().settle(delivery, state="completed")
+    await store.claims().settle(delivery, Ended("completed"))
     assert await by_hand(store).claim("k", 1, "me", None) is None

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from docket import Cancellation
-from docket.store import Refused
+from docket.store import Ended, Refused
 from tests.store.conftest import FUTURE, RUNNING_PROGRESS, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +52,7 @@ async def test_nothing_becomes_of_an_unknown_key(store: Store, heard: Heard) -> 
 
 
 async def test_what_has_ended_stays_as_it_ended(store: Store) -> None:
-    await store.claims().settle(await store.running(), state="completed")
+    await store.claims().settle(await store.running(), Ended("completed"))
     before = await store.everything()
     assert await store.schedule.cancel("k") is Cancellation.ENDED
     assert await store.everything() == before

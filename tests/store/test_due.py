@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from docket.store import Moved
+from docket.store import Ended, Moved
 from tests.store.conftest import FUTURE, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -124,7 +124,7 @@ async def test_a_key_like_the_dockets_own_names_goes_its_way(store: Store, key: 
     taken = await claims.take(10)
     assert {delivery.message.key for delivery in taken} == {"k", key}  # type: ignore[union-attr]
     for delivery in taken:
-        await claims.settle(delivery, state="completed")  # type: ignore[arg-type]
+        await claims.settle(delivery, Ended("completed"))  # type: ignore[arg-type]
     assert set(await store.everything()) == {"d:stream", "d:runs:k (expires)", f"d:runs:{key} (expires)"}
 
 

@@ -13,7 +13,7 @@ import pytest
 from docket.clock import now
 from docket.errors import DeliveryUnreadable
 from docket.rules import AwaitSlot, SlotRule, pack
-from docket.store import Admissions, ByHand, Delivery, ProgressReports, Report, Unreadable
+from docket.store import Admissions, ByHand, Delivery, Ended, ProgressReports, Report, Unreadable
 from tests.store.conftest import FUTURE, Heard, Store, message, run
 
 pytestmark = pytest.mark.anyio
@@ -69,7 +69,7 @@ async def waiting(store: Store) -> Delivery:
 async def woken(store: Store) -> None:
     """It waited, and a slot is kept for it."""
     other = await waiting(store)
-    await store.claims().settle(other, state="completed")
+    await store.claims().settle(other, Ended("completed"))
     await store.client.delete("d:runs:other")
 
 
@@ -103,12 +103,12 @@ async def evicted(store: Store) -> None:
 
 async def complete(store: Store, delivery: Delivery | None) -> None:
     assert delivery is not None
-    await store.claims().settle(delivery, state="completed", result=("k:1", "RESULT"))
+    await store.claims().settle(delivery, Ended("completed", result=("k:1", "RESULT")))
 
 
 async def fail(store: Store, delivery: Delivery | None) -> None:
     assert delivery is not None
-    await store.claims().settle(delivery, state="failed", error="why")
+    await store.claims().settle(delivery, Ended("failed", error="why"))
 
 
 async def by_hand(store: Store, delivery: Delivery | None) -> None:

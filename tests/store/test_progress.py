@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from docket.clock import now
-from docket.store import Delivery, Fence, ProgressRecord, ProgressReports, Report
+from docket.store import Delivery, Ended, Fence, ProgressRecord, ProgressReports, Report
 from docket.transport import Client
 from tests.store.conftest import FUTURE, RUNNING_PROGRESS, Heard, Store, fields, message, run
 
@@ -118,7 +118,7 @@ async def test_after_the_end_nothing_comes_back(url: str, ttl: timedelta) -> Non
     async with Client.from_url(url) as client:
         store = Store(client, ttl)
         delivery = await store.running()
-        await store.claims().settle(delivery, state="completed")
+        await store.claims().settle(delivery, Ended("completed"))
         before = await store.everything()
         for owner in delivery.fence, None:
             assert await Reporter(store, owner).say(message="zombie") is None

@@ -9,7 +9,7 @@ import pytest
 
 from docket.errors import KeyUnreadable
 from docket.rules import ExecutionState
-from docket.store import Depths, ProgressRecord, dump_value, load_value
+from docket.store import Depths, Ended, ProgressRecord, dump_value, load_value
 from tests.store.conftest import FUTURE, PAST, Store, fields, message
 
 pytestmark = pytest.mark.anyio
@@ -54,7 +54,7 @@ async def test_a_result_is_found_in_either_place(store: Store) -> None:
 
 async def test_the_result_of_one_key_is_not_that_of_another(store: Store) -> None:
     """The bare result of ``:k`` would be where the envelope of ``k`` is."""
-    await store.claims().settle(await store.running(), state="completed", result=("k:1", dump_value(7)))
+    await store.claims().settle(await store.running(), Ended("completed", result=("k:1", dump_value(7))))
     assert await store.records.result(":k:1") is None
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from docket.store import Delivery
+from docket.store import Delivery, Ended
 from tests.store.conftest import Store, message
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ async def test_what_another_worker_holds_stays_with_it(store: Store) -> None:
 
 async def test_what_was_settled_is_told_as_lost(store: Store) -> None:
     delivery = await store.running()
-    await store.claims().settle(delivery, state="completed")
+    await store.claims().settle(delivery, Ended("completed"))
     assert await store.claims().renew([delivery.message_id]) == {delivery.message_id}
 
 
@@ -50,6 +50,6 @@ async def test_thousands_are_renewed_at_once(store: Store) -> None:
     await claims.create_group()
     held = [delivery.message_id for delivery in await claims.take(1200) if isinstance(delivery, Delivery)]
     assert len(held) == 1200
-    await claims.settle(await store.running("one more"), state="completed")
+    await claims.settle(await store.running("one more"), Ended("completed"))
     await store.client.xack("d:stream", "docket-workers", *held[:10])
     assert await claims.renew(held) == set(held[:10])

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from docket.store import Delivery
+from docket.store import Delivery, Ended
 from tests.store.conftest import Store, message
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,7 @@ async def consumers(store: Store) -> set[str]:
 async def come_and_go(store: Store, *workers: str) -> None:
     """Make a consumer of each, which holds nothing."""
     for worker in workers:
-        await store.claims(worker).settle(await store.running(worker=worker), state="completed")
+        await store.claims(worker).settle(await store.running(worker=worker), Ended("completed"))
 
 
 async def retire(store: Store, idle: timedelta = ZERO) -> int:
@@ -102,7 +102,7 @@ async def test_a_worker_whose_consumer_was_removed_goes_on(store: Store) -> None
             await store.schedule.place(message(), replace=False)
     assert [type(one) for one in taken] == [Delivery]
     assert await consumers(store) == {"w"}
-    await claims.settle(taken[0], state="completed")
+    await claims.settle(taken[0], Ended("completed"))
     await store.schedule.place(message("next"), replace=False)
     assert await retire(store) == 1
     assert len(await claims.take(1)) == 1

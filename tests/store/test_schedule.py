@@ -8,7 +8,7 @@ import pytest
 
 from docket.errors import KeyUnreadable
 from docket.rules import Disposition
-from docket.store import Placed
+from docket.store import Ended, Placed
 from docket.store.schedule import epoch, milliseconds, time_to_live
 from tests.store.conftest import FUTURE, PAST, Heard, Store, fields, message, run
 
@@ -92,7 +92,7 @@ async def test_replacing_a_run_leaves_its_delivery_to_its_worker(store: Store) -
 
 async def test_a_key_that_has_ended_begins_a_fresh_record_of_the_next_generation(store: Store) -> None:
     delivery = await store.running()
-    await store.claims().settle(delivery, state="failed", error="ValueError: no")
+    await store.claims().settle(delivery, Ended("failed", error="ValueError: no"))
     assert await store.schedule.place(message(), replace=False) == Placed(SCHEDULED, 2)
     assert (await store.everything())["d:runs:k"] == run("queued", 2, known=WHEN, stream_id="#1")
 

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from docket.rules import DebounceRule, Drop, SlotRule
-from docket.store import Delivery, Settled
+from docket.store import Delivery, Ended, Settled
 from tests.store.conftest import FUTURE, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +43,7 @@ async def test_whatever_waits_or_runs_keeps_a_second_one_out(store: Store) -> No
     assert await add(store) == "already_scheduled"
     delivery = await store.claimed()
     assert await add(store) == "already_scheduled"
-    await store.claims().settle(delivery, state="completed")
+    await store.claims().settle(delivery, Ended("completed"))
     assert await add(store) == "scheduled"
 
 
@@ -79,7 +79,7 @@ async def test_a_record_that_runs_without_an_entry_is_free(store: Store, how: st
     again = await store.claimed("w2")
     assert again.message.generation == 2
     record = await store.client.hgetall("d:runs:k")
-    assert await store.claims().settle(lost, state="completed") is not Settled.OK
+    assert await store.claims().settle(lost, Ended("completed")) is not Settled.OK
     assert await store.client.hgetall("d:runs:k") == record
 
 
@@ -91,7 +91,7 @@ async def test_a_run_whose_worker_is_dead_keeps_a_second_one_out_until_it_was_re
     (again,) = await store.claims().take_over(await store.abandoned(), timedelta(0))
     assert isinstance(again, Delivery)
     assert await add(store) == "already_scheduled"
-    await store.claims().settle(again, state="completed")
+    await store.claims().settle(again, Ended("completed"))
     assert await add(store) == "scheduled"
 
 
@@ -105,7 +105,7 @@ async def test_a_run_of_pydockets_is_live_under_the_claim_of_ours_that_it_replac
     claim = f"{ours.message_id.decode()}.1"
     await store.client.hset("d:runs:k", mapping={"state": "running", "worker": "theirs", "claim": claim})
     await store.client.hdel("d:runs:k", "known", "stream_id")
-    assert await store.claims().settle(ours, state="completed") is Settled.SUPERSEDED
+    assert await store.claims().settle(ours, Ended("completed")) is Settled.SUPERSEDED
     assert await add(store) == "already_scheduled"
 
 
@@ -129,7 +129,7 @@ async def test_a_slot_that_is_kept_for_an_entry_that_is_gone_is_free(store: Stor
     slots = f"60000 1:{len(LIMIT.name)}:{LIMIT.name}"
     claims = store.claims()
     holding = attrs.evolve(first, slots=slots)
-    await claims.settle(holding, state="completed")  # wakes k: one of two slots is kept for it
+    await claims.settle(holding, Ended("completed"))  # wakes k: one of two slots is kept for it
     assert await store.client.zrange("d:concurrency:f:woken", 0, -1) == [b"k"]
     await store.client.xtrim("d:stream", maxlen=0)
     delivery = await store.running("next")

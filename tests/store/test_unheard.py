@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from docket.store import Delivery, Settled, Unreadable
+from docket.store import Delivery, Ended, Settled, Unreadable
 from tests.store.conftest import Store, message
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ async def test_what_a_lost_answer_has_brought_is_claimed_again(store: Store) -> 
     assert isinstance(delivery, Delivery)
     assert (delivery.fence.claim, delivery.deliveries, delivery.redelivered) == (2, 1, True)
     assert await claims.claim_unheard([lost.message_id], ["a.0", "a.1"], asked="a.3") == []
-    assert await claims.settle(delivery, state="completed") is Settled.OK
+    assert await claims.settle(delivery, Ended("completed")) is Settled.OK
 
 
 async def test_what_a_heard_answer_has_brought_is_not(store: Store) -> None:
@@ -47,7 +47,7 @@ async def test_what_a_heard_answer_has_brought_is_not(store: Store) -> None:
     before = await store.everything()
     assert await claims.claim_unheard([delivery.message_id], ["a.1"], asked="a.2") == []
     assert await store.everything() == before
-    assert await claims.settle(delivery, state="completed") is Settled.OK
+    assert await claims.settle(delivery, Ended("completed")) is Settled.OK
 
 
 async def test_what_was_taken_over_by_a_lost_answer_is_claimed_again(store: Store) -> None:
@@ -72,7 +72,7 @@ async def test_what_was_read_and_not_claimed_is_claimed_by_the_first_who_comes(s
     (delivery,) = await store.claims().claim_unheard([pending.message_id], [], asked="a.1")
     assert isinstance(delivery, Delivery)
     assert await store.claims()._claim(entries, "b.1") == []  # type: ignore[arg-type]
-    assert await store.claims().settle(delivery, state="completed") is Settled.OK
+    assert await store.claims().settle(delivery, Ended("completed")) is Settled.OK
 
 
 async def test_who_claims_what_it_has_read_once_more_has_it(store: Store) -> None:

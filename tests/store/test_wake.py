@@ -8,7 +8,7 @@ import pytest
 
 from docket.errors import KeyUnreadable
 from docket.rules import AwaitSlot, SlotRule, pack
-from docket.store import Delivery
+from docket.store import Delivery, Ended
 from tests.store.conftest import Heard, Store, message
 from tests.store.test_admit import LEASE, A, admissions, ask, holding, one_runs_and_one_waits
 
@@ -38,7 +38,7 @@ async def test_what_was_kept_for_a_task_that_is_gone_is_given_to_the_next(store:
     """Other clients than ours cancel it without giving it back."""
     first, _ = await one_runs_and_one_waits(store)
     await ask(store, await store.running("k3"), A)
-    await store.claims().settle(holding(first, A), state="completed")
+    await store.claims().settle(holding(first, A), Ended("completed"))
     await store.client.hset("d:runs:k2", "state", "cancelled")
     await admissions(store).sweep()
     assert (await admissions(store).in_use())[0].woken == ("k3",)
@@ -48,7 +48,7 @@ async def test_a_waiter_that_is_gone_is_passed_over(store: Store) -> None:
     first, _ = await one_runs_and_one_waits(store)
     await ask(store, await store.running("k3"), A)
     await store.client.hset("d:runs:k2", "generation", 7)  # replaced by pydocket
-    await store.claims().settle(holding(first, A), state="completed")
+    await store.claims().settle(holding(first, A), Ended("completed"))
     (limit,) = await admissions(store).in_use()
     assert (limit.woken, limit.waiters) == (("k3",), ())
 
@@ -99,7 +99,7 @@ async def test_a_waiter_that_another_client_has_cancelled_is_passed_over(store: 
     first, _ = await one_runs_and_one_waits(store)
     await ask(store, await store.running("k3"), A)
     await store.client.hset("d:runs:k2", "state", "cancelled")  # its generation stays
-    await store.claims().settle(holding(first, A), state="completed")
+    await store.claims().settle(holding(first, A), Ended("completed"))
     (limit,) = await admissions(store).in_use()
     assert (limit.woken, limit.waiters) == (("k3",), ())
 
@@ -110,7 +110,7 @@ async def test_what_pydocket_had_planned_for_a_waiter_goes_with_its_wait(store: 
     await store.client.zadd("d:queue", {"__safeguard__:k2": 3e9})
     for name in planned:
         await store.client.hset(name, "key", "__safeguard__:k2")
-    await store.claims().settle(holding(first, A), state="completed")
+    await store.claims().settle(holding(first, A), Ended("completed"))
     assert (await admissions(store).in_use())[0].woken == ("k2",)
     assert await store.client.exists("d:queue", *planned) == 0
 

@@ -15,7 +15,7 @@ import pytest
 
 from docket import ConcurrencyLimit, CurrentExecution, Docket, Execution, Worker
 from docket.execution import ExecutionState
-from docket.store import GROUP, Admissions
+from docket.store import GROUP, Admissions, Ended
 from tests.durations import ms
 from tests.where import asyncio_and_trio, real_time, virtual_time
 from tests.worker.conftest import PATIENCE, at_most, working
@@ -205,12 +205,12 @@ async def test_a_stalled_worker_does_not_remove_a_delivery_that_its_namesake_has
     namesake = docket.store.claims("name")
     await anyio.sleep(0.005)
     [second] = await namesake.take_over([first.message_id], ms(1))
-    await stalled.settle(first, state="failed", error="too late")  # type: ignore[arg-type]
+    await stalled.settle(first, Ended("failed", error="too late"))  # type: ignore[arg-type]
     await execution.sync()
     assert execution.state is ExecutionState.RUNNING
     async with docket.redis() as redis:
         assert await redis.xlen(docket.stream_key) == 1
-    await namesake.settle(second, state="completed")  # type: ignore[arg-type]
+    await namesake.settle(second, Ended("completed"))  # type: ignore[arg-type]
     await execution.sync()
     assert execution.state is ExecutionState.COMPLETED
 

@@ -72,6 +72,9 @@ class Scene:
         assert session is not None
         await session.roster.wait_empty()
 
+    async def has_lost(self) -> bool:
+        return self.proxy.answer_lost.is_set()
+
     async def until(self, execution: Execution[Any], *states: str) -> None:
         while not await self.is_in(execution, *states):
             await anyio.sleep(0.001)
@@ -213,15 +216,18 @@ async def test_a_task_whose_admission_was_lost_runs_once(server: Server, redis_u
     assert len(it.runs) == TIMES
 
 
-@pytest.mark.parametrize("how", ["settle", "reschedule"])
+@pytest.mark.parametrize("how", ["take", "settle", "reschedule"])
 async def test_the_end_of_a_run_is_written_once_and_not_logged_as_lost(
     server: Server, redis_url: str, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    attempts, written = (1, "completed") if how == "settle" else (2, "scheduled")
+    """With the take of the next tasks it is written where the reader has not begun to wait for any."""
+    attempts, written = (2, "scheduled") if how == "reschedule" else (1, "completed")
     async with scene(server, redis_url) as it:
 
         async def task(name: str, retry: Retry = Retry(attempts=attempts, delay=ms(150))) -> None:
             it.runs[f"{name} {retry.attempt}"] += 1
+            if how == "settle":
+                await it.worker._session.reader.wait_idle()
             if retry.attempt < attempts:
                 raise ValueError("once more")
 
@@ -229,7 +235,8 @@ async def test_the_end_of_a_run_is_written_once_and_not_logged_as_lost(
         for number in range(TIMES):
             it.lose_answer(how)
             execution = await it.docket.add(task)(str(number))
-            await it.cut_once(partial(it.is_in, execution, written))
+            # What ends while a take has no answer waits for that.
+            await it.cut_once(it.has_lost if how == "take" else partial(it.is_in, execution, written))
             await execution.get_result()
             await it.until_it_is_idle()
     assert len(it.runs) == TIMES * attempts

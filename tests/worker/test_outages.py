@@ -267,19 +267,19 @@ async def test_a_bug_in_the_settling_of_one_task_sets_it_aside_and_the_worker_co
     docket: Docket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """I9."""
-    settle = Claims.settle
+    kept_for = Claims.kept_for
 
-    async def broken(self: Claims, delivery: Delivery, **kwargs: Any) -> Any:
+    def broken(self: Claims, delivery: Delivery) -> Any:
         if delivery.message.function == "culprit":
             raise ZeroDivisionError("a bug")
-        return await settle(self, delivery, **kwargs)
+        return kept_for(self, delivery)
 
     async def culprit() -> None: ...
 
     async def innocent() -> int:
         return 1
 
-    monkeypatch.setattr(Claims, "settle", broken)
+    monkeypatch.setattr(Claims, "kept_for", broken)
     bad, good = await docket.add(culprit)(), await docket.add(innocent)()
     async with at_most():
         await Worker(docket).run_until_finished()

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from docket import Docket, Worker
-from docket.store import Delivery, sweeping
+from docket.store import Delivery, Ended, sweeping
 from docket.worker.intake import sweep
 from tests.durations import ms
 from tests.worker.conftest import working
@@ -95,7 +95,7 @@ async def test_the_consumers_of_dead_workers_are_removed(
         await docket.add(task)()
         (delivery,) = await held_by(docket, "idle", 1)
         idle = docket.store.claims("idle")
-        await idle.settle(delivery, state="completed")
+        await idle.settle(delivery, Ended("completed"))
         await docket.add(task)()
         (held,) = await held_by(docket, "holder", 1)
 

@@ -1,16 +1,20 @@
--- Read tasks that wait on the stream and claim them, in one step. Never blocks.
+-- Write how claims have ended, then read tasks that wait on the stream and claim them, in one step. Never blocks.
 -- KEYS stream queue reserved_queue strikes
--- ARGV prefix group worker started_at wake_channel asked count
--- REPLY {id of the last strike or '', taken}; `taken` is a list of {message_id, 'OK' | 'SUPERSEDED' | 'CANCELLED' |
+-- ARGV prefix group worker started_at wake_channel asked count ended...
+-- REPLY {id of the last strike or '', taken, settled}; `taken` is a list of {message_id, 'OK' | 'SUPERSEDED' | 'CANCELLED' |
 --   'UNREADABLE' | 'BROKEN', claim, fields, how often it was delivered, and its time to live if that was given}; with
---   'BROKEN' the reason stands for the claim. Nothing taken: no id. `asked` as in lib/claim_one.lua
--- USE claim_one finish strikes
+--   'BROKEN' the reason stands for the claim. Nothing taken: no id. `asked` as in lib/claim_one.lua; `ended` and `settled`
+--   as in lib/settle_all.lua, they ended at `started_at`
+-- USE claim_one settle_all finish strikes
+local taken, settled, newest, gone = {}, {}, '', #ended > 0
+if gone then settled = settle_all(prefix, stream, group, wake_channel, worker, started_at, ended) end
 local read = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', stream, '>')
-local taken, refused = {}, false
-if not read then return {'', taken} end
-for i, entry in ipairs(read[1][2]) do
-  local one, is_refused = claim_entry(prefix, stream, group, entry, worker, started_at, asked, 1)
-  taken[i], refused = one, refused or is_refused
+if read then
+  for i, entry in ipairs(read[1][2]) do
+    local one, is_refused = claim_entry(prefix, stream, group, entry, worker, started_at, asked, 1)
+    taken[i], gone = one, gone or is_refused
+  end
+  newest = last_strike(strikes)
 end
-if refused then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
-return {last_strike(strikes), taken}
+if gone then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
+return {newest, taken, settled}

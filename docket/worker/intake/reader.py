@@ -17,6 +17,7 @@ from ...transport import Connection
 from ..roster import Notification, Roster
 from .blocking_read import BlockingRead
 from .lost_answers import LostAnswers
+from .outbox import Outbox
 
 __all__ = ["Reader", "Start"]
 
@@ -54,6 +55,7 @@ class Reader:
     concurrency: Callable[[], int]
     batch: int
     redelivery_timeout: timedelta
+    outbox: Outbox
     is_idle: bool = attrs.field(init=False, default=False)
     """Whether the reader waits for tasks, as there are none."""
     recovered: Notification = attrs.field(init=False, factory=Notification)
@@ -81,22 +83,31 @@ class Reader:
             await self._claim_lost()
             async with self.claims.client.dedicated() as connection:
                 await self._blocking.use(connection)
-                await self._read(connection, answered)
+                try:
+                    await self._read(connection, answered)
+                finally:
+                    self.outbox.close()
 
     async def _read(self, connection: Connection, answered: Callable[[], None]) -> None:
         """Read until ``connection``, which waits in the server, is of no use any more."""
         is_drained = False
         while True:
+            if not is_drained:
+                self.outbox.open()
             await self._wait_for_capacity()
             asked = monotonic()
+            if not is_drained and not self._abandoned and not self._lost_answers.is_look_due:
+                taken = await self._take()
+                is_drained = not taken
+                answered()
+                self.start(taken, asked)
+                continue
+            self.outbox.close()
             if self._lost_answers.is_look_due:
                 await self._claim_lost()
                 continue
             if self._abandoned:
                 taken = await self._take_over()
-            elif not is_drained:
-                taken = await self._take()
-                is_drained = not taken
             elif connection.is_usable():
                 taken, asked = await self._wait(connection)
                 is_drained = not taken
@@ -109,18 +120,22 @@ class Reader:
 
     async def _wait_for_capacity(self) -> None:
         """Wait until the worker may run another task. The shutdown ends the reader here, and nowhere else."""
-        await self.roster.wait_for_fewer_than(self.concurrency())
+        while len(self.roster) - len(self.outbox) >= self.concurrency():
+            await self.roster.freed.wait()
+            if len(self.roster) - len(self.outbox) >= self.concurrency():  # it was lowered
+                self.outbox.release()
         for _ in range(GATHER_TURNS):
             await checkpoint()
 
     def _capacity(self) -> int:
-        return max(1, min(self.concurrency() - len(self.roster), self.batch, TAKE_BATCH))
+        """How many tasks it may take now; in the step that takes them, those that have ended are settled."""
+        return max(1, min(self.concurrency() - len(self.roster) + len(self.outbox), self.batch, TAKE_BATCH))
 
     # ways to take tasks ----------------------------------------------------------------------------------
 
     async def _take(self) -> Sequence[Taken]:
         with self._lost_answers.request() as request:
-            return await self._shielded(self.claims.take(self._capacity(), asked=request))
+            return await self._shielded(self.outbox.take(self._capacity(), request))
 
     async def _take_over(self) -> Sequence[Taken]:
         count = self._capacity()

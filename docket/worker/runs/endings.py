@@ -57,6 +57,8 @@ logger = logging.getLogger("docket.worker")
 
 NOT_KEPT = timedelta(0)
 
+_COMPLETED, _CANCELLED = Ended("completed"), Ended("cancelled")
+
 #: A server closes the connection of a client that sends more (proto-max-bulk-len), which looks like an outage.
 LONGEST = 500 * 1024 * 1024
 
@@ -86,14 +88,17 @@ class Endings:
             outcome = Raised(_showable(outcome.error))
         match verdict:
             case Complete(None):
-                write = partial(claims.settle, delivery, state="completed")
+                return self._final(running, outcome, verdict, seconds, _COMPLETED)
             case Complete(value):
                 return await self._completed(running, outcome, verdict, value, seconds)
             case Fail(error):
                 error = _showable(error)
-                return End(Raised(error), Fail(error), await self._failure(running, error), seconds)
+                failed = Ended(
+                    "failed", error_text(error), await self._exception(running, error, _result_key(running))
+                )
+                return self._final(running, Raised(error), Fail(error), seconds, failed)
             case Cancel() | Drop():
-                write = partial(claims.settle, delivery, state="cancelled")
+                write = partial(claims.settle, delivery, _CANCELLED)
             case HandBack():
                 write = partial(claims.hand_back, delivery)
             case Abandon() | AwaitSlot():
@@ -146,7 +151,7 @@ class Endings:
         settled = await self.claims.reschedule(running.delivery, later, same=same, ended=ended, tried=tried)
         if settled is Settled.ASKED:
             # Nobody can tell a body that ignored its cancellation from one that was about to return.
-            cancelled = await self.claims.settle(running.delivery, state="cancelled")
+            cancelled = await self.claims.settle(running.delivery, _CANCELLED)
             return settled if cancelled is Settled.OK else cancelled
         return settled
 
@@ -173,8 +178,12 @@ class Endings:
         result = await self._result(running, value, _result_key(running))
         if isinstance(result, Exception):
             return await self._failed(running, result, seconds)
-        write = partial(self.claims.settle, running.delivery, state="completed", result=result)
-        return End(outcome, verdict, write, seconds)
+        return self._final(running, outcome, verdict, seconds, Ended("completed", result=result))
+
+    def _final(
+        self, running: Running, outcome: Outcome, verdict: Verdict, seconds: float | None, ended: Ended
+    ) -> End:
+        return End(outcome, verdict, partial(self.claims.settle, running.delivery, ended), seconds, ended)
 
     async def _result(
         self, running: Running, value: Any, key: str
@@ -195,12 +204,6 @@ class Endings:
         except Exception as error:  # noqa: BLE001 - a result storage of the user's may raise anything
             reason = f"the result of task {name!r} cannot be stored: {text_of(error)}"
             return _because(error, ResultNotStored(reason))
-
-    async def _failure(self, running: Running, error: BaseException) -> Callable[[], Awaitable[Settled]]:
-        result = await self._exception(running, error, _result_key(running))
-        return partial(
-            self.claims.settle, running.delivery, state="failed", error=error_text(error), result=result
-        )
 
     async def _exception(
         self, running: Running, error: BaseException, key: str

@@ -28,8 +28,9 @@ from ...rules import (
     decide_last,
     is_a,
 )
-from ...store import Claims, Unreadable
+from ...store import Claims, Settled, Unreadable
 from ...text import error_text
+from ..intake.outbox import Outbox
 from ..reports import journal
 from ..reports.reporting import emit_end, emit_unreadable, report_of
 from ..roster import Detached, End, Roster, Running
@@ -64,6 +65,7 @@ class Runner:
     caller: Caller
     endings: Endings
     hooks: Hooks
+    outbox: Outbox
     crash: Callable[[Exception], None]
     """Ends the worker, in order, with an error that is its own."""
     cut_off: list[Running] = attrs.field(init=False, factory=list[Running])
@@ -89,9 +91,9 @@ class Runner:
             if running.end is not None:
                 await self._settle(running, running.end)
             elif running.decided is not None:
-                await self.finish(running, *running.decided, 0.0)
+                continues = await self.finish(running, *running.decided, 0.0)
             else:
-                await self._begin(running)
+                continues = await self._begin(running)
             if running.left_open is not None:  # what is open in this task may cancel it at any time
                 continues = self._continue(running)
         except LeaseOver:
@@ -119,15 +121,14 @@ class Runner:
         self.refusals.gate.leave(running)
         self.roster.remove(running)
 
-    async def _begin(self, running: Running) -> None:
-        """Run the body, unless it may not begin, and finish."""
+    async def _begin(self, running: Running) -> bool:
+        """Run the body, unless it may not begin, and `finish`."""
         if self.listener.must_recheck(running):
             await retry_while_leased(self.outages, running, lambda: self.listener.recheck(running))
         refusal = await self.refusals.refuse(running)
         if refusal is not None:
             seconds = 0.0 if isinstance(refusal[0], Raised) else None
-            await self.finish(running, *refusal, seconds)
-            return
+            return await self.finish(running, *refusal, seconds)
         with report_of(running):
             journal.log_start(running)
             outcome, following, seconds = await self.caller.call(running)
@@ -136,18 +137,19 @@ class Runner:
             running.decided = outcome, following
             if isinstance(outcome, Blocked) and isinstance(outcome.verdict, Defer):  # it has not run
                 self.refusals.count_back(running)
-            await self.finish(running, outcome, following, seconds)
+            return await self.finish(running, outcome, following, seconds)
 
     # the door out of a run -----------------------------------------------------------------------------------
 
     async def finish(
         self, running: Running, outcome: Outcome, following: Reschedule | None, seconds: float | None
-    ) -> None:
-        """End a claim: decide what is written, prepare it, log and report it, write it.
+    ) -> bool:
+        """End a claim: decide what is written, prepare it, log and report it, write it or leave that to the outbox.
 
         Every end passes here, whether the body returned, was stopped, never began, or something around it failed. So
         what is reported is what is written. ``following`` is the next run that the task's dependencies ask for;
-        ``seconds`` is how long the body ran, None where it did not begin.
+        ``seconds`` is how long the body ran, None where it did not begin. Returns whether the claim continues without
+        this task.
         Raises: LeaseOver - nothing is known to be written; the delivery is left to redelivery. RedisError.
         """
         running.settling = (
@@ -160,8 +162,14 @@ class Runner:
         end = running.end = await self.endings.prepare(running, outcome, verdict, seconds)
         journal.log_end(running, end)
         emit_end(running, end)
-        if running.left_open is None:  # else another task writes it
-            await self._settle(running, end)
+        if running.left_open is not None:  # another task writes it
+            return False
+        # After the last run of a key, and with hooks, there is more to do than to write.
+        is_all = not running.last and not self.hooks.hooks
+        if is_all and end.ended is not None and self.outbox.put(running, end.ended):
+            return True
+        await self._settle(running, end)
+        return False
 
     async def _settle(self, running: Running, end: End) -> None:
         try:
@@ -180,6 +188,21 @@ class Runner:
         if self.hooks.hooks:
             running.settled = True
             await self.hooks.call(running, end, settled, self.caller.tasks)
+
+    def settled(self, running: Running, settled: Settled) -> None:
+        """The outbox has written how a claim ended."""
+        if running.end is not None:
+            journal.log_settled(running, running.end, settled)
+        running.forget()
+        self._leave(running)
+
+    def settle_alone(self, running: Running) -> None:
+        """The outbox gives a claim back, whose end may be written or not."""
+        if self.caller.tasks.cuts_off():
+            self.cut_off.append(running)
+            self._leave(running)
+        else:
+            self._continue(running)
 
     def detach(self, endless: Sequence[Running]) -> None:
         """Stop waiting for these claims, whose bodies do not end; they are to be settled as cut off."""

@@ -1,0 +1,153 @@
+"""Ends that leave with the next take: fewer scripts, and no end is lost, late or written twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+import pytest
+from redis.exceptions import ConnectionError
+
+from docket import Docket, Execution, ExecutionState
+from docket.store import Claims, Delivery, Ended, Settled, Taken
+from tests.durations import ms
+from tests.worker.conftest import a_worker, at_most, working
+
+pytestmark = pytest.mark.anyio
+
+
+class Written:
+    """How each end is written, by task key: alone, or with a take."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.alone, self.together = Counter[str](), Counter[str]()
+        settle, take_settling = Claims.settle, Claims.take_settling
+
+        async def counted(claims: Claims, delivery: Delivery, ended: Ended) -> Settled:
+            self.alone[delivery.message.key] += 1
+            return await settle(claims, delivery, ended)
+
+        async def counted_too(
+            claims: Claims, count: int, ended: Sequence[tuple[Delivery, Ended]], **options: Any
+        ) -> tuple[list[Taken], list[Settled | None]]:
+            self.together.update(delivery.message.key for delivery, _ in ended)
+            return await take_settling(claims, count, ended, **options)
+
+        monkeypatch.setattr(Claims, "settle", counted)
+        monkeypatch.setattr(Claims, "take_settling", counted_too)
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Written:
+    return Written(monkeypatch)
+
+
+async def echo(value: int) -> int:
+    if value % 7 == 3:
+        raise ValueError(value)
+    return value
+
+
+async def states(executions: Sequence[Execution[Any]]) -> list[ExecutionState]:
+    for execution in executions:
+        await execution.sync()
+    return [execution.state for execution in executions]
+
+
+async def test_a_busy_worker_writes_most_ends_with_its_takes(docket: Docket, written: Written) -> None:
+    executions = [await docket.add(echo, key=f"{n}")(n) for n in range(60)]
+    async with at_most():
+        await a_worker(docket, concurrency=5).run_until_finished()
+    failed = [ExecutionState.FAILED if n % 7 == 3 else ExecutionState.COMPLETED for n in range(60)]
+    assert await states(executions) == failed
+    assert [await one.get_result() for one in executions if one.state is ExecutionState.COMPLETED] == [
+        n for n in range(60) if n % 7 != 3
+    ]
+    assert len(written.together) > 40
+    assert set((written.alone + written.together).values()) == {1}
+
+
+async def test_an_end_does_not_wait_where_the_worker_has_nothing_to_take(
+    docket: Docket, written: Written
+) -> None:
+    worker = a_worker(docket)
+
+    async def task() -> None:
+        session = worker._session
+        assert session is not None
+        await session.reader.wait_idle()
+
+    async with working(worker):
+        execution = await docket.add(task, key="k")()
+        await execution.get_result()
+    assert (written.alone, written.together) == (Counter("k"), Counter())
+
+
+async def test_an_end_does_not_wait_for_capacity_that_was_withdrawn(docket: Docket, written: Written) -> None:
+    worker = a_worker(docket, concurrency=3)
+    begun, held, first = list[int](), anyio.Event(), anyio.Event()
+
+    async def task(number: int) -> None:
+        begun.append(number)
+        await (held if number else first).wait()
+
+    executions = [await docket.add(task, key=f"{n}")(n) for n in range(5)]
+    async with working(worker):
+        while len(begun) < 3:
+            await anyio.sleep(0)
+        worker.concurrency = 1
+        first.set()
+        await executions[0].get_result()
+        assert (sorted(begun), written.alone) == ([0, 1, 2], Counter("0"))
+        held.set()
+        for execution in executions[1:]:
+            await execution.get_result()
+
+
+async def test_an_end_that_cannot_be_written_leaves_the_others_alone(
+    docket: Docket, written: Written
+) -> None:
+    """I9: the record of its run is no hash any more."""
+
+    async def spoil(key: str) -> None:
+        async with docket.redis() as redis:
+            await redis.set(docket.runs_key(key), "no hash")
+
+    executions = [await docket.add(echo, key=f"{n}")(n) for n in (0, 1)]
+    await docket.add(spoil, key="spoilt")("spoilt")
+    executions += [await docket.add(echo, key=f"{n}")(n) for n in (4, 5)]
+    async with at_most():
+        await a_worker(docket, concurrency=2).run_until_finished()
+    assert await states(executions) == [ExecutionState.COMPLETED] * 4
+    assert written.together["spoilt"] <= 1 <= written.alone["spoilt"]
+    async with docket.redis() as redis:
+        assert await redis.xlen(docket.keys.dead) == 1
+        assert await redis.xlen(docket.keys.stream) == 0
+
+
+@pytest.mark.parametrize("is_executed", [False, True])
+async def test_ends_whose_take_is_lost_are_written_once(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch, is_executed: bool
+) -> None:
+    take_settling, ran, lost = Claims.take_settling, Counter[int](), list[int]()
+
+    async def task(number: int) -> None:
+        ran[number] += 1
+
+    async def losing(claims: Claims, count: int, ended: Any, **options: Any) -> Any:
+        if ended and not lost:
+            lost.append(len(ended))
+            if is_executed:
+                await take_settling(claims, count, ended, **options)
+            raise ConnectionError("lost")
+        return await take_settling(claims, count, ended, **options)
+
+    monkeypatch.setattr(Claims, "take_settling", losing)
+    executions = [await docket.add(task)(number) for number in range(5)]
+    async with at_most():
+        await a_worker(docket, concurrency=1, reconnection_delay=ms(1)).run_until_finished()
+    assert lost == [1]
+    assert ran == Counter(range(5))
+    assert await states(executions) == [ExecutionState.COMPLETED] * 5
