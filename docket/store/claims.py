@@ -57,6 +57,12 @@ class Ended:
     error: str | None = None
     result: tuple[str, str | None] | None = None
 
+    @property
+    def size(self) -> int:
+        """About how many bytes there are to write."""
+        _, text = self.result or ("", None)
+        return len(self.error or "") + len(text or "")
+
 
 @attrs.define(eq=False)
 class Claims:

@@ -106,6 +106,18 @@ async def test_an_end_does_not_wait_for_capacity_that_was_withdrawn(docket: Dock
             await execution.get_result()
 
 
+async def test_a_large_result_does_not_leave_with_others(docket: Docket, written: Written) -> None:
+    async def text(length: int) -> str:
+        return "x" * length
+
+    for n in range(9):
+        await docket.add(text, key=f"{n}")(10**5 if n == 4 else 10)
+    async with at_most():
+        await a_worker(docket, concurrency=1).run_until_finished()
+    assert written.together["4"] == 0
+    assert len(written.together) > 5
+
+
 async def test_an_end_that_cannot_be_written_leaves_the_others_alone(
     docket: Docket, written: Written
 ) -> None:

@@ -14,6 +14,9 @@ __all__ = ["Outbox"]
 #: Ends per script: they keep the server for one or two milliseconds, besides the tasks that it takes.
 MOST = 50
 
+#: The longest result, or text of an error, that leaves with others: they would wait for a longer one.
+LONGEST = 64 * 1024
+
 
 @attrs.define(eq=False)
 class Outbox:
@@ -52,10 +55,11 @@ class Outbox:
 
     def put(self, running: Running, ended: Ended) -> bool:
         """Take over the end of a claim; False: it is to be written at once."""
-        if self._is_open:
-            self._ended.append((running, ended))
-            self.roster.freed.notify()
-        return self._is_open
+        if not self._is_open or ended.size > LONGEST:
+            return False
+        self._ended.append((running, ended))
+        self.roster.freed.notify()
+        return True
 
     async def take(self, count: int, asked: str) -> Sequence[Taken]:
         """`Claims.take`, and write what has ended so far. Do not cancel. Raises: RedisError."""
