@@ -139,9 +139,12 @@ def test_a_signal_drains_and_the_exit_status_is_0(
 
 
 def port_of(worker: Process, what: str) -> int:
-    """The port on which the worker has said that it serves something."""
-    worker.wait_for(f"Serving {what} on port ")
-    return int(worker.lines[-1].partition(" on port ")[2].split()[0])
+    """The port on which the worker has said that it serves something, whatever else it serves before."""
+    text = f"Serving {what} on port "
+    if not any(text in line for line in worker.lines):
+        worker.wait_for(text)
+    [line] = [line for line in worker.lines if text in line]
+    return int(line.partition(" on port ")[2].split()[0])
 
 
 def fetched(port: int) -> str:
