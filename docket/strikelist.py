@@ -242,7 +242,14 @@ class StrikeList:
     async def _follow(self) -> None:
         """Have the server send new instructions, if it does not yet. Read those that are there already after this."""
         tail = self._tail
-        if tail is not None and not tail.is_open:
+        if tail is None:
+            return
+        if tail.is_followed:
+            try:
+                self._fold(tail)  # else who strikes and never asks would keep it, and then be cut off
+            except RedisError:
+                tail.close()
+        if not tail.is_open:
             await tail.open()
 
     def _look(self) -> None:
@@ -250,10 +257,13 @@ class StrikeList:
         tail = self._tail
         if tail is not None and tail.is_followed:
             try:
-                with self._strikes.lock:
-                    self._strikes.fold(tail.new_entries(self._strikes.log.version))
+                self._fold(tail)
             except RedisError as error:
                 self._cut_off(error)
+
+    def _fold(self, tail: Tail) -> None:
+        with self._strikes.lock:
+            self._strikes.fold(tail.new_entries(self._strikes.log.version))
 
     def _cut_off(self, error: RedisError) -> None:
         if (tail := self._tail) is not None:

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from docket import Docket, Execution, StrikeList, strikelist
 from docket.strikelist import Operator, Restore, Strike, StrikeInstruction
+from docket.transport.tail import HELD, OVERLAP
 from tests.docket.conftest import add, later
 from tests.servers import Server
 
@@ -114,6 +115,15 @@ async def test_who_waits_knows_everything_that_the_server_holds(strikes: StrikeL
     await strikes.wait_for_strikes_loaded()
     assert strikes.is_stricken({"a": 149})
     assert len(strikes.parameter_strikes["a"]) == 150
+
+
+async def test_a_list_that_strikes_and_is_not_asked_for_long_is_not_cut_off(
+    strikes: StrikeList, docket: Docket
+) -> None:
+    for n in range(HELD + OVERLAP + 1):
+        await strikes.strike(None, "a", "==", n)
+    await docket.strike(None, "b", "==", 1)
+    await becomes(strikes, True, b=1)
 
 
 async def test_a_list_may_be_entered_again_and_left_in_another_task(url: str, docket: Docket) -> None:

@@ -90,7 +90,7 @@ async def load(docket: Docket, stopped: list[str]) -> None:
 
     async def endless() -> None:
         running.set()
-        await anyio.sleep_forever()
+        await anyio.Event().wait()  # a cancelled timer without end would stay in the loop, with its context
 
     async def repeating(again: Perpetual = Perpetual(every=ms(5))) -> None:
         stopped.append("beat")
