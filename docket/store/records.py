@@ -289,7 +289,10 @@ class Records:
         return any(await self.client.call_many([("EXISTS", name) for name in names]))
 
     async def depths(self) -> Depths:
-        """How full the docket is. Raises: KeyUnreadable; RedisError."""
+        """How full the docket is; nobody waits for a limit where their list is none.
+
+        Raises: KeyUnreadable - the stream or a queue is none; RedisError.
+        """
         now = f"{clock.timestamp():.6f}"
         queues = (self.keys.queue, self.keys.reserved_queue)
         counts = await self.client.call_many(
@@ -300,12 +303,13 @@ class Records:
                 ("SCARD", self.keys.waiting),
             ]
         )
+        *counts, limits = answers(counts)
         names = [(self.keys.stream, "stream"), *((queue, "sorted set") for queue in (*queues, *queues))]
-        names.append((self.keys.waiting, "set"))
         for count, (name, kind) in zip(counts, names, strict=True):
             named(count, name, kind)
-        stream, *queued, limits = cast("list[int]", counts)
-        waiting = await self._waiting() if limits else {}
+        stream, *queued = cast("list[int]", counts)
+        # Who waits for a limit names a spoiled list; the other depths are to be had without it (I9).
+        waiting = await self._waiting() if isinstance(limits, int) and limits else {}
         later = sum(queued[2:]) + sum(waiting.values())
         return Depths(due=stream + sum(queued[:2]), later=later, waiting=waiting)
 

@@ -14,7 +14,8 @@ import attrs
 
 from docket import CurrentExecution, Depends, Execution, Perpetual, Retry, Shared
 from docket.dependencies import CompletionHandler, Dependency, FailureHandler, Runtime, TaskOutcome
-from tests.hostile.harness import ASYNCIO, NAME, Function, Row, fails, goes_on, returns
+from docket.errors import ExecutionFailed
+from tests.hostile.harness import ASYNCIO, NAME, Function, Row, chain_goes_on, fails, returns, two_runs
 
 __all__ = ["BODIES"]
 
@@ -23,11 +24,18 @@ class Unknown(BaseException):
     """An exception that is no `Exception`, of nobody we know."""
 
 
-#: What must not get out of a claim, and how it is seen by who asks for the result: as an `Exception`.
+#: What must not get out of a claim, and is seen by who asks for the result as an `Exception`.
 ENDS: list[Callable[[], BaseException]] = [
     lambda: SystemExit(3), lambda: GeneratorExit("bye"), lambda: Unknown("who knows"), lambda: StopIteration(7),
     lambda: StopAsyncIteration(7), lambda: RecursionError("too deep"), lambda: MemoryError("too much"),
 ]  # fmt: skip
+
+#: What `get_result` raises where a body raises one of them; ExecutionFailed for the others.
+SEEN_AS: dict[type[BaseException], type[Exception]] = {
+    StopIteration: RuntimeError,  # Python makes it of what leaves a coroutine
+    RecursionError: RecursionError,
+    MemoryError: MemoryError,
+}
 
 #: The first two of these stand for the others where time is short.
 SHORT = 2
@@ -222,18 +230,22 @@ def row(
 
 def chain(make: Callable[[], BaseException]) -> Row:
     """Its first run raises, its second one is the last."""
-    runs = itertools.count(1)
 
     def made() -> Function:
+        runs, first_was_seen = itertools.count(), anyio.Event()
+
         async def culprit(perpetual: Perpetual = Perpetual()) -> str:
-            if next(runs) % 2:
+            if not next(runs):
                 raise make()
+            await first_was_seen.wait()
             perpetual.cancel()
             return "went on"
 
-        return culprit
+        return two_runs(culprit, first_was_seen)
 
-    return Row(said=f"{type(make()).__name__} in a chain", make=made, end=goes_on())
+    kind = type(make())
+    raised = SEEN_AS.get(kind, ExecutionFailed)
+    return Row(said=f"{kind.__name__} in a chain", make=made, end=chain_goes_on(raised, kind.__name__))
 
 
 def retried(make: Callable[[], BaseException]) -> Row:

@@ -11,7 +11,20 @@ from typing import Any, NoReturn
 import anyio
 
 from docket import Depends, Perpetual, Retry
-from tests.hostile.harness import ASYNCIO, End, Function, Row, cancelled, ends, fails, goes_on, returns
+from docket.errors import AwaitedCancelled
+from tests.hostile.harness import (
+    ASYNCIO,
+    End,
+    Function,
+    Row,
+    cancelled,
+    chain_goes_on,
+    ends,
+    fails,
+    goes_on,
+    returns,
+    two_runs,
+)
 
 __all__ = ["CANCELLING"]
 
@@ -173,15 +186,16 @@ def retried_when_what_it_awaits_was_cancelled() -> Function:
 
 
 def a_chain_of_such() -> Function:
-    runs = itertools.count()
+    runs, first_was_seen = itertools.count(), anyio.Event()
 
     async def culprit(perpetual: Perpetual = Perpetual()) -> str:
         if not next(runs):
             await awaits_what_was_cancelled()
+        await first_was_seen.wait()
         perpetual.cancel()
         return "went on"
 
-    return culprit
+    return two_runs(culprit, first_was_seen)
 
 
 CANCELLING = [
@@ -205,5 +219,5 @@ CANCELLING = [
     row("a body that awaits a future that was cancelled", awaits_a_future_that_was_cancelled, fails()),
     row("a body that gathers what was cancelled", gathers_what_was_cancelled, fails()),
     Row(said="a body that awaits what was cancelled, and is retried", make=retried_when_what_it_awaits_was_cancelled, end=goes_on(), on=ASYNCIO),
-    Row(said="a body that awaits what was cancelled, in a chain", make=a_chain_of_such, end=goes_on(), on=ASYNCIO),
+    Row(said="a body that awaits what was cancelled, in a chain", make=a_chain_of_such, end=chain_goes_on(AwaitedCancelled, "somebody else had cancelled"), on=ASYNCIO),
 ]  # fmt: skip

@@ -30,7 +30,8 @@ from tests.instrumentation.spans import Heard
 
 __all__ = [
     "ASYNCIO", "DOCKET", "EVERY", "KEY", "NAME", "PATIENCE", "TRIO", "End", "Function", "Log", "Row", "Witness",
-    "cancelled", "ends", "fails", "goes_on", "refused", "returns", "rows", "set_aside", "trial", "waits",
+    "cancelled", "chain_goes_on", "ends", "fails", "goes_on", "refused", "returns", "rows", "set_aside", "trial",
+    "two_runs", "waits",
 ]  # fmt: skip
 
 #: No trial takes longer; all of its waits are for events.
@@ -74,7 +75,7 @@ class _Fails(End):
         try:
             value = await execution.get_result()
         except Exception as error:
-            await execution.sync()
+            assert execution.state is ExecutionState.FAILED
             assert execution.error is not None
             execution.error.encode()  # anybody can show it
             name = type.__dict__["__name__"].__get__(type(error))
@@ -82,6 +83,17 @@ class _Fails(End):
             assert re.search(self.match, execution.error), execution.error
         else:
             raise AssertionError(f"it returned {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class _ChainGoesOn(_Fails):
+    async def came(self, execution: Execution[Any]) -> None:
+        await super().came(execution)
+        following = await execution.docket.get_execution(execution.key)
+        assert following is not None
+        assert following.generation > execution.generation
+        execution.function.first_was_seen.set()
+        assert await following.get_result() == "went on"
 
 
 @attrs.frozen(kw_only=True)
@@ -158,6 +170,17 @@ def returns(value: Any) -> End:
 def goes_on(*, failed: int = 1) -> End:
     """Fails so often, and runs again each time; the last run returns "went on"."""
     return _Returns(ExecutionState.COMPLETED, failed, 1, failed, value="went on")
+
+
+def chain_goes_on(kind: type[BaseException], match: str) -> End:
+    """The first of `two_runs` fails, as `fails` says; the second one, which ends the chain, returns "went on"."""
+    return _ChainGoesOn(ExecutionState.COMPLETED, 1, 1, 1, kind=kind.__name__, match=match)
+
+
+def two_runs(culprit: Function, first_was_seen: anyio.Event) -> Function:
+    """A perpetual culprit whose second run waits for an event: how the first one ended is kept until then."""
+    culprit.first_was_seen = first_was_seen  # type: ignore[attr-defined]
+    return culprit
 
 
 def cancelled() -> End:

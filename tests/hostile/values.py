@@ -27,7 +27,7 @@ from docket import (
 )
 from docket.errors import DeliveryUnreadable, UsageError
 from docket.text import readable
-from tests.hostile.harness import KEY, Function, Row, fails, goes_on, refused, returns
+from tests.hostile.harness import KEY, Function, Row, chain_goes_on, fails, refused, returns, two_runs
 from tests.hostile.times import row
 
 __all__ = ["VALUES"]
@@ -111,16 +111,17 @@ def nested() -> list[Any]:
 
 def next_arguments(make: Callable[[], Any]) -> Callable[[], Function]:
     def made() -> Function:
-        runs = itertools.count()
+        runs, first_was_seen = itertools.count(), anyio.Event()
 
         async def culprit(it: Any = None, perpetual: Perpetual = Perpetual()) -> str:
             if next(runs):
+                await first_was_seen.wait()
                 perpetual.cancel()
             else:
                 perpetual.perpetuate(make())
             return "went on"
 
-        return culprit
+        return two_runs(culprit, first_was_seen)
 
     return made
 
@@ -339,7 +340,7 @@ VALUES = [
     row("a result that is a coroutine", lambda: lambda: anyio.sleep(0), returns(None)),
     row("a result that holds a lone surrogate", result(lambda: SURROGATE), returns(SURROGATE)),
     row("a result that is an exception", result(lambda: ("kept", SystemExit)), returns(("kept", SystemExit))),
-    *(row(f"next arguments that raise {kind.__name__} as they are pickled", next_arguments(lambda k=kind: Unpicklable(lambda: k("pickled"))), goes_on(), slow=kind is not SystemExit) for kind in KINDS),
+    *(row(f"next arguments that raise {kind.__name__} as they are pickled", next_arguments(lambda k=kind: Unpicklable(lambda: k("pickled"))), chain_goes_on(TypeError, "the next arguments of task 'culprit' cannot be pickled"), slow=kind is not SystemExit) for kind in KINDS),
     *(row(f"an argument that raises {kind.__name__} as it is unpickled", taking(), fails(DeliveryUnreadable, "cannot be unpickled"), args=(Grenade(kind),), slow=kind is not SystemExit) for kind in KINDS),
     *(row(f"an argument that raises {kind.__name__} as it is shown", taking_it_where_shown, returns("returned"), args=(Unspeakable(kind),), slow=kind is not SystemExit) for kind in KINDS),
     row("an argument that holds a lone surrogate and is shown", taking_it_where_shown, returns("returned"), args=(SURROGATE,)),

@@ -133,6 +133,14 @@ async def test_the_depth_is_what_is_due_and_what_is_scheduled(store: Store) -> N
         await store.records.picture()
 
 
+async def test_the_depth_is_to_be_had_where_the_list_of_those_who_wait_for_a_limit_is_none(
+    store: Store,
+) -> None:
+    await store.schedule.place(message("queued"), replace=False)
+    await store.client.set(store.keys.waiting, "something else")
+    assert await store.records.depths() == Depths(due=1, later=0, waiting={})
+
+
 async def test_what_has_begun_between_two_reads_is_shown_once(store: Store) -> None:
     """The queues are read first: what moved on meanwhile is seen in both."""
     await store.running()
