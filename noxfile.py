@@ -10,19 +10,28 @@ Arguments after ``--`` reach the tool: ``nox -s tests-3.11 -- tests/memory -x``.
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nox
 from nox.project import dependency_groups, load_toml, python_versions
 
+
+def backend() -> str:
+    """With uv an environment takes a second, with pip fifteen. But uv does not read where pip is told to look."""
+    told = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True)
+    is_told = re.search(r"\.(index-url|extra-index-url|find-links|no-index)=", told.stdout)
+    return "venv" if is_told else "uv|venv"
+
+
 nox.needs_version = ">=2024.10.9"
-nox.options.default_venv_backend = "uv|venv"  # with uv an environment takes a second, with pip fifteen
+nox.options.default_venv_backend = backend()
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
 nox.options.sessions = ["tests", "lint", "types", "docs"]
-
-os.environ.setdefault("UV_HTTP_TIMEOUT", os.environ.get("PIP_DEFAULT_TIMEOUT", "60"))
 
 PYPROJECT = load_toml("pyproject.toml")
 PYTHONS = python_versions(PYPROJECT)
