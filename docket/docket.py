@@ -16,10 +16,10 @@ from . import clock
 from .client import (
     AnyFunction,
     KeyName,
+    Remarks,
     TaskCall,
     TaskCollection,
     TaskFunction,
-    Tasks,
     check_arguments,
     check_chunk_size,
     check_function,
@@ -149,7 +149,8 @@ class Docket(DocketSnapshotMixin):
             subscriptions=Subscriptions(self._client),
         )
         self._server_results = ServerResults(lambda: self.client, keys)
-        self.tasks = Tasks({task.__name__: task for task in standard_tasks})
+        self.tasks: dict[str, TaskFunction] = {task.__name__: task for task in standard_tasks}
+        self._remarks = Remarks()
         self.strike_list = DocketStrikes(
             name, url, self._store.strikes, lambda: self.client, enable_internal_instrumentation
         )
@@ -311,7 +312,7 @@ class Docket(DocketSnapshotMixin):
         Raises: TypeError - not a callable with a name; ValueError - its dependencies contradict each other, or a name
         stands for another function. One that was written in the same place is replaced: a module may be loaded again.
         """
-        register_task(self.tasks, cast("TaskFunction", function), names)
+        register_task(self.tasks, self._remarks, cast("TaskFunction", function), names)
 
     def register_collection(self, collection_path: str, names: Mapping[str, list[str]] | None = None) -> None:
         """Register every function of a collection: ``"module.path:name"`` of an iterable of functions.
@@ -322,7 +323,7 @@ class Docket(DocketSnapshotMixin):
         Raises: ValueError - the path is not of that form, ``names`` is about a function that is not there, or as
         `register`; ImportError, AttributeError - nothing is there.
         """
-        register_collection(self.tasks, collection_at(collection_path), names)
+        register_collection(self.tasks, self._remarks, collection_at(collection_path), names)
 
     def function_named(self, name: str) -> TaskFunction:
         """The task of that name, or a stand-in that can only be shown."""
@@ -520,15 +521,15 @@ class Docket(DocketSnapshotMixin):
         extra: Mapping[bytes, bytes] | None = None,
     ) -> Callable[[tuple[Any, ...], dict[str, Any]], Execution[Any]]:
         """Check what is to be called, when and under which key; return what makes an execution of the arguments."""
-        name, found = find_task(self.tasks, function, self.name)
+        name, found = find_task(self.tasks, self._remarks, function, self.name)
         if when is not None:
             check_moment("when", when)
         if key is not None:
             key = check_key(key)
         if ttl is not ...:
             check_ttl(ttl)
-        if name in self.tasks.automatic and key != name and extra is None:
-            self.tasks.warn_once(
+        if name in self._remarks.automatic and key != name and extra is None:
+            self._remarks.warn_once(
                 name,
                 "a second chain",
                 f"task {name!r} is automatic: workers keep its chain under the key {name!r}, and this call begins a "

@@ -11,8 +11,8 @@ from .placement import check_chunk_size, place, place_for, place_many
 from .presentation import compact_signature, show_call, show_packed
 from .progress import ExecutionProgress, keepers
 from .registry import (
+    Remarks,
     TaskCollection,
-    Tasks,
     automatic,
     collection_at,
     find_task,
@@ -50,13 +50,13 @@ __all__ = [
     "Logged",
     "Packed",
     "PerFunction",
+    "Remarks",
     "RemoteTask",
     "Settable",
     "Strikable",
     "TaskCall",
     "TaskCollection",
     "TaskFunction",
-    "Tasks",
     "Unreadable",
     "are_struck",
     "automatic",

@@ -22,8 +22,8 @@ from .remote import RemoteTask
 from .signatures import TaskFunction, check_arguments, check_function
 
 __all__ = [
+    "Remarks",
     "TaskCollection",
-    "Tasks",
     "automatic",
     "collection_at",
     "find_task",
@@ -42,11 +42,10 @@ TaskCollection: TypeAlias = Iterable[TaskFunction] | Mapping[str, TaskFunction]
 _STANDARD = "docket.tasks"
 
 
-class Tasks(dict[str, TaskFunction]):
-    """The tasks of a docket by name, and what was said about them."""
+class Remarks:
+    """What a docket knows of its tasks besides their functions: programs may put another dictionary of these."""
 
-    def __init__(self, tasks: Mapping[str, TaskFunction]) -> None:
-        super().__init__(tasks)
+    def __init__(self) -> None:
         self.automatic = set[str]()
         """The names of those that workers schedule by themselves: each add asks."""
         self._said = set[tuple[str, str]]()
@@ -71,7 +70,12 @@ def name_of(function: TaskFunction) -> str:
     return checked_name(name, "the name of a task")
 
 
-def register_task(tasks: Tasks, function: TaskFunction, names: list[str] | None = None) -> None:
+def register_task(
+    tasks: dict[str, TaskFunction],
+    remarks: Remarks,
+    function: TaskFunction,
+    names: list[str] | None = None,
+) -> None:
     """Enter a function under ``names``, or under its own.
 
     It replaces one that was written in the same place: a module may be loaded again. Where that was a closure over
@@ -109,14 +113,16 @@ def register_task(tasks: Tasks, function: TaskFunction, names: list[str] | None 
         raise TypeError(f"names= takes a list of names, not {names!r}")
     free = [checked_name(name, "the name of a task") for name in names or [name_of(function)]]
     for name in free:
-        _check_free(tasks, name, function, named=bool(names))
+        _check_free(tasks, remarks, name, function, named=bool(names))
     tasks.update(dict.fromkeys(free, function))
-    tasks.automatic.difference_update(free)
+    remarks.automatic.difference_update(free)
     if automatic(function):
-        tasks.automatic.update(free)
+        remarks.automatic.update(free)
 
 
-def _check_free(tasks: Tasks, name: str, function: TaskFunction, *, named: bool) -> None:
+def _check_free(
+    tasks: Mapping[str, TaskFunction], remarks: Remarks, name: str, function: TaskFunction, *, named: bool
+) -> None:
     """Refuse a name that stands for another function. Raises: UsageError (a ValueError)."""
     known = tasks.get(name)
     if known is None or is_same(known, function) or getattr(known, "__module__", None) == _STANDARD:
@@ -129,7 +135,7 @@ def _check_free(tasks: Tasks, name: str, function: TaskFunction, *, named: bool)
             f"To replace it on purpose, set docket.tasks[{name!r}]"
         )
     if not named and not are_alike(known, function):
-        tasks.warn_once(
+        remarks.warn_once(
             name,
             "another closure",
             f"task {name!r} stands for another {origin_of(function)} from now on, made of other values: calls of both "
@@ -161,7 +167,10 @@ def collection_at(path: str) -> TaskCollection:
 
 
 def register_collection(
-    tasks: Tasks, collection: TaskCollection, names: Mapping[str, list[str]] | None = None
+    tasks: dict[str, TaskFunction],
+    remarks: Remarks,
+    collection: TaskCollection,
+    names: Mapping[str, list[str]] | None = None,
 ) -> None:
     """Enter every function of a collection, some by ``names``: of each, by the name that it goes by there.
 
@@ -171,7 +180,7 @@ def register_collection(
     for name, function in _named(collection):
         own = name_of(function) if name is None and left else name
         given = None if own is None else left.pop(own, None)
-        register_task(tasks, function, given or (None if name is None else [name]))
+        register_task(tasks, remarks, function, given or (None if name is None else [name]))
     if left:
         raise UsageError(f"names= is about {', '.join(map(repr, left))}, of which the collection has none")
 
@@ -184,7 +193,9 @@ def _named(collection: TaskCollection) -> Iterator[tuple[str | None, TaskFunctio
             yield None, function
 
 
-def find_task(tasks: Tasks, function: TaskFunction | str, where: str) -> tuple[str, TaskFunction]:
+def find_task(
+    tasks: dict[str, TaskFunction], remarks: Remarks, function: TaskFunction | str, where: str
+) -> tuple[str, TaskFunction]:
     """The name and the function of a task; a function that is not entered yet is entered, unless it is a stub.
 
     A function that was entered by other names than its own goes by the first of these.
@@ -201,7 +212,7 @@ def find_task(tasks: Tasks, function: TaskFunction | str, where: str) -> tuple[s
         for name, known in list(tasks.items()):
             if is_same(known, function):
                 return name, function
-        register_task(tasks, function)
+        register_task(tasks, remarks, function)
         return name_of(function), function
     if (found := tasks.get(function)) is None:
         known = ", ".join(sorted(tasks)) or "none"

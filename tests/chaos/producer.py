@@ -20,7 +20,7 @@ import anyio
 import attrs
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
-from docket import Docket
+from docket import Cancellation, Docket
 from tests.chaos import poison, tasks
 from tests.chaos.ledger import Ledger
 from tests.chaos.worker import note_stalls, run_on, set_up_logging
@@ -80,7 +80,7 @@ class Producer:
                 self.ledger.note("answer", call=call, how="lost" if lost else "refused", said=str(error))
                 await anyio.sleep(self.chance.uniform(0.05, 0.2))
             else:
-                said = "" if execution is None else execution.disposition.value
+                said = execution.value if isinstance(execution, Cancellation) else execution.disposition.value
                 self.ledger.note("answer", call=call, how="acknowledged", said=said)
                 return execution
 

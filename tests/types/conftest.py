@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import attrs
@@ -16,6 +17,9 @@ import pytest
 from tests.house.test_docs import DOCUMENTS
 from tests.house.tree import ROOT, label
 from tests.types.documents import programs
+
+#: They are where the type checkers are: `nox -s types`.
+collect_ignore = [] if find_spec("django") else ["test_frameworks.py"]
 
 CASES = Path(__file__).with_name("cases")
 

@@ -250,7 +250,9 @@ def _traceback_of(running: Running, error: BaseException) -> str:
     head = f"On worker {execution.worker!r}, in attempt {execution.attempt} of {execution.function_name!r}"
     cut_to_the_users_code(error)
     try:
-        traced = "".join(traceback.format_exception(error)).rstrip()
+        shown = traceback.TracebackException.from_exception(error)
+        shown.__notes__ = None  # they travel by themselves
+        traced = "".join(shown.format()).rstrip()
     except KeyboardInterrupt:
         raise
     except BaseException as problem:  # noqa: BLE001 - the error's own code may raise anything (I9)
