@@ -111,8 +111,8 @@ class Runner:
                 raise
             continues = self._contain(running, error)
         finally:
-            if errors := running.errors():
-                clear_calls(errors, inspect.currentframe())
+            if running.errors():  # no variable: it would lead from this frame to itself
+                clear_calls(running.errors(), inspect.currentframe())
             if not continues:
                 running.forget()
                 self._leave(running)
