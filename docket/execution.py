@@ -113,9 +113,12 @@ class Execution(Generic[R]):
 
     # Of few executions, so these are no slots.
     last_error: str | None = None
-    """What went wrong last: the error of the attempt that is retried, or of the run that failed."""
+    """What went wrong last: the error of the attempt that is retried, or of the run that failed; or that a worker did
+    not know the task."""
     cancel_requested: bool = False
     """Whether it runs and was asked to stop."""
+    is_put_back: bool = False
+    """Whether it waits because a worker did not know its task. Only `Docket.snapshot` tells."""
     worker_is_gone: bool = False
     """Whether it runs and its worker has no heartbeat any more: it waits to be redelivered. `sync` does not tell."""
 
@@ -336,6 +339,8 @@ class Execution(Generic[R]):
         execution.started_at = entry.started_at
         if entry.cancel_requested:
             execution.cancel_requested = True
+        if entry.message.passed_on is not None:
+            execution.is_put_back = True
         return execution
 
     def message(self) -> Message:

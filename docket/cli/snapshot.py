@@ -107,7 +107,14 @@ def _tasks(taken: DocketSnapshot) -> list[Sequence[str]]:
         for task in sorted(taken.running, key=lambda task: task.when)
     ]
     waiting = [
-        (relative(task.when, now), task.state.value, task.function_name, task.key, "", "")
+        (
+            relative(task.when, now),
+            task.state.value + ", unknown to a worker" * task.is_put_back,
+            task.function_name,
+            task.key,
+            "",
+            "",
+        )
         for task in sorted(taken.future, key=lambda task: task.when)
     ]
     return [*running, *waiting]

@@ -10,9 +10,10 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 
-from docket import Docket
+from docket import Docket, remote_task
 from docket.cli.app import docket_app, run
 from docket.cli.values import value_of
 from docket.errors import UsageError
@@ -184,6 +185,17 @@ class TestSnapshot:
             )
             for gate in here.gates.values():
                 gate.set()
+
+    def test_a_task_that_was_put_back_is_marked(self, here: Office, capsys: Any) -> None:
+        here.ask(lambda docket: docket.add(remote_task("renamed"), key="r1")())
+        with here.working():
+            here.ask(self.until_it_is_put_back)
+            assert re.search(r" scheduled, unknown to a worker +renamed +r1", said(capsys, "snapshot"))
+
+    @staticmethod
+    async def until_it_is_put_back(docket: Docket) -> None:
+        while not any(task.is_put_back for task in (await docket.snapshot()).future):
+            await anyio.sleep(0.01)
 
     @staticmethod
     async def lose_the_worker(docket: Docket) -> None:

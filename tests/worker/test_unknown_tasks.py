@@ -59,6 +59,11 @@ async def test_it_waits_for_a_worker_that_knows_it_and_its_attempt_is_not_counte
                 assert (await passed_on(client, "k"))[0] == 1
                 await execution.sync()
                 assert execution.state is ExecutionState.SCHEDULED
+                assert execution.last_error == (
+                    "UnknownTask: worker 'blind' does not know task 'mystery', and has put it back for one that does"
+                )
+                [waiting] = (await client.snapshot()).future
+                assert waiting.is_put_back
                 async with working(Worker(client, "knows")):
                     assert await execution.get_result() == 1
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -105,7 +105,7 @@ class Endings:
                 write = write_nothing
             case Defer() | PassOn():
                 later = _put_off(delivery.message, verdict, due_of_chain(running.execution))
-                write = partial(self._reschedule, running, later, same=True)
+                write = partial(self._reschedule, running, later, same=True, tried=_unknown(running, verdict))
             case Reschedule():
                 try:
                     following = _following(delivery.message, verdict)
@@ -265,6 +265,18 @@ def _showable(error: BaseException) -> BaseException:
     if unfolds(error):
         return error
     return ExecutionFailed(f"{error_text(error)}: a group with more errors in it than can be shown")
+
+
+def _unknown(running: Running, verdict: Defer | PassOn) -> str:
+    """Why a run was put back, for its record; empty where it was only put off."""
+    if isinstance(verdict, Defer):
+        return ""
+    execution = running.execution
+    return shortened(
+        f"UnknownTask: worker {execution.worker!r} does not know task {execution.function_name!r}, and has put it back "
+        "for one that does",
+        LONGEST_TEXT,
+    )
 
 
 def _put_off(message: Message, verdict: Defer | PassOn, due: datetime | None) -> Message:
