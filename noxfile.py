@@ -43,8 +43,8 @@ PARALLEL = ["-n", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal"]
 #: Lines of a file from which ``lint`` warns.
 LONG_FILE = 400
 
-#: What CI runs on each Python but the first, where it has run everything.
-QUICK = ["--quick"]
+#: What CI runs on each Python but the first, where it has run everything: on one loop each, in turn.
+QUICK = [["--quick", "--loop", "asyncio"], ["--quick", "--loop", "trio"]]
 
 
 def group(name: str) -> list[str]:
@@ -65,7 +65,8 @@ def lowest() -> list[str]:
 def tests(session: nox.Session) -> None:
     """The default suite; asyncio, uvloop and trio inside of one run. In CI the slow tests run on one Python only."""
     session.install("-e", EXTRAS, *group("test"))
-    quick = QUICK if os.environ.get("CI") and session.python != PYTHONS[0] else []
+    turn = PYTHONS.index(str(session.python))
+    quick = QUICK[turn % 2] if os.environ.get("CI") and turn else []
     # What tests start imports as much as they do: compile that once, and keep it out of the tree.
     compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": session.create_tmp()}
     session.run("python", "-m", "pytest", *PARALLEL, *quick, *session.posargs, env=compiled)

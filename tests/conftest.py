@@ -26,6 +26,9 @@ _names = itertools.count()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="no slow tests, and few pairs of loops and servers")
+    parser.addoption(
+        "--loop", choices=("asyncio", "trio"), help="each test on this loop alone, where it has it"
+    )
 
 
 def pytest_configure() -> None:

@@ -79,12 +79,16 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         name in metafunc.fixturenames and name not in by_itself for name in ("anyio_backend", "url")
     )
     named = test.get_closest_marker("loops")
+    on = metafunc.config.getoption("loop")
     if loops and servers and (pairs := _pairs(metafunc, named.args if named else EVERY_LOOP)):
+        pairs = [pair for pair in pairs if pair[0] == on] or pairs
         ids = ["-".join(pair) for pair in pairs]
         metafunc.parametrize(("anyio_backend", "url"), pairs, ids=ids, indirect=True)
         return
     if loops:
-        metafunc.parametrize("anyio_backend", named.args if named else EVERY_LOOP, indirect=True)
+        every = named.args if named else EVERY_LOOP
+        only = [loop for loop in every if on and loop.removeprefix("virtual-") == on]
+        metafunc.parametrize("anyio_backend", only or every, indirect=True)
     if servers:
         virtual = named is not None and set(named.args) <= VIRTUAL
         metafunc.parametrize("url", ["memory"] if virtual else SERVERS, indirect=True)
