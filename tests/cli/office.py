@@ -60,7 +60,7 @@ class Office:
         workers: Future[Worker] = Future()
 
         async def work() -> None:
-            async with Docket(url=self.url, heartbeat_interval=timedelta(milliseconds=50)) as docket:
+            async with Docket(url=self.url, heartbeat_interval=timedelta(milliseconds=500)) as docket:
                 docket.register(self.paint)
                 async with Worker(docket, name=name) as worker:
                     workers.set_result(worker)
