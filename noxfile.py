@@ -33,6 +33,8 @@ nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
 nox.options.sessions = ["tests", "lint", "types", "docs"]
 
+os.environ.setdefault("PIP_NO_COMPILE", "1")  # of what is installed, most is never imported
+
 PYPROJECT = load_toml("pyproject.toml")
 PYTHONS = python_versions(PYPROJECT)
 EXTRAS = ".[trio,uvloop,rich]"
