@@ -131,7 +131,7 @@ class Claims:
         return taken, [_SETTLED.get(next(settled)) if was_sent else None for was_sent in sent]
 
     def _final(self, delivery: Delivery, ended: Ended, now: datetime) -> list[Argument]:
-        """The end of a claim as lib/settle_all.lua takes it."""
+        """The end of a claim as lib/settle.lua takes it."""
         fence, key, ttl = delivery.fence, delivery.message.key, self.kept_for(delivery)
         event = state_event(key, ended.state, *end_fields(now.isoformat(), ended.error))
         final: list[Argument] = [
@@ -299,22 +299,12 @@ class Claims:
 
     async def settle(self, delivery: Delivery, ended: Ended) -> Settled:
         """Write a final state, store the result with it, and acknowledge, in one step (I1, I2)."""
-        key, now, ttl = delivery.message.key, clock.now(), self.kept_for(delivery)
-        ending = end_fields(now.isoformat(), ended.error)
-        record = ["state", ended.state, *ending]
-        if ended.result is not None:
-            record += ("result_key", ended.result[0])
-        stored_at, stored = self._stored(key, ended.result, now, ttl)
+        now = clock.now()
         call = script_calls.settle(
             self.keys,
-            result_key=stored_at,
-            fence=delivery.fence,
-            ttl_ms=time_to_live(ttl),
-            state_event=state_event(key, ended.state, *ending),
-            key=key,
-            slots=delivery.slots,
-            result=stored,
-            record=record,
+            worker=self.worker,
+            ended_at=now.isoformat(),
+            ended=self._final(delivery, ended, now),
         )
         return _SETTLED[cast("bytes", await self.client.run(*call))]
 

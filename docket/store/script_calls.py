@@ -344,18 +344,16 @@ def schedule(
 
 def settle(
     keys: Keys, *,
-    result_key: Argument, fence: Fence, ttl_ms: Argument, state_event: Argument, key: Argument,
-    slots: Argument, result: Argument, record: Sequence[Argument],
+    worker: Argument, ended_at: Argument, ended: Sequence[Argument],
 ) -> Call:
     """Write the final state of one claim and acknowledge its delivery."""
     return (
         script("settle"),
         [
-            keys.stream, result_key, keys.queue, keys.reserved_queue,
+            keys.stream, keys.queue, keys.reserved_queue,
         ],
         [
-            fence.message_id, fence.generation, fence.claim, fence.holder, GROUP, ttl_ms, state_event,
-            keys.wake, keys.prefix, key, slots, result, *record,
+            keys.prefix, GROUP, worker, ended_at, keys.wake, *ended,
         ],
     )
 

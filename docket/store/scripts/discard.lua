@@ -1,7 +1,7 @@
 -- Set a delivery aside that cannot be decoded (I9): its fields and the reason are kept for a while, its run fails.
 -- KEYS stream dead queue reserved_queue
 -- ARGV message_id group worker reason at ttl_ms key state_event wake_channel prefix slots generation
--- REPLY 'OK' | 'LOST'; `key` is '' where even that could not be read; `slots` as in settle.lua
+-- REPLY 'OK' | 'LOST'; `key` is '' where even that could not be read; `slots` as in lib/settle.lua
 -- USE ack holds carry finish give_back ending kept
 if not holds(stream, group, worker, message_id) then return 'LOST' end
 local entry = redis.call('XRANGE', stream, message_id, message_id)[1]
