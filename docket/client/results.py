@@ -111,7 +111,8 @@ async def _wait_until_final(store: DocketStore, execution: Followed) -> None:
                 await _follow(store, execution)
                 state, error = execution.state, execution.error
                 # An event does not name the result, and pydocket announces the end of a replaced run too: what
-                # is recorded decides. Where no record is kept (a ttl of zero) the event is all there is.
+                # is recorded decides. Where no record is kept (a ttl of zero) the event is all there is, and pydocket
+                # records nothing else of a chain.
                 record = await execution.refresh()
                 if record is None:
                     if execution.state is ExecutionState.COMPLETED:
@@ -122,10 +123,7 @@ async def _wait_until_final(store: DocketStore, execution: Followed) -> None:
                     and state in FINAL
                     and record.generation > execution.generation
                 ):
-                    execution.state, execution.error = (
-                        state,
-                        error,
-                    )  # pydocket records nothing else of a chain
+                    execution.state, execution.error = state, error
                     return
         except ClientClosed:
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import attrs
@@ -72,6 +72,12 @@ class End:
     """How long it ran; None where it did not."""
     ended: Ended | None = None
     """The final state that ``write`` writes; None where that is not all."""
+
+    def then(self, attempt: int) -> Literal["", "retried", "perpetuated"]:
+        """What is to follow the run, which was this ``attempt``, under its key."""
+        if not isinstance(self.verdict, Reschedule):
+            return ""
+        return "retried" if self.verdict.retries(attempt) else "perpetuated"
 
     def forget(self) -> None:
         """Refer to nothing any more: from Python 3.12 on, errors keep the frames whose variables lead here."""

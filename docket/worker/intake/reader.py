@@ -96,18 +96,17 @@ class Reader:
                 self.outbox.open()
             await self._wait_for_capacity()
             asked = monotonic()
-            if not is_drained and not self._abandoned and not self._lost_answers.is_look_due:
-                taken = await self._take()
-                is_drained = not taken
-                answered()
-                self.start(taken, asked)
-                continue
-            self.outbox.close()
-            if self._lost_answers.is_look_due:
+            is_look_due = self._lost_answers.is_look_due
+            if is_drained or self._abandoned or is_look_due:
+                self.outbox.close()
+            if is_look_due:
                 await self._claim_lost()
                 continue
             if self._abandoned:
                 taken = await self._take_over()
+            elif not is_drained:
+                taken = await self._take()
+                is_drained = not taken
             elif connection.is_usable():
                 taken, asked = await self._wait(connection)
                 is_drained = not taken
@@ -120,16 +119,19 @@ class Reader:
 
     async def _wait_for_capacity(self) -> None:
         """Wait until the worker may run another task. The shutdown ends the reader here, and nowhere else."""
-        while len(self.roster) - len(self.outbox) >= self.concurrency():
+        while self._room() <= 0:
             await self.roster.freed.wait()
-            if len(self.roster) - len(self.outbox) >= self.concurrency():  # it was lowered
+            if self._room() <= 0:  # the concurrency was lowered
                 self.outbox.release()
         for _ in range(GATHER_TURNS):
             await checkpoint()
 
+    def _room(self) -> int:
+        """How many more tasks the worker may run. Those in the outbox are settled in the step that takes others."""
+        return self.concurrency() - len(self.roster) + len(self.outbox)
+
     def _capacity(self) -> int:
-        """How many tasks it may take now; in the step that takes them, those that have ended are settled."""
-        return max(1, min(self.concurrency() - len(self.roster) + len(self.outbox), self.batch, TAKE_BATCH))
+        return max(1, min(self._room(), self.batch, TAKE_BATCH))
 
     # ways to take tasks ----------------------------------------------------------------------------------
 

@@ -179,18 +179,14 @@ def _log_end(running: Running, end: End) -> None:
         case Raised(UnknownTask()) if execution.function is default_fallback_task:
             pass  # it has logged that itself
         case Raised(raised):
-            level, error = logging.WARNING if _is_retried(execution, end) else logging.ERROR, raised
+            is_retried = end.then(execution.attempt) == "retried"
+            level, error = logging.WARNING if is_retried else logging.ERROR, raised
         case Stopped(reason):
             level, text = _STOPPED[reason]
     if log.isEnabledFor(level):
         seconds = end.seconds or 0.0
         shown = (format_duration(seconds), execution.call_repr())
         _log(log, level, text, *shown, error=error, extra=_extra(execution, seconds))
-
-
-def _is_retried(execution: Execution[Any], end: End) -> bool:
-    """Whether another attempt of this run follows; the next run of a perpetual task is none."""
-    return isinstance(end.verdict, Reschedule) and end.verdict.attempt > execution.attempt
 
 
 def _log_blocked(execution: Execution[Any], verdict: Verdict) -> None:

@@ -15,7 +15,7 @@ from ... import clock
 from ...client import signature_cache
 from ...clock import monotonic
 from ...dependencies import current_worker
-from ...rules import Raised, Reschedule, Returned, Struck
+from ...rules import Raised, Returned, Struck
 from ...signals import NOT_TRACED, Labels, Operation, Subscriber, signals, suppress_errors
 from ...store import Records, Refused, Unreadable
 from ..roster import Detached, End, Running
@@ -160,10 +160,7 @@ def emit_end(running: Running, end: End) -> None:
             emit_end(running, end)
     if report is None or report is _NOT_REPORTED:
         return
-    then = ""
-    if isinstance(end.verdict, Reschedule):
-        then = "retried" if end.verdict.retries(execution.attempt) else "perpetuated"
-    seconds = end.seconds or 0.0
+    seconds, then = end.seconds or 0.0, end.then(execution.attempt)
     match outcome:
         case Returned():
             report.ended(seconds=seconds, ended="succeeded", then=then)

@@ -114,10 +114,7 @@ def _ended(running: Running, end: End, settled: Settled) -> EndedRun | None:
     if settled is Settled.LOST or (how := _how(end.outcome, settled)) is None:
         return None
     execution, verdict = running.execution, end.verdict
-    follows = isinstance(verdict, Reschedule) and settled is Settled.OK
-    then: Literal["", "retried", "perpetuated"] = ""
-    if isinstance(verdict, Reschedule) and follows:
-        then = "retried" if verdict.attempt > execution.attempt else "perpetuated"
+    then = end.then(execution.attempt) if settled is Settled.OK else ""
     return EndedRun(
         execution=execution,
         ended=how,
@@ -125,7 +122,7 @@ def _ended(running: Running, end: End, settled: Settled) -> EndedRun | None:
         result=end.outcome.value if isinstance(end.outcome, Returned) else None,
         duration=timedelta(seconds=end.seconds or 0.0),
         then=then,
-        next_at=verdict.when if isinstance(verdict, Reschedule) and follows else None,
+        next_at=verdict.when if isinstance(verdict, Reschedule) and then else None,
     )
 
 

@@ -152,9 +152,8 @@ class Runner:
         this task.
         Raises: LeaseOver - nothing is known to be written; the delivery is left to redelivery. RedisError.
         """
-        running.settling = (
-            True  # a delivery that is acknowledged from now on is not held any more, and not lost
-        )
+        # A delivery that is acknowledged from now on is not held any more, and not lost.
+        running.settling = True
         if running.last:
             verdict = decide_last(outcome, following, running.execution.attempt)
         else:
