@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -94,9 +94,9 @@ class SyncDocket:
         """See `Docket.register`."""
         self.docket.register(function, names)
 
-    def register_collection(self, collection_path: str) -> None:
+    def register_collection(self, collection_path: str, names: Mapping[str, list[str]] | None = None) -> None:
         """See `Docket.register_collection`."""
-        self.docket.register_collection(collection_path)
+        self.docket.register_collection(collection_path, names)
 
     # scheduling; for the overloads see Docket ------------------------------------------------------------
 

@@ -293,3 +293,9 @@ def test_each_method_that_waits_has_a_counterpart_with_the_same_parameters(
                 continue
             shape = [(each.name, each.kind, each.default) for each in ours.values()]
             assert shape == [(each.name, each.kind, each.default) for each in theirs.values()], name
+
+
+def test_it_registers_a_collection_by_more_names(memory_url: str) -> None:
+    with Docket("names", memory_url).sync() as docket:
+        docket.register_collection("docket.tasks:standard_tasks", names={"sleep": ["sleep", "nap"]})
+        assert docket.docket.tasks["nap"] is docket.docket.tasks["sleep"]
