@@ -381,11 +381,7 @@ class Docket(DocketSnapshotMixin):
         Cancel: the task may or may not have been placed.
         """
         prepare = self._preparing(function, when, key, ttl)
-
-        async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
-            return await place_for("docket.add", self.store, prepare(args, kwargs))
-
-        return scheduler
+        return self._placing("docket.add", prepare)
 
     @overload
     def run_once(
@@ -420,11 +416,7 @@ class Docket(DocketSnapshotMixin):
         it is the same as `add`, whose arguments and errors it has.
         """
         prepare = self._preparing(function, when, key, ttl, _ONCE)
-
-        async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
-            return await place_for("docket.add", self.store, prepare(args, kwargs))
-
-        return scheduler
+        return self._placing("docket.add", prepare)
 
     @overload
     def replace(
@@ -450,11 +442,7 @@ class Docket(DocketSnapshotMixin):
         Raises: as `add`.
         """
         prepare = self._preparing(function, when, key, ttl)
-
-        async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
-            return await place_for("docket.replace", self.store, prepare(args, kwargs), replace=True)
-
-        return scheduler
+        return self._placing("docket.replace", prepare, replace=True)
 
     @overload
     def call(
@@ -511,6 +499,18 @@ class Docket(DocketSnapshotMixin):
     ) -> list[Execution[R]]:
         """Schedule many calls instead of those that their keys have; otherwise as `add_many`."""
         return await self._place_many("docket.replace_many", calls, chunk_size, replace=True)
+
+    def _placing(
+        self,
+        operation: str,
+        prepare: Callable[[tuple[Any, ...], dict[str, Any]], Execution[Any]],
+        *,
+        replace: bool = False,
+    ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
+        async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
+            return await place_for(operation, self.store, prepare(args, kwargs), replace=replace)
+
+        return scheduler
 
     def _preparing(
         self,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from . import clock
 from .client import (
     ExecutionEvents,
     ExecutionProgress,
     Packed,
+    R,
     RemoteTask,
     Settable,
     TaskCall,
@@ -86,13 +87,6 @@ __all__ = [
 ]
 
 _signature_cache = signature_cache  # a name that users of pydocket rely on
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar as _TypeVar  # every type checker brings it; nothing is imported
-
-    R = _TypeVar("R", covariant=True, default=Any)
-else:
-    R = TypeVar("R", covariant=True)
 
 
 class Execution(Generic[R]):

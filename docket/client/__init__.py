@@ -7,6 +7,7 @@ from .annotations import Annotation, Logged, logged_parameters
 from .by_hand import claim_by_hand, end_by_hand
 from .key_names import KeyName
 from .packed import Packed
+from .paths import member_at
 from .placement import check_chunk_size, place, place_for, place_many
 from .presentation import compact_signature, show_call, show_packed
 from .progress import ExecutionProgress, keepers
@@ -26,6 +27,7 @@ from .results import wait_for_result
 from .signatures import (
     AnyFunction,
     PerFunction,
+    R,
     TaskCall,
     TaskFunction,
     Unreadable,
@@ -50,6 +52,7 @@ __all__ = [
     "Logged",
     "Packed",
     "PerFunction",
+    "R",
     "Remarks",
     "RemoteTask",
     "Settable",
@@ -76,6 +79,7 @@ __all__ = [
     "is_struck",
     "keepers",
     "logged_parameters",
+    "member_at",
     "name_of",
     "new_key",
     "place",

@@ -6,8 +6,10 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from types import CellType, FunctionType, MethodType
+from types import FunctionType, MethodType
 from typing import Any, cast
+
+from ..dependencies import content_of_cell
 
 __all__ = ["are_alike", "is_same", "origin_of", "share_origin"]
 
@@ -74,13 +76,6 @@ def _path(module: str) -> str | None:
 
 def _captured(function: FunctionType) -> list[int]:
     """The identities of what a function has captured: by its closure, and as defaults. Itself counts as the same."""
-    values = [_content(cell) for cell in function.__closure__ or ()]
+    values = [content_of_cell(cell) for cell in function.__closure__ or ()]
     values += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
     return [0 if value is function else id(value) for value in values]
-
-
-def _content(cell: CellType) -> object:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not assigned yet
-        return None

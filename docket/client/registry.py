@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, cast
@@ -18,6 +17,7 @@ from ..dependencies import (
 from ..errors import UnknownTask, UsageError
 from ..text import checked_name, text_of
 from .identity import are_alike, is_same, origin_of, share_origin
+from .paths import member_at
 from .remote import RemoteTask
 from .signatures import TaskFunction, check_arguments, check_function
 
@@ -157,10 +157,8 @@ def collection_at(path: str) -> TaskCollection:
     Raises: UsageError (a ValueError) - the path is not of that form, or names something else; ImportError,
     AttributeError - nothing is there.
     """
-    module_name, colon, member = path.partition(":")
-    if not (module_name and colon and member):
-        raise UsageError(f"a task collection is named as 'module:collection', not {path!r}")
-    collection = getattr(importlib.import_module(module_name), member)
+    malformed = UsageError(f"a task collection is named as 'module:collection', not {path!r}")
+    collection = member_at(path, malformed)
     if callable(collection) or not isinstance(collection, Iterable):
         raise UsageError(f"{path!r} is {type(collection).__name__}, not an iterable of functions")
     return cast("TaskCollection", collection)

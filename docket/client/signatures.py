@@ -29,6 +29,7 @@ from ..text import checked_name, text_of
 __all__ = [
     "AnyFunction",
     "PerFunction",
+    "R",
     "TaskCall",
     "TaskFunction",
     "Unreadable",

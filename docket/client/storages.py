@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -11,6 +10,7 @@ import anyio
 from ..errors import BadSetting
 from ..store import ResultStorage
 from ..text import text_of
+from .paths import member_at
 
 __all__ = ["check_on_this_loop", "check_storage", "storage_at"]
 
@@ -43,10 +43,7 @@ def storage_at(given: ResultStorage | str | None) -> ResultStorage | None:
     """
     if not isinstance(given, str):
         return given
-    module, colon, member = given.partition(":")
-    if not (module and colon and member):
-        raise BadSetting(f"result_storage takes a storage or 'module:member', not {given!r}")
-    found: Any = getattr(importlib.import_module(module), member)
+    found = member_at(given, BadSetting(f"result_storage takes a storage or 'module:member', not {given!r}"))
     if isinstance(found, type) or (callable(found) and not hasattr(found, "put")):
         found = found()
     try:

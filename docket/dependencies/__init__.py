@@ -53,7 +53,7 @@ from .resolution import (
 )
 from .retry import ExponentialRetry, ForcedRetry, Retry
 from .shared import SharedContext, SharedHost, is_hosting
-from .signatures import get_signature, signature_cache
+from .signatures import content_of_cell, get_signature, shown_name, signature_cache
 from .timeout import Timeout
 from .tracebacks import DependencyStack, clear_calls, cut_to_the_users_code
 
@@ -107,6 +107,7 @@ __all__ = [
     "check_suppliers",
     "clear_calls",
     "conflicts",
+    "content_of_cell",
     "current_docket",
     "current_execution",
     "current_worker",
@@ -127,6 +128,7 @@ __all__ = [
     "resolve",
     "resolved_dependencies",
     "rules_of_call",
+    "shown_name",
     "signature_cache",
     "validate_dependencies",
 ]

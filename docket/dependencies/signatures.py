@@ -15,7 +15,14 @@ from uncalled_for.introspection import _signature_cache  # pyright: ignore[repor
 from ..errors import UsageError
 from ..text import error_text, text_of
 
-__all__ = ["Evaluator", "get_signature", "read_signature", "shown_name", "signature_cache"]
+__all__ = [
+    "Evaluator",
+    "content_of_cell",
+    "get_signature",
+    "read_signature",
+    "shown_name",
+    "signature_cache",
+]
 
 signature_cache = _signature_cache
 
@@ -201,8 +208,8 @@ def _closure(layer: Any) -> dict[str, Any]:
             continue
         for name, cell in zip(code.co_freevars, cells, strict=True):
             if name == "__classdict__":
-                found = {**_content(cell, {}), **found}
-            elif (value := _content(cell, _EMPTY)) is not _EMPTY:
+                found = {**content_of_cell(cell, {}), **found}
+            elif (value := content_of_cell(cell, _EMPTY)) is not _EMPTY:
                 found[name] = value
     return found
 
@@ -210,8 +217,9 @@ def _closure(layer: Any) -> dict[str, Any]:
 _EMPTY = object()
 
 
-def _content(cell: CellType, otherwise: Any) -> Any:
+def content_of_cell(cell: CellType, otherwise: Any = None) -> Any:
+    """What a closure has captured in a cell, or ``otherwise`` where that is not assigned yet."""
     try:
         return cell.cell_contents
-    except ValueError:  # not assigned yet
+    except ValueError:
         return otherwise

@@ -19,7 +19,7 @@ from .codec import Delivery, Message, bare_result, end_fields, fields_of, result
 from .foreign import is_whole, text
 from .keys import GROUP, Keys
 from .lua import script
-from .records import members
+from .records import waiters
 from .schedule import epoch, milliseconds, placed_as, time_to_live
 from .sweeping import Sweeping
 from .taken import Refused, Taken, Unreadable, decoded, reply_of
@@ -170,10 +170,8 @@ class Claims:
             if isinstance(reply, RedisError):
                 raise reply
         *counts, waiting = cast("list[int]", replies)
-        limits = await members(self.client, self.keys.waiting) if waiting else []
-        # pydocket wakes waiters without taking the limit off our set, so it is looked at itself.
-        waiters = answers(await self.client.call_many([("XLEN", name + b":waiters") for name in limits]))
-        return sum(counts) + sum(count for count in waiters if isinstance(count, int))
+        # pydocket wakes waiters without taking the limit off our set, so the rows are looked at themselves.
+        return sum(counts) + (sum((await waiters(self.client, self.keys)).values()) if waiting else 0)
 
     async def wait_for_tasks(
         self,

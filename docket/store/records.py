@@ -30,6 +30,7 @@ __all__ = [
     "Records",
     "members",
     "read_mapping",
+    "waiters",
 ]
 
 PAGE = 1000
@@ -51,6 +52,19 @@ async def members(client: Client, name: str) -> list[bytes]:
         found += page
         if cursor == b"0":
             return found
+
+
+async def waiters(client: Client, keys: Keys) -> dict[str, int]:
+    """How many tasks wait for a concurrency limit, by its name. What is no row of waiters has none."""
+    names = await members(client, keys.waiting)
+    found: dict[str, int] = {}
+    for at in range(0, len(names), PAGE):
+        some = names[at : at + PAGE]
+        replies = answers(await client.call_many([("XLEN", name + b":waiters") for name in some]))
+        for name, count in zip(some, replies, strict=True):
+            if isinstance(count, int) and count:
+                found[text(name)] = count
+    return found
 
 
 def _number(raw: bytes | None) -> int | None:
@@ -309,21 +323,9 @@ class Records:
             named(count, name, kind)
         stream, *queued = cast("list[int]", counts)
         # Who waits for a limit names a spoiled list; the other depths are to be had without it (I9).
-        waiting = await self._waiting() if isinstance(limits, int) and limits else {}
+        waiting = await waiters(self.client, self.keys) if isinstance(limits, int) and limits else {}
         later = sum(queued[2:]) + sum(waiting.values())
         return Depths(due=stream + sum(queued[:2]), later=later, waiting=waiting)
-
-    async def _waiting(self) -> dict[str, int]:
-        """How many tasks wait for a concurrency limit, by its name. What is no row of waiters has none."""
-        names = await members(self.client, self.keys.waiting)
-        found: dict[str, int] = {}
-        for at in range(0, len(names), PAGE):
-            some = names[at : at + PAGE]
-            replies = answers(await self.client.call_many([("XLEN", name + b":waiters") for name in some]))
-            for name, count in zip(some, replies, strict=True):
-                if isinstance(count, int) and count:
-                    found[text(name)] = count
-        return found
 
     async def picture(self) -> Picture:
         """Read the whole docket, page by page.

@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, overload
 
 import attrs
 
+from ..client import R
 from ..execution import Disposition, Execution, ExecutionProgress, ProgressEvent, StateEvent
 from .loop import LoopThread
 
 __all__ = ["SyncExecution", "SyncProgress", "iterated", "wrapped"]
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar as _TypeVar  # every type checker brings it; nothing is imported
-
-    R = _TypeVar("R", covariant=True, default=Any)
-else:
-    R = TypeVar("R", covariant=True)
 
 V = TypeVar("V")
 W = TypeVar("W")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Callable
 from typing import Any, cast
 
-from ..client import TaskFunction
+from ..client import TaskFunction, member_at
 from ..dependencies import CurrentExecution, TaskLogger
 from ..errors import BadSetting, UnknownTask
 from ..execution import Execution
@@ -40,10 +39,8 @@ def function_named(path: str, setting: str) -> TaskFunction:
 
     Raises: BadSetting - the path is not of that form, or names nothing callable; ImportError, AttributeError.
     """
-    module, colon, name = path.partition(":")
-    if not (module and colon and name):
-        raise BadSetting(f"{setting} takes a function or 'module:function', not {path!r}")
-    found: object = getattr(importlib.import_module(module), name)
+    malformed = BadSetting(f"{setting} takes a function or 'module:function', not {path!r}")
+    found: object = member_at(path, malformed)
     if not callable(found):
         raise BadSetting(f"{setting} {path!r} is {type(found).__name__}, not a function")
     return cast("Callable[..., Any]", found)

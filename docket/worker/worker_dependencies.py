@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uncalled_for import Dependency as AnyDependency
 
+from ..client import member_at
 from ..dependencies import (
     Dependency,
     check_suppliers,
@@ -63,10 +63,8 @@ def dependencies_at(
     """
     if not isinstance(given, str):
         return given
-    module, colon, member = given.partition(":")
-    if not (module and colon and member):
-        raise BadSetting(f"dependencies takes dependencies or 'module:member', not {given!r}")
-    found: object = getattr(importlib.import_module(module), member)
+    malformed = BadSetting(f"dependencies takes dependencies or 'module:member', not {given!r}")
+    found: object = member_at(given, malformed)
     if isinstance(found, str) or not isinstance(found, Mapping | Sequence):
         raise BadSetting(
             f"dependencies {given!r} is {type(found).__name__}, neither a mapping nor a sequence of dependencies"

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ...client import TaskFunction, get_signature
-from ...dependencies import format_duration
+from ...dependencies import format_duration, shown_name
 from ...errors import UnknownTask
 from ...execution import Execution, compact_signature
 from ...rules import (
@@ -42,7 +42,7 @@ from ...rules import (
 )
 from ...signals import SuppressErrors
 from ...store import Refused, Settled, Unreadable
-from ...text import class_name, error_text, printable, readable, text_of
+from ...text import class_name, error_text, printable, readable
 from ..fallback import default_fallback_task
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def log_lease_over(running: Running) -> None:
 def log_hook(running: Running, hook: object, error: BaseException | None, seconds: float) -> None:
     """Log that a hook of the worker raised, or that it was cancelled after so many ``seconds``."""
     execution = running.execution
-    name = getattr(hook, "__qualname__", None) or text_of(hook, repr)
+    name = shown_name(hook)
     text = "The hook %s raised after the end of %s, which is not affected"
     shown: tuple[object, ...] = (name, execution.call_repr())
     if error is None:
