@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -75,7 +76,9 @@ def of_sentinels(sentinels: Sentinels) -> list[Command]:
     return [lambda *words, server=server: sentinels.ask(server, *words) for server in sentinels.servers]
 
 
-async def rotate(url: str, commands: list[Command], vault: Vault) -> None:
+@asynccontextmanager
+async def through_it_all(url: str, commands: list[Command], vault: Vault) -> AsyncGenerator[Docket]:
+    """A docket and a worker at work, with a task that runs for as long as the block, whatever happens in it."""
     let_in(commands, "first")
     begun, go_on = anyio.Event(), anyio.Event()
 
@@ -91,18 +94,23 @@ async def rotate(url: str, commands: list[Command], vault: Vault) -> None:
             async with anyio.create_task_group() as group:
                 worker = Worker(docket, "w", reconnection_delay=ms(50))
                 group.start_soon(worker.run_forever)
-                assert await (await docket.add(plain)(1)).get_result() == 1
                 runs = await docket.add(long)()
                 await begun.wait()
-                vault.password = "second"
-                let_in(commands, "second")
-                asked = vault.asked
-                cut_off(commands)
-                added = await insist(lambda: docket.add(plain)(2))
-                assert await insist(added.get_result) == 2
+                yield docket
                 go_on.set()
                 assert await insist(runs.get_result) == "through it all"
                 worker.stop()
+
+
+async def rotate(url: str, commands: list[Command], vault: Vault) -> None:
+    async with through_it_all(url, commands, vault) as docket:
+        assert await (await docket.add(plain)(1)).get_result() == 1
+        vault.password = "second"
+        let_in(commands, "second")
+        asked = vault.asked
+        cut_off(commands)
+        added = await insist(lambda: docket.add(plain)(2))
+        assert await insist(added.get_result) == 2
         assert vault.asked > asked
 
 
@@ -141,37 +149,21 @@ async def test_a_provider_is_asked_once_for_each_connection(single: tuple[str, l
 
 async def late(url: str, commands: list[Command], vault: Vault, caplog: pytest.LogCaptureFixture) -> None:
     """The server has the new password before the vault has: what is refused meanwhile is an outage."""
-    let_in(commands, "first")
-    begun, go_on = anyio.Event(), anyio.Event()
-
-    async def long() -> str:
-        begun.set()
-        await go_on.wait()
-        return "through it all"
-
-    async with Docket("rotating", url, credential_provider=vault) as docket:
-        docket.register(plain)
-        docket.register(long)
-        with anyio.fail_after(20):
-            async with anyio.create_task_group() as group:
-                worker = Worker(docket, "w", reconnection_delay=ms(50))
-                group.start_soon(worker.run_forever)
-                runs = await docket.add(long)()
-                await begun.wait()
-                let_in(commands, "second")
-                cut_off(commands)
-                while "refuses what the credential_provider answered" not in caplog.text:
-                    await anyio.sleep(0.01)
-                with pytest.raises(AuthenticationError, match="credential_provider"):
-                    await docket.add(plain)(1)
-                asked = vault.asked
-                while vault.asked < asked + 5:
-                    await anyio.sleep(0.01)
-                vault.password = "second"
-                assert await insist((await insist(lambda: docket.add(plain)(2))).get_result) == 2
-                go_on.set()
-                assert await insist(runs.get_result) == "through it all"
-                worker.stop()
+    async with through_it_all(url, commands, vault) as docket:
+        let_in(commands, "second")
+        cut_off(commands)
+        while "refuses what the credential_provider answered" not in caplog.text:
+            await anyio.sleep(0.01)
+        with pytest.raises(AuthenticationError, match="credential_provider"):
+            await docket.add(plain)(1)
+        asked = vault.asked
+        while vault.asked < asked + 5:
+            await anyio.sleep(0.01)
+        vault.password = "second"
+        assert await insist((await insist(lambda: docket.add(plain)(2))).get_result) == 2
+        # It is logged once the last of the worker's loops has reached the server.
+        while "is back after" not in caplog.text:
+            await anyio.sleep(0.01)
     assert "is back after" in caplog.text
     assert vault.password not in caplog.text.split()
 
