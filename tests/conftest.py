@@ -54,13 +54,14 @@ def pytest_collect_directory(path: Path) -> Generator[None, Any, Any]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In CI, where the cores are few and shared, what races real time has a second run; nothing else ever has."""
+    """Leave out what ``--quick`` does. In CI, where the cores are few and shared, what fails has a second run."""
     if config.getoption("quick"):
         left_out = [item for item in items if item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("slow")]
-    for item in items:
-        if os.environ.get("CI") and item.get_closest_marker("real_time"):
+    if os.environ.get("CI"):
+        config.option.reportchars += "R"  # and is named at the end, to be looked at
+        for item in items:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

@@ -12,7 +12,7 @@ from docket.testing import virtual_backend
 
 __all__ = [
     "BACKENDS", "EVERY_LOOP", "FEW_PAIRS", "ROOMS", "SAME", "SERVERS", "VIRTUAL",
-    "asyncio_and_trio", "few_pairs", "is_slow", "on_asyncio", "on_trio", "one_loop", "parametrize", "real_time",
+    "asyncio_and_trio", "few_pairs", "is_slow", "on_asyncio", "on_trio", "one_loop", "parametrize",
     "slow", "virtual_time",
 ]  # fmt: skip
 
@@ -48,20 +48,17 @@ few_pairs = pytest.mark.pairs(*FEW_PAIRS)
 #: On the first Python alone: it takes long, or is not about our Python.
 slow = pytest.mark.slow
 
-#: A race with processes, servers and clocks: in CI it has a second run if it comes too late. See tests/conftest.py.
-real_time = pytest.mark.real_time
-
 #: The marks that all tests of a room have.
 ROOMS: dict[str, list[pytest.MarkDecorator]] = {
     "bench": [slow],
-    "chaos": [slow, real_time],
+    "chaos": [slow],
     "hostile": [slow, pytest.mark.pairs(("asyncio", "redis"), ("uvloop", "memory"), ("trio", "redis"))],
     "instrumentation": [slow, asyncio_and_trio],
-    "interop": [slow, real_time, asyncio_and_trio],  # pydocket, in a process of its own
+    "interop": [slow, asyncio_and_trio],  # pydocket, in a process of its own
     "seeds": [slow],
     "seeds/promises": [virtual_time],
     "store": [slow, one_loop],  # the server's scripts know neither Python nor loops
-    "topologies": [slow, real_time, asyncio_and_trio],  # tests/transport reaches them on every loop
+    "topologies": [slow, asyncio_and_trio],  # tests/transport reaches them on every loop
     "types": [pytest.mark.checkers],
 }
 

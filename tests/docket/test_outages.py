@@ -18,9 +18,9 @@ from docket.transport import parse
 from tests.proxy import Direction, Proxy
 from tests.servers import Server
 from tests.trouble import AWAY, REFUSALS, SAID, on_some_loop
-from tests.where import asyncio_and_trio, real_time
+from tests.where import asyncio_and_trio
 
-pytestmark = [pytest.mark.anyio, real_time, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 #: With these no call of a few round trips may take longer than the tests allow.
 QUICK = "?socket_timeout=0.3&socket_connect_timeout=0.5"

@@ -25,9 +25,8 @@ from docket.worker.intake.outbox import MOST
 from docket.worker.intake.reader import TAKE_BATCH
 from docket.worker.intake.scheduler import DUE_BATCH
 from tests.store.conftest import FUTURE, Store, message
-from tests.where import real_time
 
-pytestmark = [pytest.mark.anyio, real_time]
+pytestmark = [pytest.mark.anyio]
 
 COUNT = 100_000
 LONGEST_MS = 10

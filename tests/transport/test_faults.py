@@ -13,9 +13,8 @@ from redis.exceptions import ConnectionError, TimeoutError, WatchError
 from docket.transport import Client
 from tests.servers import Server, free_port
 from tests.transport.stress import open_descriptors
-from tests.where import real_time
 
-pytestmark = [pytest.mark.anyio, real_time]
+pytestmark = [pytest.mark.anyio]
 
 BIG = b"x" * 20_000_000  # more than the socket buffers of both sides hold
 

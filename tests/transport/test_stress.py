@@ -11,9 +11,8 @@ import sniffio
 from docket.transport import Client
 from tests.servers import Server
 from tests.transport.stress import stress
-from tests.where import real_time
 
-pytestmark = [pytest.mark.anyio, real_time, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def run(url: str, commands: int) -> None:

@@ -15,9 +15,8 @@ from redis.exceptions import ConnectionError
 from docket import Docket, Execution, Retry, Worker
 from tests.durations import ms
 from tests.servers import Server
-from tests.where import real_time
 
-pytestmark = [pytest.mark.anyio, real_time, pytest.mark.chaos]
+pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 
 TASKS = 400
 FAULTS = 12

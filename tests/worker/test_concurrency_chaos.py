@@ -17,10 +17,10 @@ import anyio.to_thread
 import pytest
 
 from docket import Docket
-from tests.where import one_loop, real_time
+from tests.where import one_loop
 from tests.worker import limited
 
-pytestmark = [pytest.mark.anyio, real_time, one_loop]
+pytestmark = [pytest.mark.anyio, one_loop]
 
 ROOT = Path(__file__).parents[2]
 LOOPS = ("asyncio", "uvloop", "trio", "asyncio")

@@ -27,10 +27,10 @@ from docket.worker.upkeep.outages import is_disruption
 from tests.docket.conftest import later
 from tests.durations import ms
 from tests.fleets import Cluster, Sentinels
-from tests.where import asyncio_and_trio, real_time
+from tests.where import asyncio_and_trio
 from tests.worker.conftest import PATIENCE, working
 
-pytestmark = [pytest.mark.anyio, real_time, pytest.mark.slow, asyncio_and_trio]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, asyncio_and_trio]
 
 
 async def add(a: int, b: int = 0) -> int:

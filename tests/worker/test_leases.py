@@ -17,7 +17,7 @@ from docket import ConcurrencyLimit, CurrentExecution, Docket, Execution, Worker
 from docket.execution import ExecutionState
 from docket.store import GROUP, Admissions, Ended
 from tests.durations import ms
-from tests.where import asyncio_and_trio, real_time, virtual_time
+from tests.where import asyncio_and_trio, virtual_time
 from tests.worker.conftest import PATIENCE, at_most, working
 
 pytestmark = [pytest.mark.anyio, asyncio_and_trio]
@@ -175,7 +175,6 @@ async def test_a_worker_does_not_take_tasks_that_its_namesake_runs(
     assert runs == [1]
 
 
-@real_time
 async def test_a_server_gives_nobody_else_what_is_renewed(redis_url: str) -> None:
     """As above, on a server, where a lease is as long as the machine needs for all that it has to do."""
     runs: list[int] = []

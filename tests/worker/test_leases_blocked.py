@@ -26,10 +26,10 @@ from docket.worker.roster import Roster, Running
 from docket.worker.upkeep import blocked_loop
 from docket.worker.upkeep.leases import Leases
 from tests.durations import ms
-from tests.where import asyncio_and_trio, real_time
+from tests.where import asyncio_and_trio
 from tests.worker.conftest import PATIENCE, working
 
-pytestmark = [pytest.mark.anyio, real_time, pytest.mark.slow, asyncio_and_trio]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, asyncio_and_trio]
 
 #: The shortest timeout in which a thread gets its turn on a busy machine.
 TIMEOUT = ms(900)

@@ -25,9 +25,9 @@ from docket.store.lua import script
 from tests.durations import ms
 from tests.proxy import Proxy
 from tests.servers import Server
-from tests.where import asyncio_and_trio, real_time, slow
+from tests.where import asyncio_and_trio, slow
 
-pytestmark = [pytest.mark.anyio, real_time, slow, asyncio_and_trio]
+pytestmark = [pytest.mark.anyio, slow, asyncio_and_trio]
 
 LEASE = timedelta(minutes=5)
 PATIENCE = 60

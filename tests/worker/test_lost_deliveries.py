@@ -11,10 +11,10 @@ from docket import CurrentExecution, Docket, Execution, Worker
 from tests.durations import ms
 from tests.proxy import Proxy
 from tests.servers import Server
-from tests.where import asyncio_and_trio, real_time
+from tests.where import asyncio_and_trio
 from tests.worker.conftest import PATIENCE, working
 
-pytestmark = [pytest.mark.anyio, real_time, asyncio_and_trio]
+pytestmark = [pytest.mark.anyio, asyncio_and_trio]
 
 #: Longer than the test, so no lease ends in it.
 LEASE = timedelta(minutes=5)

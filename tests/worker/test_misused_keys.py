@@ -31,7 +31,7 @@ from docket.errors import KeyUnreadable
 from docket.store import Keys
 from docket.store.misuse import KINDS
 from tests.durations import ms
-from tests.where import one_loop, real_time, slow
+from tests.where import one_loop, slow
 from tests.worker.conftest import a_worker, at_most, working
 
 pytestmark = [pytest.mark.anyio, slow, one_loop]
@@ -93,7 +93,6 @@ async def said(caplog: pytest.LogCaptureFixture, text: str) -> None:
 STOPS = {"stream"}
 
 
-@real_time
 @pytest.mark.parametrize("member", sorted(KINDS.keys() - {"strikes", "dead"}))
 async def test_a_misused_key_of_the_docket_is_an_outage_that_names_it(
     docket: Docket, member: str, caplog: pytest.LogCaptureFixture

@@ -19,10 +19,10 @@ from docket.transport import Client
 from docket.worker import drain
 from tests.durations import ms
 from tests.servers import Server, free_port
-from tests.where import asyncio_and_trio, real_time
+from tests.where import asyncio_and_trio
 from tests.worker.conftest import at_most
 
-pytestmark = [pytest.mark.anyio, real_time, pytest.mark.slow, asyncio_and_trio]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, asyncio_and_trio]
 
 
 def quick(docket: Docket, **settings: Any) -> Worker:

@@ -19,10 +19,10 @@ from docket.errors import BadSetting, DeliveryLimitExceeded
 from docket.rules import SlotRule
 from docket.store import GROUP, Delivery, Depths
 from tests.durations import ms
-from tests.where import asyncio_and_trio, real_time, virtual_time
+from tests.where import asyncio_and_trio, virtual_time
 from tests.worker.conftest import at_most, working
 
-pytestmark = [pytest.mark.anyio, real_time, asyncio_and_trio]
+pytestmark = [pytest.mark.anyio, asyncio_and_trio]
 
 #: Longer than a busy machine keeps a worker waiting: one that loses its lease counts a delivery more.
 LEASE = timedelta(minutes=5)

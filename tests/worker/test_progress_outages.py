@@ -16,10 +16,10 @@ from docket.execution import ExecutionProgress
 from tests.durations import ms
 from tests.proxy import Proxy
 from tests.servers import Server
-from tests.where import asyncio_and_trio, real_time, slow
+from tests.where import asyncio_and_trio, slow
 from tests.worker.conftest import at_most
 
-pytestmark = [pytest.mark.anyio, real_time, slow, asyncio_and_trio]
+pytestmark = [pytest.mark.anyio, slow, asyncio_and_trio]
 
 
 @pytest.fixture

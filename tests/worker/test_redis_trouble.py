@@ -24,10 +24,10 @@ from tests.durations import ms
 from tests.proxy import Proxy
 from tests.servers import Server
 from tests.trouble import AWAY, LOSSES, REFUSALS, SAID, Trouble, on_some_loop
-from tests.where import asyncio_and_trio, real_time
+from tests.where import asyncio_and_trio
 from tests.worker.conftest import at_most
 
-pytestmark = [pytest.mark.anyio, real_time, pytest.mark.slow, asyncio_and_trio]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, asyncio_and_trio]
 
 #: How long a server may be silent.
 SILENCE = 0.3

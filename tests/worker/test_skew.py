@@ -12,10 +12,10 @@ import pytest
 
 from docket import Docket
 from tests.durations import ms
-from tests.where import one_loop, real_time, slow
+from tests.where import one_loop, slow
 from tests.worker.skewed import RUNS, task
 
-pytestmark = [pytest.mark.anyio, real_time, slow, one_loop]  # what clocks say is the same on every loop
+pytestmark = [pytest.mark.anyio, slow, one_loop]  # what clocks say is the same on every loop
 
 FLEET = {"behind": -600, "right": 0, "ahead": 600}
 
