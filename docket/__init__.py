@@ -5,13 +5,14 @@ Everything is imported when it is first used, so that a program which only adds 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from . import mixture as mixture  # warns where pydocket is installed beside this
-from .signals import signals as _signals
 
+TYPE_CHECKING = (
+    False  # True to type checkers, as typing's is; typing is a third of what this import would cost
+)
 if TYPE_CHECKING:
+    from typing import Any
+
     from . import testing as testing
     from .agenda import Agenda as Agenda
     from .annotations import Logged as Logged
@@ -113,14 +114,13 @@ _HOMES = {
 }
 
 
-_signals.load_telemetry = lambda: importlib.import_module(".instrumentation.subscribe", __name__)
-
-
 def __getattr__(name: str) -> Any:
-    if name == "testing":
-        return importlib.import_module(".testing", __name__)
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    if name == "testing":
+        return importlib.import_module(".testing", __name__)
     home = importlib.import_module(f".{_HOMES.get(name, 'dependencies')}", __name__)
     value = getattr(home, name)
     globals()[name] = value

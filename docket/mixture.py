@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
-from collections.abc import Iterator
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["PydocketWarning"]
 
@@ -64,4 +66,6 @@ def _is_stand_in(metadata: str) -> bool:
 
 
 if (_found := _mixture(os.path.dirname(__file__))) is not None:
+    import warnings
+
     warnings.warn(f"{_found} {_CURE}", PydocketWarning, stacklevel=3)

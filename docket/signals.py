@@ -17,6 +17,7 @@ Without subscribers the first costs a look at an empty list, and the second a ca
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -183,7 +184,7 @@ class Signals:
         self.subscribers: list[Subscriber] = []
         self.tracer: Tracer | None = None
         self.load_telemetry: Callable[[], object] | None = None
-        """Imports what subscribes for OpenTelemetry; the front door sets it."""
+        """Imports what subscribes for OpenTelemetry."""
 
     def run_subscribers(self) -> Sequence[Subscriber]:
         """The subscribers that have a use for runs now."""
@@ -208,3 +209,5 @@ class Signals:
 
 
 signals = Signals()
+# By name: the room is above this one, and loaded only where a program uses OpenTelemetry.
+signals.load_telemetry = lambda: importlib.import_module("docket.instrumentation.subscribe")

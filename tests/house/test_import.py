@@ -22,6 +22,23 @@ HEAVY = {
     "unittest.mock",
 }
 
+#: What is imported with the names of docket, not with docket: of the standard library what costs most.
+WITH_A_NAME = HEAVY | {
+    "anyio",
+    "asyncio",
+    "attr",
+    "cloudpickle",
+    "collections",
+    "hiredis",
+    "importlib",
+    "inspect",
+    "logging",
+    "re",
+    "redis",
+    "typing",
+    "warnings",
+}
+
 BASE = "import anyio, redis"
 
 
@@ -43,6 +60,34 @@ def loaded(statement: str) -> set[str]:
 def test_importing_docket_costs_less_than_a_tenth_of_a_second() -> None:
     """Beyond anyio and redis, which every user of docket loads anyway."""
     assert cost(f"{BASE}; import docket") - cost(BASE) < 0.1
+
+
+def test_importing_docket_alone_loads_no_more_than_its_front_door() -> None:
+    new = loaded("import docket") - loaded("pass")
+    assert not new & WITH_A_NAME
+    assert {name for name in new if name.startswith("docket")} == {"docket", "docket.mixture"}
+
+
+def test_a_name_of_docket_may_be_used_first_by_several_threads_at_once() -> None:
+    """Each gets the same object, and none a half-made module."""
+    code = """
+import sys, threading
+import docket
+sys.setswitchinterval(1e-6)
+names, together = [name for name in docket.__all__ if name != "testing"], threading.Barrier(8)
+found, errors = [], []
+def look(names):
+    together.wait()
+    try:
+        found.append({name: getattr(docket, name) for name in names})
+    except BaseException as error:
+        errors.append(error)
+threads = [threading.Thread(target=look, args=(names[at * 4 :] + names[: at * 4],)) for at in range(8)]
+for each in threads: each.start()
+for each in threads: each.join()
+print(errors, len(found), all(one == found[0] for one in found))
+"""
+    assert evaluated(code) == "[] 8 True"
 
 
 @pytest.mark.parametrize("module", ["docket", "docket.testing", "docket.cli"])
