@@ -158,9 +158,9 @@ def clients(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Figures beside other task queues; a few minutes."""
+    """What this costs; with ``-- --base REVISION --peers all`` beside an earlier build and other task queues."""
     session.install("-e", EXTRAS, *group("test"))
-    session.run("python", "tests/bench/compare.py", *(session.posargs or ["--quick"]))
+    session.run("python", "-m", "tests.bench", *session.posargs)
 
 
 @nox.session
