@@ -45,7 +45,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ways = {"up": _Way(), "down": _Way()}
         self.answer_lost = threading.Event()
-        """Set when somebody has asked for what `lose_answer` was told."""
+        """Set when somebody has said what `lose_answer` or `cut_within` was told."""
         self._listener: socket.socket | None = None
         self._reserved = _bound(0)  # without listening: the port stays ours while connections are refused
         self._trap = _Trap(self.answer_lost)
@@ -97,7 +97,12 @@ class Proxy:
         The server hears the question: that it has executed it, ask it yourself before you cut.
         """
         self.answer_lost.clear()
-        self._do(lambda: setattr(self._trap, "word", to))
+        self._do(lambda: self._trap.set(to))
+
+    def cut_within(self, word: bytes) -> None:
+        """Break the first connection on which a client says ``word``, once the server has heard that and no more."""
+        self.answer_lost.clear()
+        self._do(lambda: self._trap.set(word, within=True))
 
     def refuse(self) -> None:
         """Refuse new connections; those that are open go on (``cut`` them as well)."""
@@ -208,18 +213,28 @@ class _Way:
 
 
 class _Trap:
-    """The word that makes the link on which it is said mute, once."""
+    """The word that makes the link on which it is said mute, or breaks that right after the word; once."""
 
     def __init__(self, sprung: threading.Event) -> None:
-        self.word: bytes | None = None
+        self._word: bytes | None = None
+        self._within = False
         self._sprung = sprung
 
-    def is_sprung_by(self, chunk: bytes) -> bool:
-        if self.word is None or self.word not in chunk:
-            return False
-        self.word = None
+    def set(self, word: bytes, *, within: bool = False) -> None:
+        self._word, self._within = word, within
+
+    def sprung_by(self, chunk: bytes) -> int | None:
+        """How much of the chunk the server is to hear, if the word is in it."""
+        if self._word is None or self._word not in chunk:
+            return None
+        heard = chunk.index(self._word) + len(self._word) if self._within else len(chunk)
+        self._word = None
         self._sprung.set()
-        return True
+        return heard
+
+    @property
+    def cuts(self) -> bool:
+        return self._within
 
 
 _Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -282,7 +297,12 @@ class _Link:
                 except OSError:
                     chunk = b""
                 if reader is self._client[0]:
-                    self._is_mute = self._is_mute or self._trap.is_sprung_by(chunk)
+                    heard = self._trap.sprung_by(chunk)
+                    if heard is not None and self._trap.cuts:
+                        writer.write(chunk[:heard])
+                        await writer.drain()
+                        return  # which breaks it
+                    self._is_mute = self._is_mute or heard is not None
                 elif self._is_mute and chunk:
                     continue
                 await said.put((loop.time() + way.seconds, chunk))

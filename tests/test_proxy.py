@@ -94,6 +94,18 @@ def test_what_was_held_back_is_lost_by_a_cut(proxy: Proxy, client: redis.Redis, 
     assert client.get("held") is None
 
 
+def test_a_connection_is_cut_within_what_is_said_once(
+    proxy: Proxy, client: redis.Redis, server: Server
+) -> None:
+    proxy.cut_within(b"half")
+    with pytest.raises(redis.ConnectionError):
+        client.set("half", "said")
+    assert proxy.answer_lost.is_set()
+    with redis.Redis(port=server.port) as direct:
+        assert direct.get("half") is None
+    assert client.set("half", "said")
+
+
 def test_refused_connections_leave_open_ones_alone(proxy: Proxy, client: redis.Redis) -> None:
     proxy.refuse()
     with redis.Redis(port=proxy.port, retry=Retry(NoBackoff(), 0)) as another:

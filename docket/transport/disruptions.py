@@ -25,9 +25,12 @@ __all__ = ["is_outage", "is_wrong_user"]
 _REFUSALS = (
     "BUSY ", "LOADING", "MISCONF", "NOGROUP", "NOREPLICAS", "OOM", "READONLY", "UNBLOCKED", "max number of clients",
     "Script killed by user",  # it ran for too long, and had written nothing
-    "Script attempted to access a non local key",  # of a slot on its way to another node of a cluster
     "The stream has exhausted the last possible ID",  # somebody has written an entry with that one
 )  # fmt: skip
+
+#: The same of a script: the key is of a slot on its way to another node of a cluster. What stands around that depends
+#: on the server, and on whether the script has caught it.
+_ON_ITS_WAY = "ttempted to access a non local key"
 
 #: The same for which redis-py has classes; their text lacks the first word.
 _REFUSAL_TYPES = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError)
@@ -39,7 +42,10 @@ def is_outage(error: BaseException) -> bool:
         return False
     if isinstance(error, (ConnectionError, TimeoutError, *_REFUSAL_TYPES)):
         return True
-    return isinstance(error, ResponseError) and str(error).startswith(_REFUSALS)
+    if not isinstance(error, ResponseError):
+        return False
+    text = str(error)
+    return text.startswith(_REFUSALS) or _ON_ITS_WAY in text
 
 
 def is_wrong_user(error: BaseException) -> TypeGuard[AuthenticationError | AuthorizationError]:

@@ -175,10 +175,17 @@ def test_a_name_of_which_no_tag_can_be_made_is_refused_on_a_cluster_only() -> No
     [
         (ClusterDownError("Hash slot not served"), True),
         (TryAgainError("Multiple keys request during rehashing of slot"), True),
-        (ResponseError("Script attempted to access a non local key in a cluster node script: x"), True),
+        *[
+            (ResponseError(f"{text} attempted to access a non local key in a cluster node"), True)
+            for text in ("@user_script: 5: Lua script", "Script", "ERR Script")
+        ],
+        (
+            ResponseError("Attempted to access a non local key in a cluster node script: on @user_script:5."),
+            True,
+        ),
         (AskError("1 127.0.0.1:1"), False),  # of a client that was not told that there is a cluster
     ],
-    ids=["CLUSTERDOWN", "TRYAGAIN", "a key on its way", "MOVED"],
+    ids=["CLUSTERDOWN", "TRYAGAIN", "Redis 6", "Redis 7", "caught", "Valkey 9", "MOVED"],
 )
 def test_a_cluster_in_disorder_is_waited_for(error: RedisError, disrupts: bool) -> None:
     assert is_disruption(error) is disrupts
@@ -208,6 +215,28 @@ async def test_a_worker_follows_its_docket_to_another_node(cluster: Cluster, clu
         async with docket.redis() as redis:
             assert await redis.xlen(docket.stream_key) == 0
     assert cluster.ask(source, "CLUSTER", "COUNTKEYSINSLOT", key_slot(b"moves")) == 0
+
+
+async def test_a_due_task_stays_due_while_its_message_is_on_its_way_to_another_node(
+    cluster: Cluster, cluster_url: str
+) -> None:
+    async with opened(cluster_url, "due") as docket:
+        await docket.add(add)(1)
+        await docket.add(add, when=later(), key="stream")(
+            1
+        )  # all keys that the step names: it gets as far as the message
+        execution = await docket.add(add, when=datetime.now(UTC) + ms(1), key="k")(2)
+        slot, source = key_slot(b"due"), cluster.owner("{due}")
+        target = next(cluster.others(source))
+        cluster.begin_to_move(slot, source, target)
+        cluster.move_key(docket.keys.parked("k"), source, target)
+        with pytest.raises(RedisError) as refused:
+            await docket.store.due.move(10)
+        assert is_disruption(refused.value)
+        cluster.move(slot, source, target)
+        assert (await insist(lambda: docket.store.due.move(10))).count == 1
+        await execution.sync()
+        assert execution.state is ExecutionState.QUEUED
 
 
 @pytest.mark.chaos

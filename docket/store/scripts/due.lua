@@ -2,7 +2,7 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix now limit at ttl_ms
 -- REPLY {moved, the score of the next task or ''}; `now` is epoch seconds, `at` the same as text
--- USE events numbers carry queued finish ending kept
+-- USE events numbers carry queued finish ending kept errors
 -- Whether a message of the reserved queue is still the one of its key: pydocket does not find it there to replace or cancel
 -- it.
 local function is_live(run, generation)
@@ -26,6 +26,7 @@ for _, waiting in ipairs({queue, reserved_queue}) do
   for _, key in ipairs(keys) do
     local parked, run = shelf .. ':' .. key, prefix .. ':runs:' .. key
     local fields = redis.pcall('HGETALL', parked)
+    if fields.err and is_refusal(fields.err) then return fields end
     redis.call('ZREM', waiting, key)
     local message = {generation = '0', when = ''}
     for f = 1, fields.err and 0 or #fields, 2 do message[fields[f]] = fields[f + 1] end

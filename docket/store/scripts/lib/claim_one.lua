@@ -53,8 +53,7 @@ end
 local function try_claim(...)
   local ok, reply, claim, ttl = pcall(claim_one, ...)
   if ok then return reply, claim, ttl or nil end
-  local code = string.match(error_text(reply), '%u%u%u+ ')
-  if code and code ~= 'WRONGTYPE ' and code ~= 'ERR ' then error(reply, 0) end   -- the server refuses every write (OOM, READONLY)
+  if is_refusal(error_text(reply)) then error(reply, 0) end
   return 'BROKEN', error_text(reply)
 end
 -- Claim an entry of the stream. Returns what a script that reads replies for it, and whether the claim was refused; I9:
