@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 
 from .channels import Channels
+from .inside import Inside
 from .keyspace import Keyspace
 from .replies import Reply
 from .scripts import Scripts
@@ -19,12 +20,13 @@ class Core:
 
     ``micros`` and ``keys.now`` (ms) are the time of the command in progress; it never runs backwards, even if the
     clocks of two threads disagree. ``nested`` is True within EXEC and scripts, where nothing blocks. ``scan_order`` is
-    the order of the SCAN that began last, as long as it goes on.
+    the order of the SCAN that began last, as long as it goes on. ``inside`` is what twins of scripts work on.
     """
 
     __slots__ = (
         "channels",
         "clock",
+        "inside",
         "keys",
         "micros",
         "nested",
@@ -40,6 +42,7 @@ class Core:
         self.scripts = Scripts(call)
         self.keys = Keyspace()
         self.channels = Channels()
+        self.inside = Inside(self.keys, self.channels)
         self.sessions: dict[int, Session] = {}
         self.numbers = itertools.count(1)
         self.session = Session(0, lambda: None)

@@ -14,7 +14,7 @@ from typing import Any
 from lupa import lua51
 
 from .cjson import Json
-from .replies import ErrorReply, Reply, Status
+from .replies import ErrorReply, Reply, Status, one_line
 
 __all__ = ["Lua"]
 
@@ -57,7 +57,7 @@ class Lua:
         """The function of a script; raises the server's compile error."""
         script, complaint = self._compile(source)
         if script is None:
-            raise ErrorReply(b"ERR Error compiling script (new function): " + _one_line(complaint))
+            raise ErrorReply(b"ERR Error compiling script (new function): " + one_line(complaint))
         return script
 
     def run(self, script: Any, sha: bytes, keys: list[bytes], argv: list[bytes]) -> Reply:
@@ -69,7 +69,7 @@ class Lua:
         if ok:
             return self._reply(value)
         message, line = value[b"err"], value[b"line"]
-        text = _one_line(message if isinstance(message, bytes) else b"ERR unknown error")
+        text = one_line(message if isinstance(message, bytes) else b"ERR unknown error")
         if line is not None:
             text += b" script: %b, on @user_script:%d." % (sha, line)
         raise ErrorReply(text)
@@ -121,10 +121,10 @@ class Lua:
     def _table_reply(self, table: Any) -> Reply:
         error = table[b"err"]
         if isinstance(error, bytes):
-            return ErrorReply(_one_line(error))
+            return ErrorReply(one_line(error))
         status = table[b"ok"]
         if isinstance(status, bytes):
-            return Status(_one_line(status))
+            return Status(one_line(status))
         double = table[b"double"]
         if isinstance(double, (int, float)):
             return b"%.17g" % double
@@ -167,7 +167,3 @@ def _sha1hex(*words: Any) -> bytes:
 def _text_of(problem: Any) -> bytes:
     """The text of a Python exception for the script that it passes through."""
     return problem.text if isinstance(problem, ErrorReply) else b"ERR " + repr(problem).encode()
-
-
-def _one_line(text: bytes) -> bytes:
-    return text.replace(b"\r", b" ").replace(b"\n", b" ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 __all__ = [
     "NO_REPLY",
@@ -14,8 +14,10 @@ __all__ = [
     "NoReply",
     "Reply",
     "Status",
+    "as_read",
     "encode",
     "flatten",
+    "one_line",
 ]
 
 
@@ -71,8 +73,26 @@ def encode(reply: Reply) -> bytes:
     if isinstance(reply, (list, tuple)):
         return b"*%d\r\n%b" % (len(reply), b"".join(map(encode, reply)))
     if isinstance(reply, ErrorReply):
-        return b"-%b\r\n" % reply.text.replace(b"\r", b" ").replace(b"\n", b" ")
+        return b"-%b\r\n" % one_line(reply.text)
     raise TypeError(f"{type(reply).__name__} cannot stand in a reply")
+
+
+def as_read(reply: Reply, error_of: Callable[[str], Exception]) -> Any:
+    """What hiredis makes of the bytes of one reply; ``error_of`` makes what stands for an error."""
+    kind = type(reply)
+    if kind is bytes or kind is int or reply is None:
+        return reply
+    if isinstance(reply, list):
+        return [part if type(part) is bytes else as_read(part, error_of) for part in reply]
+    if isinstance(reply, Status):
+        return bytes(reply)
+    if isinstance(reply, ErrorReply):
+        return error_of(one_line(reply.text).decode(errors="replace"))
+    raise TypeError(f"{kind.__name__} cannot stand in a reply")
+
+
+def one_line(text: bytes) -> bytes:
+    return text.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def flatten(pairs: dict[bytes, bytes]) -> list[bytes]:

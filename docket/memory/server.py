@@ -8,6 +8,7 @@ from threading import RLock
 from ..clock import timestamp
 from .commands import COMMANDS, discard_transaction
 from .core import Core
+from .inside import LeftToLua, Script
 from .replies import QUEUED, Blocked, ErrorReply, Reply
 from .session import Session
 
@@ -64,6 +65,23 @@ class Server:
             return error.with_traceback(
                 None
             )  # which keeps the frame that handled it, and so this one: a circle
+
+    def run(self, session: Session, script: Script, keys: list[bytes], argv: list[bytes]) -> Reply:
+        """Run a script, known or not, or its twin; return its reply or its error."""
+        core = self._core
+        core.session = session
+        core.tick()
+        try:
+            if script.twin is not None:
+                reply = script.twin(core.inside, keys, argv)
+                if not isinstance(reply, LeftToLua):
+                    return reply
+            core.nested = True
+            return core.scripts.run(core.scripts.load(script.text.encode()), keys, argv, read_only=False)
+        except ErrorReply as error:
+            return error.with_traceback(None)
+        finally:
+            core.nested = False
 
     def retry(self, session: Session, blocked: Blocked) -> Reply:
         """Try a blocking read again; None while there is still nothing."""

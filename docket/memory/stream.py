@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import get_ident
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import hiredis
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled, current_token
 
-from .replies import NO_REPLY, Blocked, Reply, encode
+from .inside import Script
+from .replies import NO_REPLY, Blocked, Reply, as_read, encode
 from .servers import Hold, hold
 
 __all__ = ["MemoryStream", "open_stream"]
 
 CHUNK = 65536
+
+Call: TypeAlias = tuple[list[bytes], list[bytes]]
+"""The keys and the arguments of one call of a script."""
 
 
 class _Waiter:
@@ -101,6 +105,19 @@ class MemoryStream:
                 received = bytes(out[:CHUNK])
                 del out[:CHUNK]
             return received
+
+    def run(self, script: Script, calls: Sequence[Call], error_of: Callable[[str], Exception]) -> list[Any]:
+        """Run a script once per keys and arguments, in one step; return the replies as a reader of the bytes would.
+
+        ``error_of`` makes what stands for an error reply. Only while nothing is sent that has no reply yet, and
+        outside of transactions and subscriptions.
+        Raises: BrokenPipeError - the stream is closed, or the server has hung up; nothing has run.
+        """
+        with self._lock:
+            if self._closed or self._session.ended:
+                raise BrokenPipeError("the stream is closed")
+            run, session = self._server.run, self._session
+            return [as_read(run(session, script, keys, argv), error_of) for keys, argv in calls]
 
     async def wait_readable(self) -> None:
         """Wait until ``try_receive`` has a result; always a checkpoint. Cancelling loses nothing."""

@@ -7,12 +7,15 @@ away.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from .ordered import Sorted
 from .replies import ErrorReply, Reply
 
 __all__ = [
     "INVALID_ID",
     "MAX_ID",
+    "NO_ID_IS_LEFT",
     "Consumer",
     "Group",
     "PendingEntry",
@@ -24,6 +27,7 @@ __all__ = [
 
 MAX_ID = 2**128 - 1
 SEQUENCE = 2**64 - 1
+NO_ID_IS_LEFT = b"ERR The stream has exhausted the last possible ID, unable to add more items"
 INVALID_ID = b"ERR Invalid stream ID specified as stream command argument"
 
 
@@ -136,6 +140,13 @@ class StreamValue:
         self.last = number
         self.added += 1
 
+    def next_id(self, now: int) -> int:
+        """The id ``*`` of a new entry at ``now`` (ms)."""
+        if self.last == MAX_ID:
+            raise ErrorReply(NO_ID_IS_LEFT)
+        number = now << 64
+        return number if number > self.last else self.last + 1
+
     def delete(self, number: int) -> bool:
         """XDEL of one id: leaves a tombstone."""
         if not self.discard(number):
@@ -199,6 +210,16 @@ class StreamValue:
         elif self.added:
             group.entries_read = self.distance(number)
         group.last = number
+
+    def read(
+        self, group: Group, consumer: bytes, numbers: Collection[int], now: int, *, noack: bool = False
+    ) -> None:
+        """Deliver entries that are new to the group; the consumer is made when it gets one."""
+        reader = group.consumer(consumer, now)
+        for number in numbers:
+            self.advance(group, number)
+            if not noack:
+                group.deliver(number, reader, now)
 
     def lag(self, group: Group) -> int | None:
         """How many entries the group has still to read; None if unknown."""

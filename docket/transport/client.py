@@ -19,7 +19,7 @@ from .commands import Command, Kind, block_seconds, look_up
 from .connection import Connection, NeverSent
 from .connector import Connector
 from .pool import Pool, Pools
-from .resp import CALLBACKS, ENCODER, Argument, Reply, pack
+from .resp import CALLBACKS, ENCODER, Argument, Reply, pack, words
 from .scripts import Lua, Script, ScriptCall
 from .url import Address
 
@@ -142,13 +142,16 @@ class Client(AsyncCoreCommands):
 
     async def run(self, lua: Lua, keys: Sequence[Argument], args: Sequence[Argument]) -> Reply:
         """Run a script by its digest on the shared connection; load it if the server does not know it."""
-        packed = scripts.pack_call(lua, (keys, args))
-        seen = self._pools.here().loads.get(lua.sha, 0)
-        reply = await self.request(packed)
-        if isinstance(reply, NoScriptError):
-            replies: list[Any] = [reply]
-            await scripts.rerun_unknown(self, self.pool(), lua, [(keys, args)], replies, seen)
-            reply = replies[0]
+        if self.is_memory:
+            (reply,) = await self.run_many(lua, [(keys, args)])
+        else:
+            packed = scripts.pack_call(lua, (keys, args))
+            seen = self._pools.here().loads.get(lua.sha, 0)
+            reply = await self.request(packed)
+            if isinstance(reply, NoScriptError):
+                replies: list[Any] = [reply]
+                await scripts.rerun_unknown(self, self.pool(), lua, [(keys, args)], replies, seen)
+                reply = replies[0]
         if isinstance(reply, RedisError):
             raise reply
         return reply
@@ -157,10 +160,19 @@ class Client(AsyncCoreCommands):
         """Run a script once per ``(keys, args)``, in one write; error replies stay in their places."""
         if not calls:
             return []
+        if self.is_memory and (replies := await self._run_inside(lua, calls)) is not None:
+            return replies
         seen = self.pool().loads.get(lua.sha, 0)
         replies = await self.request(b"".join([scripts.pack_call(lua, call) for call in calls]), len(calls))
         await scripts.rerun_unknown(self, self.pool(), lua, calls, replies, seen)
         return replies
+
+    async def _run_inside(self, lua: Lua, calls: Sequence[ScriptCall]) -> list[Any] | None:
+        """Run a script on a server in this process, as it is; None where it must be sent as a command."""
+        script = lua.inside()
+        plain = [(words(keys), words(args)) for keys, args in calls]
+        connection = self._pools.here().shared_now() or await self.pool().shared()
+        return await connection.run(script, plain)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send a command as redis-py's methods spell it; return what redis-py's asyncio client would return.

@@ -21,15 +21,19 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
 from ..clock import perf_counter
 from .commands import block_seconds
-from .resp import NEED_MORE, Argument, Reply, make_reader, pack
+from .resp import NEED_MORE, Argument, Reply, error_from, make_reader, pack
 from .stream import Stream
 from .waiting import AwaitedReply, Backend
+
+if TYPE_CHECKING:
+    from ..memory import MemoryStream
+    from ..memory import Script as MemoryScript
 
 __all__ = ["ClientClosed", "Connection", "NeverSent"]
 
@@ -147,6 +151,24 @@ class Connection:
         if awaited.error is not None:
             raise awaited.error from self._error
         return awaited.reply
+
+    async def run(
+        self, script: MemoryScript, calls: Sequence[tuple[list[bytes], list[bytes]]]
+    ) -> list[Any] | None:
+        """Run a script on a server in this process once per keys and arguments, without bytes in between.
+
+        Returns the raw replies; None where nothing was run, because the connection is closed or something that was
+        sent before has no reply yet: then use `request`.
+        Cancel: as `request`.
+        """
+        await self._backend.checkpoint()
+        if not self.is_settled:
+            return None
+        try:
+            return cast("MemoryStream", self._stream).run(script, calls, error_from)
+        except OSError as error:
+            self.fail(error)
+            return None
 
     def _exchange(self) -> None:
         """Send everything and read whatever is there, without waiting for either."""

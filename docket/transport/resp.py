@@ -21,6 +21,7 @@ __all__ = [
     "make_reader",
     "pack",
     "pack_vouched",
+    "words",
 ]
 
 #: The arguments of a command. As redis-py we refuse others with DataError, and also numbers of more than 64 bits.
@@ -104,14 +105,33 @@ def python_pack(command: Sequence[Argument]) -> bytes:
     """
     parts = [b"*%d\r\n" % len(command)]
     for argument in command:
-        if isinstance(argument, int) and not LEAST <= argument <= MOST:
-            raise DataError(
-                f"Invalid input: {_spelled(argument)} has {argument.bit_length()} bits, and a command takes whole "
-                "numbers of at most 64"
-            )
-        encoded = encode(argument)
+        encoded = _checked(argument)
         parts.append(b"$%d\r\n%b\r\n" % (len(encoded), encoded))
     return b"".join(parts)
+
+
+def _checked(argument: Argument) -> bytes:
+    if isinstance(argument, int) and not LEAST <= argument <= MOST:
+        raise DataError(
+            f"Invalid input: {_spelled(argument)} has {argument.bit_length()} bits, and a command takes whole "
+            "numbers of at most 64"
+        )
+    return encode(argument)
+
+
+def words(arguments: Sequence[Argument]) -> list[bytes]:
+    """The arguments as a server receives them.
+
+    Raises: as `python_pack`.
+    """
+    return [
+        argument
+        if type(argument) is bytes
+        else argument.encode()
+        if type(argument) is str
+        else _checked(argument)
+        for argument in arguments
+    ]
 
 
 def _spelled(number: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -12,6 +12,8 @@ from redis.exceptions import NoScriptError
 from .resp import Argument, pack, pack_vouched
 
 if TYPE_CHECKING:
+    from ..memory import Script as MemoryScript
+    from ..memory import Twin
     from .client import Client
     from .pipeline import Pipeline
     from .pool import Pool
@@ -22,19 +24,31 @@ __all__ = ["Lua", "Script", "ScriptCall", "ensure_loaded", "pack_call", "rerun_u
 ScriptCall = tuple[Sequence[Argument], Sequence[Argument]]
 
 
+def _no_twin(sha: str) -> None:
+    """A script of others: a server in this process runs its Lua."""
+
+
 @attrs.frozen
 class Lua:
     """The source of a script; ``sha`` is the digest by which the server knows it.
 
-    ``vouched``: its callers check the arguments themselves (`pack_vouched`).
+    ``vouched``: its callers check the arguments themselves (`pack_vouched`). ``twin_of`` returns by the digest the
+    Python that a server in this process (memory://) runs in its place.
     """
 
     text: str
     vouched: bool = attrs.field(default=False, kw_only=True, eq=False)
+    twin_of: Callable[[str], Twin | None] = attrs.field(default=_no_twin, kw_only=True, eq=False)
     sha: str = attrs.field(init=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "sha", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
+
+    def inside(self) -> MemoryScript:
+        """The script and its twin, as a server in this process takes them."""
+        from .. import memory
+
+        return memory.Script(self.text, self.twin_of(self.sha))
 
 
 def pack_call(lua: Lua, call: ScriptCall) -> bytes:

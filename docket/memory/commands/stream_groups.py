@@ -126,18 +126,13 @@ def xgroup_delconsumer(core: Core, argv: list[bytes]) -> Reply:
 def _deliver_new(
     core: Core, stream: StreamValue, group: Group, consumer: bytes, options: ReadOptions
 ) -> Reply:
-    """Entries that are new to the group; the consumer is created when it gets one."""
+    """Entries that are new to the group."""
     if stream.last <= group.last:
         return None
     numbers = stream.span(group.last + 1, MAX_ID, options.count)
     if not numbers:
         return None
-    now = core.keys.now
-    reader = group.consumer(consumer, now)
-    for number in numbers:
-        stream.advance(group, number)
-        if not options.noack:
-            group.deliver(number, reader, now)
+    stream.read(group, consumer, numbers, core.keys.now, noack=options.noack)
     return stream.records(numbers)
 
 

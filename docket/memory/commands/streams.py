@@ -8,7 +8,7 @@ from ..arguments import NO_SUCH_KEY, SYNTAX, integer, wrong_arity
 from ..core import Core
 from ..registry import Commands
 from ..replies import OK, Blocked, ErrorReply, Reply
-from ..stream_values import MAX_ID, StreamValue, bound_id, parse_id, print_id
+from ..stream_values import MAX_ID, NO_ID_IS_LEFT, StreamValue, bound_id, parse_id, print_id
 
 __all__ = ["ReadOptions", "commands"]
 
@@ -100,16 +100,15 @@ def _next_id(core: Core, stream: StreamValue, wanted: bytes, given: int) -> int:
     """The id of a new entry: ``*``, ``ms-*`` or the ``given`` one; greater than every earlier one."""
     last = stream.last
     if wanted == b"*":
-        now = core.keys.now << 64
-        number = now if now > last else last + 1
-    elif wanted.endswith(b"-*"):
+        return stream.next_id(core.keys.now)
+    if wanted.endswith(b"-*"):
         number = given if given >> 64 != last >> 64 else last + 1
         if number >> 64 != given >> 64:
             number = 0  # no sequence is left
     else:
         number = given
     if last == MAX_ID:
-        raise ErrorReply(b"ERR The stream has exhausted the last possible ID, unable to add more items")
+        raise ErrorReply(NO_ID_IS_LEFT)
     if number <= last:
         raise ErrorReply(b"ERR The ID specified in XADD is equal or smaller than the target stream top item")
     return number
