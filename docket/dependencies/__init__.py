@@ -53,7 +53,7 @@ from .resolution import (
 )
 from .retry import ExponentialRetry, ForcedRetry, Retry
 from .shared import SharedContext, SharedHost, is_hosting
-from .signatures import content_of_cell, get_signature, shown_name, signature_cache
+from .signatures import arguments_of, content_of_cell, get_signature, shown_name, signature_cache
 from .timeout import Timeout
 from .tracebacks import DependencyStack, clear_calls, cut_to_the_users_code
 
@@ -102,6 +102,7 @@ __all__ = [
     "_Depends",
     "_parameter_cache",
     "admission_dependencies",
+    "arguments_of",
     "check_admission",
     "check_given",
     "check_suppliers",

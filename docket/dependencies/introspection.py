@@ -11,7 +11,7 @@ from uncalled_for.introspection import _parameter_cache  # pyright: ignore[repor
 from ..errors import UsageError
 from .marks import forget_marks, get_marks
 from .per_function import PerFunction
-from .signatures import get_signature, shown_name, signature_cache
+from .signatures import forget_signature, get_signature, shown_name
 
 __all__ = [
     "declared",
@@ -26,7 +26,7 @@ def forget(function: Callable[..., Any]) -> None:
     """Look at a function anew: the engine, asked before docket was, may have seen fewer dependencies."""
     forget_marks(function)
     _beside.discard(function)
-    signature_cache.pop(function, None)
+    forget_signature(function)
     _parameter_cache.pop(function, None)
 
 

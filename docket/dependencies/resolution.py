@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar, cast
 
-import attrs
 from uncalled_for import Dependency as _Dependency
-from uncalled_for import FailedDependency, frame_scope
+from uncalled_for import FailedDependency, Frame
+from uncalled_for.frames import _current_frame  # pyright: ignore[reportPrivateUsage]
 from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsage]
 
-from .base import current_docket, current_execution, current_worker
+from .base import Dependency, current_docket, current_execution, current_worker
 from .introspection import declared, get_annotation_dependencies, get_dependency_parameters
-from .signatures import get_signature
+from .signatures import arguments_of, get_signature
 from .tracebacks import cut_to_the_users_code
 
 __all__ = [
@@ -28,29 +28,31 @@ __all__ = [
 D = TypeVar("D")
 
 
-@attrs.define
 class Resolved:
     """The values of the dependencies of a call."""
 
-    supplied: dict[str, Any] = attrs.field(factory=dict[str, Any])
-    """By parameter."""
-    replaced: dict[str, Any] = attrs.field(factory=dict[str, Any])
-    """The same of dependencies that the call gives as arguments."""
-    others: list[Any] = attrs.field(factory=list[Any])
-    """Values without a parameter: of ``Annotated`` metadata, and of the worker's own dependencies."""
-    failed: list[FailedDependency] = attrs.field(factory=list[FailedDependency])
+    __slots__ = ("acting", "failed", "others", "replaced", "supplied")
 
-    def __iter__(self) -> Iterator[Any]:
-        yield from self.supplied.values()
-        yield from self.replaced.values()
-        yield from self.others
+    supplied: dict[str, Any]
+    """By parameter."""
+    replaced: dict[str, Any]
+    """The same of dependencies that the call gives as arguments."""
+    others: list[Any]
+    """Values without a parameter: of ``Annotated`` metadata, and of the worker's own dependencies."""
+    failed: list[FailedDependency]
+    acting: list[Any]
+    """The values that are dependencies themselves: they may run the body, or decide what follows."""
+
+    def __init__(self) -> None:
+        self.supplied, self.replaced = {}, {}
+        self.others, self.failed, self.acting = [], [], []
 
     def call(
         self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments of a call, with these values."""
         if not self.replaced:
-            return args, {**kwargs, **self.supplied}
+            return args, {**kwargs, **self.supplied} if kwargs else self.supplied
         bound = get_signature(function).bind_partial(*args, **kwargs)
         bound.arguments.update(self.replaced)
         return bound.args, {**bound.kwargs, **self.supplied}
@@ -59,7 +61,7 @@ class Resolved:
 async def resolve(
     stack: AsyncExitStack,
     function: Any,
-    given: Mapping[str, Any],
+    given: dict[str, Any],
     also: Mapping[str, _Dependency[Any]],
 ) -> Resolved:
     """Enter all dependencies of a call of ``function`` onto ``stack``: ``also`` first, by name.
@@ -67,15 +69,19 @@ async def resolve(
     ``given`` are the arguments of the call, by parameter. The dependency of a given one is not entered, but the
     argument is, if it is itself a dependency. Dependencies that cannot be resolved are in ``failed``; the others are
     resolved all the same.
+
+    The context variables of the engine stay as they are set for this call: it has its own context.
     """
+    declared = get_dependency_parameters(function)
     _Depends.cache.set({})
     _Depends.stack.set(stack)
-    frame = stack.enter_context(frame_scope(function, dict(given)))
+    frame = Frame(function, given, declared)
+    _current_frame.set(frame)
     found = Resolved()
 
     for name, dependency in also.items():
         await _enter(stack, found, name, dependency.for_parameter(name))
-    for name in get_dependency_parameters(function):
+    for name in declared:
         try:
             if name not in given:
                 found.supplied[name] = await frame.resolve(name)
@@ -85,15 +91,29 @@ async def resolve(
         except Exception as error:  # noqa: BLE001 - foreign code; it fails the task
             cut_to_the_users_code(error)
             found.failed.append(FailedDependency(name, error))
+    if beside := get_annotation_dependencies(function):
+        await _enter_beside(stack, function, given, found, beside)
+    values = (*found.supplied.values(), *found.replaced.values(), *found.others)
+    found.acting = [value for value in values if isinstance(value, Dependency)]
+    return found
+
+
+async def _enter_beside(
+    stack: AsyncExitStack,
+    function: Any,
+    given: Mapping[str, Any],
+    found: Resolved,
+    beside: Mapping[str, list[_Dependency[Any]]],
+) -> None:
+    """Enter the dependencies of metadata, bound to what their parameters are."""
     parameters = get_signature(function).parameters
-    for name, dependencies in get_annotation_dependencies(function).items():
+    for name, dependencies in beside.items():
         default = parameters[name].default
         value = given.get(
             name, found.supplied.get(name, None if default is parameters[name].empty else default)
         )
         for dependency in dependencies:
             await _enter(stack, found, name, dependency.bind_to_parameter(name, value))
-    return found
 
 
 async def _enter(stack: AsyncExitStack, found: Resolved, name: str, dependency: _Dependency[Any]) -> None:
@@ -141,7 +161,7 @@ async def resolved_dependencies(worker: Any, execution: Any) -> AsyncGenerator[d
     current_docket.set(execution.docket)
     current_worker.set(worker)
     current_execution.set(execution)
-    given = get_signature(execution.function).bind_partial(*execution.args, **execution.kwargs).arguments
+    given = arguments_of(execution.function, execution.args, execution.kwargs)
     async with AsyncExitStack() as stack:
         found = await resolve(stack, execution.function, given, worker.dependencies)
         yield {**found.supplied, **{failure.parameter: failure for failure in found.failed}}

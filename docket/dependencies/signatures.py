@@ -14,10 +14,13 @@ from uncalled_for.introspection import _signature_cache  # pyright: ignore[repor
 
 from ..errors import UsageError
 from ..text import error_text, text_of
+from .per_function import PerFunction
 
 __all__ = [
     "Evaluator",
+    "arguments_of",
     "content_of_cell",
+    "forget_signature",
     "get_signature",
     "read_signature",
     "shown_name",
@@ -39,6 +42,45 @@ def get_signature(function: Callable[..., Any]) -> inspect.Signature:
     if found is None:
         found = signature_cache[function] = read_signature(function)
     return found
+
+
+#: The parameters of a function that arguments can be given to by position, in order, and those by name: enough where it
+#: has no other kinds, which leave both empty.
+_simple: PerFunction[tuple[tuple[str, ...], frozenset[str]]] = PerFunction()
+
+
+def arguments_of(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments of a call by parameter, without defaults: a new dictionary, as ``bind_partial`` makes it.
+
+    Raises: TypeError - the function cannot be called so; TypeError, ValueError - it has no signature.
+    """
+    simple = _simple.get(function)
+    if simple is None:
+        simple = _simple[function] = _simple_parameters(function)
+    by_position, by_name = simple
+    if len(args) <= len(by_position) and by_name.issuperset(kwargs):
+        given = dict(zip(by_position, args, strict=False))
+        if not kwargs:
+            return given
+        if given.keys().isdisjoint(kwargs):
+            given.update(kwargs)
+            return given
+    return get_signature(function).bind_partial(*args, **kwargs).arguments
+
+
+def _simple_parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], frozenset[str]]:
+    parameters = get_signature(function).parameters.values()
+    by_position = tuple(each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD)
+    by_name = frozenset((*by_position, *(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)))
+    return (by_position, by_name) if len(by_name) == len(parameters) else ((), frozenset())
+
+
+def forget_signature(function: Callable[..., Any]) -> None:
+    """Look at a function anew."""
+    _simple.discard(function)
+    signature_cache.pop(function, None)
 
 
 def read_signature(function: Callable[..., Any]) -> inspect.Signature:

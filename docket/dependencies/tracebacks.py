@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from types import FrameType, TracebackType
 from typing import Any, TypeVar, cast
+
+from uncalled_for import Dependency
 
 from ..rules import is_a
 from .locks import refuse_thread_lock
@@ -26,6 +28,9 @@ _TRACEBACK: Any = BaseException.__traceback__
 _CAUSE: Any = BaseException.__cause__
 _CONTEXT: Any = BaseException.__context__
 _EXCEPTIONS: Any = BaseExceptionGroup.exceptions
+
+#: How dependencies close that have nothing to close.
+_NOTHING_TO_CLOSE: Any = cast("Any", Dependency).__aexit__
 
 #: The most errors of one chain or group that are looked at: there may be thousands.
 _MOST = 1000
@@ -90,6 +95,12 @@ class DependencyStack(AsyncExitStack):
     def enter_context(self, cm: AbstractContextManager[T, Any]) -> T:
         refuse_thread_lock(cm)
         return super().enter_context(cm)
+
+    async def enter_async_context(self, cm: AbstractAsyncContextManager[T, Any]) -> T:
+        kind = type(cm)
+        if getattr(kind, "__aexit__", None) is _NOTHING_TO_CLOSE:  # as most dependencies
+            return await kind.__aenter__(cm)
+        return await super().enter_async_context(cm)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import anyio
 import attrs
 from anyio import get_cancelled_exc_class, to_thread
 
-from ...client import PerFunction, TaskFunction, check_returned, get_signature
+from ...client import PerFunction, TaskFunction, check_returned
 from ...dependencies import (
     AdmissionBlocked,
     Dependency,
@@ -20,6 +20,7 @@ from ...dependencies import (
     FailedDependency,
     Resolved,
     Runtime,
+    arguments_of,
     conflicts,
     cut_to_the_users_code,
     get_annotation_dependencies,
@@ -52,7 +53,7 @@ class _Call:
 
     def __init__(self, running: Running, began: float) -> None:
         self.running, self.began = running, began
-        self.values: Iterable[Any] = ()
+        self.values: Sequence[Any] = ()
         self.outcome: Outcome = _NOTHING
         self.following: Reschedule | None = None
 
@@ -155,11 +156,12 @@ class Caller:
         running = call.running
         execution = running.execution
         function = execution.function
-        given = get_signature(function).bind_partial(*execution.args, **execution.kwargs).arguments
+        given = arguments_of(function, execution.args, execution.kwargs)
         if self.dependencies and (wrong := conflicts(function, self.dependencies)):
             raise _dependency_failure(list(wrong.values()))
         async with DependencyStack() as stack:
-            call.values = found = await resolve(stack, function, given, self.dependencies)
+            found = await resolve(stack, function, given, self.dependencies)
+            call.values = found.acting
             if found.failed:
                 blocked = next((f.error for f in found.failed if isinstance(f.error, AdmissionBlocked)), None)
                 if blocked is not None:
@@ -182,7 +184,7 @@ class Caller:
         """Note how a call ended, and ask its handlers which run follows."""
         execution = call.running.execution
         call.outcome, call.following = outcome, None
-        if call.values == ():  # there is none
+        if not call.values:
             return
         try:
             seconds = self.tasks.time() - call.began
@@ -196,7 +198,7 @@ class Caller:
     async def _called(self, running: Running, found: Resolved) -> Any:
         execution, body = running.execution, self._body(running)
         args, kwargs = found.call(execution.function, execution.args, execution.kwargs)
-        for value in found:
+        for value in found.acting:
             if isinstance(value, Runtime):
                 return await value.run(execution, body, args, kwargs)
         return await body(*args, **kwargs)
