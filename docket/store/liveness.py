@@ -42,6 +42,8 @@ class Beat:
     """What the next heartbeat is to find in ``seen``, unless another worker has the same name."""
     problems: Sequence[KeyUnreadable] = ()
     """Keys that should list the workers that know a task, and hold something else."""
+    was_forgotten: bool = False
+    """Whether the server did not have what earlier heartbeats have written."""
 
 
 @attrs.define(eq=False)
@@ -69,6 +71,28 @@ class Liveness:
         first, before, now, *foreign = cast("list[bytes]", await self.client.run(*call))
         problems = [about_key(text(name), "sorted set") for name in foreign]
         return Beat(float(first) if first else None, float(before) if before else None, float(now), problems)
+
+    async def beat_again(self, worker: str, at: float, tasks: Collection[str] = ()) -> Beat:
+        """Record once more that ``worker`` lives, and that it knows ``tasks``: a command each, and one for what is due.
+
+        ``at`` is the server's time in epoch seconds, of which the caller has kept count since the last `beat`. The
+        lists keep the time to live that a `beat` has given them. Nothing is ``seen``.
+        """
+        score, lists = f"{at:.6f}", [self.keys.task_workers(task) for task in tasks]
+        asked = [
+            ("ZADD", self.keys.workers, score, worker),
+            ("ZRANGE", self.keys.queue, 0, 0, "WITHSCORES"),
+            *(("ZADD", name, score, worker) for name in lists),
+        ]
+        added, first, *listed = answers(await self.client.call_many(asked))
+        named(added, self.keys.workers, "sorted set")
+        due = cast("list[bytes]", named(first, self.keys.queue, "sorted set"))
+        problems = [
+            about_key(name, "sorted set")
+            for name, reply in zip(lists, listed, strict=True)
+            if isinstance(reply, RedisError)
+        ]
+        return Beat(float(due[1]) if due else None, None, at, problems, 1 in (added, *listed))
 
     async def leave(self, worker: str, tasks: Collection[str]) -> None:
         """Take ``worker`` off the list."""

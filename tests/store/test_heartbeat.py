@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from docket.errors import KeyUnreadable
 from tests.store.conftest import FUTURE, Store, message
 
 pytestmark = pytest.mark.anyio
@@ -103,3 +104,43 @@ async def test_a_beat_names_the_lists_of_workers_that_are_none(store: Store) -> 
     (problem,) = beat.problems
     assert "'d:task-workers:f' holds something else, where docket keeps a sorted set" in str(problem)
     assert [worker.name for worker in await store.liveness.workers("g")] == ["w"]
+
+
+async def test_a_further_beat_is_two_commands_and_one_for_each_task_it_names(store: Store) -> None:
+    first = await store.liveness.beat("w", ["f", "g"], tasks_too=True)
+    await store.schedule.place(message("k", FUTURE), replace=False)
+    before = await store.everything()
+    for tasks in (), ("f", "g"):
+        beat = await store.liveness.beat_again(
+            "w", first.at if store.client.is_memory else first.at + 1.5, tasks
+        )
+        assert (beat.first_due, beat.was_forgotten, beat.problems) == (FUTURE.timestamp(), False, [])
+    after = await store.everything()
+    assert before.keys() == after.keys()
+    assert after["d:workers"] == {"w": beat.at}
+    assert [value for name, value in after.items() if "task-workers:" in name] == [{"w": beat.at}] * 2
+
+
+async def test_a_further_beat_tells_that_the_server_has_forgotten_and_which_lists_are_none(
+    store: Store,
+) -> None:
+    first = await store.liveness.beat("w", ["f"], tasks_too=True)
+    await store.client.flushall()
+    assert (await store.liveness.beat_again("w", first.at)).was_forgotten
+    assert (await store.liveness.beat_again("w", first.at, ["f"])).was_forgotten
+    await store.client.set("d:task-workers:g", "something else")
+    beat = await store.liveness.beat_again("w", first.at, ["f", "g"])
+    assert ["'d:task-workers:g' holds something else" in str(problem) for problem in beat.problems] == [True]
+    await store.client.set("d:queue", "something else")
+    with pytest.raises(KeyUnreadable, match="d:queue"):
+        await store.liveness.beat_again("w", first.at)
+
+
+@pytest.mark.pairs(("asyncio", "redis"))  # on memory:// a worker lives until it leaves
+async def test_the_list_of_tasks_is_not_that_of_a_dead_process_of_the_same_name(store: Store) -> None:
+    await store.liveness.beat("w", ["f", "of a former version"], tasks_too=True)
+    await store.client.zadd("d:workers", {"w": 1_000_000_000})
+    await store.liveness.beat("w", ["f"], tasks_too=True)
+    await store.liveness.beat("w", ["g"], tasks_too=True)  # a namesake that lives may know others
+    (worker,) = await store.liveness.workers()
+    assert worker.tasks == {"f", "g"}

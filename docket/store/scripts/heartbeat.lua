@@ -12,7 +12,12 @@ local oldest = time[1] - math.max(tonumber(expiry_ms) / 1000, 3600)
 local before = redis.call('ZSCORE', workers, worker)
 local reply = {'', before or '', score}
 redis.call('ZADD', workers, score, worker)
+-- The lists outlive the worker: readers go by the scores. One that no worker writes any more would stay for ever.
+local kept_ms = math.max(tonumber(expiry_ms), 3600000)
 if known_tasks == '1' then
+  -- Of a process of this name that is dead, and may have known other tasks.
+  local is_another = not before or (expiry_ms ~= '0' and tonumber(before) < time[1] - expiry_ms / 1000)
+  if is_another and redis.call('SCARD', worker_tasks) > 0 then redis.call('DEL', worker_tasks) end
   redis.call('ZREMRANGEBYSCORE', workers, '-inf', '(' .. oldest)
   for at, task in ipairs(tasks) do
     local names = task_workers_prefix .. task
@@ -23,14 +28,12 @@ if known_tasks == '1' then
       if not string.find(added.err, 'WRONGTYPE') then return added end
       reply[#reply + 1] = names
     end
-    -- The list of a task that no worker has any more would stay for ever. The TTL is long enough for a list that pydocket's
-    -- workers share: they set none, and write their names again every few seconds.
-    if expiry_ms ~= '0' and reply[#reply] ~= names then
-      redis.call('PEXPIRE', names, math.max(tonumber(expiry_ms), 3600000))
-    end
+    -- The TTL is long enough for a list that pydocket's workers share: they set none, and write their names again every few
+    -- seconds.
+    if expiry_ms ~= '0' and reply[#reply] ~= names then redis.call('PEXPIRE', names, kept_ms) end
     if at % 1000 == 1 then redis.call('SADD', worker_tasks, unpack(tasks, at, math.min(at + 999, #tasks))) end
   end
-  if #tasks > 0 and expiry_ms ~= '0' then redis.call('PEXPIRE', worker_tasks, expiry_ms) end
+  if #tasks > 0 and expiry_ms ~= '0' then redis.call('PEXPIRE', worker_tasks, kept_ms) end
 end
 local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
 local reserved = redis.call('ZRANGE', reserved_queue, 0, 0, 'WITHSCORES')[2]

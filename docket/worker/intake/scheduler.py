@@ -81,14 +81,13 @@ class Scheduler:
 
     def note_first(self, when: float | None) -> None:
         """Wake if the first task of the queue, due at ``when``, was not announced: pydocket's clients add tasks too."""
-        if when is None or not self._has_looked or self.due.client.is_memory:
+        if not self._has_looked or self.due.client.is_memory:
             return
-        now = clock.timestamp()
-        if self._is_earlier(when) and when != self._announced:
+        if when is not None and self._is_earlier(when) and when != self._announced:
             self._next_due = self._unannounced = when
             self._shared_until = monotonic() + SHARED.total_seconds()
             self.wake()
-        elif when <= now:
+        elif self._next_due is not None and self._next_due <= clock.timestamp():
             self.wake()  # the wall clock was set forward
 
     def _is_earlier(self, when: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Collection
 from datetime import timedelta
 
@@ -10,9 +11,10 @@ import anyio
 import attrs
 from redis.exceptions import RedisError
 
-from ...clock import wait_for_ever
+from ...clock import monotonic, wait_for_ever
 from ...store import Beat, Liveness
 from ..intake.scheduler import Scheduler
+from .server_time import ServerTime
 
 logger = logging.getLogger("docket.worker")
 
@@ -21,17 +23,31 @@ __all__ = ["Heartbeat"]
 #: How many seconds a worker that ends waits for the server to remove it from the lists.
 LEAVE_SECONDS = 2.0
 
+#: How often a beat writes the lists of tasks anew: prunes them, and pushes back their ends, which are an hour away.
+LISTS_SECONDS = 600.0
+
+#: So many beats of a worker that begins ask for the server's time, which shows a namesake at once.
+FIRST_BEATS = 2
+
 
 @attrs.define(eq=False)
 class Heartbeat:
-    """Writes every ``interval`` that the worker lives, and at every other beat which tasks it knows."""
+    """Writes every ``interval`` that the worker lives, and less often which tasks it knows.
+
+    Most beats are two plain commands: they go by the server's time as the script has returned it (`ServerTime`).
+    """
 
     liveness: Liveness
     worker: str
     tasks: Callable[[], Collection[str]]
     interval: timedelta
     scheduler: Scheduler
+    _time: ServerTime = attrs.field(init=False, factory=ServerTime)
+    _known: frozenset[str] | None = attrs.field(init=False, default=None)
     _advertised: frozenset[str] | None = attrs.field(init=False, default=None)
+    """All tasks that some beat has named."""
+    _lists_due: float = attrs.field(init=False, default=-math.inf)
+    """The loop time at which the script writes the lists of tasks again."""
     _last_beat: float | None = attrs.field(init=False, default=None)
     _is_unanswered: bool = attrs.field(init=False, default=False)
     """Whether a beat was sent to which no answer came."""
@@ -41,14 +57,12 @@ class Heartbeat:
     async def run(self, answered: Callable[[], None]) -> None:
         """Beat until cancelled or until Redis is lost."""
         beats, self._last_beat = 0, None  # whether the server has the last beat before an outage is not known
-        sparing = self.liveness.expiry > 3 * self.interval
+        self._lists_due = -math.inf
+        # The lists of tasks go by the same age as the worker itself. They are named so often that one beat may fail.
+        rarely = max(1, round(self.liveness.expiry / self.interval) - 1)
         while True:
-            tasks = frozenset(self.tasks())
-            # The sets of tasks outlive several beats. To refresh them only at every other beat saves half of the cost.
-            refresh = not sparing or beats % 2 == 0 or tasks != self._advertised
-            self._advertised = tasks | (self._advertised or frozenset())
             unsure, self._is_unanswered = self._is_unanswered, True
-            beat = await self.liveness.beat(self.worker, tasks, tasks_too=refresh)
+            beat = await self._beat(beats, beats % rarely == 0)
             self._is_unanswered = False
             answered()
             self._look_for_a_namesake(beat, unsure=unsure)
@@ -58,6 +72,23 @@ class Heartbeat:
             if self.liveness.client.is_memory:
                 await wait_for_ever()
             await anyio.sleep(self.interval.total_seconds())
+
+    async def _beat(self, beats: int, tasks_too: bool) -> Beat:
+        """Write beat number ``beats`` of this connection."""
+        tasks, began = frozenset(self.tasks()), monotonic()
+        write_lists = tasks != self._known or began >= self._lists_due
+        self._known, self._advertised = tasks, tasks | (self._advertised or frozenset())
+        at = None if write_lists or beats < FIRST_BEATS else self._time.now()
+        if at is not None:
+            beat = await self.liveness.beat_again(self.worker, at, tasks if tasks_too else ())
+            if beat.was_forgotten:
+                self._lists_due = -math.inf
+            return beat
+        beat = await self.liveness.beat(self.worker, tasks, tasks_too=write_lists or tasks_too)
+        self._time.read(beat.at, began)
+        if write_lists:
+            self._lists_due = began + LISTS_SECONDS
+        return beat
 
     def _look_for_a_namesake(self, beat: Beat, *, unsure: bool) -> None:
         """Warn if another worker changes our entry. At the first beat the entry may be that of an earlier process.
