@@ -22,7 +22,7 @@ async def task(name: str, limit: ConcurrencyLimit = ConcurrencyLimit("name", 1))
 
 
 async def work(url: str, name: str) -> None:
-    async with Docket("skew", url, heartbeat_interval=timedelta(milliseconds=100)) as docket:
+    async with Docket("skew", url, heartbeat_interval=timedelta(milliseconds=250)) as docket:
         docket.register(task)
         await Worker(docket, name, redelivery_timeout=timedelta(seconds=2)).run_forever()
 

@@ -44,7 +44,7 @@ async def test_workers_whose_clocks_differ_live_beside_each_other(
 ) -> None:
     backend = backend_of(request)
     with fleet(redis_url, backend) as processes, anyio.fail_after(60):
-        async with Docket("skew", redis_url, heartbeat_interval=ms(100)) as docket, docket.redis() as redis:
+        async with Docket("skew", redis_url, heartbeat_interval=ms(250)) as docket, docket.redis() as redis:
             while await seen(docket) != set(FLEET):
                 await anyio.sleep(0.05)
             # Neither erases another one's, for more beats than a worker may miss.
