@@ -118,7 +118,8 @@ class Claims:
         sent: list[bool] = []
         for delivery, how in ended:
             try:
-                finals += self._final(delivery, how, now)
+                final = self._final(delivery, how, now)
+                finals += len(final), *final
                 sent.append(True)
             except Exception:  # noqa: BLE001 - of this one (I9); `settle` raises it again
                 sent.append(False)
@@ -135,12 +136,15 @@ class Claims:
         fence, key, ttl = delivery.fence, delivery.message.key, self.kept_for(delivery)
         event = state_event(key, ended.state, *end_fields(now.isoformat(), ended.error))
         final: list[Argument] = [
-            fence.message_id, fence.generation, fence.claim, key, delivery.slots, ended.state, event,
-            time_to_live(ttl), (ended.error or "").encode(),
+            fence.message_id, fence.generation, fence.claim, key, ended.state, event, time_to_live(ttl),
         ]  # fmt: skip
-        if ended.result is None:
-            return [*final, "", "", ""]
-        return [*final, ended.result[0], *self._stored(key, ended.result, now, ttl)]
+        if ended.result is not None:
+            stored = ended.result[0], *self._stored(key, ended.result, now, ttl)
+        elif ended.error or delivery.slots:
+            stored = "", "", ""
+        else:
+            return final
+        return [*final, delivery.slots, (ended.error or "").encode(), *stored]
 
     async def _taken(self, reply: Any, *, redelivered: bool) -> list[Taken]:
         newest_strike, read = cast("tuple[bytes, list[list[Any]]]", reply)

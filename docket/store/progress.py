@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from typing import cast
 
 import attrs
+from redis.exceptions import RedisError
 
 from ..transport import Client
 from . import script_calls
+from .answers import answers
 from .codec import encode_json_string
 from .fence import NO_FENCE, Fence
 from .keys import Keys
@@ -50,7 +52,14 @@ class ProgressReports:
 
     async def read(self, key: str) -> ProgressRecord:
         """What was last reported."""
-        return ProgressRecord.of(read_mapping(await self.client.call("HGETALL", self.keys.progress(key))))
+        progress, state = answers(
+            await self.client.call_many(
+                [("HGETALL", self.keys.progress(key)), ("HGET", self.keys.run(key), "state")]
+            )
+        )
+        if isinstance(progress, RedisError):
+            raise progress
+        return ProgressRecord.of(read_mapping(progress), runs=state == b"running")
 
     async def write(self, key: str, report: Report, fence: Fence | None) -> ProgressRecord | None:
         """Write a report; return what is known from then on.

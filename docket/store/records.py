@@ -186,7 +186,10 @@ class ProgressRecord:
     updated_at: datetime | None = None
 
     @classmethod
-    def of(cls, fields: Mapping[bytes, bytes]) -> ProgressRecord:
+    def of(cls, fields: Mapping[bytes, bytes], *, runs: bool) -> ProgressRecord:
+        """What is recorded. A run that ``runs`` has no record until it reports some: then it has done nothing yet."""
+        if runs and not fields:
+            return cls(current=0)
         get = fields.get
         updated_at = read_moment(get(b"updated_at"))
         return cls.read(get(b"current"), get(b"total"), get(b"message"), updated_at)
@@ -261,7 +264,8 @@ class Records:
             raise UnreadableKey(f"the record under the key {name!r} cannot be read: {error}") from None
         if isinstance(progress, RedisError):
             return record, ProgressRecord()
-        return record, ProgressRecord.of(read_mapping(progress))
+        runs = record is not None and record.state is ExecutionState.RUNNING
+        return record, ProgressRecord.of(read_mapping(progress), runs=runs)
 
     async def attempt_of_waiting(self, key: str) -> int:
         """The attempt of what waits for its time: pydocket records none. Raises: RedisError."""

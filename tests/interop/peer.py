@@ -35,6 +35,7 @@ def load_tasks(path: str) -> Any:
 tasks = load_tasks(sys.argv[1])
 
 from docket import Docket, Retry, Worker  # noqa: E402 - after the tasks, which import it too
+from docket.execution import ExecutionProgress  # noqa: E402
 
 FINAL = {"completed", "failed", "cancelled"}
 SETTINGS = {"minimum_check_interval", "redelivery_timeout", "scheduling_resolution"}
@@ -149,6 +150,13 @@ class Peer:
 
     async def execution(self, docket: Docket, key: str) -> Any:
         return await self.about(await docket.get_execution(key))
+
+    async def progress(self, docket: Docket, key: str, amount: int) -> Any:
+        """How far the execution is, once ``amount`` was added by hand."""
+        progress = await ExecutionProgress.create(docket, key)
+        if amount:
+            await progress.increment(amount)
+        return [progress.current, progress.total, progress.message]
 
     async def outcome(self, docket: Docket, key: str, timeout: float) -> Any:
         """The result by the execution that `add` returned here, or else by what the docket has recorded."""

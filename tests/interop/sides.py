@@ -21,6 +21,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from docket import Docket, Execution, Retry, Worker
+from docket.execution import ExecutionProgress
 from tests.interop import tasks
 
 __all__ = ["HEARTBEAT", "Ours", "Program", "RemoteDocket", "RemoteError", "Side", "from_now"]
@@ -60,6 +61,8 @@ class Side(Protocol):
     async def execution(self, key: str) -> Any: ...
 
     async def outcome(self, key: str, timeout: float = 10) -> Any: ...
+
+    async def progress(self, key: str, amount: int = 0) -> Any: ...
 
     async def snapshot(self) -> Any: ...
 
@@ -173,6 +176,9 @@ class RemoteDocket:
     async def outcome(self, key: str, timeout: float = 10) -> Any:
         return await self._do("outcome", key=key, timeout=timeout)
 
+    async def progress(self, key: str, amount: int = 0) -> Any:
+        return await self._do("progress", key=key, amount=amount)
+
     async def snapshot(self) -> Any:
         return await self._do("snapshot")
 
@@ -270,6 +276,12 @@ class Ours:
             return {"result": await execution.get_result(timeout=timedelta(seconds=timeout))}
         except Exception as error:
             return {"error": type(error).__name__, "message": str(error), "attributes": vars(error)}
+
+    async def progress(self, key: str, amount: int = 0) -> Any:
+        progress = await ExecutionProgress.create(self.docket, key)
+        if amount:
+            await progress.increment(amount)
+        return [progress.current, progress.total, progress.message]
 
     async def snapshot(self) -> Any:
         snapshot = await self.docket.snapshot()

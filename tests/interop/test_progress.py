@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from .sides import from_now
-from .table import Table
+from .sides import RemoteDocket, from_now
+from .table import Table, start_ours, start_pydocket
 from .wire import Recorder
 
 pytestmark = pytest.mark.anyio
@@ -42,3 +42,49 @@ async def test_one_side_hears_how_far_the_other_is(table: Table, watcher: str, w
     events = [event for event in await table.side(watcher).events(KEY) if event["type"] == "progress"]
     steps = [(event["current"], event["total"], event["message"]) for event in events if event["updated_at"]]
     assert steps == [(0, 7, None), (2, 7, None), (2, 7, "half-way"), (3, 7, "half-way"), (3, 7, None)]
+
+
+@pytest.mark.parametrize("watcher", ["pydocket", "ours"])
+async def test_a_run_of_ours_has_no_record_until_somebody_reports(table: Table, watcher: str) -> None:
+    """Where pydocket's has 0 of 100 from the start, its clients see nothing of 100; the first report makes it equal."""
+    record, side = f"{table.name}:progress:k", table.side(watcher)
+    await table.ours.start_worker("w")
+    await table.ours.add("hold", key="k")
+    assert await table.begun("k") == "w"
+    assert not table.redis.exists(record)
+    await side.subscribe("k")
+    assert (await side.execution("k"))["state"] == "running"
+    assert await side.progress("k") == [None if watcher == "pydocket" else 0, 100, None]
+    assert await side.progress("k", 2) == [2, 100, None]
+    assert await table.ours.progress("k", 1) == [3, 100, None]
+    assert await table.pydocket.progress("k") == [3, 100, None]
+    assert table.redis.hget(record, "generation") == b"1"
+    table.release()
+    steps = [event["current"] for event in await side.events("k") if event["type"] == "progress"]
+    assert steps == [None if watcher == "pydocket" else 0, 2, 3]
+    assert not table.redis.exists(record)
+    await table.ours.stop_worker("w")
+
+
+@pytest.mark.parametrize("whose", ["ours", "pydocket"])
+async def test_what_a_killed_worker_has_reported_is_not_seen_in_the_next_run(
+    table: Table, pydocket_python: str, whose: str
+) -> None:
+    program = start_ours() if whose == "ours" else start_pydocket(pydocket_python)
+    try:
+        victim = RemoteDocket(program, table.name, table.url)
+        await victim.start_worker("victim", redelivery_timeout=0.5)
+        await table.ours.add("hold", key="k")
+        assert await table.begun("k") == "victim"
+        assert (await victim.progress("k", 5))[0] == 5
+        program.kill()
+    finally:
+        program.close()
+    await table.ours.start_worker("heir", redelivery_timeout=0.5)
+    assert await table.begun("k") == "heir"
+    assert await table.pydocket.progress("k") == [None, 100, None]
+    assert await table.ours.progress("k") == [0, 100, None]
+    table.release()
+    assert await table.ours.outcome("k") == {"result": "heir"}
+    await table.ours.stop_worker("heir")
+    table.assert_left_clean()

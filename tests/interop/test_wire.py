@@ -150,6 +150,10 @@ DIFFERENCES = {
         r"<docket>:runs:.* \.cancel_requested",
     ): "for a worker that hears of a cancellation before its claim",
     (
+        "moved when it was due|.*running|finished by a worker that leaves",
+        r"<docket>:progress:(k|busy) (ttl|\.current|\.total|\.generation)",
+    ): "0 of 100, before the run has reported anything: ours keeps what was reported (test_progress.py)",
+    (
         "failed after retries",
         r"<docket>:runs:k \.(attempt|tried)",
     ): "which attempt it was, and how the one before it failed, for who looks; pydocket lets both fields stand",

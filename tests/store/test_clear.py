@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from docket.store import script_calls
-from tests.store.conftest import FUTURE, RUNNING_PROGRESS, Heard, Store, fields, message, run
+from tests.store.conftest import FUTURE, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,6 @@ async def test_what_waits_is_cancelled_and_what_runs_goes_on(store: Store, heard
     assert await store.everything() == {
         "d:stream": {"entries": [{"id": "#1", **fields("running")}], "pending": {"#1": ("w", 1)}},
         "d:runs:running": run("running", worker="w", started_at="now", claim="#1.1"),
-        "d:progress:running": RUNNING_PROGRESS,
         "d:runs:queued (expires)": cancelled,
         "d:runs:later (expires)": {**cancelled, "when": "3000000000"},
         "d:runs:stream (expires)": {**cancelled, "when": "3000000000"},

@@ -227,7 +227,7 @@ async def test_every_end_leaves_the_same(
         assert set(record) - always <= claimed | {"error", "result_key"}
     expected = {"d:stream"}
     if placing is waiting:
-        expected |= {"d:runs:other", "d:progress:other", "d:limits", f"{LIMIT.name} (expires)"}
+        expected |= {"d:runs:other", "d:limits", f"{LIMIT.name} (expires)"}
         expected |= {f"{LIMIT.name}:owners (expires)"}
     if ending is complete and ttl != timedelta(0):
         expected |= {"d:results::k:1" if ttl is None else "d:results::k:1 (expires)"}

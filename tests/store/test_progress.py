@@ -131,11 +131,31 @@ async def test_without_a_fence_one_speaks_for_whatever_runs(store: Store) -> Non
     assert (await reports(store).read("k")).current == 3
 
 
+@pytest.mark.parametrize("fenced", [True, False])
+async def test_the_first_report_of_a_run_makes_the_record(store: Store, fenced: bool) -> None:
+    """Until then it has done nothing, whoever asks."""
+    delivery = await store.running()
+    assert await reports(store).read("k") == (await store.records.read("k"))[1] == ProgressRecord(current=0)
+    written = await Reporter(store, delivery.fence if fenced else None).say(message="half")
+    assert written is not None
+    assert (written.current, written.total, written.message) == (0, 100, "half")
+    record = await store.client.hgetall("d:progress:k")
+    made = {name.encode(): value.encode() for name, value in RUNNING_PROGRESS.items()}
+    assert made.items() <= record.items()  # type: ignore[operator]
+
+
+async def test_the_first_report_keeps_what_somebody_has_added_by_hand(store: Store) -> None:
+    """pydocket's clients write without a look at the run."""
+    delivery = await store.running()
+    await store.client.hincrby("d:progress:k", "current", 3)
+    written = await Reporter(store, delivery.fence).add(2)
+    assert written is not None
+    assert (written.current, written.total) == (5, 100)
+
+
 async def test_what_no_run_owns_is_kept_for_a_while(store: Store) -> None:
     assert (await Reporter(store, None).say(message="alone")) is not None
-    assert await store.everything() == {
-        "d:progress:k (expires)": {"message": "alone", "updated_at": "now", "generation": "0"}
-    }
+    assert await store.everything() == {"d:progress:k (expires)": {"message": "alone", "updated_at": "now"}}
     read = await reports(store).read("k")
     assert (read.current, read.total, read.message) == (None, 100, "alone")
 
@@ -144,7 +164,7 @@ async def test_what_was_said_before_a_claim_ends_with_it(store: Store) -> None:
     """So a replaced run leaves no message to its successor."""
     await Reporter(store, None).say(message="early")
     await store.running()
-    assert (await store.everything())["d:progress:k"] == RUNNING_PROGRESS
+    assert "d:progress:k" not in await store.everything()
     await Reporter(store, None).say(message="old")
     await store.schedule.place(message(), replace=True)
     await store.claimed()
@@ -158,7 +178,7 @@ async def test_a_waiting_task_may_have_progress(store: Store) -> None:
         "d:k": fields(when=FUTURE),
         "d:queue": {"k": 3000000000.0},
         "d:runs:k": run("scheduled", when="3000000000", known="3000000000"),
-        "d:progress:k": {"total": "7", "updated_at": "now", "generation": "0"},
+        "d:progress:k": {"total": "7", "updated_at": "now"},
     }
 
 

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from docket.store import Delivery, Refused, Unreadable
-from tests.store.conftest import RUNNING_PROGRESS, Heard, Store, fields, message, run
+from tests.store.conftest import Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
 
@@ -29,11 +29,20 @@ async def test_what_waits_is_claimed(store: Store, heard: Heard) -> None:
     assert await store.everything() == {
         "d:stream": {"entries": [{"id": "#1", **fields(traceparent="00")}], "pending": {"#1": ("w", 1)}},
         "d:runs:k": RUNNING,
-        "d:progress:k": RUNNING_PROGRESS,
     }
     ((channel, event), *_) = await heard.all()
     assert channel == "d:state:k"
     assert event.startswith('{"type":"state","key":"k","state":"running","worker":"w","started_at":"')
+
+
+async def test_the_progress_of_an_earlier_run_is_gone_whoever_left_it(store: Store) -> None:
+    await store.schedule.place_many([message("j"), message("k")], replace=False)
+    for key in "j", "k":
+        await store.client.hset(f"d:progress:{key}", mapping={"current": 7, "message": "half"})
+    claims = store.claims()
+    await claims.create_group()
+    assert len(await claims.take(10)) == 2
+    assert set(await store.everything()) == {"d:stream", "d:runs:j", "d:runs:k"}
 
 
 async def test_at_most_so_many_are_taken_the_oldest_first(store: Store) -> None:
@@ -58,7 +67,6 @@ async def test_a_replaced_entry_is_removed(store: Store) -> None:
     assert await store.everything() == {
         "d:stream": {"entries": [{"id": "#1", **fields(generation=2)}], "pending": {"#1": ("w", 1)}},
         "d:runs:k": {**RUNNING, "generation": "2"},
-        "d:progress:k": {**RUNNING_PROGRESS, "generation": "2"},
     }
 
 

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from docket.store import Delivery, PassedOn, Unreadable
-from tests.store.conftest import PAST, RUNNING_PROGRESS, Store, fields, run
+from tests.store.conftest import PAST, Store, fields, run
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +27,6 @@ async def test_an_abandoned_delivery_is_claimed_once_more(store: Store) -> None:
     assert await store.everything() == {
         "d:stream": {"entries": [{"id": "#1", **fields()}], "pending": {"#1": ("w", 2)}},
         "d:runs:k": run("running", worker="w", started_at="now", claim="#1.2"),
-        "d:progress:k": RUNNING_PROGRESS,
     }
 
 

@@ -31,7 +31,9 @@ async def test_what_a_lost_answer_has_brought_is_claimed_again(store: Store) -> 
     claims = store.claims()
     (lost,) = await claims.take(1, asked="a.1")
     assert isinstance(lost, Delivery)
+    await store.client.hset("d:progress:k", "current", 7)
     (delivery,) = await claims.claim_unheard([lost.message_id], ["a.0", "a.1"], asked="a.2")
+    assert not await store.client.exists("d:progress:k")
     assert isinstance(delivery, Delivery)
     assert (delivery.fence.claim, delivery.deliveries, delivery.redelivered) == (2, 1, True)
     assert await claims.claim_unheard([lost.message_id], ["a.0", "a.1"], asked="a.3") == []

@@ -31,7 +31,7 @@ async def test_a_limit_that_nobody_uses_is_forgotten(store: Store) -> None:
     await ask(store, delivery, A)
     await store.client.zadd(A.name, {"k": 1})
     await admissions(store).sweep()
-    assert set(await store.everything()) == {"d:stream", "d:runs:k", "d:progress:k"}
+    assert set(await store.everything()) == {"d:stream", "d:runs:k"}
 
 
 async def test_what_was_kept_for_a_task_that_is_gone_is_given_to_the_next(store: Store) -> None:

@@ -265,7 +265,7 @@ async def beside_innocents(docket: Docket, **settings: Any) -> AsyncGenerator[Wo
             worker.hand_back()
 
 
-@pytest.mark.parametrize("member", ["run", "progress", "parked", "kept_apart"])
+@pytest.mark.parametrize("member", ["run", "parked", "kept_apart"])
 @pytest.mark.parametrize("due", ["at once", "later"])
 async def test_a_misused_key_of_a_task_sets_that_task_aside_with_the_reason(
     docket: Docket, member: str, due: str
@@ -301,6 +301,16 @@ async def test_a_misused_key_of_a_task_sets_that_task_aside_with_the_reason(
             [dead] = await redis.xrange(docket.keys.dead)
             assert b"WRONGTYPE" in dead[1][b"dead:reason"]
         assert not await redis.xlen(docket.keys.stream)
+
+
+async def test_what_is_no_progress_is_gone_when_the_task_runs(docket: Docket) -> None:
+    docket.register(fine)
+    execution = await docket.add(fine, key="k")()
+    await misuse(docket, docket.keys.progress("k"), "hash")
+    async with beside_innocents(docket):
+        await execution.get_result(timeout=timedelta(seconds=20))
+    async with docket.redis() as redis:
+        assert not await redis.exists(docket.keys.progress("k"))
 
 
 async def test_a_misused_progress_key_under_a_body_that_reports_harms_nobody_else(docket: Docket) -> None:

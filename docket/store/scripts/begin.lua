@@ -13,5 +13,5 @@ if now[1] == 'completed' or now[1] == 'failed' then
   ack(stream, group, id)
   return {'SUPERSEDED', 0, ''}
 end
-local reply, claim = claim_one(prefix, stream, group, id, key, generation, worker, started_at, '')
+local reply, claim = claimer(prefix, stream, group, worker, started_at, '').one(id, key, generation)
 return {reply, claim, id}

@@ -5,18 +5,20 @@
 --   'BROKEN', claim, how often it was delivered, its time to live if that was given}; with 'BROKEN' the reason stands for
 --   the claim; `deliveries` are triples of id, key, generation; `asked` as in lib/claim_one.lua. A delivery is LOST, too,
 --   where another process of the same name, which had lost the answer to a read, has claimed it before (unheard.lua)
--- USE holds claim_one finish strikes
-local replies, refused = {}, false
+-- USE holds claim_one finish forget strikes
+local replies, refused, over = {}, false, {}
+local try_claim = claimer(prefix, stream, group, worker, started_at, asked, over).try
 for at = 1, #deliveries, 3 do
   local id, key, generation = deliveries[at], deliveries[at + 1], deliveries[at + 2]
   local reply, claim, ttl = 'LOST', 0                         -- taken over between the read and this call
   local times = holds(stream, group, worker, id)
   if times then
-    reply, claim, ttl = try_claim(prefix, stream, group, id, key, generation, worker, started_at, asked, true)
+    reply, claim, ttl = try_claim(id, key, generation, true)
     redis.call('XCLAIM', stream, group, worker, 0, id, 'JUSTID') -- the lease begins now, however long ago it was read
   end
   replies[#replies + 1] = {reply, claim, times or 0, ttl}
   refused = refused or reply ~= 'OK'
 end
+forget_all(over)
 if refused then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
 return {last_strike(strikes), replies}

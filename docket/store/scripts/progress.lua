@@ -10,18 +10,23 @@
 -- USE ascii owns
 local now = redis.call('HMGET', run, 'generation', 'claim', 'worker', 'state')
 local state = now[4]
-local fenced, late = message_id ~= '', false
+local fenced, late, begins = message_id ~= '', false, state == 'running'
 if fenced then
   if state ~= 'running' or not owns(now, message_id, generation, claim, holder) then return false end
   local seen = redis.call('HGET', progress, 'reported')
   local whose, last, sum = string.match(seen or '', '^(%S+) (%d+) (%d+)$')
-  if whose ~= now[2] then last, sum = '0', '0' end           -- of an earlier claim
+  begins = whose ~= now[2]
+  if begins then last, sum = '0', '0' end                    -- of this claim nobody has reported
   late = tonumber(number) <= tonumber(last)
   if sum ~= before then amount = string.format('%.0f', tonumber(after) - tonumber(sum)) end
 elseif state == 'completed' or state == 'failed' or state == 'cancelled' or (not state and ttl_ms == '0') then
   return false
 end
 if late then return redis.call('HMGET', progress, 'current', 'total', 'message') end
+if begins and redis.call('HSETNX', progress, 'generation', now[1] or 0) == 1 then
+  redis.call('HSETNX', progress, 'current', 0)               -- a client may have reported by hand
+  redis.call('HSETNX', progress, 'total', 100)
+end
 if amount ~= '0' then redis.call('HINCRBY', progress, 'current', amount) end
 local written = {'updated_at', at}
 if fenced then written[3], written[4] = 'reported', now[2] .. ' ' .. number .. ' ' .. after end
@@ -33,7 +38,6 @@ for each = 1, #changes, 2 do
   end
 end
 redis.call('HSET', progress, unpack(written))
-if state ~= 'running' then redis.call('HSETNX', progress, 'generation', 0) end  -- by which a claim sees that it is old
 if not state then redis.call('PEXPIRE', progress, ttl_ms == '' and 900000 or ttl_ms) end   -- no run, so no end that removes it
 local kept = redis.call('HMGET', progress, 'current', 'total', 'message')
 local function number_or(text, default) return text and string.find(text, '^-?%d+$') and text or default end

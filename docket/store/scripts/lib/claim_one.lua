@@ -1,69 +1,78 @@
 -- Other clients cancel and replace a woken task without giving back the slots that are reserved for it.
--- USE events numbers ack errors slots
-local function forget_refused(prefix, stream, key, generation, reserved)
-  if string.match(reserved, '^(%d+) ') == generation then
+-- USE events numbers ack errors forget slots
+local function forget_refused(prefix, stream, key, generation)
+  local reserved = redis.call('HGET', prefix .. ':runs:' .. key, 'reserved')
+  if reserved and string.match(reserved, '^(%d+) ') == generation then
     local lib = limits_lib()
     lib.forget(lib.site_of(prefix, stream, prefix .. ':wake'), key, reserved)
   end
 end
--- Claim one delivery, unless a newer generation or a cancellation took the key from it (then it is acknowledged and
--- gone). Returns what happened, which claim of this delivery it is, from 1, and the time to live that was given for the task
--- (lib/kept.lua). `asked` names the request that brought it, '' where requests have no names. With `first` only another
--- process of the same name can have claimed it before (LOST).
-local function claim_one(prefix, stream, group, id, key, generation, worker, started_at, asked, first)
-  local run = prefix .. ':runs:' .. key
-  local now = redis.call('HMGET', run, 'generation', 'state', 'claim', 'reserved', 'asked', 'ttl')
-  local live, mine = whole(now[1]), tonumber(generation)
-  if now[1] and not live then error('its record has a generation that is no number', 0) end
-  if mine > 0 and (not live or mine < live) then
-    ack(stream, group, id)
-    if now[4] then forget_refused(prefix, stream, key, generation, now[4]) end
-    return 'SUPERSEDED', 0
+-- What claims deliveries for one worker at one moment: {one =, try =, entry =}. What is the same for all of them is made once.
+-- `asked` names the request that brought them, '' where requests have no names. A run has no progress until it reports some;
+-- names under which earlier ones may have left theirs go to `over`, as in lib/settle.lua.
+local function claimer(prefix, stream, group, worker, started_at, asked, over)
+  local call = redis.call
+  local runs, states, progresses = prefix .. ':runs:', prefix .. ':state:', prefix .. ':progress:'
+  local how = ',"worker":' .. json(worker) .. ',"started_at":"' .. started_at .. '"'
+  local wholes = {}                                            -- generations that are numbers
+  -- Claim one delivery, unless a newer generation or a cancellation took the key from it (then it is acknowledged and
+  -- gone). Returns what happened, which claim of this delivery it is, from 1, and the time to live that was given for the task
+  -- (lib/kept.lua). With `first` only another process of the same name can have claimed it before (LOST).
+  local function one(id, key, generation, first)
+    local run = runs .. key
+    local now = call('HMGET', run, 'generation', 'state', 'claim', 'ttl')
+    if now[1] ~= generation then
+      local live, mine = whole(now[1]), tonumber(generation)
+      if now[1] and not live then error('its record has a generation that is no number', 0) end
+      if mine > 0 and (not live or mine < live) then
+        ack(stream, group, id)
+        forget_refused(prefix, stream, key, generation)
+        return 'SUPERSEDED', 0
+      end
+    end
+    if now[2] == 'cancelled' then
+      ack(stream, group, id)
+      call('PUBLISH', states .. key, event_of(key, 'cancelled', ',"completed_at":"' .. started_at .. '"'))
+      forget_refused(prefix, stream, key, generation)
+      return 'CANCELLED', 0
+    end
+    local claim, fence, before = 1, id .. '.1', now[3]
+    if before and string.sub(before, 1, #id + 1) == id .. '.' then
+      local by = first and call('HGET', run, 'asked')
+      if by and by ~= asked then return 'LOST', 0 end
+      claim = (whole(string.sub(before, #id + 2)) or 0) + 1
+      fence = id .. '.' .. claim
+    end
+    if asked == '' then
+      call('HSET', run, 'state', 'running', 'claim', fence, 'worker', worker, 'started_at', started_at)
+      call('HDEL', run, 'known', 'stream_id', 'asked')
+    else
+      call('HSET', run, 'state', 'running', 'claim', fence, 'worker', worker, 'started_at', started_at,
+        'asked', asked)
+      call('HDEL', run, 'known', 'stream_id')
+    end
+    forget(progresses .. key, over)
+    call('PUBLISH', states .. key, event_of(key, 'running', how))
+    return 'OK', claim, now[4]
   end
-  local channel = prefix .. ':state:' .. key
-  if now[2] == 'cancelled' then
-    ack(stream, group, id)
-    redis.call('PUBLISH', channel, event_of(key, 'cancelled', ',"completed_at":"' .. started_at .. '"'))
-    if now[4] then forget_refused(prefix, stream, key, generation, now[4]) end
-    return 'CANCELLED', 0
+  -- I9: what is wrong with the keys of one message (a string where the run should be) harms only that message.
+  local function try(...)
+    local ok, reply, claim, ttl = pcall(one, ...)
+    if ok then return reply, claim, ttl or nil end
+    if is_refusal(error_text(reply)) then error(reply, 0) end
+    return 'BROKEN', error_text(reply)
   end
-  local claim, before = 1, now[3]
-  if before and string.sub(before, 1, #id + 1) == id .. '.' then
-    if first and now[5] and now[5] ~= asked then return 'LOST', 0 end
-    claim = (whole(string.sub(before, #id + 2)) or 0) + 1
+  -- Claim an entry of the stream. Returns what a script that reads replies for it, and whether the claim was refused; I9:
+  -- an entry without a key is 'UNREADABLE'.
+  local function entry(found, times)
+    local id, fields, key, generation = found[1], found[2] or {}, nil, '0'
+    for at = 1, #fields, 2 do
+      if fields[at] == 'key' then key = fields[at + 1] elseif fields[at] == 'generation' then generation = fields[at + 1] end
+    end
+    wholes[generation] = wholes[generation] or whole(generation)
+    if not key or not wholes[generation] then return {id, 'UNREADABLE', 0, fields, times} end
+    local reply, claim, ttl = try(id, key, generation)
+    return {id, reply, claim, fields, times, ttl}, reply ~= 'OK'
   end
-  if asked == '' then
-    redis.call('HSET', run, 'state', 'running', 'claim', id .. '.' .. claim, 'worker', worker, 'started_at', started_at)
-    redis.call('HDEL', run, 'known', 'stream_id', 'asked')
-  else
-    redis.call('HSET', run, 'state', 'running', 'claim', id .. '.' .. claim, 'worker', worker, 'started_at', started_at,
-      'asked', asked)
-    redis.call('HDEL', run, 'known', 'stream_id')
-  end
-  local progress = prefix .. ':progress:' .. key
-  if redis.call('HSET', progress, 'current', 0, 'total', 100, 'generation', generation) < 3 then
-    redis.call('HDEL', progress, 'message', 'updated_at', 'reported')        -- of an earlier run
-    redis.call('PERSIST', progress)
-  end
-  redis.call('PUBLISH', channel,
-    event_of(key, 'running', ',"worker":' .. json(worker) .. ',"started_at":"' .. started_at .. '"'))
-  return 'OK', claim, now[6]
-end
--- I9: what is wrong with the keys of one message (a string where the run should be) harms only that message.
-local function try_claim(...)
-  local ok, reply, claim, ttl = pcall(claim_one, ...)
-  if ok then return reply, claim, ttl or nil end
-  if is_refusal(error_text(reply)) then error(reply, 0) end
-  return 'BROKEN', error_text(reply)
-end
--- Claim an entry of the stream. Returns what a script that reads replies for it, and whether the claim was refused; I9:
--- an entry without a key is 'UNREADABLE'.
-local function claim_entry(prefix, stream, group, entry, worker, started_at, asked, times)
-  local id, fields, key, generation = entry[1], entry[2] or {}, nil, '0'
-  for at = 1, #fields, 2 do
-    if fields[at] == 'key' then key = fields[at + 1] elseif fields[at] == 'generation' then generation = fields[at + 1] end
-  end
-  if not key or not whole(generation) then return {id, 'UNREADABLE', 0, fields, times} end
-  local reply, claim, ttl = try_claim(prefix, stream, group, id, key, generation, worker, started_at, asked)
-  return {id, reply, claim, fields, times, ttl}, reply ~= 'OK'
+  return {one = one, try = try, entry = entry}
 end
