@@ -104,7 +104,7 @@ class Drain:
 
         What is written already is not written again (I2).
         """
-        cut_off, self.runner.cut_off = self.runner.cut_off, []
+        cut_off = self.runner.take_cut_off()
         if not cut_off:
             return
         settled: list[Running] = []

@@ -37,7 +37,10 @@ def traced(coro: Any, **options: Any) -> asyncio.Task[Any]:
 
 FACTORIES: dict[str, Factory] = {"wrapping": wrapping}
 if sys.version_info >= (3, 12):
-    FACTORIES |= {"eager": asyncio.eager_task_factory, "eager, wrapping": asyncio.create_eager_task_factory(traced)}
+    FACTORIES |= {
+        "eager": asyncio.eager_task_factory,
+        "eager, wrapping": asyncio.create_eager_task_factory(traced),
+    }
 
 
 @pytest.fixture(params=FACTORIES)
@@ -113,7 +116,9 @@ async def test_a_busy_worker_runs_and_ends_all_kinds_of_tasks_once(docket: Docke
     assert ran == Counter(range(70))
 
 
-async def test_a_body_that_is_cancelled_or_exits_ends_its_own_run_only(docket: Docket, factory: Factory) -> None:
+async def test_a_body_that_is_cancelled_or_exits_ends_its_own_run_only(
+    docket: Docket, factory: Factory
+) -> None:
     async def exits() -> None:
         sys.exit(3)
 

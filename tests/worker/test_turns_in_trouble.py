@@ -226,6 +226,40 @@ async def test_an_end_without_an_answer_at_a_hard_cut_is_written_as_the_last_wor
     assert far.scene.ran == Counter(range(3))
 
 
+async def test_tasks_that_a_turn_brings_after_the_work_was_cut_off_are_handed_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "CLOSING", 0.05)
+    take_settling, hand_back = Claims.take_settling, Claims.hand_back
+    worker = Worker(scene.docket, "leaves", 3)
+
+    async def slowly(claims: Claims, delivery: Delivery) -> Settled:
+        await anyio.sleep(0.1)  # a worker that did not wait for this would be gone
+        return await hand_back(claims, delivery)
+
+    async def late(claims: Claims, *args: Any, **options: Any) -> Any:
+        reply = await take_settling(claims, *args, **options)
+        if len(scene.ran) == 3:
+            assert worker._session is not None
+            worker.hand_back()
+            while not worker._session.caller.tasks.cuts_off():
+                await anyio.sleep(0.01)  # a cancelled scope notifies nobody
+            for _ in range(10):  # by now all have ended who were cancelled with it
+                await anyio.sleep(0)
+        return reply
+
+    executions = await scene.add(9)
+    async with at_most():
+        with monkeypatch.context() as patch:
+            patch.setattr(Claims, "take_settling", late)
+            patch.setattr(Claims, "hand_back", slowly)
+            await worker.run_forever()
+        async with scene.docket.redis() as client:
+            assert (await client.xpending(scene.docket.stream_key, GROUP))["pending"] == 0
+        await Worker(scene.docket, "next", max_deliveries=1).run_until_finished()
+    await scene.all_well(executions)
+
+
 PROGRAM = """
     import os, signal, sys, anyio
     from datetime import timedelta

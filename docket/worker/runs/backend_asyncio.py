@@ -54,13 +54,21 @@ class LoopTasks(ClaimTasks):
 
     def start(self, run: Run, running: Running) -> None:
         self._run, running.begins_in = run, self
+        if self._cuts_off:
+            return  # nobody attends to it any more; as all that has not begun, it is settled in `settle_cut_off`
         name, factory = running.execution.function_name, self._loop.get_task_factory()
         if isinstance(factory, _TaskFactory) and factory.before is None:
             task = asyncio.Task(
                 run(running), loop=self._loop, name=name
             )  # as the loop does without a factory
         else:
-            task = self._loop.create_task(run(running), name=name)
+            try:
+                task = self._loop.create_task(run(running), name=name)
+            except (
+                KeyboardInterrupt
+            ) as error:  # of an eager one: it is the loop's, not of those that begin with it
+                self._loop.call_soon(_raise, error)
+                return
         if running.begins_in is self:  # an eager one has begun, and may have ended
             running.begins_in = task
         self._tasks[task] = running
@@ -168,6 +176,10 @@ def _disown(task: asyncio.Task[None], scope: anyio.CancelScope | None) -> None:
 def _retrieve(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
         task.exception()  # asyncio logs one that nobody has retrieved
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def _raised_by_hand(error: BaseException) -> bool:

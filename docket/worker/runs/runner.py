@@ -211,6 +211,15 @@ class Runner:
             self._leave(running)
         self.caller.tasks.detach(endless)
 
+    def take_cut_off(self) -> Sequence[Running]:
+        """The claims that are still to be settled when nothing runs any more, once; also those that never began."""
+        cut_off, self.cut_off = self.cut_off, []
+        for running in self.roster:
+            if running.begins_in is not None:
+                self._leave(running)
+                cut_off.append(running)
+        return cut_off
+
     async def settle_cut_off(self, running: Running) -> None:
         """Settle what was cut off; what has not ended is handed back. Raises: LeaseOver, RedisError."""
         if running.settled:  # its hooks do not end
@@ -220,7 +229,8 @@ class Runner:
             return
         running.left_open = None  # nobody is in its task any more
         outcome, following = running.decided or (Stopped(running.reason or StopReason.DRAIN), None)
-        await self.finish(running, outcome, following, monotonic() - running.began)
+        seconds = monotonic() - running.began if running.begins_in is None else None
+        await self.finish(running, outcome, following, seconds)
 
     def set_aside(self, unreadable: Unreadable) -> None:
         """End a delivery that no claim can be made of: its run fails, with the reason."""
