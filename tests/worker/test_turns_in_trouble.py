@@ -399,9 +399,10 @@ async def test_ends_of_turns_that_arrive_by_half_are_written_once(far: Far, turn
 
     turns.before = {"1": cut, "4": cut, "6": cut}
     worker = Worker(far.docket, "w", 1, reconnection_delay=ms(20))
-    async with watched(far.scene.docket) as announced, working(worker):
+    async with watched(far.scene.docket) as announced:
         executions = await far.scene.add(9)
-        await far.scene.all_well(executions)
+        async with working(worker):
+            await far.scene.all_well(executions)
         assert await announced() == once(range(9))
     assert not turns.before
     assert far.proxy.answer_lost.is_set()
