@@ -40,7 +40,7 @@ def only_one_of(group: BaseExceptionGroup[BaseException]) -> BaseException | Non
 
 
 def unfolds(error: BaseException) -> bool:
-    """Whether a group is small enough to be shown as a whole, as a traceback does."""
+    """Whether a group is small enough to be shown as a whole, as a traceback does; what is no group is."""
     waiting, count = [error], 0
     while waiting and count < _MOST:
         count += 1

@@ -61,7 +61,7 @@ class Returned:
     value: Any
 
 
-@attrs.frozen
+@hot_value
 class Raised:
     """The body raised, or something around it: a dependency, a handler, the pickling of its result."""
 
@@ -105,7 +105,7 @@ class Complete:
     value: Any
 
 
-@attrs.frozen
+@hot_value
 class Fail:
     """failed, with its exception"""
 
@@ -131,7 +131,7 @@ def _moment(when: datetime) -> datetime:
     return check_moment("when", when)
 
 
-@attrs.frozen
+@hot_value
 class Reschedule:
     """the next run of the key
 

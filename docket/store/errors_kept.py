@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import base64
+import copyreg
 import io
+import pickle
 from collections.abc import Mapping
 from typing import Any, cast
 
 import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
 
 from ..errors import ExecutionFailed
-from .codec import dump_any
+from .codec import dump_any, is_plain
 
 __all__ = ["dump_error", "restored", "stand_in"]
 
@@ -26,6 +28,7 @@ _STAND_IN = "docket_stand_in"
 
 _State = dict[str, Any]
 _CAUSE: Any = BaseException.__cause__
+_REDUCE: Any = BaseException.__reduce__
 _SETSTATE, _SETATTR = BaseException.__setstate__, BaseException.__setattr__
 
 
@@ -115,7 +118,44 @@ def _is_plain(error: BaseException) -> bool:
 
 
 def _text(error: BaseException, more: Mapping[int, _State]) -> str:
+    pickled = _simply_pickled(error, more)
+    if pickled is None:
+        file = io.BytesIO()
+        pickler: Any = _ErrorPickler(file, more)
+        pickler.dump(error)
+        pickled = file.getvalue()
+    return base64.b64encode(pickled).decode("ascii")
+
+
+def _simply_pickled(error: BaseException, more: Mapping[int, _State]) -> bytes | None:
+    """What `_ErrorPickler` writes, by the C pickler: ten times as fast. None where that may not be the same.
+
+    That is where the error holds more than plain values, its class pickles in a way of its own, or cloudpickle would
+    write the class itself and not its name.
+    """
+    kind: Any = type(error)
+    if (
+        type(kind) is not type
+        or kind.__reduce__ is not _REDUCE
+        or kind.__reduce_ex__ is not object.__reduce_ex__
+    ):
+        return None
+    if (
+        kind.__module__ == "__main__"
+        or kind in copyreg.dispatch_table
+        or cloudpickle.list_registry_pickle_by_value()
+    ):
+        return None
+    make, arguments, *rest = cast("tuple[Any, ...]", _REDUCE(error))
+    state: _State = {name: each for part in (*rest, more.get(id(error), {})) for name, each in part.items()}
+    if not is_plain(arguments) or not is_plain(state):
+        return None
+    reduced = (make, arguments, state) if state else (make, arguments)
     file = io.BytesIO()
-    pickler: Any = _ErrorPickler(file, more)
-    pickler.dump(error)
-    return base64.b64encode(file.getvalue()).decode("ascii")
+    pickler = pickle.Pickler(file, cloudpickle.DEFAULT_PROTOCOL)
+    pickler.dispatch_table = {kind: lambda _: reduced}
+    try:
+        pickler.dump(error)
+    except Exception:  # noqa: BLE001 - its name does not lead to the class
+        return None
+    return file.getvalue()

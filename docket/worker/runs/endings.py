@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -47,9 +46,10 @@ from ...store import (
     dump_value,
     stand_in,
 )
-from ...text import class_name, error_text, readable, shortened, text_of
+from ...text import error_text, readable, shortened, text_of
 from ..roster import End, Running, write_nothing
 from .following import due_of_chain, fail_unhandled
+from .traced import traceback_text
 
 __all__ = ["Endings"]
 
@@ -84,19 +84,18 @@ class Endings:
         What cannot be pickled or stored fails the run; a perpetual task goes on with its next run.
         """
         delivery, claims = running.delivery, self.claims
-        if isinstance(outcome, Raised):
-            outcome = Raised(_showable(outcome.error))
+        if isinstance(outcome, Raised) and not unfolds(outcome.error):
+            outcome, verdict = _showable(outcome.error, verdict)
         match verdict:
             case Complete(None):
                 return self._final(running, outcome, verdict, seconds, _COMPLETED)
             case Complete(value):
                 return await self._completed(running, outcome, verdict, value, seconds)
             case Fail(error):
-                error = _showable(error)
                 failed = Ended(
                     "failed", error_text(error), await self._exception(running, error, _result_key(running))
                 )
-                return self._final(running, Raised(error), Fail(error), seconds, failed)
+                return self._final(running, outcome, verdict, seconds, failed)
             case Cancel() | Drop():
                 write = partial(claims.settle, delivery, _CANCELLED)
             case HandBack():
@@ -249,22 +248,14 @@ def _traceback_of(running: Running, error: BaseException) -> str:
     execution = running.execution
     head = f"On worker {execution.worker!r}, in attempt {execution.attempt} of {execution.function_name!r}"
     cut_to_the_users_code(error)
-    try:
-        shown = traceback.TracebackException.from_exception(error)
-        shown.__notes__ = None  # they travel by themselves
-        traced = "".join(shown.format()).rstrip()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as problem:  # noqa: BLE001 - the error's own code may raise anything (I9)
-        traced = f"(its traceback cannot be shown: {class_name(problem)})"
+    traced = traceback_text(error)
     return readable(f"{head}:\n{shortened(traced, LONGEST_TRACEBACK)}")
 
 
-def _showable(error: BaseException) -> BaseException:
-    """The error, or a plain one with its text where neither our log nor the caller of `get_result` could show it."""
-    if unfolds(error):
-        return error
-    return ExecutionFailed(f"{error_text(error)}: a group with more errors in it than can be shown")
+def _showable(error: BaseException, verdict: Verdict) -> tuple[Raised, Verdict]:
+    """A plain error with its text, for one that neither our log nor the caller of `get_result` could show."""
+    shown = ExecutionFailed(f"{error_text(error)}: a group with more errors in it than can be shown")
+    return Raised(shown), Fail(shown) if isinstance(verdict, Fail) else verdict
 
 
 def _unknown(running: Running, verdict: Defer | PassOn) -> str:

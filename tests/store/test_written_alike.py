@@ -1,0 +1,122 @@
+"""What has a quick way of its own is written as the general way writes it, byte for byte."""
+
+from __future__ import annotations
+
+import base64
+import decimal
+import io
+import json
+import traceback
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
+import pytest
+
+from docket.errors import ExecutionFailed
+from docket.store import codec, errors_kept
+from docket.worker.runs.traced import traceback_text
+
+NOW = datetime.now(UTC)
+
+
+class Mine(Exception):
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class Reduced(Exception):
+    def __reduce__(self) -> Any:
+        return ValueError, ("reduced",)
+
+
+def again(depth: int) -> None:
+    if depth:
+        again(depth - 1)
+    raise RuntimeError("deep")
+
+
+def caused() -> None:
+    try:
+        again(0)
+    except RuntimeError as error:
+        raise Mine(3) from error
+
+
+def meanwhile() -> None:
+    try:
+        caused()
+    except Mine:
+        raise KeyError("second")  # noqa: B904
+
+
+def raised(error: BaseException) -> Callable[[], None]:
+    def body() -> None:
+        raise error
+
+    return body
+
+
+class Local(Exception):
+    __module__ = "no.such.module"
+
+
+BODIES: list[Callable[[], Any]] = [
+    raised(ValueError("one\ntwo")), raised(ValueError()), raised(KeyboardInterrupt()),
+    raised(OSError(2, "none", "file")), raised(ExecutionFailed("said")), raised(Mine(1)), raised(Reduced()),
+    raised(Local("x")),
+    raised(ValueError([1, {"a": (1, None)}])), raised(ValueError(object)),
+    raised(ExceptionGroup("group", [KeyError(1)])),
+    lambda: again(1), lambda: again(30), caused, meanwhile, lambda: json.loads("{"), lambda: no_such_name,  # noqa: F821
+    lambda: 1 / 0, lambda: compile("1 +", "code", "eval"),
+]  # fmt: skip
+
+
+def error_of(body: Callable[[], Any]) -> BaseException:
+    try:
+        body()
+    except BaseException as error:
+        return error
+    raise AssertionError("it raises nothing")
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_traceback_has_the_text_that_python_gives_it(body: Callable[[], Any]) -> None:
+    error = error_of(body)
+    shown = "".join(traceback.format_exception(error)).rstrip()
+    assert traceback_text(error) == shown
+    assert traceback_text(error) == shown  # now from what is remembered
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("more", [{"__notes__": ["a note"]}, {}])
+def test_an_error_is_pickled_as_cloudpickle_would(body: Callable[[], Any], more: dict[str, Any]) -> None:
+    error = error_of(body)
+    error.extra = 7  # type: ignore[attr-defined]
+    file = io.BytesIO()
+    slow: Any = errors_kept._ErrorPickler(file, {id(error): more} if more else {})  # pyright: ignore[reportPrivateUsage]
+    slow.dump(error)
+    text = errors_kept._text(error, {id(error): more} if more else {})  # pyright: ignore[reportPrivateUsage]
+    assert base64.b64decode(text) == file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, 2**70, "text", [1, "a", {"x": (1, 2.0)}], {"a": b"x" * 70_000, "s": "y" * 70_000}, NOW, [NOW] * 3,
+        uuid.UUID(int=7), decimal.Decimal("1.5"), {1: 2}, {1, 2}, [[[[[[1]]]]]], Mine,
+        error_of(raised(ValueError(1))),
+    ],
+)  # fmt: skip
+def test_a_value_is_pickled_as_cloudpickle_would(value: Any) -> None:
+    assert codec.dump_any(value) == cloudpickle.dumps(value)  # pyright: ignore[reportUnknownMemberType]
+
+
+@pytest.mark.parametrize("ttl", [None, timedelta(minutes=15)])
+def test_the_envelope_of_a_result_is_that_of_any_value(ttl: timedelta | None) -> None:
+    written = codec.result_envelope('of "d"', "k\u1234:1", "aGk=", now=NOW, ttl=ttl)
+    assert written == codec.envelope('of "d"', "k\u1234:1", {"data": "aGk="}, now=NOW, ttl=ttl)
+    assert codec.bare_result("aGk=") == json.dumps({"data": "aGk="})
