@@ -81,6 +81,8 @@ def timestamp() -> float:
 
 def now() -> datetime:
     """The aware wall clock time in UTC. A virtual clock may run beyond the calendar, which ends with the year 9999."""
+    if not _sources and "trio.testing" not in sys.modules:
+        return datetime.now(UTC)
     try:
         return datetime.fromtimestamp(timestamp(), UTC)
     except (OverflowError, ValueError):

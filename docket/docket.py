@@ -380,8 +380,7 @@ class Docket(DocketSnapshotMixin):
         bounded time or refuses.
         Cancel: the task may or may not have been placed.
         """
-        prepare = self._preparing(function, when, key, ttl)
-        return self._placing("docket.add", prepare)
+        return self._placing("docket.add", function, when, key, ttl)
 
     @overload
     def run_once(
@@ -415,8 +414,7 @@ class Docket(DocketSnapshotMixin):
         The chain of the task, if it has one, goes on beside it, untouched. A retry is part of the run. For other tasks
         it is the same as `add`, whose arguments and errors it has.
         """
-        prepare = self._preparing(function, when, key, ttl, _ONCE)
-        return self._placing("docket.add", prepare)
+        return self._placing("docket.add", function, when, key, ttl, extra=_ONCE)
 
     @overload
     def replace(
@@ -441,8 +439,7 @@ class Docket(DocketSnapshotMixin):
 
         Raises: as `add`.
         """
-        prepare = self._preparing(function, when, key, ttl)
-        return self._placing("docket.replace", prepare, replace=True)
+        return self._placing("docket.replace", function, when, key, ttl, replace=True)
 
     @overload
     def call(
@@ -472,13 +469,11 @@ class Docket(DocketSnapshotMixin):
         ttl: TimeToLive = ...,
     ) -> Callable[..., TaskCall[Any]]:
         """Prepare and check a call for `add_many` or `replace_many`; nothing is sent. Raises as `add`, at once."""
-        prepare = self._preparing(function, when, key, ttl)
+        name, found, key = self._look_up(function, when, key, ttl)
 
         def prepared(*args: Any, **kwargs: Any) -> TaskCall[Any]:
-            execution = prepare(args, kwargs)
-            return TaskCall(
-                execution.function, args, kwargs, execution.key, execution.when, execution.function_name, ttl
-            )
+            check_arguments(found, name, args, kwargs)
+            return TaskCall(found, args, kwargs, key or new_key(), when or clock.now(), name, ttl)
 
         return prepared
 
@@ -503,24 +498,38 @@ class Docket(DocketSnapshotMixin):
     def _placing(
         self,
         operation: str,
-        prepare: Callable[[tuple[Any, ...], dict[str, Any]], Execution[Any]],
+        function: TaskFunction | str,
+        when: datetime | None,
+        key: str | None,
+        ttl: TimeToLive,
         *,
+        extra: Mapping[bytes, bytes] | None = None,
         replace: bool = False,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
+        name, found, key = self._look_up(function, when, key, ttl, once=extra is not None)
+
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
-            return await place_for(operation, self.store, prepare(args, kwargs), replace=replace)
+            check_arguments(found, name, args, kwargs)
+            execution: Execution[Any] = Execution(
+                self, found, args, kwargs, key or new_key(), when or clock.now(), 1, function_name=name
+            )
+            execution.ttl = ttl
+            if extra is not None:
+                execution.extra_fields = extra
+            return await place_for(operation, self.store, execution, replace=replace)
 
         return scheduler
 
-    def _preparing(
+    def _look_up(
         self,
         function: TaskFunction | str,
         when: datetime | None,
         key: str | None,
         ttl: TimeToLive,
-        extra: Mapping[bytes, bytes] | None = None,
-    ) -> Callable[[tuple[Any, ...], dict[str, Any]], Execution[Any]]:
-        """Check what is to be called, when and under which key; return what makes an execution of the arguments."""
+        *,
+        once: bool = False,
+    ) -> tuple[str, TaskFunction, str | None]:
+        """Check what is to be called, when and under which key; the name and the function of the task, and the key."""
         name, found = find_task(self.tasks, self._remarks, function, self.name)
         if when is not None:
             check_moment("when", when)
@@ -528,26 +537,14 @@ class Docket(DocketSnapshotMixin):
             key = check_key(key)
         if ttl is not ...:
             check_ttl(ttl)
-        if name in self._remarks.automatic and key != name and extra is None:
+        if name in self._remarks.automatic and key != name and not once:
             self._remarks.warn_once(
                 name,
                 "a second chain",
                 f"task {name!r} is automatic: workers keep its chain under the key {name!r}, and this call begins a "
                 f"second one beside it, which goes on for ever. To run it once, call docket.run_once({name})()",
             )
-
-        def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Execution[Any]:
-            check_arguments(found, name, args, kwargs)
-            moment = when or clock.now()
-            execution: Execution[Any] = Execution(
-                self, found, args, kwargs, key or new_key(), moment, 1, function_name=name
-            )
-            execution.ttl = ttl
-            if extra is not None:
-                execution.extra_fields = extra
-            return execution
-
-        return prepare
+        return name, found, key
 
     async def _place_many(
         self, operation: str, calls: Iterable[TaskCall[Any]], chunk_size: int | None, *, replace: bool
@@ -565,7 +562,10 @@ class Docket(DocketSnapshotMixin):
         """The execution of a prepared call; one that was made by hand is checked like any other."""
         check_moment("when", call.when)
         key = check_key(call.key)
-        check_function(call.function)
+        if (
+            self.tasks.get(call.function_name or "") is not call.function
+        ):  # else that was done as it was registered
+            check_function(call.function)
         name = checked_name(call.function_name or name_of(call.function), "the name of a task")
         check_arguments(call.function, name, call.args, call.kwargs)
         execution: Execution[Any] = Execution(

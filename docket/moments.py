@@ -83,6 +83,8 @@ def check_moment(name: str, given: Any) -> datetime:
 
     Raises: TypeError - it is no datetime; UsageError (a ValueError) - it has no time zone, or is out of range.
     """
+    if type(given) is datetime and given.tzinfo is UTC and 1 < given.year < 9999:  # most are
+        return given
     if not isinstance(given, datetime):
         raise TypeError(
             f"{name}= takes an aware datetime, not {type(given).__name__}: {text_of(given, repr)}"

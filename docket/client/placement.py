@@ -20,7 +20,7 @@ from ..signals import Labels, signals, suppress_errors
 from ..store import ANY_STRIKES, DocketStore, Message, Placed
 from ..text import checked_name
 from .signatures import check_key
-from .strikes import Strikable, is_struck
+from .strikes import Strikable, is_struck, may_strike
 
 __all__ = ["Placeable", "check_chunk_size", "place", "place_for", "place_many"]
 
@@ -139,12 +139,12 @@ async def _place_chunk(
     Where there are strikes that this process did not know, the calls that they do not concern take a second write.
     """
     strikes = store.strikes
-    if any(is_struck(strikes, call) for call in calls):
+    if may_strike(strikes) and any(is_struck(strikes, call) for call in calls):
         await strikes.catch_up(store.client)
     results: list[Placed | RedisError] = [_STRUCK] * len(calls)
     left, known = list(range(len(calls))), strikes.log.version
     while True:
-        struck = {at for at in left if is_struck(strikes, calls[at])}
+        struck = {at for at in left if is_struck(strikes, calls[at])} if may_strike(strikes) else set[int]()
         for at in sorted(struck):
             _refuse(calls[at])
         sent = [at for at in left if at not in struck]

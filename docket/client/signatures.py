@@ -8,7 +8,6 @@ import types
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
-from uuid import UUID
 
 import attrs
 
@@ -98,6 +97,8 @@ class _Shape:
     """The names of those whose values dependencies supply."""
     before: int
     """How many may be given by position without one of these."""
+    alone: range
+    """How many may be given by position where none is given by name, as far as no dependency is asked about it."""
 
 
 #: None where the signature has *args, **kwargs or positional-only parameters.
@@ -118,8 +119,10 @@ def _shape(function: Callable[..., Any]) -> _Shape | None:
         if parameter.default is parameter.empty and name not in supplied:
             required.add(name)
     before = min((names.index(name) for name in supplied), default=positional)
+    least = max((names.index(name) for name in required), default=-1) + 1
+    alone = range(least, min(positional, before) + 1)
     return _Shape(
-        positional, tuple(names), frozenset(required), frozenset(names), frozenset(supplied), before
+        positional, tuple(names), frozenset(required), frozenset(names), frozenset(supplied), before, alone
     )
 
 
@@ -135,6 +138,8 @@ def check_arguments(
     if known is None:
         known = _shapes[function] = (_shape(function),)
     shape = known[0]
+    if shape is not None and not kwargs and len(args) in shape.alone:
+        return
     if shape is None or (
         shape.supplied and (len(args) > shape.before or not shape.supplied.isdisjoint(kwargs))
     ):
@@ -197,16 +202,11 @@ def new_key() -> str:
 
     Source: https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
     """
-    ms = int(clock.timestamp() * 1000)
-    noise = int.from_bytes(os.urandom(10))
-    value = (
-        (ms & 0xFFFF_FFFF_FFFF) << 80
-        | 0x7 << 76
-        | (noise >> 68) << 64
-        | 0b10 << 62
-        | noise & 0x3FFF_FFFF_FFFF_FFFF
-    )
-    return str(UUID(int=value))
+    ms = int(clock.timestamp() * 1000) & 0xFFFF_FFFF_FFFF
+    noise = os.urandom(10).hex()
+    variant = "89ab"[int(noise[3], 16) & 3]
+    digits = f"{ms:012x}"
+    return f"{digits[:8]}-{digits[8:]}-7{noise[:3]}-{variant}{noise[4:7]}-{noise[8:]}"
 
 
 @attrs.frozen(repr=False)

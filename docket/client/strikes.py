@@ -12,7 +12,7 @@ from ..store import Strikes
 from ..text import text_of
 from .signatures import get_signature
 
-__all__ = ["Strikable", "are_struck", "is_struck"]
+__all__ = ["Strikable", "are_struck", "is_struck", "may_strike"]
 
 logger = logging.getLogger("docket.strikelist")
 
@@ -37,7 +37,12 @@ def is_struck(strikes: Strikes, call: Strikable) -> bool:
         with strikes.lock:
             if effect.forbids(call.function_name, lambda: _arguments(call), _log_incompatible):
                 return True
-    return any(condition(call) for condition in strikes.conditions)
+    return bool(strikes.conditions) and any(condition(call) for condition in strikes.conditions)
+
+
+def may_strike(strikes: Strikes) -> bool:
+    """Whether there is any strike, or condition of this process, to ask."""
+    return bool(strikes.conditions or strikes.log.effect)
 
 
 def are_struck(strikes: Strikes, values: Mapping[str, Any]) -> bool:

@@ -327,7 +327,7 @@ class Claims:
         of the key was requested (ASKED).
         """
         key, now, ttl = following.key, clock.now(), self.kept_for(delivery)
-        due, event = placed_as(following, now)
+        due, when, event = placed_as(following, now)
         ended_event = at = ""
         if ended is not None:
             at = now.isoformat()
@@ -352,7 +352,7 @@ class Claims:
             result=stored,
             ttl_ms=time_to_live(ttl),
             tried=tried,
-            fields=following.fields(),
+            fields=following.fields(when),
         )
         return Settled(await self.client.run(*call))
 

@@ -227,8 +227,10 @@ class Message:
     passed_on: PassedOn | None = None
     ttl: TimeToLive = ...
 
-    def fields(self) -> list[str | bytes | int]:
+    def fields(self, when: str | None = None) -> list[str | bytes | int]:
         """The flat field list. The scripts rely on the order: the generation is its 14th item.
+
+        ``when`` is the moment as text, of a caller that has it.
 
         Raises: TypeError, UsageError (a ValueError) - a name or a number is none that a message can hold. Only what
         programs made by hand has such.
@@ -246,7 +248,7 @@ class Message:
             check_whole("attempt", attempt, 0, LARGEST_FIELD)
             check_whole("generation", generation, 0, LARGEST_FIELD)
         flat: list[str | bytes | int] = [
-            "key", self.key, "when", self.when.isoformat(), "function", self.function, "args", self.args,
+            "key", self.key, "when", when or self.when.isoformat(), "function", self.function, "args", self.args,
             "kwargs", self.kwargs, "attempt", attempt, "generation", generation,
         ]  # fmt: skip
         for name, value in self.extra.items():

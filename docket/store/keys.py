@@ -128,9 +128,9 @@ class Keys(Channels):
     def is_reserved(key: str) -> bool:
         """Whether parking ``key`` where pydocket would look for it would harm the docket's own keys."""
         room, colon, _ = key.partition(":")
-        return (room in _reserved.rooms if colon else room in _reserved.names) or any(
-            word in key for word in _reserved.inner
-        )
+        if not colon:
+            return room in _reserved.names
+        return room in _reserved.rooms or any(word in key for word in _reserved.inner)
 
     def parked(self, key: str) -> str:
         return self.kept_apart(key) if self.is_reserved(key) else self.plain_parked(key)

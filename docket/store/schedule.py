@@ -15,6 +15,7 @@ from .. import clock
 from ..moments import LAST_EPOCH, LONGEST, TimeToLive
 from ..rules import Cancellation, Disposition, ExecutionState, waiting_state
 from ..transport import Client
+from ..values import hot_value
 from . import script_calls
 from .codec import Message, end_fields, state_event
 from .keys import Keys
@@ -69,13 +70,13 @@ _QUEUED = ExecutionState.QUEUED
 _WORDS = ExecutionState.SCHEDULED.value, _QUEUED.value
 
 
-def placed_as(message: Message, now: datetime) -> tuple[int, str]:
-    """Whether a message is due as it is placed, as scripts take it (1 or 0), and the state event of that."""
-    due = int(waiting_state(message.when, now) is _QUEUED)
-    return due, state_event(message.key, _WORDS[due], "when", message.when.isoformat())
+def placed_as(message: Message, now: datetime) -> tuple[int, str, str]:
+    """Whether a message is due as it is placed, as scripts take it (1 or 0); its moment as text; its state event."""
+    due, when = int(waiting_state(message.when, now) is _QUEUED), message.when.isoformat()
+    return due, when, state_event(message.key, _WORDS[due], "when", when)
 
 
-@attrs.frozen
+@hot_value
 class Placed:
     """The result of placing a message, and the generation that the key has now.
 
@@ -112,7 +113,7 @@ class Schedule:
         rescheduled: bytes = b"",
         expected: int = 0,
     ) -> Call:
-        due, event = placed_as(message, now)
+        due, when, event = placed_as(message, now)
         ttl = message.ttl
         if ttl is ... and not rescheduled and not expected:  # what continues a chain keeps what that has
             ttl = self.travels
@@ -127,7 +128,7 @@ class Schedule:
             state_event=event,
             known_strikes=strikes,
             ttl=NOT_GIVEN if ttl is ... else time_to_live(ttl),
-            fields=message.fields(),
+            fields=message.fields(when),
         )
 
     async def place(
