@@ -37,6 +37,12 @@ GATHER_TURNS = 4
 #: Tasks per script that takes them: each keeps the server for two or three milliseconds (tests/store/test_bounds.py).
 TAKE_BATCH = 100
 
+#: A worker that has waited for so many seconds for a free place takes few tasks at a time: they begin while the server
+#: hands out the next ones, and from then on they end apart from each other. Taken together, tasks of one length leave
+#: all places empty together, for as long as the server needs for all of them.
+LEISURE_SECONDS = 0.02
+FEW = 10
+
 Start: TypeAlias = Callable[[Sequence[Taken], float], None]
 """Starts the tasks that were taken; the second argument is the loop time at which the server was asked for them."""
 
@@ -67,6 +73,7 @@ class Reader:
     _taking: anyio.CancelScope | None = attrs.field(init=False, default=None)
     _blocking: BlockingRead = attrs.field(init=False)
     _lost_answers: LostAnswers = attrs.field(init=False)
+    _has_leisure: bool = attrs.field(init=False, default=True)
 
     def __attrs_post_init__(self) -> None:
         self._blocking = BlockingRead(self.claims.client)
@@ -90,12 +97,14 @@ class Reader:
 
     async def _read(self, connection: Connection, answered: Callable[[], None]) -> None:
         """Read until ``connection``, which waits in the server, is of no use any more."""
-        is_drained = False
+        is_drained = was_last = False
         while True:
             if not is_drained:
                 self.outbox.open()
             await self._wait_for_capacity()
-            asked = monotonic()
+            # Nothing was left a moment ago, and nothing has ended since that a take would write: wait in the server.
+            is_drained = is_drained or (was_last and not self.outbox)
+            asked, count = monotonic(), self._capacity()
             is_look_due = self._lost_answers.is_look_due
             if is_drained or self._abandoned or is_look_due:
                 self.outbox.close()
@@ -103,13 +112,13 @@ class Reader:
                 await self._claim_lost()
                 continue
             if self._abandoned:
-                taken = await self._take_over()
+                taken, was_last = await self._take_over(count), False
             elif not is_drained:
-                taken = await self._take()
-                is_drained = not taken
+                taken = await self._take(count)
+                is_drained, was_last = not taken, len(taken) < count
             elif connection.is_usable():
-                taken, asked = await self._wait(connection)
-                is_drained = not taken
+                taken, asked = await self._wait(connection, count)
+                is_drained, was_last = not taken, len(taken) < count
             else:
                 return  # it was lost while it was not used, so this does not mean that the server is away now
             answered()
@@ -120,7 +129,9 @@ class Reader:
     async def _wait_for_capacity(self) -> None:
         """Wait until the worker may run another task. The shutdown ends the reader here, and nowhere else."""
         while self._room() <= 0:
+            full = monotonic()
             await self.roster.freed.wait()
+            self._has_leisure = monotonic() - full > LEISURE_SECONDS
             if self._room() <= 0:  # the concurrency was lowered
                 self.outbox.release()
         for _ in range(GATHER_TURNS):
@@ -131,23 +142,22 @@ class Reader:
         return self.concurrency() - len(self.roster) + len(self.outbox)
 
     def _capacity(self) -> int:
-        return max(1, min(self._room(), self.batch, TAKE_BATCH))
+        return max(1, min(self._room(), self.batch, FEW if self._has_leisure else TAKE_BATCH))
 
     # ways to take tasks ----------------------------------------------------------------------------------
 
-    async def _take(self) -> Sequence[Taken]:
+    async def _take(self, count: int) -> Sequence[Taken]:
         with self._lost_answers.request() as request:
-            return await self._shielded(self.outbox.take(self._capacity(), request))
+            return await self._shielded(self.outbox.take(count, request))
 
-    async def _take_over(self) -> Sequence[Taken]:
-        count = self._capacity()
+    async def _take_over(self, count: int) -> Sequence[Taken]:
         ids, self._abandoned = self._abandoned[:count], self._abandoned[count:]
         if not self._abandoned:
             self._none_abandoned.notify()
         with self._lost_answers.request() as request:
             return await self._shielded(self.claims.take_over(ids, self.redelivery_timeout, asked=request))
 
-    async def _wait(self, connection: Connection) -> tuple[Sequence[Taken], float]:
+    async def _wait(self, connection: Connection, count: int) -> tuple[Sequence[Taken], float]:
         """Wait in the server for tasks; return them, and the loop time after which they were claimed."""
         block = FOR_EVER
         if not self.claims.client.is_memory:
@@ -164,9 +174,7 @@ class Reader:
         try:
             with self._lost_answers.request() as request:
                 taken = await self._blocking.run(
-                    lambda: self.claims.wait_for_tasks(
-                        connection, self._capacity(), block, come=come, asked=request
-                    )
+                    lambda: self.claims.wait_for_tasks(connection, count, block, come=come, asked=request)
                 )
                 if not connection.is_settled:
                     self._lost_answers.lost(request)
