@@ -74,6 +74,9 @@ class Meter:
         return figures | {
             "server_us": 1e6 * (cpu["used_cpu_user"] + cpu["used_cpu_sys"]),
             "commands": stats["total_commands_processed"],
+            "sends": stats["total_reads_processed"],  # what the server read at once
+            "bytes_sent": stats["total_net_input_bytes"],
+            "bytes_received": stats["total_net_output_bytes"],
         }
 
     def _info(self, section: str) -> dict[str, Any]:

@@ -1,0 +1,24 @@
+"""What a task costs stays within 5 % of expected.json: commands, sends and bytes, and the client's instructions.
+
+A cost that has fallen fails, too, so that what was won is not lost unseen: ``python -m tests.bench.counts --write``.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.counts import counted, differences, expected, has_callgrind, instructions, python, steps
+
+RENEW = "if that is meant: python -m tests.bench.counts --write"
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_a_task_takes_the_expected_commands_sends_and_bytes(loop: str) -> None:
+    assert differences(counted(loop), expected()["counts"][loop]) == [], RENEW
+
+
+@pytest.mark.skipif(not has_callgrind(), reason="valgrind is not installed")
+@pytest.mark.skipif(python() not in expected(), reason="nobody has counted on this version of Python")
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_a_task_takes_the_expected_instructions_of_the_client(loop: str) -> None:
+    assert differences(steps(instructions(loop)), expected()[python()][loop]) == [], RENEW
