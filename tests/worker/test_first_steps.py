@@ -1,0 +1,136 @@
+"""What a body does before its first await harms nothing but itself, whether a task runs that step or who starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+import pytest
+
+from docket import CurrentExecution, Docket, Execution, ExecutionState, Worker
+from docket.dependencies import current_execution
+from tests.durations import ms
+from tests.where import asyncio_and_trio
+from tests.worker.conftest import at_most
+
+pytestmark = [pytest.mark.anyio, asyncio_and_trio]
+
+EAGER = getattr(asyncio, "eager_task_factory", None)
+
+seen: ContextVar[int] = ContextVar("seen")
+
+
+@pytest.fixture(params=["usual", "eager"] if EAGER else ["usual"], autouse=True)
+async def tasks(request: pytest.FixtureRequest, anyio_backend: Any) -> AsyncGenerator[None]:
+    """Also where the program has made all tasks of its loop eager."""
+    if request.param == "usual":
+        yield
+    elif anyio_backend[0] != "asyncio":
+        pytest.skip("all tasks of trio are alike")
+    else:
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(EAGER)
+        yield
+        loop.set_task_factory(None)
+
+
+async def test_the_context_of_a_body_is_its_own(docket: Docket) -> None:
+    before = dict[int, Any]()
+
+    async def task(number: int, execution: Execution[Any] = CurrentExecution()) -> None:
+        before[number] = seen.get(None)
+        seen.set(number)
+        await anyio.sleep(0)
+        assert (seen.get(), current_execution.get()) == (number, execution)
+
+    executions = [await docket.add(task)(n) for n in range(12)]
+    async with at_most():
+        await Worker(docket, concurrency=5).run_until_finished()
+    for execution in executions:
+        await execution.get_result()
+    assert before == dict.fromkeys(range(12))
+    assert seen.get(None) is None
+
+
+@pytest.mark.parametrize("how", ["stop", "hand_back"])
+async def test_a_worker_that_is_stopped_there_begins_none_of_those_that_were_taken_with_it(
+    docket: Docket, how: str
+) -> None:
+    ran: Counter[int] = Counter()
+
+    async def task(number: int) -> int:
+        ran[number] += 1
+        if number == 2:
+            getattr(worker, how)()
+        return number
+
+    executions = [await docket.add(task, key=f"{n}")(n) for n in range(9)]
+    async with at_most():
+        await (worker := Worker(docket, "first", 5)).run_forever()
+        for execution in executions:
+            await execution.sync()
+            begun = int(execution.key) in ran
+            assert execution.state is (ExecutionState.COMPLETED if begun else ExecutionState.QUEUED)
+        assert len(ran) < 9
+        await Worker(docket, "next", max_deliveries=1).run_until_finished()
+    assert ran == Counter(range(9))
+    assert [await execution.get_result() for execution in executions] == list(range(9))
+
+
+async def test_a_body_that_raises_exits_or_cancels_there_ends_alone(docket: Docket) -> None:
+    """Those before it and after it have been taken with it."""
+
+    async def raises() -> None:
+        raise ValueError("at once")
+
+    async def exits() -> None:
+        sys.exit(3)
+
+    async def opens() -> None:
+        anyio.CancelScope().__enter__()
+
+    async def cancels(execution: Execution[Any] = CurrentExecution()) -> None:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await anyio.sleep(0)
+        raise ValueError("of a scope of its own")
+
+    async def innocent(number: int) -> int:
+        return number
+
+    guilty, executions = [], []
+    for number, task in enumerate((raises, exits, opens, cancels)):
+        executions.append(await docket.add(innocent)(2 * number))
+        guilty.append(await docket.add(task)())
+        executions.append(await docket.add(innocent)(2 * number + 1))
+    async with at_most():
+        await Worker(docket, concurrency=20).run_until_finished()
+    assert [await execution.get_result() for execution in executions] == list(range(8))
+    for execution in guilty:
+        await execution.sync()
+        assert execution.state is ExecutionState.FAILED
+
+
+async def test_a_body_that_blocks_there_does_not_take_the_lease_of_those_that_were_taken_with_it(
+    docket: Docket,
+) -> None:
+    """I2, I3: a body begins only while its lease is trusted."""
+    ran: Counter[int] = Counter()
+
+    async def task(number: int) -> int:
+        ran[number] += 1
+        if number == 1:
+            time.sleep(0.6)
+        return number
+
+    executions = [await docket.add(task)(n) for n in range(6)]
+    async with at_most():
+        await Worker(docket, concurrency=6, redelivery_timeout=ms(400)).run_until_finished()
+    assert [await execution.get_result() for execution in executions] == list(range(6))
+    assert ran == Counter(range(6))
