@@ -45,7 +45,8 @@ class Bench:
         for name, run in RUNS.items():
             if (named and not any(name.startswith(each) for each in named)) or turn >= (run.turns or 100):
                 continue
-            for loop in (*run.loops, *(run.beside if self.given.peers else ())):
+            beside = run.beside if self.given.peers and turn < self.given.peer_turns else ()
+            for loop in (*run.loops, *beside):
                 if loop in self.given.loops.split(","):
                     yield name, run, loop
 
@@ -65,8 +66,21 @@ class Bench:
             if turn >= self.given.peer_turns:
                 self.contenders = everybody[: len(everybody) - others]
             self.take(turn)
+            self.keep()
             longest = time.monotonic() - started
         return turns
+
+    def keep(self) -> None:
+        if self.given.json:
+            kept = {" ".join(key): taken for key, taken in self.taken.items()}
+            Path(self.given.json).write_text(json.dumps(kept, indent=1), encoding="utf-8")
+
+    def read(self, kept: Path) -> int:
+        """Take the figures of an earlier bench instead; how many turns these were."""
+        for key, taken in json.loads(kept.read_text(encoding="utf-8")).items():
+            run, loop, contender = key.split(" ", 2)
+            self.taken[run, loop, contender] = taken
+        return max(len(taken) for taken in self.taken.values())
 
     def takes_part(self, contender: Contender, run: Run, loop: str) -> bool:
         if contender.name == "base":
@@ -186,25 +200,39 @@ def main() -> None:
     )
     parser.add_argument("--json", help="write all figures of all turns there")
     parser.add_argument("--verbose", action="store_true", help="print each turn")
+    parser.add_argument("--read", help="measure nothing: take what --json has written")
+    parser.add_argument("--write", help="put the tables into this document, between their marks")
     given = parser.parse_args()
-    turns = given.turns or (5 if given.base else 1)
     os.environ["PYTHONHASHSEED"] = "0"
+    bench, turns = measured(given)
+    about = f"Medians of {turns} turns, Python {sys.version.split()[0]}, {version(binary()).partition(' sha')[0]}."
+    tables = {"reach": reach(bench), "others": f"{side_by_side(bench)}\n\n{queues(bench)}".strip()}
+    print("\n\n".join([about, *filter(None, tables.values())]))
+    if given.write:
+        for mark, text in tables.items():
+            put(Path(given.write), mark, f"{about}\n\n{text}")
+
+
+def measured(given: argparse.Namespace) -> tuple[Bench, int]:
+    """A bench that has its figures, and how many turns it took."""
+    named = list(PEERS) if given.peers == "all" else [name for name in given.peers.split(",") if name]
+    if given.read:
+        bench = Bench([], "", given)
+        return bench, bench.read(Path(given.read))
     with tempfile.TemporaryDirectory(prefix="docket-bench-") as scratch, Server() as server:
         ours = [checkout("base", given.base, Path(scratch))] if given.base else []
         ours.append(checkout("this", ".", Path(scratch)))
-        others = peers(
-            list(PEERS) if given.peers == "all" else [x for x in given.peers.split(",") if x],
-            Path(given.cache),
-        )
+        others = peers(named, Path(given.cache))
         bench = Bench([*ours, *others], server.url, given)
-        turns = bench.take_all(turns, others=len(others))
-    print(
-        f"Medians of {turns} turns, Python {sys.version.split()[0]}, {version(binary())}; CPU in µs per task\n"
-    )
-    print("\n\n".join(part for part in (reach(bench), side_by_side(bench), queues(bench)) if part))
-    if given.json:
-        kept = {" ".join(key): taken for key, taken in bench.taken.items()}
-        Path(given.json).write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        return bench, bench.take_all(given.turns or (5 if given.base else 1), others=len(others))
+
+
+def put(document: Path, mark: str, text: str) -> None:
+    """Put a text between ``<!-- bench MARK -->`` and the next ``<!-- end -->``."""
+    before, opening, rest = document.read_text(encoding="utf-8").partition(f"<!-- bench {mark} -->\n")
+    if opening:
+        after = rest[rest.index("<!-- end -->") :]
+        document.write_text(f"{before}{opening}\n{text}\n\n{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ RUNS: dict[str, Run] = {
     "pick-up-1000": Run(script="pickup", words="--rate 1000", n=2000),
     "pick-up-half": Run(script="pickup", words="--rate {half}", n=3000),
     "sleep": _drain("--kind sleep --concurrency 50", 1000, beside=REST, pydocket=500),
-    "idle": Run(script="idle", words="", n=20, turns=1, beside=REST, pydocket=10),
+    "idle": Run(script="idle", words="", n=12, turns=1, pydocket=12),
     "large": _drain("--kind large", 100),
     "import": Run(script="first", words="--import", n=1),
     "first": Run(script="first", words="", n=1, beside=("trio",)),
