@@ -11,7 +11,7 @@ from .replies import ErrorReply, Reply
 from .servers import Hold, hold
 from .stream import MemoryStream, open_stream
 from .stream_values import Group, StreamValue, print_id
-from .values import Hash, SortedSet
+from .values import Hash, Set, SortedSet
 
 __all__ = [
     "LEFT_TO_LUA",
@@ -24,6 +24,7 @@ __all__ = [
     "MemoryStream",
     "Reply",
     "Script",
+    "Set",
     "SortedSet",
     "StreamValue",
     "Twin",

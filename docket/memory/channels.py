@@ -32,7 +32,7 @@ class Channels:
             for session in list(subscribers):
                 session.write(encoded)
                 count += 1
-        for pattern, matching in list(self.by_pattern.items()):
+        for pattern, matching in list(self.by_pattern.items()) if self.by_pattern else ():
             if glob(pattern).fullmatch(channel):
                 encoded = encode([b"pmessage", pattern, channel, message])
                 for session in list(matching):

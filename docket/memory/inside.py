@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from .replies import Reply
 from .stream_values import MAX_ID, Group, StreamValue, parse_id, print_id
-from .values import Hash, SortedSet
+from .values import Hash, Set, SortedSet
 
 if TYPE_CHECKING:
     from .channels import Channels
@@ -57,6 +57,13 @@ class Inside:
         value = self._keys.values.get(key)
         return value is None or type(value) is kind
 
+    def count(self, key: bytes, kind: type[Set | SortedSet | StreamValue]) -> int | None:
+        """SCARD, ZCARD or XLEN; None where the key holds another type."""
+        value = self._keys.values.get(key)
+        if value is None:
+            return 0
+        return len(value) if type(value) is kind else None
+
     def set(self, key: bytes, value: bytes, milliseconds: int | None = None) -> None:
         """SET, with PX if there are milliseconds."""
         self._keys.put(key, value)
@@ -68,6 +75,11 @@ class Inside:
         self._keys.expire_at(key, self._keys.now + milliseconds)
 
     # Hashes
+    def has_field(self, key: bytes, name: bytes) -> bool:
+        """HEXISTS; False where the key holds another type."""
+        value = self._keys.values.get(key)
+        return type(value) is Hash and name in value
+
     def set_fields(self, key: bytes, fields: Mapping[bytes, bytes]) -> int:
         """HSET; returns how many fields are new."""
         value = self._keys.ensure(key, Hash)
@@ -90,25 +102,32 @@ class Inside:
     # Sorted sets
     def put_member(self, key: bytes, member: bytes, score: float) -> None:
         """ZADD."""
-        self._keys.ensure(key, SortedSet).put(member, score)
-        self._keys.changed(key)
-        self._keys.ready(key)
+        value = self._keys.ensure(key, SortedSet)
+        if value.scores.get(member) != score:
+            value.put(member, score)
+            self._keys.changed(key)
+
+    def first_member(self, key: bytes) -> bytes | None:
+        """The first of ZRANGE 0 0."""
+        value = self._keys.get(key, SortedSet)
+        return value.order.first[1] if value is not None else None
 
     # Streams
     def add_entry(self, key: bytes, fields: list[bytes]) -> bytes:
         """XADD with the id ``*``, which it returns; the list belongs to the stream from now on."""
         keys = self._keys
-        stream = keys.get(key, StreamValue) or StreamValue()
+        stream = keys.ensure(key, StreamValue)
         number = stream.next_id(keys.now)
         stream.add(number, fields)
-        keys.values[key] = stream
         keys.changed(key)
         keys.ready(key)
         return print_id(number)
 
     def waiting(self, stream: StreamValue, group: Group, count: int) -> list[int]:
-        """The numbers of the entries that XREADGROUP would read next."""
-        return stream.span(group.last + 1, MAX_ID, count) if stream.last > group.last else []
+        """The numbers of the entries that XREADGROUP with COUNT would read next."""
+        if stream.last <= group.last:
+            return []
+        return stream.span(group.last + 1, MAX_ID, count if count > 0 else None)
 
     def read(self, stream: StreamValue, group: Group, consumer: bytes, numbers: Collection[int]) -> None:
         """XREADGROUP of entries that are `waiting`."""
@@ -129,6 +148,31 @@ class Inside:
         if gone:
             self._keys.changed(key)
 
+    def deliveries(self, key: bytes, group: bytes, entry_id: bytes, consumer: bytes) -> int | None:
+        """XPENDING of one entry: how often it was delivered; None where it is not pending with this consumer."""
+        stream = self._keys.get(key, StreamValue)
+        if stream is None or (reading := stream.groups.get(group)) is None:
+            return None
+        pending = reading.pending.get(parse_id(entry_id))
+        return pending.count if pending is not None and pending.consumer.name == consumer else None
+
+    def renew(self, key: bytes, group: bytes, entry_id: bytes, consumer: bytes) -> None:
+        """XCLAIM with JUSTID of an entry that is pending with this consumer."""
+        stream = self._keys.get(key, StreamValue)
+        if stream is None or (reading := stream.groups.get(group)) is None:
+            return
+        number, now = parse_id(entry_id), self._keys.now
+        if number in stream.entries:
+            reading.consumer(consumer, now)
+            reading.pending[number].time = now
+        else:
+            reading.forget(number)
+
+    def last_id(self, key: bytes) -> bytes:
+        """The id of the last entry of a stream; empty where there is none, or no stream."""
+        value = self._keys.values.get(key)
+        return print_id(value.ids.last) if type(value) is StreamValue and value.entries else b""
+
     # Channels
     def is_heard(self, channel: bytes) -> bool:
         """Whether somebody may listen to a channel: else a message needs not be made."""
@@ -136,7 +180,8 @@ class Inside:
 
 
 Twin: TypeAlias = "Callable[[Inside, list[bytes], list[bytes]], Reply | LeftToLua]"
-"""Called with the keys and arguments of a script. Returns what the script would, or ``LEFT_TO_LUA``."""
+"""Called with the keys and arguments of a script. Returns bytes, numbers, None and lists of its own of these, as the
+script would, or ``LEFT_TO_LUA``."""
 
 
 class Script:

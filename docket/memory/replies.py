@@ -82,7 +82,7 @@ def as_read(reply: Reply, error_of: Callable[[str], Exception]) -> Any:
     kind = type(reply)
     if kind is bytes or kind is int or reply is None:
         return reply
-    if isinstance(reply, list):
+    if isinstance(reply, (list, tuple)):
         return [part if type(part) is bytes else as_read(part, error_of) for part in reply]
     if isinstance(reply, Status):
         return bytes(reply)

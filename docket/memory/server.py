@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import RLock
+from typing import Any
 
 from ..clock import timestamp
 from .commands import COMMANDS, discard_transaction
 from .core import Core
 from .inside import LeftToLua, Script
-from .replies import QUEUED, Blocked, ErrorReply, Reply
+from .replies import QUEUED, Blocked, ErrorReply, Reply, as_read
 from .session import Session
 
 __all__ = ["Server"]
@@ -66,8 +67,15 @@ class Server:
                 None
             )  # which keeps the frame that handled it, and so this one: a circle
 
-    def run(self, session: Session, script: Script, keys: list[bytes], argv: list[bytes]) -> Reply:
-        """Run a script, known or not, or its twin; return its reply or its error."""
+    def run(
+        self,
+        session: Session,
+        script: Script,
+        keys: list[bytes],
+        argv: list[bytes],
+        error_of: Callable[[str], Exception],
+    ) -> Any:
+        """Run a script, known or not, or its twin; return its reply or its error as they are read (`as_read`)."""
         core = self._core
         core.session = session
         core.tick()
@@ -77,9 +85,10 @@ class Server:
                 if not isinstance(reply, LeftToLua):
                     return reply
             core.nested = True
-            return core.scripts.run(core.scripts.load(script.text.encode()), keys, argv, read_only=False)
+            sha = core.scripts.load(script.text.encode())
+            return as_read(core.scripts.run(sha, keys, argv, read_only=False), error_of)
         except ErrorReply as error:
-            return error.with_traceback(None)
+            return as_read(error, error_of)
         finally:
             core.nested = False
 

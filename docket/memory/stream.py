@@ -12,7 +12,7 @@ import hiredis
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled, current_token
 
 from .inside import Script
-from .replies import NO_REPLY, Blocked, Reply, as_read, encode
+from .replies import NO_REPLY, Blocked, Reply, encode
 from .servers import Hold, hold
 
 __all__ = ["MemoryStream", "open_stream"]
@@ -117,7 +117,7 @@ class MemoryStream:
             if self._closed or self._session.ended:
                 raise BrokenPipeError("the stream is closed")
             run, session = self._server.run, self._session
-            return [as_read(run(session, script, keys, argv), error_of) for keys, argv in calls]
+            return [run(session, script, keys, argv, error_of) for keys, argv in calls]
 
     async def wait_readable(self) -> None:
         """Wait until ``try_receive`` has a result; always a checkpoint. Cancelling loses nothing."""

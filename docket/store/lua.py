@@ -12,11 +12,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from redis.exceptions import RedisError
 
 from ..transport import Argument, Client, Lua, Reply
+
+if TYPE_CHECKING:
+    from ..memory import Twin
 
 __all__ = ["Call", "run_each", "script"]
 
@@ -79,7 +82,14 @@ def script(name: str) -> Lua:
     """The script ``scripts/{name}.lua``, bound and ready to run."""
     text = (_FOLDER / f"{name}.lua").read_text("utf-8")
     bound = "\n".join(_bind(line) if line.startswith("-- ") else line for line in text.splitlines())
-    return Lua(bound, vouched=True)  # this room's methods are given what was checked above it
+    # Vouched: this room's methods are given what was checked above it.
+    return Lua(bound, vouched=True, twin_of=_twin_of)
+
+
+def _twin_of(sha: str) -> Twin | None:
+    from .twins import TWINS  # only servers in this process run them
+
+    return TWINS.get(sha)
 
 
 async def run_each(client: Client, calls: Sequence[Call]) -> list[Reply | RedisError]:

@@ -129,6 +129,8 @@ def words(arguments: Sequence[Argument]) -> list[bytes]:
         if type(argument) is bytes
         else argument.encode()
         if type(argument) is str
+        else b"%d" % argument
+        if type(argument) is int and LEAST <= argument <= MOST
         else _checked(argument)
         for argument in arguments
     ]

@@ -1,0 +1,40 @@
+"""The twin of claim.lua."""
+
+from __future__ import annotations
+
+from ...memory import LEFT_TO_LUA, Inside, LeftToLua, Reply, StreamValue
+from .claiming import Claimer
+from .events import publish_if_finished
+from .settling import has_reserved
+
+__all__ = ["claim"]
+
+
+def claim(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftToLua:
+    """Claim deliveries that a blocking read has brought."""
+    stream, queue, reserved_queue, strikes = keys
+    prefix, group, worker, started_at, wake_channel, asked, *flat = argv
+    deliveries = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
+    if not inside.is_a(stream, StreamValue):
+        return LEFT_TO_LUA
+    if any(has_reserved(inside, prefix + b":runs:" + key) for _, key, _ in deliveries):
+        return LEFT_TO_LUA
+    over: list[bytes] = []
+    replies: list[Reply] = []
+    refused = False
+    claimer = Claimer(inside, prefix, stream, group, worker, started_at, asked, over)
+    for message_id, key, generation in deliveries:
+        times = inside.deliveries(stream, group, message_id, worker)
+        if times is None:
+            replies.append([b"LOST", 0, 0])  # taken over between the read and this call
+            refused = True
+            continue
+        word, which, ttl = claimer.claim(message_id, key, generation, first=True)
+        inside.renew(stream, group, message_id, worker)
+        replies.append([word, which, times] if ttl is None else [word, which, times, ttl])
+        refused = refused or word != b"OK"
+    for name in over:
+        inside.delete(name)
+    if refused:
+        publish_if_finished(inside, prefix, stream, queue, reserved_queue, wake_channel)
+    return [inside.last_id(strikes), replies]

@@ -1,0 +1,92 @@
+"""The twin of take.lua."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ...memory import LEFT_TO_LUA, ErrorReply, Inside, LeftToLua, Reply, StreamValue, print_id
+from .claiming import Claimer
+from .events import publish_if_finished
+from .numbers import whole
+from .settling import KEY, Settler, has_reserved, has_slots
+
+__all__ = ["take"]
+
+
+def take(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftToLua:
+    """Write how claims have ended, then read tasks that wait on the stream and claim them."""
+    stream, queue, reserved_queue, strikes = keys
+    prefix, group, worker, started_at, wake_channel, asked, count = argv[:7]
+    if not inside.is_a(stream, StreamValue) or (entries := inside.get(stream, StreamValue)) is None:
+        return LEFT_TO_LUA
+    if (reading := entries.groups.get(group)) is None:
+        return LEFT_TO_LUA
+    ends = list(_ends(argv))
+    numbers = inside.waiting(entries, reading, int(count))
+    messages = [_Message(number, entries.entries[number]) for number in numbers]
+    if _are_rare(inside, prefix + b":runs:", ends, messages):
+        return LEFT_TO_LUA
+    over: list[bytes] = []
+    settle = Settler(inside, prefix, stream, group, worker, started_at, over).settle
+    settled = [_tried(settle, end) for end in ends]
+    if b"OK" in settled:
+        ids = [end[0] for end, word in zip(ends, settled, strict=True) if word == b"OK"]
+        inside.acknowledge(stream, group, ids)
+    taken: list[Reply] = []
+    newest, gone = b"", bool(ends)
+    if messages:
+        inside.read(entries, reading, worker, numbers)
+        claimer = Claimer(inside, prefix, stream, group, worker, started_at, asked, over)
+        for message in messages:
+            taken.append(reply := message.reply(claimer))
+            gone = gone or reply[1] not in (b"OK", b"UNREADABLE")
+        newest = inside.last_id(strikes)
+    for name in over:
+        inside.delete(name)
+    if gone:
+        publish_if_finished(inside, prefix, stream, queue, reserved_queue, wake_channel)
+    return [newest, taken, settled]
+
+
+def _ends(argv: list[bytes]) -> Iterator[list[bytes]]:
+    """The ends, of which each follows the number of its arguments."""
+    at = 7
+    while at < len(argv):
+        stop = at + 1 + int(argv[at])
+        yield argv[at + 1 : stop]
+        at = stop
+
+
+def _are_rare(inside: Inside, runs: bytes, ends: list[list[bytes]], messages: list[_Message]) -> bool:
+    """Whether limits have to do with it, or an entry that ends here was not even read yet."""
+    ended = {end[0] for end in ends}
+    return (
+        any(has_slots(end) or has_reserved(inside, runs + end[KEY]) for end in ends)
+        or any(has_reserved(inside, runs + message.key) for message in messages if message.key is not None)
+        or any(message.message_id in ended for message in messages)
+    )
+
+
+def _tried(settle: Callable[[Sequence[bytes]], bytes], end: list[bytes]) -> bytes:
+    try:
+        return settle(end)
+    except ErrorReply:  # I9
+        return b"ALONE"
+
+
+class _Message:
+    """An entry that is to be read."""
+
+    __slots__ = ("fields", "generation", "key", "message_id")
+
+    def __init__(self, number: int, fields: list[bytes]) -> None:
+        named = dict(zip(fields[::2], fields[1::2], strict=True))
+        self.message_id, self.fields = print_id(number), fields
+        self.key, self.generation = named.get(b"key"), named.get(b"generation", b"0")
+
+    def reply(self, claimer: Claimer) -> list[Reply]:
+        if self.key is None or whole(self.generation) is None:
+            return [self.message_id, b"UNREADABLE", 0, list(self.fields), 1]
+        word, which, ttl = claimer.claim(self.message_id, self.key, self.generation)
+        reply: list[Reply] = [self.message_id, word, which, list(self.fields), 1]
+        return reply if ttl is None else [*reply, ttl]
