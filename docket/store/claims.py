@@ -126,9 +126,9 @@ class Claims:
         call = script_calls.take(
             self.keys, worker=self.worker, started_at=now.isoformat(), asked=asked, count=count, ended=finals
         )
-        newest_strike, read, words = cast("tuple[bytes, Any, list[bytes]]", await self.client.run(*call))
-        taken = await self._taken((newest_strike, read), redelivered=False)
-        settled = iter(words)
+        reply = cast("list[Any]", await self.client.run(*call))
+        taken = await self._taken(reply, redelivered=False)
+        settled = iter(reply[1].split())
         return taken, [_SETTLED.get(next(settled)) if was_sent else None for was_sent in sent]
 
     def _final(self, delivery: Delivery, ended: Ended, now: datetime) -> list[Argument]:
@@ -147,12 +147,18 @@ class Claims:
         return [*final, delivery.slots, (ended.error or "").encode(), *stored]
 
     async def _taken(self, reply: Any, *, redelivered: bool) -> list[Taken]:
-        newest_strike, read = cast("tuple[bytes, list[list[Any]]]", reply)
-        if read:
-            self.newest_strike = newest_strike
+        """What take.lua replies of entries, one after the other."""
+        flat = cast("list[Any]", reply)
         taken: list[Taken] = []
-        for each in read:
-            taken += reply_of(*each, holder=self.worker, redelivered=redelivered)
+        if (at := 2) < len(flat):
+            self.newest_strike = flat[0]
+        while at < len(flat):
+            message_id, word, claim, times, ttl, size = flat[at : at + 6]
+            at += 6 + size
+            fields = flat[at - size : at]
+            taken += reply_of(
+                message_id, word, claim, fields, times, ttl, holder=self.worker, redelivered=redelivered
+            )
         if not all(isinstance(one, Refused) for one in taken):
             await self._notify_neighbours()
         return taken
@@ -260,11 +266,13 @@ class Claims:
                 asked=asked,
                 deliveries=deliveries,
             )
-            reply = await self.client.run(*call)
-            self.newest_strike, replies = cast("tuple[bytes, list[Any]]", reply)
+            self.newest_strike, *replies = cast("list[Any]", await self.client.run(*call))
             self._unclaimed = (), ""
-            for (message_id, flat), (word, claim, *rest) in zip(good, replies, strict=True):
-                taken += reply_of(message_id, word, claim, flat, *rest, holder=self.worker, redelivered=False)
+            for at, (message_id, flat) in enumerate(good):
+                word, claim, times, ttl = replies[4 * at : 4 * at + 4]
+                taken += reply_of(
+                    message_id, word, claim, flat, times, ttl, holder=self.worker, redelivered=False
+                )
             await self._notify_neighbours()
         return taken
 
@@ -352,7 +360,7 @@ class Claims:
             result=stored,
             ttl_ms=time_to_live(ttl),
             tried=tried,
-            fields=following.fields(when),
+            call=following.call(when),
         )
         return Settled(await self.client.run(*call))
 

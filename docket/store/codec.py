@@ -227,8 +227,16 @@ class Message:
     passed_on: PassedOn | None = None
     ttl: TimeToLive = ...
 
-    def fields(self, when: str | None = None) -> list[str | bytes | int]:
-        """The flat field list. The scripts rely on the order: the generation is its 14th item.
+    def fields(self) -> list[str | bytes | int]:
+        """The flat list of its fields. Raises: as `call`."""
+        moment, function, args, kwargs, attempt, *extra = self.call()
+        return [
+            "key", self.key, "when", moment, "function", function, "args", args, "kwargs", kwargs,
+            "attempt", attempt, "generation", self.generation, *extra,
+        ]  # fmt: skip
+
+    def call(self, when: str | None = None) -> list[str | bytes | int]:
+        """What it calls, and when, as scripts that place it are given it (lib/place.lua).
 
         ``when`` is the moment as text, of a caller that has it.
 
@@ -248,8 +256,7 @@ class Message:
             check_whole("attempt", attempt, 0, LARGEST_FIELD)
             check_whole("generation", generation, 0, LARGEST_FIELD)
         flat: list[str | bytes | int] = [
-            "key", self.key, "when", when or self.when.isoformat(), "function", self.function, "args", self.args,
-            "kwargs", self.kwargs, "attempt", attempt, "generation", generation,
+            when or self.when.isoformat(), self.function, self.args, self.kwargs, attempt,
         ]  # fmt: skip
         for name, value in self.extra.items():
             if type(name) is not bytes or type(value) is not bytes:

@@ -88,8 +88,8 @@ class Placed:
 
     @classmethod
     def of(cls, reply: Any) -> Placed:
-        word, generation = cast("tuple[bytes, int]", reply)
-        return cls(_DISPOSITIONS[word], generation)
+        word, generation = cast("bytes", reply).split()
+        return cls(_DISPOSITIONS[word], int(generation))
 
 
 @attrs.define(eq=False)
@@ -128,7 +128,7 @@ class Schedule:
             state_event=event,
             known_strikes=strikes,
             ttl=NOT_GIVEN if ttl is ... else time_to_live(ttl),
-            fields=message.fields(when),
+            call=message.call(when),
         )
 
     async def place(

@@ -290,19 +290,19 @@ def reschedule(
     key: str, result_key: Argument, fence: Fence, when: Argument, due: Argument, state_event: Argument,
     slots: Argument, same: Argument, ended_event: Argument, state: Argument, ended_at: Argument,
     error: Argument, result_name: Argument, result: Argument, ttl_ms: Argument, tried: Argument,
-    fields: Sequence[Argument],
+    call: Sequence[Argument],
 ) -> Call:
     """End one claim and place the next run of its key (a retry, a perpetual task) in the same step."""
     return (
         script("reschedule"),
         [
-            keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key),
-            keys.queue, keys.reserved_queue, result_key,
+            keys.run(key), keys.queue_of(key), keys.stream, keys.progress(key), keys.queue,
+            keys.reserved_queue, result_key,
         ],
         [
             fence.message_id, fence.generation, fence.claim, fence.holder, GROUP, key, when, due,
             keys.state_channel(key), state_event, keys.wake, keys.prefix, slots, same, ended_event, state,
-            ended_at, error, result_name, result, ttl_ms, tried, *fields,
+            ended_at, error, result_name, result, ttl_ms, tried, *call,
         ],
     )
 
@@ -326,18 +326,17 @@ def retire(
 def schedule(
     keys: Keys, *,
     key: str, when: Argument, due: Argument, replace: Argument, rescheduled: Argument, expected: Argument,
-    state_event: Argument, known_strikes: Argument, ttl: Argument, fields: Sequence[Argument],
+    state_event: Argument, known_strikes: Argument, ttl: Argument, call: Sequence[Argument],
 ) -> Call:
     """Place one task under its key: now on the stream, or later on the queue."""
     return (
         script("schedule"),
         [
-            keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.queue,
-            keys.plain_parked(key), keys.strikes,
+            keys.stream, keys.queue_of(key),
         ],
         [
-            key, when, due, replace, rescheduled, expected, GROUP, keys.state_channel(key), state_event,
-            keys.wake, known_strikes, keys.prefix, ttl, *fields,
+            keys.prefix, GROUP, key, when, due, replace, rescheduled, expected, state_event, known_strikes,
+            ttl, *call,
         ],
     )
 

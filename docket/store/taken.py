@@ -16,6 +16,10 @@ from .foreign import text
 __all__ = ["Refused", "Taken", "Unreadable", "decoded", "reply_of"]
 
 
+#: What scripts say of the time to live of a run whose record has none.
+NOT_GIVEN = b"-"
+
+
 @attrs.frozen(kw_only=True)
 class Unreadable:
     """A delivery that is ours and cannot be decoded; or how it ended cannot be written, then with what it holds."""
@@ -84,7 +88,7 @@ def decoded(
     holder: str,
     redelivered: bool,
     times: int = 1,
-    ttl: bytes | None = None,
+    ttl: bytes = NOT_GIVEN,
 ) -> Delivery | Unreadable:
     """A delivery that ``holder`` has claimed.
 
@@ -96,7 +100,7 @@ def decoded(
         return _unreadable(message_id, flat, str(reason))
     except Exception as error:  # noqa: BLE001 - whatever else is wrong with it, it is wrong with this one (I9)
         return _unreadable(message_id, flat, f"the message cannot be read: {error_text(error)}")
-    if ttl is not None:
+    if ttl != NOT_GIVEN:
         message = attrs.evolve(message, ttl=read_ttl(ttl))
     if message.passed_on is not None:
         times += message.passed_on.deliveries
@@ -110,7 +114,7 @@ def reply_of(
     claim: Any,
     flat: Sequence[bytes],
     times: int,
-    ttl: bytes | None = None,
+    ttl: bytes,
     *,
     holder: str,
     redelivered: bool,

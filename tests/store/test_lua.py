@@ -74,11 +74,11 @@ def test_the_functions_that_call_scripts_are_those_of_the_headers() -> None:
 @pytest.mark.parametrize(
     ("was", "changed"),
     [
-        ("KEYS run parked key_queue", "KEYS run key_queue parked"),
-        ("ARGV key when due", "ARGV when key due"),
-        ("KEYS run parked", "KEYS run"),
-        ("ARGV key when", "ARGV key when until"),
-        ("fields...", "fields"),
+        ("KEYS stream key_queue", "KEYS key_queue stream"),
+        ("key when due", "when key due"),
+        ("KEYS stream key_queue", "KEYS stream"),
+        ("key when", "key when until"),
+        ("call...", "call"),
     ],
     ids=["swapped keys", "swapped arguments", "one missing", "one too many", "one of many"],
 )

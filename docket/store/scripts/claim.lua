@@ -1,24 +1,30 @@
 -- Claim deliveries that a blocking read has brought.
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked deliveries...
--- REPLY {id of the last strike or '', replies}; `replies` is a list of {'OK' | 'SUPERSEDED' | 'CANCELLED' | 'LOST' |
---   'BROKEN', claim, how often it was delivered, its time to live if that was given}; with 'BROKEN' the reason stands for
---   the claim; `deliveries` are triples of id, key, generation; `asked` as in lib/claim_one.lua. A delivery is LOST, too,
+-- REPLY {id of the last strike or '', replies...}; of each delivery: 'OK' | 'SUPERSEDED' | 'CANCELLED' | 'LOST' | 'BROKEN',
+--   claim, how often it was delivered, its time to live ('-' where none was given); with 'BROKEN' the reason stands for the
+--   claim; `deliveries` are triples of id, key, generation; `asked` as in lib/claim_one.lua. A delivery is LOST, too,
 --   where another process of the same name, which had lost the answer to a read, has claimed it before (unheard.lua)
 -- USE holds claim_one finish forget strikes
-local replies, refused, over = {}, false, {}
+local replies, refused, over, held = {''}, false, {}, {}
 local try_claim = claimer(prefix, stream, group, worker, started_at, asked, over).try
 for at = 1, #deliveries, 3 do
   local id, key, generation = deliveries[at], deliveries[at + 1], deliveries[at + 2]
-  local reply, claim, ttl = 'LOST', 0                         -- taken over between the read and this call
+  local word, claim, ttl = 'LOST', 0, nil                      -- taken over between the read and this call
   local times = holds(stream, group, worker, id)
   if times then
-    reply, claim, ttl = try_claim(id, key, generation, true)
-    redis.call('XCLAIM', stream, group, worker, 0, id, 'JUSTID') -- the lease begins now, however long ago it was read
+    word, claim, ttl = try_claim(id, key, generation, true)
+    held[#held + 1] = id
   end
-  replies[#replies + 1] = {reply, claim, times or 0, ttl}
-  refused = refused or reply ~= 'OK'
+  local last = #replies
+  replies[last + 1], replies[last + 2], replies[last + 3], replies[last + 4] = word, claim, times or 0, ttl or '-'
+  refused = refused or word ~= 'OK'
+end
+if #held > 0 then                                              -- the lease begins now, however long ago it was read
+  held[#held + 1] = 'JUSTID'
+  redis.call('XCLAIM', stream, group, worker, 0, unpack(held))
 end
 forget_all(over)
 if refused then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
-return {last_strike(strikes), replies}
+replies[1] = last_strike(strikes)
+return replies

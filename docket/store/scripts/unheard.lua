@@ -5,7 +5,7 @@
 -- ARGV prefix group worker started_at wake_channel asked count questions_and_ids...
 -- REPLY as take.lua; the first `count` of `questions_and_ids` are the requests
 -- USE holds claim_one finish forget strikes
-local ours, taken, refused, over = {}, {}, false, {}
+local ours, reply, refused, over = {}, {'', ''}, false, {}
 local claim_entry = claimer(prefix, stream, group, worker, started_at, asked, over).entry
 for at = 1, tonumber(count) do ours[questions_and_ids[at]] = true end
 local function is_ours(id, fields)
@@ -24,12 +24,12 @@ for at = tonumber(count) + 1, #questions_and_ids do
   local times = holds(stream, group, worker, id)
   local entry = times and redis.call('XRANGE', stream, id, id)[1]
   if entry and is_ours(id, entry[2]) then
-    local one, is_refused = claim_entry(entry, times)
-    taken[#taken + 1], refused = one, refused or is_refused
+    refused = claim_entry(reply, entry, times) or refused
     redis.call('XCLAIM', stream, group, worker, 0, id, 'JUSTID')   -- the lease begins now
   end
 end
-if #taken == 0 then return {'', taken} end
+if not reply[3] then return reply end
 forget_all(over)
 if refused then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
-return {last_strike(strikes), taken}
+reply[1] = last_strike(strikes)
+return reply

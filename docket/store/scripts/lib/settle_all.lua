@@ -1,6 +1,6 @@
--- Write the final states of claims of one worker that have ended at the same moment, and acknowledge them. Returns a list of
--- 'OK' | 'SUPERSEDED' | 'LOST', or 'ALONE' where it could not be written, for each of `ended`: how many arguments it has, and
--- these, as lib/settle.lua has them. `over` as there.
+-- Write the final states of claims of one worker that have ended at the same moment, and acknowledge them. Returns a
+-- word for each of `ended`, with spaces between: 'OK' | 'SUPERSEDED' | 'LOST', or 'ALONE' where it could not be written. Of
+-- each there is how many arguments it has, and these, as lib/settle.lua has them. `over` as there.
 local function settle_all(prefix, stream, group, wake_channel, worker, ended_at, ended, over)
   -- USE settle
   local settle = settler(prefix, stream, group, wake_channel, worker, ended_at, over)
@@ -16,5 +16,5 @@ local function settle_all(prefix, stream, group, wake_channel, worker, ended_at,
     redis.call('XACK', stream, group, unpack(ids))
     redis.call('XDEL', stream, unpack(ids))
   end
-  return settled
+  return table.concat(settled, ' ')
 end
