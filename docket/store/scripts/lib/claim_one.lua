@@ -11,7 +11,6 @@ end
 -- `asked` names the request that brought them, '' where requests have no names. A run has no progress until it reports some;
 -- names under which earlier ones may have left theirs go to `over`, as in lib/settle.lua.
 local function claimer(prefix, stream, group, worker, started_at, asked, over)
-  local call = redis.call
   local runs, states, progresses = prefix .. ':runs:', prefix .. ':state:', prefix .. ':progress:'
   local how = ',"worker":' .. json(worker) .. ',"started_at":"' .. started_at .. '"'
   local wholes = {}                                            -- generations that are numbers
@@ -20,7 +19,7 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over)
   -- (lib/kept.lua). With `first` only another process of the same name can have claimed it before (LOST).
   local function one(id, key, generation, first)
     local run = runs .. key
-    local now = call('HMGET', run, 'generation', 'state', 'claim', 'ttl')
+    local now = redis.call('HMGET', run, 'generation', 'state', 'claim', 'ttl')
     if now[1] ~= generation then
       local live, mine = whole(now[1]), tonumber(generation)
       if now[1] and not live then error('its record has a generation that is no number', 0) end
@@ -32,27 +31,27 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over)
     end
     if now[2] == 'cancelled' then
       ack(stream, group, id)
-      call('PUBLISH', states .. key, event_of(key, 'cancelled', ',"completed_at":"' .. started_at .. '"'))
+      redis.call('PUBLISH', states .. key, event_of(key, 'cancelled', ',"completed_at":"' .. started_at .. '"'))
       forget_refused(prefix, stream, key, generation)
       return 'CANCELLED', 0
     end
     local claim, fence, before = 1, id .. '.1', now[3]
     if before and string.sub(before, 1, #id + 1) == id .. '.' then
-      local by = first and call('HGET', run, 'asked')
+      local by = first and redis.call('HGET', run, 'asked')
       if by and by ~= asked then return 'LOST', 0 end
       claim = (whole(string.sub(before, #id + 2)) or 0) + 1
       fence = id .. '.' .. claim
     end
     if asked == '' then
-      call('HSET', run, 'state', 'running', 'claim', fence, 'worker', worker, 'started_at', started_at)
-      call('HDEL', run, 'known', 'stream_id', 'asked')
+      redis.call('HSET', run, 'state', 'running', 'claim', fence, 'worker', worker, 'started_at', started_at)
+      redis.call('HDEL', run, 'known', 'stream_id', 'asked')
     else
-      call('HSET', run, 'state', 'running', 'claim', fence, 'worker', worker, 'started_at', started_at,
+      redis.call('HSET', run, 'state', 'running', 'claim', fence, 'worker', worker, 'started_at', started_at,
         'asked', asked)
-      call('HDEL', run, 'known', 'stream_id')
+      redis.call('HDEL', run, 'known', 'stream_id')
     end
     forget(progresses .. key, over)
-    call('PUBLISH', states .. key, event_of(key, 'running', how))
+    redis.call('PUBLISH', states .. key, event_of(key, 'running', how))
     return 'OK', claim, now[4]
   end
   -- I9: what is wrong with the keys of one message (a string where the run should be) harms only that message.
