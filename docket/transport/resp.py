@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeAlias, cast
+from typing import Any, ClassVar, Final, Protocol, TypeAlias, cast
 
 from redis._parsers import BaseParser, Encoder
-from redis.exceptions import DataError, InvalidResponse, NoPermissionError, RedisError
+from redis.exceptions import (
+    AskError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    DataError,
+    InvalidResponse,
+    MasterDownError,
+    MovedError,
+    NoPermissionError,
+    RedisError,
+    TryAgainError,
+)
 
 __all__ = [
     "CALLBACKS",
@@ -66,6 +77,21 @@ def _callbacks() -> Mapping[str, Callable[..., Any]]:
 #: redis-py's own functions from RESP2 replies to what its asyncio client returns, by upper-case command.
 CALLBACKS: Final = _callbacks()
 
+
+class _Errors(BaseParser):
+    """redis-py's exceptions for error replies. Its version 5 knows those of clusters in the cluster's parser alone."""
+
+    EXCEPTION_CLASSES: ClassVar[dict[str, Any]] = {
+        **cast("Any", BaseParser).EXCEPTION_CLASSES,
+        "ASK": AskError,
+        "CLUSTERDOWN": ClusterDownError,
+        "CROSSSLOT": ClusterCrossSlotError,
+        "MASTERDOWN": MasterDownError,
+        "MOVED": MovedError,
+        "TRYAGAIN": TryAgainError,
+    }
+
+
 #: How servers before Redis 7 wrap the error reply of a command to a script.
 _WRAPPED = re.compile(
     r"ERR Error running script \(call to f_[0-9a-f]+\): @user_script:\d+: (?:@user_script: ?\d+: )*-?"
@@ -90,7 +116,7 @@ def error_from(text: str) -> RedisError:
     if "script" in text and (denied := _NOT_PERMITTED.match(text.removeprefix("ERR "))):
         what = denied["what"] or denied["who"] or denied["wrapped"]
         return NoPermissionError(f"{what} (in a script; ACL LOG on the server tells which it was)")
-    return cast("RedisError", cast("Any", BaseParser).parse_error(text))
+    return cast("RedisError", cast("Any", _Errors).parse_error(text))
 
 
 #: The numbers that a server understands: signed ones, and unsigned ones like the cursor of SCAN.
