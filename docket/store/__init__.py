@@ -1,6 +1,6 @@
 """What Redis remembers of a docket. The only room that writes to it."""
 
-from .admission import Admissions, Holding, LimitInUse
+from .admission import Admissions, Asking, Holding, LimitInUse
 from .answers import UnreadableKey, about_key, check_expires, is_about_a_key
 from .byhand import ByHand
 from .chain import Chain, chains
@@ -46,6 +46,7 @@ __all__ = [
     "PENDING_PAGE",
     "READ_AT_LEAST",
     "Admissions",
+    "Asking",
     "Beat",
     "ByHand",
     "Chain",

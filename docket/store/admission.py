@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import attrs
 from redis.exceptions import RedisError, ResponseError
@@ -31,12 +31,16 @@ from .foreign import text, whole
 from .keys import Keys
 from .schedule import milliseconds
 
-__all__ = ["Admissions", "Holding", "LimitInUse"]
+__all__ = ["Admissions", "Asking", "Holding", "LimitInUse"]
 
 #: Limits that one script looks after, and deliveries whose slots it renews: it keeps the server for a few milliseconds.
 WAKE_CHUNK = 5
 RENEW_CHUNK = 100
 PAGE = 500
+
+
+Asking: TypeAlias = "tuple[Delivery, Sequence[AdmissionRule], str]"
+"""A delivery that is to be admitted by these rules, and the slots among them, as `docket.rules.pack` writes them."""
 
 
 @attrs.frozen
@@ -76,41 +80,39 @@ class Admissions:
     async def admit(
         self, delivery: Delivery, rules: Sequence[AdmissionRule], lease: timedelta
     ) -> Verdict | None:
-        """Take everything that a claimed run needs to begin, or nothing; None: it may begin.
+        """`admit_each` of one. Raises: RedisError."""
+        slots = pack((rule for rule in rules if isinstance(rule, SlotRule)), lease)
+        (answer,) = await self.admit_each([(delivery, rules, slots)])
+        if isinstance(answer, RedisError):
+            raise answer
+        return answer
+
+    async def admit_each(self, asking: Sequence[Asking]) -> list[Verdict | RedisError | None]:
+        """Take everything that a claimed run needs to begin, or nothing, for each in turn; None: it may begin.
 
         AwaitSlot is written already, and Abandon leaves nothing to write; the other verdicts are to be settled, and
-        nothing is held for them. ``lease`` is after how long a slot that is not renewed counts as free.
+        nothing is held for them. An error is of the one in whose place it stands.
         Units: the server's clock decides; the times in its replies are relative.
-        Cancel: the run may or may not hold slots; what comes of them is decided again at redelivery.
+        Cancel: the runs may or may not hold slots; what comes of them is decided again at redelivery.
+        Raises: RedisError - each may or may not hold slots, and may be asked about again.
         """
-        key = delivery.message.key
-        flat: list[Any] = []
-        for rule in rules:
-            flat += _flat(rule)
-        limits = pack((rule for rule in rules if isinstance(rule, SlotRule)), lease)
-        call = script_calls.admit(
-            self.keys,
-            fence=delivery.fence,
-            key=key,
-            redelivered=int(delivery.redelivered),
-            state_event=state_event(key, "scheduled"),
-            limits=limits,
-            rules=flat,
-        )
-        word, *more = cast("list[Any]", await self.client.run(*call))
-        match word:
-            case b"ADMITTED":
-                return None
-            case b"PARKED":
-                return AwaitSlot(text(more[0]))
-            case b"DEFERRED":
-                return Defer(timedelta(milliseconds=more[0]))
-            case b"DROPPED":
-                return Drop(text(more[0]))
-            case b"CANCELLED":
-                return Cancel()
-            case _:  # superseded, or lost to another worker
-                return Abandon()
+        calls: list[Any] = []
+        for delivery, rules, slots in asking:
+            key = delivery.message.key
+            call = script_calls.admit(
+                self.keys,
+                fence=delivery.fence,
+                key=key,
+                redelivered=int(delivery.redelivered),
+                state_event=state_event(key, "scheduled"),
+                limits=slots,
+                rules=[word for rule in rules for word in _flat(rule)],
+            )
+            calls.append(call)
+        if len(calls) == 1:
+            return [_verdict(await self.client.run(*calls[0]))]
+        replies = await self.client.run_many(calls[0][0], [(keys, args) for _, keys, args in calls])
+        return [reply if isinstance(reply, RedisError) else _verdict(reply) for reply in replies]
 
     async def renew(self, holdings: Sequence[Holding]) -> None:
         """Keep the slots of deliveries that are still this worker's; none: no command is sent."""
@@ -207,6 +209,23 @@ class Admissions:
                 waiting=waiting or 0,
             )
         return [found[name] for name in sorted(found)]
+
+
+def _verdict(reply: Any) -> Verdict | None:
+    word, *more = cast("list[Any]", reply)
+    match word:
+        case b"ADMITTED":
+            return None
+        case b"PARKED":
+            return AwaitSlot(text(more[0]))
+        case b"DEFERRED":
+            return Defer(timedelta(milliseconds=more[0]))
+        case b"DROPPED":
+            return Drop(text(more[0]))
+        case b"CANCELLED":
+            return Cancel()
+        case _:  # superseded, or lost to another worker
+            return Abandon()
 
 
 def _limit_of(packed: bytes) -> tuple[int, int]:

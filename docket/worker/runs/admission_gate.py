@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
-from redis.exceptions import ResponseError
+from anyio.lowlevel import checkpoint
+from redis.exceptions import RedisError, ResponseError
 
 from ...client import PerFunction
 from ...dependencies import Admission, Cooldown, Debounce, Dependency, admission_dependencies, rules_of_call
 from ...rules import AdmissionRule, SlotRule, Verdict, pack
-from ...store import Admissions
+from ...store import Admissions, Asking
 from ..roster import Running
 from ..upkeep.outages import Outages
 from .following import Ending, block, fail_unhandled
@@ -23,6 +24,49 @@ if TYPE_CHECKING:
     from ...execution import Execution
 
 __all__ = ["AdmissionGate"]
+
+#: How many claims ask in one write: each takes the server some 50 us.
+MOST = 20
+
+
+class _Turn:
+    """The place of a claim in the line of those that are to ask: after the one before it."""
+
+    __slots__ = ("_asked", "_before", "_has_asked")
+
+    def __init__(self, before: _Turn | None) -> None:
+        self._before, self._has_asked = before, False
+        self._asked: anyio.Event | None = None
+
+    def over(self) -> None:
+        """It has asked, or never will."""
+        self._has_asked, self._before = True, None
+        if self._asked is not None:
+            self._asked.set()
+
+    async def come(self) -> None:
+        """Wait until the one before has asked."""
+        before, self._before = self._before, None
+        if before is not None and not before._has_asked:
+            if before._asked is None:
+                before._asked = anyio.Event()
+            await before._asked.wait()
+
+
+class _Question:
+    """What a claim asks, until it is answered or its task is to send the next ones."""
+
+    __slots__ = ("answer", "asking", "is_answered", "leads", "woken")
+
+    def __init__(self, asking: Asking) -> None:
+        self.asking = asking
+        self.is_answered = self.leads = False
+        self.answer: Verdict | RedisError | None = None
+        self.woken: anyio.Event | None = None
+
+    def wake(self) -> None:
+        if self.woken is not None:
+            self.woken.set()
 
 
 @attrs.define(eq=False)
@@ -39,25 +83,25 @@ class AdmissionGate:
     _declared: PerFunction[list[tuple[str | None, Admission[Any]]]] = attrs.field(
         init=False, factory=PerFunction[list[tuple[str | None, Admission[Any]]]]
     )
-    #: By message id: the event that the run before sets as it asks, and the one that this run sets.
-    _turns: dict[bytes, tuple[anyio.Event | None, anyio.Event]] = attrs.field(
-        init=False, factory=dict[bytes, tuple[anyio.Event | None, anyio.Event]]
-    )
-    _last: anyio.Event | None = attrs.field(init=False, default=None)
-    _has_asked: bool = attrs.field(init=False, default=False)
+    #: By message id: whose turn is after whose.
+    _turns: dict[bytes, _Turn] = attrs.field(init=False, factory=dict[bytes, _Turn])
+    _last: _Turn | None = attrs.field(init=False, default=None)
+    #: What is to be asked next, in order, while a claim that asks is on the way (`_is_led`).
+    _asked: list[_Question] = attrs.field(init=False, factory=list[_Question])
+    _is_led: bool = attrs.field(init=False, default=False)
 
     def line_up(self, running: Running) -> None:
         """Let it ask after the runs that were taken before it: trio starts tasks in any order."""
         running.rules = self._rules_of(running)
         if running.rules:
-            asked = anyio.Event()
-            self._turns[running.delivery.message_id] = (self._last, asked)
-            self._last = asked
+            self._turns[running.delivery.message_id] = self._last = _Turn(self._last)
 
     def leave(self, running: Running) -> None:
         """Let no other run wait for this one any more."""
         if (turn := self._turns.pop(running.delivery.message_id, None)) is not None:
-            turn[1].set()
+            turn.over()
+            if turn is self._last:
+                self._last = None
 
     def _rules_of(self, running: Running) -> list[tuple[str | None, Admission[Any]]]:
         function = running.execution.function
@@ -91,18 +135,15 @@ class AdmissionGate:
             if delivery.redelivered:
                 running.delivery = attrs.evolve(delivery, slots=slots)
             return None
-        before, asked = self._turns.get(delivery.message_id, (None, None))
-        if before is not None:
-            await before.wait()
-        # Requests leave in the order in which they are made, except the first: the server asks for the script.
-        if asked is not None and self._has_asked:
-            asked.set()
+        turn = self._turns.get(delivery.message_id)
+        if turn is not None:
+            await turn.come()
         verdict: Verdict | None = None
         refused: Ending | None = None
         running.settling = True  # the server may end it: what is acknowledged meanwhile is not lost
         try:
             verdict = await retry_while_leased(
-                self.outages, running, lambda: self.admissions.admit(delivery, rules, self.lease)
+                self.outages, running, lambda: self._ask((delivery, rules, slots), turn)
             )
         except ResponseError as error:  # somebody keeps something else under the name of the limit (I9)
             refused = fail_unhandled(execution, error)
@@ -111,14 +152,57 @@ class AdmissionGate:
             raise
         finally:
             running.settling = False
-        self._has_asked = True
-        if asked is not None:
-            asked.set()
+            if turn is not None:
+                turn.over()
         if verdict is not None:
             refused = block(execution, verdict)
         if refused is None:
             running.delivery = attrs.evolve(delivery, slots=slots)
         return refused
+
+    async def _ask(self, asking: Asking, turn: _Turn | None) -> Verdict | None:
+        """Ask together with others: with what has come while the question before was on the way, in order.
+
+        One of those who ask sends for all of them; what it does not get an answer to they ask by themselves.
+        Raises: RedisError.
+        """
+        mine = _Question(asking)
+        self._asked.append(mine)
+        if turn is not None:
+            turn.over()
+        try:
+            if self._is_led:
+                mine.woken = anyio.Event()
+                await mine.woken.wait()
+            else:
+                self._is_led = mine.leads = True
+                await checkpoint()  # those that were taken together ask together
+            if mine.leads:
+                await self._send()
+        finally:
+            if mine in self._asked:
+                self._asked.remove(mine)
+            if mine.leads:
+                self._is_led = bool(self._asked)
+                if self._asked:
+                    self._asked[0].leads = True
+                    self._asked[0].wake()
+        if not mine.is_answered:
+            return await self.admissions.admit(asking[0], asking[1], self.lease)
+        if isinstance(mine.answer, RedisError):
+            raise mine.answer
+        return mine.answer
+
+    async def _send(self) -> None:
+        """Ask for the first ones; raises what happens to the question, and lets each of the others ask again."""
+        asked, self._asked = self._asked[:MOST], self._asked[MOST:]
+        try:
+            answers = await self.admissions.admit_each([one.asking for one in asked])
+            for one, one.answer in zip(asked, answers, strict=True):
+                one.is_answered = True
+        finally:
+            for one in asked:
+                one.wake()
 
 
 def _rules(
