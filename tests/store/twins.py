@@ -177,30 +177,32 @@ class Fuzz:
         if left is not None or isinstance(reply, str):
             self.seen[f"{name} left"] += 1
         elif name == "take":
-            for message_id, word, claim, fields, *_ in reply[1]:
+            at = 2
+            while at < len(reply):
+                message_id, word, claim, _, _, size = reply[at : at + 6]
+                fields, at = reply[at + 6 : at + 6 + size], at + 6 + size
                 self.seen[f"take {word.decode()}"] += 1
                 if word == b"OK":
                     named = dict(zip(fields[::2], fields[1::2], strict=True))
                     fence = Fence(message_id, int(named.get(b"generation", b"0")), claim, argv[2].decode())
                     self._held.append((named[b"key"], named[b"key"].decode(), fence))
-            for word in reply[2]:
+            for word in reply[1].split():
                 self.seen[f"ended {word.decode()}"] += 1
         elif name == "claim":
-            for word, *_ in reply[1]:
+            for word in reply[1::4]:
                 self.seen[f"claim {word.decode()}"] += 1
         else:
-            self.seen[f"{name} {(reply if isinstance(reply, bytes) else reply[0]).decode()}"] += 1
+            self.seen[f"{name} {reply.split()[0].decode()}"] += 1
 
     def _schedule(self) -> tuple[str, Call]:
         pick, name, when = self.random.choice, self._name(), self.random.choice(WHENS)
-        fields = ["key", name, "when", "W", "function", "f", "args", b"A\x80", "kwargs", "{}", "attempt",
-                  pick(("1", "1", "2")), "generation", "0"]  # fmt: skip
+        call = ["W", "f", b"A\x80", "{}", pick(("1", "1", "2"))]
         if pick((True, False)):
-            fields += ["docket:once", "1"]
+            call += ["docket:once", "1"]
         return "schedule", script_calls.schedule(
             KEYS, key=name, when=when, due=int(when < "2"), replace=pick((0, 0, 1)),
             rescheduled=pick((b"", b"", b"", self._id())), expected=pick((0, 0, 0, 1)), state_event=f"placed {name}",
-            known_strikes=pick((b"*", b"*", b"", *self._ids(KEYS.strikes))), ttl=pick(("-", "-", *TTLS)), fields=fields,
+            known_strikes=pick((b"*", b"*", b"", *self._ids(KEYS.strikes))), ttl=pick(("-", "-", *TTLS)), call=call,
         )  # fmt: skip
 
     def _take(self) -> tuple[str, Call]:

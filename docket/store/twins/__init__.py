@@ -18,9 +18,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "d02882ebc34ad881fa11e7bdd07b4e095f50405a": claim,
-    "876782e6ae9ec47c54cdc9557a77241c7e241504": schedule,
+    "2fb9c93f886bd747e931d44490f6b892e7c0f53a": claim,
+    "84fa45177bb841e691cfa9e86d0bbb670affa9ca": schedule,
     "ee76042d9be7bf2007276bc6a3e5ee1ea1845bb3": settle,
-    "4c14f098a62d1a902c89780b972c316cbefc9f10": take,
+    "f6dc1e0312fa156449df50855a7c350bdc610aa6": take,
 }
 """By the digest of the script, as `Lua` has it."""

@@ -20,21 +20,25 @@ def claim(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftT
     if any(has_reserved(inside, prefix + b":runs:" + key) for _, key, _ in deliveries):
         return LEFT_TO_LUA
     over: list[bytes] = []
-    replies: list[Reply] = []
+    replies: list[Reply] = [b""]
+    held: list[bytes] = []
     refused = False
     claimer = Claimer(inside, prefix, stream, group, worker, started_at, asked, over)
     for message_id, key, generation in deliveries:
         times = inside.deliveries(stream, group, message_id, worker)
         if times is None:
-            replies.append([b"LOST", 0, 0])  # taken over between the read and this call
+            replies += (b"LOST", 0, 0, b"-")  # taken over between the read and this call
             refused = True
             continue
         word, which, ttl = claimer.claim(message_id, key, generation, first=True)
-        inside.renew(stream, group, message_id, worker)
-        replies.append([word, which, times] if ttl is None else [word, which, times, ttl])
+        held.append(message_id)
+        replies += (word, which, times, b"-" if ttl is None else ttl)
         refused = refused or word != b"OK"
+    for message_id in held:
+        inside.renew(stream, group, message_id, worker)
     for name in over:
         inside.delete(name)
     if refused:
         publish_if_finished(inside, prefix, stream, queue, reserved_queue, wake_channel)
-    return [inside.last_id(strikes), replies]
+    replies[0] = inside.last_id(strikes)
+    return replies

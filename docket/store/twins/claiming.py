@@ -8,10 +8,12 @@ from ...memory import ErrorReply, Hash, Inside
 from .events import event_of, json
 from .numbers import whole
 
-__all__ = ["Claimed", "Claimer"]
+__all__ = ["UNREADABLE", "Claimed", "Claimer"]
 
 Claimed: TypeAlias = tuple[bytes, bytes | int, bytes | None]
 """What happened; which claim it is, or why it cannot be one; the time to live that was given for the task."""
+
+UNREADABLE: Claimed = b"UNREADABLE", 0, None
 
 NO_NUMBER = b"its record has a generation that is no number"
 

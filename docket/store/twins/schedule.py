@@ -7,31 +7,16 @@ from .numbers import whole
 
 __all__ = ["schedule"]
 
-ATTEMPT, GENERATION = 11, 13
-"""Where the fields of a message have their values."""
-
 MOST_ARGUMENTS = 4000
 """Lua refuses to unpack some thousand values more."""
 
 
 def schedule(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftToLua:
     """Place one task under its key: now on the stream, or later on the queue."""
-    run, parked, key_queue, stream, _, _, strikes = keys
-    (
-        key,
-        when,
-        due,
-        _,
-        rescheduled,
-        expected,
-        _,
-        state_channel,
-        state_event,
-        wake_channel,
-        known_strikes,
-        _,
-        ttl,
-    ) = argv[:13]
+    stream, key_queue = keys
+    prefix, _, key, when, due, _, rescheduled, expected, state_event, known_strikes, ttl, *call = argv
+    shelf = prefix if key_queue == prefix + b":queue" else key_queue
+    run, parked = prefix + b":runs:" + key, shelf + b":" + key
     if rescheduled or expected != b"0" or len(argv) > MOST_ARGUMENTS or not inside.is_a(run, Hash):
         return LEFT_TO_LUA
     if (
@@ -45,17 +30,25 @@ def schedule(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | Le
         record.get(b"state") not in (b"completed", b"failed", b"cancelled") or not _TIED.isdisjoint(record)
     ):
         return LEFT_TO_LUA
-    if known_strikes != b"*" and inside.last_id(strikes) != known_strikes:
-        return [b"STRIKES", 0]
+    if known_strikes != b"*" and inside.last_id(prefix + b":strikes") != known_strikes:
+        return b"STRIKES 0"
     generation = 1 + (whole(record.get(b"generation")) or 0 if record is not None else 0)
     if record is not None:
         inside.delete(run)  # with its TTL; a reused key starts a fresh record
-    fields = argv[13:]
-    fields[GENERATION] = of_key = b"%d" % generation
+    moment, task, args, kwargs, attempt, *extra = call
+    of_key = b"%d" % generation
+    fields = [
+        b"key", key, b"when", moment, b"function", task, b"args", args, b"kwargs", kwargs,
+        b"attempt", attempt, b"generation", of_key, *extra,
+    ]  # fmt: skip
     placed = {
         b"generation": of_key, b"when": when, b"known": when,
-        b"function": fields[5], b"args": fields[7], b"kwargs": fields[9],
+        b"function": task, b"args": args, b"kwargs": kwargs,
     }  # fmt: skip
+    if attempt != b"1":
+        placed[b"attempt"] = attempt
+    if ttl != b"-":
+        placed[b"ttl"] = ttl
     if due == b"1":
         entry_id = inside.add_entry(stream, fields)
         inside.set_fields(run, {b"state": b"queued", b"stream_id": entry_id, **placed})
@@ -63,14 +56,10 @@ def schedule(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | Le
         inside.put_member(key_queue, key, float(when))
         inside.set_fields(parked, dict(zip(fields[::2], fields[1::2], strict=True)))
         inside.set_fields(run, {b"state": b"scheduled", **placed})
-    inside.publish(state_channel, state_event)
+    inside.publish(prefix + b":state:" + key, state_event)
     if due == b"0" and inside.first_member(key_queue) == key:  # no scheduler waits for an earlier task
-        inside.publish(wake_channel, b"due " + when)
-    if fields[ATTEMPT] != b"1":
-        inside.set_fields(run, {b"attempt": fields[ATTEMPT]})
-    if ttl != b"-":
-        inside.set_fields(run, {b"ttl": ttl})
-    return [b"OK", generation]
+        inside.publish(prefix + b":wake", b"due " + when)
+    return b"OK " + of_key
 
 
 _TIED = frozenset((b"known", b"waiter_stream", b"waiter_entry_id", b"reserved"))

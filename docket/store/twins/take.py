@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ...memory import LEFT_TO_LUA, ErrorReply, Inside, LeftToLua, Reply, StreamValue, print_id
-from .claiming import Claimer
+from .claiming import UNREADABLE, Claimer
 from .events import publish_if_finished
 from .numbers import whole
 from .settling import KEY, Settler, has_reserved, has_slots
@@ -32,20 +32,19 @@ def take(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftTo
     if b"OK" in settled:
         ids = [end[0] for end, word in zip(ends, settled, strict=True) if word == b"OK"]
         inside.acknowledge(stream, group, ids)
-    taken: list[Reply] = []
-    newest, gone = b"", bool(ends)
+    reply: list[Reply] = [b"", b" ".join(settled)]
+    gone = bool(ends)
     if messages:
         inside.read(entries, reading, worker, numbers)
         claimer = Claimer(inside, prefix, stream, group, worker, started_at, asked, over)
         for message in messages:
-            taken.append(reply := message.reply(claimer))
-            gone = gone or reply[1] not in (b"OK", b"UNREADABLE")
-        newest = inside.last_id(strikes)
+            gone = message.claim(claimer, reply) or gone
+        reply[0] = inside.last_id(strikes)
     for name in over:
         inside.delete(name)
     if gone:
         publish_if_finished(inside, prefix, stream, queue, reserved_queue, wake_channel)
-    return [newest, taken, settled]
+    return reply
 
 
 def _ends(argv: list[bytes]) -> Iterator[list[bytes]]:
@@ -84,9 +83,11 @@ class _Message:
         self.message_id, self.fields = print_id(number), fields
         self.key, self.generation = named.get(b"key"), named.get(b"generation", b"0")
 
-    def reply(self, claimer: Claimer) -> list[Reply]:
-        if self.key is None or whole(self.generation) is None:
-            return [self.message_id, b"UNREADABLE", 0, list(self.fields), 1]
-        word, which, ttl = claimer.claim(self.message_id, self.key, self.generation)
-        reply: list[Reply] = [self.message_id, word, which, list(self.fields), 1]
-        return reply if ttl is None else [*reply, ttl]
+    def claim(self, claimer: Claimer, reply: list[Reply]) -> bool:
+        """Claim it, and add what is replied of it. Whether it was refused."""
+        word, which, ttl = UNREADABLE
+        if self.key is not None and whole(self.generation) is not None:
+            word, which, ttl = claimer.claim(self.message_id, self.key, self.generation)
+        reply += (self.message_id, word, which, 1, b"-" if ttl is None else ttl, len(self.fields))
+        reply += self.fields
+        return word not in (b"OK", b"UNREADABLE")
