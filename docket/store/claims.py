@@ -11,7 +11,7 @@ import attrs
 from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
-from ..transport import Argument, Client, Connection
+from ..transport import Argument, Client, Connection, apart
 from . import script_calls
 from .admission import Admissions
 from .answers import answers
@@ -360,22 +360,22 @@ class Claims:
             result=stored,
             ttl_ms=time_to_live(ttl),
             tried=tried,
-            call=following.call(when),
+            call=following.to_send(when),
         )
         return Settled(await self.client.run(*call))
 
     def _stored(
         self, key: str, result: tuple[str, str | None] | None, now: datetime, ttl: timedelta | None
-    ) -> tuple[str, str]:
+    ) -> tuple[str, Argument]:
         """Where a result is to be stored, and as what: '' where Redis is not to keep it."""
         keys = self.keys
         name, text = result or ("", None)
         if text is None:
             return keys.run(key), ""
         if keys.tagged:
-            return keys.result_bare(name), bare_result(text)
+            return keys.result_bare(name), apart(bare_result(text))
         envelope = result_envelope(keys.results_collection, name, text, now=now, ttl=ttl)
-        return keys.result_envelope(name), envelope
+        return keys.result_envelope(name), apart(envelope)
 
     async def prepare_hand_back(self) -> None:
         """Load the script of `hand_back`: a worker that ends has no time for that."""

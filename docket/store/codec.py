@@ -19,6 +19,7 @@ from ..errors import DeliveryUnreadable
 from ..moments import TimeToLive, moved
 from ..numbers import LARGEST_FIELD, check_whole, spelled
 from ..text import checked_name, error_text, readable
+from ..transport import Apart, apart
 from ..values import hot_value
 from .fence import Fence
 from .foreign import LARGEST, moment, whole
@@ -267,6 +268,11 @@ class Message:
         if self.passed_on is not None:
             flat += (_UNKNOWN, self.passed_on.text())
         return flat
+
+    def to_send(self, when: str | None = None) -> list[str | bytes | int | Apart]:
+        """`call`, of which large arguments are not copied."""
+        moment, function, _, _, *rest = self.call(when)
+        return [moment, function, apart(self.args), apart(self.kwargs), *rest]
 
     def again(self, when: datetime, attempt: int, first: datetime | None = None) -> Message:
         """The message of another attempt, or (``attempt`` 1) of another run, of the same call.

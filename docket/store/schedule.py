@@ -128,7 +128,7 @@ class Schedule:
             state_event=event,
             known_strikes=strikes,
             ttl=NOT_GIVEN if ttl is ... else time_to_live(ttl),
-            call=message.call(when),
+            call=message.to_send(when),
         )
 
     async def place(

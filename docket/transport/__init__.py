@@ -12,7 +12,7 @@ from .lock import Lock
 from .open import from_url
 from .pipeline import Pipeline
 from .pubsub import Published, PubSub
-from .resp import Argument, Reply
+from .resp import Apart, Argument, Reply, apart
 from .scripts import Lua, Script, ScriptCall
 from .stream import Stream
 from .subscriptions import KEPT, Subscription, Subscriptions
@@ -25,6 +25,7 @@ __all__ = [
     "KEPT",
     "SCHEMES",
     "Address",
+    "Apart",
     "Argument",
     "Backend",
     "Client",
@@ -45,6 +46,7 @@ __all__ = [
     "Subscription",
     "Subscriptions",
     "Tail",
+    "apart",
     "current_backend",
     "entry_number",
     "from_url",

@@ -19,7 +19,7 @@ from .commands import Command, Kind, block_seconds, look_up
 from .connection import Connection, NeverSent
 from .connector import Connector
 from .pool import Pool, Pools
-from .resp import CALLBACKS, ENCODER, Argument, Reply, pack, words
+from .resp import CALLBACKS, ENCODER, Argument, Packed, Reply, joined, pack, words
 from .scripts import Lua, Script, ScriptCall
 from .url import Address
 
@@ -100,7 +100,7 @@ class Client(AsyncCoreCommands):
 
     # The ways to the server: each ends in `request`.
 
-    async def request(self, data: bytes, count: int | None = None) -> Any:
+    async def request(self, data: Packed, count: int | None = None) -> Any:
         """Send packed commands on the shared connection, in one write; return the raw reply, an error reply included.
 
         With a ``count`` these are so many commands, and the result is the list of their replies.
@@ -163,7 +163,8 @@ class Client(AsyncCoreCommands):
         if self.is_memory and (replies := await self._run_inside(lua, calls)) is not None:
             return replies
         seen = self.pool().loads.get(lua.sha, 0)
-        replies = await self.request(b"".join([scripts.pack_call(lua, call) for call in calls]), len(calls))
+        packed = joined([scripts.pack_call(lua, call) for call in calls])
+        replies = await self.request(packed, len(calls))
         await scripts.rerun_unknown(self, self.pool(), lua, calls, replies, seen)
         return replies
 

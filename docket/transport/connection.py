@@ -27,7 +27,8 @@ from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
 from ..clock import perf_counter
 from .commands import block_seconds
-from .resp import NEED_MORE, Argument, Reply, error_from, make_reader, pack
+from .outgoing import Outgoing
+from .resp import NEED_MORE, Argument, Packed, Reply, error_from, make_reader, pack
 from .stream import Stream
 from .waiting import AwaitedReply, Backend
 
@@ -74,7 +75,7 @@ class Connection:
         #: The timer is due in time for the usual patience. Without a timer, waits have deadlines of their own.
         self._armed = self._timer is None
         self._reader = make_reader()
-        self._out = bytearray()
+        self._out = Outgoing()
         self._pending: deque[AwaitedReply] = deque()
         self._flushing = False
         self._heir: AwaitedReply | None = None  # woken to take a role, has not run yet
@@ -121,7 +122,7 @@ class Connection:
         """Send several commands in one write; return the raw replies, error replies in their places."""
         return await self.request(b"".join(map(pack, commands)), len(commands)) if commands else []
 
-    async def request(self, data: bytes, count: int | None = None) -> Any:
+    async def request(self, data: Packed, count: int | None = None) -> Any:
         """Send ``data`` and return its reply; with a ``count``, the list of its so many replies.
 
         Raises: NeverSent, ConnectionError, TimeoutError.
@@ -139,8 +140,8 @@ class Connection:
             coalesce = True
         else:
             self._progress = perf_counter()
-        awaited = AwaitedReply(count, len(data))
-        self._out += data
+        awaited = AwaitedReply(count, len(data) if isinstance(data, bytes) else sum(map(len, data)))
+        self._out.put(data)
         pending.append(awaited)  # T1
         if self._immediate:
             self._exchange()
@@ -204,9 +205,7 @@ class Connection:
             if coalesce:  # every caller that is ready to run appends its command first
                 await self._backend.checkpoint()
             while self._out:
-                if sent := self._stream.try_send(self._out):
-                    del self._out[:sent]  # T2
-                else:
+                if not self._out.send(self._stream.try_send):  # T2
                     await self._patiently(self._stream.wait_writable)
                     self._progress = perf_counter()  # not above: bytes that go at once prove nothing
         except OSError as error:
@@ -247,10 +246,7 @@ class Connection:
                     self._wake(awaited)
                     return
             if flush:  # T5: every caller was cancelled
-                try:
-                    del self._out[: self._stream.try_send(self._out)]
-                except OSError as error:
-                    self.fail(error)
+                self.push()
                 if self._out:
                     self.fail(ConnectionError("Closed: every caller was cancelled while sending"))
 
@@ -343,7 +339,7 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Queue bytes for whoever drives next. For the owner of a subscribed connection."""
-        self._out += data
+        self._out.put(data)
         if self._immediate:
             self._exchange()
 
@@ -351,8 +347,8 @@ class Connection:
         """Send as much as goes without waiting; a broken connection fails."""
         if self._error is None:
             try:
-                while self._out and (sent := self._stream.try_send(self._out)):
-                    del self._out[:sent]
+                while self._out and self._out.send(self._stream.try_send):
+                    pass
             except OSError as error:
                 self.fail(error)
 

@@ -23,20 +23,49 @@ from redis.exceptions import (
 __all__ = [
     "CALLBACKS",
     "ENCODER",
+    "LARGE",
     "NEED_MORE",
+    "Apart",
     "Argument",
+    "Packed",
     "Reader",
     "Reply",
+    "apart",
     "encode",
     "error_from",
+    "joined",
     "make_reader",
     "pack",
     "pack_vouched",
     "words",
 ]
 
+#: Bytes from which on they are sent as they are, without copies of them between smaller ones.
+LARGE = 64 * 1024
+
+
+class Apart:
+    """A large argument of a script. No packer knows it, so that only calls which have one are packed in pieces."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+def apart(argument: bytes | str) -> bytes | str | Apart:
+    """An argument of a script, which is sent without copies if it is large."""
+    if len(argument) < LARGE:
+        return argument
+    return Apart(argument if type(argument) is bytes else encode(argument))
+
+
 #: The arguments of a command. As redis-py we refuse others with DataError, and also numbers of more than 64 bits.
-Argument: TypeAlias = "bytes | memoryview | str | int | float"
+#: `Apart` is one of scripts alone.
+Argument: TypeAlias = "bytes | memoryview | str | int | float | Apart"
+
+#: What is to be sent: bytes, or pieces of which each large one is some argument as it is.
+Packed: TypeAlias = bytes | tuple[bytes, ...]
 
 #: A reply of RESP2: bulk and simple strings are bytes. (An error inside of an array is an exception in the list.)
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
@@ -136,7 +165,30 @@ def python_pack(command: Sequence[Argument]) -> bytes:
     return b"".join(parts)
 
 
+def pieces(command: Sequence[Argument]) -> Packed:
+    """Pack a command by `python_pack`'s rules; large arguments (`Apart`) stay as they are."""
+    found, small = list[bytes](), [b"*%d\r\n" % len(command)]
+    for argument in command:
+        if type(argument) is Apart:
+            found += (b"".join((*small, b"$%d\r\n" % len(argument.data))), argument.data)
+            small = [b"\r\n"]
+        else:
+            encoded = _checked(argument)
+            small.append(b"$%d\r\n%b\r\n" % (len(encoded), encoded))
+    last = b"".join(small)
+    return (*found, last) if found else last
+
+
+def joined(packed: Sequence[Packed]) -> Packed:
+    """Several commands in one write."""
+    if all(type(each) is bytes for each in packed):
+        return b"".join(cast("Sequence[bytes]", packed))
+    return tuple(piece for each in packed for piece in ((each,) if isinstance(each, bytes) else each))
+
+
 def _checked(argument: Argument) -> bytes:
+    if type(argument) is Apart:
+        return argument.data
     if isinstance(argument, int) and not LEAST <= argument <= MOST:
         raise DataError(
             f"Invalid input: {_spelled(argument)} has {argument.bit_length()} bits, and a command takes whole "
@@ -168,9 +220,10 @@ def _spelled(number: int) -> str:
 
 
 Pack: TypeAlias = Callable[[Sequence[Argument]], bytes]
+PackVouched: TypeAlias = Callable[[Sequence[Argument]], Packed]
 
 
-def _hiredis() -> tuple[Pack, Pack, Callable[[], Reader]] | None:
+def _hiredis() -> tuple[Pack, PackVouched, Callable[[], Reader]] | None:
     try:
         import hiredis
     except ImportError:
@@ -190,11 +243,11 @@ def _hiredis() -> tuple[Pack, Pack, Callable[[], Reader]] | None:
             return python_pack(command)
         return fast(command)
 
-    def pack_vouched(command: Sequence[Any]) -> bytes:
+    def pack_vouched(command: Sequence[Any]) -> Packed:
         try:
             return fast(command)
         except TypeError:
-            return python_pack(command)
+            return pieces(command)
 
     def make_reader() -> Reader:
         reader: Any = module.Reader(
@@ -205,10 +258,10 @@ def _hiredis() -> tuple[Pack, Pack, Callable[[], Reader]] | None:
     return pack, pack_vouched, make_reader
 
 
-def _python() -> tuple[Pack, Pack, Callable[[], Reader]]:
+def _python() -> tuple[Pack, PackVouched, Callable[[], Reader]]:
     from .parser import Parser
 
-    return python_pack, python_pack, Parser
+    return python_pack, pieces, Parser
 
 
 #: ``pack(command)`` returns the bytes of one command, a tuple whose first item is a single word. ``pack_vouched`` does

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from redis.exceptions import NoScriptError
 
-from .resp import Argument, pack, pack_vouched
+from .resp import Argument, Packed, joined, pack, pack_vouched
 
 if TYPE_CHECKING:
     from ..memory import Script as MemoryScript
@@ -51,7 +51,7 @@ class Lua:
         return memory.Script(self.text, self.twin_of(self.sha))
 
 
-def pack_call(lua: Lua, call: ScriptCall) -> bytes:
+def pack_call(lua: Lua, call: ScriptCall) -> Packed:
     keys, args = call
     return (pack_vouched if lua.vouched else pack)(("EVALSHA", lua.sha, len(keys), *keys, *args))
 
@@ -72,7 +72,7 @@ async def rerun_unknown(
     if not unknown:
         return
     await ensure_loaded(client, pool, lua, seen)
-    again = b"".join([pack_call(lua, calls[index]) for index in unknown])
+    again = joined([pack_call(lua, calls[index]) for index in unknown])
     for index, reply in zip(unknown, await client.request(again, len(unknown)), strict=True):
         replies[index] = reply
     # Flushed again in between: now send the text itself, which cannot be unknown.

@@ -29,6 +29,7 @@ from .connection import Connection
 from .connector import Connector
 from .loops import PerLoop
 from .pubsub import PubSub
+from .resp import Packed
 from .url import Address
 from .waiting import Backend, Semaphore
 
@@ -165,7 +166,7 @@ class SentinelClient(Client):
         self._sentinels = connector
         self._watches = PerLoop(_Watch)
 
-    async def request(self, data: bytes, count: int | None = None) -> Any:
+    async def request(self, data: Packed, count: int | None = None) -> Any:
         began, watch = perf_counter(), self._watches.here()
         if began - watch.replied > _SILENCE or began < watch.suspected_until:
             await self._look_for_another(watch, began)
@@ -177,7 +178,7 @@ class SentinelClient(Client):
             )
         return reply
 
-    async def _answered(self, data: bytes, count: int | None) -> Any:
+    async def _answered(self, data: Packed, count: int | None) -> Any:
         reply = await super().request(data, count)
         replies: list[Any] = [reply] if count is None else reply
         refusal = next((one for one in replies if isinstance(one, ReadOnlyError)), None)

@@ -13,7 +13,8 @@ from .url import Address
 
 __all__ = ["SocketStream", "connect"]
 
-_RECEIVE = 65536
+#: Bytes that are asked for at a time; the second, where so many have come: each piece costs a turn of the loop.
+_RECEIVE, _MOST = 65536, 256 * 1024
 
 #: The kernel notices within about half a minute that a peer is gone, also for waits without a limit.
 _KEEPALIVE = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000))
@@ -22,12 +23,13 @@ _KEEPALIVE = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("
 class SocketStream:
     """A connected, non-blocking socket (see ``docket.transport.stream.Stream``)."""
 
-    __slots__ = ("_closed", "_socket", "_waiters")
+    __slots__ = ("_closed", "_size", "_socket", "_waiters")
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._closed = False
         self._waiters = 0
+        self._size = _RECEIVE
 
     def try_send(self, buffer: bytes | bytearray | memoryview) -> int:
         try:
@@ -37,7 +39,12 @@ class SocketStream:
 
     def try_receive(self) -> bytes | None:
         try:
-            return self._socket.recv(_RECEIVE)
+            data = self._socket.recv(self._size)
+            if len(data) == self._size:
+                self._size = _MOST
+            elif self._size > len(data) < _RECEIVE:
+                self._size = _RECEIVE
+            return data
         except (BlockingIOError, InterruptedError):
             return None
 

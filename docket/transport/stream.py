@@ -22,7 +22,7 @@ class Stream(Protocol):
         ...
 
     def try_receive(self) -> bytes | None:
-        """Return what has arrived (at most 64 KiB), None if nothing has, ``b""`` at the end of the stream.
+        """Return what has arrived (at most 256 KiB), None if nothing has, ``b""`` at the end of the stream.
 
         Raises: OSError - the stream is broken.
         """
