@@ -265,22 +265,22 @@ async def test_a_claim_that_admission_deferred_is_not_logged_as_lost(
 ) -> None:
     """The lease is renewed after the server has ended the claim, and before its answer arrives."""
     go_on = anyio.Event()
-    admit = Admissions.admit
+    admit_each = Admissions.admit_each
 
     async def renewed_first(self: Admissions, *asked: Any) -> Any:
-        verdict = await admit(self, *asked)
+        verdicts = await admit_each(self, *asked)
         assert worker._session is not None
         leases = worker._session.leases
         await leases.renew(leases.claims, anyio.current_time)
         leases._stop_untrusted()
-        if verdict is not None:
+        if any(verdict is not None for verdict in verdicts):
             go_on.set()
-        return verdict
+        return verdicts
 
     async def task(limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None:
         await go_on.wait()
 
-    monkeypatch.setattr(Admissions, "admit", renewed_first)
+    monkeypatch.setattr(Admissions, "admit_each", renewed_first)
     executions = [await docket.add(task)() for _ in range(2)]
     worker = Worker(docket, "worker")
     async with working(worker):
