@@ -8,6 +8,7 @@ Times that were computed, or written by others, are moved into the range instead
 
 from __future__ import annotations
 
+import functools
 import math
 from datetime import UTC, datetime, timedelta
 from types import EllipsisType
@@ -28,6 +29,7 @@ __all__ = [
     "check_setting",
     "check_ttl",
     "clamped",
+    "iso_text",
     "moved",
     "read_epoch",
     "read_moment",
@@ -110,6 +112,22 @@ def _has_utc(moment: datetime) -> bool:
     except OverflowError:
         return False
     return True
+
+
+@functools.lru_cache(maxsize=16)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
+
+
+def iso_text(moment: datetime) -> str:
+    """``moment.isoformat()``, at a fraction of its cost where there was a moment in the same second just before."""
+    if moment.tzinfo is not UTC or not 1970 <= moment.year < 2100 or type(moment) is not datetime:
+        return moment.isoformat()
+    text = _to_the_second(
+        int(moment.timestamp())
+    )  # whose double is exact to less than a microsecond in these years
+    micros = moment.microsecond
+    return f"{text}.{micros:06}+00:00" if micros else f"{text}+00:00"
 
 
 def clamped(duration: timedelta) -> timedelta:

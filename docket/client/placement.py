@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from ..numbers import check_whole
 from ..rules import Disposition
-from ..signals import Labels, signals, suppress_errors
+from ..signals import NOT_TRACED, Labels, signals, suppress_errors
 from ..store import ANY_STRIKES, DocketStore, Message, Placed
 from ..text import checked_name
 from .signatures import check_key
@@ -54,7 +54,8 @@ async def place_for(operation: str, store: DocketStore, call: C, *, replace: boo
     """Place a call inside of an operation of this name, for telemetry; return it."""
     with signals.operation(operation, call.labels) as span:
         await place(store, call, replace=replace)
-        span.note("docket.disposition", call.disposition.value)
+        if span is not NOT_TRACED:
+            span.note("docket.disposition", call.disposition.value)
     return call
 
 

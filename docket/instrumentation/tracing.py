@@ -24,12 +24,15 @@ class Spans(Tracer):
     def __init__(self) -> None:
         self._asked = trace.get_tracer("docket.docket")
         self._runs = trace.get_tracer("docket.worker")
-        self._provided = False
+        #: Of one that an environment variable names, this makes it the program's.
+        self._provided = type(trace.get_tracer_provider()) is not trace.ProxyTracerProvider
+        self._stand_in = trace.ProxyTracerProvider()
 
     def _heard(self) -> bool:
         """Whether the program has set a tracer provider, which it can do once. Libraries load the API in vain."""
         if not self._provided:
-            self._provided = type(trace.get_tracer_provider()) is not trace.ProxyTracerProvider
+            # It has tracers of the program's provider as soon as there is one, and reads no environment each time.
+            self._provided = type(self._stand_in.get_tracer("docket")) is not trace.ProxyTracer
         return self._provided
 
     def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:

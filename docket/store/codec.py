@@ -16,7 +16,7 @@ import attrs
 import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
 
 from ..errors import DeliveryUnreadable
-from ..moments import TimeToLive, moved
+from ..moments import TimeToLive, iso_text, moved
 from ..numbers import LARGEST_FIELD, check_whole, spelled
 from ..text import checked_name, error_text, readable
 from ..transport import Apart, apart
@@ -257,7 +257,7 @@ class Message:
             check_whole("attempt", attempt, 0, LARGEST_FIELD)
             check_whole("generation", generation, 0, LARGEST_FIELD)
         flat: list[str | bytes | int] = [
-            when or self.when.isoformat(), self.function, self.args, self.kwargs, attempt,
+            when or iso_text(self.when), self.function, self.args, self.kwargs, attempt,
         ]  # fmt: skip
         for name, value in self.extra.items():
             if type(name) is not bytes or type(value) is not bytes:
@@ -370,9 +370,8 @@ def _decoded(usual: Sequence[bytes], extra: Mapping[bytes, bytes], passed_on: by
 def state_event(key: str, state: str, *pairs: str) -> str:
     """The JSON of a state event as other implementations write it; ``pairs`` are name, value, name, value."""
     text = f'{{"type": "state", "key": {encode_json_string(key)}, "state": "{state}"'
-    items = iter(pairs)
-    for name, each in zip(items, items, strict=True):
-        text += f', "{name}": {encode_json_string(each)}'
+    for at in range(0, len(pairs), 2):
+        text += f', "{pairs[at]}": {encode_json_string(pairs[at + 1])}'
     return text + "}"
 
 

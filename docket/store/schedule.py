@@ -12,7 +12,7 @@ import attrs
 from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
-from ..moments import LAST_EPOCH, LONGEST, TimeToLive
+from ..moments import LAST_EPOCH, LONGEST, TimeToLive, iso_text
 from ..rules import Cancellation, Disposition, ExecutionState, waiting_state
 from ..transport import Client
 from ..values import hot_value
@@ -52,7 +52,10 @@ def epoch(when: datetime) -> str:
 
     The last moment is rounded down: above it there is none, and pydocket's clients could not read the record.
     """
-    return f"{min(when.timestamp(), LAST_EPOCH):.6f}".rstrip("0").rstrip(".")
+    seconds = when.timestamp()
+    if seconds > LAST_EPOCH:
+        seconds = LAST_EPOCH
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 
 def milliseconds(duration: timedelta) -> int:
@@ -72,7 +75,7 @@ _WORDS = ExecutionState.SCHEDULED.value, _QUEUED.value
 
 def placed_as(message: Message, now: datetime) -> tuple[int, str, str]:
     """Whether a message is due as it is placed, as scripts take it (1 or 0); its moment as text; its state event."""
-    due, when = int(waiting_state(message.when, now) is _QUEUED), message.when.isoformat()
+    due, when = int(waiting_state(message.when, now) is _QUEUED), iso_text(message.when)
     return due, when, state_event(message.key, _WORDS[due], "when", when)
 
 

@@ -145,8 +145,11 @@ class Connection:
         pending.append(awaited)  # T1
         if self._immediate:
             self._exchange()
-        elif not self._armed:
-            self._arm()
+        else:
+            if not self._armed:
+                self._arm()
+            if not (coalesce or self._flushing):  # a lone caller sends at once; what does not go, drive sends
+                self.push()
         if not awaited.done:
             await self.drive(awaited, coalesce)
         if awaited.error is not None:

@@ -19,6 +19,7 @@ from docket.moments import (
     check_moment,
     check_setting,
     clamped,
+    iso_text,
     moved,
     read_epoch,
     read_moment,
@@ -146,3 +147,17 @@ def test_whatever_is_read_can_be_reckoned_with(text: str | bytes) -> None:
 @given(AWARE, st.timedeltas())
 def test_whatever_is_added_is_a_moment(moment: datetime, by: timedelta) -> None:
     assert check_moment("when", moved(moment, by))
+
+
+ZONES = st.sampled_from([UTC, EAST, timezone(timedelta(microseconds=1)), timezone(timedelta(0), "Z")])
+
+
+@given(
+    st.datetimes(timezones=ZONES)
+    | st.datetimes(datetime(1969, 12, 31), datetime(1970, 1, 2), timezones=ZONES)
+    | st.builds(datetime.fromtimestamp, st.integers(0, 2**32 - 1), st.just(UTC)).flatmap(
+        lambda moment: st.sampled_from([moment, moment + MICROSECOND, moment - MICROSECOND])
+    )
+)
+def test_a_moment_as_text_is_its_isoformat(moment: datetime) -> None:
+    assert iso_text(moment) == moment.isoformat()
