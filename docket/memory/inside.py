@@ -80,24 +80,13 @@ class Inside:
         value = self._keys.values.get(key)
         return type(value) is Hash and name in value
 
-    def set_fields(self, key: bytes, fields: Mapping[bytes, bytes]) -> int:
-        """HSET; returns how many fields are new."""
+    def set_fields(self, key: bytes, fields: Mapping[bytes, bytes], *, without: Sequence[bytes] = ()) -> None:
+        """HSET, and HDEL of other fields."""
         value = self._keys.ensure(key, Hash)
-        before = len(value)
         value.update(fields)
-        self._keys.changed(key)
-        return len(value) - before
-
-    def drop_fields(self, key: bytes, *names: bytes) -> None:
-        """HDEL."""
-        value = self._keys.get(key, Hash)
-        if value is None:
-            return
-        before = len(value)
-        for name in names:
+        for name in without:
             value.pop(name, None)
-        if len(value) != before:
-            self._keys.shrunk(key, value)
+        self._keys.changed(key)
 
     # Sorted sets
     def put_member(self, key: bytes, member: bytes, score: float) -> None:
@@ -175,8 +164,8 @@ class Inside:
 
     # Channels
     def is_heard(self, channel: bytes) -> bool:
-        """Whether somebody may listen to a channel: else a message needs not be made."""
-        return channel in self._channels.by_name or bool(self._channels.by_pattern)
+        """Whether somebody listens to a channel: else a message needs not be made."""
+        return self._channels.is_heard(channel)
 
 
 Twin: TypeAlias = "Callable[[Inside, list[bytes], list[bytes]], Reply | LeftToLua]"

@@ -36,6 +36,7 @@ GENERATIONS = ["0", "1", "1", "1", "2", "3", "999999999999999", "x", "", "1.5", 
 STATES = ["scheduled", "queued", "running", "running", "running", "completed", "failed", "cancelled", "odd"]
 TTLS = ["", "0", "1", "1500", "900000"]
 LIMITS = "60000 1:7:d:limit"
+HEARD = [(), (b"*",), (b"*",), (b"d:cancel:*", b"d:state:[kl]"), (b"d:cancel:*", b"d:\\wak?")]
 WHENS = ["1000000000", "1000000000.5", "3000000000", "3000000000.25"]
 
 
@@ -59,12 +60,12 @@ class Difference:
 class Side:
     """One of the two servers, and what was published on it."""
 
-    def __init__(self, clock: Callable[[], float], *, heard: bool) -> None:
+    def __init__(self, clock: Callable[[], float], patterns: Sequence[bytes]) -> None:
         self.server = Server(clock)
         self.session = self.server.connect(_nothing)
         self.listener: Session = self.server.connect(_nothing)
-        if heard:
-            self.server.execute(self.listener, [b"PSUBSCRIBE", b"*"])
+        if patterns:
+            self.server.execute(self.listener, [b"PSUBSCRIBE", *patterns])
 
     def do(self, *words: bytes) -> Any:
         return as_read(self.server.execute(self.session, list(words)), _shown)
@@ -123,8 +124,8 @@ class Fuzz:
         self.random = random.Random(seed)
         self.seed, self.at, self.seen = seed, 0, Counter[str]()
         self._now = 1_700_000_000.0
-        heard = self.random.random() < 0.7
-        self.lua, self.twin = (Side(lambda: self._now, heard=heard) for _ in range(2))
+        patterns = self.random.choice(HEARD)
+        self.lua, self.twin = (Side(lambda: self._now, patterns) for _ in range(2))
         self._held: list[tuple[bytes, str, Fence]] = []
 
     def run(self, calls: int) -> list[Difference]:

@@ -17,6 +17,9 @@ UNREADABLE: Claimed = b"UNREADABLE", 0, None
 
 NO_NUMBER = b"its record has a generation that is no number"
 
+_OF_WAITING = (b"known", b"stream_id")
+_OF_OTHERS = (*_OF_WAITING, b"asked")
+
 
 class Claimer:
     """Claims deliveries for one worker at one moment; slots are ``reserved`` for none of their runs.
@@ -79,11 +82,7 @@ class Claimer:
         }
         if self._asked:
             taken[b"asked"] = self._asked
-            inside.set_fields(run, taken)
-            inside.drop_fields(run, b"known", b"stream_id")
-        else:
-            inside.set_fields(run, taken)
-            inside.drop_fields(run, b"known", b"stream_id", b"asked")
+        inside.set_fields(run, taken, without=_OF_WAITING if self._asked else _OF_OTHERS)
         self._over.append(self._prefix + b":progress:" + key)
         self._publish(key, b"running", self._how)
         return b"OK", claim, ttl
