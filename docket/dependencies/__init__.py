@@ -13,6 +13,7 @@ from .admission import (
     admission_dependencies,
     check_admission,
 )
+from .at_once import open_at_once
 from .base import (
     CompletionHandler,
     Dependency,
@@ -125,6 +126,7 @@ __all__ = [
     "given_among",
     "is_generator_function",
     "is_hosting",
+    "open_at_once",
     "perpetual_is_live",
     "resolve",
     "resolved_dependencies",

@@ -21,7 +21,7 @@ __all__ = ["CurrentDocket", "CurrentExecution", "CurrentWorker", "TaskArgument",
 T = TypeVar("T")
 
 
-class _FromContext(Dependency[T], Generic[T]):
+class FromContext(Dependency[T], Generic[T]):
     """A value from the context of the running task."""
 
     def __init__(self, read: Callable[[], T], made_by: Callable[[], T]) -> None:
@@ -43,22 +43,22 @@ class _FromContext(Dependency[T], Generic[T]):
 
 def CurrentDocket() -> Docket:
     """The docket that the task runs on."""
-    return cast("Docket", _FromContext(current_docket.get, CurrentDocket))
+    return cast("Docket", FromContext(current_docket.get, CurrentDocket))
 
 
 def CurrentWorker() -> Worker:
     """The worker that runs the task."""
-    return cast("Worker", _FromContext(current_worker.get, CurrentWorker))
+    return cast("Worker", FromContext(current_worker.get, CurrentWorker))
 
 
 def CurrentExecution() -> Execution[Any]:
     """The execution of the task."""
-    return cast("Execution[Any]", _FromContext(current_execution.get, CurrentExecution))
+    return cast("Execution[Any]", FromContext(current_execution.get, CurrentExecution))
 
 
 def TaskKey() -> str:
     """The key of the task."""
-    return cast("str", _FromContext(_key, TaskKey))
+    return cast("str", FromContext(_key, TaskKey))
 
 
 def _key() -> str:
@@ -80,7 +80,7 @@ class _TaskLoggerAdapter(logging.LoggerAdapter[logging.Logger]):
 
 def TaskLogger() -> logging.LoggerAdapter[logging.Logger]:
     """A logger named ``docket.task.<name>`` whose records carry the execution's labels."""
-    return cast("logging.LoggerAdapter[logging.Logger]", _FromContext(_logger, TaskLogger))
+    return cast("logging.LoggerAdapter[logging.Logger]", FromContext(_logger, TaskLogger))
 
 
 def _logger() -> logging.LoggerAdapter[logging.Logger]:

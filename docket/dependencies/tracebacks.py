@@ -42,7 +42,7 @@ def cut_to_the_users_code(error: BaseException) -> None:
     Their variables lead to the error again: such a circle would keep all locals of the task until the garbage
     collector finds it. The last frame stays in any case. The same of what caused it, and of what is in a group.
     """
-    for one in _chain([error]):
+    for one in _chain((error,)):
         _TRACEBACK.__set__(one, _of_the_user(_TRACEBACK.__get__(one)))
 
 
@@ -81,7 +81,9 @@ def _chain(errors: Iterable[BaseException]) -> Iterator[BaseException]:
             continue
         seen.add(id(one))
         yield one
-        left += [other for other in (_CAUSE.__get__(one), _CONTEXT.__get__(one)) if other is not None]
+        for other in (_CAUSE.__get__(one), _CONTEXT.__get__(one)):
+            if other is not None:
+                left.append(other)
         if is_a(one, BaseExceptionGroup):
             left += cast("tuple[BaseException, ...]", _EXCEPTIONS.__get__(one))
 

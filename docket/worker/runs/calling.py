@@ -6,7 +6,7 @@ import functools
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import anyio
 import attrs
@@ -25,6 +25,8 @@ from ...dependencies import (
     cut_to_the_users_code,
     get_annotation_dependencies,
     get_dependency_parameters,
+    given_among,
+    open_at_once,
     resolve,
 )
 from ...errors import AwaitedCancelled, DeliveryLimitExceeded, ScopeLeftOpen
@@ -45,6 +47,9 @@ class _BodyStopped(BaseException):
 
 _NOTHING = Returned(None)
 
+#: Most errors of tasks, which are no cancellation.
+_ORDINARY = frozenset({ValueError, TypeError, RuntimeError, KeyError, OSError, ConnectionError, TimeoutError})
+
 
 class _Call:
     """One call: the values of its dependencies, how it ended, and the run that these want to follow."""
@@ -62,6 +67,16 @@ class _Call:
         self.values, self.outcome, self.following = (), _NOTHING, None
 
 
+class _Way(NamedTuple):
+    """How a function is called."""
+
+    is_plain: bool
+    """With its arguments and nothing else."""
+    in_thread: bool
+    at_once: bool
+    """Whether its own dependencies open without waiting for anything."""
+
+
 @attrs.define(eq=False)
 class Caller:
     """Calls task functions for one worker; ``dependencies`` are resolved for every call, by name.
@@ -75,8 +90,7 @@ class Caller:
     _scopes: type[anyio.CancelScope] = attrs.field(init=False, factory=lambda: type(anyio.CancelScope()))
     #: There are never more threads than claims, and the reader limits these.
     _threads: anyio.CapacityLimiter = attrs.field(init=False, factory=lambda: anyio.CapacityLimiter(math.inf))
-    #: Whether a function is called with its arguments and nothing else, and whether it runs in a thread.
-    _ways: PerFunction[tuple[bool, bool]] = attrs.field(init=False, factory=PerFunction[tuple[bool, bool]])
+    _ways: PerFunction[_Way] = attrs.field(init=False, factory=PerFunction["_Way"])
 
     async def call(self, running: Running) -> tuple[Outcome, Reschedule | None, float]:
         """Run the body; return how it ended, which run its dependencies want to follow, and its seconds.
@@ -102,13 +116,15 @@ class Caller:
         running = call.running
         execution = running.execution
         function = execution.function
-        is_plain, in_thread = self._way(function)
+        way = self._way(function)
         try:
-            if is_plain:
-                if in_thread:
+            if way.is_plain:
+                if way.in_thread:
                     function = functools.partial(self._in_thread, running)
                 body = functools.partial(function, *execution.args, **execution.kwargs)
                 call.outcome = Returned(await self._stoppable(running, body))
+            elif way.at_once and not given_among(function, execution.args, execution.kwargs):
+                await self._with_dependencies(call)
             else:
                 await self._stoppable(running, functools.partial(self._with_dependencies, call))
         except _BodyStopped:
@@ -205,20 +221,21 @@ class Caller:
 
     # plain functions --------------------------------------------------------------------------------------
 
-    def _way(self, function: TaskFunction) -> tuple[bool, bool]:
+    def _way(self, function: TaskFunction) -> _Way:
         way = self._ways.get(function)
         if way is None:
-            way = self._ways[function] = (
-                not self.dependencies and _is_plain(function),
-                not is_async(function),
+            has_none = not self.dependencies
+            way = self._ways[function] = _Way(
+                is_plain=has_none and _is_plain(function),
+                in_thread=not is_async(function),
+                at_once=has_none and open_at_once(function),
             )
         return way
 
     def _body(self, running: Running) -> Callable[..., Awaitable[Any]]:
         """The task function as something to await: one that is not ``async`` runs in a thread."""
         function = running.execution.function
-        in_thread = self._way(function)[1]
-        return functools.partial(self._in_thread, running) if in_thread else function
+        return functools.partial(self._in_thread, running) if self._way(function).in_thread else function
 
     async def _in_thread(self, running: Running, /, *args: Any, **kwargs: Any) -> Any:
         """Call a plain function in a thread. Cancel: not before it has ended (I3); the lease is kept meanwhile."""
@@ -241,7 +258,7 @@ class Caller:
             raise raised.pop()
         returned = results.pop()
         if inspect.isawaitable(returned):  # it only made a coroutine, as a decorated function does
-            self._ways[function] = (self._way(function)[0], False)
+            self._ways[function] = self._way(function)._replace(in_thread=False)
             return await returned
         return returned
 
@@ -261,6 +278,8 @@ class Caller:
 
 
 def _is_stop(error: BaseException) -> bool:
+    if type(error) in _ORDINARY:
+        return False
     cancelled = get_cancelled_exc_class()
     return all(is_a(part, (cancelled, _BodyStopped)) for part in leaves(error))
 

@@ -43,7 +43,7 @@ def traceback_text(error: BaseException) -> str:
         return text.rstrip()
     except KeyboardInterrupt:
         raise
-    except BaseException as problem:  # noqa: BLE001
+    except BaseException as problem:  # noqa: BLE001 - the error's own code may raise anything (I9)
         return f"(its traceback cannot be shown: {class_name(problem)})"
 
 
