@@ -123,6 +123,10 @@ NOT_TRACED = Operation()
 class Tracer:
     """Traces operations, and knows what of them travels with a message. Subclass it whole."""
 
+    def is_heard(self) -> bool:
+        """Whether anybody hears of runs now. Asked as tasks are taken; one whose message has fields is traced anyway."""
+        return True
+
     def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:
         """An operation that a caller waits for; ``labels`` is called only if it is traced."""
         raise NotImplementedError

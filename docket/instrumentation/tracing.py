@@ -28,15 +28,15 @@ class Spans(Tracer):
         self._provided = type(trace.get_tracer_provider()) is not trace.ProxyTracerProvider
         self._stand_in = trace.ProxyTracerProvider()
 
-    def _heard(self) -> bool:
-        """Whether the program has set a tracer provider, which it can do once. Libraries load the API in vain."""
+    def is_heard(self) -> bool:
+        # Whether the program has set a tracer provider, which it can do once. Libraries load the API in vain.
         if not self._provided:
             # It has tracers of the program's provider as soon as there is one, and reads no environment each time.
             self._provided = type(self._stand_in.get_tracer("docket")) is not trace.ProxyTracer
         return self._provided
 
     def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:
-        return _Span(self._asked, name, labels()) if self._heard() else NOT_TRACED
+        return _Span(self._asked, name, labels()) if self.is_heard() else NOT_TRACED
 
     def run(
         self,
@@ -46,7 +46,7 @@ class Spans(Tracer):
         *,
         as_child: bool = False,
     ) -> Operation:
-        if not fields and not self._heard():
+        if not fields and not self.is_heard():
             return NOT_TRACED
         context = propagation.context_of(fields) if fields else Context()
         links = propagation.links_to(context) if fields else ()

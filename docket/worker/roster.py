@@ -132,6 +132,8 @@ class Running:
     """Whether the end is being prepared or written: a delivery that is acknowledged meanwhile is not lost."""
     subscribers: Sequence[Subscriber]
     """Those to whom its beginning and end are published."""
+    is_traced: bool
+    """Whether it may have a span."""
     settled: bool
     """Whether the end is written, and the worker's hooks are told of it."""
     report: Report | None
@@ -155,6 +157,7 @@ class Running:
         self.delivery, self.execution, self.broken = delivery, execution, broken
         self.began, self.trusted_until = began, trusted_until
         self.unknown = self.last = self.uninterruptible = self.detached = self.settling = self.settled = False
+        self.is_traced = False
         self.rules = self.subscribers = ()
         self.mishaps = self.interruptions = 0
         self.begins_in = self.reason = self.left_open = self._scope = None

@@ -20,7 +20,7 @@ from ...signals import NOT_TRACED, Labels, Operation, Subscriber, signals, suppr
 from ...store import Records, Refused, Unreadable
 from ..roster import Detached, End, Running
 
-__all__ = ["Depths", "Report", "emit_end", "emit_refused", "emit_unreadable", "report_of", "run_subscribers"]
+__all__ = ["Depths", "Report", "emit_end", "emit_refused", "emit_unreadable", "report_of", "run_listeners"]
 
 
 class Report:
@@ -119,16 +119,19 @@ def _report(
     return _Published(names, subscribers, span, late=late, redelivered=redelivered)
 
 
-def run_subscribers() -> Sequence[Subscriber]:
-    """Those who have a use for runs now. It costs more than all else, so that runs taken together ask once."""
+def run_listeners() -> tuple[Sequence[Subscriber], bool]:
+    """Who has a use for runs now, and whether the tracer has. It is dear to ask: runs taken together ask once."""
+    subscribers: Sequence[Subscriber] = ()
     with suppress_errors:
-        return signals.run_subscribers()
-    return ()
+        subscribers = signals.run_subscribers()
+    with suppress_errors:
+        return subscribers, signals.tracer is not None and signals.tracer.is_heard()
+    return subscribers, False
 
 
 def report_of(running: Running) -> Report:
     """The report of a run that is about to begin, to be entered at once."""
-    if not running.subscribers and signals.tracer is None:
+    if not running.subscribers and not running.is_traced:
         running.report = _NOT_REPORTED
         return _NOT_REPORTED
     execution = running.execution
@@ -183,7 +186,7 @@ def emit_unreadable(docket: str, worker: str, unreadable: Unreadable) -> None:
     key = unreadable.key or ""
     key = key.decode(errors="backslashreplace") if isinstance(key, bytes) else key
     labels = {"docket.name": docket, "docket.worker": worker, "docket.key": key}
-    with _report((docket, worker, unreadable.task), run_subscribers(), lambda: labels, {}) as report:
+    with _report((docket, worker, unreadable.task), run_listeners()[0], lambda: labels, {}) as report:
         report.ended(seconds=0.0, ended="failed", error=unreadable.reason)
 
 

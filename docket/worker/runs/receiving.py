@@ -19,7 +19,7 @@ from ...tasks import peer_tasks
 from ...text import error_text
 from ..fallback import default_fallback_task
 from ..reports.journal import log_refused
-from ..reports.reporting import emit_refused, run_subscribers
+from ..reports.reporting import emit_refused, run_listeners
 from ..roster import Running
 from ..upkeep.blocked_loop import BlockedLoopRenewal
 from ..upkeep.leases import Leases
