@@ -306,7 +306,6 @@ class Execution(Generic[R]):
         function: TaskFunction,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        *,
         redelivered: bool = False,
         message_id: bytes | None = None,
     ) -> Execution[Any]:

@@ -192,9 +192,14 @@ Verdict: TypeAlias = (
 )
 
 
+_COMPLETED = Complete(None)
+
+
 # fmt: off
 def decide(outcome: Outcome, following: Reschedule | None = None) -> Verdict:
     """Decide what to write about a claim; ``following`` is the next run that the task's dependencies ask for."""
+    if type(outcome) is Returned and outcome.value is None and following is None:
+        return _COMPLETED  # as most are: a match costs more than all else here
     match outcome:
         case Returned(value):            return following or Complete(value)
         case Raised(error):              return following or Fail(error)

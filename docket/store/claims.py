@@ -114,27 +114,28 @@ class Claims:
         `settle` says why. If this raises, each of them may have been written, and `settle` finds out.
         """
         now = clock.now()
+        at = now.isoformat()
         finals: list[Argument] = []
         sent: list[bool] = []
         for delivery, how in ended:
             try:
-                final = self._final(delivery, how, now)
+                final = self._final(delivery, how, now, at)
                 finals += len(final), *final
                 sent.append(True)
             except Exception:  # noqa: BLE001 - of this one (I9); `settle` raises it again
                 sent.append(False)
         call = script_calls.take(
-            self.keys, worker=self.worker, started_at=now.isoformat(), asked=asked, count=count, ended=finals
+            self.keys, worker=self.worker, started_at=at, asked=asked, count=count, ended=finals
         )
         reply = cast("list[Any]", await self.client.run(*call))
         taken = await self._taken(reply, redelivered=False)
         settled = iter(reply[1].split())
         return taken, [_SETTLED.get(next(settled)) if was_sent else None for was_sent in sent]
 
-    def _final(self, delivery: Delivery, ended: Ended, now: datetime) -> list[Argument]:
-        """The end of a claim as lib/settle.lua takes it."""
+    def _final(self, delivery: Delivery, ended: Ended, now: datetime, at: str) -> list[Argument]:
+        """The end of a claim as lib/settle.lua takes it; ``at`` is ``now`` as text."""
         fence, key, ttl = delivery.fence, delivery.message.key, self.kept_for(delivery)
-        event = state_event(key, ended.state, *end_fields(now.isoformat(), ended.error))
+        event = state_event(key, ended.state, *end_fields(at, ended.error))
         final: list[Argument] = [
             fence.message_id, fence.generation, fence.claim, key, ended.state, event, time_to_live(ttl),
         ]  # fmt: skip
@@ -310,11 +311,9 @@ class Claims:
     async def settle(self, delivery: Delivery, ended: Ended) -> Settled:
         """Write a final state, store the result with it, and acknowledge, in one step (I1, I2)."""
         now = clock.now()
+        at = now.isoformat()
         call = script_calls.settle(
-            self.keys,
-            worker=self.worker,
-            ended_at=now.isoformat(),
-            ended=self._final(delivery, ended, now),
+            self.keys, worker=self.worker, ended_at=at, ended=self._final(delivery, ended, now, at)
         )
         return _SETTLED[cast("bytes", await self.client.run(*call))]
 

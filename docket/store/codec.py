@@ -119,8 +119,6 @@ def _all_plain(values: Iterable[Any], depth: int) -> bool:
 
 def load(pickled: bytes) -> Any:
     """The inverse of `dump` and of `dump_any`. Raises: anything, SystemExit among it: this runs foreign code."""
-    if pickled == _EMPTY_DICT:
-        return {}
     try:
         return pickle.loads(pickled)
     except ModuleNotFoundError as error:
@@ -149,13 +147,12 @@ def load_call(args: bytes, kwargs: bytes, name: str) -> tuple[tuple[Any, ...], d
     names; KeyboardInterrupt.
     """
     try:
-        positional, named = load(args), load(kwargs)
-        if (
-            type(positional) is tuple
-            and type(named) is dict
-            and _NAMES.issuperset(map(type, cast("_Dict", named)))
-        ):
-            return cast("tuple[Any, ...]", positional), cast("dict[str, Any]", named)
+        positional: Any = load(args)
+        if kwargs == _EMPTY_DICT and type(positional) is tuple:
+            return positional, {}  # pyright: ignore[reportUnknownVariableType]
+        named: Any = load(kwargs)
+        if type(positional) is tuple and type(named) is dict and _NAMES.issuperset(map(type, named)):  # pyright: ignore[reportUnknownArgumentType]
+            return positional, named  # pyright: ignore[reportUnknownVariableType]
         return _positional(positional), _named(named)
     except KeyboardInterrupt:
         raise
@@ -208,7 +205,7 @@ class PassedOn:
         return cls(times, timedelta(milliseconds=min(waited, 10**12)), deliveries)
 
 
-@hot_value(kw_only=True)
+@hot_value
 class Message:
     """One task as it travels: an entry of the stream, or a parked hash.
 
@@ -353,22 +350,22 @@ def _decoded(usual: Sequence[bytes], extra: Mapping[bytes, bytes], passed_on: by
     key, when, function, args, kwargs, attempt, generation = usual
     try:
         return Message(
-            key=key.decode(),
-            when=moment(when),
-            function=function.decode(),
-            args=args,
-            kwargs=kwargs,
-            attempt=1 if attempt == b"1" else whole(attempt),
-            generation=1 if generation == b"1" else whole(generation),
-            extra=extra,
-            passed_on=None if passed_on is None else PassedOn.read(passed_on),
-        )
+            key.decode(), moment(when), function.decode(), args, kwargs,
+            1 if attempt == b"1" else whole(attempt), 1 if generation == b"1" else whole(generation),
+            extra, None if passed_on is None else PassedOn.read(passed_on),
+        )  # fmt: skip
     except (ValueError, OverflowError) as error:
         raise DeliveryUnreadable(f"the message has a field that cannot be read: {error}") from error
 
 
 def state_event(key: str, state: str, *pairs: str) -> str:
     """The JSON of a state event as other implementations write it; ``pairs`` are name, value, name, value."""
+    if len(pairs) == 2:  # as most have
+        name, each = pairs
+        return (
+            f'{{"type": "state", "key": {encode_json_string(key)}, "state": "{state}", '
+            f'"{name}": {encode_json_string(each)}}}'
+        )
     text = f'{{"type": "state", "key": {encode_json_string(key)}, "state": "{state}"'
     for at in range(0, len(pairs), 2):
         text += f', "{pairs[at]}": {encode_json_string(pairs[at + 1])}'

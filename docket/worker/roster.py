@@ -190,9 +190,12 @@ class Running:
 
     def errors(self) -> list[BaseException]:
         """The errors that it has ended with, as far as that is known."""
+        end = self.end
+        if end is not None and type(end.verdict) is Complete:
+            return []
         known: list[object] = [] if self.decided is None else [self.decided[0]]
-        if self.end is not None:
-            known += self.end.outcome, self.end.verdict
+        if end is not None:
+            known += end.outcome, end.verdict
         return [one.error for one in known if isinstance(one, _WITH_ERROR)]
 
     def forget(self) -> None:

@@ -38,6 +38,11 @@ class Outbox:
         """How many claims have ended and only wait to be written."""
         return len(self._ended)
 
+    @property
+    def leaving(self) -> int:
+        """How many of them the next take writes."""
+        return min(len(self._ended), MOST)
+
     def open(self) -> None:
         """The reader takes next."""
         self._is_open = True

@@ -98,7 +98,7 @@ class AdmissionGate:
 
     def leave(self, running: Running) -> None:
         """Let no other run wait for this one any more."""
-        if (turn := self._turns.pop(running.delivery.message_id, None)) is not None:
+        if self._turns and (turn := self._turns.pop(running.delivery.message_id, None)) is not None:
             turn.over()
             if turn is self._last:
                 self._last = None

@@ -139,7 +139,7 @@ class LoopTasks(ClaimTasks):
         return (task is not None and task.cancelling() > 0) or any(map(_raised_by_hand, leaves(error)))
 
     def is_cancelled(self) -> bool:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         return task is not None and task.cancelling() > 0 and not self.cuts_off()
 
     async def absorb(self) -> None:

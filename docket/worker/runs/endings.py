@@ -83,12 +83,12 @@ class Endings:
 
         What cannot be pickled or stored fails the run; a perpetual task goes on with its next run.
         """
+        if type(verdict) is Complete and verdict.value is None:
+            return self._final(running, outcome, verdict, seconds, _COMPLETED)
         delivery, claims = running.delivery, self.claims
         if isinstance(outcome, Raised) and not unfolds(outcome.error):
             outcome, verdict = _showable(outcome.error, verdict)
         match verdict:
-            case Complete(None):
-                return self._final(running, outcome, verdict, seconds, _COMPLETED)
             case Complete(value):
                 return await self._completed(running, outcome, verdict, value, seconds)
             case Fail(error):

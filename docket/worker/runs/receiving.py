@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -13,7 +12,6 @@ from ... import clock
 from ...errors import DeliveryLimitExceeded, DeliveryUnreadable
 from ...execution import Execution
 from ...rules import StopReason
-from ...signals import Subscriber
 from ...store import Delivery, Refused, Taken, Unreadable, load_call
 from ...tasks import peer_tasks
 from ...text import error_text
@@ -48,10 +46,15 @@ class Receiver:
 
         One that cannot be received is set aside; the others are received all the same (I9).
         """
-        now, trusted_until, subscribers = clock.now(), self.leases.trusted_until(began), run_subscribers()
+        now, trusted_until = clock.now(), self.leases.trusted_until(began)
+        subscribers, is_traced = run_listeners()
         for one in taken:
             try:
-                self._receive(one, now, began, trusted_until, subscribers)
+                running = self._receive(one, began, trusted_until)
+                if running is not None:
+                    running.execution.started_at, running.subscribers = now, subscribers
+                    running.is_traced = is_traced or bool(running.execution.extra_fields)
+                    self.runner.start(running)
             except Exception as error:  # of this one
                 if isinstance(one, Delivery):
                     self.runner.set_aside(_unreceivable(one, error))
@@ -60,24 +63,22 @@ class Receiver:
         if self.blocked_loop.is_resting:  # what begins now may be the last that the loop does for long
             self.blocked_loop.note_alive()
 
-    def _receive(
-        self, one: Taken, now: datetime, began: float, trusted_until: float, subscribers: Sequence[Subscriber]
-    ) -> None:
+    def _receive(self, one: Taken, began: float, trusted_until: float) -> Running | None:
+        """The claim to start; None where there is none."""
         if isinstance(one, Unreadable):
             self.runner.set_aside(one)
-            return
+            return None
         if isinstance(one, Refused):
             log_refused(self.worker.docket, self.worker.name, one)
             emit_refused(self.worker.docket.name, self.worker.name, one)
-            return
-        if (ours := self.runner.roster.get(one.message_id)) is not None and ours.reason is None:
+            return None
+        if (ours := self.runner.roster.get(one.fence.message_id)) is not None and ours.reason is None:
             ours.claimed_again(one, trusted_until)
-            return
+            return None
         running = self._claim(one, began=began, trusted_until=trusted_until)
-        running.execution.started_at, running.subscribers = now, subscribers
         if self.stopping():  # it was on its way when the worker stopped
             running.stop(StopReason.DRAIN)
-        self.runner.start(running)
+        return running
 
     def _claim(self, delivery: Delivery, *, began: float, trusted_until: float) -> Running:
         """The claim of a delivery. Arguments are unpickled only where they are needed: that runs foreign code."""
@@ -103,13 +104,7 @@ class Receiver:
                 broken = error
         called = worker.fallback_task if function is None else function
         execution = Execution.of_message(
-            worker.docket,
-            message,
-            called,
-            args,
-            kwargs,
-            redelivered=delivery.redelivered,
-            message_id=delivery.message_id,
+            worker.docket, message, called, args, kwargs, delivery.redelivered, delivery.fence.message_id
         )
         execution.claimed(delivery.fence)
         running = Running(delivery, execution, broken, began=began, trusted_until=trusted_until)
