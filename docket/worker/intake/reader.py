@@ -30,10 +30,6 @@ FOR_EVER = timedelta(0)
 #: out are redelivered.
 LAST_ANSWER_SECONDS = 5.0
 
-#: How many turns other tasks of the loop get between the end of one task and the read that replaces it, so that one
-#: read replaces all that end together. Those that were taken together begin in one turn, and short ones end in it.
-GATHER_TURNS = 1
-
 #: Tasks per script that takes them: each keeps the server for two or three milliseconds (tests/store/test_bounds.py).
 TAKE_BATCH = 100
 
@@ -134,8 +130,7 @@ class Reader:
             self._has_leisure = monotonic() - full > LEISURE_SECONDS
             if self._room() <= 0:  # the concurrency was lowered
                 self.outbox.release()
-        for _ in range(GATHER_TURNS):
-            await checkpoint()
+        await checkpoint()  # those that end in the same turn of the loop leave together
 
     def _room(self) -> int:
         """How many more tasks the worker may run. The first ones in the outbox are settled as others are taken."""
