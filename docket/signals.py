@@ -124,7 +124,8 @@ class Tracer:
     """Traces operations, and knows what of them travels with a message. Subclass it whole."""
 
     def is_heard(self) -> bool:
-        """Whether anybody hears of runs now. Asked as tasks are taken; one whose message has fields is traced anyway."""
+        """Whether anybody hears of runs now. Asked as tasks are taken; one whose message has fields is traced all the
+        same."""
         return True
 
     def operation(self, name: str, labels: Callable[[], Labels]) -> Operation:

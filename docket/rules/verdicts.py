@@ -198,10 +198,9 @@ _COMPLETED = Complete(None)
 # fmt: off
 def decide(outcome: Outcome, following: Reschedule | None = None) -> Verdict:
     """Decide what to write about a claim; ``following`` is the next run that the task's dependencies ask for."""
-    if type(outcome) is Returned and outcome.value is None and following is None:
-        return _COMPLETED  # as most are: a match costs more than all else here
+    if isinstance(outcome, Returned):  # as most have: a match costs more than all else here
+        return following or (_COMPLETED if outcome.value is None else Complete(outcome.value))
     match outcome:
-        case Returned(value):            return following or Complete(value)
         case Raised(error):              return following or Fail(error)
         case Stopped(StopReason.ASKED):  return Cancel()
         case Stopped(StopReason.DRAIN):  return HandBack()
