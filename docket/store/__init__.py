@@ -4,7 +4,7 @@ from .admission import Admissions, Asking, Holding, LimitInUse
 from .answers import UnreadableKey, about_key, check_expires, is_about_a_key
 from .byhand import ByHand
 from .chain import Chain, chains
-from .claims import Claims, Ended, Settled
+from .claims import Again, Claims, Ended, Settled
 from .codec import (
     ONCE,
     Delivery,
@@ -46,6 +46,7 @@ __all__ = [
     "PENDING_PAGE",
     "READ_AT_LEAST",
     "Admissions",
+    "Again",
     "Asking",
     "Beat",
     "ByHand",

@@ -24,7 +24,7 @@ from .schedule import epoch, milliseconds, placed_as, time_to_live
 from .sweeping import Sweeping
 from .taken import Refused, Taken, Unreadable, decoded, reply_of
 
-__all__ = ["Claims", "Ended", "Settled"]
+__all__ = ["Again", "Claims", "Ended", "Settled"]
 
 #: Ids per renewing script: it keeps the server for two milliseconds.
 RENEW_CHUNK = 200
@@ -43,6 +43,7 @@ class Settled(enum.Enum):
 
 
 _SETTLED = {word.value: word for word in Settled}
+_WRITTEN = {value: word for value, word in _SETTLED.items() if word is not Settled.ASKED}
 
 
 @attrs.frozen
@@ -62,6 +63,27 @@ class Ended:
         """About how many bytes there are to write."""
         _, text = self.result or ("", None)
         return len(self.error or "") + len(text or "")
+
+
+@attrs.frozen
+class Again:
+    """How a claim ended whose key runs again: ``message`` is what is placed in the same step.
+
+    With ``same`` it is the same run, put off: the rules that have admitted it are not asked again. ``ended`` is how the
+    call ended, where the next run is another one (a perpetual task's); ``tried`` is the error of an attempt that this
+    retries.
+    """
+
+    message: Message
+    same: bool = False
+    ended: Ended | None = None
+    tried: str = ""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes there are to write."""
+        ended = 0 if self.ended is None else self.ended.size
+        return len(self.message.args) + len(self.message.kwargs) + len(self.tried) + ended
 
 
 @attrs.define(eq=False)
@@ -106,9 +128,9 @@ class Claims:
         return (await self.take_settling(count, (), asked=asked))[0]
 
     async def take_settling(
-        self, count: int, ended: Sequence[tuple[Delivery, Ended]], *, asked: str = ""
+        self, count: int, ended: Sequence[tuple[Delivery, Ended | Again]], *, asked: str = ""
     ) -> tuple[list[Taken], list[Settled | None]]:
-        """`settle` claims that have ended, then `take`, in one step.
+        """`settle` claims that have ended (`reschedule` those whose keys run again), then `take`, in one step.
 
         Shapes: a result for each of ``ended``, None where it is not known: then nothing was written about it, and
         `settle` says why. If this raises, each of them may have been written, and `settle` finds out.
@@ -119,7 +141,10 @@ class Claims:
         sent: list[bool] = []
         for delivery, how in ended:
             try:
-                final = self._final(delivery, how, now, at)
+                if isinstance(how, Again):
+                    final = self._again(delivery, how, now, at)
+                else:
+                    final = self._final(delivery, how, now, at)
                 finals += len(final), *final
                 sent.append(True)
             except Exception:  # noqa: BLE001 - of this one (I9); `settle` raises it again
@@ -130,7 +155,7 @@ class Claims:
         reply = cast("list[Any]", await self.client.run(*call))
         taken = await self._taken(reply, redelivered=False)
         settled = iter(reply[1].split())
-        return taken, [_SETTLED.get(next(settled)) if was_sent else None for was_sent in sent]
+        return taken, [_WRITTEN.get(next(settled)) if was_sent else None for was_sent in sent]
 
     def _final(self, delivery: Delivery, ended: Ended, now: datetime, at: str) -> list[Argument]:
         """The end of a claim as lib/settle.lua takes it; ``at`` is ``now`` as text."""
@@ -326,42 +351,36 @@ class Claims:
         ended: Ended | None = None,
         tried: str = "",
     ) -> Settled:
-        """Place the next run of the key and acknowledge this delivery, in one step (I1, I2).
+        """Place the next run of the key and acknowledge this delivery, in one step (I1, I2); the rest as in `Again`.
 
-        With ``same`` it is the same run, put off: the rules that have admitted it are not asked again. ``ended`` is how
-        the call ended, where the next run is another one (a perpetual task's); ``tried`` is the error of an attempt
-        that this retries. Nothing is written if the cancellation
-        of the key was requested (ASKED).
+        Nothing is written if the cancellation of the key was requested (ASKED).
         """
-        key, now, ttl = following.key, clock.now(), self.kept_for(delivery)
-        due, when, event = placed_as(following, now)
-        ended_event = at = ""
-        if ended is not None:
-            at = now.isoformat()
-            ended_event = state_event(key, ended.state, *end_fields(at, ended.error))
-        result = None if ended is None else ended.result
-        stored_at, stored = self._stored(key, result, now, ttl)
+        now = clock.now()
+        at = now.isoformat()
         call = script_calls.reschedule(
             self.keys,
-            result_key=stored_at,
-            fence=delivery.fence,
-            key=key,
-            when=epoch(following.when),
-            due=due,
-            state_event=event,
-            slots=delivery.slots,
-            same=int(same),
-            ended_event=ended_event,
-            state="" if ended is None else ended.state,
+            worker=self.worker,
             ended_at=at,
-            error="" if ended is None else ended.error or "",
-            result_name="" if result is None else result[0],
-            result=stored,
-            ttl_ms=time_to_live(ttl),
-            tried=tried,
-            call=following.to_send(when),
+            ended=self._again(delivery, Again(following, same, ended, tried), now, at),
         )
-        return Settled(await self.client.run(*call))
+        return _SETTLED[cast("bytes", await self.client.run(*call))]
+
+    def _again(self, delivery: Delivery, how: Again, now: datetime, at: str) -> list[Argument]:
+        """The end of a claim whose key runs again, as lib/follow.lua takes it; ``at`` is ``now`` as text."""
+        fence, following, ended = delivery.fence, how.message, how.ended
+        key, ttl = following.key, self.kept_for(delivery)
+        due, when, event = placed_as(following, now)
+        over: list[Argument] = [""] * 6
+        if ended is not None:
+            ended_event = state_event(key, ended.state, *end_fields(at, ended.error))
+            name = "" if ended.result is None else ended.result[0]
+            stored = self._stored(key, ended.result, now, ttl)
+            over = [ended_event, ended.state, (ended.error or "").encode(), name, *stored]
+        return [
+            fence.message_id, fence.generation, fence.claim, key, self.keys.queue_of(key), epoch(following.when),
+            due, event, int(how.same), how.tried.encode(), delivery.slots, *over, time_to_live(ttl),
+            *following.to_send(when),
+        ]  # fmt: skip
 
     def _stored(
         self, key: str, result: tuple[str, str | None] | None, now: datetime, ttl: timedelta | None

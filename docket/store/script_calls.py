@@ -287,22 +287,16 @@ def renew_slots(
 
 def reschedule(
     keys: Keys, *,
-    key: str, result_key: Argument, fence: Fence, when: Argument, due: Argument, state_event: Argument,
-    slots: Argument, same: Argument, ended_event: Argument, state: Argument, ended_at: Argument,
-    error: Argument, result_name: Argument, result: Argument, ttl_ms: Argument, tried: Argument,
-    call: Sequence[Argument],
+    worker: Argument, ended_at: Argument, ended: Sequence[Argument],
 ) -> Call:
     """End one claim and place the next run of its key (a retry, a perpetual task) in the same step."""
     return (
         script("reschedule"),
         [
-            keys.run(key), keys.queue_of(key), keys.stream, keys.progress(key), keys.queue,
-            keys.reserved_queue, result_key,
+            keys.stream, keys.queue, keys.reserved_queue,
         ],
         [
-            fence.message_id, fence.generation, fence.claim, fence.holder, GROUP, key, when, due,
-            keys.state_channel(key), state_event, keys.wake, keys.prefix, slots, same, ended_event, state,
-            ended_at, error, result_name, result, ttl_ms, tried, *call,
+            keys.prefix, GROUP, worker, ended_at, keys.wake, *ended,
         ],
     )
 

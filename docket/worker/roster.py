@@ -13,7 +13,7 @@ from ..errors import ScopeLeftOpen
 from ..execution import Execution
 from ..rules import Complete, Fail, Outcome, Raised, Reschedule, Returned, StopReason, Verdict
 from ..signals import Subscriber
-from ..store import Delivery, Ended, Holding, Settled
+from ..store import Again, Delivery, Ended, Holding, Settled
 
 if TYPE_CHECKING:
     from .reports.reporting import Report
@@ -70,8 +70,8 @@ class End:
     write: Callable[[], Awaitable[Settled]]
     seconds: float | None = None
     """How long it ran; None where it did not."""
-    ended: Ended | None = None
-    """The final state that ``write`` writes; None where that is not all."""
+    ended: Ended | Again | None = None
+    """What ``write`` writes; None where that is something else."""
 
     def then(self, attempt: int) -> Literal["", "retried", "perpetuated"]:
         """What is to follow the run, which was this ``attempt``, under its key."""

@@ -14,11 +14,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from docket.docket import CLEAR_BATCH
 from docket.rules import SlotRule, pack
-from docket.store import Delivery, Ended, Holding, script_calls
+from docket.store import Again, Delivery, Ended, Holding, script_calls
 from docket.store.admission import RENEW_CHUNK, WAKE_CHUNK
 from docket.transport import Client
 from docket.worker.intake.outbox import MOST
@@ -123,6 +124,13 @@ async def test_taking_renewing_and_sweeping_with_everything_at_work(store: Store
     await assert_short(store, lambda: claims.take(TAKE_BATCH))
     ended = [(one, Ended("completed")) for one in await claims.take(MOST) if isinstance(one, Delivery)]
     await assert_short(store, lambda: claims.take_settling(TAKE_BATCH, ended))
+    over = Ended("completed", result=("k:last", "TEXT"))
+    again = [
+        (one, Again(attrs.evolve(one.message, when=FUTURE), ended=over))
+        for one in await claims.take(MOST)
+        if isinstance(one, Delivery)
+    ]
+    await assert_short(store, lambda: claims.take_settling(TAKE_BATCH, again), steps=1)
     async with store.client.dedicated() as connection:
         await assert_short(
             store, lambda: claims.wait_for_tasks(connection, TAKE_BATCH, timedelta(milliseconds=1))
@@ -136,7 +144,7 @@ async def test_taking_renewing_and_sweeping_with_everything_at_work(store: Store
     await assert_short(store, lambda: claims.renew(ids[:200]))
     await assert_short(store, lambda: claims.take_over(ids[:TAKE_BATCH], timedelta(0)))
     pending = await store.client.call("XPENDING", "d:stream", "docket-workers")
-    assert pending[0] == COUNT - MOST  # type: ignore[index]
+    assert pending[0] == COUNT - 2 * MOST  # type: ignore[index]
 
 
 async def test_looking_after_limits(store: Store) -> None:

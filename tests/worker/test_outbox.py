@@ -10,8 +10,8 @@ import anyio
 import pytest
 from redis.exceptions import ConnectionError
 
-from docket import Docket, Execution, ExecutionState
-from docket.store import Claims, Delivery, Ended, Settled, Taken
+from docket import Docket, Execution, ExecutionState, Perpetual, Retry
+from docket.store import Again, Claims, Delivery, Ended, Message, Settled, Taken
 from tests.durations import ms
 from tests.worker.conftest import a_worker, at_most, working
 
@@ -23,19 +23,24 @@ class Written:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.alone, self.together = Counter[str](), Counter[str]()
-        settle, take_settling = Claims.settle, Claims.take_settling
+        settle, reschedule, take_settling = Claims.settle, Claims.reschedule, Claims.take_settling
 
         async def counted(claims: Claims, delivery: Delivery, ended: Ended) -> Settled:
             self.alone[delivery.message.key] += 1
             return await settle(claims, delivery, ended)
 
+        async def rescheduled(claims: Claims, delivery: Delivery, following: Message, **how: Any) -> Settled:
+            self.alone[delivery.message.key] += 1
+            return await reschedule(claims, delivery, following, **how)
+
         async def counted_too(
-            claims: Claims, count: int, ended: Sequence[tuple[Delivery, Ended]], **options: Any
+            claims: Claims, count: int, ended: Sequence[tuple[Delivery, Ended | Again]], **options: Any
         ) -> tuple[list[Taken], list[Settled | None]]:
             self.together.update(delivery.message.key for delivery, _ in ended)
             return await take_settling(claims, count, ended, **options)
 
         monkeypatch.setattr(Claims, "settle", counted)
+        monkeypatch.setattr(Claims, "reschedule", rescheduled)
         monkeypatch.setattr(Claims, "take_settling", counted_too)
 
 
@@ -67,6 +72,52 @@ async def test_a_busy_worker_writes_most_ends_with_its_takes(docket: Docket, wri
     ]
     assert len(written.together) > 40
     assert set((written.alone + written.together).values()) == {1}
+
+
+async def test_so_it_does_with_what_is_tried_again_and_with_what_repeats_itself(
+    docket: Docket, written: Written
+) -> None:
+    runs = Counter[str]()
+
+    async def flaky(key: str, retry: Retry = Retry(attempts=3)) -> int:
+        runs[key] += 1
+        if retry.attempt < 3:
+            raise ValueError(key)
+        return retry.attempt
+
+    async def repeat(key: str, again: Perpetual = Perpetual()) -> None:
+        runs[key] += 1
+        if runs[key] == 3:
+            again.cancel()
+
+    executions = [await docket.add(flaky, key=f"f{n}")(f"f{n}") for n in range(20)]
+    for n in range(20):
+        await docket.add(repeat, key=f"r{n}")(f"r{n}")
+    async with at_most():
+        await a_worker(docket, concurrency=5).run_until_finished()
+    assert set(runs.values()) == {3}
+    assert [await one.get_result() for one in executions] == [3] * 20
+    assert written.together.total() > 80
+    assert set((written.alone + written.together).values()) == {3}
+
+
+async def test_a_next_run_whose_cancellation_was_requested_is_none(docket: Docket, written: Written) -> None:
+    """The take writes nothing about it then: it is cancelled by itself."""
+
+    async def stubborn(retry: Retry = Retry(attempts=3)) -> None:
+        async with docket.redis() as redis:  # as where the request comes while the run ends
+            await redis.hset(docket.keys.run("k"), "cancel_requested", 1)
+        raise ValueError
+
+    async def other() -> None: ...
+
+    execution = await docket.add(stubborn, key="k")()
+    for _ in range(20):
+        await docket.add(other)()
+    async with at_most():
+        await a_worker(docket, concurrency=2).run_until_finished()
+    assert await states([execution]) == [ExecutionState.CANCELLED]
+    assert (written.together["k"], written.alone["k"]) == (1, 2)  # and once as cancelled
 
 
 async def test_an_end_does_not_wait_where_the_worker_has_nothing_to_take(

@@ -12,6 +12,9 @@ from .settling import KEY, Settler, has_reserved, has_slots
 
 __all__ = ["take"]
 
+MOST_OF_AN_END = 12
+"""What has more arguments places the next run of its key, which is left to Lua."""
+
 
 def take(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftToLua:
     """Write how claims have ended, then read tasks that wait on the stream and claim them."""
@@ -57,10 +60,13 @@ def _ends(argv: list[bytes]) -> Iterator[list[bytes]]:
 
 
 def _are_rare(inside: Inside, runs: bytes, ends: list[list[bytes]], messages: list[_Message]) -> bool:
-    """Whether limits have to do with it, or an entry that ends here was not even read yet."""
+    """Whether a next run or limits have to do with it, or an entry that ends here was not even read yet."""
     ended = {end[0] for end in ends}
     return (
-        any(has_slots(end) or has_reserved(inside, runs + end[KEY]) for end in ends)
+        any(
+            len(end) > MOST_OF_AN_END or has_slots(end) or has_reserved(inside, runs + end[KEY])
+            for end in ends
+        )
         or any(has_reserved(inside, runs + message.key) for message in messages if message.key is not None)
         or any(message.message_id in ended for message in messages)
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from ...store import Claims, Ended, Settled, Taken
+from ...store import Again, Claims, Ended, Settled, Taken
 from ..roster import Roster, Running
 
 __all__ = ["Outbox"]
@@ -14,7 +14,7 @@ __all__ = ["Outbox"]
 #: Ends per script: they keep the server for one or two milliseconds, besides the tasks that it takes.
 MOST = 50
 
-#: The longest result, or text of an error, that leaves with others: they would wait for a longer one.
+#: The longest result, text of an error, or arguments of a next run that leaves with others: they would wait for it.
 LONGEST = 64 * 1024
 
 
@@ -32,7 +32,9 @@ class Outbox:
     settled: Callable[[Running, Settled], None]
     alone: Callable[[Running], None]
     _is_open: bool = attrs.field(init=False, default=False)
-    _ended: list[tuple[Running, Ended]] = attrs.field(init=False, factory=list[tuple[Running, Ended]])
+    _ended: list[tuple[Running, Ended | Again]] = attrs.field(
+        init=False, factory=list[tuple[Running, Ended | Again]]
+    )
 
     def __len__(self) -> int:
         """How many claims have ended and only wait to be written."""
@@ -58,7 +60,7 @@ class Outbox:
         for running, _ in ended:
             self.alone(running)
 
-    def put(self, running: Running, ended: Ended) -> bool:
+    def put(self, running: Running, ended: Ended | Again) -> bool:
         """Take over the end of a claim; False: it is to be written at once."""
         if not self._is_open or ended.size > LONGEST:
             return False

@@ -34,6 +34,7 @@ from ...rules import (
     unfolds,
 )
 from ...store import (
+    Again,
     Claims,
     DocketStore,
     Ended,
@@ -85,7 +86,7 @@ class Endings:
         """
         if type(verdict) is Complete and verdict.value is None:
             return self._final(running, outcome, verdict, seconds, _COMPLETED)
-        delivery, claims = running.delivery, self.claims
+        delivery, claims, again = running.delivery, self.claims, None
         if isinstance(outcome, Raised) and not unfolds(outcome.error):
             outcome, verdict = _showable(outcome.error, verdict)
         match verdict:
@@ -97,14 +98,15 @@ class Endings:
                 )
                 return self._final(running, outcome, verdict, seconds, failed)
             case Cancel() | Drop():
-                write = partial(claims.settle, delivery, _CANCELLED)
+                return self._final(running, outcome, verdict, seconds, _CANCELLED)
             case HandBack():
                 write = partial(claims.hand_back, delivery)
             case Abandon() | AwaitSlot():
                 write = write_nothing
             case Defer() | PassOn():
                 later = _put_off(delivery.message, verdict, due_of_chain(running.execution))
-                write = partial(self._reschedule, running, later, same=True, tried=_unknown(running, verdict))
+                again = Again(later, same=True, tried=_unknown(running, verdict))
+                write = partial(self._reschedule, running, again)
             case Reschedule():
                 try:
                     following = _following(delivery.message, verdict)
@@ -118,10 +120,9 @@ class Endings:
                     None if verdict.retries(running.execution.attempt) else await self._over(running, outcome)
                 )
                 tried = error_text(outcome.error) if ended is None and isinstance(outcome, Raised) else ""
-                write = partial(
-                    self._reschedule, running, following, ended=ended, tried=shortened(tried, LONGEST_TEXT)
-                )
-        return End(outcome, verdict, write, seconds)
+                again = Again(following, ended=ended, tried=shortened(tried, LONGEST_TEXT))
+                write = partial(self._reschedule, running, again)
+        return End(outcome, verdict, write, seconds, again)
 
     def set_aside(self, running: Running, reason: str) -> Callable[[], Awaitable[Settled]]:
         """What moves the delivery to the dead letters, where people can look at it, and fails its run."""
@@ -138,16 +139,10 @@ class Endings:
         outcome, following = fail_unhandled(running.execution, error)
         return await self.prepare(running, outcome, decide(outcome, following), seconds)
 
-    async def _reschedule(
-        self,
-        running: Running,
-        later: Message,
-        *,
-        same: bool = False,
-        ended: Ended | None = None,
-        tried: str = "",
-    ) -> Settled:
-        settled = await self.claims.reschedule(running.delivery, later, same=same, ended=ended, tried=tried)
+    async def _reschedule(self, running: Running, again: Again) -> Settled:
+        settled = await self.claims.reschedule(
+            running.delivery, again.message, same=again.same, ended=again.ended, tried=again.tried
+        )
         if settled is Settled.ASKED:
             # Nobody can tell a body that ignored its cancellation from one that was about to return.
             cancelled = await self.claims.settle(running.delivery, _CANCELLED)

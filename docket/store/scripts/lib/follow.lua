@@ -1,0 +1,41 @@
+-- What ends claims of one worker whose keys run again (a retry, a perpetual task, a run that is put off): it places the next run
+-- in the same step. It returns what lib/settle.lua does, and 'ASKED' where the cancellation of the run was requested: then
+-- nothing is written. `over` as there. With `same` '1' the run is not over, and what admission it has stays. Where a call is
+-- over (no retry, and not put off) `ended_event` is published and its end recorded beside what follows; else it is ''. `result`
+-- is kept under `result_key`, which the record calls `result_name`; none is ''. `tried` is the error of an attempt that is
+-- retried, else ''. `slots` as in lib/settle.lua; what follows is a call as in lib/place.lua.
+-- USE fence place running give_back result forget
+local function follower(prefix, stream, group, wake_channel, holder, ended_at, over)
+  return function(id, generation, claim, key, key_queue, when, due, event, same, tried, slots, ended_event, state, why,
+      result_name, result_key, result, ttl_ms, ...)
+    local run, call = prefix .. ':runs:' .. key, {...}
+    local live, reserved = check_fence(run, stream, group, id, generation, claim, holder)
+    if live ~= 'LIVE' then
+      if live == 'SUPERSEDED' then give_back(prefix, stream, wake_channel, slots, key, id, generation) end
+      return live
+    end
+    local now = redis.call('HMGET', run, 'cancel_requested', 'admitted')
+    if now[1] == generation then return 'ASKED' end
+    local following, record = string.format('%d', tonumber(generation) + 1), {}
+    if same == '1' and now[2] == generation then record = {'admitted', following} end
+    if tried ~= '' then
+      record[#record + 1], record[#record + 2] = 'attempt', call[5]
+      record[#record + 1], record[#record + 2] = 'tried', tried
+    end
+    if ended_event ~= '' then
+      for name, value in pairs({generation = generation, state = state, completed_at = ended_at, error = why, result_key = result_name}) do
+        record[#record + 1], record[#record + 2] = 'last_' .. name, value
+      end
+    end
+    forget(prefix .. ':progress:' .. key, over)
+    place(prefix, stream, key_queue, key, when, due, event, following, call, unpack(record))
+    if tried ~= '' or same == '1' then leave_running(run, 'cancel_requested')
+    else leave_running(run, 'cancel_requested', 'attempt', 'tried') end   -- another call
+    if ended_event ~= '' then
+      keep_result(result_key, result, ttl_ms)
+      redis.call('PUBLISH', prefix .. ':state:' .. key, ended_event)   -- after the event of what follows, as pydocket does
+    end
+    give_back(prefix, stream, wake_channel, slots, key, id, generation, reserved)
+    return 'OK'
+  end
+end
