@@ -31,6 +31,15 @@ async def test_the_task_is_queued_again_and_the_attempt_does_not_count(store: St
     assert await heard.all() == [("d:state:k", '{"type":"state","key":"k","state":"queued"}')]
 
 
+async def test_nothing_is_given_back_whose_cancellation_was_requested(store: Store) -> None:
+    """Nobody but the worker that gives it back may have heard of that."""
+    delivery = await store.running()
+    await store.client.hset("d:runs:k", "cancel_requested", "1")
+    before = await store.everything()
+    assert await store.claims().hand_back(delivery) is Settled.ASKED
+    assert await store.everything() == before
+
+
 async def test_another_worker_takes_it(store: Store) -> None:
     await store.claims().hand_back(await store.running())
     delivery = await store.claimed("other")

@@ -11,6 +11,7 @@ import pytest
 
 from docket import Depends, Docket, ExecutionCancelled, Retry, Worker
 from docket.execution import ExecutionState
+from docket.store import Claims, Delivery, Settled
 from docket.worker.upkeep import listener as upkeep
 from tests.durations import ms
 from tests.where import on_asyncio
@@ -264,6 +265,28 @@ class TestOnAsyncio:
             await docket.cancel(execution.key)
             with pytest.raises(ExecutionCancelled):
                 await execution.get_result()
+
+
+async def test_a_cancellation_asked_for_while_a_run_is_handed_back_is_not_lost(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who takes it next may have begun to listen since."""
+    hand_back, begun = Claims.hand_back, anyio.Event()
+
+    async def late(claims: Claims, delivery: Delivery) -> Settled:
+        await docket.cancel("k")
+        return await hand_back(claims, delivery)
+
+    async def endless() -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(Claims, "hand_back", late)
+    execution = await docket.add(endless, key="k")()
+    async with working(Worker(docket)):  # which hands back at its end
+        await begun.wait()
+    await execution.sync()
+    assert execution.state is ExecutionState.CANCELLED
 
 
 async def test_what_was_asked_for_in_vain_is_forgotten_whatever_it_was(

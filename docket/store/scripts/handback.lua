@@ -1,9 +1,11 @@
 -- Give one claim back: its message is queued again at once, and the attempt does not count.
 -- KEYS run stream progress queue reserved_queue
 -- ARGV message_id generation claim holder group key now_epoch state_channel wake_channel prefix slots
--- REPLY 'OK' | 'SUPERSEDED' | 'LOST'; `slots` as in settle.lua. What is reserved for a run that has not begun stays so.
+-- REPLY 'OK' | 'SUPERSEDED' | 'LOST' | 'ASKED'; with that its cancellation was requested, and nothing is written. `slots` as in
+--   settle.lua. What is reserved for a run that has not begun stays so.
 -- USE ack events fence carry queued running finish give_back
 local live = check_fence(run, stream, group, message_id, generation, claim, holder)
+if live == 'LIVE' and redis.call('HGET', run, 'cancel_requested') == generation then return 'ASKED' end
 local is_ours = live ~= 'LOST'
 local entry = live == 'LIVE' and redis.call('XRANGE', stream, message_id, message_id)[1]
 if entry then

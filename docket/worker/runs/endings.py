@@ -86,7 +86,7 @@ class Endings:
         """
         if type(verdict) is Complete and verdict.value is None:
             return self._final(running, outcome, verdict, seconds, _COMPLETED)
-        delivery, claims, again = running.delivery, self.claims, None
+        delivery, again = running.delivery, None
         if isinstance(outcome, Raised) and not unfolds(outcome.error):
             outcome, verdict = _showable(outcome.error, verdict)
         match verdict:
@@ -100,7 +100,7 @@ class Endings:
             case Cancel() | Drop():
                 return self._final(running, outcome, verdict, seconds, _CANCELLED)
             case HandBack():
-                write = partial(claims.hand_back, delivery)
+                write = partial(self._hand_back, running)
             case Abandon() | AwaitSlot():
                 write = write_nothing
             case Defer() | PassOn():
@@ -143,6 +143,12 @@ class Endings:
         settled = await self.claims.reschedule(
             running.delivery, again.message, same=again.same, ended=again.ended, tried=again.tried
         )
+        return await self._unless_asked(running, settled)
+
+    async def _hand_back(self, running: Running) -> Settled:
+        return await self._unless_asked(running, await self.claims.hand_back(running.delivery))
+
+    async def _unless_asked(self, running: Running, settled: Settled) -> Settled:
         if settled is Settled.ASKED:
             # Nobody can tell a body that ignored its cancellation from one that was about to return.
             cancelled = await self.claims.settle(running.delivery, _CANCELLED)
