@@ -64,6 +64,19 @@ async def test_a_worker_that_never_waits_for_long_takes_as_many_as_it_has_places
     assert counts == [10] * 4 + [40] * 4  # one that begins has had time
 
 
+async def test_a_worker_whose_tasks_end_at_once_takes_as_many_as_it_has_places(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing() -> None: ...
+
+    takes = Takes(monkeypatch)
+    await docket.add_many([docket.call(nothing)() for _ in range(130)])
+    await Worker(docket, concurrency=40).run_until_finished()
+    counts = [taken for _, _, taken in takes.all if taken]
+    assert counts[0] == 10  # who knows how long they take
+    assert counts.count(40) >= 2
+
+
 async def test_a_worker_that_got_all_there_was_waits_in_the_server_while_those_tasks_run(
     docket: Docket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,6 +124,7 @@ class Reader:
 
     async def _wait_for_capacity(self) -> None:
         """Wait until the worker may run another task. The shutdown ends the reader here, and nowhere else."""
+        was_full = self._room() <= 0
         while self._room() <= 0:
             full = monotonic()
             await self.roster.freed.wait()
@@ -131,6 +132,8 @@ class Reader:
             if self._room() <= 0:  # the concurrency was lowered
                 self.outbox.release()
         await checkpoint()  # those that end in the same turn of the loop leave together
+        if self.outbox and not was_full:
+            self._has_leisure = False  # what was taken a moment ago has ended
 
     def _room(self) -> int:
         """How many more tasks the worker may run. The first ones in the outbox are settled as others are taken."""
