@@ -150,6 +150,10 @@ DIFFERENCES = {
         r"<docket>:runs:.* \.cancel_requested",
     ): "for a worker that hears of a cancellation before its claim",
     (
+        ".*",
+        r"<docket>:worker-tasks:w ttl",
+    ): "an hour, as that of the lists of a task's workers: it outlives the worker, and readers go by the scores",
+    (
         "moved when it was due|.*running|finished by a worker that leaves",
         r"<docket>:progress:(k|busy) (ttl|\.current|\.total|\.generation)",
     ): "0 of 100, before the run has reported anything: ours keeps what was reported (test_progress.py)",
