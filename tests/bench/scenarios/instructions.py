@@ -12,6 +12,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from drain import KINDS
@@ -19,7 +20,8 @@ from meter import PAD, Meter, arguments, run
 
 from docket import Docket, Worker
 
-SHORT, LONG = 100, 300
+WARM, SHORT, LONG = 40, 50, 250
+SELDOM = timedelta(hours=1)  #: what a worker does now and then would count, since callgrind makes it slow
 
 
 class Callgrind:
@@ -69,18 +71,18 @@ async def main(given: argparse.Namespace) -> dict[str, float]:
     Meter(given.url)
     calibrate(LONG)
     added: dict[int, int] = {}
-    async with Docket(name="bench", url=given.url) as docket:
+    async with Docket(name="bench", url=given.url, heartbeat_interval=SELDOM) as docket:
         for kind in given.kinds.split(","):
             task, drained = KINDS[kind], dict[int, int]()
             docket.register(task)
-            for n in (50, SHORT, LONG):  # the first warms up
+            for n in (WARM, SHORT, LONG):  # the first warms up
                 await docket.add_many([docket.call(task)(i, PAD) for i in range(n)])
-                async with Worker(docket, concurrency=given.concurrency) as worker:
+                async with Worker(docket, concurrency=given.concurrency, redelivery_timeout=SELDOM) as worker:
                     with callgrind.counting() as counted:
                         await worker.run_until_finished()
                 drained[n] = counted[0]
             figures[kind] = difference(drained)
-        for n in (50, SHORT, LONG):
+        for n in (WARM, SHORT, LONG):
             with callgrind.counting() as counted:
                 for i in range(n):
                     await docket.add(task)(i, PAD)
