@@ -2,6 +2,7 @@
 
     python -m tests.bench.counts            # counts, and compares
     python -m tests.bench.counts --write    # counts, and expects that from now on
+    python -m tests.bench.counts --kinds noop,fail    # thousand instructions of these kinds of tasks, and no more
 
 Commands, sends and bytes are the server's own count. Instructions are callgrind's, where valgrind is installed, in
 steps of plain Python that are counted in the same run (`calibrate`): how an interpreter was built changes both alike.
@@ -96,6 +97,11 @@ def differences(found: Figures, wanted: Figures) -> list[str]:
 
 
 def main() -> None:
+    if "--kinds" in sys.argv:
+        kinds = sys.argv[sys.argv.index("--kinds") + 1]
+        for loop in LOOPS:
+            print(loop, json.dumps(instructions(loop, kinds)))
+        return
     found = {"counts": {loop: counted(loop) for loop in LOOPS}}
     if has_callgrind():
         raw = {loop: instructions(loop) for loop in LOOPS}
