@@ -26,17 +26,17 @@ PROGRAM = """
     from docket import Docket, Worker
 
     async def quick(number):
-        print("ran", number, flush=True)
+        print(f"ran {number}\\n", end="", flush=True)
         return "first"
 
     async def first_step(number):
-        print("ran", number, flush=True)
+        print(f"ran {number}\\n", end="", flush=True)
         for _ in range(int(sys.argv[4])):
             signal.raise_signal(signal.SIGINT)
         return "first"
 
     def in_a_thread(number):
-        print("ran", number, flush=True)
+        print(f"ran {number}\\n", end="", flush=True)
         for _ in range(int(sys.argv[4])):
             signal.raise_signal(signal.SIGINT)
         return "first"
@@ -99,10 +99,18 @@ async def interrupted(url: str, backend: str, body: str, times: int, *more: str)
 
 @slow
 @pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("body", ["first_step", "in_a_thread"])
-async def test_in_the_first_step_of_a_body(redis_url: str, anyio_backend: Any, body: str, times: int) -> None:
+async def test_in_the_first_step_of_a_body(redis_url: str, anyio_backend: Any, times: int) -> None:
     name, options = anyio_backend
-    await interrupted(redis_url, f"{name}+uvloop" if options.get("use_uvloop") else name, body, times)
+    await interrupted(redis_url, f"{name}+uvloop" if options.get("use_uvloop") else name, "first_step", times)
+
+
+@slow
+@on_asyncio
+async def test_in_the_thread_of_a_plain_function(redis_url: str, anyio_backend: Any) -> None:
+    """A second one, and the first on trio, is raised wherever the main thread is."""
+    _, options = anyio_backend
+    backend = "asyncio+uvloop" if options.get("use_uvloop") else "asyncio"
+    await interrupted(redis_url, backend, "in_a_thread", 1)
 
 
 # In CI the other Pythons run only what is not slow.
