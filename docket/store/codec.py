@@ -7,7 +7,7 @@ import io
 import json
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, TypeAlias, cast
 from uuid import UUID
@@ -63,7 +63,9 @@ MOST_FIELDS = 1000
 
 _PRIVATE = "docket.dependencies._"
 _MANY = LARGEST_FIELD + 1
-_PLAIN = frozenset({int, str, float, bool, type(None), bytes, datetime, timedelta, Decimal, UUID})
+_PLAIN = frozenset({int, str, float, bool, type(None), bytes, timedelta, Decimal, UUID})
+#: The zones of plain moments: a program's own class of zones may have to travel with its code.
+_ZONES = frozenset({type(None), timezone})
 _SEQUENCES = frozenset({list, tuple})
 _cloudpickle = cast("Callable[[Any], bytes]", cloudpickle.dumps)  # pyright: ignore[reportUnknownMemberType]
 _EMPTY_DICT = _cloudpickle({})
@@ -105,6 +107,8 @@ def is_plain(value: Any, depth: int = 4) -> bool:
     kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind in _PLAIN:
         return True
+    if kind is datetime:
+        return type(cast("datetime", value).tzinfo) in _ZONES
     if not depth:
         return False
     if kind is dict:

@@ -9,7 +9,7 @@ import json
 import traceback
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
@@ -31,6 +31,15 @@ class Mine(Exception):
 class Reduced(Exception):
     def __reduce__(self) -> Any:
         return ValueError, ("reduced",)
+
+
+class Silent(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+class LocalZone(tzinfo):
+    __module__ = "no.such.module"
 
 
 def again(depth: int) -> None:
@@ -67,7 +76,7 @@ class Local(Exception):
 BODIES: list[Callable[[], Any]] = [
     raised(ValueError("one\ntwo")), raised(ValueError()), raised(KeyboardInterrupt()),
     raised(OSError(2, "none", "file")), raised(ExecutionFailed("said")), raised(Mine(1)), raised(Reduced()),
-    raised(Local("x")),
+    raised(Local("x")), raised(Silent("x")),
     raised(ValueError([1, {"a": (1, None)}])), raised(ValueError(object)),
     raised(ExceptionGroup("group", [KeyError(1)])),
     lambda: again(1), lambda: again(30), caused, meanwhile, lambda: json.loads("{"), lambda: no_such_name,  # noqa: F821
@@ -107,6 +116,7 @@ def test_an_error_is_pickled_as_cloudpickle_would(body: Callable[[], Any], more:
     "value",
     [
         None, 2**70, "text", [1, "a", {"x": (1, 2.0)}], {"a": b"x" * 70_000, "s": "y" * 70_000}, NOW, [NOW] * 3,
+        (NOW.replace(tzinfo=None), NOW.astimezone(timezone(timedelta(hours=1), "x"))), NOW.replace(tzinfo=LocalZone()),
         uuid.UUID(int=7), decimal.Decimal("1.5"), {1: 2}, {1, 2}, [[[[[[1]]]]]], Mine,
         error_of(raised(ValueError(1))),
     ],

@@ -83,7 +83,10 @@ def _own_text(error: BaseException) -> str | None:
         return None
     if module not in ("__main__", "builtins"):
         name = f"{module}.{name}"
-    said = str(error)
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - the error's own code; Python has words for that
+        return None
     if type(said) is not str:
         return None
     last = f"{name}: {said}\n" if said else f"{name}\n"
