@@ -157,6 +157,41 @@ async def test_an_end_does_not_wait_for_capacity_that_was_withdrawn(docket: Dock
             await execution.get_result()
 
 
+async def test_so_it_does_where_it_came_during_a_take(
+    docket: Docket, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = a_worker(docket, concurrency=3)
+    begun, ends = list[int](), [anyio.Event() for _ in range(5)]
+    on_its_way, goes_on, take = anyio.Event(), anyio.Event(), Claims.take_settling
+
+    async def held_up(claims: Claims, count: int, ended: Sequence[Any], **options: Any) -> Any:
+        answer = await take(claims, count, ended, **options)
+        if ended and not on_its_way.is_set():
+            on_its_way.set()
+            await goes_on.wait()
+        return answer
+
+    monkeypatch.setattr(Claims, "take_settling", held_up)
+
+    async def task(number: int) -> None:
+        begun.append(number)
+        await ends[number].wait()
+
+    executions = [await docket.add(task, key=f"{n}")(n) for n in range(5)]
+    async with at_most(), working(worker):
+        while len(begun) < 3:
+            await anyio.sleep(0)
+        ends[0].set()
+        await on_its_way.wait()
+        worker.concurrency = 1
+        ends[1].set()
+        await anyio.wait_all_tasks_blocked()
+        goes_on.set()
+        await executions[1].get_result()
+        for end in ends:
+            end.set()
+
+
 async def test_a_large_result_does_not_leave_with_others(docket: Docket, written: Written) -> None:
     async def text(length: int) -> str:
         return "x" * length

@@ -126,11 +126,10 @@ class Reader:
         """Wait until the worker may run another task. The shutdown ends the reader here, and nowhere else."""
         was_full = self._room() <= 0
         while self._room() <= 0:
+            self.outbox.release()  # nothing is taken that they could leave with: the concurrency was lowered
             full = monotonic()
             await self.roster.freed.wait()
             self._has_leisure = monotonic() - full > LEISURE_SECONDS
-            if self._room() <= 0:  # the concurrency was lowered
-                self.outbox.release()
         await checkpoint()  # those that end in the same turn of the loop leave together
         if self.outbox and not was_full:
             self._has_leisure = False  # what was taken a moment ago has ended
