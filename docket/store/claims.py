@@ -182,9 +182,12 @@ class Claims:
             message_id, word, claim, times, ttl, size = flat[at : at + 6]
             at += 6 + size
             fields = flat[at - size : at]
-            taken += reply_of(
-                message_id, word, claim, fields, times, ttl, holder=self.worker, redelivered=redelivered
-            )
+            if word == b"OK":
+                taken.append(decoded(message_id, fields, claim, self.worker, redelivered, times, ttl))
+            else:
+                taken += reply_of(
+                    message_id, word, claim, fields, times, ttl, holder=self.worker, redelivered=redelivered
+                )
         if not all(isinstance(one, Refused) for one in taken):
             await self._notify_neighbours()
         return taken
@@ -282,7 +285,7 @@ class Claims:
                 good.append((message_id, flat))
                 deliveries += (message_id, fields[b"key"], generation)
             else:
-                taken.append(decoded(message_id, flat, 0, holder=self.worker, redelivered=False))
+                taken.append(decoded(message_id, flat, 0, self.worker, redelivered=False))
         if good:
             self._unclaimed = entries, asked
             call = script_calls.claim(

@@ -294,7 +294,7 @@ def first_when(extra: Mapping[bytes, bytes]) -> datetime | None:
         return None
 
 
-@hot_value(kw_only=True)
+@hot_value
 class Delivery:
     """A message as a worker has claimed it, and the fence of that claim.
 

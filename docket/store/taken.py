@@ -84,7 +84,6 @@ def decoded(
     message_id: bytes,
     flat: Sequence[bytes],
     claim: int,
-    *,
     holder: str,
     redelivered: bool,
     times: int = 1,
@@ -105,7 +104,7 @@ def decoded(
     if message.passed_on is not None:
         times += message.passed_on.deliveries
     fence = Fence(message_id, message.generation, claim, holder)
-    return Delivery(message=message, fence=fence, redelivered=redelivered, deliveries=times)
+    return Delivery(message, fence, redelivered, "", times)
 
 
 def reply_of(
@@ -121,9 +120,7 @@ def reply_of(
 ) -> Sequence[Taken]:
     """One delivery, by the word that a script replied for it; nothing where there is nothing to report."""
     if word == b"OK" or word == b"UNREADABLE":
-        return (
-            decoded(message_id, flat, claim, holder=holder, redelivered=redelivered, times=times, ttl=ttl),
-        )
+        return (decoded(message_id, flat, claim, holder, redelivered, times, ttl),)
     if word == b"BROKEN":
         return (_unreadable(message_id, flat, f"its run cannot be claimed: {text(claim)}"),)
     refused = _refused(word, flat)

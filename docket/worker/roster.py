@@ -150,7 +150,6 @@ class Running:
         delivery: Delivery,
         execution: Execution[Any],
         broken: Exception | None,
-        *,
         began: float,
         trusted_until: float,
     ) -> None:

@@ -75,12 +75,12 @@ class Receiver:
         if (ours := self.runner.roster.get(one.fence.message_id)) is not None and ours.reason is None:
             ours.claimed_again(one, trusted_until)
             return None
-        running = self._claim(one, began=began, trusted_until=trusted_until)
+        running = self._claim(one, began, trusted_until)
         if self.stopping():  # it was on its way when the worker stopped
             running.stop(StopReason.DRAIN)
         return running
 
-    def _claim(self, delivery: Delivery, *, began: float, trusted_until: float) -> Running:
+    def _claim(self, delivery: Delivery, began: float, trusted_until: float) -> Running:
         """The claim of a delivery. Arguments are unpickled only where they are needed: that runs foreign code."""
         worker, message = self.worker, delivery.message
         name = message.function
@@ -90,9 +90,8 @@ class Receiver:
         unknown = function is None and worker.fallback_task is default_fallback_task
         args, kwargs = tuple[Any, ...](), dict[str, Any]()
         broken: Exception | None = None
-        if (
-            not unknown and delivery.deliveries > worker.max_deliveries
-        ):  # only workers that know a task judge it
+        # Only workers that know a task judge it.
+        if not unknown and delivery.deliveries > worker.max_deliveries:
             broken = DeliveryLimitExceeded(
                 f"task {name!r} was begun {delivery.deliveries - 1} times, and each time its worker was gone before "
                 f"the end (max_deliveries={worker.max_deliveries}); it is not run again"
@@ -107,7 +106,7 @@ class Receiver:
             worker.docket, message, called, args, kwargs, delivery.redelivered, delivery.fence.message_id
         )
         execution.claimed(delivery.fence)
-        running = Running(delivery, execution, broken, began=began, trusted_until=trusted_until)
+        running = Running(delivery, execution, broken, began, trusted_until)
         running.unknown = unknown
         return running
 
