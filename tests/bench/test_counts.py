@@ -21,4 +21,8 @@ def test_a_task_takes_the_expected_commands_sends_and_bytes(loop: str) -> None:
 @pytest.mark.skipif(python() not in expected(), reason="nobody has counted on this version of Python")
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
 def test_a_task_takes_the_expected_instructions_of_the_client(loop: str) -> None:
-    assert differences(steps(instructions(loop)), expected()[python()][loop]) == [], RENEW
+    off = [""]
+    for _ in range(3):  # on a busy machine a worker also does what it does now and then
+        if off:
+            off = differences(steps(instructions(loop)), expected()[python()][loop])
+    assert off == [], RENEW

@@ -17,6 +17,10 @@ import pytest
 from docket import Depends, Docket, Perpetual, Retry, Worker
 from docket.errors import ExecutionCancelled, ExecutionFailed
 from docket.execution import ExecutionState
+from docket.rules import Complete, Returned
+from docket.store import Delivery, Settled
+from docket.worker.roster import Running
+from docket.worker.runs.endings import Endings
 from tests.where import on_asyncio
 from tests.worker.conftest import at_most, drained, working
 
@@ -58,6 +62,24 @@ async def test_a_result_that_cannot_be_pickled_fails_the_task_only(docket: Docke
     with pytest.raises(TypeError, match="result of task 'unpicklable' cannot be pickled"):
         await bad.get_result()
     assert await good.get_result() == 1
+
+
+async def test_an_end_is_written_under_the_claim_that_is_ours_by_then(docket: Docket) -> None:
+    """The server can have lost the first claim; a second one is made while the end waits for an answer."""
+
+    async def task() -> None: ...
+
+    execution = await docket.add(task)()
+    claims = docket.store.claims("w")
+    await claims.create_group()
+    [first] = await claims.take(1, asked="lost")
+    assert isinstance(first, Delivery)
+    running = Running(first, execution, None, 0.0, 0.0)
+    end = await Endings(docket.store, claims).prepare(running, Returned(None), Complete(None), 0.0)
+    [second] = await claims.claim_unheard([first.message_id], ["lost"], asked="found")
+    assert isinstance(second, Delivery)
+    running.claimed_again(second, 0.0)
+    assert await end.write() is Settled.OK
 
 
 async def test_why_a_result_cannot_be_pickled_is_in_the_log(

@@ -139,6 +139,11 @@ class Endings:
         outcome, following = fail_unhandled(running.execution, error)
         return await self.prepare(running, outcome, decide(outcome, following), seconds)
 
+    # What is written is written under the claim that is ours by then: it may be a second one.
+
+    async def _settle(self, running: Running, ended: Ended) -> Settled:
+        return await self.claims.settle(running.delivery, ended)
+
     async def _reschedule(self, running: Running, again: Again) -> Settled:
         settled = await self.claims.reschedule(
             running.delivery, again.message, same=again.same, ended=again.ended, tried=again.tried
@@ -183,7 +188,7 @@ class Endings:
     def _final(
         self, running: Running, outcome: Outcome, verdict: Verdict, seconds: float | None, ended: Ended
     ) -> End:
-        return End(outcome, verdict, partial(self.claims.settle, running.delivery, ended), seconds, ended)
+        return End(outcome, verdict, partial(self._settle, running, ended), seconds, ended)
 
     async def _result(
         self, running: Running, value: Any, key: str
