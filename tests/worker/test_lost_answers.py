@@ -220,13 +220,13 @@ async def test_a_task_whose_admission_was_lost_runs_once(server: Server, redis_u
 async def test_the_end_of_a_run_is_written_once_and_not_logged_as_lost(
     server: Server, redis_url: str, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With the take of the next tasks it is written where the reader has not begun to wait for any."""
+    """With the take of the next tasks it is written where the reader has not begun to wait for any: a full worker's."""
     attempts, written = (2, "scheduled") if how == "reschedule" else (1, "completed")
-    async with scene(server, redis_url) as it:
+    async with scene(server, redis_url, concurrency=1 if how == "take" else 10) as it:
 
         async def task(name: str, retry: Retry = Retry(attempts=attempts, delay=ms(150))) -> None:
             it.runs[f"{name} {retry.attempt}"] += 1
-            if how == "settle":
+            if how != "take":
                 await it.worker._session.reader.wait_idle()
             if retry.attempt < attempts:
                 raise ValueError("once more")

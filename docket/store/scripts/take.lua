@@ -1,4 +1,4 @@
--- Write how claims have ended, then read tasks that wait on the stream and claim them, in one step. Never blocks.
+-- Read tasks that wait on the stream, write how claims have ended, and claim what was read, in one step. Never blocks.
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked count ended...
 -- REPLY {id of the last strike or '', settled, taken...}; of each entry that was taken: message_id, 'OK' | 'SUPERSEDED' |
@@ -7,8 +7,9 @@
 --   `asked` as in lib/claim_one.lua; `ended` and `settled` as in lib/settle_all.lua, they ended at `started_at`
 -- USE claim_one settle_all finish forget strikes
 local over, reply, gone = {}, {'', ''}, #ended > 0
-if gone then reply[2] = settle_all(prefix, stream, group, wake_channel, worker, started_at, ended, over) end
+-- First: what follows here is for whoever waits for it, also elsewhere.
 local read = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', stream, '>')
+if gone then reply[2] = settle_all(prefix, stream, group, wake_channel, worker, started_at, ended, over) end
 if read then
   local claim_entry = claimer(prefix, stream, group, worker, started_at, asked, over).entry
   for _, entry in ipairs(read[1][2]) do gone = claim_entry(reply, entry, 1) or gone end

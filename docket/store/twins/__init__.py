@@ -21,6 +21,6 @@ TWINS: dict[str, Twin] = {
     "2fb9c93f886bd747e931d44490f6b892e7c0f53a": claim,
     "84fa45177bb841e691cfa9e86d0bbb670affa9ca": schedule,
     "ee76042d9be7bf2007276bc6a3e5ee1ea1845bb3": settle,
-    "16a3039aca6f423f091f6d8aedc6a185cfc22f2e": take,
+    "d113210626d6ee401229c3edcca24620a7444ec0": take,
 }
 """By the digest of the script, as `Lua` has it."""

@@ -17,7 +17,7 @@ MOST_OF_AN_END = 12
 
 
 def take(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftToLua:
-    """Write how claims have ended, then read tasks that wait on the stream and claim them."""
+    """Read tasks that wait on the stream, write how claims have ended, and claim what was read."""
     stream, queue, reserved_queue, strikes = keys
     prefix, group, worker, started_at, wake_channel, asked, count = argv[:7]
     if not inside.is_a(stream, StreamValue) or (entries := inside.get(stream, StreamValue)) is None:
@@ -29,6 +29,8 @@ def take(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftTo
     messages = [_Message(number, entries.entries[number]) for number in numbers]
     if _are_rare(inside, prefix + b":runs:", ends, messages):
         return LEFT_TO_LUA
+    if messages:
+        inside.read(entries, reading, worker, numbers)
     over: list[bytes] = []
     settle = Settler(inside, prefix, stream, group, worker, started_at, over).settle
     settled = [_tried(settle, end) for end in ends]
@@ -38,7 +40,6 @@ def take(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftTo
     reply: list[Reply] = [b"", b" ".join(settled)]
     gone = bool(ends)
     if messages:
-        inside.read(entries, reading, worker, numbers)
         claimer = Claimer(inside, prefix, stream, group, worker, started_at, asked, over)
         for message in messages:
             gone = message.claim(claimer, reply) or gone

@@ -121,7 +121,8 @@ class Refusals:
             ending = None if put_back is None else block(running.execution, put_back)
         if ending is None and running.rules:
             ending = await self.gate.admit(running)
-        if self.limits and (ending is None or _was_dropped(ending)) and not self._count(running):
+        is_a_run = running.reason is None and (ending is None or _was_dropped(ending))
+        if self.limits and is_a_run and not self._count(running):
             ending = Spent(), None
         return ending
 

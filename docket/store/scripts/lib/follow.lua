@@ -23,8 +23,9 @@ local function follower(prefix, stream, group, wake_channel, holder, ended_at, o
       record[#record + 1], record[#record + 2] = 'tried', tried
     end
     if ended_event ~= '' then
-      for name, value in pairs({generation = generation, state = state, completed_at = ended_at, error = why, result_key = result_name}) do
-        record[#record + 1], record[#record + 2] = 'last_' .. name, value
+      for _, each in ipairs({'last_generation', generation, 'last_state', state, 'last_completed_at', ended_at, 'last_error', why,
+          'last_result_key', result_name}) do
+        record[#record + 1] = each
       end
     end
     forget(prefix .. ':progress:' .. key, over)
