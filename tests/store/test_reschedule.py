@@ -92,11 +92,11 @@ async def test_a_due_run_goes_to_the_end_of_the_stream(store: Store) -> None:
     }
 
 
-async def test_a_due_run_is_taken_in_the_step_that_places_it(store: Store) -> None:
+async def test_a_due_run_is_left_by_the_step_that_places_it_to_whoever_waits(store: Store) -> None:
     delivery = await store.running()
     again = Again(following(delivery, when=PAST), tried="ValueError: no")
-    (taken,), settled = await store.claims().take_settling(1, [(delivery, again)])
-    assert settled == [Settled.OK]
+    assert await store.claims().take_settling(1, [(delivery, again)]) == ([], [Settled.OK])
+    (taken,) = await store.claims().take(1)
     assert isinstance(taken, Delivery)
     assert (taken.message.key, taken.message.attempt, taken.fence.claim) == ("k", 2, 1)
     assert await store.everything() == {
