@@ -92,6 +92,32 @@ async def test_an_earlier_task_wakes_the_scheduler_from_a_longer_sleep(docket: D
         await ran.wait()
 
 
+@virtual_time
+async def test_a_task_that_is_announced_while_due_tasks_are_moved_is_not_forgotten(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is later than what is moved then, and what the server said then of the next ones is of before."""
+    move, late = DueTasks.move, list[datetime]()
+
+    async def task() -> None: ...
+
+    async def moved_while_one_is_added(due: DueTasks, limit: int) -> Moved:
+        moved = await move(due, limit)
+        if moved.count and not late:
+            late.append(clock.now() + ms(10))
+            await docket.add(task, when=late[0], key="late")()
+            await anyio.sleep(0.001)  # it is announced before the answer is here
+        return moved
+
+    monkeypatch.setattr(DueTasks, "move", moved_while_one_is_added)
+    async with working(Worker(docket)):
+        await docket.add(task, when=clock.now() + ms(5), key="first")()
+        await anyio.sleep(1)
+        execution = await docket.get_execution("late")
+    assert execution is not None
+    assert execution.state == "completed"
+
+
 async def test_the_scheduler_sleeps_while_nothing_is_due(
     docket: Docket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

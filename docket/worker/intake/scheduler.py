@@ -41,13 +41,16 @@ class Scheduler:
     _shared_until: float = attrs.field(init=False, default=-math.inf)
     _woken: Notification = attrs.field(init=False, factory=Notification)
     _has_looked: bool = attrs.field(init=False, default=False)
+    #: Whether the server is being asked: what its answer says of the next task may be of before an announcement.
+    _looks: bool = attrs.field(init=False, default=False)
 
     async def run(self, answered: Callable[[], None]) -> None:
         """Move due tasks until cancelled or until Redis is lost."""
         self._has_looked = False  # announcements during an outage were lost
         while True:
-            seen = self._woken.count
+            seen, self._looks = self._woken.count, True
             moved = await self.due.move(DUE_BATCH)
+            self._looks = False
             answered()
             self._has_looked, self._next_due = True, moved.next_due
             now = clock.timestamp()
@@ -75,7 +78,9 @@ class Scheduler:
         self._announced = due
         if due == self._unannounced:  # the heartbeat was faster than the announcement
             self._unannounced, self._shared_until = None, -math.inf
-        if self._is_earlier(due):
+        if self._looks:
+            self.wake()
+        elif self._is_earlier(due):
             self._next_due = due
             self.wake()
 
