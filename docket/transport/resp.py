@@ -62,7 +62,7 @@ def apart(argument: bytes | str) -> bytes | str | Apart:
 
 #: The arguments of a command. As redis-py we refuse others with DataError, and also numbers of more than 64 bits.
 #: `Apart` is one of scripts alone.
-Argument: TypeAlias = "bytes | memoryview | str | int | float | Apart"
+Argument: TypeAlias = "bytes | bytearray | memoryview | str | int | float | Apart"
 
 #: What is to be sent: bytes, or pieces of which each large one is some argument as it is.
 Packed: TypeAlias = bytes | tuple[bytes, ...]
@@ -77,8 +77,8 @@ ENCODER: Final[Any] = Encoder("utf-8", "strict", False)
 
 
 def encode(value: Argument) -> bytes:
-    """Return the bytes of one argument, as redis-py encodes it."""
-    return bytes(ENCODER.encode(value))
+    """Return the bytes of one argument, as redis-py encodes it. Its version 5 knows no bytearray."""
+    return bytes(value if isinstance(value, bytearray) else ENCODER.encode(value))
 
 
 class Reader(Protocol):
