@@ -93,6 +93,7 @@ async def resolve(
             found.failed.append(FailedDependency(name, error))
     if beside := get_annotation_dependencies(function):
         await _enter_beside(stack, function, given, found, beside)
+    frame.failures.clear()  # the context has the frame, and they lead to the task that has the context: a circle
     values = (*found.supplied.values(), *found.replaced.values(), *found.others)
     found.acting = [value for value in values if isinstance(value, Dependency)]
     return found

@@ -22,10 +22,9 @@ __all__ = ["PAD", "Meter", "arguments", "often", "percentile", "run"]
 PAD = "x" * 64  #: beside its number, what a task is called with
 LOOK = 2  #: commands of one look
 
-logging.disable(logging.CRITICAL)
-
 
 def arguments() -> argparse.ArgumentParser:
+    logging.disable(logging.CRITICAL)
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", default="redis://localhost:6379/0")
     parser.add_argument("--loop", default="asyncio", choices=("asyncio", "uvloop", "trio"))
