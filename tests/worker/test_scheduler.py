@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -10,6 +11,7 @@ import pytest
 
 from docket import Docket, Worker, clock
 from docket.store import DueTasks, Moved, dump
+from docket.worker.intake.scheduler import Scheduler
 from tests.durations import ms
 from tests.where import virtual_time
 from tests.worker.conftest import working
@@ -19,6 +21,18 @@ pytestmark = pytest.mark.anyio
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+class Queue:
+    """What a scheduler moves tasks from. Nothing is due by our clock; ``looks`` are counted."""
+
+    def __init__(self, next_due: float | None) -> None:
+        self.client = SimpleNamespace(is_memory=False)
+        self.next_due, self.looks = next_due, 0
+
+    async def move(self, limit: int) -> Moved:
+        self.looks += 1
+        return Moved(0, self.next_due)
 
 
 class Moves:
@@ -184,3 +198,38 @@ async def test_tasks_of_a_client_that_announces_nothing_are_found_and_then_looke
             await anyio.sleep(0.1)
             await add_as_pydocket_does(docket, 1, now())
             await runs[1].wait()
+
+
+async def test_a_heartbeat_finds_that_the_clock_has_passed_what_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began = clock.timestamp()
+    queue: Any = Queue(began + 1000)
+    scheduler = Scheduler(queue, ms(250))
+    async with anyio.create_task_group() as group:
+        group.start_soon(scheduler.run, lambda: None)
+        await anyio.wait_all_tasks_blocked()
+        scheduler.note_first(None)
+        await anyio.wait_all_tasks_blocked()
+        assert queue.looks == 1
+        monkeypatch.setattr(clock, "timestamp", lambda: began + 2000)
+        queue.next_due = None
+        scheduler.note_first(None)
+        await anyio.wait_all_tasks_blocked()
+        assert queue.looks == 2
+        group.cancel_scope.cancel()
+
+
+async def test_a_heartbeat_finds_what_is_due_at_a_moment_that_was_announced_of_another() -> None:
+    queue: Any = Queue(None)
+    scheduler = Scheduler(queue, ms(250))
+    due = clock.timestamp()
+    async with anyio.create_task_group() as group:
+        group.start_soon(scheduler.run, lambda: None)
+        await anyio.wait_all_tasks_blocked()
+        scheduler.announce(str(due))  # and cancelled, before the scheduler has looked
+        await anyio.wait_all_tasks_blocked()
+        scheduler.note_first(due)
+        await anyio.wait_all_tasks_blocked()
+        assert queue.looks == 3
+        group.cancel_scope.cancel()

@@ -92,8 +92,10 @@ class Scheduler:
             self._next_due = self._unannounced = when
             self._shared_until = monotonic() + SHARED.total_seconds()
             self.wake()
-        elif self._next_due is not None and self._next_due <= clock.timestamp():
-            self.wake()  # the wall clock was set forward
+            return
+        now = clock.timestamp()
+        if any(due is not None and due <= now for due in (when, self._next_due)):
+            self.wake()  # the wall clock was set forward, or that moment was announced of another task
 
     def _is_earlier(self, when: float) -> bool:
         return self._next_due is None or when < self._next_due
