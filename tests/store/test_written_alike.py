@@ -6,6 +6,7 @@ import base64
 import decimal
 import io
 import json
+import sys
 import traceback
 import uuid
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import pytest
 
 from docket.errors import ExecutionFailed
 from docket.store import codec, errors_kept
+from docket.worker.runs import traced
 from docket.worker.runs.traced import traceback_text
 
 NOW = datetime.now(UTC)
@@ -36,6 +38,12 @@ class Reduced(Exception):
 class Silent(Exception):
     def __str__(self) -> str:
         raise ValueError
+
+
+def in_a_circle() -> None:
+    one, two = ValueError(1), ValueError(2)
+    one.__cause__, two.__cause__ = two, one
+    raise one
 
 
 class LocalZone(tzinfo):
@@ -76,7 +84,7 @@ class Local(Exception):
 BODIES: list[Callable[[], Any]] = [
     raised(ValueError("one\ntwo")), raised(ValueError()), raised(KeyboardInterrupt()),
     raised(OSError(2, "none", "file")), raised(ExecutionFailed("said")), raised(Mine(1)), raised(Reduced()),
-    raised(Local("x")), raised(Silent("x")),
+    raised(Local("x")), raised(Silent("x")), in_a_circle,
     raised(ValueError([1, {"a": (1, None)}])), raised(ValueError(object)),
     raised(ExceptionGroup("group", [KeyError(1)])),
     lambda: again(1), lambda: again(30), caused, meanwhile, lambda: json.loads("{"), lambda: no_such_name,  # noqa: F821
@@ -100,11 +108,44 @@ def test_a_traceback_has_the_text_that_python_gives_it(body: Callable[[], Any]) 
     assert traceback_text(error) == shown  # now from what is remembered
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("sys.tracebacklimit", 1), (f"{traced.__name__}.MOST_PLACES", 1)]
+)
+def test_so_it_has_where_little_is_shown_or_remembered(
+    name: str, value: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(name, value, raising=False)
+    for body in (lambda: again(1), meanwhile):
+        error = error_of(body)
+        assert traceback_text(error) == "".join(traceback.format_exception(error)).rstrip()
+    assert len(traced._places) <= 1 or name == "sys.tracebacklimit"  # pyright: ignore[reportPrivateUsage]
+
+
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("more", [{"__notes__": ["a note"]}, {}])
 def test_an_error_is_pickled_as_cloudpickle_would(body: Callable[[], Any], more: dict[str, Any]) -> None:
     error = error_of(body)
     error.extra = 7  # type: ignore[attr-defined]
+    pickled_as_cloudpickle_would(error, more)
+
+
+def test_so_is_one_whose_class_is_of_the_program_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "Mine", Mine, raising=False)
+    monkeypatch.setattr(Mine, "__module__", "__main__")
+    pickled_as_cloudpickle_would(Mine(1), {})
+
+
+def test_so_is_one_of_a_module_that_travels_with_its_code() -> None:
+    module = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(module)  # pyright: ignore[reportUnknownMemberType]
+    try:
+        pickled_as_cloudpickle_would(Mine(1), {})
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)  # pyright: ignore[reportUnknownMemberType]
+
+
+def pickled_as_cloudpickle_would(error: BaseException, more: dict[str, Any]) -> None:
     file = io.BytesIO()
     slow: Any = errors_kept._ErrorPickler(file, {id(error): more} if more else {})  # pyright: ignore[reportPrivateUsage]
     slow.dump(error)

@@ -29,9 +29,9 @@ from docket import (
     Worker,
 )
 from docket.errors import UsageError
-from docket.execution import ExecutionProgress
+from docket.execution import ExecutionCancelled, ExecutionProgress
 from tests.durations import ms, s
-from tests.worker.conftest import at_most
+from tests.worker.conftest import at_most, working
 
 pytestmark = pytest.mark.anyio
 
@@ -123,6 +123,24 @@ bodies: list[Any] = []
 
 async def limited(customer: int, limit: ConcurrencyLimit | None = ConcurrencyLimit("customer")) -> None:  # type: ignore[assignment]
     await bodies[0]()
+
+
+class Waiting(Retry):
+    async def __aenter__(self) -> Any:
+        await anyio.sleep_forever()
+
+
+async def test_one_that_the_caller_gives_is_stopped_as_it_opens(docket: Docket) -> None:
+    async def task(retry: Retry = Retry(attempts=2)) -> None: ...
+
+    execution = await docket.add(task)(retry=Waiting(attempts=2))
+    async with working(Worker(docket)):
+        while execution.state is not ExecutionState.RUNNING:
+            await anyio.sleep(0.001)
+            await execution.sync()
+        await docket.cancel(execution.key)
+        with pytest.raises(ExecutionCancelled):
+            await execution.get_result()
 
 
 async def test_a_limit_that_the_caller_gives_admits_by_itself(docket: Docket) -> None:

@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError
 from docket import Docket, Execution, ExecutionState, Perpetual, Retry
 from docket.store import Again, Claims, Delivery, Ended, Message, Settled, Taken
 from tests.durations import ms
+from tests.where import on_asyncio
 from tests.worker.conftest import a_worker, at_most, working
 
 pytestmark = pytest.mark.anyio
@@ -157,6 +158,17 @@ async def test_an_end_does_not_wait_for_capacity_that_was_withdrawn(docket: Dock
             await execution.get_result()
 
 
+@on_asyncio  # trio may end each of them after the reader has looked
+async def test_ends_leave_together_where_all_there_was_has_been_taken(
+    docket: Docket, written: Written
+) -> None:
+    for n in range(3):
+        await docket.add(echo, key=f"{n}")(n)
+    async with at_most():
+        await a_worker(docket).run_until_finished()
+    assert (written.alone, len(written.together)) == (Counter(), 3)
+
+
 async def test_so_it_does_where_it_came_during_a_take(
     docket: Docket, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,11 +208,16 @@ async def test_a_large_result_does_not_leave_with_others(docket: Docket, written
     async def text(length: int) -> str:
         return "x" * length
 
+    async def with_arguments(text: str, retry: Retry = Retry(attempts=2)) -> None:
+        if retry.attempt == 1:
+            raise ValueError
+
     for n in range(9):
         await docket.add(text, key=f"{n}")(10**5 if n == 4 else 10)
+    await docket.add(with_arguments, key="retried")("x" * 10**5)
     async with at_most():
         await a_worker(docket, concurrency=1).run_until_finished()
-    assert written.together["4"] == 0
+    assert (written.together["4"], written.alone["retried"]) == (0, 1)
     assert len(written.together) > 5
 
 

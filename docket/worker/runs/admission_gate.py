@@ -100,8 +100,6 @@ class AdmissionGate:
         """Let no other run wait for this one any more."""
         if self._turns and (turn := self._turns.pop(running.delivery.message_id, None)) is not None:
             turn.over()
-            if turn is self._last:
-                self._last = None
 
     def _rules_of(self, running: Running) -> list[tuple[str | None, Admission[Any]]]:
         function = running.execution.function
