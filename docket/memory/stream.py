@@ -152,6 +152,9 @@ class MemoryStream:
         """A checkpoint only: a server in this process takes everything."""
         await checkpoint()
 
+    def wake(self) -> None:
+        """Nobody asks for it: a server in this process takes everything."""
+
     def close(self) -> None:
         """Disconnect; idempotent. Drops replies that were not received and requests that were not executed."""
         with self._lock:

@@ -7,7 +7,8 @@ bare ``Task.cancel()``, loses nothing, and nothing is shielded. The rules, cited
   T1  bytes enter ``_out`` in the same step in which their awaited reply enters ``_pending``
   T2  exactly the bytes that ``try_send`` took leave ``_out``; the next flusher sends the rest
   T3  a reply and its place in ``_pending`` are taken in one step; the place of a cancelled caller stays, for its reply
-  T4  a role free (flusher or leader) + work for it + somebody parked  =>  exactly one heir is woken
+  T4  a role free (flusher or leader) + work for it + somebody parked  =>  exactly one heir is woken; where nobody is
+      parked, a caller that leads is woken to flush
   T5  nobody is left to flush  =>  sent at once, or the connection dies: never executed much later
 
 Callers take two roles in turn: the flusher sends everybody's bytes, the leader reads everybody's replies. asyncio
@@ -248,7 +249,9 @@ class Connection:
                     self._heir = awaited  # T4
                     self._wake(awaited)
                     return
-            if flush:  # T5: every caller was cancelled
+            if flush and self._leading and self._watch is None:
+                self._stream.wake()  # T4
+            elif flush:  # T5: every caller was cancelled
                 self.push()
                 if self._out:
                     self.fail(ConnectionError("Closed: every caller was cancelled while sending"))

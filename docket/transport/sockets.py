@@ -42,7 +42,7 @@ class SocketStream:
             data = self._socket.recv(self._size)
             if len(data) == self._size:
                 self._size = _MOST
-            elif self._size > len(data) < _RECEIVE:
+            elif len(data) < _RECEIVE:
                 self._size = _RECEIVE
             return data
         except (BlockingIOError, InterruptedError):
@@ -52,6 +52,8 @@ class SocketStream:
         self._waiters += 1
         try:
             await anyio.wait_readable(self._socket)
+        except anyio.ClosedResourceError:  # by ``wake``
+            pass
         finally:
             self._leave()
 
@@ -64,6 +66,9 @@ class SocketStream:
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    def wake(self) -> None:
+        anyio.notify_closing(self._socket)  # which tells those who wait, and closes nothing
 
     def close(self) -> None:
         # While tasks wait on the descriptor, shut it down only, which wakes them; the last one closes it. Closed at

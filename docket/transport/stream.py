@@ -36,6 +36,10 @@ class Stream(Protocol):
         """Wait until ``try_send`` would take bytes again; may return too early, never too late."""
         ...
 
+    def wake(self) -> None:
+        """Let ``wait_readable`` return, whatever there is to read. Never suspends."""
+        ...
+
     def close(self) -> None:
         """Release everything and wake those who wait; idempotent. Never suspends."""
         ...

@@ -98,6 +98,9 @@ class TlsStream:
     def fileno(self) -> int:
         return self._below.fileno()
 
+    def wake(self) -> None:
+        self._below.wake()
+
     def close(self) -> None:
         self._below.close()
 

@@ -189,6 +189,12 @@ class LoopWithoutReaders(asyncio.SelectorEventLoop):
     def add_writer(self, *_: Any) -> None:
         raise NotImplementedError
 
+    def remove_reader(self, *_: Any) -> bool:
+        raise NotImplementedError
+
+    def remove_writer(self, *_: Any) -> bool:
+        raise NotImplementedError
+
 
 def main() -> None:
     from docket.transport import resp

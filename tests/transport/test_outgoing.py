@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+from typing import Any
+
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docket.transport import Apart, Client, Lua, apart, resp
+from docket.transport import Apart, Client, Lua, apart, current_backend, resp
+from docket.transport.connection import Connection
 from docket.transport.outgoing import Outgoing
 from docket.transport.resp import LARGE, joined, pack, pack_vouched, pieces, python_pack, words
+from docket.transport.sockets import SocketStream
 
 SIZES = st.sampled_from([1, 3, 70, LARGE - 1, LARGE, LARGE + 5])
 PACKED = st.one_of(SIZES, st.lists(SIZES, min_size=1, max_size=4).map(tuple))
@@ -63,6 +68,38 @@ def test_large_arguments_are_packed_as_others_are_and_sent_as_they_are() -> None
     assert type(apart("ü" * LARGE)) is Apart
     assert apart("ü") == "ü"
     assert resp.encode("ü" * LARGE) == apart("ü" * LARGE).data  # type: ignore[union-attr]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_who_is_cancelled_while_sending_leaves_the_rest_to_who_waits(is_first: bool) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    connection, replies = Connection(SocketStream(ours), current_backend()), list[Any]()
+    large, small = pack(("SET", "k", b"x" * 3_000_000)), pack(("GET", "k"))
+    sending = anyio.CancelScope()
+
+    async def send() -> None:
+        with sending:
+            await connection.request(large)
+
+    async def ask() -> None:
+        replies.append(await connection.request(small))
+
+    async with anyio.create_task_group() as group:
+        for each in (ask, send) if is_first else (send, ask):
+            group.start_soon(each)
+            await anyio.wait_all_tasks_blocked()
+        sending.cancel()
+        came = 0
+        while came < len(large) + len(small):
+            await anyio.wait_readable(theirs)
+            came += len(theirs.recv(1_000_000))
+        theirs.send(b":1\r\n:2\r\n")
+    assert replies == [1 if is_first else 2]
+    connection.fail(ConnectionError("over"))
+    theirs.close()
 
 
 @pytest.mark.anyio
