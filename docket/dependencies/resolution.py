@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
 from uncalled_for import Dependency as _Dependency
@@ -70,7 +71,7 @@ async def resolve(
     argument is, if it is itself a dependency. Dependencies that cannot be resolved are in ``failed``; the others are
     resolved all the same.
 
-    The context variables of the engine stay as they are set for this call: it has its own context.
+    The context variables of the engine stay as they are set for this call: a claim has its own context.
     """
     declared = get_dependency_parameters(function)
     _Depends.cache.set({})
@@ -153,19 +154,37 @@ def conflicts(function: Any, also: Mapping[str, _Dependency[Any]]) -> dict[str, 
     return found
 
 
+_OF_THE_ENGINE: tuple[ContextVar[Any], ...] = (_Depends.cache, _Depends.stack, _current_frame)
+_OF_A_RUN: tuple[ContextVar[Any], ...] = (current_docket, current_worker, current_execution)
+
+
+@contextmanager
+def _restored(variables: tuple[ContextVar[Any], ...]) -> Generator[None]:
+    """Give these variables what they had, if they had anything, as the block is left."""
+    before = [variable.get(None) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            if value is not None:
+                variable.set(value)
+
+
 @asynccontextmanager
 async def resolved_dependencies(worker: Any, execution: Any) -> AsyncGenerator[dict[str, Any]]:
     """Resolve the dependencies of an execution as ``worker`` would; yield the values by parameter.
 
     One that cannot be resolved is a `FailedDependency`. Dependencies close, the last one first, when the block is left.
     """
-    current_docket.set(execution.docket)
-    current_worker.set(worker)
-    current_execution.set(execution)
     given = arguments_of(execution.function, execution.args, execution.kwargs)
-    async with AsyncExitStack() as stack:
-        found = await resolve(stack, execution.function, given, worker.dependencies)
-        yield {**found.supplied, **{failure.parameter: failure for failure in found.failed}}
+    with _restored(_OF_A_RUN):  # a task, or what it depends on, may resolve those of another
+        current_docket.set(execution.docket)
+        current_worker.set(worker)
+        current_execution.set(execution)
+        async with AsyncExitStack() as stack:
+            with _restored(_OF_THE_ENGINE):
+                found = await resolve(stack, execution.function, given, worker.dependencies)
+            yield {**found.supplied, **{failure.parameter: failure for failure in found.failed}}
 
 
 def get_single_dependency_parameter_of_type(function: Any, dependency_type: type[D]) -> D | None:

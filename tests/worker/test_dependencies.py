@@ -362,6 +362,35 @@ async def test_dependencies_of_an_execution_can_be_resolved_by_hand(docket: Dock
         assert isinstance(values["other"], FailedDependency)
 
 
+async def test_a_dependency_may_resolve_those_of_another_execution(docket: Docket) -> None:
+    """What is resolved after it is that of its own run again, and closes with that."""
+    seen: list[Any] = []
+
+    async def other(name: str, argument: str = TaskArgument("name")) -> None: ...
+
+    async def resolving(worker: Worker = CurrentWorker()) -> Any:
+        async with resolved_dependencies(worker, await worker.docket.add(other)("other")) as values:
+            return values["argument"]
+
+    @asynccontextmanager
+    async def closing() -> AsyncGenerator[None]:
+        yield
+        seen.append("closed")
+
+    async def task(
+        name: str,
+        first: str = Depends(resolving),
+        second: str = TaskArgument("name"),
+        key: str = TaskKey(),
+        third: None = Depends(closing),
+    ) -> None:
+        seen.extend((first, second, key))
+
+    await docket.add(task, key="mine")("mine")
+    await run(docket)
+    assert seen == ["other", "mine", "mine", "closed"]
+
+
 def test_two_of_what_there_may_be_one_of_are_refused_when_the_task_is_registered() -> None:
     async def task(first: Retry = Retry(), second: Retry = Retry()) -> None: ...
 
