@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from . import mixture as mixture  # warns where pydocket is installed beside this
 
-TYPE_CHECKING = (
-    False  # True to type checkers, as typing's is; typing is a third of what this import would cost
-)
+#: True to type checkers, as typing's is. To import typing would be a third of what this import costs.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

@@ -562,11 +562,10 @@ class Docket(DocketSnapshotMixin):
         """The execution of a prepared call; one that was made by hand is checked like any other."""
         check_moment("when", call.when)
         key = check_key(call.key)
-        if (
-            self.tasks.get(call.function_name or "") is not call.function
-        ):  # else that was done as it was registered
-            check_function(call.function)
-        name = checked_name(call.function_name or name_of(call.function), "the name of a task")
+        given = call.function_name
+        if not isinstance(given, str) or self.tasks.get(given) is not call.function:
+            check_function(call.function)  # what is registered was checked then
+        name = checked_name(given or name_of(call.function), "the name of a task")
         check_arguments(call.function, name, call.args, call.kwargs)
         execution: Execution[Any] = Execution(
             self, call.function, call.args, call.kwargs, key, call.when, 1, function_name=name

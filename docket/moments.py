@@ -123,9 +123,8 @@ def iso_text(moment: datetime) -> str:
     """``moment.isoformat()``, at a fraction of its cost where there was a moment in the same second just before."""
     if moment.tzinfo is not UTC or not 1970 <= moment.year < 2100 or type(moment) is not datetime:
         return moment.isoformat()
-    text = _to_the_second(
-        int(moment.timestamp())
-    )  # whose double is exact to less than a microsecond in these years
+    # The timestamp is a double, and in these years exact to less than a microsecond.
+    text = _to_the_second(int(moment.timestamp()))
     micros = moment.microsecond
     return f"{text}.{micros:06}+00:00" if micros else f"{text}+00:00"
 

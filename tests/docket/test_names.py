@@ -72,6 +72,9 @@ async def test_the_name_of_a_task_is_refused(docket: Docket) -> None:
     call = TaskCall(nothing, (), {}, "k", clock.now(), BAD)
     with pytest.raises(UsageError, match=f"^the name of a task {SAID}"):
         await docket.add_many([call])
+    unhashable: Any = ["nothing"]
+    with pytest.raises(TypeError, match="the name of a task is a str, not list"):
+        await docket.add_many([TaskCall(nothing, (), {}, "k", clock.now(), unhashable)])
 
 
 def test_names_of_tasks_are_a_list_of_texts() -> None:
