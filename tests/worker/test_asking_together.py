@@ -28,6 +28,8 @@ class Server:
 
     async def admit_each(self, asking: Sequence[Any]) -> list[Verdict | RedisError | None]:
         names = [name for name, _, _ in asking]
+        if "impossible" in names:
+            raise TypeError("impossible")
         self.asked.append(names)
         await self.answers.wait()
         if self.lost:
@@ -36,6 +38,8 @@ class Server:
 
     async def admit(self, name: str, *_: Any) -> Verdict | None:
         self.alone.append(name)
+        if name == "impossible":
+            raise TypeError("impossible")
         return Drop(name)
 
 
@@ -48,7 +52,7 @@ class Scene:
     async def ask(self, name: str) -> None:
         try:
             self.answered[name] = await self.gate._ask(cast("Any", (name, (), "")), None)  # pyright: ignore[reportPrivateUsage]
-        except RedisError as error:
+        except (RedisError, TypeError) as error:
             self.answered[name] = str(error)
 
 
@@ -84,6 +88,15 @@ async def test_an_error_about_one_of_them_is_raised_in_that_one() -> None:
         for name in ("one", "misused", "two"):
             group.start_soon(scene.ask, name)
     assert scene.answered == {"one": Drop("one"), "misused": "WRONGTYPE", "two": Drop("two")}
+
+
+async def test_what_cannot_be_asked_about_one_of_them_is_raised_in_that_one() -> None:
+    scene = Scene()
+    scene.server.answers.set()
+    async with anyio.create_task_group() as group:
+        for name in ("one", "impossible", "two"):
+            group.start_soon(scene.ask, name)
+    assert scene.answered == {"one": Drop("one"), "impossible": "impossible", "two": Drop("two")}
 
 
 async def test_where_the_answer_is_lost_each_asks_again() -> None:

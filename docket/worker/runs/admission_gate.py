@@ -192,12 +192,15 @@ class AdmissionGate:
         return mine.answer
 
     async def _send(self) -> None:
-        """Ask for the first ones; raises what happens to the question, and lets each of the others ask again."""
+        """Ask for the first ones; what is not answered each asks by itself. Raises: RedisError."""
         asked, self._asked = self._asked[:MOST], self._asked[MOST:]
         try:
             answers = await self.admissions.admit_each([one.asking for one in asked])
             for one, one.answer in zip(asked, answers, strict=True):
                 one.is_answered = True
+        except Exception as error:
+            if isinstance(error, RedisError):
+                raise  # else one of them cannot be asked about, and its own claim will hear of it (I9)
         finally:
             for one in asked:
                 one.wake()
