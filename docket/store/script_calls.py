@@ -371,7 +371,8 @@ def take(
     keys: Keys, *,
     worker: Argument, started_at: Argument, asked: Argument, count: Argument, ended: Sequence[Argument],
 ) -> Call:
-    """Write how claims have ended, then read tasks that wait on the stream and claim them, in one step."""
+    """Read tasks that wait on the stream, write how claims have ended, and claim what was read, in one
+    step."""
     return (
         script("take"),
         [
