@@ -345,26 +345,15 @@ class Claims:
         )
         return _SETTLED[cast("bytes", await self.client.run(*call))]
 
-    async def reschedule(
-        self,
-        delivery: Delivery,
-        following: Message,
-        *,
-        same: bool = False,
-        ended: Ended | None = None,
-        tried: str = "",
-    ) -> Settled:
-        """Place the next run of the key and acknowledge this delivery, in one step (I1, I2); the rest as in `Again`.
+    async def reschedule(self, delivery: Delivery, again: Again) -> Settled:
+        """Place the next run of the key and acknowledge this delivery, in one step (I1, I2).
 
         Nothing is written if the cancellation of the key was requested (ASKED).
         """
         now = clock.now()
         at = now.isoformat()
         call = script_calls.reschedule(
-            self.keys,
-            worker=self.worker,
-            ended_at=at,
-            ended=self._again(delivery, Again(following, same, ended, tried), now, at),
+            self.keys, worker=self.worker, ended_at=at, ended=self._again(delivery, again, now, at)
         )
         return _SETTLED[cast("bytes", await self.client.run(*call))]
 

@@ -23,7 +23,7 @@ from docket.rules import (
     Verdict,
     pack,
 )
-from docket.store import Admissions, Delivery, Ended, LimitInUse, Settled, Unreadable
+from docket.store import Admissions, Again, Delivery, Ended, LimitInUse, Settled, Unreadable
 from tests.store.conftest import FUTURE, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -213,7 +213,7 @@ async def test_however_a_run_ends_its_slot_is_free(store: Store, ending: str) ->
     first, _ = await one_runs_and_one_waits(store)
     claims, first = store.claims(), holding(first, A)
     if ending == "reschedule":
-        await claims.reschedule(first, message("k1", FUTURE))
+        await claims.reschedule(first, Again(message("k1", FUTURE)))
     elif ending == "hand_back":
         await claims.hand_back(first)
     elif ending == "set_aside":
@@ -441,7 +441,7 @@ async def test_a_run_that_is_put_off_does_not_meet_its_own_cooldown(store: Store
     cooldown = CooldownRule("d:c", 100 * SECOND)
     first = await store.running("k1")
     assert await ask(store, first, cooldown) is None
-    await store.claims().reschedule(first, message("k1"), same=True)
+    await store.claims().reschedule(first, Again(message("k1"), same=True))
     assert await ask(store, await store.claimed(), cooldown) is None
 
 
@@ -449,5 +449,5 @@ async def test_a_next_run_meets_the_cooldown_of_the_one_before(store: Store) -> 
     cooldown = CooldownRule("d:c", 100 * SECOND)
     first = await store.running("k1")
     assert await ask(store, first, cooldown) is None
-    await store.claims().reschedule(first, message("k1"))
+    await store.claims().reschedule(first, Again(message("k1")))
     assert await ask(store, await store.claimed(), cooldown) == Drop("d:c")

@@ -13,7 +13,7 @@ import pytest
 from docket.clock import now
 from docket.errors import DeliveryUnreadable
 from docket.rules import AwaitSlot, SlotRule, pack
-from docket.store import Admissions, ByHand, Delivery, Ended, ProgressReports, Report, Unreadable
+from docket.store import Admissions, Again, ByHand, Delivery, Ended, ProgressReports, Report, Unreadable
 from tests.store.conftest import FUTURE, Heard, Store, message, run
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +82,7 @@ async def resumed(store: Store) -> Delivery:
 async def put_off(store: Store) -> Delivery:
     """It was retried, and runs again."""
     delivery = await store.running(KEY)
-    await store.claims().reschedule(delivery, delivery.message)
+    await store.claims().reschedule(delivery, Again(delivery.message))
     return await store.claimed()
 
 

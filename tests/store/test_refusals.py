@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from redis.exceptions import OutOfMemoryError, RedisError
 
-from docket.store import Beat, Claims, Delivery, Ended, Settled
+from docket.store import Again, Beat, Claims, Delivery, Ended, Settled
 from docket.transport import Client
 from tests.servers import Server
 from tests.store.conftest import FUTURE, Store, message
@@ -49,7 +49,7 @@ async def test_what_was_read_and_may_not_be_claimed_is_claimed_when_the_server_l
 Write = Callable[[Claims, Delivery], Awaitable[object]]
 WRITES: dict[str, Write] = {
     "settle": lambda claims, delivery: claims.settle(delivery, Ended("completed")),
-    "reschedule": lambda claims, delivery: claims.reschedule(delivery, message(when=FUTURE)),
+    "reschedule": lambda claims, delivery: claims.reschedule(delivery, Again(message(when=FUTURE))),
     "hand back": lambda claims, delivery: claims.hand_back(delivery),
 }
 

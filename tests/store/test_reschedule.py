@@ -20,7 +20,7 @@ Way: TypeAlias = Callable[..., Awaitable[Settled | None]]
 
 
 async def alone(claims: Claims, delivery: Delivery, next_run: Message, **how: Any) -> Settled | None:
-    return await claims.reschedule(delivery, next_run, **how)
+    return await claims.reschedule(delivery, Again(next_run, **how))
 
 
 async def with_a_take(claims: Claims, delivery: Delivery, next_run: Message, **how: Any) -> Settled | None:
@@ -85,7 +85,7 @@ async def test_a_run_that_another_one_follows_has_its_own_end(
 
 async def test_a_due_run_goes_to_the_end_of_the_stream(store: Store) -> None:
     delivery = await store.running()
-    assert await store.claims().reschedule(delivery, following(delivery, when=PAST)) is Settled.OK
+    assert await store.claims().reschedule(delivery, Again(following(delivery, when=PAST))) is Settled.OK
     assert await store.everything() == {
         "d:stream": {"entries": [{"id": "#1", **fields(generation=2), "attempt": "2"}]},
         "d:runs:k": run("queued", 2, known="1000000000", stream_id="#1"),

@@ -7,7 +7,7 @@ from datetime import timedelta
 import attrs
 import pytest
 
-from docket.store import Delivery, PassedOn, Unreadable
+from docket.store import Again, Delivery, PassedOn, Unreadable
 from tests.store.conftest import PAST, Store, fields, run
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +47,7 @@ async def test_it_tells_how_often_a_delivery_was_begun(store: Store) -> None:
 async def test_deliveries_before_a_task_was_passed_on_count(store: Store) -> None:
     delivery = await store.running()
     later = attrs.evolve(delivery.message.again(PAST, 1), passed_on=PassedOn(times=1, deliveries=4))
-    await store.claims().reschedule(delivery, later, same=True)
+    await store.claims().reschedule(delivery, Again(later, same=True))
     passed = await store.claimed()
     assert passed.message.passed_on == PassedOn(1, ZERO, 4)
     assert passed.deliveries == 5

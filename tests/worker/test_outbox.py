@@ -11,7 +11,7 @@ import pytest
 from redis.exceptions import ConnectionError
 
 from docket import Docket, Execution, ExecutionState, Perpetual, Retry
-from docket.store import Again, Claims, Delivery, Ended, Message, Settled, Taken
+from docket.store import Again, Claims, Delivery, Ended, Settled, Taken
 from tests.durations import ms
 from tests.where import on_asyncio
 from tests.worker.conftest import a_worker, at_most, working
@@ -30,9 +30,9 @@ class Written:
             self.alone[delivery.message.key] += 1
             return await settle(claims, delivery, ended)
 
-        async def rescheduled(claims: Claims, delivery: Delivery, following: Message, **how: Any) -> Settled:
+        async def rescheduled(claims: Claims, delivery: Delivery, again: Again) -> Settled:
             self.alone[delivery.message.key] += 1
-            return await reschedule(claims, delivery, following, **how)
+            return await reschedule(claims, delivery, again)
 
         async def counted_too(
             claims: Claims, count: int, ended: Sequence[tuple[Delivery, Ended | Again]], **options: Any

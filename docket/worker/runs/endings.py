@@ -145,10 +145,7 @@ class Endings:
         return await self.claims.settle(running.delivery, ended)
 
     async def _reschedule(self, running: Running, again: Again) -> Settled:
-        settled = await self.claims.reschedule(
-            running.delivery, again.message, same=again.same, ended=again.ended, tried=again.tried
-        )
-        return await self._unless_asked(running, settled)
+        return await self._unless_asked(running, await self.claims.reschedule(running.delivery, again))
 
     async def _hand_back(self, running: Running) -> Settled:
         return await self._unless_asked(running, await self.claims.hand_back(running.delivery))
