@@ -54,13 +54,15 @@ def pytest_collect_directory(path: Path) -> Generator[None, Any, Any]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what ``--quick`` does. In CI, where the cores are few and shared, what fails has a second run."""
+    """Leave out what ``--quick`` does. In CI, where the cores are few and shared, what fails has a second run.
+
+    It is named at the end (``-rfER``), to be looked at.
+    """
     if config.getoption("quick"):
         left_out = [item for item in items if item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("slow")]
     if os.environ.get("CI"):
-        config.option.reportchars += "R"  # and is named at the end, to be looked at
         for item in items:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
