@@ -58,15 +58,13 @@ class LoopTasks(ClaimTasks):
             return  # nobody attends to it any more; as all that has not begun, it is settled in `settle_cut_off`
         name, factory = running.execution.function_name, self._loop.get_task_factory()
         if isinstance(factory, _TaskFactory) and factory.before is None:
-            task = asyncio.Task(
-                run(running), loop=self._loop, name=name
-            )  # as the loop does without a factory
+            # As the loop does without a factory.
+            task = asyncio.Task(run(running), loop=self._loop, name=name)
         else:
             try:
                 task = self._loop.create_task(run(running), name=name)
-            except (
-                KeyboardInterrupt
-            ) as error:  # of an eager one: it is the loop's, not of those that begin with it
+            except KeyboardInterrupt as error:
+                # Of an eager one: it is the loop's, not that of those that begin with it.
                 self._loop.call_soon(_raise, error)
                 return
         if running.begins_in is self:  # an eager one has begun, and may have ended
