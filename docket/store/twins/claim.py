@@ -6,6 +6,7 @@ from ...memory import LEFT_TO_LUA, Inside, LeftToLua, Reply, StreamValue
 from .claiming import Claimer
 from .events import publish_if_finished
 from .settling import has_reserved
+from .turn import Turn
 
 __all__ = ["claim"]
 
@@ -19,11 +20,11 @@ def claim(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftT
         return LEFT_TO_LUA
     if any(has_reserved(inside, prefix + b":runs:" + key) for _, key, _ in deliveries):
         return LEFT_TO_LUA
-    over: list[bytes] = []
     replies: list[Reply] = [b""]
     held: list[bytes] = []
     refused = False
-    claimer = Claimer(inside, prefix, stream, group, worker, started_at, asked, over)
+    turn = Turn(inside, prefix, stream, group, worker, started_at)
+    claimer = Claimer(turn, asked)
     for message_id, key, generation in deliveries:
         times = inside.deliveries(stream, group, message_id, worker)
         if times is None:
@@ -36,8 +37,7 @@ def claim(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftT
         refused = refused or word != b"OK"
     for message_id in held:
         inside.renew(stream, group, message_id, worker)
-    for name in over:
-        inside.delete(name)
+    turn.forget_all()
     if refused:
         publish_if_finished(inside, prefix, stream, queue, reserved_queue, wake_channel)
     replies[0] = inside.last_id(strikes)

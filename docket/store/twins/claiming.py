@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ...memory import ErrorReply, Hash, Inside
+from ...memory import ErrorReply, Hash
 from .events import event_of, json
 from .numbers import whole
+from .turn import Turn
 
 __all__ = ["UNREADABLE", "Claimed", "Claimer"]
 
@@ -22,37 +23,13 @@ _OF_OTHERS = (*_OF_WAITING, b"asked")
 
 
 class Claimer:
-    """Claims deliveries for one worker at one moment; slots are ``reserved`` for none of their runs.
+    """Claims deliveries in a turn, for the question ``asked``; slots are ``reserved`` for none of their runs."""
 
-    Names of progress that is over are added to ``over``, for the caller to delete.
-    """
+    __slots__ = ("_asked", "_how", "_turn")
 
-    __slots__ = (
-        "_asked",
-        "_group",
-        "_how",
-        "_inside",
-        "_over",
-        "_prefix",
-        "_started_at",
-        "_stream",
-        "_worker",
-    )
-
-    def __init__(
-        self,
-        inside: Inside,
-        prefix: bytes,
-        stream: bytes,
-        group: bytes,
-        worker: bytes,
-        started_at: bytes,
-        asked: bytes,
-        over: list[bytes],
-    ) -> None:
-        self._inside, self._prefix, self._stream, self._group = inside, prefix, stream, group
-        self._worker, self._started_at, self._asked, self._over = worker, started_at, asked, over
-        self._how = b',"worker":' + json(worker) + b',"started_at":"' + started_at + b'"'
+    def __init__(self, turn: Turn, asked: bytes) -> None:
+        self._turn, self._asked = turn, asked
+        self._how = b',"worker":' + json(turn.worker) + b',"started_at":"' + turn.at + b'"'
 
     def claim(self, message_id: bytes, key: bytes, generation: bytes, *, first: bool = False) -> Claimed:
         """Claim one delivery, of which ``generation`` is a number; ``first`` as in the Lua."""
@@ -62,7 +39,8 @@ class Claimer:
             return b"BROKEN", error.text, None
 
     def _claim(self, message_id: bytes, key: bytes, generation: bytes, first: bool) -> Claimed:
-        inside, run = self._inside, self._prefix + b":runs:" + key
+        turn = self._turn
+        inside, run = turn.inside, turn.prefix + b":runs:" + key
         record = inside.get(run, Hash)
         if (refused := self._refused(record, message_id, key, generation)) is not None:
             return refused
@@ -77,13 +55,13 @@ class Claimer:
         taken = {
             b"state": b"running",
             b"claim": mark + b"%.14g" % claim,  # as Lua writes a number
-            b"worker": self._worker,
-            b"started_at": self._started_at,
+            b"worker": turn.worker,
+            b"started_at": turn.at,
         }
         if self._asked:
             taken[b"asked"] = self._asked
         inside.set_fields(run, taken, without=_OF_WAITING if self._asked else _OF_OTHERS)
-        self._over.append(self._prefix + b":progress:" + key)
+        turn.over.append(turn.prefix + b":progress:" + key)
         self._publish(key, b"running", self._how)
         return b"OK", claim, ttl
 
@@ -91,21 +69,22 @@ class Claimer:
         self, record: Hash | None, message_id: bytes, key: bytes, generation: bytes
     ) -> Claimed | None:
         """What is said of a delivery whose key was taken from it by a newer generation or a cancellation."""
+        turn = self._turn
         current, state = (None, None) if record is None else (record.get(b"generation"), record.get(b"state"))
         if current != generation:
             live, mine = whole(current), int(generation)
             if current is not None and live is None:
                 return b"BROKEN", NO_NUMBER, None
             if mine > 0 and (live is None or mine < live):
-                self._inside.acknowledge(self._stream, self._group, [message_id])
+                turn.inside.acknowledge(turn.stream, turn.group, [message_id])
                 return b"SUPERSEDED", 0, None
         if state != b"cancelled":
             return None
-        self._inside.acknowledge(self._stream, self._group, [message_id])
-        self._publish(key, b"cancelled", b',"completed_at":"' + self._started_at + b'"')
+        turn.inside.acknowledge(turn.stream, turn.group, [message_id])
+        self._publish(key, b"cancelled", b',"completed_at":"' + turn.at + b'"')
         return b"CANCELLED", 0, None
 
     def _publish(self, key: bytes, state: bytes, how: bytes) -> None:
-        channel = self._prefix + b":state:" + key
-        if self._inside.is_heard(channel):
-            self._inside.publish(channel, event_of(key, state, how))
+        inside, channel = self._turn.inside, self._turn.prefix + b":state:" + key
+        if inside.is_heard(channel):
+            inside.publish(channel, event_of(key, state, how))

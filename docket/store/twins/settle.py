@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...memory import LEFT_TO_LUA, Hash, Inside, LeftToLua, Reply, StreamValue
 from .events import publish_if_finished
-from .settling import KEY, Settler, has_reserved, has_slots
+from .settling import KEY, has_reserved, has_slots, settle_one
+from .turn import Turn
 
 __all__ = ["settle"]
 
@@ -18,10 +19,9 @@ def settle(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | Left
         return LEFT_TO_LUA
     if has_slots(ended) or has_reserved(inside, run):
         return LEFT_TO_LUA
-    over: list[bytes] = []
-    settled = Settler(inside, prefix, stream, group, worker, ended_at, over).settle(ended)
-    for name in over:
-        inside.delete(name)
+    turn = Turn(inside, prefix, stream, group, worker, ended_at)
+    settled = settle_one(turn, ended)
+    turn.forget_all()
     if settled == b"OK":
         inside.acknowledge(stream, group, ended[:1])
     publish_if_finished(inside, prefix, stream, queue, reserved_queue, wake_channel)

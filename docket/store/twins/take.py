@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 from ...memory import LEFT_TO_LUA, ErrorReply, Inside, LeftToLua, Reply, StreamValue, print_id
 from .claiming import UNREADABLE, Claimer
 from .events import publish_if_finished
 from .numbers import whole
-from .settling import KEY, Settler, has_reserved, has_slots
+from .settling import KEY, has_reserved, has_slots, settle_one
+from .turn import Turn
 
 __all__ = ["take"]
 
@@ -31,21 +32,19 @@ def take(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftTo
         return LEFT_TO_LUA
     if messages:
         inside.read(entries, reading, worker, numbers)
-    over: list[bytes] = []
-    settle = Settler(inside, prefix, stream, group, worker, started_at, over).settle
-    settled = [_tried(settle, end) for end in ends]
+    turn = Turn(inside, prefix, stream, group, worker, started_at)
+    settled = [_tried(turn, end) for end in ends]
     if b"OK" in settled:
         ids = [end[0] for end, word in zip(ends, settled, strict=True) if word == b"OK"]
         inside.acknowledge(stream, group, ids)
     reply: list[Reply] = [b"", b" ".join(settled)]
     gone = bool(ends)
     if messages:
-        claimer = Claimer(inside, prefix, stream, group, worker, started_at, asked, over)
+        claimer = Claimer(turn, asked)
         for message in messages:
             gone = message.claim(claimer, reply) or gone
         reply[0] = inside.last_id(strikes)
-    for name in over:
-        inside.delete(name)
+    turn.forget_all()
     if gone:
         publish_if_finished(inside, prefix, stream, queue, reserved_queue, wake_channel)
     return reply
@@ -73,9 +72,9 @@ def _are_rare(inside: Inside, runs: bytes, ends: list[list[bytes]], messages: li
     )
 
 
-def _tried(settle: Callable[[Sequence[bytes]], bytes], end: list[bytes]) -> bytes:
+def _tried(turn: Turn, end: list[bytes]) -> bytes:
     try:
-        return settle(end)
+        return settle_one(turn, end)
     except ErrorReply:  # I9
         return b"ALONE"
 
