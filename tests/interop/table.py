@@ -12,7 +12,7 @@ from anyio import fail_after, sleep, to_thread
 
 from .sides import Ours, Program, RemoteDocket, Side
 
-__all__ = ["Table", "start_ours", "start_pydocket"]
+__all__ = ["Table", "start", "start_ours", "start_pydocket"]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -29,6 +29,11 @@ def start_pydocket(python: str, tasks: str = "tasks.py") -> Program:
 def start_ours() -> Program:
     """Our implementation in a process of its own, for tests that kill it."""
     return Program(sys.executable, **environment(PYTHONPATH=str(Path(__file__).parents[2])))
+
+
+def start(whose: str, pydocket_python: str) -> Program:
+    """That of one side, "ours" or "pydocket"."""
+    return start_ours() if whose == "ours" else start_pydocket(pydocket_python)
 
 
 @attrs.frozen(repr=False)

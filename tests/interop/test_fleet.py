@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from datetime import datetime
 
 import pytest
 
 from tests.where import one_loop
 
-from .sides import Program, RemoteDocket, from_now
+from .sides import RemoteDocket, from_now
 from .table import Table, start_ours, start_pydocket
 
 pytestmark = pytest.mark.anyio
@@ -21,14 +20,6 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 def seconds_between(earlier: str, later: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
-
-
-@contextmanager
-def doomed(program: Program) -> Iterator[Program]:
-    try:
-        yield program
-    finally:
-        program.close()
 
 
 async def test_a_mixed_fleet_runs_each_of_two_thousand_tasks_exactly_once(table: Table) -> None:
@@ -49,7 +40,7 @@ async def test_a_mixed_fleet_runs_each_of_two_thousand_tasks_exactly_once(table:
 async def test_the_tasks_of_a_killed_pydocket_worker_are_taken_over_by_ours(
     table: Table, pydocket_python: str
 ) -> None:
-    with doomed(start_pydocket(pydocket_python)) as program:
+    with closing(start_pydocket(pydocket_python)) as program:
         victim = RemoteDocket(program, table.name, table.url)
         await victim.start_worker("victim", redelivery_timeout=0.5)
         await table.ours.add("hold", key="k")
@@ -64,7 +55,7 @@ async def test_the_tasks_of_a_killed_pydocket_worker_are_taken_over_by_ours(
 
 @one_loop  # the one that is killed runs on asyncio anyway
 async def test_the_tasks_of_our_killed_worker_are_taken_over_by_pydocket(table: Table) -> None:
-    with doomed(start_ours()) as program:
+    with closing(start_ours()) as program:
         victim = RemoteDocket(program, table.name, table.url)
         await victim.start_worker("victim", redelivery_timeout=0.5)
         await table.pydocket.add("hold", key="k")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import anyio
 import pytest
 
 from tests.interop.sides import RemoteDocket
-from tests.interop.table import Table, start_ours, start_pydocket
+from tests.interop.table import Table, start, start_pydocket
 from tests.where import one_loop
 
 #: What happens here is the server's and the other processes' business; one loop does.
@@ -26,15 +27,12 @@ LEASE = 0.5
 async def test_the_key_of_a_killed_worker_is_free_when_its_run_was_redelivered_and_has_ended(
     table: Table, pydocket_python: str, whose: str
 ) -> None:
-    program = start_ours() if whose == "ours" else start_pydocket(pydocket_python)
-    try:
+    with closing(start(whose, pydocket_python)) as program:
         victim = RemoteDocket(program, table.name, table.url)
         await victim.start_worker("victim", redelivery_timeout=LEASE)
         first = await table.ours.add("hold", key="k")
         assert await table.begun("k") == "victim"
         program.kill()
-    finally:
-        program.close()
     assert (await table.ours.add("echo", 1, key="k"))["disposition"] == "already_scheduled"
     table.release()
     await table.ours.start_worker("heir", redelivery_timeout=LEASE)
@@ -62,16 +60,13 @@ async def test_a_worker_of_pydockets_whose_consumer_was_removed_goes_on(table: T
 async def test_consumers_of_pydockets_dead_workers_go_and_those_of_live_ones_stay(
     table: Table, pydocket_python: str
 ) -> None:
-    program = start_pydocket(pydocket_python)
-    try:
+    with closing(start_pydocket(pydocket_python)) as program:
         victim = RemoteDocket(program, table.name, table.url)
         await victim.start_worker("victim")
         await victim.add("echo", 1, key="k")
         assert await table.ours.outcome("k") == {"result": 1}
         await anyio.to_thread.run_sync(settled, table)
         program.kill()
-    finally:
-        program.close()
     await table.pydocket.start_worker("theirs")
     await table.pydocket.add("echo", 2, key="l")
     assert await table.ours.outcome("l") == {"result": 2}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 
 from .sides import RemoteDocket, from_now
-from .table import Table, start_ours, start_pydocket
+from .table import Table, start
 from .wire import Recorder
 
 pytestmark = pytest.mark.anyio
@@ -70,16 +71,13 @@ async def test_a_run_of_ours_has_no_record_until_somebody_reports(table: Table, 
 async def test_what_a_killed_worker_has_reported_is_not_seen_in_the_next_run(
     table: Table, pydocket_python: str, whose: str
 ) -> None:
-    program = start_ours() if whose == "ours" else start_pydocket(pydocket_python)
-    try:
+    with closing(start(whose, pydocket_python)) as program:
         victim = RemoteDocket(program, table.name, table.url)
         await victim.start_worker("victim", redelivery_timeout=0.5)
         await table.ours.add("hold", key="k")
         assert await table.begun("k") == "victim"
         assert (await victim.progress("k", 5))[0] == 5
         program.kill()
-    finally:
-        program.close()
     await table.ours.start_worker("heir", redelivery_timeout=0.5)
     assert await table.begun("k") == "heir"
     assert await table.pydocket.progress("k") == [None, 100, None]
