@@ -22,18 +22,10 @@ __all__ = ["open_at_once"]
 #: Subclasses may do anything.
 _KINDS: frozenset[type[Any]] = frozenset(
     {
-        ConcurrencyLimit,
-        Cooldown,
-        Cron,
-        Debounce,
-        ExponentialRetry,
-        FromContext,
-        Perpetual,
-        Progress,
-        RateLimit,
+        ConcurrencyLimit, Cooldown, Cron, Debounce, ExponentialRetry, FromContext, Perpetual, Progress, RateLimit,
+        Retry, Timeout,
     }
-    | {Retry, Timeout}
-)
+)  # fmt: skip
 
 
 def open_at_once(function: Callable[..., Any]) -> bool:

@@ -35,7 +35,7 @@ class Channels:
                 session.write(encoded)
                 count += 1
         for pattern, matching in list(self.by_pattern.items()):
-            if channel.startswith(_beginning(pattern)) and glob(pattern).fullmatch(channel):
+            if _matches(pattern, channel):
                 encoded = encode([b"pmessage", pattern, channel, message])
                 for session in list(matching):
                     session.write(encoded)
@@ -44,12 +44,7 @@ class Channels:
 
     def is_heard(self, channel: bytes) -> bool:
         """Whether ``publish`` would write a message to anybody."""
-        if channel in self.by_name:
-            return True
-        for pattern in list(self.by_pattern):
-            if channel.startswith(_beginning(pattern)) and glob(pattern).fullmatch(channel):
-                return True
-        return False
+        return channel in self.by_name or any(_matches(pattern, channel) for pattern in list(self.by_pattern))
 
     def subscribe(self, session: Session, names: Iterable[bytes]) -> None:
         for name in names:
@@ -82,6 +77,10 @@ class Channels:
             _drop(self.by_name, session.channels, name, session)
         for pattern in list(session.patterns):
             _drop(self.by_pattern, session.patterns, pattern, session)
+
+
+def _matches(pattern: bytes, channel: bytes) -> bool:
+    return channel.startswith(_beginning(pattern)) and glob(pattern).fullmatch(channel) is not None
 
 
 @lru_cache(512)

@@ -182,12 +182,9 @@ class Claims:
             message_id, word, claim, times, ttl, size = flat[at : at + 6]
             at += 6 + size
             fields = flat[at - size : at]
-            if word == b"OK":
-                taken.append(decoded(message_id, fields, claim, self.worker, redelivered, times, ttl))
-            else:
-                taken += reply_of(
-                    message_id, word, claim, fields, times, ttl, holder=self.worker, redelivered=redelivered
-                )
+            one = reply_of(message_id, word, claim, fields, times, ttl, self.worker, redelivered)
+            if one is not None:
+                taken.append(one)
         if not all(isinstance(one, Refused) for one in taken):
             await self._notify_neighbours()
         return taken
@@ -299,9 +296,9 @@ class Claims:
             self._unclaimed = (), ""
             for at, (message_id, flat) in enumerate(good):
                 word, claim, times, ttl = replies[4 * at : 4 * at + 4]
-                taken += reply_of(
-                    message_id, word, claim, flat, times, ttl, holder=self.worker, redelivered=False
-                )
+                one = reply_of(message_id, word, claim, flat, times, ttl, self.worker, redelivered=False)
+                if one is not None:
+                    taken.append(one)
             await self._notify_neighbours()
         return taken
 

@@ -152,9 +152,7 @@ def load_call(args: bytes, kwargs: bytes, name: str) -> tuple[tuple[Any, ...], d
     """
     try:
         positional: Any = load(args)
-        if kwargs == _EMPTY_DICT and type(positional) is tuple:
-            return positional, {}  # pyright: ignore[reportUnknownVariableType]
-        named: Any = load(kwargs)
+        named: Any = {} if kwargs == _EMPTY_DICT else load(kwargs)
         if type(positional) is tuple and type(named) is dict and _NAMES.issuperset(map(type, named)):  # pyright: ignore[reportUnknownArgumentType]
             return positional, named  # pyright: ignore[reportUnknownVariableType]
         return _positional(positional), _named(named)

@@ -114,14 +114,12 @@ def reply_of(
     flat: Sequence[bytes],
     times: int,
     ttl: bytes,
-    *,
     holder: str,
     redelivered: bool,
-) -> Sequence[Taken]:
-    """One delivery, by the word that a script replied for it; nothing where there is nothing to report."""
+) -> Taken | None:
+    """One delivery, by the word that a script replied for it; None where there is nothing to report."""
     if word == b"OK" or word == b"UNREADABLE":
-        return (decoded(message_id, flat, claim, holder, redelivered, times, ttl),)
+        return decoded(message_id, flat, claim, holder, redelivered, times, ttl)
     if word == b"BROKEN":
-        return (_unreadable(message_id, flat, f"its run cannot be claimed: {text(claim)}"),)
-    refused = _refused(word, flat)
-    return () if refused is None else (refused,)
+        return _unreadable(message_id, flat, f"its run cannot be claimed: {text(claim)}")
+    return _refused(word, flat)

@@ -81,22 +81,15 @@ async def test_those_that_come_while_a_question_is_on_the_way_ask_next_together(
     assert len(scene.answered) == MOST + 2
 
 
-async def test_an_error_about_one_of_them_is_raised_in_that_one() -> None:
+@pytest.mark.parametrize(("culprit", "error"), [("misused", "WRONGTYPE"), ("impossible", "impossible")])
+async def test_an_error_about_one_of_them_is_raised_in_that_one(culprit: str, error: str) -> None:
+    """Whether the server refuses it, or it cannot even be asked."""
     scene = Scene()
     scene.server.answers.set()
     async with anyio.create_task_group() as group:
-        for name in ("one", "misused", "two"):
+        for name in ("one", culprit, "two"):
             group.start_soon(scene.ask, name)
-    assert scene.answered == {"one": Drop("one"), "misused": "WRONGTYPE", "two": Drop("two")}
-
-
-async def test_what_cannot_be_asked_about_one_of_them_is_raised_in_that_one() -> None:
-    scene = Scene()
-    scene.server.answers.set()
-    async with anyio.create_task_group() as group:
-        for name in ("one", "impossible", "two"):
-            group.start_soon(scene.ask, name)
-    assert scene.answered == {"one": Drop("one"), "impossible": "impossible", "two": Drop("two")}
+    assert scene.answered == {"one": Drop("one"), culprit: error, "two": Drop("two")}
 
 
 async def test_where_the_answer_is_lost_each_asks_again() -> None:
