@@ -1,4 +1,6 @@
--- Push back the moment at which the slots of deliveries that are still ours count as free.
+-- Push back the moment at which the slots of deliveries that are still ours count as free. One that has counted as free
+-- meanwhile is taken again only while there is room: else its next delivery would find a slot of its own, beside the run
+-- that has it now.
 -- KEYS stream
 -- ARGV prefix group worker holdings...
 -- REPLY 'OK'; `holdings` are triples of message id, task key and limits (lib/slots.lua)
@@ -7,6 +9,9 @@ local lib = limits_lib()
 local site = lib.site_of(prefix, stream, prefix .. ':wake')
 local function renew(limit, id, key)
   local owners = limit.name .. ':owners'
+  local taken, owner = redis.call('ZSCORE', limit.name, key), redis.call('HGET', owners, key)
+  if taken and owner and owner ~= id then return end           -- a newer run of this key has it
+  if not taken and not lib.has_room(site, limit) then return end
   redis.call('ZADD', limit.name, site.now, key)
   redis.call('HSET', owners, key, id)
   redis.call('PEXPIRE', limit.name, math.max(1000, 4 * limit.lease))
