@@ -1,4 +1,4 @@
-"""``docket worker`` and ``docket-worker``: one worker in this process, until a signal ends it."""
+"""``docket worker`` and ``docket-worker``: one worker in this process, or several in others, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
 
+import anyio
 from cyclopts import Parameter
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 
@@ -17,6 +18,7 @@ from . import logs
 from .loops import BACKENDS, check_backend, run_on
 from .options import Heartbeat, Missed, choice, duration, each, integer, option, path, ttl, url
 from .paths import check_paths
+from .processes import Processes, check_processes, number_of_this, while_parent_lives
 
 __all__ = ["work"]
 
@@ -77,6 +79,8 @@ HealthPort = Annotated[
 HealthHost = Annotated[str, Parameter(name="--healthcheck-host", env_var="DOCKET_WORKER_HEALTHCHECK_HOST")]
 MetricsHost = Annotated[str, Parameter(name="--metrics-host", env_var="DOCKET_WORKER_METRICS_HOST")]
 MetricsPort = Annotated[int | None, option("--metrics-port", integer(0, 65535), "DOCKET_WORKER_METRICS_PORT")]
+ProcessCount = Annotated[int, option("--processes", integer(1), "DOCKET_WORKER_PROCESSES")]
+Reload = Annotated[bool, Parameter(name="--reload", env_var="DOCKET_WORKER_RELOAD", negative=())]
 
 
 def work(
@@ -112,6 +116,8 @@ def work(
     fallback_task: Fallback = None,
     dependencies: Dependencies = None,
     on_run_ended: RunEnded = (),
+    processes: ProcessCount = 1,
+    reload: Reload = False,
 ) -> int:
     """Start a worker to process tasks.
 
@@ -185,9 +191,17 @@ def work(
         Dependencies of every task that runs here, module:name of a list or mapping.
     on_run_ended
         A function, module:name, that is called with each run that has ended here; may be repeated.
+    processes
+        How many worker processes to start. The first one has the ports that are given, the next ones those after them;
+        a name that is given gets their numbers, like name-2.
+    reload
+        Start again whenever a Python file below the working directory changes; for development.
     """
     logs.configure(logging_level, logging_format or logs.default_format())
     check_backend(backend)
+    if (number := number_of_this()) is None and (processes > 1 or reload):
+        check_processes(processes, url, reload=reload)
+        return anyio.run(Processes(processes, until_finished=until_finished, reload=reload).run)
     check_paths(
         {
             "--tasks": tasks,
@@ -199,6 +213,9 @@ def work(
     )
     if metrics_port is not None:
         _check_exporter()
+    if number is not None:
+        name = f"{name}-{number}" if name and processes > 1 else name
+        healthcheck_port, metrics_port = _nth(healthcheck_port, number), _nth(metrics_port, number)
 
     from ..worker import Worker
 
@@ -233,7 +250,12 @@ def work(
         unknown_task_patience=unknown_task_patience,
         parent_task_spans=parent_task_spans,
     )
-    return _work(run, backend)
+    return _work(run if number is None else partial(while_parent_lives, run), backend)
+
+
+def _nth(port: int | None, number: int) -> int | None:
+    """The port of one of several processes: the one that is given for the first, the next one for the second."""
+    return port + number - 1 if port else port
 
 
 def _work(run: Callable[[], Coroutine[Any, Any, None]], backend: str) -> int:

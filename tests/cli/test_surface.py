@@ -87,6 +87,8 @@ BEYOND = {
     "--on-run-ended": "DOCKET_WORKER_ON_RUN_ENDED",
     "--healthcheck-host": "DOCKET_WORKER_HEALTHCHECK_HOST",
     "--metrics-host": "DOCKET_WORKER_METRICS_HOST",
+    "--processes": "DOCKET_WORKER_PROCESSES",
+    "--reload": "DOCKET_WORKER_RELOAD",
 }
 BEYOND_OF = {
     "watch": {"--tasks", "--exit-status"},

@@ -62,6 +62,8 @@ def test_without_options_everything_has_pydockets_default() -> None:
         "on_run_ended": (),
         "healthcheck_host": "0.0.0.0",
         "metrics_host": "0.0.0.0",
+        "processes": 1,
+        "reload": False,
     }
 
 
