@@ -27,6 +27,7 @@ def docket_app() -> App:
     app.command(
         "docket.cli.completion:completion", name="completion", help="Print what completes docket in a shell."
     )
+    app.command("docket.cli.add:add", name="add", help="Add a call of a task.")
     app.command("docket.cli.strike:strike", name="strike", help="Forbid a task, or calls with some argument.")
     app.command("docket.cli.strike:restore", name="restore", help="Take back a strike.")
     app.command("docket.cli.clear:clear", name="clear", help="Cancel everything that waits on a docket.")

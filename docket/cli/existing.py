@@ -28,8 +28,8 @@ async def check_docket(docket: Docket) -> None:
         raise CommandFailed(f"there is no docket {docket.name!r} on this server; see --docket and --url")
 
 
-async def check_known(docket: Docket, task: str) -> None:
-    """Check that a live worker knows a task, or that one of its calls is on the docket.
+async def check_known(docket: Docket, task: str, act: str) -> None:
+    """Check that a live worker knows a task, or that one of its calls is on the docket; ``act``: who asks it.
 
     Raises: CommandFailed - neither; RedisError.
     """
@@ -43,7 +43,7 @@ async def check_known(docket: Docket, task: str) -> None:
     known_by = "no live worker knows" if taken.workers else "no worker is alive that knows"
     raise CommandFailed(
         f"{known_by} a task {task!r}, and none waits on docket {docket.name!r}"
-        f"{similar(task, names | docket.tasks.keys())}; --force strikes it all the same"
+        f"{similar(task, names | docket.tasks.keys())}; --force {act}s it all the same"
     )
 
 

@@ -70,7 +70,7 @@ def strike(
         if not force:
             await check_docket(opened)
             if condition.function is not None:
-                await check_known(opened, condition.function)
+                await check_known(opened, condition.function, "strike")
         await _send(partial(Docket.strike, opened), condition)
 
     with_docket(act, docket=docket, url=url, backend=backend)

@@ -1,0 +1,105 @@
+"""``docket add``: add a call of any task."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from .. import clock
+from ..errors import UsageError
+from ..rules import Disposition
+from .errors import CommandFailed
+from .existing import check_known
+from .loops import Backend
+from .options import duration, option
+from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .values import value_of
+
+if TYPE_CHECKING:
+    from ..docket import Docket
+    from ..execution import Execution
+
+__all__ = ["add"]
+
+Arguments = Annotated[str, Parameter(name="ARGUMENT", allow_leading_hyphen=True)]
+Delay = Annotated[timedelta, option("--delay", duration(zero=True))]
+Key = Annotated[str | None, Parameter(name="--key")]
+Force = Annotated[bool, Parameter(name="--force", negative=())]
+
+
+def add(
+    task: str,
+    /,
+    *arguments: Arguments,
+    key: Key = None,
+    delay: Delay = timedelta(0),
+    force: Force = False,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    backend: Backend = "asyncio",
+) -> None:
+    """Add a call of a task.
+
+    Arguments are VALUE, or parameter=VALUE. A value is a string, or type:text with a class that Python knows by that
+    name: int:3, bool:true, datetime.timedelta:5 (seconds), uuid.UUID:..., none:. A string that has a colon or an equals
+    sign in it is written with a colon before it. Modules are looked for in the working directory first. The exit status
+    is 1 if a strike forbids the call, or the key is one of a task that waits or runs.
+
+    Parameters
+    ----------
+    task
+        The name of the task.
+    arguments
+        The arguments of the call.
+    key
+        The key of the call; one of its own if not given.
+    delay
+        How long from now the task is due.
+    force
+        Add also a task that no live worker knows and that waits nowhere.
+    docket
+        The name of the docket.
+    url
+        The server of the docket.
+    backend
+        The event loop: asyncio, uvloop or trio.
+    """
+    args, kwargs = _read(arguments)
+
+    async def act(opened: Docket) -> Execution[Any]:
+        from ..client import remote_task
+
+        if not force:
+            await check_known(opened, task, "add")
+        try:
+            return await opened.add(remote_task(task), clock.now() + delay, key)(*args, **kwargs)
+        except TypeError as error:  # it cannot be pickled
+            raise UsageError(str(error)) from error
+
+    added = with_docket(act, docket=docket, url=url, backend=backend)
+    if added.disposition is Disposition.STRUCK:
+        raise CommandFailed(f"nothing was added: a strike on docket {docket!r} forbids this call of {task!r}")
+    if added.disposition is Disposition.ALREADY_SCHEDULED:
+        raise CommandFailed(
+            f"nothing was added: task {added.key!r} waits or runs on docket {docket!r} already"
+        )
+    print(f"Added {task} task {added.key!r} to docket {docket!r}")
+
+
+def _read(arguments: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
+    """What a call is made with. Raises: UsageError - a wrong value, or order."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for text in arguments:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            if kwargs:
+                raise UsageError(f"ARGUMENT {text!r}: one without a name stands before those with one")
+            args.append(value_of(text))
+        elif name in kwargs:
+            raise UsageError(f"ARGUMENT {text!r}: {name} is given twice")
+        else:
+            kwargs[name] = value_of(value)
+    return args, kwargs
