@@ -40,6 +40,7 @@ from .errors import BadSetting
 from .execution import Execution, RunningExecution
 from .moments import DEFAULT_TTL, LONGEST, TimeToLive, check_moment, check_setting, check_ttl
 from .numbers import check_whole
+from .operating import DocketLists
 from .rules import Cancellation, Disposition, ExecutionState
 from .signals import signals, suppress_errors
 from .snapshot import DocketSnapshot, DocketSnapshotMixin
@@ -88,7 +89,7 @@ CLEAR_BATCH = 100
 """How many tasks `Docket.clear` cancels in one step: it keeps the server for a few milliseconds."""
 
 
-class Docket(DocketSnapshotMixin):
+class Docket(DocketLists, DocketSnapshotMixin):
     """A named collection of scheduled calls on one server, shared by every process that opens it.
 
     ``async with Docket(...)`` may be entered and left in different tasks, threads and event loops, and again after it

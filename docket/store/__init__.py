@@ -20,6 +20,7 @@ from .codec import (
     load_value,
     state_event,
 )
+from .dead_letters import DeadLetter
 from .docket_store import DocketStore, ResultStorage
 from .due import DueTasks, Moved
 from .errors_kept import dump_error, restored, stand_in
@@ -27,6 +28,7 @@ from .events import ProgressEvent, StateEvent, read_event
 from .fence import Fence
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
+from .listing import Listed, Tally
 from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
@@ -52,6 +54,7 @@ __all__ = [
     "ByHand",
     "Chain",
     "Claims",
+    "DeadLetter",
     "Delivery",
     "Depths",
     "DocketStore",
@@ -62,6 +65,7 @@ __all__ = [
     "Keys",
     "LastRun",
     "LimitInUse",
+    "Listed",
     "Liveness",
     "Message",
     "Moved",
@@ -92,6 +96,7 @@ __all__ = [
     "Strikes",
     "Sweeping",
     "Taken",
+    "Tally",
     "Unreadable",
     "UnreadableKey",
     "WorkerInfo",

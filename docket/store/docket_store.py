@@ -12,8 +12,10 @@ from ..transport import Client, Subscriptions
 from .admission import Admissions
 from .byhand import ByHand
 from .claims import Claims
+from .dead_letters import DeadLetters
 from .due import DueTasks
 from .keys import Keys
+from .listing import Listing
 from .liveness import Liveness
 from .progress import ProgressReports
 from .records import Records
@@ -72,6 +74,9 @@ class DocketStore:
     """Reads and frees limits, on behalf of no worker."""
     liveness: Liveness = attrs.field(init=False)
     """Heartbeats, and the list of live workers."""
+    listing: Listing = attrs.field(init=False)
+    """Counts and lists what is on the docket, page by page."""
+    dead_letters: DeadLetters = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         client, keys, ttl = self.client, self.keys, self.ttl
@@ -82,6 +87,8 @@ class DocketStore:
         self.records = Records(client, keys)
         self.admissions = Admissions(client, keys)
         self.liveness = Liveness(client, keys, self.expiry)
+        self.listing = Listing(client, keys, self.expiry)
+        self.dead_letters = DeadLetters(client, keys)
 
     def claims(self, worker: str) -> Claims:
         """The deliveries of one worker. They have state, so each call makes new ones."""

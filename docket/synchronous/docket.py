@@ -14,6 +14,7 @@ import attrs
 from ..client import AnyFunction, TaskCall, TaskFunction
 from ..execution import Execution
 from ..moments import TimeToLive
+from ..operating import Counts, DeadLetter, WaitingState
 from ..rules import Cancellation
 from ..store import LimitInUse, WorkerInfo
 from ..strikelist import LiteralOperator, Operator, Strike
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ..agenda import Agenda
     from ..docket import Docket
 
-__all__ = ["SyncDocket", "SyncSnapshot"]
+__all__ = ["SyncDocket", "SyncPage", "SyncSnapshot"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +41,16 @@ class SyncSnapshot:
     future: Sequence[SyncExecution]
     running: Sequence[SyncExecution]
     workers: Collection[WorkerInfo]
+
+
+@attrs.frozen(kw_only=True)
+class SyncPage:
+    """As `docket.operating.Page`, of executions for threads without an event loop."""
+
+    executions: Sequence[SyncExecution]
+    after: str | None
+    looked_at: int
+    total: int
 
 
 class SyncDocket:
@@ -312,6 +323,33 @@ class SyncDocket:
     def concurrency(self) -> list[LimitInUse]:
         """Every concurrency limit in use. See `Docket.concurrency`."""
         return self._loop.call(self.docket.concurrency)
+
+    def counts(self) -> Counts:
+        """See `Docket.counts`."""
+        return self._loop.call(self.docket.counts)
+
+    def executions(
+        self,
+        state: WaitingState,
+        *,
+        task: TaskFunction | str | None = None,
+        contains: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> SyncPage:
+        """See `Docket.executions`."""
+        read = partial(self.docket.executions, state, task=task, contains=contains, limit=limit, after=after)
+        page = self._loop.call(read)
+        return SyncPage(
+            executions=[*map(self._wrap, page.executions)],
+            after=page.after,
+            looked_at=page.looked_at,
+            total=page.total,
+        )
+
+    def dead_letters(self, *, limit: int = 50, before: str | None = None) -> tuple[list[DeadLetter], int]:
+        """See `Docket.dead_letters`."""
+        return self._loop.call(partial(self.docket.dead_letters, limit=limit, before=before))
 
     def _wrap(self, execution: Execution[R]) -> SyncExecution[R]:
         return wrapped(self._loop, execution)

@@ -19,6 +19,7 @@ FLOORS = [
     ["client"],
     ["annotations", "_execution_progress", "strikelist", "execution"],
     ["tasks", "snapshot"],
+    ["operating"],
     ["synchronous"],
     ["docket"],
     ["agenda"],

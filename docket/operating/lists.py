@@ -1,0 +1,120 @@
+"""How much is on a docket, and lists of it, page by page."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+import attrs
+
+from ..client import TaskFunction, name_of
+from ..errors import UsageError
+from ..execution import Execution
+from ..numbers import check_whole, spelled
+from ..store import DeadLetter, DocketStore
+
+__all__ = ["Counts", "DeadLetter", "DocketLists", "Page", "WaitingState"]
+
+WaitingState = Literal["due", "later", "running", "limited"]
+"""``due``: waits for a worker; ``later``: for its time; ``limited``: for a concurrency limit."""
+
+MOST_LISTED = 1000
+
+
+@attrs.frozen(kw_only=True)
+class Counts:
+    """How much is on a docket at about one moment.
+
+    ``limited`` counts the waiters of a thousand limits at most. ``oldest_due`` is since when the task waits that is
+    next; None also where the user of the server may not see that.
+    """
+
+    due: int
+    later: int
+    running: int
+    limited: int
+    workers: int
+    oldest_due: datetime | None
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """Some of a list. ``after`` is where the next ones begin, None at its end.
+
+    ``looked_at`` is how many entries were looked at for this page, ``total`` how many the list has in all.
+    """
+
+    executions: Sequence[Execution[Any]]
+    after: str | None
+    looked_at: int
+    total: int
+
+
+class DocketLists(abc.ABC):
+    """The part of a `Docket` that counts and lists what is on it. No call reads all of a large docket."""
+
+    @property
+    @abc.abstractmethod
+    def store(self) -> DocketStore: ...
+
+    async def counts(self) -> Counts:
+        """How much is on the docket: some twenty commands, whatever that is."""
+        tally = await self.store.listing.tally()
+        return Counts(
+            due=tally.due,
+            later=tally.later,
+            running=tally.running,
+            limited=tally.limited,
+            workers=tally.workers,
+            oldest_due=tally.oldest_due,
+        )
+
+    async def executions(
+        self,
+        state: WaitingState,
+        *,
+        task: TaskFunction | str | None = None,
+        contains: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page:
+        """What is in one state, the next to begin first; of one ``task``, or with ``contains`` in its key.
+
+        One call looks at 10,000 entries at most, and says how many (``looked_at``): a filtered page may be short, or
+        empty, and have an ``after`` all the same. Case does not matter to ``contains``.
+        Raises: UsageError (a ValueError) - an unknown state, a ``limit`` outside 1..1000, an ``after`` of no page.
+        """
+        if state not in get_args(WaitingState):
+            words = ", ".join(map(repr, get_args(WaitingState)))
+            raise UsageError(f"state takes {words}, not {spelled(state)}")
+        check_whole("limit", limit, most=MOST_LISTED)
+        function = name_of(task) if callable(task) else task
+        part = contains.casefold() if contains else ""
+
+        def wanted(name: str, key: str) -> bool:
+            return (function is None or name == function) and part in key.casefold()
+
+        listing = self.store.listing
+        read = {
+            "due": listing.due, "later": listing.later, "running": listing.running, "limited": listing.limited,
+        }[state]  # fmt: skip
+        listed = await read(wanted if function is not None or part else None, limit, after or "")
+        docket: Any = self  # the Docket of which this is a part
+        return Page(
+            executions=[Execution.of_entry(docket, entry) for entry in listed.entries],
+            after=listed.after,
+            looked_at=listed.looked_at,
+            total=listed.total,
+        )
+
+    async def dead_letters(
+        self, *, limit: int = 50, before: str | None = None
+    ) -> tuple[list[DeadLetter], int]:
+        """Deliveries that could not be read and were set aside, the newest first, and how many there are.
+
+        ``before`` is the ``entry`` of the last one of the page before. Raises: UsageError (a ValueError).
+        """
+        check_whole("limit", limit, most=MOST_LISTED)
+        return await self.store.dead_letters.newest(limit, before or "")

@@ -1,0 +1,68 @@
+"""Deliveries that were set aside because they could not be decoded, or their end not be written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import cast
+
+import attrs
+
+from ..moments import read_epoch
+from ..transport import Client
+from .answers import answers, named
+from .foreign import text
+from .keys import Keys
+from .listing import checked_range
+from .records import read_mapping
+
+__all__ = ["DeadLetter", "DeadLetters"]
+
+
+@attrs.frozen(kw_only=True)
+class DeadLetter:
+    """A delivery that was set aside: when, which entry of the stream it was, and why.
+
+    ``entry`` is its place among the dead letters. ``function`` and ``key`` are empty where it has none.
+    """
+
+    entry: str
+    at: datetime | None
+    message_id: str
+    reason: str
+    function: str
+    key: str
+
+
+@attrs.define(eq=False)
+class DeadLetters:
+    """Reads those of one docket."""
+
+    client: Client
+    keys: Keys
+
+    async def newest(self, limit: int, before: str = "") -> tuple[list[DeadLetter], int]:
+        """The newest of them, of those ``before`` an entry, and how many there are in all.
+
+        Raises: UsageError - ``before`` is no entry; KeyUnreadable; RedisError.
+        """
+        name, end = self.keys.dead, checked_range(f"({before}" if before else "+")
+        asked = [("XREVRANGE", name, end, "-", "COUNT", limit), ("XLEN", name)]
+        found, total = (named(each, name, "stream") for each in answers(await self.client.call_many(asked)))
+        entries = cast("list[tuple[bytes, list[bytes]]]", found)
+        return [_letter(text(entry), flat) for entry, flat in entries], cast("int", total)
+
+
+def _letter(entry: str, flat: list[bytes]) -> DeadLetter:
+    fields = read_mapping(flat)
+
+    def said(name: bytes) -> str:
+        return text(fields.get(name, b""))
+
+    return DeadLetter(
+        entry=entry,
+        at=read_epoch(int(entry.partition("-")[0]) / 1000),
+        message_id=said(b"dead:id"),
+        reason=said(b"dead:reason"),
+        function=said(b"function"),
+        key=said(b"key"),
+    )

@@ -1,0 +1,396 @@
+"""How much is on a docket, and lists of it page by page: each read is bounded, however much there is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias, cast
+
+import attrs
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
+
+from .. import clock
+from ..errors import DeliveryUnreadable, UsageError
+from ..moments import read_epoch, read_moment
+from ..rules import ExecutionState
+from ..transport import Client
+from .answers import answers, is_about_a_key, named, naming
+from .codec import decode_message
+from .foreign import text, whole
+from .keys import GROUP, Keys
+from .records import PictureEntry, read_mapping
+
+__all__ = ["MOST_LOOKED_AT", "Listed", "Listing", "Tally", "checked_range"]
+
+MOST_LOOKED_AT = 10_000
+"""Entries that one call looks at."""
+
+MOST_LIMITS = 1000
+"""Concurrency limits whose waiters are counted and listed."""
+
+#: Entries of one command: those of a stream bring their arguments along.
+OF_STREAM, OF_QUEUE = 250, 1000
+
+Wanted: TypeAlias = Callable[[str, str], bool]
+"""Whether a task, given its function and key, is to be listed."""
+
+
+@attrs.frozen(kw_only=True)
+class Tally:
+    """How many tasks there are: ``due`` ones wait for a worker, those for ``later`` for their time.
+
+    ``limited`` wait for a concurrency limit, as far as `MOST_LIMITS` are counted. ``oldest_due`` is since when the
+    task waits that is next.
+    """
+
+    due: int
+    later: int
+    running: int
+    limited: int
+    workers: int
+    oldest_due: datetime | None
+
+
+@attrs.frozen(kw_only=True)
+class Listed:
+    """Some entries, and where the next ones begin (None: there are no more); how many were looked at, and are there."""
+
+    entries: Sequence[PictureEntry]
+    after: str | None
+    looked_at: int
+    total: int
+
+
+@attrs.frozen
+class _Row:
+    """One entry on the way to a list. ``after`` is the cursor behind it; ``entry`` is None until it is wanted."""
+
+    after: str
+    function: str
+    key: str
+    entry: PictureEntry | None = None
+
+
+_Read: TypeAlias = Callable[[str, int], Awaitable["tuple[Sequence[_Row], bool]"]]
+"""Rows after a cursor, at most so many, and whether there are more."""
+
+
+@attrs.define(eq=False)
+class Listing:
+    """Bounded reads of one docket. A worker unseen for ``expiry`` is gone."""
+
+    client: Client
+    keys: Keys
+    expiry: timedelta
+
+    # numbers ---------------------------------------------------------------------------------------------
+
+    async def tally(self) -> Tally:
+        """A dozen commands, and one for each limit that has waiters, up to `MOST_LIMITS`.
+
+        Raises: KeyUnreadable - the stream or a queue is none; RedisError.
+        """
+        stream = self.keys.stream
+        now = f"{clock.timestamp():.6f}"
+        queues = (self.keys.queue, self.keys.reserved_queue)
+        replies = await self.client.call_many(
+            [
+                ("TIME",),
+                ("XLEN", stream),
+                *(("ZCOUNT", queue, "-inf", now) for queue in queues),
+                *(("ZCOUNT", queue, f"({now}", "+inf") for queue in queues),
+                ("XPENDING", stream, GROUP),
+            ]
+        )
+        time, length, *queued, pending = self._checked(replies)
+        running = cast("list[int]", pending)[0] if isinstance(pending, list) else 0
+        limited = await self.waiters()
+        seconds = int(cast("list[bytes]", time)[0]) - self.expiry.total_seconds()
+        (workers,) = answers(
+            await self.client.call_many([("ZCOUNT", self.keys.workers, f"{seconds:.6f}", "+inf")])
+        )
+        overdue, later = sum(cast("list[int]", queued[:2])), sum(cast("list[int]", queued[2:]))
+        due = max(cast("int", length) - running, 0) + overdue
+        return Tally(
+            due=due,
+            later=later,
+            running=running,
+            limited=sum(limited.values()),
+            workers=workers if isinstance(workers, int) else 0,
+            oldest_due=await self._oldest_due() if due else None,
+        )
+
+    def _checked(self, replies: Sequence[Any]) -> list[Any]:
+        """The replies, where the group of the stream may be missing; errors about a key name it."""
+        stream = self.keys.stream
+        queues = [self.keys.queue, self.keys.reserved_queue]
+        names = ["", stream, *queues, *queues, stream]
+        found: list[Any] = []
+        for reply, name in zip(replies, names, strict=True):
+            missing = isinstance(reply, ResponseError) and str(reply).startswith("NOGROUP")
+            kind = "stream" if name == stream else "sorted set"
+            found.append(None if missing else named(reply, name, kind))
+        return found
+
+    async def waiters(self) -> Mapping[str, int]:
+        """How many tasks wait for each limit, of the first `MOST_LIMITS`."""
+        with naming(self.keys.waiting, "set"):
+            reply = await self.client.call("SSCAN", self.keys.waiting, "0", "COUNT", MOST_LIMITS)
+        _, names = cast("tuple[bytes, list[bytes]]", reply)
+        names = sorted(names)[:MOST_LIMITS]
+        if not names:
+            return {}
+        lengths = answers(await self.client.call_many([("XLEN", name + b":waiters") for name in names]))
+        return {
+            text(name): length
+            for name, length in zip(names, lengths, strict=True)
+            if isinstance(length, int) and length
+        }
+
+    async def _oldest_due(self) -> datetime | None:
+        """Since when the first task waits that no worker has been given; None without the permission to see it."""
+        try:
+            rows, _ = await self._due("", 1)
+        except NoPermissionError:
+            return None
+        if not rows:
+            rows, _ = await self._queued("", 1, overdue=True)
+            return read_epoch(rows[0].after.split("|")[1]) if rows else None
+        queued_at = read_epoch(int(rows[0].after.partition("-")[0].removeprefix("s")) / 1000)
+        moments = [at for at in (queued_at, rows[0].entry and rows[0].entry.message.when) if at is not None]
+        return max(moments, default=None)
+
+    # lists -----------------------------------------------------------------------------------------------
+
+    async def due(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
+        """What waits for a worker, in its order, then what is due and not on the stream yet."""
+        tally = await self.tally()
+
+        async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
+            if not cursor.startswith("q"):
+                rows, more = await self._due(cursor, min(count, OF_STREAM))
+                if rows or more:
+                    return rows, True
+                cursor = ""
+            return await self._queued(cursor, count, overdue=True)
+
+        return await self._listed(read, wanted, limit, after, tally.due)
+
+    async def later(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
+        """What waits for its time, the next first."""
+        tally = await self.tally()
+
+        async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
+            return await self._queued(cursor, count, overdue=False)
+
+        return await self._listed(read, wanted, limit, after, tally.later)
+
+    async def running(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
+        """What workers have been given and have not ended, in the order of the stream."""
+        tally = await self.tally()
+        return await self._listed(self._running, wanted, limit, after, tally.running)
+
+    async def limited(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
+        """What waits for a concurrency limit: limit by limit, each in its order."""
+        rows = await self.waiters()
+
+        async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
+            entry, _, name = cursor.partition(" ")
+            for limit_name in rows:
+                if limit_name < name:
+                    continue
+                begin = f"({entry}" if limit_name == name and entry else "-"
+                found = await self._stream(f"{limit_name}:waiters", begin, min(count, OF_STREAM))
+                if found:
+                    return [attrs.evolve(row, after=f"{row.after} {limit_name}") for row in found], True
+            return [], False
+
+        return await self._listed(read, wanted, limit, after, sum(rows.values()))
+
+    async def _listed(self, read: _Read, wanted: Wanted | None, limit: int, after: str, total: int) -> Listed:
+        """Look on until the list is full, at most at `MOST_LOOKED_AT`."""
+        found: list[_Row] = []
+        cursor, looked_at, more = after, 0, True
+        while more and looked_at < MOST_LOOKED_AT and len(found) < limit:
+            count = limit - len(found) if wanted is None else min(OF_QUEUE, MOST_LOOKED_AT - looked_at)
+            rows, more = await read(cursor, count)
+            for row in rows:
+                cursor, looked_at = row.after, looked_at + 1
+                if wanted is None or wanted(row.function, row.key):
+                    found.append(row)
+                    if len(found) == limit:
+                        more = True
+                        break
+        entries = await self._entries(found)
+        return Listed(
+            entries=entries,
+            after=cursor if more and cursor != after else None,
+            looked_at=looked_at,
+            total=max(total, len(entries)),
+        )
+
+    # where things are ------------------------------------------------------------------------------------
+
+    async def _due(self, cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
+        """Entries of the stream that no worker has been given."""
+        begin = f"({cursor[1:]}" if cursor else f"({await self._last_delivered()}"
+        rows = await self._stream(self.keys.stream, begin, count, ExecutionState.QUEUED)
+        return [attrs.evolve(row, after=f"s{row.after}") for row in rows], len(rows) == count
+
+    async def _last_delivered(self) -> str:
+        try:
+            reply = await self.client.call("XINFO", "GROUPS", self.keys.stream)
+        except ResponseError as error:
+            if isinstance(error, NoPermissionError) or is_about_a_key(error):
+                raise
+            return "0-0"  # there is no stream
+        for group in cast("list[list[Any]]", reply):
+            fields = read_mapping(group)
+            if fields.get(b"name") == GROUP.encode():
+                return text(fields[b"last-delivered-id"])
+        return "0-0"
+
+    async def _stream(
+        self, name: str, begin: str, count: int, state: ExecutionState = ExecutionState.SCHEDULED
+    ) -> list[_Row]:
+        with naming(name, "stream"):
+            reply = await self.client.call("XRANGE", name, checked_range(begin), "+", "COUNT", count)
+        rows: list[_Row] = []
+        for entry_id, flat in cast("list[tuple[bytes, list[bytes]]]", reply):
+            entry = _entry_of(flat, state)
+            message = entry.message if entry is not None else None
+            rows.append(
+                _Row(
+                    text(entry_id), message.function if message else "", message.key if message else "", entry
+                )
+            )
+        return rows
+
+    async def _queued(self, cursor: str, count: int, *, overdue: bool) -> tuple[Sequence[_Row], bool]:
+        """Tasks of the queues by their moment; a cursor is ``q{queue}|{score}|{how many of that score before}``."""
+        queues = (self.keys.queue, self.keys.reserved_queue)
+        number, score, passed = _read_cursor(cursor)
+        now = f"{clock.timestamp():.6f}"
+        begin, end = (score or "-inf", now) if overdue else (score or f"({now}", "+inf")
+        with naming(queues[number], "sorted set"):
+            reply = await self.client.call(
+                "ZRANGEBYSCORE", queues[number], begin, end, "WITHSCORES", "LIMIT", passed, count
+            )
+        flat = cast("list[bytes]", reply)
+        rows: list[_Row] = []
+        for key, at in zip(flat[::2], map(text, flat[1::2]), strict=True):
+            passed = passed + 1 if at == score else 1
+            score = at
+            rows.append(_Row(f"q{number}|{score}|{passed}", "", text(key)))
+        functions = await self._functions([row.key for row in rows], queues[number])
+        rows = [attrs.evolve(row, function=name) for row, name in zip(rows, functions, strict=True)]
+        if len(rows) == count:
+            return rows, True
+        if number:
+            return rows, False
+        further, more = await self._queued("q1||0", count - len(rows), overdue=overdue)
+        return [*rows, *further], more
+
+    def _shelf(self, key: str, queue: str) -> str:
+        return self.keys.kept_apart(key) if queue == self.keys.reserved_queue else self.keys.plain_parked(key)
+
+    async def _functions(self, keys: Sequence[str], queue: str) -> list[str]:
+        asked = [("HGET", self._shelf(key, queue), "function") for key in keys]
+        replies = await self._many(asked)
+        return [text(reply) if isinstance(reply, bytes) else "" for reply in replies]
+
+    async def _running(self, cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
+        count = min(count, OF_STREAM)
+        begin = f"({cursor}" if cursor else "-"
+        try:
+            reply = await self.client.call(
+                "XPENDING", self.keys.stream, GROUP, checked_range(begin), "+", count
+            )
+        except ResponseError as error:
+            if str(error).startswith("NOGROUP"):
+                return [], False
+            raise
+        held = [(text(entry[0]), text(entry[1])) for entry in cast("list[list[Any]]", reply)]
+        entries = await self._held(held)
+        rows = [
+            _Row(entry_id, entry.message.function if entry else "", entry.message.key if entry else "", entry)
+            for (entry_id, _), entry in zip(held, entries, strict=True)
+        ]
+        return rows, len(rows) == count
+
+    async def _held(self, held: Sequence[tuple[str, str]]) -> list[PictureEntry | None]:
+        """The entries of deliveries, each with its worker and since when it runs."""
+        asked = [("XRANGE", self.keys.stream, entry_id, entry_id) for entry_id, _ in held]
+        replies = await self._many(asked)
+        entries = [
+            _entry_of(cast("Any", reply)[0][1], ExecutionState.RUNNING)
+            if isinstance(reply, list) and reply
+            else None
+            for reply in replies
+        ]
+        names = (b"started_at", b"cancel_requested", b"generation")
+        asked = [("HMGET", self.keys.run(each.message.key), *names) for each in entries if each is not None]
+        runs = iter(await self._many(asked))
+        found: list[PictureEntry | None] = []
+        for (_, worker), entry in zip(held, entries, strict=True):
+            if entry is None:
+                found.append(None)
+                continue
+            fields = next(runs)
+            started, cancelled, generation = (
+                (None, None, None) if isinstance(fields, RedisError) else cast("list[bytes | None]", fields)
+            )
+            found.append(
+                attrs.evolve(
+                    entry,
+                    worker=worker,
+                    started_at=read_moment(started),
+                    cancel_requested=cancelled is not None and cancelled == (generation or b"0"),
+                )
+            )
+        return found
+
+    async def _entries(self, rows: Sequence[_Row]) -> list[PictureEntry]:
+        """The entries of rows; those that lie on a shelf are fetched now. What went meanwhile is left out."""
+        missing = [row for row in rows if row.entry is None and row.after.startswith("q")]
+        shelves = (self.keys.queue, self.keys.reserved_queue)
+        asked = [("HGETALL", self._shelf(row.key, shelves[int(row.after[1])])) for row in missing]
+        replies = await self._many(asked)
+        fetched = {
+            row.after: _entry_of(cast("list[bytes]", reply), ExecutionState.SCHEDULED)
+            for row, reply in zip(missing, replies, strict=True)
+            if not isinstance(reply, RedisError)
+        }
+        entries = (row.entry or fetched.get(row.after) for row in rows)
+        return [entry for entry in entries if entry is not None]
+
+    async def _many(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+        return answers(await self.client.call_many(list(commands))) if commands else ()
+
+
+def _entry_of(flat: Sequence[bytes], state: ExecutionState) -> PictureEntry | None:
+    try:
+        return PictureEntry(message=decode_message(read_mapping(flat)), state=state)
+    except DeliveryUnreadable:
+        return None
+
+
+def checked_range(end: str) -> str:
+    """An end of a range of stream ids that came from a cursor. Raises: UsageError."""
+    milliseconds, dash, number = end.removeprefix("(").partition("-")
+    if end not in ("-", "+") and not (milliseconds.isdigit() and dash and number.isdigit()):
+        raise UsageError(f"{end.removeprefix('(')!r} is no place in a list: take it from the page before")
+    return end
+
+
+def _read_cursor(cursor: str) -> tuple[int, str, int]:
+    if not cursor:
+        return 0, "", 0
+    number, _, rest = cursor.removeprefix("q").partition("|")
+    score, _, passed = rest.partition("|")
+    try:
+        if score:
+            float(score)
+        return (1 if number == "1" else 0), score, whole(passed.encode())
+    except ValueError:
+        raise UsageError(f"{cursor!r} is no place in a list: take it from the page before") from None
