@@ -215,7 +215,7 @@ class Keys(Channels):
 
     # one per result, worker, task name --------------------------------------------------------------------
 
-    @property
+    @cached_property
     def results_collection(self) -> str:
         return f"{self.prefix}:results"
 
