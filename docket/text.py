@@ -31,6 +31,8 @@ _MODULE: Any = type.__dict__["__module__"]
 
 def readable(text: str) -> str:
     """The text as a plain string, lone surrogates as backslash escapes: it can be written anywhere."""
+    if type(text) is str and text.isascii():
+        return text
     return str.encode(text, "utf-8", "backslashreplace").decode()
 
 

@@ -24,9 +24,10 @@ _PLUMBING = frozenset(
 
 
 #: The true content of an error: a class of the user may return anything by these names, or raise (I9).
-_TRACEBACK: Any = BaseException.__traceback__
-_CAUSE: Any = BaseException.__cause__
-_CONTEXT: Any = BaseException.__context__
+_trace: Any = cast("Any", BaseException.__traceback__).__get__
+_set_trace: Any = cast("Any", BaseException.__traceback__).__set__
+_cause: Any = cast("Any", BaseException.__cause__).__get__
+_context: Any = cast("Any", BaseException.__context__).__get__
 _EXCEPTIONS: Any = BaseExceptionGroup.exceptions
 
 #: How dependencies close that have nothing to close.
@@ -43,21 +44,26 @@ def cut_to_the_users_code(error: BaseException) -> None:
     collector finds it. The last frame stays in any case. The same of what caused it, and of what is in a group.
     """
     for one in _chain((error,)):
-        _TRACEBACK.__set__(one, _of_the_user(_TRACEBACK.__get__(one)))
+        trace = _trace(one)
+        cut = _of_the_user(trace)
+        if cut is not trace:
+            _set_trace(one, cut)
 
 
-def clear_calls(errors: Sequence[BaseException], caller: FrameType | None) -> None:
-    """Clear the frames that these errors came out through of calls that ``caller`` has made, and that are over.
+def clear_calls(errors: Sequence[BaseException]) -> None:
+    """Clear the frames that these errors came out through of calls that the caller has made, and that are over.
 
     A variable of such a frame may lead to the error again: a circle that keeps all locals of the task until the
     garbage collector finds it. From Python 3.12 on a frame that outlives its call also keeps those that it was called
-    from. Frames of the user's code are left as they are; so are those that ``caller`` has not called, which may go on.
+    from. Frames of the user's code are left as they are; so are those that it has not called, which may go on.
     """
     if not errors:
         return
-    over: dict[FrameType | None, bool] = {caller: True}
+    here = inspect.currentframe()
+    over: dict[FrameType | None, bool] = {here and here.f_back: True}
+    del here  # a circle
     for error in _chain(errors):
-        trace = _TRACEBACK.__get__(error)
+        trace = _trace(error)
         while trace is not None:
             calls, frame = list[FrameType](), cast("FrameType | None", trace.tb_frame)
             while frame is not None and frame not in over:
@@ -72,8 +78,16 @@ def clear_calls(errors: Sequence[BaseException], caller: FrameType | None) -> No
             trace = trace.tb_next
 
 
-def _chain(errors: Iterable[BaseException]) -> Iterator[BaseException]:
+def _chain(errors: Sequence[BaseException]) -> Iterable[BaseException]:
     """The errors, their causes, and the errors in their groups."""
+    if len(errors) == 1:  # and most are alone
+        (one,) = errors
+        if _cause(one) is None and _context(one) is None and not is_a(one, BaseExceptionGroup):
+            return errors
+    return _linked(errors)
+
+
+def _linked(errors: Sequence[BaseException]) -> Iterator[BaseException]:
     left, seen = list(errors), set[int]()
     while left and len(seen) < _MOST:
         one = left.pop()
@@ -81,7 +95,7 @@ def _chain(errors: Iterable[BaseException]) -> Iterator[BaseException]:
             continue
         seen.add(id(one))
         yield one
-        for other in (_CAUSE.__get__(one), _CONTEXT.__get__(one)):
+        for other in (_cause(one), _context(one)):
             if other is not None:
                 left.append(other)
         if is_a(one, BaseExceptionGroup):
@@ -110,13 +124,13 @@ class DependencyStack(AsyncExitStack):
         try:
             suppressed = await super().__aexit__(kind, error, trace)
             if suppressed and error is not None:
-                clear_calls([error], inspect.currentframe())
+                clear_calls([error])
             return suppressed
         except BaseException as raised:
-            below = _TRACEBACK.__get__(raised).tb_next
+            below = _trace(raised).tb_next
             if below is not None:
                 below.tb_frame.clear()  # the frame of the call above, which is over
-            clear_calls([raised], inspect.currentframe())
+            clear_calls([raised])
             raise
         finally:
             del error, trace

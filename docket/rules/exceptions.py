@@ -41,7 +41,10 @@ def only_one_of(group: BaseExceptionGroup[BaseException]) -> BaseException | Non
 
 def unfolds(error: BaseException) -> bool:
     """Whether a group is small enough to be shown as a whole, as a traceback does; what is no group is."""
-    waiting, count = [error], 0
+    if not is_a(error, BaseExceptionGroup):
+        return True
+    waiting: list[BaseException] = [error]
+    count = 0
     while waiting and count < _MOST:
         count += 1
         error = waiting.pop()

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
 from ..transport import Argument, Client, Connection, apart
+from ..values import hot_value
 from . import script_calls
 from .admission import Admissions
 from .answers import answers
@@ -46,7 +47,7 @@ _SETTLED = {word.value: word for word in Settled}
 _WRITTEN = {value: word for value, word in _SETTLED.items() if word is not Settled.ASKED}
 
 
-@attrs.frozen
+@hot_value
 class Ended:
     """How a call ended.
 
@@ -65,7 +66,7 @@ class Ended:
         return len(self.error or "") + len(text or "")
 
 
-@attrs.frozen
+@hot_value
 class Again:
     """How a claim ended whose key runs again: ``message`` is what is placed in the same step.
 

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import base64
 import copyreg
 import io
 import pickle
+from binascii import b2a_base64
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -124,7 +124,7 @@ def _text(error: BaseException, more: Mapping[int, _State]) -> str:
         pickler: Any = _ErrorPickler(file, more)
         pickler.dump(error)
         pickled = file.getvalue()
-    return base64.b64encode(pickled).decode("ascii")
+    return b2a_base64(pickled, newline=False).decode("ascii")
 
 
 def _simply_pickled(error: BaseException, more: Mapping[int, _State]) -> bytes | None:
@@ -147,15 +147,25 @@ def _simply_pickled(error: BaseException, more: Mapping[int, _State]) -> bytes |
     ):
         return None
     make, arguments, *rest = cast("tuple[Any, ...]", _REDUCE(error))
-    state: _State = {name: each for part in (*rest, more.get(id(error), {})) for name, each in part.items()}
-    if not is_plain(arguments) or not is_plain(state):
+    own: _State = rest[0] if rest else {}
+    added = more.get(id(error), {})  # plain notes, if those before are
+    if not is_plain(arguments) or not is_plain(own) or "__cause__" in added:
         return None
+    state = {**own, **added}
     reduced = (make, arguments, state) if state else (make, arguments)
-    file = io.BytesIO()
-    pickler = pickle.Pickler(file, cloudpickle.DEFAULT_PROTOCOL)
-    pickler.dispatch_table = {kind: lambda _: reduced}
     try:
-        pickler.dump(error)
+        return pickle.dumps(_Reduced(reduced), cloudpickle.DEFAULT_PROTOCOL)
     except Exception:  # noqa: BLE001 - its name does not lead to the class
         return None
-    return file.getvalue()
+
+
+class _Reduced:
+    """Is pickled as something else, which is ``reduced`` to this."""
+
+    __slots__ = ("_reduced",)
+
+    def __init__(self, reduced: tuple[Any, ...]) -> None:
+        self._reduced = reduced
+
+    def __reduce_ex__(self, protocol: Any, /) -> tuple[Any, ...]:
+        return self._reduced

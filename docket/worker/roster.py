@@ -187,15 +187,21 @@ class Running:
         """The body has ended: `stop` does not reach what follows, dependencies that close and the report."""
         self._scope = None
 
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether it has ended well, so far as that is known."""
+        return self.end is not None and type(self.end.verdict) is Complete
+
     def errors(self) -> list[BaseException]:
         """The errors that it has ended with, as far as that is known."""
-        end = self.end
-        if end is not None and type(end.verdict) is Complete:
-            return []
         known: list[object] = [] if self.decided is None else [self.decided[0]]
-        if end is not None:
-            known += end.outcome, end.verdict
-        return [one.error for one in known if isinstance(one, _WITH_ERROR)]
+        if self.end is not None:
+            known += self.end.outcome, self.end.verdict
+        errors: list[BaseException] = []
+        for one in known:
+            if isinstance(one, _WITH_ERROR) and not (errors and errors[-1] is one.error):
+                errors.append(one.error)
+        return errors
 
     def forget(self) -> None:
         """Drop how it ended: what the body raised refers by its traceback to all frames down to ours."""

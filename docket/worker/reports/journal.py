@@ -154,7 +154,8 @@ def _log_start(running: Running) -> None:
 
 def log_end(running: Running, end: End) -> None:
     """Log how a run ended. What follows it is for `log_settled` to log."""
-    if not isinstance(end.outcome, Returned) or logger.isEnabledFor(logging.INFO):
+    level = logging.INFO if isinstance(end.outcome, Returned) else logging.ERROR  # the highest that is used
+    if logger.isEnabledFor(level) or following_logger.isEnabledFor(level):
         _log_end(running, end)
 
 

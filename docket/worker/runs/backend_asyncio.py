@@ -52,6 +52,13 @@ class LoopTasks(ClaimTasks):
     def time(self) -> float:
         return self._loop.time()
 
+    def is_over(self) -> bool:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return True
+        return False
+
     def start(self, run: Run, running: Running) -> None:
         self._run, running.begins_in = run, self
         if self._cuts_off:

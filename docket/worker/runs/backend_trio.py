@@ -34,6 +34,9 @@ class NurseryTasks(ClaimTasks):
     def time(self) -> float:
         return trio.current_time()
 
+    def is_over(self) -> bool:
+        return not trio.lowlevel.in_trio_run()
+
     def start(self, run: Run, running: Running) -> None:
         this = object()
         self._running[this] = running

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import anyio
 import attrs
-from anyio import get_cancelled_exc_class, to_thread
+from anyio import to_thread
 
 from ...client import PerFunction, TaskFunction, check_returned
 from ...dependencies import (
@@ -46,9 +46,6 @@ class _BodyStopped(BaseException):
 
 
 _NOTHING = Returned(None)
-
-#: Most errors of tasks, which are no cancellation.
-_ORDINARY = frozenset({ValueError, TypeError, RuntimeError, KeyError, OSError, ConnectionError, TimeoutError})
 
 
 class _Call:
@@ -265,10 +262,10 @@ class Caller:
     def _outcome_of(self, running: Running, error: BaseException) -> Outcome:
         """The outcome of a run that raised, or whose dependencies did."""
         if running.reason is not None:
-            if not _is_stop(error):
+            if not self._is_stop(error):
                 journal.log_raised_while_stopped(running, error)
             return Stopped(running.reason)
-        if not _is_stop(error):
+        if not self._is_stop(error):
             return Raised(error)
         if self.tasks.is_cancellation(error):
             return Stopped(StopReason.ASKED)  # the body cancelled itself
@@ -276,12 +273,11 @@ class Caller:
         awaited.__cause__ = error
         return Raised(awaited)
 
-
-def _is_stop(error: BaseException) -> bool:
-    if type(error) in _ORDINARY:
-        return False
-    cancelled = get_cancelled_exc_class()
-    return all(is_a(part, (cancelled, _BodyStopped)) for part in leaves(error))
+    def _is_stop(self, error: BaseException) -> bool:
+        stops = self.tasks.cancelled, _BodyStopped
+        if not is_a(error, BaseExceptionGroup):
+            return is_a(error, stops)
+        return all(is_a(part, stops) for part in leaves(error))
 
 
 def _left_open(running: Running, tasks: Sequence[str]) -> ScopeLeftOpen:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import anyio
 import attrs
-from anyio import NoEventLoopError, get_cancelled_exc_class
+from anyio import get_cancelled_exc_class
 from anyio.abc import TaskGroup, TaskStatus
 
 from ...rules import is_a, leaves
@@ -29,6 +29,12 @@ class ClaimTasks:
 
     work: TaskGroup
     scopes: Sequence[anyio.CancelScope]
+    cancelled: type[BaseException] = attrs.field(init=False, factory=get_cancelled_exc_class)
+    """What a cancelled task is raised, on the running loop."""
+
+    def is_over(self) -> bool:
+        """Whether the loop is gone, and its remains are being collected."""
+        raise NotImplementedError
 
     def time(self) -> float:
         """The time of the loop, as `docket.clock.monotonic`, which has to find out each time which loop runs."""
@@ -51,14 +57,14 @@ class ClaimTasks:
 
     def concerns_the_worker(self, error: BaseException) -> bool:
         """Whether an exception of a claim is the worker's: Ctrl-C, or the worker itself is being cancelled."""
-        try:
-            cancelled = get_cancelled_exc_class()
-        except NoEventLoopError:  # the loop is gone, and its remains are being collected
+        if self.is_over():
             return True
+        if not is_a(error, (BaseExceptionGroup, KeyboardInterrupt, self.cancelled)):  # as most
+            return False
         parts = list(leaves(error))
         if any(is_a(part, KeyboardInterrupt) for part in parts):
             return True
-        return any(is_a(part, cancelled) for part in parts) and self.cuts_off()
+        return any(is_a(part, self.cancelled) for part in parts) and self.cuts_off()
 
     def cuts_off(self) -> bool:
         """Whether the worker, or the end of the loop, cancels what is still running."""
@@ -66,7 +72,7 @@ class ClaimTasks:
 
     def is_cancellation(self, error: BaseException) -> bool:
         """Whether ``error``, raised in the running task, means that this very task was cancelled."""
-        return all(is_a(part, get_cancelled_exc_class()) for part in leaves(error))
+        return all(is_a(part, self.cancelled) for part in leaves(error))
 
     def is_cancelled(self) -> bool:
         """Whether code other than the worker's has cancelled the running task, which may not have noticed yet."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -111,8 +110,8 @@ class Runner:
                 raise
             continues = self._contain(running, error)
         finally:
-            if running.errors():  # no variable: it would lead from this frame to itself
-                clear_calls(running.errors(), inspect.currentframe())
+            if not running.has_succeeded:
+                clear_calls(running.errors())  # no variable: it would lead from this frame to itself
             if not continues:
                 running.forget()
                 self._leave(running)

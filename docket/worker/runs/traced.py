@@ -20,10 +20,9 @@ _DURING = "\nDuring handling of the above exception, another exception occurred:
 #: By the code and the instruction in it. To find a line and to mark the place, for which Python parses it, takes long.
 _places: dict[tuple[int, int], tuple[CodeType, str]] = {}
 
-_TRACEBACK: Any = BaseException.__traceback__
-_CAUSE: Any = BaseException.__cause__
-_CONTEXT: Any = BaseException.__context__
-_SUPPRESSES: Any = BaseException.__suppress_context__
+_BASE: Any = BaseException
+_trace, _cause, _context = _BASE.__traceback__.__get__, _BASE.__cause__.__get__, _BASE.__context__.__get__
+_suppresses = _BASE.__suppress_context__.__get__
 
 #: Those whose text has more than a line.
 _SPECIAL = (BaseExceptionGroup, SyntaxError, ImportError, NameError, AttributeError)
@@ -49,20 +48,22 @@ def traceback_text(error: BaseException) -> str:
 
 def _simple_text(error: BaseException) -> str | None:
     """That text; None where more goes into it than the places and one line for each error."""
-    if hasattr(sys, "tracebacklimit"):
+    if "tracebacklimit" in vars(sys):
         return None
-    parts, seen, one = list[str](), set[int](), error
+    parts: list[str] = []
+    seen: set[int] = set()
+    one = error
     while True:
         own = _own_text(one) if one is error or not hasattr(one, "__notes__") else None
         if own is None or id(one) in seen:
             return None
         parts.append(own)
         seen.add(id(one))
-        cause, context = _CAUSE.__get__(one), _CONTEXT.__get__(one)
+        cause, context = _cause(one), _context(one)
         if cause is not None:
             one = cause
             parts.append(_CAUSED)
-        elif context is not None and not _SUPPRESSES.__get__(one):
+        elif context is not None and not _suppresses(one):
             one = context
             parts.append(_DURING)
         else:
@@ -90,7 +91,7 @@ def _own_text(error: BaseException) -> str | None:
     if type(said) is not str:
         return None
     last = f"{name}: {said}\n" if said else f"{name}\n"
-    trace = _TRACEBACK.__get__(error)
+    trace = _trace(error)
     if trace is None:
         return last
     lines, before = ["Traceback (most recent call last):\n"], None
