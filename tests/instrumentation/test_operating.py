@@ -1,0 +1,81 @@
+"""docs/operating: what its graphs and alerts ask for is what a worker serves."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from docket import ConcurrencyLimit, Docket, Retry, Worker
+from tests.instrumentation.conftest import hello
+from tests.instrumentation.exposition import Scrape
+
+pytestmark = pytest.mark.anyio
+
+FOLDER = Path(__file__).parents[2] / "docs" / "operating"
+
+#: Counted only in an outage, and after a crash.
+RARE = {
+    "docket_redis_disruptions_total": {"docket_name", "docket_worker"},
+    "docket_tasks_redelivered_total": {"docket_name", "docket_task", "docket_worker"},
+    "docket_limit_waiters": {"docket_name", "docket_limit"},
+}
+
+
+def queries() -> Iterator[str]:
+    """Every query of the graphs, and every rule of the alerts with its texts."""
+    graphs = json.loads((FOLDER / "grafana.json").read_text())
+    for panel in graphs["panels"]:
+        yield from (target["expr"] for target in panel["targets"])
+    yield from (one["definition"] for one in graphs["templating"]["list"] if "definition" in one)
+    yield from (FOLDER / "alerts.yaml").read_text().split("- alert:")[1:]
+
+
+async def fails(retry: Retry = Retry(attempts=2)) -> None:
+    raise ValueError("no")
+
+
+async def limited(customer: Annotated[int, ConcurrencyLimit(1)]) -> None: ...
+
+
+async def served(docket: Docket, scrape: Scrape) -> dict[str, set[str]]:
+    """What a worker that has had all sorts of tasks shows: each metric with its labels."""
+    for task in hello, fails, limited:
+        docket.register(task)
+    await docket.add(hello)("Jane")
+    await docket.add(fails)()
+    await docket.add(limited)(1)
+    await docket.strike(limited, "customer", "==", 2)
+    await docket.add(limited)(2)
+    async with Worker(docket, name="w") as worker:
+        await worker.run_until_finished()
+    shown = {name: set(labels) for name, labels in RARE.items()}
+    for family in text_string_to_metric_families(scrape.text()):
+        for sample in family.samples:
+            shown.setdefault(sample.name, set()).update(sample.labels)
+    return shown
+
+
+async def test_graphs_and_alerts_ask_for_what_is_there(docket: Docket, scrape: Scrape) -> None:
+    shown = await served(docket, scrape)
+    shown |= {
+        "docket_queue_depth": {"docket_name"},
+        "docket_schedule_depth": {"docket_name"},
+    }  # only while it works
+    labels = set[str]().union(*shown.values())
+    wrong: list[str] = []
+    asked: set[str] = set()
+    for query in queries():
+        words = set(re.findall(r"\bdocket_\w+", query))
+        metrics = words & shown.keys()
+        asked |= metrics
+        wrong += [f"{word} in {query!r}" for word in words - metrics - labels]
+        allowed = set[str]().union(*(shown[one] for one in metrics))
+        wrong += [f"{word} of {sorted(metrics)}" for word in words & labels - allowed]
+    assert not wrong
+    assert len(asked) > 12
