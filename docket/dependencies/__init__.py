@@ -13,7 +13,7 @@ from .admission import (
     admission_dependencies,
     check_admission,
 )
-from .at_once import open_at_once
+from .at_once import AtOnce
 from .base import (
     CompletionHandler,
     Dependency,
@@ -65,6 +65,7 @@ __all__ = [
     "VIXIE_KEYWORDS",
     "Admission",
     "AdmissionBlocked",
+    "AtOnce",
     "CallArgument",
     "CompletionHandler",
     "ConcurrencyBlocked",
@@ -126,7 +127,6 @@ __all__ = [
     "given_among",
     "is_generator_function",
     "is_hosting",
-    "open_at_once",
     "perpetual_is_live",
     "resolve",
     "resolved_dependencies",

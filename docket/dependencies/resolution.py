@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
@@ -12,13 +12,21 @@ from uncalled_for import FailedDependency, Frame
 from uncalled_for.frames import _current_frame  # pyright: ignore[reportPrivateUsage]
 from uncalled_for.functional import _Depends  # pyright: ignore[reportPrivateUsage]
 
-from .base import Dependency, current_docket, current_execution, current_worker
+from .base import (
+    CompletionHandler,
+    FailureHandler,
+    Runtime,
+    current_docket,
+    current_execution,
+    current_worker,
+)
 from .introspection import declared, get_annotation_dependencies, get_dependency_parameters
 from .signatures import arguments_of, get_signature
 from .tracebacks import cut_to_the_users_code
 
 __all__ = [
     "Resolved",
+    "bound_beside",
     "conflicts",
     "get_single_dependency_of_type",
     "get_single_dependency_parameter_of_type",
@@ -28,11 +36,13 @@ __all__ = [
 
 D = TypeVar("D")
 
+_ACTING: frozenset[type[Any]] = frozenset({Runtime, FailureHandler, CompletionHandler})
+
 
 class Resolved:
     """The values of the dependencies of a call."""
 
-    __slots__ = ("acting", "failed", "others", "replaced", "supplied")
+    __slots__ = ("acting", "failed", "left", "others", "replaced", "supplied")
 
     supplied: dict[str, Any]
     """By parameter."""
@@ -42,11 +52,19 @@ class Resolved:
     """Values without a parameter: of ``Annotated`` metadata, and of the worker's own dependencies."""
     failed: list[FailedDependency]
     acting: list[Any]
-    """The values that are dependencies themselves: they may run the body, or decide what follows."""
+    """The values that run the body, or decide what follows."""
+    left: tuple[str, Any] | None
+    """The parameter at which `AtOnce.open` has stopped, and what its supplier returned."""
 
     def __init__(self) -> None:
         self.supplied, self.replaced = {}, {}
         self.others, self.failed, self.acting = [], [], []
+        self.left = None
+
+    def note_acting(self) -> None:
+        """All values are there."""
+        values = [*self.supplied.values(), *self.replaced.values(), *self.others]
+        self.acting = [value for value in values if not _ACTING.isdisjoint(type(value).__mro__)]
 
     def call(
         self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -64,8 +82,11 @@ async def resolve(
     function: Any,
     given: dict[str, Any],
     also: Mapping[str, _Dependency[Any]],
+    begun: Resolved | None = None,
 ) -> Resolved:
     """Enter all dependencies of a call of ``function`` onto ``stack``: ``also`` first, by name.
+
+    ``begun`` is what `AtOnce.open` has left: what is in there already is not opened again.
 
     ``given`` are the arguments of the call, by parameter. The dependency of a given one is not entered, but the
     argument is, if it is itself a dependency. Dependencies that cannot be resolved are in ``failed``; the others are
@@ -78,13 +99,19 @@ async def resolve(
     _Depends.stack.set(stack)
     frame = Frame(function, given, declared)
     _current_frame.set(frame)
-    found = Resolved()
+    found = begun or Resolved()
+    done = {*found.supplied, *(failure.parameter for failure in found.failed)}
 
     for name, dependency in also.items():
         await _enter(stack, found, name, dependency.for_parameter(name))
     for name in declared:
+        if name in done:
+            continue
         try:
-            if name not in given:
+            if found.left is not None and found.left[0] == name:
+                depends, value = cast("_Depends[Any]", declared[name]), found.left[1]
+                found.supplied[name] = await depends._resolve_factory_value(stack, value)  # pyright: ignore[reportPrivateUsage]
+            elif name not in given:
                 found.supplied[name] = await frame.resolve(name)
             elif isinstance(value := given[name], _Dependency):
                 entered = cast("_Dependency[Any]", value).for_parameter(name)
@@ -95,8 +122,7 @@ async def resolve(
     if beside := get_annotation_dependencies(function):
         await _enter_beside(stack, function, given, found, beside)
     frame.failures.clear()  # the context has the frame, and they lead to the task that has the context: a circle
-    values = (*found.supplied.values(), *found.replaced.values(), *found.others)
-    found.acting = [value for value in values if isinstance(value, Dependency)]
+    found.note_acting()
     return found
 
 
@@ -107,7 +133,15 @@ async def _enter_beside(
     found: Resolved,
     beside: Mapping[str, list[_Dependency[Any]]],
 ) -> None:
-    """Enter the dependencies of metadata, bound to what their parameters are."""
+    """Enter the dependencies of metadata."""
+    for name, dependency in bound_beside(function, given, found, beside):
+        await _enter(stack, found, name, dependency)
+
+
+def bound_beside(
+    function: Any, given: Mapping[str, Any], found: Resolved, beside: Mapping[str, list[_Dependency[Any]]]
+) -> Iterator[tuple[str, _Dependency[Any]]]:
+    """The dependencies of metadata, bound to what their parameters are."""
     parameters = get_signature(function).parameters
     for name, dependencies in beside.items():
         default = parameters[name].default
@@ -115,7 +149,7 @@ async def _enter_beside(
             name, found.supplied.get(name, None if default is parameters[name].empty else default)
         )
         for dependency in dependencies:
-            await _enter(stack, found, name, dependency.bind_to_parameter(name, value))
+            yield name, dependency.bind_to_parameter(name, value)
 
 
 async def _enter(stack: AsyncExitStack, found: Resolved, name: str, dependency: _Dependency[Any]) -> None:

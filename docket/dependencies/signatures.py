@@ -25,6 +25,7 @@ __all__ = [
     "read_signature",
     "shown_name",
     "signature_cache",
+    "simple_parameters",
 ]
 
 signature_cache = _signature_cache
@@ -44,8 +45,6 @@ def get_signature(function: Callable[..., Any]) -> inspect.Signature:
     return found
 
 
-#: The parameters of a function that arguments can be given to by position, in order, and those by name: enough where it
-#: has no other kinds, which leave both empty.
 _simple: PerFunction[tuple[tuple[str, ...], frozenset[str]]] = PerFunction()
 
 
@@ -56,10 +55,7 @@ def arguments_of(
 
     Raises: TypeError - the function cannot be called so; TypeError, ValueError - it has no signature.
     """
-    simple = _simple.get(function)
-    if simple is None:
-        simple = _simple[function] = _simple_parameters(function)
-    by_position, by_name = simple
+    by_position, by_name = simple_parameters(function)
     if len(args) <= len(by_position) and by_name.issuperset(kwargs):
         given = dict(zip(by_position, args, strict=False))
         if not kwargs:
@@ -70,7 +66,18 @@ def arguments_of(
     return get_signature(function).bind_partial(*args, **kwargs).arguments
 
 
-def _simple_parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], frozenset[str]]:
+def simple_parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The parameters of a function that can be given by position, in order, and all, which can be given by name.
+
+    Where it has parameters of other kinds, both are empty.
+    """
+    simple = _simple.get(function)
+    if simple is None:
+        simple = _simple[function] = _read_parameters(function)
+    return simple
+
+
+def _read_parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], frozenset[str]]:
     parameters = get_signature(function).parameters.values()
     by_position = tuple(each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD)
     by_name = frozenset((*by_position, *(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)))

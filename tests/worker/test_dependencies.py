@@ -71,6 +71,80 @@ async def test_functions_and_context_managers_of_both_kinds_are_resolved(docket:
     assert seen == ["async manager closed", "manager closed"]
 
 
+async def test_what_plain_functions_make_is_awaited_or_entered_in_order_and_made_once_per_run(
+    docket: Docket,
+) -> None:
+    seen: list[str] = []
+
+    class Manager:
+        async def __aenter__(self) -> str:
+            seen.append("entered")
+            return "managed"
+
+        async def __aexit__(self, *raised: object) -> None:
+            seen.append("left")
+
+    async def awaited() -> str:
+        seen.append("awaited")
+        return "awaited"
+
+    def first() -> str:
+        seen.append("first")
+        return "first"
+
+    def makes_a_coroutine() -> Any:
+        return awaited()
+
+    def makes_a_manager() -> Any:
+        return Manager()
+
+    def last() -> str:
+        seen.append("last")
+        return "last"
+
+    async def task(
+        a: str = Depends(first),
+        b: str = Depends(makes_a_coroutine),
+        c: str = Depends(makes_a_manager),
+        d: str = Depends(last),
+    ) -> list[str]:
+        seen.append("body")
+        return [a, b, c, d]
+
+    for _ in range(2):  # the second one knows that these are no plain values
+        execution = await docket.add(task)()
+        await run(docket)
+        assert await execution.get_result() == ["first", "awaited", "managed", "last"]
+        assert seen == ["first", "awaited", "entered", "last", "body", "left"]
+        seen.clear()
+
+
+async def test_a_run_is_stopped_while_what_a_plain_function_has_made_is_awaited(docket: Docket) -> None:
+    waiting = anyio.Event()
+    began: list[str] = []
+
+    async def endless() -> None:
+        waiting.set()
+        await anyio.sleep_forever()
+
+    def makes_a_coroutine() -> Any:
+        return endless()
+
+    async def task(value: Any = Depends(makes_a_coroutine), retry: Retry = Retry(attempts=2)) -> None:
+        began.append("body")
+
+    docket.register(task)
+    execution = await docket.add(task)()
+    async with Worker(docket, "worker") as worker, anyio.create_task_group() as group:
+        group.start_soon(worker.run_until_finished)
+        with anyio.fail_after(PATIENCE):
+            await waiting.wait()
+            await docket.cancel(execution.key)
+    await execution.sync()
+    assert execution.state is ExecutionState.CANCELLED
+    assert began == []
+
+
 async def test_a_dependency_is_resolved_once_per_execution_also_where_others_depend_on_it(
     docket: Docket,
 ) -> None:

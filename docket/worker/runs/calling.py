@@ -15,6 +15,7 @@ from anyio import to_thread
 from ...client import PerFunction, TaskFunction, check_returned
 from ...dependencies import (
     AdmissionBlocked,
+    AtOnce,
     Dependency,
     DependencyStack,
     FailedDependency,
@@ -25,8 +26,6 @@ from ...dependencies import (
     cut_to_the_users_code,
     get_annotation_dependencies,
     get_dependency_parameters,
-    given_among,
-    open_at_once,
     resolve,
 )
 from ...errors import AwaitedCancelled, DeliveryLimitExceeded, ScopeLeftOpen
@@ -70,8 +69,8 @@ class _Way(NamedTuple):
     is_plain: bool
     """With its arguments and nothing else."""
     in_thread: bool
-    at_once: bool
-    """Whether its own dependencies open without waiting for anything."""
+    at_once: AtOnce | None
+    """How its dependencies open where none of them waits for anything."""
 
 
 @attrs.define(eq=False)
@@ -120,8 +119,8 @@ class Caller:
                     function = functools.partial(self._in_thread, running)
                 body = functools.partial(function, *execution.args, **execution.kwargs)
                 call.outcome = Returned(await self._stoppable(running, body))
-            elif way.at_once and not given_among(function, execution.args, execution.kwargs):
-                await self._with_dependencies(call)
+            elif way.at_once is not None and way.at_once.takes(execution.args, execution.kwargs):
+                await self._at_once(call, way.at_once)
             else:
                 await self._stoppable(running, functools.partial(self._with_dependencies, call))
         except _BodyStopped:
@@ -165,7 +164,16 @@ class Caller:
             del raised  # it leads to this frame
         raise _BodyStopped
 
-    async def _with_dependencies(self, call: _Call) -> None:
+    async def _at_once(self, call: _Call, dependencies: AtOnce) -> None:
+        execution = call.running.execution
+        found = await dependencies.open(execution.function, execution.args, execution.kwargs)
+        if found.left is None:
+            await self._resolved(call, found)
+            return
+        self._ways[execution.function] = self._way(execution.function)._replace(at_once=None)
+        await self._stoppable(call.running, functools.partial(self._with_dependencies, call, found))
+
+    async def _with_dependencies(self, call: _Call, begun: Resolved | None = None) -> None:
         running = call.running
         execution = running.execution
         function = execution.function
@@ -173,25 +181,29 @@ class Caller:
         if self.dependencies and (wrong := conflicts(function, self.dependencies)):
             raise _dependency_failure(list(wrong.values()))
         async with DependencyStack() as stack:
-            found = await resolve(stack, function, given, self.dependencies)
-            call.values = found.acting
-            if found.failed:
-                blocked = next((f.error for f in found.failed if isinstance(f.error, AdmissionBlocked)), None)
-                if blocked is not None:
-                    call.outcome, call.following = on_admission_blocked(execution, blocked)
-                    return
-                raise _dependency_failure(found.failed)
-            # Only the call is stopped from here on: dependencies close undisturbed, and see why.
-            try:
-                if running.reason is not None:
-                    raise _BodyStopped
-                value = await self._stoppable(running, functools.partial(self._called, running, found))
-            finally:
-                running.detach_scope()
-            await self._ended(call, Returned(value))
+            await self._resolved(call, await resolve(stack, function, given, self.dependencies, begun))
             return
         # A dependency has suppressed what the body raised; it cannot undo that the body was stopped (I6).
         await self._ended(call, Returned(None) if running.reason is None else Stopped(running.reason))
+
+    async def _resolved(self, call: _Call, found: Resolved) -> None:
+        """Call the body, if all its dependencies are there."""
+        running = call.running
+        call.values = found.acting
+        if found.failed:
+            blocked = next((f.error for f in found.failed if isinstance(f.error, AdmissionBlocked)), None)
+            if blocked is not None:
+                call.outcome, call.following = on_admission_blocked(running.execution, blocked)
+                return
+            raise _dependency_failure(found.failed)
+        # Only the call is stopped from here on: dependencies close undisturbed, and see why.
+        try:
+            if running.reason is not None:
+                raise _BodyStopped
+            value = await self._stoppable(running, self._bound(running, found))
+        finally:
+            running.detach_scope()
+        await self._ended(call, Returned(value))
 
     async def _ended(self, call: _Call, outcome: Outcome) -> None:
         """Note how a call ended, and ask its handlers which run follows."""
@@ -208,13 +220,14 @@ class Caller:
             # A handler of the user's, or a next run that cannot be (I9).
             call.outcome, call.following = fail_unhandled(execution, problem)
 
-    async def _called(self, running: Running, found: Resolved) -> Any:
+    def _bound(self, running: Running, found: Resolved) -> Callable[[], Awaitable[Any]]:
+        """The call of the body, by its `Runtime` if it has one."""
         execution, body = running.execution, self._body(running)
         args, kwargs = found.call(execution.function, execution.args, execution.kwargs)
         for value in found.acting:
             if isinstance(value, Runtime):
-                return await value.run(execution, body, args, kwargs)
-        return await body(*args, **kwargs)
+                return functools.partial(value.run, execution, body, args, kwargs)
+        return functools.partial(body, *args, **kwargs)
 
     # plain functions --------------------------------------------------------------------------------------
 
@@ -225,7 +238,7 @@ class Caller:
             way = self._ways[function] = _Way(
                 is_plain=has_none and _is_plain(function),
                 in_thread=not is_async(function),
-                at_once=has_none and open_at_once(function),
+                at_once=AtOnce.of(function) if has_none else None,
             )
         return way
 
