@@ -22,7 +22,16 @@ from .keys import Keys
 from .lua import Call, run_each
 from .misuse import named_after
 
-__all__ = ["ANY_STRIKES", "Placed", "Schedule", "epoch", "milliseconds", "placed_as", "time_to_live"]
+__all__ = [
+    "ANY_STRIKES",
+    "Placed",
+    "Schedule",
+    "epoch",
+    "how_placed",
+    "milliseconds",
+    "placed_as",
+    "time_to_live",
+]
 
 logger = logging.getLogger("docket.docket")
 
@@ -79,6 +88,16 @@ def placed_as(message: Message, now: datetime) -> tuple[int, str, str]:
     return due, when, state_event(message.key, _WORDS[due], "when", when)
 
 
+def how_placed(
+    key: str, due: int, replace: bool, rescheduled: bytes, expected: int, known_strikes: bytes
+) -> bytes:
+    """How a task is to be placed, as lib/how_placed.lua reads it."""
+    is_reserved = Keys.is_reserved(key)
+    if due and not (replace or rescheduled or expected or known_strikes or is_reserved):
+        return b""  # most are
+    return b"%d %d %b %d %b %d" % (due, replace, rescheduled, expected, known_strikes, is_reserved)
+
+
 @hot_value
 class Placed:
     """The result of placing a message, and the generation that the key has now.
@@ -124,13 +143,9 @@ class Schedule:
             self.keys,
             key=message.key,
             when=epoch(message.when),
-            due=due,
-            replace=int(replace),
-            rescheduled=rescheduled,
-            expected=expected,
             state_event=event,
-            known_strikes=strikes,
             ttl=NOT_GIVEN if ttl is ... else time_to_live(ttl),
+            how=how_placed(message.key, due, replace, rescheduled, expected, strikes),
             call=message.to_send(when),
         )
 

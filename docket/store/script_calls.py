@@ -319,18 +319,17 @@ def retire(
 
 def schedule(
     keys: Keys, *,
-    key: str, when: Argument, due: Argument, replace: Argument, rescheduled: Argument, expected: Argument,
-    state_event: Argument, known_strikes: Argument, ttl: Argument, call: Sequence[Argument],
+    key: Argument, when: Argument, state_event: Argument, ttl: Argument, how: Argument,
+    call: Sequence[Argument],
 ) -> Call:
     """Place one task under its key: now on the stream, or later on the queue."""
     return (
         script("schedule"),
         [
-            keys.stream, keys.queue_of(key),
+            keys.stream,
         ],
         [
-            keys.prefix, GROUP, key, when, due, replace, rescheduled, expected, state_event, known_strikes,
-            ttl, *call,
+            keys.prefix, key, when, state_event, ttl, how, *call,
         ],
     )
 

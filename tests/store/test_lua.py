@@ -74,19 +74,19 @@ def test_the_functions_that_call_scripts_are_those_of_the_headers() -> None:
 @pytest.mark.parametrize(
     ("was", "changed"),
     [
-        ("KEYS stream key_queue", "KEYS key_queue stream"),
-        ("key when due", "when key due"),
-        ("KEYS stream key_queue", "KEYS stream"),
-        ("key when", "key when until"),
-        ("call...", "call"),
+        ("KEYS stream queue", "KEYS queue stream"),
+        ("started_at wake_channel", "wake_channel started_at"),
+        ("KEYS stream queue", "KEYS stream"),
+        ("asked count", "asked count until"),
+        ("ended...", "ended"),
     ],
     ids=["swapped keys", "swapped arguments", "one missing", "one too many", "one of many"],
 )
 def test_a_header_cannot_change_by_itself(was: str, changed: str) -> None:
-    text = (FOLDER / "schedule.lua").read_text()
+    text = (FOLDER / "take.lua").read_text()
     assert was in text
-    assert function("schedule", text) in MODULE.read_text("utf-8")
-    assert function("schedule", text.replace(was, changed)) not in MODULE.read_text("utf-8")
+    assert function("take", text) in MODULE.read_text("utf-8")
+    assert function("take", text.replace(was, changed)) not in MODULE.read_text("utf-8")
 
 
 def test_names_that_scripts_make_are_those_of_keys() -> None:

@@ -24,13 +24,14 @@ from docket.memory.session import Session
 from docket.store import Keys, script_calls
 from docket.store.fence import Fence
 from docket.store.lua import Call
+from docket.store.schedule import how_placed
 from docket.store.twins import TWINS
 from docket.transport import resp
 
 __all__ = ["Difference", "Fuzz"]
 
 KEYS = Keys("d")
-NAMES = ["k", "l", 'odd"\\\n\x7f/é', "j"]
+NAMES = ["k", "l", 'odd"\\\n\x7f/é', "stream"]
 WORKERS = ["w", "v", 'w"/']
 GENERATIONS = ["0", "1", "1", "1", "2", "3", "999999999999999", "x", "", "1.5", "1000000000000000"]
 STATES = ["scheduled", "queued", "running", "running", "running", "completed", "failed", "cancelled", "odd"]
@@ -200,10 +201,13 @@ class Fuzz:
         call = ["W", "f", b"A\x80", "{}", pick(("1", "1", "2"))]
         if pick((True, False)):
             call += ["docket:once", "1"]
+        how = how_placed(
+            name, int(when < "2"), pick((False, False, True)), pick((b"", b"", b"", self._id())),
+            pick((0, 0, 0, 1)), pick((b"*", b"", b"", *self._ids(KEYS.strikes))),
+        )  # fmt: skip
         return "schedule", script_calls.schedule(
-            KEYS, key=name, when=when, due=int(when < "2"), replace=pick((0, 0, 1)),
-            rescheduled=pick((b"", b"", b"", self._id())), expected=pick((0, 0, 0, 1)), state_event=f"placed {name}",
-            known_strikes=pick((b"*", b"*", b"", *self._ids(KEYS.strikes))), ttl=pick(("-", "-", *TTLS)), call=call,
+            KEYS, key=name, when=when, state_event=f"placed {name}", ttl=pick(("-", "-", *TTLS)), how=how,
+            call=call,
         )  # fmt: skip
 
     def _take(self) -> tuple[str, Call]:

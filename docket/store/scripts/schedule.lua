@@ -1,20 +1,37 @@
 -- Place one task under its key: now on the stream, or later on the queue.
--- KEYS stream key_queue
--- ARGV prefix group key when due replace rescheduled expected state_event known_strikes ttl call...
+-- KEYS stream
+-- ARGV prefix key when state_event ttl how call...
 -- REPLY 'OK' | 'EXISTS' | 'SUPERSEDED' | 'STRIKES', a space and the generation of the key. EXISTS: the key is scheduled, queued or running, by more
---   than its record alone, `replace` is not '1', and no delivery ends with this. SUPERSEDED: `expected` is not '0' and not
---   the generation of the key. STRIKES: the id of the last strike is another than `known_strikes`, so the caller reads them
---   first; '*' is any. `rescheduled` is the id of the delivery that ends with this, or ''. `ttl` is what the caller gave for
---   this task (lib/kept.lua), '-' for nothing: then what continues a chain keeps that of the key. `call` as in
---   lib/place.lua
--- USE ack place strikes vacate
+--   than its record alone, it is not to be replaced, and no delivery ends with this. SUPERSEDED: another generation than that of
+--   the key is expected. STRIKES: the caller does not know the last strike, so it reads them first. `ttl` is what the caller gave
+--   for this task (lib/kept.lua), '-' for nothing: then what continues a chain keeps that of the key. `how` is '' for what is
+--   common, else as in lib/how_placed.lua; `call` as in lib/place.lua
+local run = prefix .. ':runs:' .. key
+-- Common: it is due, its key is free, nobody has struck anything. Each argument, function and command more is paid for by every
+-- task, so this comes before all that, and sends what lib/place.lua does.
+if how == '' and call[5] == '1' and redis.call('EXISTS', run, prefix .. ':strikes') == 0 then
+  local moment, task, args, kwargs = call[1], call[2], call[3], call[4]
+  local id = redis.call('XADD', stream, '*', 'key', key, 'when', moment, 'function', task, 'args', args, 'kwargs', kwargs,
+    'attempt', '1', 'generation', '1', unpack(call, 6))
+  if ttl == '-' then
+    redis.call('HSET', run, 'state', 'queued', 'stream_id', id, 'generation', '1', 'when', when, 'known', when,
+      'function', task, 'args', args, 'kwargs', kwargs)
+  else
+    redis.call('HSET', run, 'state', 'queued', 'stream_id', id, 'generation', '1', 'when', when, 'known', when,
+      'function', task, 'args', args, 'kwargs', kwargs, 'ttl', ttl)
+  end
+  redis.call('PUBLISH', prefix .. ':state:' .. key, state_event)
+  return 'OK 1'
+end
+-- USE group how_placed ack place strikes vacate
+local due, replace, rescheduled, expected, known_strikes, key_queue = how_placed(prefix, how)
 if known_strikes ~= '*' and last_strike(prefix .. ':strikes') ~= known_strikes then return 'STRIKES 0' end
-local run, queue = prefix .. ':runs:' .. key, prefix .. ':queue'
-local is_used = redis.call('TYPE', run).ok ~= 'none'            -- seldom is a key used again
+local is_used = redis.call('EXISTS', run) == 1                  -- seldom is a key used again
 if rescheduled ~= '' then ack(stream, group, rescheduled) end
 local generation, no, give_back = 0, expected ~= '0' and 'SUPERSEDED', nil
 if is_used then
-  generation, no, give_back = vacate(prefix, stream, group, run, key, key_queue, queue, replace, rescheduled, expected)
+  generation, no, give_back =
+    vacate(prefix, stream, group, run, key, key_queue, prefix .. ':queue', replace, rescheduled, expected)
 end
 if no then return no .. ' ' .. generation end
 generation = string.format('%d', generation + 1)             -- I5: whatever is older is refused from here on

@@ -19,7 +19,7 @@ __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
     "2fb9c93f886bd747e931d44490f6b892e7c0f53a": claim,
-    "84fa45177bb841e691cfa9e86d0bbb670affa9ca": schedule,
+    "669c58e9f91318e77152c41fccc8008aacc76dd2": schedule,
     "ee76042d9be7bf2007276bc6a3e5ee1ea1845bb3": settle,
     "d113210626d6ee401229c3edcca24620a7444ec0": take,
 }

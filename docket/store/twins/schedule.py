@@ -10,12 +10,17 @@ __all__ = ["schedule"]
 MOST_ARGUMENTS = 4000
 """Lua refuses to unpack some thousand values more."""
 
+COMMON = b"1 0  0  0"
+"""What no word about it stands for, as in lib/how_placed.lua."""
+
 
 def schedule(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftToLua:
     """Place one task under its key: now on the stream, or later on the queue."""
-    stream, key_queue = keys
-    prefix, _, key, when, due, _, rescheduled, expected, state_event, known_strikes, ttl, *call = argv
-    shelf = prefix if key_queue == prefix + b":queue" else key_queue
+    (stream,) = keys
+    prefix, key, when, state_event, ttl, how, *call = argv
+    due, _, rescheduled, expected, known_strikes, reserved = (how or COMMON).split(b" ")
+    shelf = prefix + b":parked" if reserved == b"1" else prefix
+    key_queue = shelf if reserved == b"1" else prefix + b":queue"
     run, parked = prefix + b":runs:" + key, shelf + b":" + key
     if rescheduled or expected != b"0" or len(argv) > MOST_ARGUMENTS or not inside.is_a(run, Hash):
         return LEFT_TO_LUA
