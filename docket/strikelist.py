@@ -8,8 +8,6 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from redis.exceptions import RedisError
-
 from .client import Strikable, are_struck, is_struck
 from .rules import (
     LiteralOperator,
@@ -19,6 +17,7 @@ from .rules import (
     TaskStrikes,
     checked_condition,
 )
+from .standins import redis_errors
 from .store import (
     READ_AT_LEAST,
     Keys,
@@ -113,7 +112,7 @@ class StrikeList:
         if client is not None:
             try:
                 await self.catch_up()
-            except RedisError as error:
+            except redis_errors.RedisError as error:
                 self._cut_off(error)
         return self
 
@@ -247,7 +246,7 @@ class StrikeList:
         if tail.is_followed:
             try:
                 self._fold(tail)  # else who strikes and never asks would keep it, and then be cut off
-            except RedisError:
+            except redis_errors.RedisError:
                 tail.close()
         if not tail.is_open:
             await tail.open()
@@ -258,14 +257,14 @@ class StrikeList:
         if tail is not None and tail.is_followed:
             try:
                 self._fold(tail)
-            except RedisError as error:
+            except redis_errors.RedisError as error:
                 self._cut_off(error)
 
     def _fold(self, tail: Tail) -> None:
         with self._strikes.lock:
             self._strikes.fold(tail.new_entries(self._strikes.log.version))
 
-    def _cut_off(self, error: RedisError) -> None:
+    def _cut_off(self, error: redis_errors.RedisError) -> None:
         if (tail := self._tail) is not None:
             tail.close()  # so this is logged once
         logger.warning(

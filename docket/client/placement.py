@@ -12,11 +12,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from redis.exceptions import RedisError
-
 from ..numbers import check_whole
 from ..rules import Disposition
 from ..signals import NOT_TRACED, Labels, signals, suppress_errors
+from ..standins import redis_errors
 from ..store import ANY_STRIKES, DocketStore, Message, Placed
 from ..text import checked_name
 from .signatures import check_key
@@ -125,7 +124,7 @@ async def place_many(
             for call in chunk:
                 call.extra_fields = {**call.extra_fields, **present}
         for call, placed in zip(chunk, await _place_chunk(store, chunk, replace), strict=True):
-            if isinstance(placed, RedisError):
+            if isinstance(placed, redis_errors.RedisError):
                 call.placed(Disposition.FAILED, error=placed)
             else:
                 call.placed(placed.disposition, placed.generation)
@@ -134,7 +133,7 @@ async def place_many(
 
 async def _place_chunk(
     store: DocketStore, calls: Sequence[Placeable], replace: bool
-) -> list[Placed | RedisError]:
+) -> list[Placed | redis_errors.RedisError]:
     """Place calls in one write, without those that are struck.
 
     Where there are strikes that this process did not know, the calls that they do not concern take a second write.
@@ -142,7 +141,7 @@ async def _place_chunk(
     strikes = store.strikes
     if may_strike(strikes) and any(is_struck(strikes, call) for call in calls):
         await strikes.catch_up(store.client)
-    results: list[Placed | RedisError] = [_STRUCK] * len(calls)
+    results: list[Placed | redis_errors.RedisError] = [_STRUCK] * len(calls)
     left, known = list(range(len(calls))), strikes.log.version
     while True:
         struck = {at for at in left if is_struck(strikes, calls[at])} if may_strike(strikes) else set[int]()

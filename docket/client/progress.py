@@ -9,12 +9,12 @@ from typing import Protocol, Self
 
 import anyio
 from anyio.lowlevel import checkpoint
-from redis.exceptions import RedisError
 
 from .. import clock
 from ..errors import UsageError
 from ..moments import read_moment
 from ..numbers import LARGEST, spelled
+from ..standins import redis_errors
 from ..store import DocketStore, Fence, ProgressEvent, ProgressRecord, ProgressReports, Report
 from ..text import readable
 from .signatures import check_key
@@ -36,7 +36,7 @@ class Opened(Protocol):
 class Keeper(Protocol):
     """Writes the reports of a running task later, as soon as that is possible."""
 
-    def takes(self, error: RedisError) -> bool:
+    def takes(self, error: redis_errors.RedisError) -> bool:
         """Whether this error is an outage: the report can be written later."""
         ...
 
@@ -177,7 +177,7 @@ class ExecutionProgress:
         if keeper is None:  # it was claimed by hand
             try:
                 return await self._write()
-            except RedisError:
+            except redis_errors.RedisError:
                 self._unanswered.take_back(amount, fields)
                 raise
         if keeper.has(self):
@@ -186,7 +186,7 @@ class ExecutionProgress:
         try:
             with anyio.move_on_after(PATIENCE):
                 return await self._write()
-        except RedisError as error:
+        except redis_errors.RedisError as error:
             if not keeper.takes(error):
                 self._unanswered.take_back(amount, fields)
                 raise

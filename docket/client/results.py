@@ -9,16 +9,15 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import anyio
-from redis.exceptions import ConnectionError, RedisError
-from redis.exceptions import TimeoutError as NoAnswer
 
 from .. import clock
 from ..errors import ExecutionCancelled, ExecutionFailed, ResultExpired, ResultUnreadable, UsageError
 from ..moments import check_moment
 from ..rules import FINAL, ExecutionState
+from ..standins import redis_errors
 from ..store import DocketStore, Record, load_value, read_event, restored
 from ..text import error_text, text_of
-from ..transport import ClientClosed, is_outage
+from ..transport import faults, is_outage
 from .subscription import Followed, is_over
 
 __all__ = ["wait_for_result"]
@@ -38,7 +37,7 @@ async def wait_for_result(
     A limit that is over still looks once.
     """
     limit = _seconds(timeout, deadline)
-    lost: RedisError | None = None
+    lost: redis_errors.RedisError | None = None
     if limit == math.inf:
         await _wait_until_final(store, execution)
         return _outcome(execution, await _kept(store, execution))
@@ -53,8 +52,8 @@ async def wait_for_result(
                     await _wait_until_final(store, execution)
                     kept = await _kept(store, execution)
                     break
-                except RedisError as error:
-                    if isinstance(error, ClientClosed) or not is_outage(error):
+                except redis_errors.RedisError as error:
+                    if isinstance(error, faults.ClientClosed) or not is_outage(error):
                         raise
                     lost = error
                 await anyio.sleep(pause)
@@ -93,7 +92,7 @@ async def _read(store: DocketStore, execution: Followed) -> Record:
     """
     try:
         record = await execution.refresh()
-    except NoAnswer:
+    except redis_errors.TimeoutError:
         record = await execution.refresh()  # by a new connection: maybe only the old one was dead
     if record is None:
         raise ResultExpired(
@@ -125,9 +124,9 @@ async def _wait_until_final(store: DocketStore, execution: Followed) -> None:
                 ):
                     execution.state, execution.error = state, error
                     return
-        except ClientClosed:
+        except faults.ClientClosed:
             raise
-        except (ConnectionError, NoAnswer):
+        except (redis_errors.ConnectionError, redis_errors.TimeoutError):
             pass  # the next read raises if the server stays away
 
 

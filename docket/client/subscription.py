@@ -7,12 +7,11 @@ from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from redis.exceptions import ConnectionError, TimeoutError
-
 from ..moments import TimeToLive
 from ..rules import FINAL, ExecutionState
+from ..standins import redis_errors
 from ..store import DocketStore, ProgressEvent, Record, StateEvent, read_event
-from ..transport import ClientClosed
+from ..transport import faults
 
 if TYPE_CHECKING:
     from ..transport import Subscription
@@ -98,9 +97,9 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
         while not self._ahead and not self._ended and self._subscription is not None:
             try:
                 payload = await self._subscription.receive()
-            except ClientClosed:
+            except faults.ClientClosed:
                 raise
-            except (ConnectionError, TimeoutError):
+            except (redis_errors.ConnectionError, redis_errors.TimeoutError):
                 await self._begin()  # by a new connection; what was missed shows in where it stands now
             else:
                 if (event := read_event(payload)) is not None:

@@ -1,7 +1,7 @@
 """What Redis remembers of a docket. The only room that writes to it."""
 
 from .admission import Admissions, Asking, Holding, LimitInUse
-from .answers import UnreadableKey, about_key, check_expires, is_about_a_key
+from .answers import about_key, check_expires, is_about_a_key, unreadable
 from .byhand import ByHand
 from .chain import Chain, chains
 from .claims import Again, Claims, Ended, Settled
@@ -98,7 +98,6 @@ __all__ = [
     "Taken",
     "Tally",
     "Unreadable",
-    "UnreadableKey",
     "WorkerInfo",
     "about_key",
     "chains",
@@ -124,4 +123,5 @@ __all__ = [
     "restored",
     "stand_in",
     "state_event",
+    "unreadable",
 ]

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, TypeAlias, cast
 
 import attrs
-from redis.exceptions import RedisError, ResponseError
 
 from ..rules import (
     Abandon,
@@ -23,6 +22,7 @@ from ..rules import (
     Verdict,
     pack,
 )
+from ..standins import redis_errors
 from ..transport import Client
 from . import script_calls
 from .answers import answers, is_about_a_key, naming
@@ -83,11 +83,11 @@ class Admissions:
         """`admit_each` of one. Raises: RedisError."""
         slots = pack((rule for rule in rules if isinstance(rule, SlotRule)), lease)
         (answer,) = await self.admit_each([(delivery, rules, slots)])
-        if isinstance(answer, RedisError):
+        if isinstance(answer, redis_errors.RedisError):
             raise answer
         return answer
 
-    async def admit_each(self, asking: Sequence[Asking]) -> list[Verdict | RedisError | None]:
+    async def admit_each(self, asking: Sequence[Asking]) -> list[Verdict | redis_errors.RedisError | None]:
         """Take everything that a claimed run needs to begin, or nothing, for each in turn; None: it may begin.
 
         AwaitSlot is written already, and Abandon leaves nothing to write; the other verdicts are to be settled, and
@@ -112,7 +112,7 @@ class Admissions:
         if len(calls) == 1:
             return [_verdict(await self.client.run(*calls[0]))]
         replies = await self.client.run_many(calls[0][0], [(keys, args) for _, keys, args in calls])
-        return [reply if isinstance(reply, RedisError) else _verdict(reply) for reply in replies]
+        return [reply if isinstance(reply, redis_errors.RedisError) else _verdict(reply) for reply in replies]
 
     async def renew(self, holdings: Sequence[Holding]) -> None:
         """Keep the slots of deliveries that are still this worker's; none: no command is sent."""
@@ -146,7 +146,7 @@ class Admissions:
         """Do that for one limit that is in use. Anybody may have asked for it: what is none is left to the sweep."""
         try:
             packed = cast("bytes | None", await self.client.call("HGET", self.keys.limits, name))
-        except ResponseError as error:
+        except redis_errors.ResponseError as error:
             if not is_about_a_key(error):
                 raise
             return
@@ -198,7 +198,8 @@ class Admissions:
                 ]
             )
             holders, woken, waiters, waiting = (
-                None if isinstance(reply, RedisError) else cast("Any", reply) for reply in answers(replies)
+                None if isinstance(reply, redis_errors.RedisError) else cast("Any", reply)
+                for reply in answers(replies)
             )
             found[text(name)] = LimitInUse(
                 key=text(name),

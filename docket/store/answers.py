@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from redis.exceptions import RedisError, ResponseError
-
-from ..errors import KeyUnreadable
+from ..standins import ErrorsOf, redis_errors
 from ..transport import Client
 
-__all__ = ["UnreadableKey", "about_key", "answers", "check_expires", "is_about_a_key", "named", "naming"]
+__all__ = ["about_key", "answers", "check_expires", "is_about_a_key", "named", "naming", "unreadable"]
+
+if TYPE_CHECKING:
+    from . import unreadable_key as unreadable
+else:
+    unreadable = ErrorsOf(f"{__package__}.unreadable_key")
 
 Reply = TypeVar("Reply")
-
-
-class UnreadableKey(KeyUnreadable, ResponseError):
-    """A `KeyUnreadable` that is redis-py's, too; ``key`` is the one that it names, where that is known."""
-
-    key: str | None = None
 
 
 def answers(replies: Sequence[Reply]) -> Sequence[Reply]:
@@ -29,26 +26,27 @@ def answers(replies: Sequence[Reply]) -> Sequence[Reply]:
     stays in its place. Raises: redis.exceptions.RedisError - the first of the other errors: the server refuses.
     """
     for reply in replies:
-        if isinstance(reply, RedisError) and not is_about_a_key(reply):
+        if isinstance(reply, Exception) and not is_about_a_key(reply):
             raise reply
     return replies
 
 
-def is_about_a_key(error: RedisError) -> bool:
+def is_about_a_key(error: Exception) -> bool:
     """Whether the server says that a key holds a value of another type."""
     return str(error).startswith("WRONGTYPE")
 
 
-def about_key(name: str, kind: str, found: str = "") -> UnreadableKey:
+def about_key(name: str, kind: str, found: str = "") -> unreadable.UnreadableKey:
     """The error that names a key; ``kind`` is the type that docket keeps there, ``found`` what is."""
-    error = UnreadableKey(f"the key {name!r} holds {found or 'something else'}, where docket keeps a {kind}")
+    text = f"the key {name!r} holds {found or 'something else'}, where docket keeps a {kind}"
+    error = unreadable.UnreadableKey(text)
     error.key = name
     return error
 
 
 def named(reply: Reply, name: str, kind: str) -> Reply:
     """The reply about one key. Raises: KeyUnreadable - it is of another type; RedisError."""
-    if isinstance(reply, RedisError):
+    if isinstance(reply, Exception):
         raise about_key(name, kind) if is_about_a_key(reply) else reply
     return reply
 
@@ -58,7 +56,7 @@ def naming(name: str, kind: str) -> Generator[None]:
     """Have errors about the type of a key, which the server does not name, name it. Raises: KeyUnreadable."""
     try:
         yield
-    except RedisError as error:
+    except redis_errors.RedisError as error:
         if not is_about_a_key(error):
             raise
         raise about_key(name, kind) from error
@@ -70,6 +68,7 @@ async def check_expires(client: Client, name: str) -> None:
     Raises: KeyUnreadable; RedisError.
     """
     if await client.call("PTTL", name) == -1:
-        error = UnreadableKey(f"the key {name!r} holds something without an end, where docket keeps a lease")
+        text = f"the key {name!r} holds something without an end, where docket keeps a lease"
+        error = unreadable.UnreadableKey(text)
         error.key = name
         raise error

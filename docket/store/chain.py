@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import cast
 
 import attrs
-from redis.exceptions import RedisError
 
+from ..standins import redis_errors
 from ..transport import Client
 from . import script_calls
 from .keys import Keys
@@ -39,7 +39,7 @@ async def chains(client: Client, keys: Keys, task_keys: Sequence[str]) -> list[C
     replies = await run_each(client, calls)
     found: list[Chain] = []
     for reply in replies:
-        if isinstance(reply, RedisError):
+        if isinstance(reply, redis_errors.RedisError):
             raise reply
         live, generation = cast("list[int]", reply)
         found.append(Chain(live == 1, generation, live != 2))

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import attrs
-from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
+from ..standins import redis_errors
 from ..transport import Argument, Client, Connection, apart
 from ..values import hot_value
 from . import script_calls
@@ -118,11 +118,7 @@ class Claims:
 
     async def create_group(self) -> None:
         """Make the stream and its consumer group if they are not there."""
-        try:
-            await self.client.call("XGROUP", "CREATE", self.keys.stream, GROUP, "0-0", "MKSTREAM")
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
+        await self.client.run(*script_calls.group(self.keys))
 
     async def take(self, count: int, *, asked: str = "") -> list[Taken]:
         """Read and claim at most ``count`` waiting tasks at once; never blocks."""
@@ -204,7 +200,7 @@ class Claims:
             ]
         )  # fmt: skip
         for reply in replies:
-            if isinstance(reply, RedisError):
+            if isinstance(reply, redis_errors.RedisError):
                 raise reply
         *counts, waiting = cast("list[int]", replies)
         # pydocket wakes waiters without taking the limit off our set, so the rows are looked at themselves.

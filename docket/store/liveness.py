@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import cast
 
 import attrs
-from redis.exceptions import RedisError
 
 from .. import clock
 from ..errors import KeyUnreadable
 from ..moments import read_epoch
+from ..standins import redis_errors
 from ..transport import Client
 from . import script_calls
 from .answers import about_key, answers, named
@@ -90,7 +90,7 @@ class Liveness:
         problems = [
             about_key(name, "sorted set")
             for name, reply in zip(lists, listed, strict=True)
-            if isinstance(reply, RedisError)
+            if isinstance(reply, redis_errors.RedisError)
         ]
         return Beat(float(due[1]) if due else None, None, at, problems, 1 in (added, *listed))
 
@@ -149,6 +149,6 @@ def _seen(score: float) -> datetime:
 
 def _texts(members: object) -> set[str]:
     """Names of tasks; what is no set of them counts as none."""
-    if isinstance(members, RedisError):
+    if isinstance(members, redis_errors.RedisError):
         return set()
     return {text(member) for member in cast("Iterable[bytes]", members)}

@@ -14,8 +14,7 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, TypeAlias
 
-from redis.exceptions import RedisError
-
+from ..standins import redis_errors
 from ..transport import Argument, Client, Lua, Reply
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def _twin_of(sha: str) -> Twin | None:
     return TWINS.get(sha)
 
 
-async def run_each(client: Client, calls: Sequence[Call]) -> list[Reply | RedisError]:
+async def run_each(client: Client, calls: Sequence[Call]) -> list[Reply | redis_errors.RedisError]:
     """Run calls of one script, in one write; error replies stay in their places."""
     if not calls:
         return []

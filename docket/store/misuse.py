@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from redis.exceptions import NoPermissionError, RedisError
-
+from ..standins import redis_errors
 from ..transport import Client
-from .answers import UnreadableKey, about_key, is_about_a_key
+from .answers import about_key, is_about_a_key, unreadable
 from .keys import Keys
 
 __all__ = ["KINDS", "NEEDED", "is_shared", "misplaced", "misused", "named_after"]
@@ -41,14 +40,14 @@ KINDS: Mapping[str, str] = {
 NEEDED = ("stream", "queue", "reserved_queue", "limits", "waiting", "dead")
 
 
-def is_shared(keys: Keys, error: UnreadableKey) -> bool:
+def is_shared(keys: Keys, error: unreadable.UnreadableKey) -> bool:
     """Whether an error names a key of the whole docket."""
     return error.key in {getattr(keys, member) for member in KINDS}
 
 
 async def misplaced(
     client: Client, keys: Keys, members: Iterable[str] = NEEDED, others: Mapping[str, str] | None = None
-) -> UnreadableKey | None:
+) -> unreadable.UnreadableKey | None:
     """The error that names the first of these keys that holds a value of another type; None where none does.
 
     ``others`` are names of more keys, with their types. Raises: redis.exceptions.RedisError.
@@ -56,7 +55,7 @@ async def misplaced(
     expected = {str(getattr(keys, member)): KINDS[member] for member in members} | dict(others or {})
     kinds = await client.call_many([("TYPE", name) for name in expected])
     for (name, kind), found in zip(expected.items(), kinds, strict=True):
-        if isinstance(found, RedisError):
+        if isinstance(found, redis_errors.RedisError):
             raise found
         word = cast("bytes", found).decode()
         if word not in (kind, "none"):
@@ -64,7 +63,9 @@ async def misplaced(
     return None
 
 
-async def misused(client: Client, keys: Keys, worker: str, everything: bool) -> UnreadableKey | None:
+async def misused(
+    client: Client, keys: Keys, worker: str, everything: bool
+) -> unreadable.UnreadableKey | None:
     """As `misplaced`: of the keys that every task needs, or of all that a worker touches whatever it runs.
 
     Strikes are no such key: a task of pydocket's may be parked there.
@@ -74,11 +75,13 @@ async def misused(client: Client, keys: Keys, worker: str, everything: bool) -> 
     return await misplaced(client, keys, KINDS.keys() - {"strikes"}, {keys.worker_tasks(worker): "set"})
 
 
-async def named_after(error: RedisError, client: Client, keys: Keys, others: Mapping[str, str]) -> RedisError:
+async def named_after(
+    error: redis_errors.RedisError, client: Client, keys: Keys, others: Mapping[str, str]
+) -> redis_errors.RedisError:
     """The error, or one that names the key, where it is about one of these or of those that every task needs."""
     if not is_about_a_key(error):
         return error
     try:
         return await misplaced(client, keys, others=others) or error
-    except NoPermissionError:
+    except redis_errors.NoPermissionError:
         return error  # then it cannot be named

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import cast
 
 import attrs
-from redis.exceptions import RedisError
 
+from ..standins import redis_errors
 from ..transport import Client
 from . import script_calls
 from .answers import answers
@@ -57,7 +57,7 @@ class ProgressReports:
                 [("HGETALL", self.keys.progress(key)), ("HGET", self.keys.run(key), "state")]
             )
         )
-        if isinstance(progress, RedisError):
+        if isinstance(progress, redis_errors.RedisError):
             raise progress
         return ProgressRecord.of(read_mapping(progress), runs=state == b"running")
 

@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any, cast
 
 import attrs
-from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
 from ..errors import DeliveryUnreadable
 from ..moments import TimeToLive, read_epoch, read_moment
 from ..rules import ExecutionState
+from ..standins import redis_errors
 from ..transport import Client
-from .answers import UnreadableKey, answers, is_about_a_key, named, naming
+from .answers import answers, is_about_a_key, named, naming, unreadable
 from .codec import Message, decode_message, open_envelope, read_ttl
 from .foreign import shown, text, text_or_none, whole
 from .keys import GROUP, Keys
@@ -261,8 +261,10 @@ class Records:
         try:
             record = Record.of(read_mapping(named(run, name, "hash")))
         except ValueError as error:
-            raise UnreadableKey(f"the record under the key {name!r} cannot be read: {error}") from None
-        if isinstance(progress, RedisError):
+            raise unreadable.UnreadableKey(
+                f"the record under the key {name!r} cannot be read: {error}"
+            ) from None
+        if isinstance(progress, redis_errors.RedisError):
             return record, ProgressRecord()
         runs = record is not None and record.state is ExecutionState.RUNNING
         return record, ProgressRecord.of(read_mapping(progress), runs=runs)
@@ -374,7 +376,7 @@ class Records:
             while start:
                 try:
                     page, start = await self._page("XRANGE", limit + b":waiters", start, "+", "COUNT", PAGE)
-                except ResponseError as error:
+                except redis_errors.ResponseError as error:
                     if not is_about_a_key(error):
                         raise
                     break  # this is no stream, so it has no waiters
@@ -399,7 +401,7 @@ class Records:
             try:
                 with naming(self.keys.stream, "stream"):
                     page, start = await self._page("XPENDING", self.keys.stream, GROUP, start, "+", PAGE)
-            except ResponseError as error:
+            except redis_errors.ResponseError as error:
                 if str(error).startswith("NOGROUP"):
                     return holders
                 raise
@@ -435,7 +437,7 @@ class Records:
             cursor, flat = cast("tuple[bytes, list[bytes]]", reply)
             commands = [("HGETALL", shelf.encode() + b":" + key) for key in flat[::2]]
             for parked in answers(await self.client.call_many(commands)):
-                if isinstance(parked, RedisError):
+                if isinstance(parked, redis_errors.RedisError):
                     continue  # not a message: the scheduler drops it (I9)
                 try:
                     message = decode_message(read_mapping(parked))

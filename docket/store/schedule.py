@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import attrs
-from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
 from ..moments import LAST_EPOCH, LONGEST, TimeToLive, iso_text
 from ..rules import Cancellation, Disposition, ExecutionState, waiting_state
+from ..standins import redis_errors
 from ..transport import Client
 from ..values import hot_value
 from . import script_calls
@@ -171,23 +171,25 @@ class Schedule:
         placing = self._placing(message, clock.now(), replace, strikes, rescheduled, expected)
         try:
             return Placed.of(await self.client.run(*placing))
-        except ResponseError as error:
+        except redis_errors.ResponseError as error:
             raise await self._named(error, message.key) from error
 
-    async def _named(self, error: RedisError, key: str) -> RedisError:
+    async def _named(self, error: redis_errors.RedisError, key: str) -> redis_errors.RedisError:
         """The error of a write about a task; it names the key that the server does not."""
         own = {self.keys.run(key): "hash", self.keys.parked(key): "hash", self.keys.progress(key): "hash"}
         return await named_after(error, self.client, self.keys, own)
 
     async def place_many(
         self, messages: Sequence[Message], *, replace: bool, strikes: bytes = ANY_STRIKES
-    ) -> list[Placed | RedisError]:
+    ) -> list[Placed | redis_errors.RedisError]:
         """Place messages in order, in one write; where the server refuses one, its error is in its place."""
         now = clock.now()
         calls = [self._placing(message, now, replace, strikes) for message in messages]
         replies = await run_each(self.client, calls)
         return [
-            await self._named(reply, message.key) if isinstance(reply, RedisError) else Placed.of(reply)
+            await self._named(reply, message.key)
+            if isinstance(reply, redis_errors.RedisError)
+            else Placed.of(reply)
             for reply, message in zip(replies, messages, strict=True)
         ]
 
@@ -204,7 +206,7 @@ class Schedule:
                     state_event=state_event(key, "cancelled", *end_fields(at)),
                 )
             )
-        except ResponseError as error:
+        except redis_errors.ResponseError as error:
             raise await self._named(error, key) from error
         if reply == b"CANCELLED":
             logger.info("Cancelled waiting task %r", key)
@@ -225,7 +227,7 @@ class Schedule:
                         start=start,
                     )
                 )
-            except ResponseError as error:
+            except redis_errors.ResponseError as error:
                 raise await named_after(error, self.client, keys, {}) from error
             count, start = cast("tuple[int, bytes]", reply)
             total += count

@@ -24,6 +24,7 @@ __all__ = [
     "conclude",
     "discard",
     "due",
+    "group",
     "handback",
     "heartbeat",
     "progress",
@@ -196,6 +197,21 @@ def due(
         ],
         [
             keys.prefix, now, limit, at, ttl_ms,
+        ],
+    )
+
+
+def group(
+    keys: Keys,
+) -> Call:
+    """Make the stream and its consumer group if they are not there."""
+    return (
+        script("group"),
+        [
+            keys.stream,
+        ],
+        [
+            GROUP,
         ],
     )
 

@@ -13,10 +13,10 @@ from threading import RLock
 from typing import Any, TypeAlias, cast
 
 import attrs
-from redis.exceptions import RedisError, ResponseError
 
 from ..rules import Operator, StrikesInEffect
 from ..signals import signals, suppress_errors
+from ..standins import redis_errors
 from ..text import error_text, text_of
 from ..transport import Client, Entry, entry_number
 from . import script_calls
@@ -282,9 +282,9 @@ class Strikes:
             ]
         )
         for reply in replies:
-            if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
+            if isinstance(reply, redis_errors.ResponseError) and str(reply).startswith("WRONGTYPE"):
                 return b"", []  # a task of pydocket's lies there, see last_strike in scripts/lib
-            if isinstance(reply, RedisError):
+            if isinstance(reply, redis_errors.RedisError):
                 raise reply
         last, page = cast("list[list[Entry]]", replies)
         return (last[0][0] if last else b""), page

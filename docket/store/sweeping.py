@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any, cast
 
 import attrs
-from redis.exceptions import ResponseError
 
 from ..moments import LONGEST
+from ..standins import redis_errors
 from ..transport import Client
 from . import script_calls
 from .answers import check_expires, naming
@@ -94,7 +94,7 @@ class Sweeping:
         """
         try:
             reply = await self.client.call("XINFO", "CONSUMERS", self.keys.stream, GROUP)
-        except ResponseError as error:
+        except redis_errors.ResponseError as error:
             if str(error).startswith(("no such key", "NOGROUP")):
                 return 0  # the server has just lost everything
             raise

@@ -18,7 +18,8 @@ import anyio
 from anyio import CancelScope
 from anyio.from_thread import BlockingPortal
 from anyio.lowlevel import current_token
-from redis.exceptions import ConnectionError
+
+from ..standins import redis_errors
 
 if TYPE_CHECKING:
     from ..docket import Docket
@@ -164,7 +165,9 @@ class _Running:
                 self.let(call.cancel)
             else:
                 future.cancel()  # of one that is done it does nothing
-            if self._closing and isinstance(error, CancelledError | ConnectionError | RuntimeError):
+            if self._closing and isinstance(
+                error, CancelledError | redis_errors.ConnectionError | RuntimeError
+            ):
                 raise RuntimeError(
                     f"the synchronous docket {self._docket.name!r} was closed by another thread during this call"
                 ) from error

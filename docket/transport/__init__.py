@@ -5,12 +5,10 @@ one connection.
 """
 
 from .client import Client
-from .connection import ClientClosed, Connection
-from .connector import ProviderFailed, ProviderRefused
+from .connection import Connection
 from .disruptions import is_outage, is_wrong_user
-from .lock import Lock
+from .errors import faults
 from .open import from_url
-from .pipeline import Pipeline
 from .pubsub import Published, PubSub
 from .resp import Apart, Argument, Reply, apart
 from .scripts import Lua, Script, ScriptCall
@@ -29,14 +27,9 @@ __all__ = [
     "Argument",
     "Backend",
     "Client",
-    "ClientClosed",
     "Connection",
     "Entry",
-    "Lock",
     "Lua",
-    "Pipeline",
-    "ProviderFailed",
-    "ProviderRefused",
     "PubSub",
     "Published",
     "Reply",
@@ -49,6 +42,7 @@ __all__ = [
     "apart",
     "current_backend",
     "entry_number",
+    "faults",
     "from_url",
     "is_outage",
     "is_wrong_user",

@@ -5,26 +5,28 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import cached_property
 from inspect import isawaitable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import anyio
-from redis.commands import AsyncCoreCommands
-from redis.credentials import CredentialProvider
-from redis.exceptions import ConnectionError, NoScriptError, RedisError, WatchError
 
+from ..standins import redis_errors
 from . import scripts
 from .commands import Command, Kind, block_seconds, look_up
-from .connection import Connection, NeverSent
+from .connection import Connection
 from .connector import Connector
+from .errors import faults
+from .methods import CommandMethods
 from .pool import Pool, Pools
-from .resp import CALLBACKS, ENCODER, Argument, Packed, Reply, joined, pack, words
+from .resp import Argument, Packed, Reply, callbacks, encoder, joined, pack, words
 from .scripts import Lua, Script, ScriptCall
 from .url import Address
 
 if TYPE_CHECKING:
     from redis._parsers import Encoder
+    from redis.credentials import CredentialProvider
 
     from .lock import Lock
     from .pipeline import Pipeline
@@ -49,7 +51,7 @@ class FromUrl(Protocol):
     ) -> Client: ...
 
 
-class Client(AsyncCoreCommands):
+class Client(CommandMethods):
     """A client of one server, for any number of concurrent callers; replies are bytes.
 
     Command methods, their arguments and the shapes of their replies are those of ``redis.asyncio.Redis``.
@@ -74,7 +76,6 @@ class Client(AsyncCoreCommands):
         self._connector = connector
         self._pools = Pools(connector)
         self._known: dict[Any, Command] = {}
-        self.response_callbacks: dict[str, Callable[..., Any]] = dict(CALLBACKS)
 
     def another(self) -> Client:
         """A client of the same server with connections of its own, to be closed apart from ours."""
@@ -112,9 +113,9 @@ class Client(AsyncCoreCommands):
                 connection = await self.pool().shared()
             try:
                 return await connection.request(data, count)
-            except NeverSent as error:
+            except faults.NeverSent as error:
                 if start == _STARTS - 1 or pool.closed:
-                    raise ConnectionError(str(error)) from error
+                    raise redis_errors.ConnectionError(str(error)) from error
         raise AssertionError("unreachable")
 
     async def call(self, *command: Argument) -> Reply:
@@ -123,11 +124,13 @@ class Client(AsyncCoreCommands):
         Not for commands that wait in the server: use ``dedicated()`` or a command method.
         """
         reply = await self.request(pack(command))
-        if isinstance(reply, RedisError):
+        if isinstance(reply, Exception):
             raise reply
         return reply
 
-    async def call_many(self, commands: Sequence[Sequence[Argument]]) -> list[Reply | RedisError]:
+    async def call_many(
+        self, commands: Sequence[Sequence[Argument]]
+    ) -> list[Reply | redis_errors.RedisError]:
         """Send several commands in one write, without others in between; return their raw replies in order.
 
         Error replies are returned in their places.
@@ -148,15 +151,15 @@ class Client(AsyncCoreCommands):
             packed = scripts.pack_call(lua, (keys, args))
             seen = self._pools.here().loads.get(lua.sha, 0)
             reply = await self.request(packed)
-            if isinstance(reply, NoScriptError):
+            if isinstance(reply, Exception):
                 replies: list[Any] = [reply]
                 await scripts.rerun_unknown(self, self.pool(), lua, [(keys, args)], replies, seen)
                 reply = replies[0]
-        if isinstance(reply, RedisError):
+        if isinstance(reply, Exception):
             raise reply
         return reply
 
-    async def run_many(self, lua: Lua, calls: Sequence[ScriptCall]) -> list[Reply | RedisError]:
+    async def run_many(self, lua: Lua, calls: Sequence[ScriptCall]) -> list[Reply | redis_errors.RedisError]:
         """Run a script once per ``(keys, args)``, in one write; error replies stay in their places."""
         if not calls:
             return []
@@ -196,10 +199,15 @@ class Client(AsyncCoreCommands):
         if kind is Kind.SHARED or (kind is Kind.MAY_BLOCK and block_seconds(args) is None):
             reply = await self.call(*args)
         elif kind is Kind.STATEFUL:
-            raise RedisError(command.instead())
+            raise redis_errors.RedisError(command.instead())
         else:
             reply = await self.call_alone(*args)
         return reply if command.callback is None else command.callback(reply, **options)
+
+    @cached_property
+    def response_callbacks(self) -> dict[str, Callable[..., Any]]:
+        """What converts the raw replies, by upper-case command."""
+        return dict(callbacks())
 
     def look_up(self, args: Sequence[Any]) -> Command:
         """Return the properties of a command, including this client's response callback."""
@@ -230,7 +238,7 @@ class Client(AsyncCoreCommands):
         pool, connection = await self.acquire()
         try:
             yield connection
-        except RedisError as error:
+        except redis_errors.RedisError as error:
             self.note_error(error)
             raise
         finally:
@@ -253,7 +261,7 @@ class Client(AsyncCoreCommands):
     async def follow(self) -> None:
         """Leave a server as soon as it is replaced, until cancelled; returns at once where nobody announces that."""
 
-    def note_error(self, error: RedisError) -> None:
+    def note_error(self, error: redis_errors.RedisError) -> None:
         """React to an error of a connection that a caller had for itself."""
 
     def serves(self, connection: Connection) -> bool:
@@ -318,7 +326,7 @@ class Client(AsyncCoreCommands):
                     if isawaitable(value):
                         value = await value
                     result = await pipe.execute()
-                except WatchError:
+                except redis_errors.WatchError:
                     if watch_delay:
                         await anyio.sleep(watch_delay)
                 else:
@@ -364,7 +372,7 @@ class Client(AsyncCoreCommands):
         return self
 
     def get_encoder(self) -> Encoder:
-        return ENCODER
+        return encoder()
 
     def get_connection_kwargs(self) -> dict[str, Any]:
         return {"db": self.address.db, "decode_responses": False, "protocol": 2}

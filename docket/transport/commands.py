@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from .resp import CALLBACKS, Argument, encode
+from .resp import Argument, encode
 
 __all__ = ["Command", "Kind", "block_seconds", "look_up"]
 
@@ -69,7 +69,7 @@ _SECONDS_LAST = frozenset(("BLPOP", "BRPOP", "BRPOPLPUSH", "BLMOVE", "BZPOPMIN",
 _SECONDS_FIRST = frozenset(("BLMPOP", "BZMPOP"))
 
 
-def look_up(args: Sequence[Any], callbacks: Mapping[str, Callable[..., Any]] = CALLBACKS) -> Command:
+def look_up(args: Sequence[Any], callbacks: Mapping[str, Callable[..., Any]]) -> Command:
     """Return the properties of the command that ``args`` begin with."""
     first = args[0]
     upper = encode(first).decode("utf-8", "replace").upper()

@@ -24,10 +24,10 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from redis.exceptions import ConnectionError, RedisError, TimeoutError
-
 from ..clock import perf_counter
+from ..standins import redis_errors
 from .commands import block_seconds
+from .errors import faults
 from .outgoing import Outgoing
 from .resp import NEED_MORE, Argument, Packed, Reply, error_from, make_reader, pack
 from .stream import Stream
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
     from ..memory import MemoryStream
     from ..memory import Script as MemoryScript
 
-__all__ = ["ClientClosed", "Connection", "NeverSent"]
+__all__ = ["Closed", "ClosedForGood", "Connection"]
 
 #: After so many idle seconds we look whether the server has hung up before we use a connection again.
 _RESTED = 0.01
 
 
-class NeverSent(ConnectionError):
-    """The connection was lost before any byte of the request was sent; it may be repeated."""
+class Closed(Exception):
+    """Why we have closed a connection. Nobody sees it but as the reason of redis-py's error."""
 
 
-class ClientClosed(ConnectionError):
-    """The connection is lost because the client was closed, so there is no other one."""
+class ClosedForGood(Closed):
+    """Its client was closed, so there will be no other one."""
 
 
 class Connection:
@@ -115,7 +115,7 @@ class Connection:
         finally:
             if block is not None:
                 self._patience = self._timeout
-        if isinstance(reply, RedisError):
+        if isinstance(reply, Exception):
             raise reply
         return reply
 
@@ -134,7 +134,7 @@ class Connection:
             # was executed is also reported.
             await self._backend.checkpoint()
         if self._error is not None:
-            raise NeverSent(str(self._error)) from self._error
+            raise faults.NeverSent(str(self._error)) from self._error
         pending = self._pending
         coalesce = self._burst > 1
         if pending:
@@ -153,8 +153,8 @@ class Connection:
                 self.push()
         if not awaited.done:
             await self.drive(awaited, coalesce)
-        if awaited.error is not None:
-            raise awaited.error from self._error
+        if awaited.fault is not None:
+            raise awaited.fault() from self._error
         return awaited.reply
 
     async def run(
@@ -181,7 +181,7 @@ class Connection:
         try:
             while self._pending and self._pump():
                 pass
-        except (OSError, RedisError) as error:
+        except (OSError, redis_errors.RedisError) as error:
             self.fail(error)
 
     async def drive(self, awaited: AwaitedReply, coalesce: bool = False) -> None:
@@ -223,7 +223,7 @@ class Connection:
             while not awaited.done and (self._flushing or not self._out):
                 await self._patiently(self._stream.wait_readable)
                 self._pump()
-        except (OSError, RedisError) as error:
+        except (OSError, redis_errors.RedisError) as error:
             self.fail(error)
         finally:
             self._leading = False
@@ -233,7 +233,7 @@ class Connection:
         try:
             while self._pump() and self._watch is not None and self._watch.greedy:
                 pass
-        except (OSError, RedisError) as error:
+        except (OSError, redis_errors.RedisError) as error:
             self.fail(error)
 
     def _stop_watching(self) -> None:
@@ -254,7 +254,7 @@ class Connection:
             elif flush:  # T5: every caller was cancelled
                 self.push()
                 if self._out:
-                    self.fail(ConnectionError("Closed: every caller was cancelled while sending"))
+                    self.fail(Closed("Closed: every caller was cancelled while sending"))
 
     def _pump(self) -> bool:
         """Read once and hand out the replies; False if there was nothing to read. Never waits.
@@ -308,7 +308,7 @@ class Connection:
                 self.send(self._probe)
                 self.push()
                 return self._patience
-            self.fail(TimeoutError(f"No answer from the server for {self._patience:.6g} s"))
+            self.fail(redis_errors.TimeoutError(f"No answer from the server for {self._patience:.6g} s"))
         return math.inf
 
     async def _patiently(self, wait: Callable[[], Awaitable[None]]) -> None:
@@ -361,7 +361,7 @@ class Connection:
     def expect(self, awaited: AwaitedReply) -> None:
         """Let ``awaited`` be driven without a request of its own; it is done at once if the connection is lost."""
         if self._error is not None:
-            awaited.error, awaited.done = _for_caller(self._error, never_sent=False), True
+            awaited.fault, awaited.done = partial(_for_caller, self._error, never_sent=False), True
         else:
             self._progress = perf_counter()
             self._pending.append(awaited)
@@ -373,7 +373,7 @@ class Connection:
             try:
                 while self._pump():
                     pass
-            except (OSError, RedisError) as error:
+            except (OSError, redis_errors.RedisError) as error:
                 self.fail(error)
 
     def settle(self, awaited: AwaitedReply) -> None:
@@ -391,7 +391,7 @@ class Connection:
         """
         if self._error is not None:
             return
-        if self._pending and isinstance(reply := self._pending[0].last_reply(), ConnectionError):
+        if self._pending and isinstance(reply := self._pending[0].last_reply(), redis_errors.ConnectionError):
             error = reply  # the server's reason (too many clients) comes before the end of the stream
         self._error = error
         unsent = len(self._out)
@@ -406,7 +406,8 @@ class Connection:
             self._stream.abandon()
         for awaited in reversed(self._pending):
             unsent -= awaited.size
-            awaited.error = _for_caller(error, never_sent=unsent >= 0 and self._receiver is None)
+            never_sent = unsent >= 0 and self._receiver is None
+            awaited.fault = partial(_for_caller, error, never_sent=never_sent)
             awaited.done = True
         wake = self._wake if running else partial(self._backend.soon, self._wake)  # it rests, or has ended
         while self._pending:
@@ -421,16 +422,16 @@ class Connection:
                 if rested > (self._patience if self._pending else _RESTED):
                     self._pump()
                     self._check_progress()
-            except (OSError, RedisError) as error:
+            except (OSError, redis_errors.RedisError) as error:
                 self.fail(error)
         return self._error is None
 
 
-def _for_caller(error: BaseException, *, never_sent: bool) -> RedisError:
-    if isinstance(error, TimeoutError):
-        return TimeoutError(str(error))
-    if isinstance(error, ClientClosed):
-        return ClientClosed(f"Connection lost: {error}")
+def _for_caller(error: BaseException, *, never_sent: bool) -> redis_errors.RedisError:
+    if isinstance(error, redis_errors.TimeoutError):
+        return redis_errors.TimeoutError(str(error))
+    if isinstance(error, ClosedForGood):
+        return faults.ClientClosed(f"Connection lost: {error}")
     if never_sent:
-        return NeverSent(f"Connection lost: {error}")
-    return ConnectionError(f"Connection lost: {error}")
+        return faults.NeverSent(f"Connection lost: {error}")
+    return redis_errors.ConnectionError(f"Connection lost: {error}")

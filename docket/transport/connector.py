@@ -9,20 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
-from redis.credentials import CredentialProvider
-from redis.exceptions import (
-    AuthenticationError,
-    AuthenticationWrongNumberOfArgsError,
-    ConnectionError,
-    NoPermissionError,
-    RedisError,
-    TimeoutError,
-)
 
 from ..errors import BadSetting
+from ..standins import redis_errors
 from ..text import error_text
 from . import sockets
-from .connection import Connection, NeverSent
+from .connection import Connection
+from .errors import faults
 from .resp import Argument
 from .stream import Stream
 from .tls import make_context, secure
@@ -30,28 +23,14 @@ from .url import Address
 from .waiting import Backend
 
 if TYPE_CHECKING:
+    from redis.credentials import CredentialProvider
+
     from ..memory import Hold
 
-__all__ = ["Connector", "ProviderFailed", "ProviderRefused", "Unreachable"]
+__all__ = ["Connector"]
 
 #: Pauses before the second, third, ... attempt; each is shortened by up to half, at random.
 _PAUSES = (0.02, 0.1, 0.4)
-
-
-class Unreachable(ConnectionError):
-    """No connection could be made, so nothing was sent."""
-
-
-class ProviderRefused(AuthenticationError):
-    """The server refuses what a credential provider has answered; the provider may have another answer soon."""
-
-
-class ProviderFailed(ConnectionError):
-    """A credential provider has raised, or its answer is none; it may have one soon."""
-
-
-class TlsRefused(ConnectionError):
-    """Certificates or versions do not fit; trying again will not help."""
 
 
 class Connector:
@@ -101,18 +80,24 @@ class Connector:
             for pause in (*_PAUSES, None):
                 try:
                     return await self.once(backend)
-                except ProviderRefused as error:
+                except faults.ProviderRefused as error:
                     refusal = error
-                except (AuthenticationError, AuthenticationWrongNumberOfArgsError, TlsRefused):
+                except (
+                    redis_errors.AuthenticationError,
+                    redis_errors.AuthenticationWrongNumberOfArgsError,
+                    faults.TlsRefused,
+                ):
                     raise
-                except (OSError, ConnectionError, TimeoutError) as error:
+                except (OSError, redis_errors.ConnectionError, redis_errors.TimeoutError) as error:
                     refusal = error
                 if pause is None:
                     break
                 await anyio.sleep(pause * random.uniform(0.5, 1))
-        if isinstance(refusal, ProviderRefused | ProviderFailed):
+        if isinstance(refusal, faults.ProviderRefused | faults.ProviderFailed):
             raise refusal
-        raise Unreachable(f"Cannot connect to {self.address}: {_reason(refusal, self.address)}") from refusal
+        raise faults.Unreachable(
+            f"Cannot connect to {self.address}: {_reason(refusal, self.address)}"
+        ) from refusal
 
     def hold(self) -> Hold | None:
         """Keep a server in this process (memory://) alive, also between two event loops; None for others."""
@@ -136,10 +121,10 @@ class Connector:
             await self._greet(connection)
         except BaseException as error:
             connection.fail(error)
-            lost = type(error) in (ConnectionError, NeverSent)
+            lost = type(error) in (redis_errors.ConnectionError, faults.NeverSent)
             if lost and address.tls is not None and address.tls.certfile is None:
                 hint = "it may require a certificate of the client (ssl_certfile, ssl_keyfile)"
-                raise ConnectionError(f"{error}; {hint}") from error
+                raise redis_errors.ConnectionError(f"{error}; {hint}") from error
             raise
         return connection
 
@@ -159,7 +144,7 @@ class Connector:
             raise
         except ssl.SSLError as error:
             stream.close()
-            raise TlsRefused(f"Cannot agree on TLS with {address}: {error}") from error
+            raise faults.TlsRefused(f"Cannot agree on TLS with {address}: {error}") from error
         except BaseException:
             stream.close()
             raise
@@ -179,20 +164,20 @@ class Connector:
             commands.append(("CLIENT", "SETINFO", "LIB-NAME", "anydocket"))  # unknown before Redis 7.2
         replies = await connection.call_many(commands)
         for index, reply in enumerate(replies[: required + 1]):
-            if index == required and isinstance(reply, NoPermissionError):
+            if index == required and isinstance(reply, redis_errors.NoPermissionError):
                 continue  # a user that may not PING may still work
-            if isinstance(reply, AuthenticationError):
+            if isinstance(reply, redis_errors.AuthenticationError):
                 raise self._refused(reply) from reply
-            if isinstance(reply, RedisError):
+            if isinstance(reply, redis_errors.RedisError):
                 raise reply
 
-    def _refused(self, error: AuthenticationError) -> AuthenticationError:
+    def _refused(self, error: redis_errors.AuthenticationError) -> redis_errors.AuthenticationError:
         """The server's refusal, with whose credentials these are."""
         address = self.address
         if self._provider is not None:
-            return ProviderRefused(f"{address} refuses what the credential_provider answered: {error}")
+            return faults.ProviderRefused(f"{address} refuses what the credential_provider answered: {error}")
         given = "the credentials in" if address.username or address.password else "no credentials in"
-        return AuthenticationError(f"{address} refuses a client with {given} its URL: {error}")
+        return redis_errors.AuthenticationError(f"{address} refuses a client with {given} its URL: {error}")
 
     async def _credentials(self) -> tuple[str, ...]:
         address = self.address
@@ -205,6 +190,8 @@ class Connector:
 
 
 async def _ask(provider: CredentialProvider) -> tuple[str, ...]:
+    from redis.credentials import CredentialProvider
+
     # The base class's coroutine only warns and calls the synchronous method.
     ask: Callable[[], Any] = provider.get_credentials
     if type(provider).get_credentials_async is not CredentialProvider.get_credentials_async:
@@ -218,7 +205,7 @@ async def _ask(provider: CredentialProvider) -> tuple[str, ...]:
             raise TypeError("credentials are (password,) or (user, password), of text")
         return parts
     except Exception as error:  # of others: a vault may be away, as a server may be
-        raise ProviderFailed(f"the credential_provider raised {error_text(error)}") from error
+        raise faults.ProviderFailed(f"the credential_provider raised {error_text(error)}") from error
 
 
 def _reason(refusal: BaseException | None, address: Address) -> str:

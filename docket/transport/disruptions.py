@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    ClusterDownError,
-    ConnectionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    ResponseError,
-    TimeoutError,
-    TryAgainError,
-)
-
 from ..rules import is_a
-from .connector import ProviderRefused
+from ..standins import redis_errors
+from .errors import faults
 
 __all__ = ["is_outage", "is_wrong_user"]
 
@@ -32,22 +21,26 @@ _REFUSALS = (
 #: on the server, and on whether the script has caught it.
 _ON_ITS_WAY = "ttempted to access a non local key"
 
-#: The same for which redis-py has classes; their text lacks the first word.
-_REFUSAL_TYPES = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError)
-
 
 def is_outage(error: BaseException) -> bool:
     """Whether the server is lost or refuses for a time. False for a refused user, and for a bug of ours."""
     if is_wrong_user(error):
         return False
-    if isinstance(error, (ConnectionError, TimeoutError, *_REFUSAL_TYPES)):
+    lost = (redis_errors.ConnectionError, redis_errors.TimeoutError)
+    # For these redis-py has classes; their text lacks the first word.
+    refused = (redis_errors.ReadOnlyError, redis_errors.OutOfMemoryError)
+    moving = (redis_errors.ClusterDownError, redis_errors.TryAgainError)
+    if isinstance(error, (*lost, *refused, *moving)):
         return True
-    if not isinstance(error, ResponseError):
+    if not isinstance(error, redis_errors.ResponseError):
         return False
     text = str(error)
     return text.startswith(_REFUSALS) or _ON_ITS_WAY in text
 
 
-def is_wrong_user(error: BaseException) -> TypeGuard[AuthenticationError | AuthorizationError]:
+def is_wrong_user(
+    error: BaseException,
+) -> TypeGuard[redis_errors.AuthenticationError | redis_errors.AuthorizationError]:
     """Whether the server wants another user or password, and there is no credential provider to ask again."""
-    return is_a(error, (AuthenticationError, AuthorizationError)) and not is_a(error, ProviderRefused)
+    refused = (redis_errors.AuthenticationError, redis_errors.AuthorizationError)
+    return is_a(error, refused) and not is_a(error, faults.ProviderRefused)

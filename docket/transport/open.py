@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
-from redis.credentials import CredentialProvider
 
 from .client import Client
 from .connector import Connector
 from .resp import Argument
 from .url import parse
+
+if TYPE_CHECKING:
+    from redis.credentials import CredentialProvider
 
 __all__ = ["from_url"]
 

@@ -6,8 +6,6 @@ arrives in many pieces is parsed once.
 
 from __future__ import annotations
 
-from redis.exceptions import InvalidResponse
-
 from . import resp
 
 __all__ = ["Parser"]
@@ -33,7 +31,7 @@ class Parser:
     def gets(self) -> object:
         """Return the next reply, a RedisError for an error reply, or NEED_MORE.
 
-        Raises: InvalidResponse - the bytes are not RESP2.
+        Raises: BadReply.
         """
         while True:
             value = self._item()
@@ -83,7 +81,7 @@ class Parser:
             else:
                 raise ValueError(kind)
         except ValueError:
-            raise InvalidResponse(f"Protocol error: {bytes(buffer[start:end])!r}") from None
+            raise resp.BadReply(f"Protocol error: {bytes(buffer[start:end])!r}") from None
         self._position = after
         return value
 

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError, ExecAbortError, RedisError, Timeou
 from . import scripts
 from .commands import Command, Kind, block_seconds
 from .connection import Connection
-from .resp import ENCODER, Argument
+from .resp import Argument, encoder
 from .scripts import Lua, Script
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ class Pipeline(AsyncCoreCommands):
         return self._client
 
     def get_encoder(self) -> Encoder:
-        return ENCODER
+        return encoder()
 
     def get_connection_kwargs(self) -> dict[str, Any]:
         return self._client.get_connection_kwargs()

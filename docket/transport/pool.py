@@ -8,10 +8,11 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 import anyio
-from redis.exceptions import ConnectionError, RedisError
 
-from .connection import ClientClosed, Connection
+from ..standins import redis_errors
+from .connection import Closed, ClosedForGood, Connection
 from .connector import Connector
+from .errors import faults
 from .loops import PerLoop
 from .waiting import Backend, Semaphore, call_there
 
@@ -31,7 +32,7 @@ class Pool:
         self._shared: Connection | None = None
         self._connecting = Semaphore(self._backend)
         self._failures = 0
-        self._failure: RedisError = ConnectionError("Not connected")
+        self._failure: redis_errors.RedisError | None = None
         self._limit = Semaphore(self._backend, connector.address.max_connections)
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
@@ -55,11 +56,11 @@ class Pool:
         async with self._connecting:
             if (shared := self.shared_now()) is not None:
                 return shared
-            if self._failures != failures:
+            if self._failures != failures and self._failure is not None:
                 raise copy(self._failure) from self._failure
             try:
                 shared = self._shared = await self._connect()
-            except RedisError as error:
+            except redis_errors.RedisError as error:
                 self._failures += 1
                 self._failure = error
                 raise
@@ -87,7 +88,7 @@ class Pool:
             if reusable and connection.is_settled and not self.closed:
                 self._idle.append(connection)
             else:
-                connection.fail(ConnectionError("Connection abandoned by its caller"))
+                connection.fail(Closed("Connection abandoned by its caller"))
             self._limit.release()
 
     async def open(self) -> Connection:
@@ -102,7 +103,7 @@ class Pool:
 
     def _drop(self, connection: Connection) -> None:
         self._busy.discard(connection)
-        connection.fail(ConnectionError(_CLOSED))
+        connection.fail(Closed(_CLOSED))
 
     def hand_over(self, connection: Connection) -> None:
         """Let a connection of ``open`` outlive the pool: the caller closes it."""
@@ -112,7 +113,7 @@ class Pool:
         """Close all connections that no single caller has: the next callers connect anew. Never suspends."""
         for connection in (self._shared, *self._idle):
             if connection is not None:
-                connection.fail(ConnectionError(why))
+                connection.fail(Closed(why))
         self._idle.clear()
         self._shared = None
 
@@ -120,14 +121,14 @@ class Pool:
         """Close all connections to other servers than ``peer``; callers that wait there get ConnectionError."""
         for connection in (self._shared, *self._idle, *self._busy):
             if connection is not None and connection.peer != peer:
-                connection.fail(ConnectionError(why))
+                connection.fail(Closed(why))
 
     def close(self) -> None:
         """Close all connections; callers in flight get ConnectionError. Never suspends."""
         self.closed = True
         for connection in (self._shared, *self._idle, *self._busy):
             if connection is not None:
-                connection.fail(ClientClosed(_CLOSED))
+                connection.fail(ClosedForGood(_CLOSED))
         self._idle.clear()
         self._shared = None
         if self._backend.is_current():  # else those attempts ended with the loop, or see ``closed``
@@ -136,7 +137,7 @@ class Pool:
 
     async def _connect(self) -> Connection:
         if self.closed:
-            raise ClientClosed(_CLOSED)
+            raise faults.ClientClosed(_CLOSED)
         with anyio.CancelScope() as attempt:
             self._attempts.add(attempt)
             try:
@@ -145,8 +146,8 @@ class Pool:
                 self._attempts.discard(attempt)
             if not self.closed:
                 return connection
-            connection.fail(ClientClosed(_CLOSED))
-        raise ClientClosed(_CLOSED)
+            connection.fail(ClosedForGood(_CLOSED))
+        raise faults.ClientClosed(_CLOSED)
 
 
 class Pools(PerLoop[Pool]):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import anyio
 import attrs
-from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
+from ..standins import redis_errors
 from .connection import Connection
 from .resp import encode, pack
 from .waiting import AwaitedReply, Backend, Semaphore, current_backend
@@ -240,8 +240,8 @@ class PubSub:
             await connection.drive(awaited)
         finally:
             connection.settle(awaited)
-        if awaited.error is not None:
-            raise awaited.error from connection.error
+        if awaited.fault is not None:
+            raise awaited.fault() from connection.error
 
     def settle(self, awaited: AwaitedReply) -> None:
         """Let ``drive`` return."""
@@ -278,7 +278,7 @@ class PubSub:
         if self._backend is not None and not self._backend.is_current():
             self._leave_other_loop(self._line)
         if connection.error is not None and not self._events:
-            raise ConnectionError(f"Connection lost: {connection.error}") from connection.error
+            raise redis_errors.ConnectionError(f"Connection lost: {connection.error}") from connection.error
         return connection
 
     def _leave_other_loop(self, line: _Line) -> None:
@@ -297,7 +297,7 @@ class PubSub:
             connection, fresh = await self._ready()
             if not fresh and names:  # else connecting has subscribed to these, too
                 await self._confirmed(connection, [(verb, names)])
-        except ResponseError:
+        except redis_errors.ResponseError:
             for name in added:  # not wanted again when reconnecting
                 subscribed.pop(name, None)
             raise
@@ -324,10 +324,10 @@ class PubSub:
             if not last.done:
                 await self.drive(connection, last)
         if not last.done:
-            connection.fail(TimeoutError(f"No answer from the server for {limit:.6g} s"))
+            connection.fail(redis_errors.TimeoutError(f"No answer from the server for {limit:.6g} s"))
         for awaited in awaited_replies:
-            if awaited.error is not None:
-                raise awaited.error from connection.error
+            if awaited.fault is not None:
+                raise awaited.fault() from connection.error
 
     async def _ready(self) -> tuple[Connection, bool]:
         """Return the connection, and whether it was opened just now, with everything subscribed."""
@@ -356,11 +356,11 @@ class PubSub:
         line = self._line
         if line is None:
             return
-        if isinstance(reply, RedisError):
+        if isinstance(reply, redis_errors.RedisError):
             if self._unconfirmed:
                 refused = self._unconfirmed.popleft().awaited
                 self.may_not_give_up |= refused.done
-                refused.error = reply
+                refused.fault = lambda: reply
                 line.connection.settle(refused)
             return
         parts = cast("list[Any]", reply) if isinstance(reply, list) else []

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final, Protocol, TypeAlias, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
-from redis._parsers import BaseParser, Encoder
-from redis.exceptions import (
-    AskError,
-    ClusterCrossSlotError,
-    ClusterDownError,
-    DataError,
-    InvalidResponse,
-    MasterDownError,
-    MovedError,
-    NoPermissionError,
-    RedisError,
-    TryAgainError,
-)
+from ..standins import redis_errors
+
+if TYPE_CHECKING:
+    from redis._parsers import Encoder
 
 __all__ = [
-    "CALLBACKS",
-    "ENCODER",
     "LARGE",
     "NEED_MORE",
     "Apart",
     "Argument",
+    "BadReply",
     "Packed",
     "Reader",
     "Reply",
     "apart",
+    "callbacks",
     "encode",
+    "encoder",
     "error_from",
     "joined",
     "make_reader",
@@ -73,12 +66,30 @@ Reply: TypeAlias = "bytes | int | list[Reply] | None"
 #: A reader returns it while a reply is incomplete.
 NEED_MORE: Final[Any] = object()
 
-ENCODER: Final[Any] = Encoder("utf-8", "strict", False)
+
+class BadReply(OSError):
+    """What the server has sent is not RESP: the connection is of no use any more."""
+
+
+@cache
+def encoder() -> Encoder:
+    """redis-py's own encoder of arguments."""
+    from redis._parsers import Encoder
+
+    return Encoder("utf-8", "strict", False)
 
 
 def encode(value: Argument) -> bytes:
     """Return the bytes of one argument, as redis-py encodes it. Its version 5 knows no bytearray."""
-    return bytes(value if isinstance(value, bytearray) else ENCODER.encode(value))
+    kind = type(value)
+    if kind is str:
+        return cast("str", value).encode()
+    if kind is bytes or kind is bytearray:
+        return bytes(cast("bytes", value))
+    if kind is int or kind is float:
+        return repr(value).encode()
+    whole: Any = encoder()
+    return bytes(value if isinstance(value, bytearray) else whole.encode(value))
 
 
 class Reader(Protocol):
@@ -89,12 +100,14 @@ class Reader(Protocol):
     def gets(self) -> Any:
         """Return the next reply, a RedisError for an error reply, or NEED_MORE.
 
-        Raises: InvalidResponse - the bytes are not RESP.
+        Raises: BadReply.
         """
         ...
 
 
-def _callbacks() -> Mapping[str, Callable[..., Any]]:
+@cache
+def callbacks() -> Mapping[str, Callable[..., Any]]:
+    """redis-py's own functions from RESP2 replies to what its asyncio client returns, by upper-case command."""
     try:
         from redis._parsers import response_callbacks as source
     except ImportError:  # redis-py before 8
@@ -103,22 +116,21 @@ def _callbacks() -> Mapping[str, Callable[..., Any]]:
     return {**tables["_RedisCallbacks"], **tables["_RedisCallbacksRESP2"]}
 
 
-#: redis-py's own functions from RESP2 replies to what its asyncio client returns, by upper-case command.
-CALLBACKS: Final = _callbacks()
+@cache
+def _parser_of_errors() -> Any:
+    """redis-py's way from error replies to its exceptions. Its version 5 knows some in the cluster's parser alone."""
+    from redis._parsers import BaseParser
 
-
-class _Errors(BaseParser):
-    """redis-py's exceptions for error replies. Its version 5 knows those of clusters in the cluster's parser alone."""
-
-    EXCEPTION_CLASSES: ClassVar[dict[str, Any]] = {
-        **cast("Any", BaseParser).EXCEPTION_CLASSES,
-        "ASK": AskError,
-        "CLUSTERDOWN": ClusterDownError,
-        "CROSSSLOT": ClusterCrossSlotError,
-        "MASTERDOWN": MasterDownError,
-        "MOVED": MovedError,
-        "TRYAGAIN": TryAgainError,
+    known = cast("Any", BaseParser).EXCEPTION_CLASSES
+    ours = {
+        "ASK": redis_errors.AskError,
+        "CLUSTERDOWN": redis_errors.ClusterDownError,
+        "CROSSSLOT": redis_errors.ClusterCrossSlotError,
+        "MASTERDOWN": redis_errors.MasterDownError,
+        "MOVED": redis_errors.MovedError,
+        "TRYAGAIN": redis_errors.TryAgainError,
     }
+    return type("Errors", (BaseParser,), {"EXCEPTION_CLASSES": {**known, **ours}})
 
 
 #: How servers before Redis 7 wrap the error reply of a command to a script.
@@ -135,7 +147,7 @@ _NOT_PERMITTED = re.compile(
 )
 
 
-def error_from(text: str) -> RedisError:
+def error_from(text: str) -> redis_errors.RedisError:
     """Return the exception of redis-py for the text of an error reply.
 
     The error reply of a command to a script comes out as that reply, as it does from Redis 7 on.
@@ -144,8 +156,10 @@ def error_from(text: str) -> RedisError:
         text = text[wrapped.end() :]
     if "script" in text and (denied := _NOT_PERMITTED.match(text.removeprefix("ERR "))):
         what = denied["what"] or denied["who"] or denied["wrapped"]
-        return NoPermissionError(f"{what} (in a script; ACL LOG on the server tells which it was)")
-    return cast("RedisError", cast("Any", _Errors).parse_error(text))
+        return redis_errors.NoPermissionError(
+            f"{what} (in a script; ACL LOG on the server tells which it was)"
+        )
+    return _parser_of_errors().parse_error(text)
 
 
 #: The numbers that a server understands: signed ones, and unsigned ones like the cursor of SCAN.
@@ -190,7 +204,7 @@ def _checked(argument: Argument) -> bytes:
     if type(argument) is Apart:
         return argument.data
     if isinstance(argument, int) and not LEAST <= argument <= MOST:
-        raise DataError(
+        raise redis_errors.DataError(
             f"Invalid input: {_spelled(argument)} has {argument.bit_length()} bits, and a command takes whole "
             "numbers of at most 64"
         )
@@ -250,9 +264,7 @@ def _hiredis() -> tuple[Pack, PackVouched, Callable[[], Reader]] | None:
             return pieces(command)
 
     def make_reader() -> Reader:
-        reader: Any = module.Reader(
-            protocolError=InvalidResponse, replyError=error_from, notEnoughData=NEED_MORE
-        )
+        reader: Any = module.Reader(protocolError=BadReply, replyError=error_from, notEnoughData=NEED_MORE)
         return reader
 
     return pack, pack_vouched, make_reader

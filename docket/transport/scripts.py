@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from redis.exceptions import NoScriptError
 
+from ..standins import redis_errors
 from .resp import Argument, Packed, joined, pack, pack_vouched
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ async def rerun_unknown(
     client: Client, pool: Pool, lua: Lua, calls: Sequence[ScriptCall], replies: list[Any], seen: int
 ) -> None:
     """Load the script and repeat the calls whose reply is NOSCRIPT, in order; put the new replies in their places."""
-    unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+    refused = [index for index, reply in enumerate(replies) if isinstance(reply, Exception)]
+    unknown = [index for index in refused if isinstance(replies[index], redis_errors.NoScriptError)]
     if not unknown:
         return
     await ensure_loaded(client, pool, lua, seen)
@@ -76,7 +77,7 @@ async def rerun_unknown(
     for index, reply in zip(unknown, await client.request(again, len(unknown)), strict=True):
         replies[index] = reply
     # Flushed again in between: now send the text itself, which cannot be unknown.
-    unknown = [index for index in unknown if isinstance(replies[index], NoScriptError)]
+    unknown = [index for index in unknown if isinstance(replies[index], redis_errors.NoScriptError)]
     if unknown:
         evals = [("EVAL", lua.text, len(keys), *keys, *args) for keys, args in (calls[i] for i in unknown)]
         for index, reply in zip(unknown, await client.call_many(evals), strict=True):

@@ -11,8 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from redis.exceptions import ConnectionError, RedisError
-
+from ..standins import redis_errors
 from .loops import PerLoop
 from .pubsub import AT_A_TIME, Published, PubSub
 from .resp import encode
@@ -145,7 +144,7 @@ class _Shared:
             self._followers.setdefault(channel, {})[mail] = None
         try:
             return await self._pubsub.subscribe_by(channels)
-        except RedisError:
+        except redis_errors.RedisError:
             self.unsubscribe(channels, mail)
             raise
 
@@ -164,7 +163,7 @@ class _Shared:
     async def wait(self, mail: _Mail, connection: Connection | None) -> None:
         """Wait until something was put into ``mail``; raise the error of a ``connection`` that is lost."""
         if connection is None or connection is not self._pubsub.connection:
-            raise ConnectionError("Connection lost: another one was opened meanwhile")
+            raise redis_errors.ConnectionError("Connection lost: another one was opened meanwhile")
         awaited = mail.awaited = AwaitedReply()
         try:
             await self._pubsub.drive(connection, awaited)

@@ -12,10 +12,9 @@ import sys
 from threading import RLock
 from typing import Any, TypeAlias, cast
 
-from redis.exceptions import ConnectionError, RedisError
-
+from ..standins import redis_errors
 from .client import Client
-from .connection import Connection
+from .connection import Closed, Connection
 from .resp import Argument, pack
 
 __all__ = ["HELD", "Entry", "Tail", "entry_number"]
@@ -90,10 +89,10 @@ class Tail:
         """
         with self._lock:
             if self._line is None:
-                raise ConnectionError("Not connected")
+                raise redis_errors.ConnectionError("Not connected")
             connection, found = self._line, list[Entry]()
             if not self._client.serves(connection):
-                connection.fail(ConnectionError("the sentinels name another master now"))
+                connection.fail(Closed("the sentinels name another master now"))
             while connection.error is None:
                 connection.read_now()
                 if not self._replies:
@@ -105,14 +104,16 @@ class Tail:
                         self._take(connection, reply, found, found[-1][0] if found else known)
                 self._ask(connection)
             if connection.error is not None and not found:
-                raise ConnectionError(f"Connection lost: {connection.error}") from connection.error
+                raise redis_errors.ConnectionError(
+                    f"Connection lost: {connection.error}"
+                ) from connection.error
             return found
 
     def close(self) -> None:
         """Forget the stream. Never suspends; idempotent."""
         with self._lock:
             if self._line is not None:
-                self._line.fail(ConnectionError("Connection closed by client"))
+                self._line.fail(Closed("Connection closed by client"))
                 self._line = None
             self._replies = []
             self._looking_back, self._outstanding = True, 0
@@ -130,7 +131,7 @@ class Tail:
 
     def _take(self, connection: Connection, reply: Any, found: list[Entry], known: bytes) -> None:
         looking_back, self._looking_back = self._looking_back, not self._looking_back
-        if isinstance(reply, RedisError):
+        if isinstance(reply, redis_errors.RedisError):
             connection.fail(reply)
         elif not looking_back:
             self._outstanding -= 1
@@ -145,8 +146,6 @@ class Tail:
         new = [entry for entry in last if entry_number(entry[0]) > since]
         too_long = bool(new and known) and entry_number(new[-1][0])[0] - since[0] > self._kept_ms
         if too_long or len(new) == OVERLAP:
-            connection.fail(
-                ConnectionError("more entries have come than the server reports between two looks")
-            )
+            connection.fail(Closed("more entries have come than the server reports between two looks"))
         else:
             found += new

@@ -23,12 +23,13 @@ class AwaitedReply:
     ``size`` is the length of the request in bytes: by it a lost connection knows what it has never sent.
     """
 
-    __slots__ = ("count", "done", "error", "parked", "reply", "size")
+    __slots__ = ("count", "done", "fault", "parked", "reply", "size")
 
     def __init__(self, count: int | None = None, size: int = 0) -> None:
         self.count, self.size = count, size
         self.reply: Any = None if count is None else []
-        self.error: BaseException | None = None
+        #: Makes the error for the caller, where there is one: one that was cancelled never asks.
+        self.fault: Callable[[], Exception] | None = None
         self.done = False
         #: By this the backend wakes the caller; None while it is not parked.
         self.parked: Any = None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
+from tests.house.tree import label, parsed, sources
 from tests.where import slow
 
 #: Top-level packages that no import of docket loads.
@@ -40,6 +43,10 @@ WITH_A_NAME = HEAVY | {
 }
 
 BASE = "import anyio, redis"
+
+
+#: What a first result has no need of: it is loaded when it is used.
+NOT_FOR_A_RESULT = {"redis", "opentelemetry", "cyclopts", "rich"}
 
 
 def evaluated(code: str) -> str:
@@ -100,6 +107,62 @@ def test_what_docket_exports_is_there() -> None:
         "import docket; print(*[n for n in getattr(docket, '__all__', ()) if not hasattr(docket, n)])"
     )
     assert not missing
+
+
+@slow
+def test_a_first_result_loads_no_more_than_it_needs(redis_url: str) -> None:
+    first = f"{ADDS_AND_WORKS.format(url=redis_url)}\nimport sys; print(*sys.modules)"
+    evaluated(first)  # has the server know the scripts
+    assert not NOT_FOR_A_RESULT & set(evaluated(first).split())
+
+
+FAILS = """
+import sys
+import anyio
+from docket import Docket
+
+async def task():
+    pass
+
+async def main():
+    async with Docket(url="redis://127.0.0.1:1?socket_connect_timeout=0.1") as docket:
+        try:
+            await docket.add(task)()
+        except Exception as error:
+            assert "redis" in sys.modules
+            import redis
+            print(isinstance(error, redis.exceptions.ConnectionError), isinstance(error, redis.ConnectionError))
+
+assert "redis" not in sys.modules
+anyio.run(main)
+"""
+
+
+def test_an_error_of_the_server_is_one_of_redis_py_also_where_nobody_had_loaded_it() -> None:
+    assert evaluated(FAILS) == "True True"
+
+
+def test_errors_that_may_not_be_loaded_are_looked_up_where_they_are_used() -> None:
+    """What a module keeps as it is imported would be a stand-in for ever, which matches no error."""
+    doors = {"redis_errors", "faults", "unreadable"}
+    kept = [
+        f"{label(path)}:{node.lineno}"
+        for path in sources()
+        for node in outside_of_functions(parsed(path))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in doors
+    ]
+    assert not kept
+
+
+def outside_of_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """What is evaluated as a module is imported."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield child
+            if isinstance(child, ast.AnnAssign):  # annotations are never evaluated
+                yield from outside_of_functions(child.value or ast.Module([], []))
+            else:
+                yield from outside_of_functions(child)
 
 
 #: As where these packages are not installed.

@@ -102,11 +102,11 @@ def function(name: str, text: str) -> str:
     summary = text.replace("\n-- ", " ").removeprefix("-- ").partition(". ")[0].rstrip(".") + "."
     summary = textwrap.fill(summary, 108, initial_indent='    """', subsequent_indent="    ")
     parameters = [f"{each}: {kind}" for each, kind in made.parameters.items()]
+    taken = f" *,\n{wrapped(parameters, '    ')}" if parameters else ""
     return f'''
 
 def {name}(
-    keys: Keys, *,
-{wrapped(parameters, "    ")}
+    keys: Keys,{taken}
 ) -> Call:
 {summary}"""
     return (

@@ -6,7 +6,7 @@ import random
 
 import hiredis
 import pytest
-from redis.exceptions import InvalidResponse, NoPermissionError, NoScriptError, ReadOnlyError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, ReadOnlyError, ResponseError
 
 from docket.transport import resp
 from docket.transport.parser import Parser
@@ -117,7 +117,7 @@ def test_what_a_script_is_not_permitted_is_told_as_a_missing_permission(text: st
 def test_what_is_not_a_reply_is_refused(garbage: bytes) -> None:
     for reader in (Parser(), resp.make_reader()):
         reader.feed(garbage)
-        with pytest.raises(InvalidResponse):
+        with pytest.raises(resp.BadReply):
             reader.gets()
 
 

@@ -16,7 +16,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from docket.store import UnreadableKey, about_key
+from docket.store import about_key, unreadable
 from docket.worker.upkeep.outages import AFTERMATH, LAGGARDS, Outages, is_disruption
 from tests.where import virtual_time
 
@@ -121,11 +121,11 @@ WRONG = ResponseError("WRONGTYPE Operation against a key holding the wrong kind 
 async def test_a_misused_key_is_logged_once_and_one_without_a_name_is_an_outage_only_for_loops(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    answers: list[UnreadableKey | RedisError | None] = []
+    answers: list[unreadable.UnreadableKey | RedisError | None] = []
 
-    async def look(everything: bool) -> UnreadableKey | None:
+    async def look(everything: bool) -> unreadable.UnreadableKey | None:
         answer = answers.pop(0)
-        if isinstance(answer, RedisError) and not isinstance(answer, UnreadableKey):
+        if isinstance(answer, RedisError) and not isinstance(answer, unreadable.UnreadableKey):
             raise answer
         return answer
 

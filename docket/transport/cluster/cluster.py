@@ -24,7 +24,8 @@ from redis.exceptions import (
 
 from ..client import Client
 from ..connection import Connection
-from ..connector import Connector, Unreachable
+from ..connector import Connector
+from ..errors import faults
 from ..pool import Pool
 from ..resp import Argument, Reply
 from ..scripts import Lua, ScriptCall
@@ -157,7 +158,9 @@ class ClusterClient(Client):
             for (node, asking), which in left.items():
                 try:
                     got = await send(node, which, asking)
-                except Unreachable as error:  # nothing was sent; another node may have its slots by now
+                except (
+                    faults.Unreachable
+                ) as error:  # nothing was sent; another node may have its slots by now
                     for index in which:
                         owner = await self._owner_instead_of(node, slots[index], error)
                         again.setdefault((owner, False), []).append(index)
@@ -181,7 +184,7 @@ class ClusterClient(Client):
             await self._nodes.follow(error, node)
         elif not isinstance(error, AskError):
             self._nodes.doubt(node)
-            if not isinstance(error, Unreachable):
+            if not isinstance(error, faults.Unreachable):
                 raise error
 
     async def _owner(self, slot: int | None) -> Client:
@@ -212,7 +215,7 @@ class ClusterClient(Client):
         for _ in range(_HOPS):
             try:
                 return await connect(node)
-            except Unreachable as error:
+            except faults.Unreachable as error:
                 node = await self._owner_instead_of(node, slot, error)
         raise ConnectionError("The nodes of the cluster go away one by one")
 

@@ -18,7 +18,8 @@ from redis.exceptions import (
 )
 
 from ..client import Client
-from ..connector import Connector, ProviderRefused, Unreachable
+from ..connector import Connector
+from ..errors import faults
 from ..loops import PerLoop
 from ..waiting import Semaphore
 from .slots import SLOTS, NodeAddress, Range, read_map, redirected_to
@@ -124,7 +125,7 @@ class Nodes:
 
     async def _ask_all(self) -> None:
         refusals: list[str] = []
-        refused: ProviderRefused | None = None
+        refused: faults.ProviderRefused | None = None
         for place in tuple(self._known):
             client = self._client(place)
             try:
@@ -136,7 +137,7 @@ class Nodes:
                 if not isinstance(error, ClusterDownError):
                     raise
                 refusals.append(f"{client.address}: {error}")
-            except ProviderRefused as error:  # another node may know the new password by now
+            except faults.ProviderRefused as error:  # another node may know the new password by now
                 refused = error
             except AuthenticationError:
                 raise
@@ -149,7 +150,7 @@ class Nodes:
                 refusals.append(f"{client.address} knows of no slots")
         if refused is not None:
             raise refused
-        raise Unreachable(f"Cannot reach {self._connector.address}: {'; '.join(refusals)}")
+        raise faults.Unreachable(f"Cannot reach {self._connector.address}: {'; '.join(refusals)}")
 
     def _adopt(self, ranges: Sequence[Range]) -> None:
         owners: list[Client | None] = [None] * SLOTS

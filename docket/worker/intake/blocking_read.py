@@ -7,8 +7,8 @@ from typing import cast
 
 import anyio
 import attrs
-from redis.exceptions import NoPermissionError, RedisError
 
+from ...standins import redis_errors
 from ...store import Taken
 from ...transport import Client, Connection
 
@@ -57,7 +57,7 @@ class BlockingRead:
             while self._connection is not None and not ended.is_set():
                 try:
                     await self.client.unblock(*self._connection)
-                except RedisError:
+                except redis_errors.RedisError:
                     break
                 with anyio.move_on_after(0.01):
                     await ended.wait()
@@ -68,5 +68,5 @@ async def _client_id(connection: Connection) -> int | None:
     """The number by which another connection can unblock this one; None where the server refuses to tell."""
     try:
         return cast("int", await connection.call("CLIENT", "ID"))
-    except NoPermissionError:
+    except redis_errors.NoPermissionError:
         return None

@@ -17,7 +17,7 @@ from ...clock import monotonic, wait_for_ever
 from ...execution import Execution
 from ...moments import check_moment
 from ...rules import FINAL
-from ...store import UnreadableKey, about_key, chains, check_expires, is_shared, read_event
+from ...store import about_key, chains, check_expires, is_shared, read_event, unreadable
 from ...text import text_of
 from ..roster import Notification
 
@@ -127,7 +127,7 @@ class Seeder:
                 await execution.schedule(replace=chain.generation > 0, expected_generation=chain.generation)
             except TypeError as error:  # registered past `Docket.register`, which refuses it
                 self._refuse(name, error)
-            except UnreadableKey as error:
+            except unreadable.UnreadableKey as error:
                 if is_shared(self.docket.keys, error):
                     raise
                 self._refuse(name, error)

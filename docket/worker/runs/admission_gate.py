@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 from anyio.lowlevel import checkpoint
-from redis.exceptions import RedisError, ResponseError
 
 from ...client import PerFunction
 from ...dependencies import Admission, Cooldown, Debounce, Dependency, admission_dependencies, rules_of_call
 from ...rules import AdmissionRule, SlotRule, Verdict, pack
+from ...standins import redis_errors
 from ...store import Admissions, Asking
 from ..roster import Running
 from ..upkeep.outages import Outages
@@ -61,7 +61,7 @@ class _Question:
     def __init__(self, asking: Asking) -> None:
         self.asking = asking
         self.is_answered = self.leads = False
-        self.answer: Verdict | RedisError | None = None
+        self.answer: Verdict | redis_errors.RedisError | None = None
         self.woken: anyio.Event | None = None
 
     def wake(self) -> None:
@@ -143,7 +143,9 @@ class AdmissionGate:
             verdict = await retry_while_leased(
                 self.outages, running, lambda: self._ask((delivery, rules, slots), turn)
             )
-        except ResponseError as error:  # somebody keeps something else under the name of the limit (I9)
+        except (
+            redis_errors.ResponseError
+        ) as error:  # somebody keeps something else under the name of the limit (I9)
             refused = fail_unhandled(execution, error)
         except BaseException:  # cancelled, and the answer is lost: the server may have given them
             running.delivery = attrs.evolve(delivery, slots=slots)
@@ -187,7 +189,7 @@ class AdmissionGate:
                     self._asked[0].wake()
         if not mine.is_answered:
             return await self.admissions.admit(asking[0], asking[1], self.lease)
-        if isinstance(mine.answer, RedisError):
+        if isinstance(mine.answer, redis_errors.RedisError):
             raise mine.answer
         return mine.answer
 
@@ -199,7 +201,7 @@ class AdmissionGate:
             for one, one.answer in zip(asked, answers, strict=True):
                 one.is_answered = True
         except Exception as error:
-            if isinstance(error, RedisError):
+            if isinstance(error, redis_errors.RedisError):
                 raise  # else one of them cannot be asked about, and its own claim will hear of it (I9)
         finally:
             for one in asked:

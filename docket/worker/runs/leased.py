@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from redis.exceptions import RedisError
-
 from ...clock import monotonic
+from ...standins import redis_errors
 from ...store import is_about_a_key
 from ..roster import Running
 from ..upkeep.outages import Outages
@@ -30,7 +29,7 @@ async def retry_while_leased(outages: Outages, running: Running, act: Callable[[
     while True:
         try:
             done = await act()
-        except RedisError as error:
+        except redis_errors.RedisError as error:
             if (outage := await outages.outage_behind(error)) is None:
                 if is_about_a_key(error) and not doubted:
                     doubted = True  # the key that is to blame may have been removed since

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
-from redis.exceptions import NoPermissionError, ResponseError
 
 from ...clock import monotonic
 from ...dependencies import clear_calls, current_execution
@@ -27,6 +26,7 @@ from ...rules import (
     decide_last,
     is_a,
 )
+from ...standins import redis_errors
 from ...store import Claims, Settled, Unreadable
 from ...text import error_text
 from ..intake.outbox import Outbox
@@ -172,9 +172,9 @@ class Runner:
     async def _settle(self, running: Running, end: End) -> None:
         try:
             settled = await retry_while_leased(self.outages, running, end.write)
-        except NoPermissionError:
+        except redis_errors.NoPermissionError:
             raise  # the worker's user is to blame, not this delivery
-        except ResponseError as error:
+        except redis_errors.ResponseError as error:
             journal.log_unwritten(running, error, "it is set aside")
             write = self.endings.set_aside(running, f"how it ended cannot be written: {error}")
             settled = await retry_while_leased(self.outages, running, write)
@@ -250,7 +250,7 @@ class Runner:
 
     def _contain(self, running: Running, error: BaseException) -> bool:
         """Decide what becomes of a claim that went wrong; whether another task continues it."""
-        if is_a(error, NoPermissionError) or is_wrong_user(error):
+        if is_a(error, redis_errors.NoPermissionError) or is_wrong_user(error):
             self.crash(error)  # the worker's user is to blame, not this delivery
             return False
         running.interruptions += 1

@@ -22,11 +22,11 @@ import anyio
 import attrs
 from anyio import from_thread
 from anyio.lowlevel import current_token
-from redis.exceptions import RedisError
 
 from ... import clock
 from ...clock import monotonic, perf_counter
 from ...rules import LEASE_RENEWAL_FACTOR
+from ...standins import redis_errors
 from .leases import Leases
 from .outages import is_disruption
 
@@ -208,7 +208,7 @@ class BlockedLoopRenewal:
         try:
             # In an empty context: the thread's own says that a loop runs, which is true of another thread.
             return Context().run(anyio.run, self._renew_on_a_new_connection, backend=self._backend)
-        except RedisError as error:
+        except redis_errors.RedisError as error:
             if not is_disruption(error):
                 raise  # I7
             logger.warning(

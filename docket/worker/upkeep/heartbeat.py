@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import anyio
 import attrs
-from redis.exceptions import RedisError
 
 from ...clock import monotonic, wait_for_ever
+from ...standins import redis_errors
 from ...store import Beat, Liveness
 from ..intake.scheduler import Scheduler
 from .server_time import ServerTime
@@ -123,5 +123,5 @@ class Heartbeat:
         with anyio.move_on_after(LEAVE_SECONDS, shield=True):
             try:
                 await self.liveness.leave(self.worker, self._advertised)
-            except RedisError as error:
+            except redis_errors.RedisError as error:
                 logger.debug("Could not remove worker %s from the list: %s", self.worker, error)

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable
 
 import attrs
-from redis.exceptions import RedisError
 
 from ...client import ExecutionProgress, keepers
+from ...standins import redis_errors
 from ..roster import Notification
 from .outages import is_disruption
 
@@ -32,7 +32,7 @@ class LateProgress:
         """Keep the reports of all tasks that are started from here on (through a context variable)."""
         keepers.set(self)
 
-    def takes(self, error: RedisError) -> bool:
+    def takes(self, error: redis_errors.RedisError) -> bool:
         return is_disruption(error)
 
     def has(self, progress: ExecutionProgress) -> bool:
@@ -56,7 +56,7 @@ class LateProgress:
             self._late.pop(progress, None)  # from here on the task writes its own reports, if there are more
             while not progress.is_written:
                 await progress.write()
-        except RedisError as error:
+        except redis_errors.RedisError as error:
             if is_disruption(error):
                 self._late[progress] = None
                 raise

@@ -10,12 +10,12 @@ from datetime import timedelta
 from typing import TypeAlias
 
 import anyio
-from redis.exceptions import NoPermissionError, RedisError
 
 from ...clock import monotonic
 from ...signals import signals, suppress_errors
-from ...store import UnreadableKey, is_about_a_key
-from ...transport import ProviderFailed, ProviderRefused, is_outage, is_wrong_user
+from ...standins import redis_errors
+from ...store import is_about_a_key, unreadable
+from ...transport import faults, is_outage, is_wrong_user
 
 __all__ = ["Loop", "Outages", "is_disruption", "is_wrong_user"]
 
@@ -32,13 +32,13 @@ LAGGARDS = 120.0
 Loop: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]
 """A loop that talks to the server. It calls its argument whenever the server has answered."""
 
-Misused: TypeAlias = Callable[[bool], Awaitable[UnreadableKey | None]]
+Misused: TypeAlias = "Callable[[bool], Awaitable[unreadable.UnreadableKey | None]]"
 """Looks for a misused key of the docket; its argument is described in `Outages`."""
 
 
 def is_disruption(error: BaseException) -> bool:
     """Whether trying again may help: the server is lost or refuses, or a key is misused. False for a bug of ours."""
-    return isinstance(error, UnreadableKey) or is_outage(error)
+    return isinstance(error, unreadable.UnreadableKey) or is_outage(error)
 
 
 class Outages:
@@ -69,7 +69,7 @@ class Outages:
         """The loop time at which the outage began that lasts; None where there is none."""
         return self._began
 
-    def failed(self, caller: object, error: RedisError, last_answer: float = math.inf) -> None:
+    def failed(self, caller: object, error: redis_errors.RedisError, last_answer: float = math.inf) -> None:
         """Note that ``caller`` cannot reach the server, and log it if this outage is not logged yet.
 
         ``last_answer`` is the loop time at which the server last answered this caller.
@@ -81,12 +81,12 @@ class Outages:
         now = monotonic()
         if self._began is None:
             self._began = now
-        if isinstance(error, UnreadableKey):
+        if isinstance(error, unreadable.UnreadableKey):
             self._log_misused(error)
             return
         if self._logged_keys and is_about_a_key(error):
             return  # the key was removed before anybody could look at it
-        if isinstance(error, ProviderRefused | ProviderFailed):
+        if isinstance(error, faults.ProviderRefused | faults.ProviderFailed):
             self._log_provider(error)
             return
         rested = now - self._ended
@@ -97,7 +97,7 @@ class Outages:
                 "Redis at %s is unavailable: %s; trying again until it is back", self._address, error
             )
 
-    def _log_provider(self, error: RedisError) -> None:
+    def _log_provider(self, error: redis_errors.RedisError) -> None:
         """Log once in an outage that it lasts for want of credentials, also where it began in another way."""
         if not self._is_provider_logged:
             self._is_logged = self._is_provider_logged = True
@@ -108,7 +108,7 @@ class Outages:
                 error,
             )
 
-    def _log_misused(self, error: UnreadableKey) -> None:
+    def _log_misused(self, error: unreadable.UnreadableKey) -> None:
         """Log once which key is misused: somebody has to remove it."""
         key = error.key or str(error)
         if key not in self._logged_keys:
@@ -139,19 +139,23 @@ class Outages:
         longest = min(self._delay, 0.05 * 2 ** min(attempt, 20))
         await anyio.sleep(longest * random.uniform(0.1, 1.0))
 
-    async def outage_behind(self, error: RedisError, *, in_loop: bool = False) -> RedisError | None:
+    async def outage_behind(
+        self, error: redis_errors.RedisError, *, in_loop: bool = False
+    ) -> redis_errors.RedisError | None:
         """The error to log for the outage that ``error`` belongs to; None if it concerns one task, or is a bug of ours.
 
         A loop of the worker serves no single task, so every misused key that it meets is an outage.
         """
         disruption = error if is_disruption(error) else None
-        if self._misused is None or not (isinstance(error, UnreadableKey) or is_about_a_key(error)):
+        if self._misused is None or not (
+            isinstance(error, unreadable.UnreadableKey) or is_about_a_key(error)
+        ):
             return disruption
         try:
             found = await self._misused(in_loop)
-        except NoPermissionError:
+        except redis_errors.NoPermissionError:
             found = None  # the key cannot be named
-        except RedisError as lost:
+        except redis_errors.RedisError as lost:
             return lost if is_disruption(lost) else disruption
         return found or disruption or (error if in_loop else None)
 
@@ -169,7 +173,7 @@ class Outages:
             while True:
                 try:
                     await loop(answered)
-                except RedisError as error:
+                except redis_errors.RedisError as error:
                     if (outage := await self.outage_behind(error, in_loop=True)) is None:
                         raise
                     self.failed(caller, outage, last_answer)
