@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias, cast
 
 import attrs
-from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from .. import clock
 from ..errors import DeliveryUnreadable, UsageError
 from ..moments import read_epoch, read_moment
 from ..rules import ExecutionState
+from ..standins import redis_errors
 from ..transport import Client
 from .answers import answers, is_about_a_key, named, naming
 from .codec import decode_message
@@ -127,7 +127,7 @@ class Listing:
         names = ["", stream, *queues, *queues, stream]
         found: list[Any] = []
         for reply, name in zip(replies, names, strict=True):
-            missing = isinstance(reply, ResponseError) and str(reply).startswith("NOGROUP")
+            missing = isinstance(reply, redis_errors.ResponseError) and str(reply).startswith("NOGROUP")
             kind = "stream" if name == stream else "sorted set"
             found.append(None if missing else named(reply, name, kind))
         return found
@@ -151,7 +151,7 @@ class Listing:
         """Since when the first task waits that no worker has been given; None without the permission to see it."""
         try:
             rows, _ = await self._due("", 1)
-        except NoPermissionError:
+        except redis_errors.NoPermissionError:
             return None
         if not rows:
             rows, _ = await self._queued("", 1, overdue=True)
@@ -240,8 +240,8 @@ class Listing:
     async def _last_delivered(self) -> str:
         try:
             reply = await self.client.call("XINFO", "GROUPS", self.keys.stream)
-        except ResponseError as error:
-            if isinstance(error, NoPermissionError) or is_about_a_key(error):
+        except redis_errors.ResponseError as error:
+            if isinstance(error, redis_errors.NoPermissionError) or is_about_a_key(error):
                 raise
             return "0-0"  # there is no stream
         for group in cast("list[list[Any]]", reply):
@@ -306,7 +306,7 @@ class Listing:
             reply = await self.client.call(
                 "XPENDING", self.keys.stream, GROUP, checked_range(begin), "+", count
             )
-        except ResponseError as error:
+        except redis_errors.ResponseError as error:
             if str(error).startswith("NOGROUP"):
                 return [], False
             raise
@@ -338,7 +338,7 @@ class Listing:
                 continue
             fields = next(runs)
             started, cancelled, generation = (
-                (None, None, None) if isinstance(fields, RedisError) else cast("list[bytes | None]", fields)
+                (None, None, None) if isinstance(fields, Exception) else cast("list[bytes | None]", fields)
             )
             found.append(
                 attrs.evolve(
@@ -359,7 +359,7 @@ class Listing:
         fetched = {
             row.after: _entry_of(cast("list[bytes]", reply), ExecutionState.SCHEDULED)
             for row, reply in zip(missing, replies, strict=True)
-            if not isinstance(reply, RedisError)
+            if not isinstance(reply, Exception)
         }
         entries = (row.entry or fetched.get(row.after) for row in rows)
         return [entry for entry in entries if entry is not None]

@@ -154,6 +154,30 @@ def test_errors_that_may_not_be_loaded_are_looked_up_where_they_are_used() -> No
     assert not kept
 
 
+#: What only a program that uses redis-py anyway loads, or one that has met an error.
+WITH_REDIS_PY = (
+    "cli/",
+    "transport/cluster/",
+    "transport/sentinel",
+    "transport/pipeline",
+    "transport/lock",
+    "transport/fault_classes",
+    "store/unreadable_key",
+)
+
+
+def test_redis_py_is_imported_only_by_what_is_loaded_for_it() -> None:
+    """Elsewhere its errors are names of `docket.standins.redis_errors`."""
+    wrong = [
+        f"{label(path)}:{node.lineno}"
+        for path in sources()
+        if not label(path).removeprefix("docket/").startswith(WITH_REDIS_PY)
+        for node in parsed(path).body
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "redis"
+    ]
+    assert not wrong
+
+
 def outside_of_functions(node: ast.AST) -> Iterator[ast.AST]:
     """What is evaluated as a module is imported."""
     for child in ast.iter_child_nodes(node):
