@@ -34,6 +34,7 @@ def docket_app() -> App:
     app.command("docket.cli.cancel:cancel", name="cancel", help="Cancel one task, or ask it to stop.")
     app.command("docket.cli.snapshot:snapshot", name="snapshot", help="Show what waits and runs on a docket.")
     app.command("docket.cli.watch:watch", name="watch", help="Follow one task until it has ended.")
+    app.command("docket.cli.web:web", name="web", help="Serve a dashboard for browsers.")
     tasks = App(name="tasks", help="Add one of the tasks that every worker knows.")
     tasks.command("docket.cli.tasks:trace", name="trace", help="Add a task that logs a message.")
     tasks.command("docket.cli.tasks:fail", name="fail", help="Add a task that fails.")

@@ -26,6 +26,7 @@ FLOORS = [
     ["worker"],
     ["testing"],
     ["front"],
+    ["web"],
     ["cli"],
     ["main"],
 ]

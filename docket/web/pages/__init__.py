@@ -1,0 +1,19 @@
+"""The pages, in the order of the navigation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..view import Page
+from .dead import DEAD
+from .limits import LIMITS
+from .overview import OVERVIEW
+from .run import RUN
+from .strikes import STRIKES
+from .task import TASK
+from .work import WORK
+from .workers import WORKERS
+
+__all__ = ["PAGES"]
+
+PAGES: Sequence[Page] = (OVERVIEW, WORK, WORKERS, LIMITS, STRIKES, DEAD, RUN, TASK)

@@ -1,0 +1,79 @@
+"""Dead letters: deliveries that could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..http import address
+from ..markup import Child, Safe, el
+from ..pieces import Column, card, empty, key_link, pages, table
+from ..view import Content, Page, Part, Query, Show, View
+from ..words import count, moment
+
+if TYPE_CHECKING:
+    from ...docket import Docket
+    from ...operating import DeadLetter
+
+__all__ = ["DEAD"]
+
+ROWS = 50
+
+
+async def _read(docket: Docket, query: Query) -> Show:
+    letters, total = await docket.dead_letters(limit=ROWS, before=query.get("before") or None)
+    return partial(_show, letters, total, query)
+
+
+def _show(letters: Sequence[DeadLetter], total: int, query: Query, view: View) -> Content:
+    document = {
+        "total": total,
+        "dead_letters": [
+            {
+                "at": each.at and each.at.isoformat(),
+                "entry": each.entry,
+                "key": each.key,
+                "function": each.function,
+                "reason": each.reason,
+            }
+            for each in letters
+        ],
+    }
+    return Content(
+        title="Dead letters", blocks=[Part("letters", _list(letters, total, query, view))], document=document
+    )
+
+
+def _list(letters: Sequence[DeadLetter], total: int, query: Query, view: View) -> Safe:
+    first = "dead" if query.get("before") else None
+    if not letters:
+        nothing = empty(
+            "No delivery was unreadable.",
+            "One that cannot be decoded is set aside here for a week, and its task fails.",
+        )
+        return el("div", nothing, pages(None, first=first))
+    rows: list[list[Child]] = [
+        [
+            moment(each.at, view.now),
+            each.function,
+            key_link(each.key) if each.key else None,
+            el("code", each.message_id or each.entry),
+            each.reason,
+        ]
+        for each in letters
+    ]
+    columns = (
+        Column("Set aside"),
+        Column("Task"),
+        Column("Key", "key"),
+        Column("Entry", "key"),
+        Column("Reason", "wide"),
+    )
+    older = address("dead", before=letters[-1].entry) if len(letters) == ROWS and total > ROWS else None
+    title = f"{count(total)} in all; the newest about 1,000 are kept for a week"
+    listing = card(None, table(columns, rows, caption=title, visible=True), class_="flush")
+    return el("div", listing, pages(older, first=first))
+
+
+DEAD = Page(path="dead", label="Dead letters", key="d", read=_read)

@@ -1,0 +1,102 @@
+"""The overview: how much there is, and what goes on."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ...execution import Execution
+from ..http import address
+from ..markup import Safe, el
+from ..pieces import Column, card, empty, key_link, table, task_link, tile
+from ..view import Content, Page, Part, Query, Show, View
+from ..words import count, moment, short
+
+if TYPE_CHECKING:
+    from ...docket import Docket
+    from ...operating import Counts
+
+__all__ = ["OVERVIEW"]
+
+FEW = 8
+
+
+@attrs.frozen(kw_only=True)
+class _Seen:
+    counts: Counts
+    running: list[Execution[Any]]
+    later: list[Execution[Any]]
+
+
+async def _read(docket: Docket, query: Query) -> Show:
+    del query
+    counts = await docket.counts()
+    running = await docket.executions("running", limit=FEW) if counts.running else None
+    later = await docket.executions("later", limit=FEW) if counts.later else None
+    seen = _Seen(
+        counts=counts,
+        running=[*running.executions] if running else [],
+        later=[*later.executions] if later else [],
+    )
+    return partial(_show, seen)
+
+
+def _show(seen: _Seen, view: View) -> Content:
+    blocks = [
+        Part("tiles", _tiles(seen.counts, view)),
+        Part("running", _running(seen, view), "half"),
+        Part("later", _later(seen, view), "half"),
+    ]
+    return Content(title="Overview", blocks=blocks)
+
+
+def _tiles(counts: Counts, view: View) -> Safe:
+    waits = None
+    if counts.oldest_due is not None:
+        waits = f"oldest waits {short(view.now - counts.oldest_due)}"
+    workers = "none is alive" if not counts.workers else None
+    return el(
+        "div",
+        tile(
+            "Due", count(counts.due), waits or "nothing waits", href=address("work", state="due"), tone="due"
+        ),
+        tile("Running", count(counts.running), href=address("work", state="running"), tone="running"),
+        tile("Later", count(counts.later), href=address("work", state="later"), tone="later"),
+        tile("At a limit", count(counts.limited), href=address("work", state="limited"), tone="limited"),
+        tile("Workers", count(counts.workers), workers, href="workers", tone="" if counts.workers else "bad"),
+        class_="tiles",
+    )
+
+
+def _running(seen: _Seen, view: View) -> Safe:
+    if not seen.running:
+        return card("Running now", empty("Nothing runs."))
+    rows = [
+        (task_link(each.function_name), key_link(each.key), moment(each.started_at, view.now))
+        for each in seen.running
+    ]
+    columns = (Column("Task"), Column("Key", "key"), Column("Since", "number"))
+    more = _more(seen.counts.running, "running")
+    return card("Running now", table(columns, rows, caption="What runs now"), tools=more)
+
+
+def _later(seen: _Seen, view: View) -> Safe:
+    if not seen.later:
+        return card("Next", empty("Nothing is scheduled for later."))
+    rows = [
+        (task_link(each.function_name), key_link(each.key), moment(each.when, view.now))
+        for each in seen.later
+    ]
+    columns = (Column("Task"), Column("Key", "key"), Column("Begins", "number"))
+    return card(
+        "Next", table(columns, rows, caption="What begins next"), tools=_more(seen.counts.later, "later")
+    )
+
+
+def _more(total: int, state: str) -> Safe | None:
+    return el("a", f"All {count(total)}", href=address("work", state=state)) if total > FEW else None
+
+
+OVERVIEW = Page(path="", label="Overview", key="o", read=_read)

@@ -1,0 +1,93 @@
+"""The workers: who lives, what each knows, and what it runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..markup import Child, Safe, el
+from ..pieces import Column, card, empty, table, task_link
+from ..view import Content, Page, Part, Query, Show, View
+from ..words import count, moment, plural
+
+if TYPE_CHECKING:
+    from ...docket import Docket, WorkerInfo
+
+__all__ = ["WORKERS"]
+
+MOST = 1000
+"""Running tasks that are counted by worker."""
+
+SHOWN = 8
+
+
+async def _read(docket: Docket, query: Query) -> Show:
+    del query
+    workers = sorted(await docket.workers(), key=lambda worker: worker.name)
+    running = await docket.executions("running", limit=MOST)
+    runs = Counter(each.worker or "" for each in running.executions)
+    return partial(_show, workers, runs, running.total > MOST)
+
+
+def _show(workers: list[WorkerInfo], runs: Counter[str], is_part: bool, view: View) -> Content:
+    return Content(
+        title="Workers",
+        blocks=[Part("workers", _list(workers, runs, is_part, view))],
+        document={
+            "workers": [
+                {"name": each.name, "last_seen": each.last_seen.isoformat(), "tasks": sorted(each.tasks)}
+                for each in workers
+            ]
+        },
+    )
+
+
+def _list(workers: list[WorkerInfo], runs: Counter[str], is_part: bool, view: View) -> Safe:
+    if not workers:
+        return empty(
+            "No worker is alive.",
+            "What is on the docket waits until one begins: docket worker, or Worker in a program.",
+        )
+    alive = {worker.name for worker in workers}
+    rows: list[list[Child]] = [
+        [
+            el("code", worker.name),
+            count(runs[worker.name]) + ("+" if is_part else ""),
+            moment(worker.last_seen, view.now),
+            _tasks(worker),
+        ]
+        for worker in workers
+    ]
+    rows += [
+        [
+            el("code", name),
+            count(number),
+            el("span", "gone", class_="badge failed"),
+            "what it ran is begun again soon",
+        ]
+        for name, number in sorted(runs.items())
+        if name not in alive
+    ]
+    columns = (
+        Column("Worker", "key"),
+        Column("Runs", "number"),
+        Column("Seen", "number"),
+        Column("Tasks", "wide"),
+    )
+    title = f"{plural(len(workers), 'worker')} alive"
+    return card(None, table(columns, rows, caption=title, visible=True), class_="flush")
+
+
+def _tasks(worker: WorkerInfo) -> Safe:
+    names = sorted(worker.tasks)
+    shown = [task_link(name) for name in names[:SHOWN]]
+    if len(names) > SHOWN:
+        rest = el("ul", *(el("li", task_link(name)) for name in names[SHOWN:]))
+        return el(
+            "div", *shown, el("details", el("summary", f"{len(names) - SHOWN} more"), rest), class_="names"
+        )
+    return el("div", *shown, class_="names")
+
+
+WORKERS = Page(path="workers", label="Workers", key="k", read=_read)

@@ -1,0 +1,214 @@
+"""The pieces that pages are made of: tiles, tables, badges, facts, forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+
+from .http import address
+from .markup import Child, Safe, el, join
+from .view import View, spelled
+
+__all__ = [
+    "Column",
+    "button",
+    "card",
+    "empty",
+    "facts",
+    "field",
+    "filters",
+    "form",
+    "hidden",
+    "key_link",
+    "note",
+    "pages",
+    "rows_form",
+    "state_badge",
+    "table",
+    "task_link",
+    "tile",
+]
+
+#: The colour of each state; the word stands beside it.
+_TONES = {
+    "due": "due",
+    "queued": "due",
+    "later": "later",
+    "scheduled": "later",
+    "running": "running",
+    "retrying": "retrying",
+    "completed": "completed",
+    "failed": "failed",
+    "cancelled": "quiet",
+    "limited": "limited",
+    "paused": "paused",
+}
+
+
+def state_badge(state: str) -> Safe:
+    return el("span", state, class_=f"badge {_TONES.get(state, 'quiet')}")
+
+
+def tile(label: str, number: str, remark: Child = None, *, href: str | None = None, tone: str = "") -> Safe:
+    """A number, what it counts, and a remark; it leads to what it counts."""
+    inner = (
+        el("span", label, class_="label"),
+        el("strong", number, class_="number"),
+        el("span", remark, class_="remark"),
+    )
+    kind = f"tile {tone}".strip()
+    return el("a", *inner, class_=kind, href=href) if href is not None else el("div", *inner, class_=kind)
+
+
+@attrs.frozen
+class Column:
+    """``kind`` is a class of board.css: ``number``, ``key``, ``wide``, ``tools``."""
+
+    title: str
+    kind: str = ""
+
+
+def table(
+    columns: Sequence[Column], rows: Iterable[Sequence[Child]], *, caption: str, visible: bool = False
+) -> Safe:
+    """A table; on small screens each row becomes a card, whose lines are named by the columns."""
+    head = el("tr", *(el("th", column.title, scope="col", class_=column.kind or None) for column in columns))
+    body = [
+        el(
+            "tr",
+            *(
+                el("td", cell, class_=column.kind or None, data_label=column.title or None)
+                for column, cell in zip(columns, row, strict=True)
+            ),
+        )
+        for row in rows
+    ]
+    title = el("caption", caption, class_=None if visible else "hidden")
+    return el("div", el("table", title, el("thead", head), el("tbody", *body)), class_="scroll")
+
+
+def facts(pairs: Iterable[tuple[str, Child]]) -> Safe:
+    """Names and values, one pair a line; without those that have no value."""
+    return el(
+        "dl",
+        *(
+            el("div", el("dt", name), el("dd", value))
+            for name, value in pairs
+            if value is not None and value != ""
+        ),
+        class_="facts",
+    )
+
+
+def card(title: Child, *children: Child, class_: str = "", tools: Child = None) -> Safe:
+    """A titled box."""
+    head = el("header", el("h2", title), tools) if title else None
+    return el("section", head, *children, class_=f"card {class_}".strip())
+
+
+def empty(text: Child, remark: Child = None) -> Safe:
+    """What stands where there is nothing to list."""
+    return el("div", el("p", text), el("p", remark, class_="remark") if remark else None, class_="empty")
+
+
+def note(*children: Child, tone: str = "") -> Safe:
+    return el("p", *children, class_=f"note {tone}".strip())
+
+
+def key_link(key: str) -> Safe:
+    """A key that leads to its run."""
+    return el("a", key, href=address("run", key=key), class_="key")
+
+
+def task_link(name: str) -> Safe:
+    """The name of a task that leads to what waits of it."""
+    return el("a", name, href=address("task", name=name), class_="task")
+
+
+# forms ---------------------------------------------------------------------------------------------------
+
+
+def hidden(name: str, value: str) -> Safe:
+    return el("input", type="hidden", name=name, value=value)
+
+
+def field(label: str, name: str, value: str = "", *, hint: str = "", kind: str = "search") -> Safe:
+    """A labelled field of a filter."""
+    box = el(
+        "input",
+        type=kind,
+        name=name,
+        value=value,
+        placeholder=hint or None,
+        autocomplete="off",
+        spellcheck="false",
+        autocapitalize="off",
+    )
+    return el("label", el("span", label), box)
+
+
+def filters(page: str, *fields: Child, kept: Mapping[str, str] | None = None) -> Safe:
+    """A form that narrows a list: what it says stands in the address, so every view has one."""
+    return el(
+        "form",
+        *(hidden(name, value) for name, value in (kept or {}).items() if value),
+        *fields,
+        el("button", "Filter", type="submit"),
+        action=page,
+        method="get",
+        class_="filters",
+        role="search",
+    )
+
+
+def button(
+    text: str, action: str, *, keys: Sequence[str] = (), tone: str = "", title: str | None = None
+) -> Safe:
+    """A button of a form; with ``keys`` it acts on that one alone."""
+    only = spelled(keys[0]) if keys else None
+    return el(
+        "button",
+        text,
+        type="submit",
+        formaction=action,
+        name="only" if only is not None else None,
+        value=only,
+        class_=tone or None,
+        title=title,
+    )
+
+
+def form(view: View, *children: Child, action: str, class_: str = "") -> Safe | None:
+    """A form that acts, for those who may; it comes back to this page."""
+    if not view.may_act:
+        return None
+    return el(
+        "form", hidden("back", view.here), *children, action=action, method="post", class_=class_ or "act"
+    )
+
+
+def rows_form(view: View, listing: Child, *buttons: Child) -> Safe:
+    """A list whose checked rows the buttons act on; for those who may not act, the list."""
+    if not view.may_act:
+        return join(listing)
+    tools = el("div", el("span", "With the checked:", class_="remark"), *buttons, class_="bulk")
+    return el("form", hidden("back", view.here), listing, tools, method="post", class_="rows")
+
+
+def check(key: str) -> Safe:
+    """The box that checks a row."""
+    return el("input", type="checkbox", name="key", value=spelled(key), aria_label=f"Check {key}")
+
+
+def pages(older: str | None, *, text: str = "Older", first: str | None = None) -> Safe | None:
+    """Links to more of a list."""
+    if older is None and first is None:
+        return None
+    return el(
+        "nav",
+        el("a", "Back to the first", href=first, class_="button") if first is not None else None,
+        el("a", text, href=older, class_="button", rel="next") if older is not None else None,
+        class_="pages",
+        aria_label="More of the list",
+    )

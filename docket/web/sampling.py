@@ -1,0 +1,79 @@
+"""What is read for viewers: once for all of them, in bounded time, and for nobody if nobody looks."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import anyio
+import attrs
+from redis.exceptions import RedisError
+
+from .. import clock
+from ..text import text_of
+
+__all__ = ["PATIENCE", "Away", "Samples", "in_time"]
+
+T = TypeVar("T")
+
+PATIENCE = 3.0
+"""How many seconds a viewer waits for the server."""
+
+MOST = 200
+"""Samples that are kept at once: one for each page that somebody looks at."""
+
+
+class Away(Exception):
+    """The server does not answer, or refuses; the text is a line for people, without a password."""
+
+
+async def in_time(read: Callable[[], Awaitable[T]]) -> T:
+    """Read, and give up after `PATIENCE`. Raises: Away."""
+    try:
+        with anyio.fail_after(PATIENCE):
+            return await read()
+    except TimeoutError as error:
+        raise Away(text_of(error) or f"no answer within {PATIENCE:g} s") from error
+    except (RedisError, OSError) as error:
+        raise Away(text_of(error)) from error
+
+
+@attrs.define(eq=False)
+class _Sample:
+    reading: anyio.Lock = attrs.field(factory=anyio.Lock)
+    at: float = float("-inf")
+    value: Any = None
+    problem: Away | None = None
+
+
+@attrs.define(eq=False)
+class Samples:
+    """The last reading of each thing. Who finds it too old reads it again; whoever comes meanwhile waits for that."""
+
+    _samples: OrderedDict[str, _Sample] = attrs.field(init=False, factory=OrderedDict[str, _Sample])
+    reads: int = 0
+    """How often something was read."""
+
+    async def get(self, name: str, read: Callable[[], Awaitable[T]], *, age: float) -> T:
+        """What ``read`` returned at most ``age`` seconds ago. Raises: Away - and so for the others who asked."""
+        sample = self._samples.setdefault(name, _Sample())
+        self._samples.move_to_end(name)
+        while len(self._samples) > MOST:
+            self._samples.popitem(last=False)
+        async with sample.reading:
+            if clock.monotonic() - sample.at >= age:
+                self.reads += 1
+                try:
+                    sample.value, sample.problem = await in_time(read), None
+                except Away as problem:
+                    sample.problem = problem
+                sample.at = clock.monotonic()
+            if sample.problem is not None:
+                raise Away(str(sample.problem))
+            return sample.value
+
+    def forget(self) -> None:
+        """Read everything anew: something was changed."""
+        for sample in self._samples.values():
+            sample.at = float("-inf")

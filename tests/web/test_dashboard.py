@@ -1,0 +1,263 @@
+"""The dashboard as an ASGI application: pages, links, streams, what it reads."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from docket import Docket, clock
+from docket.errors import BadSetting
+from docket.web import Dashboard, Visitor, anybody, basic
+from docket.web.http import Scope
+from docket.web.pages import PAGES
+from tests import where
+from tests.web.caller import Caller
+
+pytestmark = [pytest.mark.anyio, where.few_pairs]
+
+ODD = "a/b?c#d%&é <img src=x onerror=y> \r\n\t\u202e"
+
+
+async def test_every_page_is_there_on_an_empty_docket(web: Caller) -> None:
+    for page in PAGES:
+        answer = await web.get(page.path + {"run": "?key=k", "task": "?name=t"}.get(page.path, ""))
+        assert answer.status == (404 if page.path == "run" else 200), page.path
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert "trusted-types docket" in answer.headers["content-security-policy"]
+        assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_an_odd_key_is_shown_as_text_and_leads_to_its_run(docket: Docket, web: Caller) -> None:
+    await docket.add("paint", key=ODD)(3, secret="s3cret")
+    page = (await web.get("work?state=due")).text
+    assert "<img" not in page
+    assert "\\u202e" in page
+    link = page.partition('href="run?key=')[2].partition('"')[0]
+    answer = await web.get(f"run?key={link}")
+    assert answer.status == 200
+    assert "paint(3, secret=...)" in answer.text
+    assert "s3cret" not in answer.text
+
+
+async def test_lists_go_on_where_the_page_before_ended(docket: Docket, web: Caller) -> None:
+    calls = [
+        docket.call("wash", when=clock.now() + timedelta(hours=1, seconds=n), key=f"k{n:03}")()
+        for n in range(120)
+    ]
+    await docket.add_many(calls)
+    seen: list[str] = []
+    path = "work?state=later&format=json"
+    while path:
+        document = (await web.get(path)).json
+        assert document["total"] == 120
+        seen += [each["key"] for each in document["executions"]]
+        after = document["next"]
+        path = f"work?state=later&format=json&after={after.replace('|', '%7C')}" if after else ""
+    assert seen == [f"k{n:03}" for n in range(120)]
+
+
+async def test_a_filter_stands_in_the_address(docket: Docket, web: Caller) -> None:
+    await docket.add("paint", key="wall-1")()
+    await docket.add("wash", key="wall-2")()
+    page = (await web.get("work?state=due&task=wash&contains=WALL")).text
+    assert "wall-2" in page
+    assert "wall-1" not in page
+    assert 'value="WALL"' in page
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("nowhere", 404), ("run", 400), ("work?state=x", 400), ("work?after=x", 400), ("live?of=x", 204)],
+)
+async def test_what_is_not_there_is_said_in_a_page(web: Caller, path: str, status: int) -> None:
+    assert (await web.get(path)).status == status
+
+
+async def test_other_methods_are_refused(web: Caller) -> None:
+    answer = await web.call("PUT", "", b"", {})
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST")
+    head = await web.call("HEAD", "", b"", {})
+    assert (head.status, head.body) == (200, b"")
+    assert int(head.headers["content-length"]) > 1000
+
+
+@pytest.mark.parametrize("strips", [True, False])
+async def test_it_finds_itself_wherever_it_is_mounted(dashboard: Dashboard, strips: bool) -> None:
+    web = Caller(dashboard, root="/admin/ops", strips=strips)
+    page = (await web.get("")).text
+    assert 'href="work?state=due"' in page
+    assert 'href="/' not in page
+    assert (await web.get("work")).status == 200
+    slashed = await web.get("work/?state=due&task=a%26b")
+    assert (slashed.status, slashed.headers["location"]) == (307, "../work?state=due&task=a%26b")
+
+
+async def test_the_root_without_a_slash_gets_one(dashboard: Dashboard) -> None:
+    """Else relative links would lead to its neighbours."""
+    web = Caller(dashboard)
+    scope = {
+        **web.scope("GET", "", {}),
+        "path": "/admin/ops",
+        "raw_path": b"/admin/ops",
+        "root_path": "/admin/ops",
+    }
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any: ...
+
+    await dashboard(scope, receive, send)
+    assert sent[0]["status"] == 307
+    assert (b"location", b"ops/") in sent[0]["headers"]
+
+
+async def test_assets_may_be_kept_for_as_long_as_they_are_the_same(web: Caller) -> None:
+    page = (await web.get("")).text
+    for name in ("board.css", "board.js"):
+        link = f"{name}?v=" + page.partition(f"{name}?v=")[2][:16]
+        answer = await web.get(link)
+        assert "immutable" in answer.headers["cache-control"]
+        assert (await web.get(f"{name}?v=old")).headers["cache-control"] == "no-cache"
+    bodies = [(await web.get(name)).body for name in ("board.css", "board.js")]
+    assert sum(map(len, bodies)) < 30_000
+
+
+# live ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_stream_says_what_changes_and_nothing_else(docket: Docket, web: Caller) -> None:
+    async with web.stream("live?of=work%3Fstate%3Ddue") as events:
+        first = await events.next()
+        assert set(first) >= {"tabs", "rows", "nav"}
+        await docket.add("paint", key="new-one")()
+        later = await events.next()
+        while "new-one" not in later.get("rows", ""):
+            later = await events.next()
+        assert "<h1>" not in later["rows"]
+
+
+async def test_a_run_tells_of_itself_at_once(docket: Docket, url: str) -> None:
+    """Its events bring it up to date, long before it would be read again."""
+    await docket.add("paint", when=clock.now() + timedelta(hours=1), key="k")()
+    dashboard = Dashboard(docket, authorize=anybody, refresh=timedelta(minutes=5))
+    async with Caller(dashboard).stream("live?of=run%3Fkey%3Dk") as events:
+        assert "scheduled" in (await events.next())["state"]
+        await docket.cancel("k")
+        assert "cancelled" in (await events.next())["state"]
+    await dashboard.aclose()
+
+
+async def test_many_viewers_cost_one_reading_per_refresh(docket: Docket) -> None:
+    dashboard = Dashboard(docket, authorize=anybody, refresh=timedelta(minutes=5))
+    web = Caller(dashboard)
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(web.get, "work")
+    assert dashboard.reads == 2  # the page, and the numbers of the navigation
+    await dashboard.aclose()
+
+
+async def test_closing_ends_every_stream_at_once(dashboard: Dashboard, web: Caller) -> None:
+    async with web.stream("live?of=") as events:
+        await events.next()
+        dashboard.close()
+        await events.end()
+    async with web.stream("live?of=") as events:
+        await events.end()
+
+
+async def test_the_lifespan_leaves_the_docket(memory_url: str) -> None:
+    docket = Docket("orders", memory_url)
+    dashboard = Dashboard(docket, authorize=anybody)
+    assert (await Caller(dashboard).get("")).status == 200
+    given = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return given.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    await dashboard({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    with pytest.raises(RuntimeError, match="not connected"):
+        _ = docket.store
+
+
+# who may look --------------------------------------------------------------------------------------------
+
+
+async def test_nobody_looks_without_the_password(docket: Docket) -> None:
+    web = Caller(Dashboard(docket, authorize=basic("ops", "päss:wörd")))
+    for credentials in ("", "Basic !!!", "Basic b3BzOng=", "Bearer x", "Basic " + "A" * 5000):
+        answer = await web.get("work", authorization=credentials)
+        assert answer.status == 401
+        assert answer.headers["www-authenticate"].startswith("Basic realm=")
+    import base64
+
+    good = "Basic " + base64.b64encode("ops:päss:wörd".encode()).decode()
+    assert (await web.get("work", authorization=good)).status == 200
+    for path in ("health", "board.css"):
+        assert (await web.get(path)).status == 200
+    for path in ("live?of=", "parts?of=", "work?format=json"):
+        assert (await web.get(path)).status == 401
+
+
+async def test_a_hook_of_ones_own_decides_and_may_wait(docket: Docket) -> None:
+    async def authorize(scope: Scope) -> Visitor | None:
+        await anyio.sleep(0)
+        name = dict(scope["headers"]).get(b"x-user")
+        return Visitor(name.decode(), may_act=name == b"boss") if name else None
+
+    web = Caller(Dashboard(docket, authorize=authorize))
+    await docket.add("paint", key="k")()
+    assert (await web.get("work")).status == 403
+    assert "formaction" not in (await web.get("work", x_user="guest")).text
+    assert 'formaction="cancel"' in (await web.get("work", x_user="boss")).text
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"authorize": None}, "authorize takes a function"),
+        ({"authorize": anybody, "refresh": timedelta(0)}, "refresh takes a duration above zero"),
+        ({"authorize": anybody, "origins": ["ops.example.org"]}, "origins takes addresses like"),
+        ({"authorize": anybody, "origins": "https://ops.example.org"}, "origins takes addresses like"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadSetting, match=words):
+        Dashboard(Docket("d", "memory://"), **settings)
+
+
+def test_a_password_may_not_be_missing() -> None:
+    with pytest.raises(BadSetting, match="password may not be empty"):
+        basic("ops", "")
+    with pytest.raises(BadSetting, match="a name without a colon"):
+        basic("a:b", "x")
+    assert "secret" not in repr(basic("ops", "secret"))
+
+
+# without a server ----------------------------------------------------------------------------------------
+
+
+async def test_a_server_that_is_away_is_said_with_503() -> None:
+    docket = Docket("orders", "redis://nobody:hunter2@127.0.0.1:9/0")
+    web = Caller(Dashboard(docket, authorize=anybody))
+    for path in ("", "work", "run?key=k", "health", "parts?of="):
+        answer = await web.get(path)
+        assert answer.status == 503, path
+        assert "hunter2" not in answer.text
+    assert "Redis is away" in (await web.get("work")).text
+    assert 'href="work"' in (await web.get("work")).text  # the way to other pages stays
+    refused = await web.post("cancel", {"key": "k", "sure": "1"})
+    assert refused.status == 503
+    async with web.stream("live?of=") as events:
+        assert await events.next("away")
+    await web.app.aclose()
