@@ -40,8 +40,8 @@ from .errors import BadSetting
 from .execution import Execution, RunningExecution
 from .moments import DEFAULT_TTL, LONGEST, TimeToLive, check_moment, check_setting, check_ttl
 from .numbers import check_whole
-from .operating import DocketLists
-from .rules import Cancellation, Disposition, ExecutionState
+from .operating import DocketLists, DocketPauses
+from .rules import WAITING, Cancellation, Disposition, ExecutionState
 from .signals import signals, suppress_errors
 from .snapshot import DocketSnapshot, DocketSnapshotMixin
 from .store import (
@@ -89,7 +89,7 @@ CLEAR_BATCH = 100
 """How many tasks `Docket.clear` cancels in one step: it keeps the server for a few milliseconds."""
 
 
-class Docket(DocketLists, DocketSnapshotMixin):
+class Docket(DocketLists, DocketPauses, DocketSnapshotMixin):
     """A named collection of scheduled calls on one server, shared by every process that opens it.
 
     ``async with Docket(...)`` may be entered and left in different tasks, threads and event loops, and again after it
@@ -661,8 +661,8 @@ class Docket(DocketLists, DocketSnapshotMixin):
         """The execution under ``key`` as it is recorded, or None.
 
         Of one that is retried: which attempt is next, or runs (``attempt``), when (``when``), and what the one before
-        raised (``last_error``). Of one that runs: whether it was asked to stop (``cancel_requested``), and whether its
-        worker is gone (``worker_is_gone``).
+        raised (``last_error``). Of one that waits: whether it is paused (``is_paused``). Of one that runs: whether it
+        was asked to stop (``cancel_requested``), and whether its worker is gone (``worker_is_gone``).
         """
         key = check_key(key)
         store = self.store
@@ -683,6 +683,8 @@ class Docket(DocketLists, DocketSnapshotMixin):
         execution.apply(record)
         execution.attempt = record.attempt
         execution.progress.apply(progress)
+        if record.state in WAITING and await store.pauses.is_paused(record.function):
+            execution.is_paused = True
         if record.state is ExecutionState.SCHEDULED and record.attempt == 1:
             execution.attempt = await store.records.attempt_of_waiting(key)
         elif record.state is ExecutionState.RUNNING and record.worker is not None and not record.by_hand:

@@ -41,7 +41,7 @@ from .errors import (
 )
 from .moments import TimeToLive, check_moment, read_moment
 from .numbers import check_whole, spelled
-from .rules import Cancellation, Disposition, ExecutionState, waiting_state
+from .rules import WAITING, Cancellation, Disposition, ExecutionState, waiting_state
 from .signals import Labels
 from .store import (
     Fence,
@@ -111,6 +111,8 @@ class Execution(Generic[R]):
     not know the task."""
     cancel_requested: bool = False
     """Whether it runs and was asked to stop."""
+    is_paused: bool = False
+    """Whether it waits and its task is paused, or all are: until somebody resumes it. `sync` does not tell."""
     is_put_back: bool = False
     """Whether it waits because a worker did not know its task. Only `Docket.snapshot` tells."""
     worker_is_gone: bool = False
@@ -332,7 +334,7 @@ class Execution(Generic[R]):
         execution.started_at = entry.started_at
         if entry.cancel_requested:
             execution.cancel_requested = True
-        if entry.message.passed_on is not None:
+        if entry.message.passed_on is not None and entry.message.passed_on.times:
             execution.is_put_back = True
         return execution
 
@@ -385,6 +387,8 @@ class Execution(Generic[R]):
             self.last_error = last_error
         if record.cancel_requested or self.cancel_requested or self.worker_is_gone:
             self.cancel_requested, self.worker_is_gone = record.cancel_requested, False
+        if self.is_paused and record.state not in WAITING:
+            self.is_paused = False
         # The record has a double of the seconds: of the microseconds and of the offset we may know more than it does.
         if record.when is not None and epoch(record.when) != epoch(self.when):
             self.when = record.when

@@ -12,7 +12,7 @@ import attrs
 from . import clock
 from .client import KeyName
 from .execution import Execution, RunningExecution
-from .store import DocketStore, Keys, WorkerInfo
+from .store import EVERY_TASK, DocketStore, Keys, WorkerInfo
 from .text import checked_name
 
 __all__ = ["DocketSnapshot", "DocketSnapshotMixin", "RunningExecution", "WorkerInfo"]
@@ -58,6 +58,9 @@ class DocketSnapshotMixin(abc.ABC):
         picture = await self.store.records.picture()
         docket: Any = self  # the Docket of which this is a part
         future = [Execution.of_entry(docket, entry) for entry in picture.waiting]
+        paused = await self.store.pauses.names()
+        for execution in future if paused else ():
+            execution.is_paused = EVERY_TASK in paused or execution.function_name in paused
         running = [
             RunningExecution(Execution.of_entry(docket, entry), entry.worker, entry.started_at)
             for entry in picture.running

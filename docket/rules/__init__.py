@@ -6,7 +6,7 @@ from .cron import VIXIE_KEYWORDS, BadCronLine, CronLine
 from .exceptions import is_a, leaves, only_one_of, unfolds
 from .leases import LEASE_RENEWAL_FACTOR, lease_trusted_until, renewal_interval
 from .passing import delay_until_known
-from .states import FINAL, Cancellation, Disposition, ExecutionState, waiting_state
+from .states import FINAL, WAITING, Cancellation, Disposition, ExecutionState, waiting_state
 from .strikes import (
     Condition,
     LiteralOperator,
@@ -45,6 +45,7 @@ __all__ = [
     "FINAL",
     "LEASE_RENEWAL_FACTOR",
     "VIXIE_KEYWORDS",
+    "WAITING",
     "Abandon",
     "AdmissionRule",
     "AwaitSlot",

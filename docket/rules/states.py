@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 
-__all__ = ["FINAL", "Cancellation", "Disposition", "ExecutionState", "waiting_state"]
+__all__ = ["FINAL", "WAITING", "Cancellation", "Disposition", "ExecutionState", "waiting_state"]
 
 
 class ExecutionState(str, enum.Enum):  # noqa: UP042 - its str() is to stay that of an Enum
@@ -27,6 +27,9 @@ class ExecutionState(str, enum.Enum):  # noqa: UP042 - its str() is to stay that
 
 FINAL = frozenset({ExecutionState.COMPLETED, ExecutionState.FAILED, ExecutionState.CANCELLED})
 """The states after which nothing more happens to this generation."""
+
+WAITING = frozenset({ExecutionState.SCHEDULED, ExecutionState.QUEUED})
+"""The states before a worker has it."""
 
 
 _QUEUED, _SCHEDULED = ExecutionState.QUEUED, ExecutionState.SCHEDULED  # slow to look up in an enum

@@ -31,6 +31,7 @@ from .keys import GROUP, Keys
 from .listing import Listed, Tally
 from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
+from .pauses import EVERY_TASK, PauseRecord, Pauses, TooManyPauses
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import ProgressReports, Report
 from .records import Depths, LastRun, Picture, PictureEntry, ProgressRecord, Record, Records
@@ -42,6 +43,7 @@ from .taken import Refused, Taken, Unreadable
 
 __all__ = [
     "ANY_STRIKES",
+    "EVERY_TASK",
     "GROUP",
     "KINDS",
     "ONCE",
@@ -72,6 +74,8 @@ __all__ = [
     "NotPlain",
     "NotShown",
     "PassedOn",
+    "PauseRecord",
+    "Pauses",
     "PendingDelivery",
     "Picture",
     "PictureEntry",
@@ -97,6 +101,7 @@ __all__ = [
     "Sweeping",
     "Taken",
     "Tally",
+    "TooManyPauses",
     "Unreadable",
     "WorkerInfo",
     "about_key",

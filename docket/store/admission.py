@@ -28,7 +28,7 @@ from . import script_calls
 from .answers import answers, is_about_a_key, naming
 from .codec import Delivery, state_event
 from .foreign import text, whole
-from .keys import Keys
+from .keys import Keys, paused_task
 from .schedule import milliseconds
 
 __all__ = ["Admissions", "Asking", "Holding", "LimitInUse"]
@@ -165,13 +165,14 @@ class Admissions:
         await self.wake([pack([limit], lease)])
 
     async def _in_use(self) -> AsyncIterator[tuple[bytes, bytes]]:
-        """Name and packed form of every limit in use."""
+        """Name and packed form of every limit in use; what is paused waits for none of these."""
         cursor = b"0"
         while True:
             reply = await self.client.call("HSCAN", self.keys.limits, cursor, "COUNT", PAGE)
             cursor, flat = cast("tuple[bytes, list[bytes]]", reply)
             for name, packed in zip(flat[::2], flat[1::2], strict=True):
-                yield name, packed
+                if paused_task(self.keys, text(name)) is None:
+                    yield name, packed
             if cursor == b"0":
                 return
 

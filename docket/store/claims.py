@@ -20,10 +20,11 @@ from .codec import Delivery, Message, bare_result, end_fields, fields_of, result
 from .foreign import is_whole, text
 from .keys import GROUP, Keys
 from .lua import script
+from .pauses import Pauses
 from .records import waiters
 from .schedule import epoch, milliseconds, placed_as, time_to_live
 from .sweeping import Sweeping
-from .taken import Refused, Taken, Unreadable, decoded, reply_of
+from .taken import PAUSED, Refused, Taken, Unreadable, decoded, reply_of
 
 __all__ = ["Again", "Claims", "Ended", "Settled"]
 
@@ -103,6 +104,10 @@ class Claims:
     _unclaimed: tuple[Sequence[Any], str] = attrs.field(init=False, default=((), ""))
     newest_strike: bytes = attrs.field(init=False, default=b"")
     """The id of the last strike that was there when tasks were last taken; empty for none."""
+    is_paused: bool = attrs.field(init=False, default=False)
+    """Whether all tasks were paused when tasks were last to be taken."""
+    lined_up: int = attrs.field(init=False, default=0)
+    """How many waited then that were not taken, since their tasks are paused; they are lined up for a resume."""
 
     @property
     def admissions(self) -> Admissions:
@@ -113,6 +118,11 @@ class Claims:
     def sweeping(self) -> Sweeping:
         """What this worker does about dead ones."""
         return Sweeping(self.client, self.keys, self.worker)
+
+    @property
+    def pauses(self) -> Pauses:
+        """What this worker does about tasks that are paused."""
+        return Pauses(self.client, self.keys)
 
     # taking ----------------------------------------------------------------------------------------------
 
@@ -173,7 +183,9 @@ class Claims:
         """What take.lua replies of entries, one after the other."""
         flat = cast("list[Any]", reply)
         taken: list[Taken] = []
-        if (at := 2) < len(flat):
+        at = 2
+        self._note_pauses(flat[0])
+        if at < len(flat) and not self.is_paused:
             self.newest_strike = flat[0]
         while at < len(flat):
             message_id, word, claim, times, ttl, size = flat[at : at + 6]
@@ -182,9 +194,15 @@ class Claims:
             one = reply_of(message_id, word, claim, fields, times, ttl, self.worker, redelivered)
             if one is not None:
                 taken.append(one)
+            elif word == PAUSED:
+                self.lined_up += 1
         if not all(isinstance(one, Refused) for one in taken):
             await self._notify_neighbours()
         return taken
+
+    def _note_pauses(self, newest: bytes) -> None:
+        """Note what the id of the last strike, or the word in its place, says of pauses."""
+        self.is_paused, self.lined_up = newest == PAUSED, 0
 
     async def _notify_neighbours(self) -> None:
         """Notify other workers in this process of what they may have to take over one day."""
@@ -289,13 +307,18 @@ class Claims:
                 asked=asked,
                 deliveries=deliveries,
             )
-            self.newest_strike, *replies = cast("list[Any]", await self.client.run(*call))
+            newest, *replies = cast("list[Any]", await self.client.run(*call))
             self._unclaimed = (), ""
+            self._note_pauses(newest)
+            if not self.is_paused:
+                self.newest_strike = newest
             for at, (message_id, flat) in enumerate(good):
                 word, claim, times, ttl = replies[4 * at : 4 * at + 4]
                 one = reply_of(message_id, word, claim, flat, times, ttl, self.worker, redelivered=False)
                 if one is not None:
                     taken.append(one)
+                elif word == PAUSED:
+                    self.lined_up += 1
             await self._notify_neighbours()
         return taken
 

@@ -17,6 +17,7 @@ from .due import DueTasks
 from .keys import Keys
 from .listing import Listing
 from .liveness import Liveness
+from .pauses import Pauses
 from .progress import ProgressReports
 from .records import Records
 from .schedule import Schedule
@@ -72,6 +73,8 @@ class DocketStore:
     """Reads executions, results and the whole docket."""
     admissions: Admissions = attrs.field(init=False)
     """Reads and frees limits, on behalf of no worker."""
+    pauses: Pauses = attrs.field(init=False)
+    """Pauses and resumes tasks, and reads which are."""
     liveness: Liveness = attrs.field(init=False)
     """Heartbeats, and the list of live workers."""
     listing: Listing = attrs.field(init=False)
@@ -86,6 +89,7 @@ class DocketStore:
         self.progress = ProgressReports(client, keys, ttl)
         self.records = Records(client, keys)
         self.admissions = Admissions(client, keys)
+        self.pauses = Pauses(client, keys)
         self.liveness = Liveness(client, keys, self.expiry)
         self.listing = Listing(client, keys, self.expiry)
         self.dead_letters = DeadLetters(client, keys)

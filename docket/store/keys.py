@@ -11,7 +11,7 @@ import attrs
 
 from ..errors import BadSetting
 
-__all__ = ["GROUP", "RATE_BESIDE", "SLOTS_BESIDE", "Keys", "Reserved"]
+__all__ = ["GROUP", "RATE_BESIDE", "SLOTS_BESIDE", "Keys", "Reserved", "paused_task"]
 
 _GLOB = re.compile(r"[\\*?\[\]]")
 
@@ -122,6 +122,11 @@ class Keys(Channels):
         """Set of the concurrency limits that have waiters; unknown to pydocket."""
         return f"{self.prefix}:waiting"
 
+    @cached_property
+    def pauses(self) -> str:
+        """Hash of the tasks that are paused, each with who did that, when and why; unknown to pydocket."""
+        return f"{self.prefix}:ops:pauses"
+
     # one per task key ------------------------------------------------------------------------------------
 
     @staticmethod
@@ -163,6 +168,15 @@ class Keys(Channels):
     def stream_id(self, key: str) -> str:
         """Where pydocket before 0.14 noted a task's place on the stream."""
         return f"{self.prefix}:stream-id:{key}"
+
+    # one per paused task -----------------------------------------------------------------------------------
+
+    def pause(self, task: str) -> str:
+        """The limit without room for which what is paused waits; beside it, `SLOTS_BESIDE`.
+
+        It ends with a colon, with which nothing ends that is kept beside another.
+        """
+        return f"{self.prefix}:ops:pause:{task}:"
 
     # one per rule of admission -----------------------------------------------------------------------------
 
@@ -234,13 +248,28 @@ class Keys(Channels):
         return f"{self.prefix}:task-workers:{task}"
 
 
+def paused_task(keys: Keys, limit: str) -> str | None:
+    """The task that waits for this limit as it is paused (`Keys.pause`); None where it is a concurrency limit."""
+    room, _, end = keys.pause(_ANY).partition(_ANY)
+    return limit[len(room) : -len(end)] if limit.startswith(room) and limit.endswith(end) else None
+
+
 def _escaped(part: str) -> str:
     return part.replace("%", "%25").replace(":", "%3A")
 
 
 #: Members of `Keys` that are no names of the docket's own: about where a task is parked, and others.
 _NO_NAMES = frozenset(
-    {"is_reserved", "on_cluster", "parked", "plain_parked", "queue_of", "results_collection", "tagged"}
+    {
+        "is_reserved",
+        "on_cluster",
+        "parked",
+        "paused_by",
+        "plain_parked",
+        "queue_of",
+        "results_collection",
+        "tagged",
+    }
 )
 _ANY = "\0"
 

@@ -30,6 +30,7 @@ KINDS: Mapping[str, str] = {
     "workers": "zset",
     "limits": "hash",
     "waiting": "set",
+    "pauses": "hash",
     "dead": "stream",
     "strikes": "stream",
     "sweep_lease": "string",
@@ -37,7 +38,7 @@ KINDS: Mapping[str, str] = {
 }
 
 #: Those of them without which no task can be taken, begun, ended or put off.
-NEEDED = ("stream", "queue", "reserved_queue", "limits", "waiting", "dead")
+NEEDED = ("stream", "queue", "reserved_queue", "limits", "waiting", "pauses", "dead")
 
 
 def is_shared(keys: Keys, error: unreadable.UnreadableKey) -> bool:

@@ -27,10 +27,12 @@ __all__ = [
     "group",
     "handback",
     "heartbeat",
+    "pause",
     "progress",
     "renew",
     "renew_slots",
     "reschedule",
+    "resume",
     "retire",
     "schedule",
     "settle",
@@ -251,6 +253,22 @@ def heartbeat(
     )
 
 
+def pause(
+    keys: Keys, *,
+    task: Argument, remark: Argument, most: Argument,
+) -> Call:
+    """Pause a task, or all of them: workers begin none of what they are handed from now on."""
+    return (
+        script("pause"),
+        [
+            keys.pauses,
+        ],
+        [
+            task, remark, most, keys.wake,
+        ],
+    )
+
+
 def progress(
     keys: Keys, *,
     key: str, fence: Fence, key_json: Argument, at: Argument, ttl_ms: Argument, number: Argument,
@@ -313,6 +331,23 @@ def reschedule(
         ],
         [
             keys.prefix, GROUP, worker, ended_at, keys.wake, *ended,
+        ],
+    )
+
+
+def resume(
+    keys: Keys, *,
+    task: Argument, limit: Argument, begins: Argument,
+) -> Call:
+    """Move up to `limit` of the messages that wait for a task to be resumed back to the stream, in their
+    order."""
+    return (
+        script("resume"),
+        [
+            keys.stream, keys.pauses, keys.limits, keys.waiting, keys.queue, keys.reserved_queue,
+        ],
+        [
+            keys.prefix, task, limit, begins, keys.wake,
         ],
     )
 

@@ -13,7 +13,10 @@ from .codec import Delivery, Message, decode_flat, fields_of, read_ttl
 from .fence import Fence
 from .foreign import text
 
-__all__ = ["Refused", "Taken", "Unreadable", "decoded", "reply_of"]
+__all__ = ["PAUSED", "Refused", "Taken", "Unreadable", "decoded", "reply_of"]
+
+PAUSED = b"PAUSED"
+"""What scripts say of a delivery whose task is paused; and in the place of the last strike where all tasks are."""
 
 
 #: What scripts say of the time to live of a run whose record has none.

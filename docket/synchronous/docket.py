@@ -14,7 +14,7 @@ import attrs
 from ..client import AnyFunction, TaskCall, TaskFunction
 from ..execution import Execution
 from ..moments import TimeToLive
-from ..operating import Counts, DeadLetter, WaitingState
+from ..operating import Counts, DeadLetter, Pause, WaitingState
 from ..rules import Cancellation
 from ..store import LimitInUse, WorkerInfo
 from ..strikelist import LiteralOperator, Operator, Strike
@@ -298,6 +298,22 @@ class SyncDocket:
     def wait_for_strikes_loaded(self) -> None:
         """Read the strikes, so that ``docket.strike_list`` shows them."""
         self._loop.call(self.docket.wait_for_strikes_loaded)
+
+    # operating -------------------------------------------------------------------------------------------
+
+    def pause(
+        self, task: TaskFunction | AnyFunction | str | None = None, *, reason: str = "", by: str = ""
+    ) -> bool:
+        """Have workers begin no more runs of a task, or of any. See `Docket.pause`."""
+        return self._loop.call(partial(self.docket.pause, task, reason=reason, by=by))
+
+    def resume(self, task: TaskFunction | AnyFunction | str | None = None) -> int:
+        """Have workers run a task again, or all of them. See `Docket.resume`."""
+        return self._loop.call(self.docket.resume, task)
+
+    def pauses(self) -> list[Pause]:
+        """What is paused at this moment."""
+        return self._loop.call(self.docket.pauses)
 
     # reading ---------------------------------------------------------------------------------------------
 

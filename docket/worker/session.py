@@ -25,8 +25,8 @@ from .. import clock
 from ..dependencies import SharedHost, current_docket, current_worker
 from ..rules import only_one_of
 from ..signals import signals
-from ..store import misused
-from ..text import error_text
+from ..store import EVERY_TASK, misused
+from ..text import error_text, printable
 from .drain import CLOSING, Drain
 from .intake.outbox import Outbox
 from .intake.reader import Reader
@@ -115,7 +115,8 @@ class Session:
         self.heartbeat = Heartbeat(
             store.liveness, worker.name, lambda: docket.tasks, docket.heartbeat_interval, self.scheduler
         )
-        self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep)
+        finished = self.reader.lined_up  # or does not end by itself any more
+        self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep, finished)
         self.late_progress = LateProgress()
         self.health = Health(self.outages, self.leases, lambda: self.stopping, store.expiry)
         # runs
@@ -312,6 +313,7 @@ class Session:
 
     async def _stop_when_finished(self, answered: Callable[[], None]) -> None:
         """Stop once nothing waits or runs on the docket, here or elsewhere."""
+        has_said = False
         recheck = max(RECHECK, self.settings.minimum_check_interval).total_seconds()
         if self.settings.schedule_automatic_tasks:
             await self.seeder.wait_seeded()
@@ -327,5 +329,19 @@ class Session:
                 self._is_finished = not self.stopping
                 self.stop()
                 return
+            has_said = has_said or await self._said_that_it_waits()
             with anyio.move_on_after(None if self.docket.client.is_memory else recheck):
                 await self.listener.finished.wait_past(seen)
+
+    async def _said_that_it_waits(self) -> bool:
+        """Log what is paused, if that is what the docket is not finished for."""
+        paused = [
+            f"{'all tasks' if pause.task == EVERY_TASK else printable(pause.task)} ({pause.waiting} waiting)"
+            for pause in await self.claims.pauses.listed()
+            if pause.waiting
+        ]
+        if paused:
+            logger.info(
+                "Worker %r waits for what is paused to be resumed: %s", self.worker.name, ", ".join(paused)
+            )
+        return bool(paused)

@@ -8,7 +8,18 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from docket.store import ByHand, Claims, Delivery, DueTasks, Keys, Liveness, Message, Records, Schedule
+from docket.store import (
+    ByHand,
+    Claims,
+    Delivery,
+    DueTasks,
+    Keys,
+    Liveness,
+    Message,
+    Pauses,
+    Records,
+    Schedule,
+)
 from docket.transport import Client
 from tests.store.keyspace import keyspace
 
@@ -66,6 +77,10 @@ class Store:
     @property
     def liveness(self) -> Liveness:
         return Liveness(self.client, self.keys, timedelta(seconds=10))
+
+    @property
+    def pauses(self) -> Pauses:
+        return Pauses(self.client, self.keys)
 
     def claims(self, worker: str = "w") -> Claims:
         return Claims(self.client, self.keys, worker, self.ttl)

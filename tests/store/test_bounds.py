@@ -19,7 +19,7 @@ import pytest
 
 from docket.docket import CLEAR_BATCH
 from docket.rules import SlotRule, pack
-from docket.store import Again, Delivery, Ended, Holding, script_calls
+from docket.store import EVERY_TASK, Again, Delivery, Ended, Holding, script_calls
 from docket.store.admission import RENEW_CHUNK, WAKE_CHUNK
 from docket.transport import Client
 from docket.worker.intake.outbox import MOST
@@ -145,6 +145,29 @@ async def test_taking_renewing_and_sweeping_with_everything_at_work(store: Store
     await assert_short(store, lambda: claims.take_over(ids[:TAKE_BATCH], timedelta(0)))
     pending = await store.client.call("XPENDING", "d:stream", "docket-workers")
     assert pending[0] == COUNT - 2 * MOST  # type: ignore[index]
+
+
+async def test_lining_up_what_is_paused_and_resuming_it(store: Store) -> None:
+    await fill(store, "queued", 4000)
+    claims = store.claims()
+    await claims.create_group()
+    await store.pauses.pause("f", "", "")
+    await assert_short(store, lambda: claims.take(TAKE_BATCH))
+    while await claims.take(TAKE_BATCH) or claims.lined_up:
+        pass
+    assert await store.client.xlen(f"{store.keys.pause('f')}:waiters") == 4000
+    await store.client.hdel(store.keys.pauses, "f")
+    await assert_short(store, lambda: store.pauses._step("f", begins=False), most=520)
+
+
+async def test_a_docket_that_is_paused_as_a_whole_costs_two_commands_a_look(store: Store) -> None:
+    await fill(store, "queued")
+    claims = store.claims()
+    await claims.create_group()
+    await store.pauses.pause(EVERY_TASK, "", "")
+    await claims.take(TAKE_BATCH)  # loads the script
+    await assert_short(store, lambda: claims.take(TAKE_BATCH), most=2)
+    assert await store.client.xlen("d:stream") == COUNT
 
 
 async def test_looking_after_limits(store: Store) -> None:

@@ -60,7 +60,7 @@ def own_names(keys: Keys, given: str = "k") -> dict[str, str]:
             names = made(*needed, **scope)
             for at, name in enumerate([names] if isinstance(names, str) else names):
                 found[f"{member}{at}{[*scope]}"] = name
-                beside = {"slots": SLOTS_BESIDE, "rate": RATE_BESIDE}.get(member, ())
+                beside = {"slots": SLOTS_BESIDE, "pause": SLOTS_BESIDE, "rate": RATE_BESIDE}.get(member, ())
                 found |= {f"{member}{at}{[*scope]}{side}": f"{name}{side}" for side in beside}
     return found
 

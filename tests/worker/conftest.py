@@ -26,9 +26,9 @@ async def docket(url: str, anyio_backend: Any) -> AsyncGenerator[Docket]:
 
 
 @asynccontextmanager
-async def working(*workers: Worker) -> AsyncGenerator[None]:
+async def working(*workers: Worker, patience: float = PATIENCE) -> AsyncGenerator[None]:
     """Workers at work; stopped without a drain when the block is left."""
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(patience):
         async with anyio.create_task_group() as group:
             for worker in workers:
                 group.start_soon(worker.run_forever)

@@ -49,6 +49,7 @@ NO_KEYS = {
     "state_channel",
     "wake",
     "results_collection",
+    "pause",
     "queue_of",
     "safeguard",
 }
@@ -90,7 +91,7 @@ async def said(caplog: pytest.LogCaptureFixture, text: str) -> None:
 # What concerns the whole docket ----------------------------------------------------------------------------
 
 #: Keys that `fine` needs to be added, taken or ended; without the others tasks run while the outage lasts.
-STOPS = {"stream"}
+STOPS = {"stream", "pauses"}
 
 
 @pytest.mark.parametrize("member", sorted(KINDS.keys() - {"strikes", "dead"}))

@@ -1,19 +1,28 @@
 -- Claim deliveries that a blocking read has brought.
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked deliveries...
--- REPLY {id of the last strike or '', replies...}; of each delivery: 'OK' | 'SUPERSEDED' | 'CANCELLED' | 'LOST' | 'BROKEN',
---   claim, how often it was delivered, its time to live ('-' where none was given); with 'BROKEN' the reason stands for the
+-- REPLY {id of the last strike or '', or 'PAUSED' where all tasks are, replies...}; of each delivery: 'OK' | 'SUPERSEDED' |
+--   'CANCELLED' | 'PAUSED' | 'LOST' | 'BROKEN', claim, how often it was delivered, its time to live ('-' where none was given); with 'BROKEN' the reason stands for the
 --   claim; `deliveries` are triples of id, key, generation; `asked` as in lib/claim_one.lua. A delivery is LOST, too,
 --   where another process of the same name, which had lost the answer to a read, has claimed it before (unheard.lua)
--- USE holds claim_one finish forget strikes
-local replies, refused, over, held = {''}, false, {}, {}
-local try_claim = claimer(prefix, stream, group, worker, started_at, asked, over).try
+-- USE holds claim_one finish forget strikes pauses put_back
+local replies, refused, over, held, paused = {''}, false, {}, {}, paused_tasks(prefix)
+local are_all = paused and paused['*']
+if are_all and put_back(stream, group, worker, deliveries) then
+  replies[1] = 'PAUSED'
+  for at = 1, #deliveries, 3 do
+    for _, each in ipairs({'PAUSED', 0, 1, '-'}) do replies[#replies + 1] = each end
+  end
+  return replies
+end
+local try_claim = claimer(prefix, stream, group, worker, started_at, asked, over, paused).try
 for at = 1, #deliveries, 3 do
   local id, key, generation = deliveries[at], deliveries[at + 1], deliveries[at + 2]
   local word, claim, ttl = 'LOST', 0, nil                      -- taken over between the read and this call
   local times = holds(stream, group, worker, id)
   if times then
-    word, claim, ttl = try_claim(id, key, generation, true)
+    local entry = paused and redis.call('XRANGE', stream, id, id)[1]
+    word, claim, ttl = try_claim(id, key, generation, true, entry and entry[2], times)
     held[#held + 1] = id
   end
   local last = #replies
@@ -26,5 +35,5 @@ if #held > 0 then                                              -- the lease begi
 end
 forget_all(over)
 if refused then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
-replies[1] = last_strike(strikes)
+replies[1] = are_all and 'PAUSED' or last_strike(strikes)
 return replies

@@ -1,17 +1,21 @@
 -- Read tasks that wait on the stream, write how claims have ended, and claim what was read, in one step. Never blocks.
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked count ended...
--- REPLY {id of the last strike or '', settled, taken...}; of each entry that was taken: message_id, 'OK' | 'SUPERSEDED' |
+-- REPLY {id of the last strike or '', or 'PAUSED' where all tasks are, settled, taken...}; of each entry that was taken: message_id, 'OK' | 'SUPERSEDED' |
 --   'CANCELLED' | 'UNREADABLE' | 'BROKEN', claim, how often it was delivered, its time to live ('-' where none was given), how
 --   many names and values of fields follow, and these; with 'BROKEN' the reason stands for the claim. Nothing taken: no id.
 --   `asked` as in lib/claim_one.lua; `ended` and `settled` as in lib/settle_all.lua, they ended at `started_at`
--- USE claim_one settle_all finish forget strikes
-local over, reply, gone = {}, {'', ''}, #ended > 0
--- First: what follows here is for whoever waits for it, also elsewhere.
-local read = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', stream, '>')
+-- USE claim_one settle_all finish forget strikes pauses
+local over, reply, gone, paused = {}, {'', ''}, #ended > 0, paused_tasks(prefix)
+local read = nil
+if paused and paused['*'] then
+  reply[1] = 'PAUSED'
+else                                                           -- first: what follows here is for whoever waits for it, also elsewhere
+  read = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', stream, '>')
+end
 if gone then reply[2] = settle_all(prefix, stream, group, wake_channel, worker, started_at, ended, over) end
 if read then
-  local claim_entry = claimer(prefix, stream, group, worker, started_at, asked, over).entry
+  local claim_entry = claimer(prefix, stream, group, worker, started_at, asked, over, paused).entry
   for _, entry in ipairs(read[1][2]) do gone = claim_entry(reply, entry, 1) or gone end
   reply[1] = last_strike(strikes)
 end

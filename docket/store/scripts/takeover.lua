@@ -2,9 +2,10 @@
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked idle_ms ids...
 -- REPLY as take.lua; only those that nobody has renewed for `idle_ms`
--- USE holds claim_one finish forget strikes
-local reply, refused, over = {'', ''}, false, {}
-local claim_entry = claimer(prefix, stream, group, worker, started_at, asked, over).entry
+-- USE holds claim_one finish forget strikes pauses
+local reply, refused, over, paused = {'', ''}, false, {}, paused_tasks(prefix)
+if paused and paused['*'] then return {'PAUSED', ''} end
+local claim_entry = claimer(prefix, stream, group, worker, started_at, asked, over, paused).entry
 for _, entry in ipairs(redis.call('XCLAIM', stream, group, worker, idle_ms, unpack(ids))) do
   local times = entry and entry[2] and holds(stream, group, worker, entry[1])
   if times then

@@ -4,9 +4,9 @@
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked count questions_and_ids...
 -- REPLY as take.lua; the first `count` of `questions_and_ids` are the requests
--- USE holds claim_one finish forget strikes
+-- USE holds claim_one finish forget strikes pauses
 local ours, reply, refused, over = {}, {'', ''}, false, {}
-local claim_entry = claimer(prefix, stream, group, worker, started_at, asked, over).entry
+local claim_entry = claimer(prefix, stream, group, worker, started_at, asked, over, paused_tasks(prefix)).entry
 for at = 1, tonumber(count) do ours[questions_and_ids[at]] = true end
 local function is_ours(id, fields)
   for at = 1, #fields, 2 do

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...memory import LEFT_TO_LUA, Inside, LeftToLua, Reply, StreamValue
+from ...memory import LEFT_TO_LUA, Hash, Inside, LeftToLua, Reply, StreamValue
 from .claiming import Claimer
 from .events import publish_if_finished
 from .settling import has_reserved
@@ -16,7 +16,8 @@ def claim(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftT
     stream, queue, reserved_queue, strikes = keys
     prefix, group, worker, started_at, wake_channel, asked, *flat = argv
     deliveries = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
-    if not inside.is_a(stream, StreamValue):
+    pauses = prefix + b":ops:pauses"
+    if not inside.is_a(stream, StreamValue) or not inside.is_a(pauses, Hash) or inside.get(pauses, Hash):
         return LEFT_TO_LUA
     if any(has_reserved(inside, prefix + b":runs:" + key) for _, key, _ in deliveries):
         return LEFT_TO_LUA

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...memory import LEFT_TO_LUA, ErrorReply, Inside, LeftToLua, Reply, StreamValue, print_id
+from ...memory import LEFT_TO_LUA, ErrorReply, Hash, Inside, LeftToLua, Reply, StreamValue, print_id
 from .claiming import UNREADABLE, Claimer
 from .events import publish_if_finished
 from .numbers import whole
@@ -28,6 +28,8 @@ def take(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftTo
     ends = list(_ends(argv))
     numbers = inside.waiting(entries, reading, int(count))
     messages = [_Message(number, entries.entries[number]) for number in numbers]
+    if _are_paused(inside, prefix + b":ops:pauses", messages):
+        return LEFT_TO_LUA
     if _are_rare(inside, prefix + b":runs:", ends, messages):
         return LEFT_TO_LUA
     if messages:
@@ -72,6 +74,14 @@ def _are_rare(inside: Inside, runs: bytes, ends: list[list[bytes]], messages: li
     )
 
 
+def _are_paused(inside: Inside, pauses: bytes, messages: list[_Message]) -> bool:
+    """Whether all tasks are paused, or that of one of these, or something else is where that is kept."""
+    if not inside.is_a(pauses, Hash):
+        return True
+    paused = inside.get(pauses, Hash)
+    return paused is not None and (b"*" in paused or any(message.task in paused for message in messages))
+
+
 def _tried(turn: Turn, end: list[bytes]) -> bytes:
     try:
         return settle_one(turn, end)
@@ -82,12 +92,13 @@ def _tried(turn: Turn, end: list[bytes]) -> bytes:
 class _Message:
     """An entry that is to be read."""
 
-    __slots__ = ("fields", "generation", "key", "message_id")
+    __slots__ = ("fields", "generation", "key", "message_id", "task")
 
     def __init__(self, number: int, fields: list[bytes]) -> None:
         named = dict(zip(fields[::2], fields[1::2], strict=True))
         self.message_id, self.fields = print_id(number), fields
         self.key, self.generation = named.get(b"key"), named.get(b"generation", b"0")
+        self.task = named.get(b"function")
 
     def claim(self, claimer: Claimer, reply: list[Reply]) -> bool:
         """Claim it, and add what is replied of it. Whether it was refused."""

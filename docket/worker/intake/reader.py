@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TypeAlias
@@ -25,6 +26,9 @@ __all__ = ["Reader", "Start"]
 #: that stops unblocks its reader. On memory:// it waits without end: nothing polls there (I10).
 READ_BLOCK = timedelta(seconds=5)
 FOR_EVER = timedelta(0)
+
+#: How long a reader waits to be told that the docket is resumed before it looks. On memory:// it is told for sure.
+PAUSE_LOOK = timedelta(seconds=5)
 
 #: How many seconds a reader that is to end waits for a server that does not answer. Tasks that the server was handing
 #: out are redelivered.
@@ -59,9 +63,17 @@ class Reader:
     redelivery_timeout: timedelta
     outbox: Outbox
     is_idle: bool = attrs.field(init=False, default=False)
-    """Whether the reader waits for tasks, as there are none."""
+    """Whether the reader waits for tasks, as there are none, or as all are paused."""
     recovered: Notification = attrs.field(init=False, factory=Notification)
     """Notified when Redis answers again after it was lost or has refused: it may have lost everything."""
+    lined_up: Notification = attrs.field(init=False, factory=Notification)
+    """Notified when tasks were lined up since they are paused, and when all are."""
+    _pauses: Notification = attrs.field(init=False, factory=Notification)
+    """Notified when all tasks were paused, and when some may have been resumed."""
+    _must_look: bool = attrs.field(init=False, default=False)
+    """Whether all tasks may have been paused: a take is told, a blocking read is not."""
+    _resumed: Notification = attrs.field(init=False, factory=Notification)
+    """Notified when the reader takes again, after all tasks were paused."""
     _became_idle: Notification = attrs.field(init=False, factory=Notification)
     _has_begun: bool = attrs.field(init=False, default=False)
     _abandoned: list[bytes] = attrs.field(init=False, factory=list[bytes])
@@ -100,7 +112,10 @@ class Reader:
             await self._wait_for_capacity()
             # Nothing was left a moment ago, and nothing has ended since that a take would write: wait in the server.
             is_drained = is_drained or (was_last and not self.outbox)
+            if self._must_look:
+                is_drained = self._must_look = False
             asked, count = monotonic(), self._capacity()
+            was_paused, pauses = self.is_paused, self._pauses.count
             is_look_due = self._lost_answers.is_look_due
             if is_drained or self._abandoned or is_look_due:
                 self.outbox.close()
@@ -111,16 +126,41 @@ class Reader:
                 taken, was_last = await self._take_over(count), False
             elif not is_drained:
                 taken = await self._take(count)
-                is_drained, was_last = not taken, len(taken) < count
+                is_drained, was_last = self._is_drained(taken, count)
             elif connection.is_usable():
                 taken, asked = await self._wait(connection, count)
-                is_drained, was_last = not taken, len(taken) < count
+                is_drained, was_last = self._is_drained(taken, count)
             else:
                 return  # it was lost while it was not used, so this does not mean that the server is away now
             answered()
+            if was_paused and not self.is_paused:
+                self._resumed.notify()
             self.start(taken, asked)
             if not connection.is_settled:
                 return  # a read on it was cut off
+            if self.is_paused:
+                await self._wait_for_resume(pauses)
+                is_drained = was_last = False
+
+    def _is_drained(self, taken: Sequence[Taken], count: int) -> tuple[bool, bool]:
+        """Whether the stream had nothing, and whether it had no more, as what was taken of at most ``count`` shows."""
+        lined_up = self.claims.lined_up
+        if lined_up:
+            self.lined_up.notify()
+        return not taken and not lined_up, len(taken) + lined_up < count
+
+    async def _wait_for_resume(self, seen: int) -> None:
+        """Wait until tasks are resumed again, all of which are paused; nothing is taken, and what ends is written."""
+        self.outbox.close()
+        seconds = math.inf if self.claims.client.is_memory else PAUSE_LOOK.total_seconds()
+        self.is_idle = True
+        self._became_idle.notify()
+        self.lined_up.notify()
+        try:
+            with anyio.move_on_after(min(seconds, self._lost_answers.seconds_to_look())):
+                await self._pauses.wait_past(seen)
+        finally:
+            self.is_idle = False
 
     async def _wait_for_capacity(self) -> None:
         """Wait until the worker may run another task. The shutdown ends the reader here, and nowhere else."""
@@ -220,6 +260,25 @@ class Reader:
         """Take these deliveries over from their holders as there is capacity for them. Ends a blocking read."""
         self._abandoned = list(abandoned)
         await self._blocking.unblock()
+
+    async def look_at_pauses(self) -> None:
+        """Look at once whether all tasks are paused. Ends a blocking read."""
+        self._must_look = True
+        self._pauses.notify()
+        await self._blocking.unblock()
+
+    def go_on(self) -> None:
+        """Look at once whether all tasks are still paused, if they were."""
+        self._pauses.notify()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether all tasks are paused, as far as the reader knows."""
+        return self.claims.is_paused
+
+    async def wait_while_paused(self) -> None:
+        while self.is_paused:
+            await self._resumed.wait()
 
     @property
     def has_abandoned(self) -> bool:

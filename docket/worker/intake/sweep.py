@@ -89,15 +89,17 @@ class Sweep:
                 await anyio.sleep((self.timeout - idle).total_seconds() + 0.001)
             else:  # found, and not taken over yet
                 taken_over = True
+                await self.reader.wait_while_paused()
                 await self.roster.wait_for_fewer_than(self.reader.concurrency())
                 await anyio.sleep(0.001)
 
     async def _sweep(self) -> timedelta | None:
         """Sweep once, from the cursor on; return the longest idle time of a delivery of others."""
         abandoned, longest = await self._find_abandoned()
-        if abandoned:
+        if abandoned and not self.reader.is_paused:
             await self.reader.take_over(abandoned)
         await self.claims.admissions.sweep()
+        await self.claims.pauses.finish_resuming()
         await self._retire_consumers()
         return longest
 

@@ -10,7 +10,7 @@ import attrs
 
 from ...clock import monotonic
 from ...rules import StopReason
-from ...store import Claims
+from ...store import EVERY_TASK, Claims
 from ..intake.scheduler import Scheduler
 from ..intake.sweep import Sweep
 from ..roster import Notification, Roster, Running
@@ -31,7 +31,7 @@ class Listener:
     roster: Roster
     scheduler: Scheduler
     sweep: Sweep
-    finished: Notification = attrs.field(init=False, factory=Notification)
+    finished: Notification
     """Notified when the last task of the docket may have been finished, here or elsewhere."""
     _unclaimed: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
     """Keys of cancellations for which no claim was there, each with its loop time; the oldest is first."""
@@ -62,6 +62,7 @@ class Listener:
         self.scheduler.wake()
         self.sweep.look_again()
         self.finished.notify()
+        self.sweep.reader.go_on()
         await self._stop_requested([running.delivery.message.key for running in self.roster])
 
     def _cancel(self, key: str) -> None:
@@ -87,6 +88,12 @@ class Listener:
                     self.sweep.look_again()
             case "finished":
                 self.finished.notify()
+            case "paused":
+                if value == EVERY_TASK:
+                    await self.sweep.reader.look_at_pauses()
+            case "resumed":
+                self.sweep.look_again()  # whoever resumes may be cut off half way
+                self.sweep.reader.go_on()
             case "limit":
                 await self.claims.admissions.look_after(value)
             case _:

@@ -1,5 +1,5 @@
 -- Other clients cancel and replace a woken task without giving back the slots that are reserved for it.
--- USE events numbers ack errors forget slots
+-- USE events numbers ack errors forget slots line_up
 local function forget_refused(prefix, stream, key, generation)
   local reserved = redis.call('HGET', prefix .. ':runs:' .. key, 'reserved')
   if reserved and string.match(reserved, '^(%d+) ') == generation then
@@ -9,15 +9,18 @@ local function forget_refused(prefix, stream, key, generation)
 end
 -- What claims deliveries for one worker at one moment: {one =, try =, entry =}. What is the same for all of them is made once.
 -- `asked` names the request that brought them, '' where requests have no names. A run has no progress until it reports some;
--- names under which earlier ones may have left theirs go to `over`, as in lib/settle.lua.
-local function claimer(prefix, stream, group, worker, started_at, asked, over)
+-- names under which earlier ones may have left theirs go to `over`, as in lib/settle.lua. `paused` are the tasks that are paused
+-- (lib/pauses.lua); whoever gives it gives the fields of each entry, too.
+local function claimer(prefix, stream, group, worker, started_at, asked, over, paused)
   local runs, states, progresses = prefix .. ':runs:', prefix .. ':state:', prefix .. ':progress:'
   local how = ',"worker":' .. json(worker) .. ',"started_at":"' .. started_at .. '"'
+  local line_up = paused and liner_up(prefix, stream, group, paused, over)
   local wholes = {}                                            -- generations that are numbers
   -- Claim one delivery, unless a newer generation or a cancellation took the key from it (then it is acknowledged and
   -- gone). Returns what happened, which claim of this delivery it is, from 1, and the time to live that was given for the task
-  -- (lib/kept.lua). With `first` only another process of the same name can have claimed it before (LOST).
-  local function one(id, key, generation, first)
+  -- (lib/kept.lua). With `first` only another process of the same name can have claimed it before (LOST). `fields` and `times`
+  -- are those of the entry, and how often it was delivered.
+  local function one(id, key, generation, first, fields, times)
     local run = runs .. key
     local now = redis.call('HMGET', run, 'generation', 'state', 'claim', 'ttl')
     if now[1] ~= generation then
@@ -35,6 +38,7 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over)
       forget_refused(prefix, stream, key, generation)
       return 'CANCELLED', 0
     end
+    if line_up and fields and line_up(id, key, generation, fields, times) then return 'PAUSED', 0 end
     local claim, fence, before = 1, id .. '.1', now[3]
     if before and string.sub(before, 1, #id + 1) == id .. '.' then
       local by = first and redis.call('HGET', run, 'asked')
@@ -71,7 +75,7 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over)
     end
     wholes[generation] = wholes[generation] or whole(generation)
     local word, claim, ttl = 'UNREADABLE', 0, nil
-    if key and wholes[generation] then word, claim, ttl = try(id, key, generation) end
+    if key and wholes[generation] then word, claim, ttl = try(id, key, generation, false, fields, times) end
     local at = #reply
     reply[at + 1] = id                                         -- in their order, in which a list grows best
     reply[at + 2] = word
