@@ -287,14 +287,19 @@ class Message:
         extra = {name: value for name, value in self.extra.items() if name != FIRST_WHEN or attempt > 1}
         if first is not None:
             extra[FIRST_WHEN] = first.isoformat().encode()
-        return attrs.evolve(self, when=when, attempt=min(attempt, LARGEST), extra=extra, passed_on=None)
+        return Message(
+            self.key, when, self.function, self.args, self.kwargs,
+            min(attempt, LARGEST), self.generation, extra, None, self.ttl,
+        )  # fmt: skip
 
 
 def first_when(extra: Mapping[bytes, bytes]) -> datetime | None:
     """When the first attempt of a call was due, if its message has that."""
+    if FIRST_WHEN not in extra:
+        return None
     try:
         return moment(extra[FIRST_WHEN])
-    except (KeyError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None
 
 
@@ -317,6 +322,10 @@ class Delivery:
     def message_id(self) -> bytes:
         """The id of its entry on the stream."""
         return self.fence.message_id
+
+    def holding(self, slots: str) -> Delivery:
+        """The same delivery with these slots."""
+        return Delivery(self.message, self.fence, self.redelivered, slots, self.deliveries)
 
 
 def read_ttl(text: bytes) -> TimeToLive:
