@@ -1,9 +1,10 @@
 """What a developer and CI run: ``nox`` for everything that must hold, ``nox -s <session>`` for one of them.
 
 Default: the tests on every supported Python that this machine has (the others are skipped, and nox says so),
-then lint, types and docs. On request: ``tests_lowest`` (the oldest dependencies that pyproject.toml admits),
-``servers`` (the tests that touch a server, on every server that a package brings), ``tests_314`` (what needs no server,
-on a Python 3.14 that npm brings), ``clients`` (FastMCP and Prefect on this), ``bench`` and ``chaos``.
+then the dashboard in a browser, lint, types and docs. On request: ``tests_lowest`` (the oldest dependencies that
+pyproject.toml admits), ``servers`` (the tests that touch a server, on every server that a package brings),
+``tests_314`` (what needs no server, on a Python 3.14 that npm brings), ``clients`` (FastMCP and Prefect on this),
+``bench`` and ``chaos``.
 Arguments after ``--`` reach the tool: ``nox -s tests-3.11 -- tests/memory -x``.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +33,7 @@ nox.options.default_venv_backend = backend()
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
-nox.options.sessions = ["tests", "lint", "types", "docs"]
+nox.options.sessions = ["tests", "browser", "lint", "types", "docs"]
 
 os.environ.setdefault("PIP_NO_COMPILE", "1")  # of what is installed, most is never imported
 
@@ -72,6 +74,25 @@ def tests(session: nox.Session) -> None:
     # What tests start imports as much as they do: compile that once, and keep it out of the tree.
     compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": session.create_tmp()}
     session.run("python", "-m", "pytest", *PARALLEL, *quick, *session.posargs, env=compiled)
+
+
+#: What a package of chromium calls the program.
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+@nox.session(python=PYTHONS[0])
+def browser(session: nox.Session) -> None:
+    """The dashboard in Debian's chromium, by Playwright. CI installs it where it may; skipped where there is none."""
+    if not any(map(shutil.which, CHROMIUM)) and os.environ.get("CI") and os.geteuid() == 0:
+        # Not an error: the machine may be no Debian, or without a network; then the next lines say so.
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        commands = (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium"])
+        for command in commands if shutil.which("apt-get") else ():
+            session.run("apt-get", *command, external=True, env=quiet, success_codes=range(256), silent=True)
+    if not any(map(shutil.which, CHROMIUM)):
+        session.skip("there is no chromium here, so nobody has looked at the dashboard: apt install chromium")
+    session.install("-e", EXTRAS, *group("test"), *group("browser"))
+    session.run("python", "-m", "pytest", "-m", "browser", "-n", "2", *(session.posargs or ["tests/browser"]))
 
 
 @nox.session(python=PYTHONS[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 import signal
@@ -20,6 +21,9 @@ from tests.servers import Server, binary, version
 from tests.tls import Certificates, issue
 
 HERE = Path(__file__).parent
+
+#: What only `nox -s browser` runs needs a package that only that installs.
+collect_ignore = [] if importlib.util.find_spec("playwright") else ["browser"]
 
 _names = itertools.count()
 

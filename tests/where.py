@@ -51,6 +51,7 @@ slow = pytest.mark.slow
 #: The marks that all tests of a room have.
 ROOMS: dict[str, list[pytest.MarkDecorator]] = {
     "bench": [slow],
+    "browser": [pytest.mark.browser],
     "chaos": [slow],
     "hostile": [slow, pytest.mark.pairs(("asyncio", "redis"), ("uvloop", "memory"), ("trio", "redis"))],
     "instrumentation": [slow, asyncio_and_trio],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Self, TypeVar
@@ -13,7 +14,7 @@ from ..errors import UsageError
 from ..moments import check_duration
 from ..rules import AdmissionRule
 from ..text import error_text, readable
-from .base import Dependency, copied
+from .base import Dependency
 from .introspection import get_annotation_dependencies, get_dependency_parameters
 from .signatures import get_signature
 
@@ -74,7 +75,7 @@ class Admission(Dependency[T], abc.ABC):
 
     def bind_to_parameter(self, name: str, value: Any) -> Self:
         """The same rule, applied to each value of a parameter separately."""
-        bound = copied(self)
+        bound = copy.copy(self)
         bound._bound = (name, value)
         return bound
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeAlias, get_args
 
@@ -12,7 +13,7 @@ from ..numbers import spelled
 from ..rules import Reschedule
 from ..store import ONCE, chains, first_when
 from ..transport import Client
-from .base import CompletionHandler, TaskOutcome, copied
+from .base import CompletionHandler, TaskOutcome
 
 __all__ = ["Perpetual", "perpetual_is_live"]
 
@@ -64,7 +65,7 @@ class Perpetual(CompletionHandler["Perpetual"]):
 
     async def __aenter__(self) -> Self:
         execution = self.execution.get()
-        running = copied(self)
+        running = copy.copy(self)
         running.args, running.kwargs = execution.args, execution.kwargs
         running.cancelled, running._next_when, running.next_run = False, None, None
         if ONCE in execution.extra_fields:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from datetime import datetime, timedelta
 from typing import Any, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, cast
@@ -12,7 +13,7 @@ from ..moments import check_duration, check_moment, clamped, moved
 from ..numbers import spelled
 from ..rules import Reschedule, RetryPolicy
 from ..store import first_when
-from .base import FailureHandler, TaskOutcome, copied
+from .base import FailureHandler, TaskOutcome
 
 __all__ = ["ExponentialRetry", "ForcedRetry", "Retry"]
 
@@ -97,10 +98,9 @@ class Retry(FailureHandler["Retry"]):
         return cls(None, delay, **options)
 
     async def __aenter__(self) -> Self:
-        running = copied(self)
+        running = copy.copy(self)
         running.attempt = self.execution.get().attempt
-        if self.maximum_delay is not None:
-            running.delay = self.policy().delay_after(running.attempt)
+        running.delay = self.policy().delay_after(running.attempt)
         running._asked = running.next_run = None
         return running
 

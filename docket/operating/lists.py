@@ -17,8 +17,9 @@ from ..store import DeadLetter, DocketStore
 
 __all__ = ["Counts", "DeadLetter", "DocketLists", "Page", "WaitingState"]
 
-WaitingState = Literal["due", "later", "running", "limited"]
-"""``due``: waits for a worker; ``later``: for its time; ``limited``: for a concurrency limit."""
+WaitingState = Literal["due", "later", "running", "limited", "paused"]
+"""``due``: waits for a worker; ``later``: for its time; ``limited``: for a concurrency limit; ``paused``: for its task
+to be resumed. Where all tasks are paused what is due stays so."""
 
 MOST_LISTED = 1000
 
@@ -27,14 +28,15 @@ MOST_LISTED = 1000
 class Counts:
     """How much is on a docket at about one moment.
 
-    ``limited`` counts the waiters of a thousand limits at most. ``oldest_due`` is since when the task waits that is
-    next; None also where the user of the server may not see that.
+    ``limited`` and ``paused`` count the waiters of a thousand limits and paused tasks at most. ``oldest_due`` is since
+    when the task waits that is next; None also where the user of the server may not see that.
     """
 
     due: int
     later: int
     running: int
     limited: int
+    paused: int
     workers: int
     oldest_due: datetime | None
 
@@ -67,6 +69,7 @@ class DocketLists(abc.ABC):
             later=tally.later,
             running=tally.running,
             limited=tally.limited,
+            paused=tally.paused,
             workers=tally.workers,
             oldest_due=tally.oldest_due,
         )
@@ -98,8 +101,12 @@ class DocketLists(abc.ABC):
 
         listing = self.store.listing
         read = {
-            "due": listing.due, "later": listing.later, "running": listing.running, "limited": listing.limited,
-        }[state]  # fmt: skip
+            "due": listing.due,
+            "later": listing.later,
+            "running": listing.running,
+            "limited": listing.limited,
+            "paused": listing.paused,
+        }[state]
         listed = await read(wanted if function is not None or part else None, limit, after or "")
         docket: Any = self  # the Docket of which this is a part
         return Page(

@@ -17,7 +17,7 @@ from ..transport import Client
 from .answers import answers, is_about_a_key, named, naming
 from .codec import decode_message
 from .foreign import text, whole
-from .keys import GROUP, Keys
+from .keys import GROUP, Keys, paused_task
 from .records import PictureEntry, read_mapping
 
 __all__ = ["MOST_LOOKED_AT", "Listed", "Listing", "Tally", "checked_range"]
@@ -39,14 +39,15 @@ Wanted: TypeAlias = Callable[[str, str], bool]
 class Tally:
     """How many tasks there are: ``due`` ones wait for a worker, those for ``later`` for their time.
 
-    ``limited`` wait for a concurrency limit, as far as `MOST_LIMITS` are counted. ``oldest_due`` is since when the
-    task waits that is next.
+    ``limited`` wait for a concurrency limit, ``paused`` for their task to be resumed, as far as `MOST_LIMITS` rows are
+    counted. ``oldest_due`` is since when the task waits that is next.
     """
 
     due: int
     later: int
     running: int
     limited: int
+    paused: int
     workers: int
     oldest_due: datetime | None
 
@@ -104,7 +105,7 @@ class Listing:
         )
         time, length, *queued, pending = self._checked(replies)
         running = cast("list[int]", pending)[0] if isinstance(pending, list) else 0
-        limited = await self.waiters()
+        limited, paused = await self.rows()
         seconds = int(cast("list[bytes]", time)[0]) - self.expiry.total_seconds()
         (workers,) = answers(
             await self.client.call_many([("ZCOUNT", self.keys.workers, f"{seconds:.6f}", "+inf")])
@@ -116,6 +117,7 @@ class Listing:
             later=later,
             running=running,
             limited=sum(limited.values()),
+            paused=sum(paused.values()),
             workers=workers if isinstance(workers, int) else 0,
             oldest_due=await self._oldest_due() if due else None,
         )
@@ -132,20 +134,21 @@ class Listing:
             found.append(None if missing else named(reply, name, kind))
         return found
 
-    async def waiters(self) -> Mapping[str, int]:
-        """How many tasks wait for each limit, of the first `MOST_LIMITS`."""
+    async def rows(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """How many tasks wait for each limit, and for each pause to end, of the first `MOST_LIMITS`."""
         with naming(self.keys.waiting, "set"):
             reply = await self.client.call("SSCAN", self.keys.waiting, "0", "COUNT", MOST_LIMITS)
         _, names = cast("tuple[bytes, list[bytes]]", reply)
         names = sorted(names)[:MOST_LIMITS]
         if not names:
-            return {}
+            return {}, {}
         lengths = answers(await self.client.call_many([("XLEN", name + b":waiters") for name in names]))
-        return {
-            text(name): length
-            for name, length in zip(names, lengths, strict=True)
-            if isinstance(length, int) and length
-        }
+        limited: dict[str, int] = {}
+        paused: dict[str, int] = {}
+        for name, length in zip(map(text, names), lengths, strict=True):
+            if isinstance(length, int) and length:
+                (limited if paused_task(self.keys, name) is None else paused)[name] = length
+        return limited, paused
 
     async def _oldest_due(self) -> datetime | None:
         """Since when the first task waits that no worker has been given; None without the permission to see it."""
@@ -192,17 +195,24 @@ class Listing:
 
     async def limited(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
         """What waits for a concurrency limit: limit by limit, each in its order."""
-        rows = await self.waiters()
+        return await self._lined_up((await self.rows())[0], wanted, limit, after)
 
+    async def paused(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
+        """What workers would have begun and waits for its task to be resumed: task by task, each in its order."""
+        return await self._lined_up((await self.rows())[1], wanted, limit, after)
+
+    async def _lined_up(
+        self, rows: Mapping[str, int], wanted: Wanted | None, limit: int, after: str
+    ) -> Listed:
         async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
             entry, _, name = cursor.partition(" ")
-            for limit_name in rows:
-                if limit_name < name:
+            for row in rows:
+                if row < name:
                     continue
-                begin = f"({entry}" if limit_name == name and entry else "-"
-                found = await self._stream(f"{limit_name}:waiters", begin, min(count, OF_STREAM))
+                begin = f"({entry}" if row == name and entry else "-"
+                found = await self._stream(f"{row}:waiters", begin, min(count, OF_STREAM))
                 if found:
-                    return [attrs.evolve(row, after=f"{row.after} {limit_name}") for row in found], True
+                    return [attrs.evolve(each, after=f"{each.after} {row}") for each in found], True
             return [], False
 
         return await self._listed(read, wanted, limit, after, sum(rows.values()))

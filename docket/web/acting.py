@@ -56,7 +56,7 @@ class Acting:
 
         async def act() -> Done | Ask:
             await self.enter()
-            return await action(self.docket, form)
+            return await action(self.docket, form, visitor)
 
         try:
             done = await in_time(act)
@@ -83,7 +83,7 @@ class Acting:
 def _question(ask: Ask, action: str, form: Form, back: str) -> Safe:
     sure = el(
         "form",
-        *again(form),
+        *again(form, ask.fields),
         el("button", ask.yes, type="submit", name="sure", value="1", class_="danger"),
         el("a", "Back", href=back, class_="button"),
         method="post",

@@ -6,50 +6,33 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..errors import UsageError
 from ..text import printable
+from .fields import keys_in
 from .http import Form
 from .markup import Safe
+from .pausing import pause, resume
 from .pieces import hidden
 from .results import Ask, Done
 from .striking import restore, strike
-from .view import named
+from .visitors import Visitor
 from .words import plural
 
 if TYPE_CHECKING:
     from ..docket import Docket
 
-__all__ = ["ACTIONS", "Action", "again", "keys_in", "log"]
+__all__ = ["ACTIONS", "Action", "again", "log"]
 
 logger = logging.getLogger("docket.web")
 
-MOST_KEYS = 500
-"""That one form acts on."""
-
 LOGGED = 20
 
-Action: TypeAlias = "Callable[[Docket, Form], Awaitable[Done | Ask]]"
+Action: TypeAlias = "Callable[[Docket, Form, Visitor], Awaitable[Done | Ask]]"
 """Does what a form says, or asks first. Raises: UsageError, TypeError - the form; RedisError."""
 
 
-def keys_in(form: Form) -> list[str]:
-    """The keys that a form is about: that of the button, else the checked ones.
-
-    Raises: UsageError - there is none, there are too many, or one is no key.
-    """
-    fields = form.get("only") or form.get("key") or ()
-    if not fields:
-        raise UsageError("no row is checked")
-    if len(fields) > MOST_KEYS:
-        raise UsageError(f"{len(fields)} rows are checked: at most {MOST_KEYS} at a time")
-    try:
-        return list(dict.fromkeys(named(field) for field in fields))
-    except ValueError:
-        raise UsageError("a key of the form is no text") from None
-
-
-async def cancel(docket: Docket, form: Form) -> Done | Ask:
+async def cancel(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
     """Cancel what waits, ask what runs to stop."""
+    del visitor
     keys = keys_in(form)
     if not form.get("sure"):
         what = plural(len(keys), "task")
@@ -60,12 +43,24 @@ async def cancel(docket: Docket, form: Form) -> Done | Ask:
     return Done(word="cancelled", number=number, what="task", others=len(keys) - number, names=keys)
 
 
-ACTIONS: Mapping[str, Action] = {"cancel": cancel, "strike": strike, "restore": restore}
+ACTIONS: Mapping[str, Action] = {
+    "cancel": cancel,
+    "pause": pause,
+    "resume": resume,
+    "strike": strike,
+    "restore": restore,
+}
 
 
-def again(form: Form) -> list[Safe]:
-    """The fields of a form as hidden ones, for the form that says yes."""
-    return [hidden(name, value) for name, values in form.items() for value in values if name != "sure"]
+def again(form: Form, more: Mapping[str, str]) -> list[Safe]:
+    """The fields of a form as hidden ones, and ``more``, for the form that says yes."""
+    kept = [
+        hidden(name, value)
+        for name, values in form.items()
+        for value in values
+        if name != "sure" and name not in more
+    ]
+    return [*kept, *(hidden(name, value) for name, value in more.items())]
 
 
 def log(visitor: str, action: str, done: Done, docket: str) -> None:

@@ -19,7 +19,7 @@ from ..moments import check_setting
 from .acting import Acting
 from .answers import html, plain
 from .assets import ASSETS, asset
-from .frame import Frame
+from .frame import Frame, Status
 from .http import Gone, Receive, Request, Response, Scope, Send, address, request_of, respond
 from .live import Stream
 from .pages import PAGES
@@ -32,7 +32,6 @@ from .visitors import Authorize, Basic, Visitor
 if TYPE_CHECKING:
     from ..docket import Docket
     from ..execution import Execution
-    from ..operating import Counts
 
 __all__ = ["Dashboard"]
 
@@ -213,13 +212,15 @@ class Dashboard:
 
         return await self._samples.get(address(page.path, **query), read, age=age)
 
-    async def _counts(self) -> Counts | None:
-        async def read() -> Counts:
+    async def _status(self) -> Status | None:
+        async def read() -> Status:
             await self._enter()
-            return await self.docket.counts()
+            pauses = await self.docket.pauses()
+            paused = next((each for each in pauses if each.task is None), None)
+            return Status(counts=await self.docket.counts(), paused=paused)
 
         try:
-            return await self._samples.get("counts", read, age=self._refresh * 0.9)
+            return await self._samples.get("status", read, age=self._refresh * 0.9)
         except Away:
             return None
 
@@ -237,8 +238,8 @@ class Dashboard:
             content = Content(title="That cannot be shown", blocks=[note(str(error), tone="bad")], status=400)
         if request.wants_json:
             return _document(content, self.docket.name)
-        counts = await self._counts() if content.status != 503 else None
-        return html(self._frame.show(content, view, counts, done_text(request.query)), content.status)
+        status = await self._status() if content.status != 503 else None
+        return html(self._frame.show(content, view, status, done_text(request.query)), content.status)
 
     async def _looked_at(self, request: Request, visitor: Visitor) -> tuple[Page, Query, View] | None:
         """The page that a stream is about."""
@@ -253,7 +254,8 @@ class Dashboard:
         show = await self._read(page, query, age)
         content = show(attrs.evolve(view, now=clock.now()))
         parts: dict[str, str] = {part.name: part.content for part in content.parts}
-        parts["nav"] = self._frame.links(page.path, await self._counts())
+        status = await self._status()
+        parts["nav"], parts["banner"] = self._frame.links(page.path, status), self._frame.banner(status, view)
         return parts
 
     async def _parts(self, request: Request, visitor: Visitor) -> Response:
@@ -318,7 +320,10 @@ def _document(content: Content, docket: str) -> Response:
 def _away(problem: Away) -> Content:
     return Content(
         title="Redis is away",
-        blocks=[note(str(problem), tone="bad"), note("This page comes back by itself when it answers.")],
+        blocks=[
+            note(str(problem), tone="bad"),
+            note("This page comes back by itself when it answers.", tone="away-page"),
+        ],
         status=503,
     )
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import attrs
 
-from ..operating import Counts
+from ..operating import Counts, Pause
 from .assets import link_to
 from .http import address
 from .markup import Child, Safe, el, join
+from .pausing import pause_tools, pause_words
 from .view import Content, Page, Part, View
 from .words import count
 
-__all__ = ["Frame", "plain_page"]
+__all__ = ["Frame", "Status", "plain_page"]
 
 KEYS = (
     ("/", "filter this list"),
@@ -28,6 +29,14 @@ KEYS = (
 
 
 @attrs.frozen(kw_only=True)
+class Status:
+    """What every page says of the docket. ``paused`` is the pause of all tasks, if there is one."""
+
+    counts: Counts
+    paused: Pause | None
+
+
+@attrs.frozen(kw_only=True)
 class Frame:
     """What the pages of one dashboard have in common."""
 
@@ -36,12 +45,13 @@ class Frame:
     pages: Sequence[Page]
     read_only: bool
 
-    def show(self, content: Content, view: View, counts: Counts | None, done: Child = None) -> Safe:
+    def show(self, content: Content, view: View, status: Status | None, done: Child = None) -> Safe:
         """A page, with how much there is in its navigation where that is known."""
         here = view.here.partition("?")[0].removeprefix("./")
         blocks = [_part(each) if isinstance(each, Part) else each for each in content.blocks]
         main = el(
             "main",
+            el("div", self.banner(status, view), id="banner", class_="part"),
             el("h1", content.title),
             done,
             *blocks,
@@ -51,11 +61,11 @@ class Frame:
             data_parts=address("parts", of=view.here) if content.status == 200 else None,
         )
         skip = el("a", "Skip to the content", href="#main", class_="skip")
-        body = el("body", skip, self._side(here, counts), main, self._help())
+        body = el("body", skip, self._side(here, status), main, self._help())
         return _document(f"{content.title} · {self.title}", body)
 
-    def _side(self, here: str, counts: Counts | None) -> Safe:
-        status = el("p", el("span", "not live", id="link"), class_="status", role="status")
+    def _side(self, here: str, status: Status | None) -> Safe:
+        line = el("p", el("span", "not live", id="link"), class_="status", role="status")
         mode = el("p", "Read-only", class_="mode") if self.read_only else None
         home = el("a", "← Back", href=self.home, class_="home") if self.home is not None else None
         brand = el(
@@ -64,17 +74,28 @@ class Frame:
         return el(
             "header",
             el("div", home, brand, class_="top"),
-            el("nav", self.links(here, counts), id="nav", aria_label="Pages"),
-            el("div", mode, status, class_="foot"),
+            el("nav", self.links(here, status), id="nav", aria_label="Pages"),
+            el("div", mode, line, class_="foot"),
             class_="side",
         )
 
-    def links(self, here: str, counts: Counts | None) -> Safe:
+    def banner(self, status: Status | None, view: View) -> Safe:
+        """What stands above all else while the whole docket is paused."""
+        if status is None or (pause := status.paused) is None:
+            return Safe("")
+        return el(
+            "div",
+            el("span", "The whole docket is ", pause_words(pause, view), "."),
+            pause_tools(view, None, {None: pause}),
+            class_="banner",
+        )
+
+    def links(self, here: str, status: Status | None) -> Safe:
         """What the navigation holds: a link to each page, with how much there is."""
         links: list[Safe] = []
         for page in self.pages:
             if page.label:
-                number = _number_of(page, counts)
+                number = _number_of(page, status)
                 links.append(
                     el(
                         "a",
@@ -97,10 +118,11 @@ def _part(part: Part) -> Safe:
     return el("div", part.content, id=part.name, class_=f"part {part.kind}".strip())
 
 
-def _number_of(page: Page, counts: Counts | None) -> int:
-    if counts is None:
+def _number_of(page: Page, status: Status | None) -> int:
+    if status is None:
         return 0
-    work = counts.due + counts.later + counts.running + counts.limited
+    counts = status.counts
+    work = counts.due + counts.later + counts.running + counts.limited + counts.paused
     return {"work": work, "workers": counts.workers}.get(page.path, 0)
 
 

@@ -63,17 +63,21 @@ def tile(label: str, number: str, remark: Child = None, *, href: str | None = No
 
 @attrs.frozen
 class Column:
-    """``kind`` is a class of board.css: ``number``, ``key``, ``wide``, ``tools``."""
+    """``kind`` is a class of board.css: ``number``, ``key``, ``wide``, ``tools``.
+
+    What only those need to be told who cannot see the column is its ``spoken`` title.
+    """
 
     title: str
     kind: str = ""
+    spoken: str = ""
 
 
 def table(
     columns: Sequence[Column], rows: Iterable[Sequence[Child]], *, caption: str, visible: bool = False
 ) -> Safe:
     """A table; on small screens each row becomes a card, whose lines are named by the columns."""
-    head = el("tr", *(el("th", column.title, scope="col", class_=column.kind or None) for column in columns))
+    head = el("tr", *map(_head, columns))
     body = [
         el(
             "tr",
@@ -86,6 +90,11 @@ def table(
     ]
     title = el("caption", caption, class_=None if visible else "hidden")
     return el("div", el("table", title, el("thead", head), el("tbody", *body)), class_="scroll")
+
+
+def _head(column: Column) -> Safe:
+    title = column.title or el("span", column.spoken, class_="hidden")
+    return el("th", title, scope="col", class_=column.kind or None)
 
 
 def facts(pairs: Iterable[tuple[str, Child]]) -> Safe:
@@ -133,7 +142,9 @@ def hidden(name: str, value: str) -> Safe:
     return el("input", type="hidden", name=name, value=value)
 
 
-def field(label: str, name: str, value: str = "", *, hint: str = "", kind: str = "search") -> Safe:
+def field(
+    label: str, name: str, value: str = "", *, hint: str = "", kind: str = "search", needed: bool = False
+) -> Safe:
     """A labelled field of a filter."""
     box = el(
         "input",
@@ -141,6 +152,7 @@ def field(label: str, name: str, value: str = "", *, hint: str = "", kind: str =
         name=name,
         value=value,
         placeholder=hint or None,
+        required=needed,
         autocomplete="off",
         spellcheck="false",
         autocapitalize="off",

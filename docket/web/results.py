@@ -28,22 +28,31 @@ class Done:
 
 @attrs.frozen(kw_only=True)
 class Ask:
-    """A question before something that cannot be taken back."""
+    """A question before something that cannot be taken back. ``fields`` go into the form that says yes."""
 
     question: str
     detail: str
     yes: str
+    fields: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
 
 #: What a page says after an action, and of those to which it did not happen.
 WORDS: Mapping[str, tuple[str, str]] = {
     "cancelled": ("Cancelled", "ended before"),
+    "paused": ("Paused", "paused before"),
+    "resumed": ("Resumed", ""),
     "struck": ("Struck", ""),
     "restored": ("Restored", "not struck any more"),
 }
 
 #: What it may have happened to, one and several.
-THINGS: Mapping[str, str] = {"task": "tasks", "strike": "strikes", "kind of call": "kinds of call"}
+THINGS: Mapping[str, str] = {
+    "task": "tasks",
+    "strike": "strikes",
+    "kind of call": "kinds of call",
+    "docket": "dockets",
+    "waiting run": "waiting runs",
+}
 
 TOLD = ("done", "n", "others", "what")
 """The names in the query of a page that comes after an action."""

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from .fields import word_in
 from .http import Form
 from .results import Ask, Done
+from .visitors import Visitor
 
 if TYPE_CHECKING:
     from ..docket import Docket
@@ -42,8 +44,9 @@ def mark_of(strike: Strike) -> str:
     return hashlib.sha256(repr(message).encode()).hexdigest()
 
 
-async def strike(docket: Docket, form: Form) -> Done | Ask:
+async def strike(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
     """Forbid a task, or calls with some argument."""
+    del visitor
     words = {
         name: (form.get(name) or [""])[-1] for name in ("function", "parameter", "operator", "value", "kind")
     }
@@ -69,9 +72,10 @@ def _value(kind: str, text: str) -> Any:
         raise UsageError(f"{text!r} cannot be read as {kind}") from None
 
 
-async def restore(docket: Docket, form: Form) -> Done | Ask:
+async def restore(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
     """Take back one strike."""
-    mark = (form.get("strike") or [""])[-1]
+    del visitor
+    mark = word_in(form, "strike")
     for each in await docket.strikes():
         if mark_of(each) == mark:
             await docket.restore(each.function, each.parameter, each.operator, each.value)

@@ -122,6 +122,20 @@ async def test_what_waits_for_a_limit_is_listed_and_counted(docket: Docket) -> N
         go.set()
 
 
+async def test_what_is_paused_is_listed_and_counted(docket: Docket) -> None:
+    await docket.pause(paint)
+    await docket.add_many([docket.call(paint, key=f"k{n}")() for n in range(5)])
+    async with Worker(docket) as worker, anyio.create_task_group() as group:
+        group.start_soon(worker.run_until_finished)
+        with anyio.fail_after(20):
+            while (await docket.counts()).paused < 5:
+                await anyio.sleep(0.01)
+        assert (await docket.counts()).limited == 0
+        assert await keys(docket, "paused") == [f"k{n}" for n in range(5)]
+        assert await keys(docket, "limited") == []
+        await docket.resume(paint)
+
+
 async def test_dead_letters_say_why(docket: Docket) -> None:
     async with docket.redis() as redis:
         await redis.xadd(docket.stream_key, {"key": "k", "function": "paint", "args": b"\x80"})
@@ -141,7 +155,7 @@ async def test_dead_letters_say_why(docket: Docket) -> None:
 
 @pytest.mark.parametrize("after", ["x", "q0|a|0", "q0|1|-1", "s1", "s*-1", "1-1 limit", "(", "\x00"])
 async def test_a_place_that_no_page_gave_is_refused_or_is_the_end(docket: Docket, after: str) -> None:
-    for state in ("due", "later", "running", "limited"):
+    for state in ("due", "later", "running", "limited", "paused"):
         try:
             page = await docket.executions(state, after=after)
         except UsageError:
@@ -150,7 +164,9 @@ async def test_a_place_that_no_page_gave_is_refused_or_is_the_end(docket: Docket
 
 
 async def test_bad_words_are_refused(docket: Docket) -> None:
-    with pytest.raises(UsageError, match="state takes 'due', 'later', 'running', 'limited', not 'done'"):
+    with pytest.raises(
+        UsageError, match="state takes 'due', 'later', 'running', 'limited', 'paused', not 'done'"
+    ):
         await docket.executions("done")  # type: ignore[arg-type]
     for limit in (0, 1001):
         with pytest.raises(UsageError, match="limit takes a whole number"):
@@ -163,7 +179,7 @@ async def test_an_empty_docket_has_nothing(docket: Docket) -> None:
     counts = await docket.counts()
     assert (counts.due, counts.later, counts.running, counts.limited, counts.workers) == (0, 0, 0, 0, 0)
     assert counts.oldest_due is None
-    for state in ("due", "later", "running", "limited"):
+    for state in ("due", "later", "running", "limited", "paused"):
         page = await docket.executions(state)
         assert (page.executions, page.after, page.total) == ([], None, 0)
     assert await docket.dead_letters() == ([], 0)

@@ -94,6 +94,23 @@ async def test_strikes_are_made_and_restored(docket: Docket, web: Caller) -> Non
     assert "n=0&others=1" in gone.headers["location"]
 
 
+async def test_tasks_and_the_docket_are_paused_and_resumed(docket: Docket, web: Caller) -> None:
+    await web.post("pause", {"name": "paint", "reason": "out of <paint>"})
+    (pause,) = await docket.pauses()
+    assert (pause.task, pause.reason, pause.by) == ("paint", "out of <paint>", "anybody")
+    for page in ("pauses", "task?name=paint"):
+        assert "out of &lt;paint&gt;" in (await web.get(page)).text
+    again = await web.post("pause", {"task": "paint"})
+    assert "n=0&others=1" in again.headers["location"]
+    assert "Pause the whole docket?" in (await web.post("pause", {"every": "1"})).text
+    assert len(await docket.pauses()) == 1
+    await web.post("pause", {"every": "1", "sure": "1", "reason": "moving"})
+    assert "The whole docket is paused by anybody" in (await web.get("workers")).text
+    await web.post("resume", {"every": "1"})
+    await web.post("resume", {"task": "paint"})
+    assert not await docket.pauses()
+
+
 @pytest.mark.parametrize(
     ("path", "form", "words"),
     [
@@ -101,6 +118,8 @@ async def test_strikes_are_made_and_restored(docket: Docket, web: Caller) -> Non
         ("cancel", {"key": "%ff", "sure": "1"}, "no text"),
         ("cancel", {"key": "", "sure": "1"}, "may not be empty"),
         ("cancel", {"key": ["k"] * 501, "sure": "1"}, "at most 500"),
+        ("pause", {}, "may not be empty"),
+        ("pause", {"name": "*"}, "is no task"),
         ("strike", {}, "name a task"),
         (
             "strike",

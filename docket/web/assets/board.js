@@ -92,7 +92,10 @@
   window.addEventListener("pageshow", begin);
 
   // A page that came while Redis was away has nothing to keep up to date: it looks whether that is over.
-  if (main && !main.dataset.live && main.querySelector(".away-page")) setTimeout(() => location.reload(), EVERY);
+  if (main?.querySelector(".away-page")) {
+    say("away", "trying again each 5 s");
+    setTimeout(() => location.reload(), EVERY);
+  }
 
   // Keys ----------------------------------------------------------------------------------------------------
 
@@ -117,7 +120,7 @@
     j: () => move(1),
     k: () => move(-1),
     x: () => rows()[row]?.querySelector("input[type=checkbox]")?.click(),
-    Enter: () => rows()[row]?.querySelector("a.key, a")?.click(),
+    Enter: () => (rows()[row]?.querySelector("a.key") ?? rows()[row]?.querySelector("a"))?.click(),
     l: () => { kept.set("live", kept.get("live") === "off" ? "" : "off"); begin(); },
     t: () => { kept.set("scheme", SCHEMES[(SCHEMES.indexOf(kept.get("scheme")) + 1) % SCHEMES.length]); paint(); },
   };

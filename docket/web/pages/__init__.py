@@ -8,6 +8,7 @@ from ..view import Page
 from .dead import DEAD
 from .limits import LIMITS
 from .overview import OVERVIEW
+from .pauses import PAUSES
 from .run import RUN
 from .strikes import STRIKES
 from .task import TASK
@@ -16,4 +17,4 @@ from .workers import WORKERS
 
 __all__ = ["PAGES"]
 
-PAGES: Sequence[Page] = (OVERVIEW, WORK, WORKERS, LIMITS, STRIKES, DEAD, RUN, TASK)
+PAGES: Sequence[Page] = (OVERVIEW, WORK, WORKERS, LIMITS, PAUSES, STRIKES, DEAD, RUN, TASK)

@@ -65,6 +65,7 @@ def _tiles(counts: Counts, view: View) -> Safe:
         tile("Running", count(counts.running), href=address("work", state="running"), tone="running"),
         tile("Later", count(counts.later), href=address("work", state="later"), tone="later"),
         tile("At a limit", count(counts.limited), href=address("work", state="limited"), tone="limited"),
+        tile("Paused", count(counts.paused), href="pauses", tone="paused") if counts.paused else None,
         tile("Workers", count(counts.workers), workers, href="workers", tone="" if counts.workers else "bad"),
         class_="tiles",
     )

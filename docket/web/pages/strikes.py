@@ -43,7 +43,7 @@ def _list(strikes: Sequence[Strike], view: View) -> Safe:
     columns = [Column("Task"), Column("Calls with", "wide")]
     rows: list[list[Child]] = [[_whose(each), _which(each)] for each in strikes]
     if view.may_act:
-        columns.append(Column("", "tools"))
+        columns.append(Column("", "tools", "Actions"))
         for row, each in zip(rows, strikes, strict=True):
             row.append(_restore(each, view))
     return card(

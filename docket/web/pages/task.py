@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ...client import compact_signature, get_signature
 from ...errors import UsageError
 from ..http import address
-from ..markup import Child, Safe, el
-from ..pieces import card, empty, facts, note
+from ..markup import Child, Safe, el, join
+from ..pausing import pause_tools, pause_words
+from ..pieces import card, empty, facts, note, state_badge
 from ..view import Content, Page, Part, Query, Show, View
 from ..words import plural
 
 if TYPE_CHECKING:
     from ...docket import Docket, WorkerInfo
+    from ...operating import Pause
 
 __all__ = ["TASK"]
 
@@ -26,19 +29,34 @@ async def _read(docket: Docket, query: Query) -> Show:
     workers = sorted(await docket.task_workers(name), key=lambda worker: worker.name)
     function = docket.tasks.get(name)
     signature = None if function is None else compact_signature(get_signature(function))
-    return partial(_show, name, signature, workers)
+    paused = {each.task: each for each in await docket.pauses()}
+    return partial(_show, name, signature, workers, paused)
 
 
-def _show(name: str, signature: str | None, workers: list[WorkerInfo], view: View) -> Content:
-    del view
+def _show(
+    name: str,
+    signature: str | None,
+    workers: list[WorkerInfo],
+    paused: Mapping[str | None, Pause],
+    view: View,
+) -> Content:
     return Content(
         title=name,
         blocks=[
+            Part("pause", _pause(name, paused, view)),
             Part("facts", _facts(name, signature, workers), "half"),
             Part("work", _work(name), "half"),
         ],
         document={"name": name, "workers": [worker.name for worker in workers]},
     )
+
+
+def _pause(name: str, paused: Mapping[str | None, Pause], view: View) -> Safe:
+    words: Child = "Workers begin what of it is due."
+    if name in paused:
+        words = join(state_badge("paused"), " ", pause_words(paused[name], view))
+    tools = pause_tools(view, name, paused)
+    return el("section", el("div", el("p", words), tools, class_="headline"), class_="card")
 
 
 def _facts(name: str, signature: str | None, workers: list[WorkerInfo]) -> Safe:

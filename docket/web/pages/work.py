@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WORK"]
 
-State = Literal["due", "later", "running", "limited"]
+State = Literal["due", "later", "running", "limited", "paused"]
 
 #: The states, with the title of the tab and what an empty list says.
 STATES: dict[State, tuple[str, str]] = {
@@ -43,6 +43,7 @@ STATES: dict[State, tuple[str, str]] = {
     "running": ("Running", "Nothing runs."),
     "later": ("Later", "Nothing is scheduled for later."),
     "limited": ("At a limit", "Nothing waits for a concurrency limit."),
+    "paused": ("Paused", "Nothing waits for a paused task."),
 }
 
 ROWS = 50
@@ -79,7 +80,13 @@ def _show(state: State, query: Query, counts: Counts, listed: Listed, view: View
 
 
 def _tabs(state: State, query: Query, counts: Counts) -> Safe:
-    numbers = {"due": counts.due, "running": counts.running, "later": counts.later, "limited": counts.limited}
+    numbers = {
+        "due": counts.due,
+        "running": counts.running,
+        "later": counts.later,
+        "limited": counts.limited,
+        "paused": counts.paused,
+    }
     links = [
         el(
             "a",
@@ -124,7 +131,7 @@ def _rows(
             row += [moment(each.when, now), each.attempt if each.attempt > 1 else "", _remarks(each)]
         rows.append(row)
     if view.may_act:
-        columns.insert(0, Column("", "check"))
+        columns.insert(0, Column("", "check", "Check"))
         for row, each in zip(rows, executions, strict=True):
             row.insert(0, check(each.key))
     return columns, rows
@@ -132,11 +139,11 @@ def _rows(
 
 def _columns(state: State) -> list[Column]:
     if state == "running":
-        return [Column("Worker", "key"), Column("Since", "number"), Column("")]
+        return [Column("Worker", "key"), Column("Since", "number"), Column("", spoken="Remarks")]
     return [
         Column("Begins" if state == "later" else "Due since", "number"),
         Column("Attempt", "number"),
-        Column(""),
+        Column("", spoken="Remarks"),
     ]
 
 

@@ -205,9 +205,7 @@ def _log_blocked(execution: Execution[Any], verdict: Verdict) -> None:
 
 def log_settled(running: Running, end: End, settled: Settled) -> None:
     """Log whether the key runs again, or a newer run has it."""
-    if (settled is not Settled.OK or isinstance(end.verdict, Reschedule)) and (
-        logger.isEnabledFor(logging.INFO) or following_logger.isEnabledFor(logging.INFO)
-    ):
+    if settled is not Settled.OK or isinstance(end.verdict, Reschedule):
         _log_settled(running, end, settled)
 
 

@@ -131,7 +131,7 @@ class AdmissionGate:
         slots = pack((rule for rule in rules if isinstance(rule, SlotRule)), self.lease)
         if running.reason is not None:  # stopped before it began; another worker may have taken slots for it
             if delivery.redelivered:
-                running.delivery = delivery.holding(slots)
+                running.delivery = attrs.evolve(delivery, slots=slots)
             return None
         turn = self._turns.get(delivery.message_id)
         if turn is not None:
@@ -148,7 +148,7 @@ class AdmissionGate:
         ) as error:  # somebody keeps something else under the name of the limit (I9)
             refused = fail_unhandled(execution, error)
         except BaseException:  # cancelled, and the answer is lost: the server may have given them
-            running.delivery = delivery.holding(slots)
+            running.delivery = attrs.evolve(delivery, slots=slots)
             raise
         finally:
             running.settling = False
@@ -157,7 +157,7 @@ class AdmissionGate:
         if verdict is not None:
             refused = block(execution, verdict)
         if refused is None:
-            running.delivery = delivery.holding(slots)
+            running.delivery = attrs.evolve(delivery, slots=slots)
         return refused
 
     async def _ask(self, asking: Asking, turn: _Turn | None) -> Verdict | None:

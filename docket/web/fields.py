@@ -1,0 +1,33 @@
+"""What the fields of a form say."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from .http import Form
+from .view import named
+
+__all__ = ["MOST_KEYS", "keys_in", "word_in"]
+
+MOST_KEYS = 500
+"""That one form acts on."""
+
+
+def word_in(form: Form, name: str) -> str:
+    """The field of that name, empty where there is none; of several the last one."""
+    return (form.get(name) or [""])[-1].strip()
+
+
+def keys_in(form: Form) -> list[str]:
+    """The keys that a form is about: that of the button, else the checked ones.
+
+    Raises: UsageError - there is none, there are too many, or one is no key.
+    """
+    fields = form.get("only") or form.get("key") or ()
+    if not fields:
+        raise UsageError("no row is checked")
+    if len(fields) > MOST_KEYS:
+        raise UsageError(f"{len(fields)} rows are checked: at most {MOST_KEYS} at a time")
+    try:
+        return list(dict.fromkeys(named(field) for field in fields))
+    except ValueError:
+        raise UsageError("a key of the form is no text") from None
