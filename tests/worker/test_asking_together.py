@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
 import pytest
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
+from docket import ConcurrencyLimit
 from docket.rules import Drop, Verdict
 from docket.worker.runs.admission_gate import MOST, AdmissionGate
 from tests.where import asyncio_and_trio
@@ -49,9 +51,22 @@ class Scene:
         self.gate = AdmissionGate(cast("Any", self.server), cast("Any", None), {}, timedelta(seconds=1))
         self.answered: dict[str, object] = {}
 
+    def take(self, name: str) -> Any:
+        """A claim that is to ask, in line behind those before it."""
+
+        async def limited(limit: ConcurrencyLimit = ConcurrencyLimit()) -> None: ...
+
+        delivery = SimpleNamespace(message_id=name.encode())
+        running: Any = SimpleNamespace(
+            delivery=delivery, execution=SimpleNamespace(function=limited, args=(), kwargs={})
+        )
+        self.gate.line_up(running)
+        return running
+
     async def ask(self, name: str) -> None:
+        place = self.gate._places.get(name.encode())  # pyright: ignore[reportPrivateUsage]
         try:
-            self.answered[name] = await self.gate._ask(cast("Any", (name, (), "")), None)  # pyright: ignore[reportPrivateUsage]
+            self.answered[name] = await self.gate._ask(cast("Any", (name, (), "")), place)  # pyright: ignore[reportPrivateUsage]
         except (RedisError, TypeError) as error:
             self.answered[name] = str(error)
 
@@ -79,6 +94,24 @@ async def test_those_that_come_while_a_question_is_on_the_way_ask_next_together(
     later = [str(number) for number in range(MOST + 1)]
     assert scene.server.asked == [["first"], later[:MOST], later[MOST:]]
     assert len(scene.answered) == MOST + 2
+
+
+async def test_those_that_come_in_any_order_ask_in_that_in_which_they_were_taken() -> None:
+    scene = Scene()
+    scene.server.answers.set()
+    one, two, three, four = (scene.take(name) for name in ("one", "two", "three", "four"))
+    async with anyio.create_task_group() as group:
+        for name in ("four", "two"):
+            group.start_soon(scene.ask, name)
+            await anyio.wait_all_tasks_blocked()
+        assert scene.server.asked == []
+        group.start_soon(scene.ask, "one")
+        await anyio.wait_all_tasks_blocked()
+        assert scene.server.asked == [["one", "two"]]
+        scene.gate.leave(three)  # it ends without having asked
+    assert scene.server.asked == [["one", "two"], ["four"]]
+    for each in (one, two, four):
+        scene.gate.leave(each)
 
 
 @pytest.mark.parametrize(("culprit", "error"), [("misused", "WRONGTYPE"), ("impossible", "impossible")])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import attrs
 from anyio.lowlevel import checkpoint
 
@@ -15,7 +15,7 @@ from ...dependencies import Admission, Cooldown, Debounce, Dependency, admission
 from ...rules import AdmissionRule, SlotRule, Verdict, pack
 from ...standins import redis_errors
 from ...store import Admissions, Asking
-from ..roster import Running
+from ..roster import Notification, Running
 from ..upkeep.outages import Outages
 from .following import Ending, block, fail_unhandled
 from .leased import retry_while_leased
@@ -29,44 +29,16 @@ __all__ = ["AdmissionGate"]
 MOST = 20
 
 
-class _Turn:
-    """The place of a claim in the line of those that are to ask: after the one before it."""
+class _Place:
+    """The place of a claim in the line of those that ask, and what it is answered."""
 
-    __slots__ = ("_asked", "_before", "_has_asked")
+    __slots__ = ("answer", "asking", "is_answered", "is_over", "is_sent", "leads")
 
-    def __init__(self, before: _Turn | None) -> None:
-        self._before, self._has_asked = before, False
-        self._asked: anyio.Event | None = None
-
-    def over(self) -> None:
-        """It has asked, or never will."""
-        self._has_asked, self._before = True, None
-        if self._asked is not None:
-            self._asked.set()
-
-    async def come(self) -> None:
-        """Wait until the one before has asked."""
-        before, self._before = self._before, None
-        if before is not None and not before._has_asked:
-            if before._asked is None:
-                before._asked = anyio.Event()
-            await before._asked.wait()
-
-
-class _Question:
-    """What a claim asks, until it is answered or its task is to send the next ones."""
-
-    __slots__ = ("answer", "asking", "is_answered", "leads", "woken")
-
-    def __init__(self, asking: Asking) -> None:
-        self.asking = asking
-        self.is_answered = self.leads = False
+    def __init__(self) -> None:
+        self.asking: Asking | None = None
         self.answer: Verdict | redis_errors.RedisError | None = None
-        self.woken: anyio.Event | None = None
-
-    def wake(self) -> None:
-        if self.woken is not None:
-            self.woken.set()
+        self.is_over = False  # it never asks, or waits for no answer any more
+        self.leads = self.is_sent = self.is_answered = False
 
 
 @attrs.define(eq=False)
@@ -83,23 +55,26 @@ class AdmissionGate:
     _declared: PerFunction[list[tuple[str | None, Admission[Any]]]] = attrs.field(
         init=False, factory=PerFunction[list[tuple[str | None, Admission[Any]]]]
     )
-    #: By message id: whose turn is after whose.
-    _turns: dict[bytes, _Turn] = attrs.field(init=False, factory=dict[bytes, _Turn])
-    _last: _Turn | None = attrs.field(init=False, default=None)
-    #: What is to be asked next, in order, while a claim that asks is on the way (`_is_led`).
-    _asked: list[_Question] = attrs.field(init=False, factory=list[_Question])
+    #: In the order in which the claims were taken; and by message id.
+    _line: deque[_Place] = attrs.field(init=False, factory=deque[_Place])
+    _places: dict[bytes, _Place] = attrs.field(init=False, factory=dict[bytes, _Place])
+    #: Whether the task of one is about to send, or has sent, what it and those behind it ask.
     _is_led: bool = attrs.field(init=False, default=False)
+    _moved: Notification = attrs.field(init=False, factory=Notification)
 
     def line_up(self, running: Running) -> None:
         """Let it ask after the runs that were taken before it: trio starts tasks in any order."""
         running.rules = self._rules_of(running)
         if running.rules:
-            self._turns[running.delivery.message_id] = self._last = _Turn(self._last)
+            self._places[running.delivery.message_id] = place = _Place()
+            self._line.append(place)
 
     def leave(self, running: Running) -> None:
         """Let no other run wait for this one any more."""
-        if self._turns and (turn := self._turns.pop(running.delivery.message_id, None)) is not None:
-            turn.over()
+        place = self._places.pop(running.delivery.message_id, None) if self._places else None
+        if place is not None and not place.is_over:
+            place.is_over = True
+            self._go_on()
 
     def _rules_of(self, running: Running) -> list[tuple[str | None, Admission[Any]]]:
         function = running.execution.function
@@ -133,15 +108,13 @@ class AdmissionGate:
             if delivery.redelivered:
                 running.delivery = attrs.evolve(delivery, slots=slots)
             return None
-        turn = self._turns.get(delivery.message_id)
-        if turn is not None:
-            await turn.come()
+        place = self._places.get(delivery.message_id)
         verdict: Verdict | None = None
         refused: Ending | None = None
         running.settling = True  # the server may end it: what is acknowledged meanwhile is not lost
         try:
             verdict = await retry_while_leased(
-                self.outages, running, lambda: self._ask((delivery, rules, slots), turn)
+                self.outages, running, lambda: self._ask((delivery, rules, slots), place)
             )
         except (
             redis_errors.ResponseError
@@ -152,60 +125,71 @@ class AdmissionGate:
             raise
         finally:
             running.settling = False
-            if turn is not None:
-                turn.over()
         if verdict is not None:
             refused = block(execution, verdict)
         if refused is None:
             running.delivery = attrs.evolve(delivery, slots=slots)
         return refused
 
-    async def _ask(self, asking: Asking, turn: _Turn | None) -> Verdict | None:
-        """Ask together with others: with what has come while the question before was on the way, in order.
+    async def _ask(self, asking: Asking, place: _Place | None) -> Verdict | None:
+        """Ask together with others, in the order of the line: with those that were taken together, or have come since.
 
-        One of those who ask sends for all of them; what it does not get an answer to they ask by themselves.
+        The first in line sends for all behind it that have asked; whoever gets no answer then asks by itself.
         Raises: RedisError.
         """
-        mine = _Question(asking)
-        self._asked.append(mine)
-        if turn is not None:
-            turn.over()
+        if place is None or place.is_over:  # it asks again
+            place = _Place()
+            self._line.append(place)
+        place.asking = asking
         try:
-            if self._is_led:
-                mine.woken = anyio.Event()
-                await mine.woken.wait()
-            else:
-                self._is_led = mine.leads = True
-                await checkpoint()  # those that were taken together ask together
-            if mine.leads:
+            self._go_on(place)
+            if place.leads:
+                await checkpoint()
+            while not (place.leads or place.is_sent):
+                await self._moved.wait()
+            if place.leads:
                 await self._send()
         finally:
-            if mine in self._asked:
-                self._asked.remove(mine)
-            if mine.leads:
-                self._is_led = bool(self._asked)
-                if self._asked:
-                    self._asked[0].leads = True
-                    self._asked[0].wake()
-        if not mine.is_answered:
+            place.is_over = True
+            if place.leads:
+                self._is_led = False
+            self._go_on()
+        if not place.is_answered:
             return await self.admissions.admit(asking[0], asking[1], self.lease)
-        if isinstance(mine.answer, redis_errors.RedisError):
-            raise mine.answer
-        return mine.answer
+        if isinstance(place.answer, redis_errors.RedisError):
+            raise place.answer
+        return place.answer
+
+    def _go_on(self, awake: _Place | None = None) -> None:
+        """Let the first in line send, if it has asked and nobody else sends; wake it, unless it is ``awake``."""
+        while self._line and self._line[0].is_over:
+            self._line.popleft()
+        if self._line and not self._is_led and self._line[0].asking is not None:
+            self._is_led = self._line[0].leads = True
+            if self._line[0] is not awake:
+                self._moved.notify()
 
     async def _send(self) -> None:
-        """Ask for the first ones; what is not answered each asks by itself. Raises: RedisError."""
-        asked, self._asked = self._asked[:MOST], self._asked[MOST:]
+        """Ask for the first in line; what is not answered each asks by itself. Raises: RedisError."""
+        asked: list[tuple[_Place, Asking]] = []
+        while self._line and len(asked) < MOST:
+            place = self._line[0]
+            if not place.is_over:
+                if place.asking is None:
+                    break  # those behind it wait for it
+                asked.append((place, place.asking))
+            self._line.popleft()
         try:
-            answers = await self.admissions.admit_each([one.asking for one in asked])
-            for one, one.answer in zip(asked, answers, strict=True):
-                one.is_answered = True
+            answers = await self.admissions.admit_each([asking for _, asking in asked])
+            for (place, _), place.answer in zip(asked, answers, strict=True):
+                place.is_answered = True
         except Exception as error:
             if isinstance(error, redis_errors.RedisError):
                 raise  # else one of them cannot be asked about, and its own claim will hear of it (I9)
         finally:
-            for one in asked:
-                one.wake()
+            for place, _ in asked:
+                place.is_sent = True
+            self._moved.notify()
 
 
 def _rules(
