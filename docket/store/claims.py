@@ -48,6 +48,11 @@ _SETTLED = {word.value: word for word in Settled}
 _WRITTEN = {value: word for value, word in _SETTLED.items() if word is not Settled.ASKED}
 
 
+def _size_of(error: str | None, result: tuple[str, str | None] | None) -> int:
+    _, text = result or ("", None)
+    return len(error or "") + len(text or "")
+
+
 @hot_value
 class Ended:
     """How a call ended.
@@ -59,12 +64,13 @@ class Ended:
     state: str
     error: str | None = None
     result: tuple[str, str | None] | None = None
-
-    @property
-    def size(self) -> int:
-        """About how many bytes there are to write."""
-        _, text = self.result or ("", None)
-        return len(self.error or "") + len(text or "")
+    size: int = attrs.field(
+        init=False,
+        eq=False,
+        repr=False,
+        default=attrs.Factory(lambda ended: _size_of(ended.error, ended.result), takes_self=True),
+    )
+    """About how many bytes there are to write."""
 
 
 @hot_value

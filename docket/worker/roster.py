@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import anyio
 import attrs
@@ -18,7 +19,7 @@ from ..store import Again, Delivery, Ended, Holding, Settled
 if TYPE_CHECKING:
     from .reports.reporting import Report
 
-__all__ = ["Detached", "End", "Notification", "Roster", "Running", "write_nothing"]
+__all__ = ["BodyScope", "Detached", "End", "Notification", "Roster", "Running", "write_nothing"]
 
 
 class Notification:
@@ -84,6 +85,18 @@ class End:
         self.outcome, self.verdict, self.write, self.ended = _NOTHING, _NOT_DECIDED, write_nothing, None
 
 
+class BodyScope(Protocol):
+    """A cancel scope of the running loop, be it anyio's or its own."""
+
+    def cancel(self) -> None: ...
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> bool | None: ...
+
+
 class Detached(BaseException):
     """The body of a claim that was detached has ended: the claim was settled without it."""
 
@@ -112,7 +125,7 @@ class Running:
 
     # its body
     begins_in: object
-    """The task of the event loop that is to run it and has not begun, on asyncio."""
+    """Stands for the task of the event loop that is to run it and has not begun; None once one has."""
     reason: StopReason | None
     """Why the body was stopped, or is not to begin."""
     uninterruptible: bool
@@ -121,7 +134,7 @@ class Running:
     """What says that the body left a scope open in the task that it ran in; None once another task has taken over."""
     detached: bool
     """Whether nobody waits for the body any more."""
-    _scope: anyio.CancelScope | None
+    _scope: BodyScope | None
 
     # its end, step by step
     decided: tuple[Outcome, Reschedule | None] | None
@@ -162,13 +175,13 @@ class Running:
         self.begins_in = self.reason = self.left_open = self._scope = None
         self.decided = self.end = self.report = None
 
-    def scope(self, kind: type[anyio.CancelScope]) -> anyio.CancelScope:
+    def scope(self, kind: Callable[[], BodyScope]) -> BodyScope:
         """A new scope of the running loop's ``kind``, which `stop` cancels from now on."""
-        self._scope = kind()
-        return self._scope
+        self._scope = scope = kind()
+        return scope
 
     @property
-    def stopped_by(self) -> anyio.CancelScope | None:
+    def stopped_by(self) -> BodyScope | None:
         """The scope that `stop` cancels; None before and after the body."""
         return self._scope
 

@@ -135,12 +135,17 @@ class Reader:
             answered()
             if was_paused and not self.is_paused:
                 self._resumed.notify()
-            self.start(taken, asked)
+            self._start(taken, asked, is_drained)
             if not connection.is_settled:
                 return  # a read on it was cut off
             if self.is_paused:
                 await self._wait_for_resume(pauses)
                 is_drained = was_last = False
+
+    def _start(self, taken: Sequence[Taken], asked: float, is_drained: bool) -> None:
+        if not is_drained:
+            self.outbox.open()  # some may end as they begin
+        self.start(taken, asked)
 
     def _is_drained(self, taken: Sequence[Taken], count: int) -> tuple[bool, bool]:
         """Whether the stream had nothing, and whether it had no more, as what was taken of at most ``count`` shows."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dis
+import sys
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import Any
@@ -22,13 +23,16 @@ from ...dependencies import current_execution, is_hosting
 from ...errors import TaskExited
 from ...rules import leaves
 from ...text import error_text
-from ..roster import Running
+from ..roster import BodyScope, Running
 from .claim_tasks import ClaimTasks, Run
 
 __all__ = ["LoopTasks"]
 
 #: How many seconds pass at most before a task that continues after a cancellation is cancelled again.
 INSISTENCE = 0.1
+
+#: A task that ends in its first step costs half, where the interpreter can begin with it at once.
+_EAGER: Any = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
@@ -43,10 +47,11 @@ class LoopTasks(ClaimTasks):
         super().__init__(work, scopes)
         self._loop = asyncio.get_running_loop()
         self._host: asyncio.Task[Any] | None = None
-        self._tasks: dict[asyncio.Task[None], Running] = {}
+        self._count = 0
+        self._tasks: dict[object, tuple[asyncio.Task[None], Running]] = {}
+        self._unbegun: list[tuple[int, Running]] = []
         self._changed = asyncio.Event()
         self._closed = self._cuts_off = False
-        self._run: Run | None = None
         self._error: BaseException | None = None
 
     def time(self) -> float:
@@ -60,36 +65,50 @@ class LoopTasks(ClaimTasks):
         return False
 
     def start(self, run: Run, running: Running) -> None:
-        self._run, running.begins_in = run, self
+        self._count = place = running.begins_in = self._count + 1
         if self._cuts_off:
             return  # nobody attends to it any more; as all that has not begun, it is settled in `settle_cut_off`
         name, factory = running.execution.function_name, self._loop.get_task_factory()
-        if isinstance(factory, _TaskFactory) and factory.before is None:
-            # As the loop does without a factory.
-            task = asyncio.Task(run(running), loop=self._loop, name=name)
-        else:
-            try:
+        try:
+            if isinstance(factory, _TaskFactory) and factory.before is None:
+                # As the loop does without a factory.
+                task = asyncio.Task(run(running), loop=self._loop, name=name, **_EAGER)
+            else:
                 task = self._loop.create_task(run(running), name=name)
-            except KeyboardInterrupt as error:
-                # Of an eager one: it is the loop's, not that of those that begin with it.
-                self._loop.call_soon(_raise, error)
-                return
-        if running.begins_in is self:  # an eager one has begun, and may have ended
-            running.begins_in = task
-        self._tasks[task] = running
-        task.add_done_callback(self._ended)
+        except KeyboardInterrupt as error:
+            # Of an eager one: it is the loop's, not that of those that begin with it.
+            self._loop.call_soon(_raise, error)
+            return
+        if running.begins_in == place:
+            if not self._unbegun:  # after those that start together with it
+                self._loop.call_soon(self._loop.call_soon, self._have_begun, run)
+            self._unbegun.append((place, running))
+        elif task.done():  # an eager one
+            return
+        self._tasks[place] = task, running
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        running = self._tasks.pop(task, None)
-        if (
-            running is not None
-            and running.begins_in is task
-            and self._run is not None
-            and not self.cuts_off()
-        ):
-            # Cancelled before its first step, so nothing of the firewall has run: code of others cancels all tasks.
-            self.start(self._run, running)
-        elif not task.cancelled() and (error := task.exception()) is not None:
+    def _have_begun(self, run: Run) -> None:
+        """See that tasks have begun: the loop calls what it is given in that order, so they have had their turn.
+
+        One that was cancelled before its first step has not, and nothing of the firewall has run: code of others
+        cancels all tasks of the loop. A callback at the end of each task would tell, too, and cost more.
+        """
+        unbegun, self._unbegun = self._unbegun, []
+        for place, running in unbegun:
+            if running.begins_in != place or place not in self._tasks:
+                continue
+            if not self._tasks[place][0].done():  # a loop with another order
+                if not self._unbegun:
+                    self._loop.call_soon(self._have_begun, run)
+                self._unbegun.append((place, running))
+                continue
+            self.ended(place)
+            if not self.cuts_off():
+                self.start(run, running)
+
+    def ended(self, place: object, error: BaseException | None = None) -> None:
+        self._tasks.pop(place, None)
+        if error is not None and not isinstance(error, asyncio.CancelledError):
             self._error = self._error or error
         if self._error is not None or (self._closed and not self._tasks):
             self._changed.set()
@@ -117,16 +136,17 @@ class LoopTasks(ClaimTasks):
         """Cancel what is left until it ends: as in a scope, cancellation is a state, not an event."""
         pause = 0.0
         while self._tasks:
-            for task in self._tasks:
+            for task, _ in self._tasks.values():
                 task.cancel()
-            await asyncio.wait(set(self._tasks), timeout=pause)
+            await asyncio.wait([task for task, _ in self._tasks.values()], timeout=pause)
+            # One that has not begun never takes itself off.
+            self._tasks = {place: one for place, one in self._tasks.items() if not one[0].done()}
             pause = min(INSISTENCE, 2 * pause + 0.001)
 
     def detach(self, endless: Sequence[Running]) -> None:
-        for task, running in list(self._tasks.items()):
+        for place, (task, running) in list(self._tasks.items()):
             if running in endless:
-                del self._tasks[task]
-                task.remove_done_callback(self._ended)
+                del self._tasks[place]
                 task.add_done_callback(_retrieve)
                 _disown(task, running.stopped_by)
         self._changed.set()
@@ -164,7 +184,7 @@ class LoopTasks(ClaimTasks):
         return [str(name) for name in children.values()]
 
 
-def _disown(task: asyncio.Task[None], scope: anyio.CancelScope | None) -> None:
+def _disown(task: asyncio.Task[None], scope: BodyScope | None) -> None:
     """Keep asyncio and anyio from what they do to a task that does not end. There is no public way.
 
     anyio cancels it again in each turn of the loop, which keeps the loop busy with nothing else; ``asyncio.run`` waits

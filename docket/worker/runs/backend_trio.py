@@ -27,6 +27,7 @@ class NurseryTasks(ClaimTasks):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
+        self.scope = trio.CancelScope  # anyio's is one around it
         self._running: dict[object, Running] = {}
         self._closed, self._changed = False, Notification()
         self._generators = _Generators.hooked()
@@ -38,27 +39,24 @@ class NurseryTasks(ClaimTasks):
         return not trio.lowlevel.in_trio_run()
 
     def start(self, run: Run, running: Running) -> None:
-        this = object()
-        self._running[this] = running
+        place = running.begins_in = object()
+        self._running[place] = running
         # Not by the group of anyio, which has a handle and a coroutine more per task: 4 us.
-        self._nursery.start_soon(self._run, this, run, running, name=running.execution.function_name)
+        self._nursery.start_soon(run, running, name=running.execution.function_name)
 
-    async def _run(self, this: object, run: Run, running: Running) -> None:
-        try:
-            await run(running)
-        finally:
-            # This ends also what a handler or a storage has left open: it would be an error of the group around it.
-            task: Any = trio.lowlevel.current_task()
-            if task._child_nurseries:
-                self.leave_scopes_open()
-            around = task.parent_nursery._cancel_status
-            if (
-                task._cancel_status is not around
-            ):  # as the exit of a scope around all would do, for 5 us of each claim
-                task._activate_cancel_status(around)
-            self._running.pop(this, None)
-            if self._closed or self._generators.has_put_off:
-                self._changed.notify()
+    def ended(self, place: object, error: BaseException | None = None) -> None:
+        # This ends also what a handler or a storage has left open: it would be an error of the group around it.
+        task: Any = trio.lowlevel.current_task()
+        if task._child_nurseries:
+            self.leave_scopes_open()
+        around = task.parent_nursery._cancel_status
+        if (
+            task._cancel_status is not around
+        ):  # as the exit of a scope around all would do, for 5 us of each claim
+            task._activate_cancel_status(around)
+        self._running.pop(place, None)
+        if self._closed or self._generators.has_put_off:
+            self._changed.notify()
 
     def close(self) -> None:
         self._closed = True
@@ -112,7 +110,7 @@ def _move_out(task: Any, running: Running) -> None:
         top = task._cancel_status
         while top is not old._cancel_status and top.parent is not old._cancel_status:
             top = top.parent
-        scope = getattr(running.stopped_by, "_CancelScope__original", None)
+        scope: Any = running.stopped_by
         if scope is not None:
             scope._cancel_called = False
         if top is old._cancel_status:

@@ -82,8 +82,6 @@ class Caller:
 
     dependencies: Mapping[str, Dependency[Any]]
     tasks: ClaimTasks = attrs.field(init=False)
-    #: What anyio finds out again for each scope: 3 us of the 100 that a task takes.
-    _scopes: type[anyio.CancelScope] = attrs.field(init=False, factory=lambda: type(anyio.CancelScope()))
     #: There are never more threads than claims, and the reader limits these.
     _threads: anyio.CapacityLimiter = attrs.field(init=False, factory=lambda: anyio.CapacityLimiter(math.inf))
     _ways: PerFunction[_Way] = attrs.field(init=False, factory=PerFunction["_Way"])
@@ -93,58 +91,77 @@ class Caller:
 
         Raises: what concerns the worker itself (`ClaimTasks.concerns_the_worker`).
         """
-        call = _Call(running, self.tasks.time())
-        if call.began >= running.trusted_until:  # the loop was blocked between the claim and this moment
+        began = self.tasks.time()
+        if began >= running.trusted_until:  # the loop was blocked between the claim and this moment
             running.stop(StopReason.LOST)
+        following: Reschedule | None = None
         if running.broken is not None:
-            call.outcome = Raised(running.broken)
+            outcome: Outcome = Raised(running.broken)
             if isinstance(running.broken, DeliveryLimitExceeded):  # else the next run has the same arguments
-                call.outcome, call.following = fail_unhandled(running.execution, running.broken)
+                outcome, following = fail_unhandled(running.execution, running.broken)
         elif running.reason is not None:  # stopped before it began
-            call.outcome = Stopped(running.reason)
+            outcome = Stopped(running.reason)
         else:
-            await self._run(call)
-        ended = call.outcome, call.following, self.tasks.time() - call.began
-        call.forget()
-        return ended
-
-    async def _run(self, call: _Call) -> None:
-        running = call.running
-        execution = running.execution
-        function = execution.function
-        way = self._way(function)
-        try:
+            way = self._way(running.execution.function)
             if way.is_plain:
-                if way.in_thread:
-                    function = functools.partial(self._in_thread, running)
-                body = functools.partial(function, *execution.args, **execution.kwargs)
-                call.outcome = Returned(await self._stoppable(running, body))
-            elif way.at_once is not None and way.at_once.takes(execution.args, execution.kwargs):
-                await self._at_once(call, way.at_once)
+                outcome = await self._plainly(running, way)
             else:
-                await self._stoppable(running, functools.partial(self._with_dependencies, call))
+                call = _Call(running, began)
+                await self._run(call, way)
+                outcome, following = call.outcome, call.following
+                call.forget()
+        return outcome, following, self.tasks.time() - began
+
+    async def _plainly(self, running: Running, way: _Way) -> Outcome:
+        """Call a function that has no dependencies, so nobody is asked what follows."""
+        execution = running.execution
+        function = functools.partial(self._in_thread, running) if way.in_thread else execution.function
+        try:
+            value = await self._stoppable(running, function, *execution.args, **execution.kwargs)
+            return _NOTHING if value is None else Returned(value)
         except _BodyStopped:
-            assert running.reason is not None  # only `Running.stop` cancels the body's scope
-            call.outcome, call.following = Stopped(running.reason), None
+            return _stopped(running)
         except BaseException as error:
             if self.tasks.concerns_the_worker(error):
                 raise
-            call.outcome = self._outcome_of(running, error)  # no variable of this frame: a circle
-            cut_to_the_users_code(error)
-            if self.tasks.is_cancelled():
-                await self.tasks.absorb()
+            return await self._raised(running, error)
+
+    async def _run(self, call: _Call, way: _Way) -> None:
+        running = call.running
+        execution = running.execution
+        try:
+            if way.at_once is not None and way.at_once.takes(execution.args, execution.kwargs):
+                await self._at_once(call, way.at_once)
+            else:
+                await self._stoppable(running, self._with_dependencies, call)
+        except _BodyStopped:
+            call.outcome, call.following = _stopped(running), None
+        except BaseException as error:
+            if self.tasks.concerns_the_worker(error):
+                raise
+            call.outcome = await self._raised(running, error)  # no variable of this frame: a circle
             await self._ended(call, call.outcome)
 
-    async def _stoppable(self, running: Running, call: Callable[[], Awaitable[T]]) -> T:
-        """Await ``call()`` in a scope that `Running.stop` cancels.
+    async def _raised(self, running: Running, error: BaseException) -> Outcome:
+        """The outcome of a run that raised."""
+        outcome = self._outcome_of(running, error)
+        cut_to_the_users_code(error)
+        if self.tasks.is_cancelled():
+            await self.tasks.absorb()
+        return outcome
+
+    async def _stoppable(
+        self, running: Running, call: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any
+    ) -> T:
+        """Await ``call(*args, **kwargs)`` in a scope that `Running.stop` cancels.
 
         Raises: _BodyStopped - it did; ScopeLeftOpen - scopes that were entered in there are still open; what it raises.
         """
         raised: BaseException | None = None
         try:
-            with running.scope(self._scopes):
+            with running.scope(self.tasks.scope):
                 try:
-                    returned = await call()
+                    returned = await call(*args, **kwargs)
                     if running.reason is None and self.tasks.is_cancelled():
                         # The body cancelled its own task, and has returned all the same.
                         await self.tasks.absorb()
@@ -171,7 +188,7 @@ class Caller:
             await self._resolved(call, found)
             return
         self._ways[execution.function] = self._way(execution.function)._replace(at_once=None)
-        await self._stoppable(call.running, functools.partial(self._with_dependencies, call, found))
+        await self._stoppable(call.running, self._with_dependencies, call, found)
 
     async def _with_dependencies(self, call: _Call, begun: Resolved | None = None) -> None:
         running = call.running
@@ -291,6 +308,11 @@ class Caller:
         if not is_a(error, BaseExceptionGroup):
             return is_a(error, stops)
         return all(is_a(part, stops) for part in leaves(error))
+
+
+def _stopped(running: Running) -> Stopped:
+    assert running.reason is not None  # only `Running.stop` cancels the body's scope
+    return Stopped(running.reason)
 
 
 def _left_open(running: Running, tasks: Sequence[str]) -> ScopeLeftOpen:

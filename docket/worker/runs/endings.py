@@ -77,6 +77,14 @@ class Endings:
     store: DocketStore
     claims: Claims
 
+    def at_once(
+        self, running: Running, outcome: Outcome, verdict: Verdict, seconds: float | None
+    ) -> End | None:
+        """The end of a run that returned nothing, as most do; None for others, which `prepare` prepares."""
+        if type(verdict) is Complete and verdict.value is None:
+            return self._final(running, outcome, verdict, seconds, _COMPLETED)
+        return None
+
     async def prepare(
         self, running: Running, outcome: Outcome, verdict: Verdict, seconds: float | None = None
     ) -> End:
@@ -84,8 +92,6 @@ class Endings:
 
         What cannot be pickled or stored fails the run; a perpetual task goes on with its next run.
         """
-        if type(verdict) is Complete and verdict.value is None:
-            return self._final(running, outcome, verdict, seconds, _COMPLETED)
         delivery, again = running.delivery, None
         if isinstance(outcome, Raised) and not unfolds(outcome.error):
             outcome, verdict = _showable(outcome.error, verdict)

@@ -108,6 +108,15 @@ class Refusals:
     limits: dict[str, int]
     """How many more runs each of these keys may have; other keys have no limit."""
 
+    def may_refuse(self, running: Running) -> bool:
+        """Whether to ask `refuse`: most runs have nothing that could speak against them."""
+        return bool(
+            running.rules
+            or running.unknown
+            or self.limits
+            or self.docket.strike_list.may_concern(self.claims.newest_strike)
+        )
+
     async def refuse(self, running: Running) -> Ending | None:
         """How the run ends without having begun; None: it may begin.
 

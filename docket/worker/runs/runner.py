@@ -83,6 +83,7 @@ class Runner:
         nothing else (I9). What comes out is Ctrl-C and the worker's own cancellation, once nobody can wait for the
         claim any longer; it is then in `cut_off`.
         """
+        place, tasks, failed = running.begins_in, self.caller.tasks, None
         running.begins_in = None
         continues = False
         try:
@@ -101,20 +102,32 @@ class Runner:
         except BaseException as error:
             if running.detached:
                 return
-            if self.caller.tasks.concerns_the_worker(error):
-                if running.settled:  # a hook was cut off
-                    raise
-                self.cut_off.append(running)
-                self._leave(running)
-                continues = True  # in `settle_cut_off`
+            if tasks.concerns_the_worker(error):
+                failed = error
+                continues = self._cut(running)
                 raise
             continues = self._contain(running, error)
         finally:
-            if not running.has_succeeded:
-                clear_calls(running.errors())  # no variable: it would lead from this frame to itself
-            if not continues:
-                running.forget()
-                self._leave(running)
+            try:
+                if not running.has_succeeded:
+                    clear_calls(running.errors())  # no variable: it would lead from this frame to itself
+                if not continues:
+                    self._forget(running)
+            finally:
+                tasks.ended(place, failed)
+                failed = None
+
+    def _cut(self, running: Running) -> bool:
+        """Leave a claim to `settle_cut_off`; False: it was settled, and one of its hooks was cut off."""
+        if running.settled:
+            return False
+        self.cut_off.append(running)
+        self._leave(running)
+        return True
+
+    def _forget(self, running: Running) -> None:
+        running.forget()
+        self._leave(running)
 
     def _leave(self, running: Running) -> None:
         self.refusals.gate.leave(running)
@@ -124,8 +137,7 @@ class Runner:
         """Run the body, unless it may not begin, and `finish`."""
         if self.listener.must_recheck(running):
             await retry_while_leased(self.outages, running, lambda: self.listener.recheck(running))
-        refusal = await self.refusals.refuse(running)
-        if refusal is not None:
+        if self.refusals.may_refuse(running) and (refusal := await self.refusals.refuse(running)) is not None:
             seconds = 0.0 if isinstance(refusal[0], Raised) else None
             return await self.finish(running, *refusal, seconds)
         with report_of(running):
@@ -157,7 +169,10 @@ class Runner:
             verdict = decide_last(outcome, following, running.execution.attempt)
         else:
             verdict = decide(outcome, following)
-        end = running.end = await self.endings.prepare(running, outcome, verdict, seconds)
+        end = self.endings.at_once(running, outcome, verdict, seconds)
+        if end is None:
+            end = await self.endings.prepare(running, outcome, verdict, seconds)
+        running.end = end
         journal.log_end(running, end)
         emit_end(running, end)
         if running.left_open is not None:  # another task writes it
@@ -191,8 +206,7 @@ class Runner:
         """The outbox has written how a claim ended."""
         if running.end is not None:
             journal.log_settled(running, running.end, settled)
-        running.forget()
-        self._leave(running)
+        self._forget(running)
 
     def settle_alone(self, running: Running) -> None:
         """The outbox gives a claim back, whose end may be written or not."""
