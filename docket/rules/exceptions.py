@@ -23,7 +23,8 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
     A group in several places counts once.
     """
-    waiting, seen = [error], set[int]()
+    waiting = [error]
+    seen: set[int] = set()
     while waiting:
         error = waiting.pop()
         if not is_a(error, BaseExceptionGroup):

@@ -268,7 +268,8 @@ class Caller:
         """Call a plain function in a thread. Cancel: not before it has ended (I3); the lease is kept meanwhile."""
         function = running.execution.function
         running.uninterruptible = True
-        results, raised = list[object](), list[BaseException]()
+        results: list[object] = []
+        raised: list[BaseException] = []
 
         # trio's threads refuse to return a coroutine, and keep in a circle what they raise.
         def call() -> None:

@@ -88,7 +88,8 @@ class Receiver:
         if function is None:
             function = peer_tasks.get(name)
         unknown = function is None and worker.fallback_task is default_fallback_task
-        args, kwargs = tuple[Any, ...](), dict[str, Any]()
+        args: tuple[Any, ...] = ()
+        kwargs: dict[str, Any] = {}
         broken: Exception | None = None
         # Only workers that know a task judge it.
         if not unknown and delivery.deliveries > worker.max_deliveries:
