@@ -71,12 +71,14 @@ class LoopTasks(ClaimTasks):
         name, factory = running.execution.function_name, self._loop.get_task_factory()
         try:
             if isinstance(factory, _TaskFactory) and factory.before is None:
-                # As the loop does without a factory.
-                task = asyncio.Task(run(running), loop=self._loop, name=name, **_EAGER)
+                # As the loop does without a factory. One that continues begins apart from what cancels those before it.
+                begins = running.decided is None and running.end is None
+                task = asyncio.Task(run(running), loop=self._loop, name=name, **(_EAGER if begins else {}))
             else:
                 task = self._loop.create_task(run(running), name=name)
         except KeyboardInterrupt as error:
-            # Of an eager one: it is the loop's, not that of those that begin with it.
+            # Of an eager one: it is the loop's, not that of those that begin with it, nor ours.
+            self._error = None
             self._loop.call_soon(_raise, error)
             return
         if running.begins_in == place:
