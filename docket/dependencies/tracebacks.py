@@ -65,7 +65,8 @@ def clear_calls(errors: Sequence[BaseException]) -> None:
     for error in _chain(errors):
         trace = _trace(error)
         while trace is not None:
-            calls, frame = list[FrameType](), cast("FrameType | None", trace.tb_frame)
+            calls: list[FrameType] = []
+            frame = cast("FrameType | None", trace.tb_frame)
             while frame is not None and frame not in over:
                 calls.append(frame)
                 frame = frame.f_back
@@ -88,7 +89,8 @@ def _chain(errors: Sequence[BaseException]) -> Iterable[BaseException]:
 
 
 def _linked(errors: Sequence[BaseException]) -> Iterator[BaseException]:
-    left, seen = list(errors), set[int]()
+    left = list(errors)
+    seen: set[int] = set()
     while left and len(seen) < _MOST:
         one = left.pop()
         if id(one) in seen:

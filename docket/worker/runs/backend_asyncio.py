@@ -32,7 +32,8 @@ __all__ = ["LoopTasks"]
 INSISTENCE = 0.1
 
 #: A task that ends in its first step costs half, where the interpreter can begin with it at once.
-_EAGER: Any = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+_LATER: dict[str, Any] = {}
 
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
@@ -72,8 +73,8 @@ class LoopTasks(ClaimTasks):
         try:
             if isinstance(factory, _TaskFactory) and factory.before is None:
                 # As the loop does without a factory. One that continues begins apart from what cancels those before it.
-                begins = running.decided is None and running.end is None
-                task = asyncio.Task(run(running), loop=self._loop, name=name, **(_EAGER if begins else {}))
+                how = _EAGER if running.decided is None and running.end is None else _LATER
+                task = asyncio.Task(run(running), loop=self._loop, name=name, **how)
             else:
                 task = self._loop.create_task(run(running), name=name)
         except KeyboardInterrupt as error:
