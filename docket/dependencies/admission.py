@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import copy
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Self, TypeVar
@@ -14,7 +13,7 @@ from ..errors import UsageError
 from ..moments import check_duration
 from ..rules import AdmissionRule
 from ..text import error_text, readable
-from .base import Dependency
+from .base import Dependency, copied
 from .introspection import get_annotation_dependencies, get_dependency_parameters
 from .signatures import get_signature
 
@@ -75,7 +74,7 @@ class Admission(Dependency[T], abc.ABC):
 
     def bind_to_parameter(self, name: str, value: Any) -> Self:
         """The same rule, applied to each value of a parameter separately."""
-        bound = copy.copy(self)
+        bound = copied(self)
         bound._bound = (name, value)
         return bound
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
@@ -20,6 +21,7 @@ __all__ = [
     "FailureHandler",
     "Runtime",
     "TaskOutcome",
+    "copied",
     "current_docket",
     "current_execution",
     "current_worker",
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 T = TypeVar("T", covariant=True)
+D = TypeVar("D")
 
 current_docket: ContextVar[Any] = ContextVar("current_docket")
 current_worker: ContextVar[Any] = ContextVar("current_worker")
@@ -99,6 +102,16 @@ class CompletionHandler(Dependency[T]):
     @abc.abstractmethod
     async def on_complete(self, execution: Any, outcome: TaskOutcome) -> bool:
         """Whether this handler has decided what follows."""
+
+
+def copied(dependency: D) -> D:
+    """A shallow copy. `copy.copy` costs five times as much: it asks the class how, and ours have nothing to say."""
+    kind = type(dependency)
+    if not kind.__module__.startswith("docket."):
+        return copy.copy(dependency)
+    same = object.__new__(kind)
+    vars(same).update(vars(dependency))
+    return same
 
 
 def format_duration(seconds: float) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import copy
+import functools
 from typing import Any, Self, overload
 
 from ..errors import UsageError
 from ..rules import SlotRule
+from ..store import Keys
 from ..text import check_encodable
 from .admission import Admission, AdmissionBlocked
+from .base import copied
 from .checks import check_count, check_scope
 from .introspection import get_dependency_parameters
 from .signatures import get_signature
@@ -28,6 +30,11 @@ class ConcurrencyBlocked(AdmissionBlocked):
         super().__init__(
             execution, f"concurrency limit ({max_concurrent} max) on {concurrency_key}", handled=True
         )
+
+
+@functools.lru_cache(maxsize=256)
+def _slot_rule(keys: Keys, subject: str, value: str | None, scope: str | None, most: int) -> SlotRule:
+    return SlotRule(keys.slots(subject, value, scope), most)
 
 
 class ConcurrencyLimit(Admission["ConcurrencyLimit"]):
@@ -87,12 +94,11 @@ class ConcurrencyLimit(Admission["ConcurrencyLimit"]):
         return self._spelled(self.argument_name, self.argument(execution, self.argument_name))
 
     def rule(self, execution: Any) -> SlotRule:
-        return SlotRule(
-            execution.docket.keys.slots(*self._counted_by(execution), self.scope), self.max_concurrent
-        )
+        subject, value = self._counted_by(execution)
+        return _slot_rule(execution.docket.keys, subject, value, self.scope, self.max_concurrent)
 
     async def __aenter__(self) -> Self:
-        running = copy.copy(self)
+        running = copied(self)
         running._key = self.rule(self.execution.get()).name
         return running
 

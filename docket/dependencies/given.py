@@ -9,8 +9,7 @@ from uncalled_for import Dependency
 
 from ..errors import UsageError
 from .admission import Admission
-from .introspection import get_dependency_parameters
-from .per_function import PerFunction
+from .introspection import get_dependency_parameters, supplied_parameters
 from .signatures import get_signature
 
 __all__ = ["check_given", "dependencies_of_call", "given_among", "rules_of_call"]
@@ -20,26 +19,14 @@ def given_among(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What a call gives to the parameters whose values dependencies supply, by name. Usually nothing."""
-    supplied = get_dependency_parameters(function)
-    if not supplied or (supplied.keys().isdisjoint(kwargs) and len(args) <= _before_supplied(function)):
+    supplied, before = supplied_parameters(function)
+    if len(args) <= before and (not kwargs or supplied.isdisjoint(kwargs)):
         return {}
     try:
         bound = get_signature(function).bind_partial(*args, **kwargs).arguments
     except TypeError:  # the call fails by that
         return {}
     return {name: bound[name] for name in supplied if name in bound}
-
-
-_before: PerFunction[int] = PerFunction()
-
-
-def _before_supplied(function: Callable[..., Any]) -> int:
-    """How many arguments a call can have by position without giving one that a dependency supplies."""
-    count = _before.get(function)
-    if count is None:
-        names = [*get_signature(function).parameters]
-        count = _before[function] = min(names.index(name) for name in get_dependency_parameters(function))
-    return count
 
 
 def dependencies_of_call(
@@ -58,11 +45,11 @@ def rules_of_call(
     kwargs: Mapping[str, Any],
 ) -> list[tuple[str | None, Admission[Any]]]:
     """The rules for one call: those of `admission_dependencies`, and those that it gives in place of some of them."""
-    supplied = get_dependency_parameters(function)
-    if not any(isinstance(dependency, Admission) for dependency in supplied.values()):
-        return declared
     given = given_among(function, args, kwargs)
     if not given:
+        return declared
+    supplied = get_dependency_parameters(function)
+    if not any(isinstance(dependency, Admission) for dependency in supplied.values()):
         return declared
     gone = {id(supplied[name]) for name in given}
     rules = [rule for rule in declared if id(rule[1]) not in gone]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ __all__ = [
     "forget",
     "get_annotation_dependencies",
     "get_dependency_parameters",
+    "supplied_parameters",
     "validate_dependencies",
 ]
 
@@ -26,6 +28,7 @@ def forget(function: Callable[..., Any]) -> None:
     """Look at a function anew: the engine, asked before docket was, may have seen fewer dependencies."""
     forget_marks(function)
     _beside.discard(function)
+    _supplied.discard(function)
     forget_signature(function)
     _parameter_cache.pop(function, None)
 
@@ -46,6 +49,19 @@ def get_dependency_parameters(function: Callable[..., Any]) -> dict[str, Depende
             _parameter_cache.pop(function, None)  # so that who asks again is told again
             raise
     return found
+
+
+_supplied: PerFunction[tuple[frozenset[str], float]] = PerFunction()
+
+
+def supplied_parameters(function: Callable[..., Any]) -> tuple[frozenset[str], float]:
+    """Which these are, and how many arguments a call can have by position without giving one of them. Raises alike."""
+    known = _supplied.get(function)
+    if known is None:
+        supplied, names = get_dependency_parameters(function), [*get_signature(function).parameters]
+        before = min((names.index(name) for name in supplied), default=math.inf)
+        known = _supplied[function] = frozenset(supplied), before
+    return known
 
 
 _beside: PerFunction[dict[str, list[Dependency[Any]]]] = PerFunction()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeAlias, get_args
 
@@ -13,7 +12,7 @@ from ..numbers import spelled
 from ..rules import Reschedule
 from ..store import ONCE, chains, first_when
 from ..transport import Client
-from .base import CompletionHandler, TaskOutcome
+from .base import CompletionHandler, TaskOutcome, copied
 
 __all__ = ["Perpetual", "perpetual_is_live"]
 
@@ -65,7 +64,7 @@ class Perpetual(CompletionHandler["Perpetual"]):
 
     async def __aenter__(self) -> Self:
         execution = self.execution.get()
-        running = copy.copy(self)
+        running = copied(self)
         running.args, running.kwargs = execution.args, execution.kwargs
         running.cancelled, running._next_when, running.next_run = False, None, None
         if ONCE in execution.extra_fields:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from datetime import datetime, timedelta
 from typing import Any, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, cast
@@ -13,7 +12,7 @@ from ..moments import check_duration, check_moment, clamped, moved
 from ..numbers import spelled
 from ..rules import Reschedule, RetryPolicy
 from ..store import first_when
-from .base import FailureHandler, TaskOutcome
+from .base import FailureHandler, TaskOutcome, copied
 
 __all__ = ["ExponentialRetry", "ForcedRetry", "Retry"]
 
@@ -98,9 +97,10 @@ class Retry(FailureHandler["Retry"]):
         return cls(None, delay, **options)
 
     async def __aenter__(self) -> Self:
-        running = copy.copy(self)
+        running = copied(self)
         running.attempt = self.execution.get().attempt
-        running.delay = self.policy().delay_after(running.attempt)
+        if self.maximum_delay is not None:
+            running.delay = self.policy().delay_after(running.attempt)
         running._asked = running.next_run = None
         return running
 

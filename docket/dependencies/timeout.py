@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
@@ -12,7 +11,7 @@ from anyio import NoEventLoopError, from_thread, get_current_task
 
 from .. import clock
 from ..moments import check_duration, clamped
-from .base import Runtime
+from .base import Runtime, copied
 
 __all__ = ["Timeout"]
 
@@ -42,7 +41,7 @@ class Timeout(Runtime["Timeout"]):
         self._scope: anyio.CancelScope | None = None
 
     async def __aenter__(self) -> Self:
-        running = copy.copy(self)
+        running = copied(self)
         running._allowed, running._deadline, running._scope = self.base, None, None
         return running
 

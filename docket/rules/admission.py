@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import TypeAlias
@@ -57,6 +58,11 @@ def pack(limits: Iterable[SlotRule], lease: timedelta) -> str:
     A slot that is not renewed for a ``lease`` counts as free. No limits: an empty text. A limit that is higher than
     scripts can count is lowered to that.
     """
+    return _packed(tuple(limits), lease)
+
+
+@functools.lru_cache(maxsize=256)
+def _packed(limits: tuple[SlotRule, ...], lease: timedelta) -> str:
     each = "".join(
         f"{min(limit.most, LARGEST_FIELD)}:{len(limit.name.encode())}:{limit.name}" for limit in limits
     )

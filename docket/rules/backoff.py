@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import attrs
-
-from .exceptions import leaves
+from ..values import hot_value
+from .exceptions import is_a, leaves
 
 __all__ = ["RetryPolicy"]
 
 ZERO = timedelta(0)
 
 
-@attrs.frozen(kw_only=True)
+@hot_value(kw_only=True)
 class RetryPolicy:
     """When failed attempts are repeated.
 
@@ -51,8 +50,14 @@ class RetryPolicy:
 
         An error of type ``asked`` requests another attempt, regardless of ``on`` and ``never_on``.
         """
-        parts = [part for part in leaves(error) if asked is None or not isinstance(part, asked)]
-        return all(isinstance(part, self.on) and not isinstance(part, self.never_on) for part in parts)
+        if not is_a(error, BaseExceptionGroup):
+            return self._concerns(error, asked)
+        return all(self._concerns(part, asked) for part in leaves(error))
+
+    def _concerns(self, error: BaseException, asked: type[BaseException] | None) -> bool:
+        if asked is not None and isinstance(error, asked):
+            return True
+        return isinstance(error, self.on) and not isinstance(error, self.never_on)
 
     def allows(self, attempt: int, *, at: datetime, first: datetime) -> bool:
         """Whether another attempt may follow the ``attempt``-th one at the moment ``at``.

@@ -24,7 +24,7 @@ from .pauses import Pauses
 from .records import waiters
 from .schedule import epoch, milliseconds, placed_as, time_to_live
 from .sweeping import Sweeping
-from .taken import PAUSED, Refused, Taken, Unreadable, decoded, reply_of
+from .taken import PAUSED, SIZE_OF_USUAL, USUAL, Refused, Taken, Unreadable, decoded, reply_of, usual
 
 __all__ = ["Again", "Claims", "Ended", "Settled"]
 
@@ -194,6 +194,10 @@ class Claims:
         if at < len(flat) and not self.is_paused:
             self.newest_strike = flat[0]
         while at < len(flat):
+            if flat[at + 1] == USUAL:
+                taken.append(usual(flat[at : at + SIZE_OF_USUAL], self.worker, redelivered))
+                at += SIZE_OF_USUAL
+                continue
             message_id, word, claim, times, ttl, size = flat[at : at + 6]
             at += 6 + size
             fields = flat[at - size : at]

@@ -27,12 +27,14 @@ from .foreign import LARGEST, moment, whole
 
 __all__ = [
     "ONCE",
+    "USUAL_FIELDS",
     "Delivery",
     "Message",
     "PassedOn",
     "bare_result",
     "decode_flat",
     "decode_message",
+    "decode_usual",
     "dump",
     "dump_any",
     "dump_value",
@@ -51,6 +53,7 @@ __all__ = [
     "read_ttl",
     "result_envelope",
     "state_event",
+    "with_names",
 ]
 
 #: A field of the messages of retries: when the first attempt was due. Only where a retry has a maximum age.
@@ -79,8 +82,8 @@ _LIMITS = b"docket:limits"
 #: A field of messages that workers have put back because they do not know the task (`PassedOn`).
 _UNKNOWN = b"docket:unknown"
 #: The fields of most messages, in the order in which all implementations write them.
-_USUAL = [b"key", b"when", b"function", b"args", b"kwargs", b"attempt", b"generation"]
-_NAMED = frozenset({*_USUAL, _LIMITS, _UNKNOWN})
+USUAL_FIELDS = [b"key", b"when", b"function", b"args", b"kwargs", b"attempt", b"generation"]
+_NAMED = frozenset({*USUAL_FIELDS, _LIMITS, _UNKNOWN})
 
 
 def dump(value: tuple[Any, ...] | dict[str, Any]) -> bytes:
@@ -287,14 +290,19 @@ class Message:
         extra = {name: value for name, value in self.extra.items() if name != FIRST_WHEN or attempt > 1}
         if first is not None:
             extra[FIRST_WHEN] = first.isoformat().encode()
-        return attrs.evolve(self, when=when, attempt=min(attempt, LARGEST), extra=extra, passed_on=None)
+        return Message(
+            self.key, when, self.function, self.args, self.kwargs,
+            min(attempt, LARGEST), self.generation, extra, None, self.ttl,
+        )  # fmt: skip
 
 
 def first_when(extra: Mapping[bytes, bytes]) -> datetime | None:
     """When the first attempt of a call was due, if its message has that."""
+    if FIRST_WHEN not in extra:
+        return None
     try:
         return moment(extra[FIRST_WHEN])
-    except (KeyError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None
 
 
@@ -318,6 +326,10 @@ class Delivery:
         """The id of its entry on the stream."""
         return self.fence.message_id
 
+    def holding(self, slots: str) -> Delivery:
+        """The same delivery with these slots."""
+        return Delivery(self.message, self.fence, self.redelivered, slots, self.deliveries)
+
 
 def read_ttl(text: bytes) -> TimeToLive:
     """The time to live that a record has; ``...`` where the text is none (lib/kept.lua)."""
@@ -333,9 +345,19 @@ def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:
 
 def decode_flat(flat: Sequence[bytes]) -> Message:
     """`decode_message` of `fields_of`, quicker for the usual fields in their order."""
-    if flat[::2] != _USUAL:
+    if flat[::2] != USUAL_FIELDS:
         return decode_message(fields_of(flat))
     return _decoded(flat[1::2], {}, None)
+
+
+def decode_usual(values: Sequence[bytes], ttl: TimeToLive) -> Message:
+    """`decode_flat` of a message that has the usual fields and no others, by their values in their order."""
+    return _decoded(values, {}, None, ttl)
+
+
+def with_names(values: Sequence[bytes]) -> list[bytes]:
+    """The flat list of a message of which `decode_usual` is given the values."""
+    return [part for field in zip(USUAL_FIELDS, values, strict=True) for part in field]
 
 
 def decode_message(fields: Mapping[bytes, bytes]) -> Message:
@@ -346,7 +368,7 @@ def decode_message(fields: Mapping[bytes, bytes]) -> Message:
     if len(fields) > MOST_FIELDS:
         raise DeliveryUnreadable(f"the message has {len(fields)} fields, more than {MOST_FIELDS}")
     try:
-        usual = [fields[name] for name in _USUAL[:-1]]
+        usual = [fields[name] for name in USUAL_FIELDS[:-1]]
     except KeyError as missing:
         raise DeliveryUnreadable(f"the message has no field {missing.args[0].decode()!r}") from None
     usual.append(fields.get(b"generation", b"0"))
@@ -354,13 +376,15 @@ def decode_message(fields: Mapping[bytes, bytes]) -> Message:
     return _decoded(usual, extra, fields.get(_UNKNOWN))
 
 
-def _decoded(usual: Sequence[bytes], extra: Mapping[bytes, bytes], passed_on: bytes | None) -> Message:
+def _decoded(
+    usual: Sequence[bytes], extra: Mapping[bytes, bytes], passed_on: bytes | None, ttl: TimeToLive = ...
+) -> Message:
     key, when, function, args, kwargs, attempt, generation = usual
     try:
         return Message(
             key.decode(), moment(when), function.decode(), args, kwargs,
             1 if attempt == b"1" else whole(attempt), 1 if generation == b"1" else whole(generation),
-            extra, None if passed_on is None else PassedOn.read(passed_on),
+            extra, None if passed_on is None else PassedOn.read(passed_on), ttl,
         )  # fmt: skip
     except (ValueError, OverflowError) as error:
         raise DeliveryUnreadable(f"the message has a field that cannot be read: {error}") from error

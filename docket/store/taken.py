@@ -9,11 +9,21 @@ import attrs
 
 from ..errors import DeliveryUnreadable
 from ..text import error_text
-from .codec import Delivery, Message, decode_flat, fields_of, read_ttl
+from .codec import Delivery, Message, decode_flat, decode_usual, fields_of, read_ttl, with_names
 from .fence import Fence
 from .foreign import text
 
-__all__ = ["PAUSED", "Refused", "Taken", "Unreadable", "decoded", "reply_of"]
+__all__ = [
+    "PAUSED",
+    "SIZE_OF_USUAL",
+    "USUAL",
+    "Refused",
+    "Taken",
+    "Unreadable",
+    "decoded",
+    "reply_of",
+    "usual",
+]
 
 PAUSED = b"PAUSED"
 """What scripts say of a delivery whose task is paused; and in the place of the last strike where all tasks are."""
@@ -21,6 +31,10 @@ PAUSED = b"PAUSED"
 
 #: What scripts say of the time to live of a run whose record has none.
 NOT_GIVEN = b"-"
+
+#: The word for a delivery that is as most are (take.lua), and how many values are replied of one.
+USUAL = b"USUAL"
+SIZE_OF_USUAL = 10
 
 
 @attrs.frozen(kw_only=True)
@@ -108,6 +122,16 @@ def decoded(
         times += message.passed_on.deliveries
     fence = Fence(message_id, message.generation, claim, holder)
     return Delivery(message, fence, redelivered, "", times)
+
+
+def usual(one: Sequence[bytes], holder: str, redelivered: bool) -> Delivery | Unreadable:
+    """A delivery that is as most are, by the `SIZE_OF_USUAL` values that a script replied of it."""
+    message_id, _, ttl, *values = one
+    try:
+        message = decode_usual(values, ... if ttl == NOT_GIVEN else read_ttl(ttl))
+    except Exception:  # noqa: BLE001 - the long way says of each problem what it means
+        return decoded(message_id, with_names(values), 1, holder, redelivered, 1, ttl)
+    return Delivery(message, Fence(message_id, message.generation, 1, holder), redelivered, "", 1)
 
 
 def reply_of(

@@ -15,7 +15,7 @@ CALLS = 150
 
 #: What the twins reply themselves in a short run.
 COMMON = {
-    *(f"take {word}" for word in ("OK", "SUPERSEDED", "CANCELLED", "UNREADABLE", "BROKEN")),
+    *(f"take {word}" for word in ("USUAL", "OK", "SUPERSEDED", "CANCELLED", "UNREADABLE", "BROKEN")),
     *(f"ended {word}" for word in ("OK", "SUPERSEDED", "LOST", "ALONE")),
     *(f"settle {word}" for word in ("OK", "SUPERSEDED", "LOST")),
     *(f"claim {word}" for word in ("OK", "SUPERSEDED", "CANCELLED", "LOST", "BROKEN")),

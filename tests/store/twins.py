@@ -22,9 +22,11 @@ from docket.memory.replies import as_read
 from docket.memory.server import Server
 from docket.memory.session import Session
 from docket.store import Keys, script_calls
+from docket.store.codec import with_names
 from docket.store.fence import Fence
 from docket.store.lua import Call
 from docket.store.schedule import how_placed
+from docket.store.taken import SIZE_OF_USUAL, USUAL
 from docket.store.twins import TWINS
 from docket.transport import resp
 
@@ -182,9 +184,13 @@ class Fuzz:
             at = 2
             while at < len(reply):
                 message_id, word, claim, _, _, size = reply[at : at + 6]
-                fields, at = reply[at + 6 : at + 6 + size], at + 6 + size
+                if word == USUAL:
+                    claim, at = 1, at + SIZE_OF_USUAL
+                    fields = with_names(reply[at - 7 : at])
+                else:
+                    fields, at = reply[at + 6 : at + 6 + size], at + 6 + size
                 self.seen[f"take {word.decode()}"] += 1
-                if word == b"OK":
+                if word in (b"OK", USUAL):
                     named = dict(zip(fields[::2], fields[1::2], strict=True))
                     fence = Fence(message_id, int(named.get(b"generation", b"0")), claim, argv[2].decode())
                     self._held.append((named[b"key"], named[b"key"].decode(), fence))

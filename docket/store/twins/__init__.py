@@ -18,9 +18,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "c969c72451400a3d44e194705e753a9850154f79": claim,
+    "1c1bda24a40eaf77a89f485510996d5193fedb34": claim,
     "669c58e9f91318e77152c41fccc8008aacc76dd2": schedule,
     "ee76042d9be7bf2007276bc6a3e5ee1ea1845bb3": settle,
-    "3b800996f27ab35799f397e9fc96fd56a1b44ca4": take,
+    "4da6e77491016c6ab51ff5fe82271c774b4210d2": take,
 }
 """By the digest of the script, as `Lua` has it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...memory import LEFT_TO_LUA, ErrorReply, Hash, Inside, LeftToLua, Reply, StreamValue, print_id
+from ..codec import USUAL_FIELDS
 from .claiming import UNREADABLE, Claimer
 from .events import publish_if_finished
 from .numbers import whole
@@ -105,6 +106,10 @@ class _Message:
         word, which, ttl = UNREADABLE
         if self.key is not None and whole(self.generation) is not None:
             word, which, ttl = claimer.claim(self.message_id, self.key, self.generation)
-        reply += (self.message_id, word, which, 1, b"-" if ttl is None else ttl, len(self.fields))
+        given = b"-" if ttl is None else ttl
+        if word == b"OK" and which == 1 and self.fields[::2] == USUAL_FIELDS:
+            reply += (self.message_id, b"USUAL", given, *self.fields[1::2])
+            return False
+        reply += (self.message_id, word, which, 1, given, len(self.fields))
         reply += self.fields
         return word not in (b"OK", b"UNREADABLE")

@@ -205,7 +205,9 @@ def _log_blocked(execution: Execution[Any], verdict: Verdict) -> None:
 
 def log_settled(running: Running, end: End, settled: Settled) -> None:
     """Log whether the key runs again, or a newer run has it."""
-    if settled is not Settled.OK or isinstance(end.verdict, Reschedule):
+    if (settled is not Settled.OK or isinstance(end.verdict, Reschedule)) and (
+        logger.isEnabledFor(logging.INFO) or following_logger.isEnabledFor(logging.INFO)
+    ):
         _log_settled(running, end, settled)
 
 

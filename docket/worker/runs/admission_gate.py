@@ -106,7 +106,7 @@ class AdmissionGate:
         slots = pack((rule for rule in rules if isinstance(rule, SlotRule)), self.lease)
         if running.reason is not None:  # stopped before it began; another worker may have taken slots for it
             if delivery.redelivered:
-                running.delivery = attrs.evolve(delivery, slots=slots)
+                running.delivery = delivery.holding(slots)
             return None
         place = self._places.get(delivery.message_id)
         verdict: Verdict | None = None
@@ -121,14 +121,14 @@ class AdmissionGate:
         ) as error:  # somebody keeps something else under the name of the limit (I9)
             refused = fail_unhandled(execution, error)
         except BaseException:  # cancelled, and the answer is lost: the server may have given them
-            running.delivery = attrs.evolve(delivery, slots=slots)
+            running.delivery = delivery.holding(slots)
             raise
         finally:
             running.settling = False
         if verdict is not None:
             refused = block(execution, verdict)
         if refused is None:
-            running.delivery = attrs.evolve(delivery, slots=slots)
+            running.delivery = delivery.holding(slots)
         return refused
 
     async def _ask(self, asking: Asking, place: _Place | None) -> Verdict | None:

@@ -103,16 +103,6 @@ class Endings:
                     "failed", error_text(error), await self._exception(running, error, _result_key(running))
                 )
                 return self._final(running, outcome, verdict, seconds, failed)
-            case Cancel() | Drop():
-                return self._final(running, outcome, verdict, seconds, _CANCELLED)
-            case HandBack():
-                write = partial(self._hand_back, running)
-            case Abandon() | AwaitSlot():
-                write = write_nothing
-            case Defer() | PassOn():
-                later = _put_off(delivery.message, verdict, due_of_chain(running.execution))
-                again = Again(later, same=True, tried=_unknown(running, verdict))
-                write = partial(self._reschedule, running, again)
             case Reschedule():
                 try:
                     following = _following(delivery.message, verdict)
@@ -127,6 +117,16 @@ class Endings:
                 )
                 tried = error_text(outcome.error) if ended is None and isinstance(outcome, Raised) else ""
                 again = Again(following, ended=ended, tried=shortened(tried, LONGEST_TEXT))
+                write = partial(self._reschedule, running, again)
+            case Cancel() | Drop():
+                return self._final(running, outcome, verdict, seconds, _CANCELLED)
+            case HandBack():
+                write = partial(self._hand_back, running)
+            case Abandon() | AwaitSlot():
+                write = write_nothing
+            case Defer() | PassOn():
+                later = _put_off(delivery.message, verdict, due_of_chain(running.execution))
+                again = Again(later, same=True, tried=_unknown(running, verdict))
                 write = partial(self._reschedule, running, again)
         return End(outcome, verdict, write, seconds, again)
 

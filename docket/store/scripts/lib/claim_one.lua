@@ -66,25 +66,37 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over, p
     return 'BROKEN', error_text(reply)
   end
   -- Claim an entry of the stream, and add to `reply` what a script that reads replies of it (take.lua): one flat list, since a
-  -- list within a list takes the server as long as three commands. Returns whether the claim was refused; I9: an entry without
-  -- a key is 'UNREADABLE'.
+  -- list within a list takes the server as long as three commands, and of most without what all of these have alike. Returns
+  -- whether the claim was refused; I9: an entry without a key is 'UNREADABLE'.
   local function entry(reply, found, times)
-    local id, fields, key, generation = found[1], found[2] or {}, nil, '0'
-    for at = 1, #fields, 2 do
-      if fields[at] == 'key' then key = fields[at + 1] elseif fields[at] == 'generation' then generation = fields[at + 1] end
+    local id, f = found[1], found[2] or {}
+    local usual = f[13] == 'generation' and f[11] == 'attempt' and f[9] == 'kwargs' and f[7] == 'args' and f[5] == 'function'
+      and f[3] == 'when' and f[1] == 'key' and not f[15]
+    local key, generation = f[2], f[14]
+    if not usual then
+      key, generation = nil, '0'
+      for at = 1, #f, 2 do
+        if f[at] == 'key' then key = f[at + 1] elseif f[at] == 'generation' then generation = f[at + 1] end
+      end
     end
     wholes[generation] = wholes[generation] or whole(generation)
     local word, claim, ttl = 'UNREADABLE', 0, nil
-    if key and wholes[generation] then word, claim, ttl = try(id, key, generation, false, fields, times) end
+    if key and wholes[generation] then word, claim, ttl = try(id, key, generation, false, f, times) end
     local at = #reply
     reply[at + 1] = id                                         -- in their order, in which a list grows best
+    if usual and times == 1 and claim == 1 then
+      reply[at + 2] = 'USUAL'
+      reply[at + 3] = ttl or '-'
+      for each = 1, 7 do reply[at + 3 + each] = f[2 * each] end
+      return
+    end
     reply[at + 2] = word
     reply[at + 3] = claim
     reply[at + 4] = times
     reply[at + 5] = ttl or '-'
-    reply[at + 6] = #fields
+    reply[at + 6] = #f
     at = at + 6
-    for each = 1, #fields do reply[at + each] = fields[each] end
+    for each = 1, #f do reply[at + each] = f[each] end
     return word ~= 'OK' and word ~= 'UNREADABLE'
   end
   return {one = one, try = try, entry = entry}
