@@ -174,9 +174,8 @@ class Claims:
         """The end of a claim as lib/settle.lua takes it; ``at`` is ``now`` as text."""
         fence, key, ttl = delivery.fence, delivery.message.key, self.kept_for(delivery)
         event = state_event(key, ended.state, *end_fields(at, ended.error))
-        final: list[Argument] = [
-            fence.message_id, fence.generation, fence.claim, key, ended.state, event, time_to_live(ttl),
-        ]  # fmt: skip
+        how = f"{fence.generation} {fence.claim} {ended.state} {time_to_live(ttl)}"
+        final: list[Argument] = [fence.message_id, key, event, how]
         if ended.result is not None:
             stored = ended.result[0], *self._stored(key, ended.result, now, ttl)
         elif ended.error or delivery.slots:

@@ -266,8 +266,8 @@ class Fuzz:
             fence = attrs.evolve(fence, generation=pick((fence.generation,) * 5 + (0, 2)))
         else:
             name, fence = self._name(), Fence(self._id(), pick((0, 1, 2)), pick((1, 2)), "w")
-        end: list[Any] = [fence.message_id, fence.generation, fence.claim, name, pick(("completed", "failed")),
-                          f"ended {name}", pick(TTLS)]  # fmt: skip
+        how = f"{fence.generation} {fence.claim} {pick(('completed', 'failed'))} {pick(TTLS)}"
+        end: list[Any] = [fence.message_id, name, f"ended {name}", how]
         match pick(("short", "short", "result", "error", "slots")):
             case "result":
                 end += ["", pick(("", "why")), name, f"d:results:{name}", pick((b"", b"RESULT"))]

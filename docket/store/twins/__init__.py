@@ -20,7 +20,7 @@ __all__ = ["TWINS"]
 TWINS: dict[str, Twin] = {
     "1c1bda24a40eaf77a89f485510996d5193fedb34": claim,
     "669c58e9f91318e77152c41fccc8008aacc76dd2": schedule,
-    "ee76042d9be7bf2007276bc6a3e5ee1ea1845bb3": settle,
-    "4da6e77491016c6ab51ff5fe82271c774b4210d2": take,
+    "7af42fd626ecc29ad34bef09d36b823d82a9a37b": settle,
+    "05b9524ed055a42934f46e3c80a256719666daac": take,
 }
 """By the digest of the script, as `Lua` has it."""

@@ -9,7 +9,7 @@ from .turn import Turn
 
 __all__ = ["KEY", "has_reserved", "has_slots", "settle_one"]
 
-KEY, SLOTS = 3, 7
+KEY, SLOTS = 1, 4
 """Where an end has its key, and the slots that it gives back; those and what follows are seldom there."""
 
 
@@ -29,7 +29,8 @@ def settle_one(turn: Turn, end: Sequence[bytes]) -> bytes:
     Returns OK - then the caller acknowledges the delivery -, SUPERSEDED or LOST.
     """
     inside = turn.inside
-    message_id, generation, claim, key, state, event, ttl_ms = end[:7]
+    message_id, key, event, how = end[:SLOTS]
+    generation, claim, state, ttl_ms = how.split(b" ")
     run = turn.prefix + b":runs:" + key
     record = inside.get(run, Hash)
     if record is None or not _owns(turn, record, message_id, generation, claim):

@@ -14,7 +14,7 @@ from .turn import Turn
 
 __all__ = ["take"]
 
-MOST_OF_AN_END = 12
+MOST_OF_AN_END = 9
 """What has more arguments places the next run of its key, which is left to Lua."""
 
 

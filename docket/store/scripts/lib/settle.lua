@@ -1,25 +1,32 @@
 -- What writes the ends of claims of one worker; what is the same for all of them is made once. It returns 'OK' - then the
 -- caller acknowledges the delivery in the same script (I1) -, 'SUPERSEDED' or 'LOST', and its arguments are one end, in the
 -- order in which scripts are given it: those from `slots` on are given all or not at all, and are '' where there is nothing.
--- `slots` are the limits of which the claim holds a slot (lib/slots.lua). Names of progress that is over are added to `over`
--- for the caller to delete (lib/forget.lua); where there is no such list, they are deleted first: a full server accepts writes
--- once memory is freed.
+-- `how` is what many ends have alike, as one argument: the generation, the number of the claim, the state, and the time to live
+-- as in lib/kept.lua, with spaces between. `slots` are the limits of which the claim holds a slot (lib/slots.lua). Names of
+-- progress that is over are added to `over` for the caller to delete (lib/forget.lua); where there is no such list, they are
+-- deleted first: a full server accepts writes once memory is freed.
 -- USE fence give_back ending result forget
 local function settler(prefix, stream, group, wake_channel, holder, ended_at, over)
   local runs, states, progresses = prefix .. ':runs:', prefix .. ':state:', prefix .. ':progress:'
-  return function(id, generation, claim, key, state, event, ttl_ms, slots, why, result_name, result_key, result)
-    local run = runs .. key
+  local hows = {}
+  return function(id, key, event, how, slots, why, result_name, result_key, result)
+    local read, run = hows[how], runs .. key
+    if not read then
+      read = {string.match(how, '^(%d+) (%d+) (%a+) (%d*)$')}
+      hows[how] = read
+    end
+    local generation, claim, state, ttl_ms = read[1], read[2], read[3], read[4]
     local live, reserved, before = check_fence(run, stream, group, id, generation, claim, holder)
     if live == 'LIVE' then
       forget(progresses .. key, over)
-      if before == 'running' then
+      if before == 'running' and not slots then
+        end_claimed(run, ttl_ms, states .. key, event, 'state', state, 'completed_at', ended_at)
+      elseif before == 'running' then
         local record = {'state', state, 'completed_at', ended_at}
-        if slots then
-          if why ~= '' then record[5], record[6] = 'error', why end
-          if result_name ~= '' then record[#record + 1], record[#record + 2] = 'result_key', result_name end
-        end
-        end_claimed(run, ttl_ms, record, states .. key, event)
-        if slots then keep_result(result_key, result, ttl_ms) end
+        if why ~= '' then record[5], record[6] = 'error', why end
+        if result_name ~= '' then record[#record + 1], record[#record + 2] = 'result_key', result_name end
+        end_claimed(run, ttl_ms, states .. key, event, unpack(record))
+        keep_result(result_key, result, ttl_ms)
       elseif ttl_ms == '0' then                                -- written already: the reply was lost, or it was done by hand
         redis.call('DEL', run)
       end
