@@ -30,6 +30,11 @@ def docket_app() -> App:
     app.command("docket.cli.add:add", name="add", help="Add a call of a task.")
     app.command("docket.cli.strike:strike", name="strike", help="Forbid a task, or calls with some argument.")
     app.command("docket.cli.strike:restore", name="restore", help="Take back a strike.")
+    app.command("docket.cli.pause:pause", name="pause", help="Have no more runs of a task, or of any, begin.")
+    app.command(
+        "docket.cli.pause:resume", name="resume", help="Have workers run a task again, or all of them."
+    )
+    app.command("docket.cli.pause:pauses", name="pauses", help="List what is paused.")
     app.command("docket.cli.clear:clear", name="clear", help="Cancel everything that waits on a docket.")
     app.command("docket.cli.cancel:cancel", name="cancel", help="Cancel one task, or ask it to stop.")
     app.command("docket.cli.snapshot:snapshot", name="snapshot", help="Show what waits and runs on a docket.")

@@ -109,7 +109,7 @@ def _tasks(taken: DocketSnapshot) -> list[Sequence[str]]:
     waiting = [
         (
             relative(task.when, now),
-            task.state.value + ", unknown to a worker" * task.is_put_back,
+            task.state.value + ", unknown to a worker" * task.is_put_back + ", paused" * task.is_paused,
             task.function_name,
             task.key,
             "",

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, cast
 
 import attrs
-from redis.exceptions import ResponseError
 
 from .. import clock
 from ..moments import read_moment
+from ..standins import redis_errors
 from ..transport import Client
 from . import script_calls
 from .answers import answers, naming
@@ -103,9 +103,7 @@ class Pauses:
     async def names(self) -> frozenset[str]:
         """The tasks that are paused. Raises: KeyUnreadable; RedisError."""
         with naming(self.keys.pauses, "hash"):
-            return frozenset(
-                map(text, cast("list[bytes]", await self.client.call("HKEYS", self.keys.pauses)))
-            )
+            return frozenset(map(text, read_mapping(await self.client.call("HGETALL", self.keys.pauses))))
 
     async def is_paused(self, task: str) -> bool:
         """Whether a task, or all of them, are paused. Raises: KeyUnreadable; RedisError."""
@@ -136,7 +134,7 @@ class Pauses:
             length = cast("int", await self.client.call("XLEN", self.keys.stream))
             try:
                 pending = cast("list[Any]", await self.client.call("XPENDING", self.keys.stream, GROUP))
-            except ResponseError as error:
+            except redis_errors.ResponseError as error:
                 if str(error).startswith("NOGROUP"):  # nobody has worked yet
                     return length
                 raise

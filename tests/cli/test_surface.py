@@ -70,7 +70,19 @@ COMMANDS: dict[str, list[tuple[str, str | None, object]]] = {
 }
 
 #: Commands that are ours alone.
-OWN = {"completion": [("SHELL", None, REQUIRED)]}
+OWN = {
+    "completion": [("SHELL", None, REQUIRED)],
+    "pause": [
+        ("TASK", None, "*"),
+        ("--reason", None, ""),
+        ("--by", None, None),
+        ("--json", None, False),
+        DOCKET,
+        URL,
+    ],
+    "resume": [("TASK", None, "*"), ("--json", None, False), DOCKET, URL],
+    "pauses": [("--json", None, False), DOCKET, URL],
+}
 
 #: Options that are ours alone.
 BEYOND = {

@@ -26,6 +26,7 @@ FLOORS = [
     ["worker"],
     ["testing"],
     ["front"],
+    ["documents"],
     ["web"],
     ["cli"],
     ["main"],

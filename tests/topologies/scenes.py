@@ -136,11 +136,23 @@ async def asking(docket: Docket) -> None:
         assert (await docket.add(plain)(13)).disposition.value == "struck"
         await docket.restore(plain, "number", "==", 13)
         await docket.strikes()
+        await docket.pause(plain)
+        await docket.pause()
+        assert [pause.task for pause in await docket.pauses()] == [None, "plain"]
+        await docket.add(plain, key="paused")(14)
+        await docket.resume()
+        await _until_it_is_lined_up(docket)
+        assert await docket.resume(plain) >= 1
         await docket.concurrency()
         assert [worker.name for worker in await docket.workers()] == ["w"]
         assert [worker.name for worker in await docket.task_workers("plain")] == ["w"]
         assert (await docket.snapshot()).total_tasks >= 1
         assert await docket.clear() >= 1
+
+
+async def _until_it_is_lined_up(docket: Docket) -> None:
+    while not (await docket.pauses())[0].waiting:
+        await anyio.sleep(0.01)
 
 
 async def _until_it_runs(docket: Docket, key: str) -> None:

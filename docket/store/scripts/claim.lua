@@ -1,10 +1,11 @@
 -- Claim deliveries that a blocking read has brought.
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked deliveries...
--- REPLY {id of the last strike or '', or 'PAUSED' where all tasks are, replies...}; of each delivery: 'OK' | 'SUPERSEDED' |
---   'CANCELLED' | 'PAUSED' | 'LOST' | 'BROKEN', claim, how often it was delivered, its time to live ('-' where none was given); with 'BROKEN' the reason stands for the
---   claim; `deliveries` are triples of id, key, generation; `asked` as in lib/claim_one.lua. A delivery is LOST, too,
---   where another process of the same name, which had lost the answer to a read, has claimed it before (unheard.lua)
+-- REPLY {id of the last strike or '', replies...}; of each delivery: 'OK' | 'SUPERSEDED' | 'CANCELLED' | 'PAUSED' | 'LOST' |
+--   'BROKEN', claim, how often it was delivered, its time to live ('-' where none was given); with 'BROKEN' the reason stands
+--   for the claim, and 'PAUSED' for the strike where all tasks are paused; `deliveries` are triples of id, key, generation;
+--   `asked` as in lib/claim_one.lua. A delivery is LOST, too, where another process of the same name, which had lost the answer
+--   to a read, has claimed it before (unheard.lua)
 -- USE holds claim_one finish forget strikes pauses put_back
 local replies, refused, over, held, paused = {''}, false, {}, {}, paused_tasks(prefix)
 local are_all = paused and paused['*']

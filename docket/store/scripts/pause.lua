@@ -2,8 +2,8 @@
 -- KEYS pauses
 -- ARGV task remark most wake_channel
 -- REPLY 'OK' | 'PAUSED' | 'FULL'; `task` is '*' for all of them. PAUSED: it was before, and its remark stays. FULL: `most` are.
-if redis.call('HEXISTS', pauses, task) == 1 then return 'PAUSED' end
-if redis.call('HLEN', pauses) >= tonumber(most) then return 'FULL' end
+if redis.call('HGET', pauses, task) then return 'PAUSED' end
+if #redis.call('HGETALL', pauses) >= 2 * most then return 'FULL' end
 redis.call('HSET', pauses, task, remark)
 redis.call('PUBLISH', wake_channel, 'paused ' .. task)         -- for readers that wait in the server
 return 'OK'

@@ -8,7 +8,7 @@ local name = prefix .. ':ops:pause:' .. task .. ':'
 local row, was = name .. ':waiters', 0
 if begins == '1' then
   was = redis.call('HDEL', pauses, task)
-elseif redis.call('HEXISTS', pauses, task) == 1 then
+elseif redis.call('HGET', pauses, task) then
   return {0, 0, 0}
 end
 local time = redis.call('TIME')

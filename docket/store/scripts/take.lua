@@ -1,11 +1,11 @@
 -- Read tasks that wait on the stream, write how claims have ended, and claim what was read, in one step. Never blocks.
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked count ended...
--- REPLY {id of the last strike or '', or 'PAUSED' where all tasks are, settled, taken...}; of each entry that was taken: message_id, 'OK' | 'SUPERSEDED' |
---   'CANCELLED' | 'UNREADABLE' | 'BROKEN', claim, how often it was delivered, its time to live ('-' where none was given), how
---   many names and values of fields follow, and these; with 'BROKEN' the reason stands for the claim. Of most, which are OK, the
---   first claim of the first delivery, and have no other fields than all have: message_id, 'USUAL', time to live, and the values
---   of their fields in the order of codec.py. Nothing taken: no id.
+-- REPLY {id of the last strike or '', settled, taken...}; of each entry that was taken: message_id, 'OK' | 'SUPERSEDED' |
+--   'CANCELLED' | 'PAUSED' | 'UNREADABLE' | 'BROKEN', claim, how often it was delivered, its time to live ('-' where none was
+--   given), how many names and values of fields follow, and these; with 'BROKEN' the reason stands for the claim. Of most, which
+--   are OK, the first claim of the first delivery, and have no other fields than all have: message_id, 'USUAL', time to live, and
+--   the values of their fields in the order of codec.py. Nothing taken: no id; 'PAUSED' stands for it where all tasks are paused.
 --   `asked` as in lib/claim_one.lua; `ended` and `settled` as in lib/settle_all.lua, they ended at `started_at`
 -- USE claim_one settle_all finish forget strikes pauses
 local over, reply, gone, paused = {}, {'', ''}, #ended > 0, paused_tasks(prefix)

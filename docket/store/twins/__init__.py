@@ -18,9 +18,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "1c1bda24a40eaf77a89f485510996d5193fedb34": claim,
+    "c3ca260a3d35e0a4b732211e30ec23199e8f7f55": claim,
     "669c58e9f91318e77152c41fccc8008aacc76dd2": schedule,
     "7af42fd626ecc29ad34bef09d36b823d82a9a37b": settle,
-    "05b9524ed055a42934f46e3c80a256719666daac": take,
+    "819d1b0cda53b2b0fc920d7724dab373b3f5ab4a": take,
 }
 """By the digest of the script, as `Lua` has it."""

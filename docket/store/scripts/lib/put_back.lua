@@ -1,5 +1,6 @@
 -- Have deliveries that a blocking read has just brought be as if they had not been read: they stay where they are on the stream,
--- and are handed out first, once again. Possible as long as nothing behind them was handed out. `deliveries` as in claim.lua.
+-- and are handed out first, once again. Possible as long as nothing behind them was handed out; returns
+-- whether it was. `deliveries` as in claim.lua.
 local function put_back(stream, group, worker, deliveries)
   -- USE numbers
   local ids, first = {}, entry_id(deliveries[1])
@@ -14,7 +15,7 @@ local function put_back(stream, group, worker, deliveries)
   local ms, count = string.match(first, '^(%d+)%-(%d+)$')
   local before = ms .. '-' .. string.format('%d', count - 1)
   if count == '0' then before = string.format('%d', ms - 1) .. '-18446744073709551615' end
+  if redis.pcall('XGROUP', 'SETID', stream, group, before).err then return false end   -- its user may not do that
   redis.call('XACK', stream, group, unpack(ids))
-  redis.call('XGROUP', 'SETID', stream, group, before)
   return true
 end

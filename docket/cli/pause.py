@@ -1,0 +1,199 @@
+"""``docket pause``, ``docket resume`` and ``docket pauses``."""
+
+from __future__ import annotations
+
+import getpass
+from json import dumps
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from .. import clock
+from ..documents import document
+from ..text import printable
+from .errors import CommandFailed
+from .existing import check_docket, check_known
+from .loops import Backend
+from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .tables import print_table, relative
+
+if TYPE_CHECKING:
+    from ..docket import Docket
+    from ..operating import Pause
+
+__all__ = ["pause", "pauses", "resume"]
+
+Json = Annotated[bool, Parameter(name="--json", negative=())]
+Force = Annotated[bool, Parameter(name="--force", negative=())]
+Reason = Annotated[str, Parameter(name="--reason")]
+By = Annotated[str | None, Parameter(name="--by")]
+
+
+def pause(
+    task: str = "*",
+    /,
+    *,
+    reason: Reason = "",
+    by: By = None,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    force: Force = False,
+    json: Json = False,
+    backend: Backend = "asyncio",
+) -> None:
+    """Have workers begin no more runs of a task, or of any, until it is resumed. What runs goes on.
+
+    Parameters
+    ----------
+    task
+        The name of the task; * or nothing is every task.
+    reason
+        Why, for those who look at it.
+    by
+        Who does it; the name of the user if not given.
+    docket
+        The name of the docket.
+    url
+        The server of the docket.
+    force
+        Pause also on a docket that nobody has used, and a task that no live worker knows and that waits nowhere.
+    json
+        Print it as JSON.
+    backend
+        The event loop: asyncio, uvloop or trio.
+    """
+    name = _named(task)
+
+    async def act(opened: Docket) -> tuple[bool, Pause | None]:
+        if not force:
+            await check_docket(opened)
+            if name is not None:
+                await check_known(opened, name, "pause")
+        paused = await opened.pause(name, reason=reason, by=_user() if by is None else by)
+        return paused, next((each for each in await opened.pauses() if each.task == name), None)
+
+    paused, made = with_docket(act, docket=docket, url=url, backend=backend)
+    if json:
+        _print_json(docket, paused=paused, pause=made)
+    elif paused:
+        print(f"Paused {_shown(name)} on docket {docket!r}{_waiting(made)}")
+    else:
+        print(f"Nothing to do: {_shown(name)} was paused before on docket {docket!r}{_waiting(made)}")
+
+
+def resume(
+    task: str = "*",
+    /,
+    *,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    json: Json = False,
+    backend: Backend = "asyncio",
+) -> None:
+    """Have workers run a task again, or all of them. The exit status is 1 if it is not paused.
+
+    A task that was paused by its name is resumed by its name.
+
+    Parameters
+    ----------
+    task
+        The name of the task; * or nothing is every task.
+    docket
+        The name of the docket.
+    url
+        The server of the docket.
+    json
+        Print it as JSON.
+    backend
+        The event loop: asyncio, uvloop or trio.
+    """
+    name = _named(task)
+
+    async def act(opened: Docket) -> int:
+        await check_docket(opened)
+        paused = {each.task for each in await opened.pauses()}
+        queued = await opened.resume(name)
+        if name not in paused and not queued:
+            others = ", ".join(map(_shown, sorted(paused, key=lambda each: each or ""))) or "nothing"
+            raise CommandFailed(f"{_shown(name)} is not paused on docket {docket!r}, but {others}")
+        return queued
+
+    queued = with_docket(act, docket=docket, url=url, backend=backend)
+    if json:
+        _print_json(docket, task=name, queued=queued)
+    else:
+        print(f"Resumed {_shown(name)} on docket {docket!r}: {_tasks(queued)} queued again")
+
+
+def pauses(
+    *,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    json: Json = False,
+    backend: Backend = "asyncio",
+) -> None:
+    """List what is paused on a docket.
+
+    Parameters
+    ----------
+    docket
+        The name of the docket.
+    url
+        The server of the docket.
+    json
+        Print it as JSON.
+    backend
+        The event loop: asyncio, uvloop or trio.
+    """
+
+    async def act(opened: Docket) -> list[Pause]:
+        found = await opened.pauses()
+        if not found:
+            await check_docket(opened)
+        return found
+
+    found, now = with_docket(act, docket=docket, url=url, backend=backend), clock.now()
+    if json:
+        _print_json(docket, pauses=found)
+        return
+    rows = [
+        (
+            each.task or "(all tasks)",
+            str(each.waiting),
+            relative(each.since, now) if each.since is not None else "",
+            each.by,
+            each.reason,
+        )
+        for each in found
+    ]
+    print(f"Pauses of docket {docket!r}")
+    print_table(("Task", "Waiting", "Since", "By", "Reason"), rows, numbers=1)
+
+
+def _named(task: str) -> str | None:
+    return None if task == "*" else task
+
+
+def _shown(name: str | None) -> str:
+    return "all tasks" if name is None else f"task {printable(name)!r}"
+
+
+def _tasks(count: int) -> str:
+    return "1 task is" if count == 1 else f"{count} tasks are"
+
+
+def _waiting(made: Pause | None) -> str:
+    waiting = 0 if made is None else made.waiting
+    return f": {'1 task waits' if waiting == 1 else f'{waiting} tasks wait'}" if waiting else ""
+
+
+def _user() -> str:
+    """The name of the user, as far as the system knows one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""
+
+
+def _print_json(docket: str, **parts: object) -> None:
+    print(dumps(document(docket, **parts)))

@@ -1,0 +1,50 @@
+"""The JSON documents that commands and the dashboard print: values for operators as objects of plain JSON."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import attrs
+
+from . import clock
+from .text import readable
+
+__all__ = ["document", "encoded"]
+
+
+def document(docket: str, **parts: Any) -> dict[str, Any]:
+    """One document: the name of the docket, the moment (``at``), and ``parts``, each `encoded`."""
+    return {
+        "docket": docket,
+        "at": encoded(clock.now()),
+        **{name: encoded(part) for name, part in parts.items()},
+    }
+
+
+def encoded(value: Any) -> Any:
+    """A value as JSON has it: objects by their fields, moments as ISO 8601 in UTC, durations in seconds as numbers.
+
+    Raises: TypeError - no document has such a value.
+    """
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, enum.Enum):
+        return encoded(value.value)
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    kind = cast("Any", type(value))
+    if attrs.has(kind):
+        return {field.name: encoded(getattr(value, field.name)) for field in attrs.fields(kind)}
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[Any, Any]", value).items()
+        return {str(encoded(name)): encoded(each) for name, each in pairs}
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
+        return [encoded(each) for each in cast("Sequence[Any]", value)]
+    raise TypeError(f"no document has a {type(value).__name__}")
