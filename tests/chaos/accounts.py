@@ -10,7 +10,7 @@ import attrs
 
 from tests.chaos.ledger import Entry
 
-__all__ = ["Accounts", "Ask", "Process", "Run", "Trouble", "covered"]
+__all__ = ["Accounts", "Ask", "Paused", "Process", "Run", "Trouble", "covered"]
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +45,7 @@ class Run:
     message: str = ""
     redelivered: bool = False
     customer: str | None = None
+    task: str = ""
 
     @property
     def unit(self) -> tuple[str, int, int]:
@@ -83,6 +84,15 @@ class Trouble:
         return self.slots is None or process is None or process.slot in self.slots
 
 
+@attrs.frozen(kw_only=True)
+class Paused:
+    """A time from the moment at which a pause was acknowledged until its resume was asked for; ``*``: all tasks."""
+
+    task: str
+    since: float
+    until: float
+
+
 def covered(spans: Iterable[tuple[float, float]], since: float, until: float) -> float:
     """How much of the time from ``since`` to ``until`` lies in at least one of the spans."""
     total, reached = 0.0, since
@@ -101,6 +111,7 @@ class Accounts:
     runs: list[Run] = attrs.field(factory=list)
     processes: dict[int, Process] = attrs.field(factory=dict)
     troubles: list[Trouble] = attrs.field(factory=list)
+    pauses: list[Paused] = attrs.field(factory=list)
     wall_offset: float = 0.0
     """Wall time minus monotonic time."""
 
@@ -145,6 +156,8 @@ class Accounts:
                 self.troubles.append(
                     Trouble(name=entry["name"], since=entry["since"], until=until, slots=slots)
                 )
+            case "pause":
+                self.pauses.append(Paused(task=entry["task"], since=entry["since"], until=entry["until"]))
             case "silent":
                 self.troubles.append(Trouble(name="silent server", since=entry["since"], until=entry["at"]))
             case "stall":
@@ -183,5 +196,16 @@ def _ask(entry: Entry) -> Ask:
 
 
 def _run(entry: Entry) -> Run:
-    known = {"key", "version", "attempt", "pid", "generation", "wall", "message", "redelivered", "customer"}
+    known = {
+        "key",
+        "version",
+        "attempt",
+        "pid",
+        "generation",
+        "wall",
+        "message",
+        "redelivered",
+        "customer",
+        "task",
+    }
     return Run(begin=entry["at"], **{name: value for name, value in entry.items() if name in known})

@@ -23,6 +23,7 @@ __all__ = [
     "double_placings",
     "early_runs",
     "overlapping_runs",
+    "paused_runs",
     "rewritten_ends",
     "unexplained_runs",
     "unkept_promises",
@@ -38,6 +39,9 @@ SETTLING = 3.0
 #: How many seconds a body may go on beside another run, right after its process was stopped or stalled: until it
 #: has got a turn, and heard that it was overtaken.
 CANCELLING = 0.5
+
+#: For how many seconds after a pause a run may begin that was taken before.
+TAKEN_BEFORE = 1.0
 
 #: How exactly the wall clocks of one machine's processes agree, in seconds.
 EXACTLY = 0.01
@@ -239,6 +243,20 @@ def early_runs(accounts: Accounts) -> Iterator[Violation]:
         early = due.get((run.key, run.version), -math.inf) - run.wall
         if early > EXACTLY:
             yield Violation(run.key, f"version {run.version} ran {early:.3f} s before it was due")
+
+
+def paused_runs(accounts: Accounts) -> Iterator[Violation]:
+    """Nothing begins while it is paused, but what was taken before, by a process that is in no trouble."""
+    for pause in accounts.pauses:
+        for run in accounts.runs:
+            if pause.task in ("*", run.task) and pause.since + TAKEN_BEFORE < run.begin < pause.until:
+                late = (
+                    run.begin - pause.since - covered(accounts.troubles_of(run.pid), pause.since, run.begin)
+                )
+                if late > TAKEN_BEFORE:
+                    yield Violation(
+                        run.key, f"began {run.begin - pause.since:.3f} s after {pause.task} was paused"
+                    )
 
 
 def overlapping_runs(accounts: Accounts, *, forgetful: Collection[str] = ()) -> Iterator[Violation]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-__all__ = ["FAILOVERS", "NETWORK", "SERVER", "WORKERS", "Fault", "plan"]
+__all__ = ["FAILOVERS", "NETWORK", "OPERATORS", "SERVER", "WORKERS", "Fault", "plan"]
 
 #: Faults of each kind: name, shortest and longest duration in leases (0: it is a moment).
 Kinds = dict[str, tuple[float, float]]
@@ -49,6 +49,13 @@ NETWORK: Kinds = {
     "refuse": (0.2, 1.0),
 }
 """What happens between a process, or all of them, and the server. ``up`` is towards the server, ``down`` from it."""
+
+OPERATORS: Kinds = {
+    "pause a task": (0.2, 1.5),
+    "pause all tasks": (0.1, 0.7),
+    "die in a resume": (0.2, 1.0),
+}
+"""What an operator does, who works through every other fault."""
 
 FAILOVERS: Kinds = {
     "kill master": (0, 0),

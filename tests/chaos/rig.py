@@ -24,7 +24,7 @@ from tests.chaos.worker import LATE, WorkerSettings
 from tests.proxy import Proxy
 from tests.servers import Server
 
-__all__ = ["DOCKET", "LOOPS", "PRODUCERS", "WORKERS", "Rig"]
+__all__ = ["DOCKET", "LOADING", "LOOPS", "PRODUCERS", "TIMEOUTS", "WORKERS", "Rig"]
 
 ROOT = Path(__file__).parents[2]
 DOCKET = "chaos"

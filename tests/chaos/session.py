@@ -15,7 +15,7 @@ from tests.chaos.accounts import Accounts, covered
 from tests.chaos.appendonly import Change, commands, histories
 from tests.chaos.checker import Violation
 from tests.chaos.ledger import Entry, read
-from tests.chaos.plan import NETWORK, SERVER, WORKERS, Fault, Kinds, plan
+from tests.chaos.plan import NETWORK, OPERATORS, SERVER, WORKERS, Fault, Kinds, plan
 from tests.chaos.rig import DOCKET, Rig
 from tests.chaos.rig import WORKERS as SLOTS
 from tests.chaos.torment import Tormentor
@@ -34,7 +34,7 @@ class Settings:
     calm: float = 0.8
     patience: float = 60.0
     pause: float = 0.15
-    tracks: Sequence[Kinds] = (WORKERS, SERVER, NETWORK)
+    tracks: Sequence[Kinds] = (WORKERS, SERVER, NETWORK, OPERATORS)
     rig: type[Rig] = Rig
     tormentor: type[Tormentor] = Tormentor
     forgetful: frozenset[str] = frozenset()
@@ -72,7 +72,10 @@ class Report:
         told = [f"  {one['at']:.3f} {_shown(one)}" for one in mine]
         since, until = mine[0]["at"] - 3, mine[-1]["at"] + 3
         for one in self.entries:
-            if one["what"] in ("fault", "signal", "exit", "silent", "stall") and since < one["at"] < until:
+            if (
+                one["what"] in ("fault", "pause", "signal", "exit", "silent", "stall")
+                and since < one["at"] < until
+            ):
                 told.append(f"  {one['at']:.3f} {_shown(one)}")
         for log in sorted(self.directory.glob("*.log")):
             for line in log.read_text(errors="replace").splitlines():
@@ -123,6 +126,7 @@ def run(settings: Settings, directory: Path, say: Callable[[str], None] = print)
         report.violations += checker.rewritten_ends(report.changes)
         report.violations += checker.double_placings(accounts)
         report.violations += checker.early_runs(accounts)
+        report.violations += checker.paused_runs(accounts)
         report.violations += checker.overlapping_runs(accounts, forgetful=settings.forgetful)
         report.violations += checker.deaths(accounts)
         report.figures = _figures(accounts, report.entries, tormented, drained)
@@ -159,7 +163,7 @@ def _figures(
     accounts: Accounts, entries: Sequence[Entry], tormented: float, drained: float
 ) -> dict[str, str]:
     answers = Counter(str(ask.how) for ask in accounts.asks)
-    faults = Counter(one["name"] for one in entries if one["what"] == "fault")
+    faults = Counter(one["name"] for one in entries if one["what"] in ("fault", "pause"))
     signals = Counter(one["signal"] for one in entries if one["what"] == "signal")
     runs = Counter(run.unit for run in accounts.runs)
     first: dict[tuple[str, int], float] = {}

@@ -324,3 +324,32 @@ def test_a_body_that_ends_in_a_way_of_its_own_is_found() -> None:
 
 def test_covered_time_counts_once() -> None:
     assert covered([(0, 2), (1, 3), (5, 6)], 1, 5.5) == 2.5
+
+
+def paused(since: float, until: float, task: str = "plain") -> Entry:
+    return line(until, "pause", name="pause a task", task=task, since=since, until=until)
+
+
+@pytest.mark.parametrize("task", ["plain", "*"])
+def test_a_run_that_begins_while_its_task_is_paused_is_a_violation(task: str) -> None:
+    books = accounts(added(), ran(5, 6, task="plain"), paused(2, 7, task))
+    (found,) = checker.paused_runs(books)
+    assert found.what == f"began 3.000 s after {task} was paused"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [ran(2.5, 3, task="plain"), paused(2, 7)],  # taken before
+        [ran(1.5, 6, task="plain"), paused(2, 7)],  # it ran then
+        [ran(7.1, 8, task="plain"), paused(2, 7)],
+        [ran(5, 6, task="failing"), paused(2, 7)],
+        [
+            ran(5, 6, task="plain"),
+            fault(1, 4.5, [0]),
+            paused(2, 7),
+        ],  # it was taken before, and could not begin
+    ],
+)
+def test_a_run_that_was_taken_before_or_is_of_another_task_is_none(lines: list[Any]) -> None:
+    assert list(checker.paused_runs(accounts(added(), *lines))) == []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from tests.chaos.plan import NETWORK, SERVER, WORKERS, plan
+from tests.chaos.plan import NETWORK, OPERATORS, SERVER, WORKERS, plan
 
-TRACKS = (WORKERS, SERVER, NETWORK)
+TRACKS = (WORKERS, SERVER, NETWORK, OPERATORS)
 
 
 def of(seed: int, seconds: float = 10) -> object:

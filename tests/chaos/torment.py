@@ -6,13 +6,17 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import redis
 
-from tests.chaos.plan import FAILOVERS, SERVER, Fault
-from tests.chaos.rig import Rig
+from docket import Docket
+from docket.store import EVERY_TASK, script_calls
+from docket.synchronous import SyncDocket
+from tests.chaos.plan import FAILOVERS, OPERATORS, SERVER, Fault
+from tests.chaos.rig import DOCKET, LOADING, TIMEOUTS, Rig
+from tests.chaos.tasks import TASKS
 from tests.proxy import Proxy
 
 __all__ = ["Tormentor"]
@@ -72,6 +76,8 @@ class Tormentor:
                 self.rig.signal_worker(target, signal.SIGSTOP)
                 time.sleep(fault.seconds)
                 self.rig.signal_worker(target, signal.SIGCONT)
+            case _ if fault.name in OPERATORS:
+                self._operate(fault)
             case _ if fault.name in NETWORK_FAULTS:
                 self._network(fault)
             case _ if fault.name in FAILOVERS and fault.name not in SERVER:
@@ -88,6 +94,32 @@ class Tormentor:
         finally:
             until = time.monotonic()
             self.rig.ledger.note("fault", name=fault.name, since=since, until=until, after=after, slots=slots)
+
+    def _operate(self, fault: Fault) -> None:
+        """Pause, and resume; nothing of it is a trouble that would excuse anybody."""
+        task = None if fault.name == "pause all tasks" else TASKS[self.count % len(TASKS)].__name__
+        with Docket(DOCKET, self.rig.url + TIMEOUTS).sync() as docket:
+            self._insist(lambda: docket.pause(task, reason=fault.name))
+            since = time.monotonic()
+            time.sleep(fault.seconds)
+            name, until = task or EVERY_TASK, time.monotonic()
+            self.rig.ledger.note("pause", name=fault.name, task=name, since=since, until=until)
+            if fault.name == "die in a resume":  # the first step is all it does: workers do the rest
+                self._insist(lambda: docket.run(_begin_resume, docket, name))
+            else:
+                self._insist(lambda: docket.resume(task))
+
+    def _insist(self, act: Callable[[], object]) -> None:
+        """Do something again until the server has answered that it is done."""
+        deadline = time.monotonic() + LOADING
+        while True:
+            try:
+                act()
+                return
+            except (redis.RedisError, OSError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def _network(self, fault: Fault) -> None:
         slots = self.rig.slots_of(fault.target)
@@ -151,6 +183,11 @@ class Tormentor:
     def failover(self, fault: Fault) -> None:
         """Replace the master, where there is one."""
         raise NotImplementedError
+
+
+async def _begin_resume(docket: SyncDocket, task: str) -> None:
+    store = docket.docket.store
+    await store.client.run(*script_calls.resume(store.keys, task=task, limit=1, begins=1))
 
 
 NETWORK_FAULTS = {
