@@ -22,8 +22,12 @@ from tests.tls import Certificates, issue
 
 HERE = Path(__file__).parent
 
-#: What only `nox -s browser` runs needs a package that only that installs.
-collect_ignore = [] if importlib.util.find_spec("playwright") else ["browser"]
+#: What only `nox -s browser` and `nox -s mounts` run needs packages that only these install.
+collect_ignore = [
+    room
+    for room, package in {"browser": "playwright", "mounts": "litestar"}.items()
+    if importlib.util.find_spec(package) is None
+]
 
 _names = itertools.count()
 

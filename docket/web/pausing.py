@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .fields import word_in
 from .http import Form
 from .markup import Safe, el, join
-from .pieces import field, form, hidden
+from .pieces import field, form, hidden, state_badge
 from .results import Ask, Done
 from .view import View, named, spelled
 from .visitors import Visitor
@@ -79,4 +79,4 @@ def pause_words(pause: Pause, view: View) -> Safe:
     since = join(" since ", moment(pause.since, view.now)) if pause.since is not None else None
     by = f" by {pause.by}" if pause.by else None
     reason = join(": ", pause.reason) if pause.reason else None
-    return join("paused", by, since, reason)
+    return join(state_badge("paused"), by, since, reason)

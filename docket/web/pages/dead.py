@@ -65,7 +65,7 @@ def _list(letters: Sequence[DeadLetter], total: int, query: Query, view: View) -
     ]
     columns = (
         Column("Set aside"),
-        Column("Task"),
+        Column("Task", "name"),
         Column("Key", "key"),
         Column("Entry", "key"),
         Column("Reason", "wide"),

@@ -66,7 +66,13 @@ def _tiles(counts: Counts, view: View) -> Safe:
         tile("Later", count(counts.later), href=address("work", state="later"), tone="later"),
         tile("At a limit", count(counts.limited), href=address("work", state="limited"), tone="limited"),
         tile("Paused", count(counts.paused), href="pauses", tone="paused") if counts.paused else None,
-        tile("Workers", count(counts.workers), workers, href="workers", tone="" if counts.workers else "bad"),
+        tile(
+            "Workers",
+            count(counts.workers),
+            workers,
+            href="workers",
+            tone="completed" if counts.workers else "bad",
+        ),
         class_="tiles",
     )
 
@@ -78,7 +84,7 @@ def _running(seen: _Seen, view: View) -> Safe:
         (task_link(each.function_name), key_link(each.key), moment(each.started_at, view.now))
         for each in seen.running
     ]
-    columns = (Column("Task"), Column("Key", "key"), Column("Since", "number"))
+    columns = (Column("Task", "name"), Column("Key", "key"), Column("Since", "number"))
     more = _more(seen.counts.running, "running")
     return card("Running now", table(columns, rows, caption="What runs now"), tools=more)
 
@@ -90,7 +96,7 @@ def _later(seen: _Seen, view: View) -> Safe:
         (task_link(each.function_name), key_link(each.key), moment(each.when, view.now))
         for each in seen.later
     ]
-    columns = (Column("Task"), Column("Key", "key"), Column("Begins", "number"))
+    columns = (Column("Task", "name"), Column("Key", "key"), Column("Begins", "number"))
     return card(
         "Next", table(columns, rows, caption="What begins next"), tools=_more(seen.counts.later, "later")
     )

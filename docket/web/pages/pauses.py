@@ -50,7 +50,7 @@ def _list(pauses: Sequence[Pause], view: View) -> Safe:
         return empty("Nothing is paused.", remark)
     paused = {each.task: each for each in pauses}
     columns = [
-        Column("Task"),
+        Column("Task", "name"),
         Column("Since", "number"),
         Column("Waiting", "number"),
         Column("By"),

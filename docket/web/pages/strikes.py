@@ -40,7 +40,7 @@ def _list(strikes: Sequence[Strike], view: View) -> Safe:
             "Nothing is struck.",
             "A strike forbids a task, or calls with some argument, until it is restored.",
         )
-    columns = [Column("Task"), Column("Calls with", "wide")]
+    columns = [Column("Task", "name"), Column("Calls with", "wide")]
     rows: list[list[Child]] = [[_whose(each), _which(each)] for each in strikes]
     if view.may_act:
         columns.append(Column("", "tools", "Actions"))

@@ -11,7 +11,7 @@ from ...errors import UsageError
 from ..http import address
 from ..markup import Child, Safe, el, join
 from ..pausing import pause_tools, pause_words
-from ..pieces import card, empty, facts, note, state_badge
+from ..pieces import card, empty, facts
 from ..view import Content, Page, Part, Query, Show, View
 from ..words import plural
 
@@ -54,7 +54,7 @@ def _show(
 def _pause(name: str, paused: Mapping[str | None, Pause], view: View) -> Safe:
     words: Child = "Workers begin what of it is due."
     if name in paused:
-        words = join(state_badge("paused"), " ", pause_words(paused[name], view))
+        words = join(pause_words(paused[name], view), ".")
     tools = pause_tools(view, name, paused)
     return el("section", el("div", el("p", words), tools, class_="headline"), class_="card")
 
@@ -81,7 +81,9 @@ def _work(name: str) -> Safe:
             ("limited", "At a limit"),
         )
     ]
-    return card("Its work", note("What of it waits and runs:"), el("div", *links, class_="links"))
+    return card(
+        "Its work", el("p", "What of it waits and runs:", class_="remark"), el("div", *links, class_="links")
+    )
 
 
 TASK = Page(path="task", read=_read)

@@ -121,7 +121,7 @@ def _rows(
     state: State, executions: Sequence[Execution[Any]], view: View
 ) -> tuple[list[Column], list[list[Child]]]:
     now = view.now
-    columns = [Column("Task"), Column("Key", "key"), *_columns(state)]
+    columns = [Column("Task", "name"), Column("Key", "key"), *_columns(state)]
     rows: list[list[Child]] = []
     for each in executions:
         row: list[Child] = [task_link(each.function_name), key_link(each.key)]
