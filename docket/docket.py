@@ -40,7 +40,7 @@ from .errors import BadSetting
 from .execution import Execution, RunningExecution
 from .moments import DEFAULT_TTL, LONGEST, TimeToLive, check_moment, check_setting, check_ttl
 from .numbers import check_whole
-from .operating import DocketLists, DocketPauses
+from .operating import DocketFailures, DocketLists, DocketPauses
 from .rules import WAITING, Cancellation, Disposition, ExecutionState
 from .signals import signals, suppress_errors
 from .snapshot import DocketSnapshot, DocketSnapshotMixin
@@ -48,6 +48,7 @@ from .store import (
     GROUP,
     ONCE,
     DocketStore,
+    FailuresKept,
     Keys,
     LimitInUse,
     Message,
@@ -89,7 +90,7 @@ CLEAR_BATCH = 100
 """How many tasks `Docket.clear` cancels in one step: it keeps the server for a few milliseconds."""
 
 
-class Docket(DocketLists, DocketPauses, DocketSnapshotMixin):
+class Docket(DocketLists, DocketFailures, DocketPauses, DocketSnapshotMixin):
     """A named collection of scheduled calls on one server, shared by every process that opens it.
 
     ``async with Docket(...)`` may be entered and left in different tasks, threads and event loops, and again after it
@@ -103,6 +104,9 @@ class Docket(DocketLists, DocketPauses, DocketSnapshotMixin):
 
     ``parent_task_spans``: the span of a run is a child of the span in which its task was added, not only linked to it.
     None: as the environment variable ``DOCKET_PARENT_TASK_SPANS`` says, else no. A `Worker` may say otherwise.
+
+    ``failure_ttl`` and ``failures_kept``: of each key that has failed the last failure is kept for so long, and of so
+    many keys at most, the newest; see `failures`. Zero of either: none. What the workers' docket says counts.
 
     Raises: BadUrl (a ValueError) - the URL names no server; BadSetting (a ValueError), also as it is entered: a
     ``result_storage`` that cannot work on the running event loop.
@@ -119,6 +123,8 @@ class Docket(DocketLists, DocketPauses, DocketSnapshotMixin):
         enable_internal_instrumentation: bool = False,
         credential_provider: CredentialProvider | None = None,
         parent_task_spans: bool | None = None,
+        failure_ttl: timedelta = timedelta(days=7),
+        failures_kept: int = 10_000,
     ) -> None:
         if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise BadSetting(f"name takes a non-empty string, not {name!r}")
@@ -130,6 +136,8 @@ class Docket(DocketLists, DocketPauses, DocketSnapshotMixin):
             )
         if execution_ttl is not None:
             check_setting("execution_ttl", execution_ttl)
+        check_setting("failure_ttl", failure_ttl)
+        check_whole("failures_kept", failures_kept, 0, error=BadSetting)
         name = checked_name(name, "the name of a docket")
         self.name, self.url = name, url
         self._heartbeat_interval, self._missed_heartbeats = heartbeat_interval, missed_heartbeats
@@ -147,6 +155,7 @@ class Docket(DocketLists, DocketPauses, DocketSnapshotMixin):
             result_storage=check_storage(result_storage),
             strikes=Strikes(keys),
             ttl_travels=execution_ttl is not DEFAULT_TTL,
+            failures_kept=FailuresKept(failure_ttl, failures_kept),
             subscriptions=Subscriptions(self._client),
         )
         self._server_results = ServerResults(lambda: self.client, keys)

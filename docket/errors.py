@@ -18,6 +18,7 @@ __all__ = [
     "ExecutionError",
     "ExecutionFailed",
     "KeyUnreadable",
+    "NothingKept",
     "PortUnavailable",
     "ResultExpired",
     "ResultNotStored",
@@ -51,6 +52,13 @@ class PortUnavailable(BadSetting, OSError):
 
 class UnknownTask(UsageError, KeyError):
     """A task name that is not registered on this docket."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # KeyError would show the repr of the message
+
+
+class NothingKept(UsageError, KeyError):
+    """There is no failure to retry under a key: none is kept, or not its arguments."""
 
     def __str__(self) -> str:
         return Exception.__str__(self)  # KeyError would show the repr of the message

@@ -76,11 +76,14 @@ def error_text(error: BaseException) -> str:
     return f"{class_name(error)}: {text_of(error)}"
 
 
-def shortened(text: str, most: int) -> str:
-    """The text, or its beginning and its end with ``...`` in between: of at most so many characters, at least 3."""
+def shortened(text: str, most: int, ahead: int | None = None) -> str:
+    """The text, or its beginning and its end with ``...`` in between: of at most so many characters, at least 3.
+
+    ``ahead`` are the characters of the beginning, two thirds unless it is given.
+    """
     if len(text) <= most:
         return text
-    ahead = (most - 3) * 2 // 3
+    ahead = (most - 3) * 2 // 3 if ahead is None else ahead
     return f"{text[:ahead]}...{text[len(text) - (most - 3 - ahead) :]}"
 
 

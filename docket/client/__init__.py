@@ -8,7 +8,7 @@ from .by_hand import claim_by_hand, end_by_hand
 from .key_names import KeyName
 from .packed import Packed
 from .paths import member_at
-from .placement import check_chunk_size, place, place_for, place_many
+from .placement import check_chunk_size, place, place_for, place_many, retry_many
 from .presentation import compact_signature, show_call, show_packed
 from .progress import ExecutionProgress, keepers
 from .registry import (
@@ -88,6 +88,7 @@ __all__ = [
     "register_collection",
     "register_task",
     "remote_task",
+    "retry_many",
     "show_call",
     "show_packed",
     "signature_cache",

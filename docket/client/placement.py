@@ -9,7 +9,7 @@ once more, since it may have been restored.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from ..numbers import check_whole
@@ -21,7 +21,7 @@ from ..text import checked_name
 from .signatures import check_key
 from .strikes import Strikable, is_struck, may_strike
 
-__all__ = ["Placeable", "check_chunk_size", "place", "place_for", "place_many"]
+__all__ = ["Placeable", "check_chunk_size", "place", "place_for", "place_many", "retry_many"]
 
 logger = logging.getLogger("docket.docket")
 
@@ -123,19 +123,59 @@ async def place_many(
         if present := _with_trace_fields({}):
             for call in chunk:
                 call.extra_fields = {**call.extra_fields, **present}
-        for call, placed in zip(chunk, await _place_chunk(store, chunk, replace), strict=True):
-            if isinstance(placed, redis_errors.RedisError):
-                call.placed(Disposition.FAILED, error=placed)
-            else:
-                call.placed(placed.disposition, placed.generation)
-            _emit_placed(store, call, replace=replace)
+        _note_placed(store, chunk, await _place_chunk(store, chunk, replace), replace=replace)
+
+
+def _note_placed(
+    store: DocketStore,
+    calls: Sequence[Placeable],
+    results: Sequence[Placed | redis_errors.RedisError],
+    *,
+    replace: bool,
+) -> None:
+    for call, placed in zip(calls, results, strict=True):
+        if isinstance(placed, redis_errors.RedisError):
+            call.placed(Disposition.FAILED, error=placed)
+        else:
+            call.placed(placed.disposition, placed.generation)
+        _emit_placed(store, call, replace=replace)
+
+
+async def retry_many(store: DocketStore, calls: Sequence[Placeable], failed_at: Sequence[bytes]) -> None:
+    """Place calls of failures anew in one write, and note the result on each; see `Failures.retry_many`.
+
+    SUPERSEDED: the failure is not the one any more that was kept at ``failed_at``.
+    """
+    if present := _with_trace_fields({}):
+        for call in calls:
+            call.extra_fields = {**call.extra_fields, **present}
+
+    async def write(sent: Sequence[int], strikes: bytes) -> list[Placed | redis_errors.RedisError]:
+        return await store.failures.retry_many([(calls[at].message(), failed_at[at]) for at in sent], strikes)
+
+    _note_placed(store, calls, await _write_unless_struck(store, calls, write), replace=False)
 
 
 async def _place_chunk(
     store: DocketStore, calls: Sequence[Placeable], replace: bool
 ) -> list[Placed | redis_errors.RedisError]:
-    """Place calls in one write, without those that are struck.
+    """Place calls in one write, without those that are struck."""
 
+    async def write(sent: Sequence[int], strikes: bytes) -> list[Placed | redis_errors.RedisError]:
+        messages = [calls[at].message() for at in sent]
+        return await store.schedule.place_many(messages, replace=replace, strikes=strikes)
+
+    return await _write_unless_struck(store, calls, write)
+
+
+async def _write_unless_struck(
+    store: DocketStore,
+    calls: Sequence[Placeable],
+    write: Callable[[Sequence[int], bytes], Awaitable[list[Placed | redis_errors.RedisError]]],
+) -> list[Placed | redis_errors.RedisError]:
+    """Have calls placed in one write, without those that are struck.
+
+    ``write`` places those of some numbers, for a caller that has read the strikes up to an id.
     Where there are strikes that this process did not know, the calls that they do not concern take a second write.
     """
     strikes = store.strikes
@@ -148,9 +188,7 @@ async def _place_chunk(
         for at in sorted(struck):
             _refuse(calls[at])
         sent = [at for at in left if at not in struck]
-        messages = [calls[at].message() for at in sent]
-        replies = await store.schedule.place_many(messages, replace=replace, strikes=known)
-        for at, reply in zip(sent, replies, strict=True):
+        for at, reply in zip(sent, await write(sent, known), strict=True):
             results[at] = reply
         left = [at for at in sent if results[at] == _STRUCK]
         if not left:

@@ -25,6 +25,8 @@ from .docket_store import DocketStore, ResultStorage
 from .due import DueTasks, Moved
 from .errors_kept import dump_error, restored, stand_in
 from .events import ProgressEvent, StateEvent, read_event
+from .failures import FailureRow, Failures
+from .failures_kept import FailureKept, FailureReport, FailuresKept, Wanted, epoch_ms
 from .fence import Fence
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
@@ -62,6 +64,11 @@ __all__ = [
     "DocketStore",
     "DueTasks",
     "Ended",
+    "FailureKept",
+    "FailureReport",
+    "FailureRow",
+    "Failures",
+    "FailuresKept",
     "Fence",
     "Holding",
     "Keys",
@@ -103,6 +110,7 @@ __all__ = [
     "Tally",
     "TooManyPauses",
     "Unreadable",
+    "Wanted",
     "WorkerInfo",
     "about_key",
     "chains",
@@ -112,6 +120,7 @@ __all__ = [
     "dump_error",
     "dump_value",
     "epoch",
+    "epoch_ms",
     "first_when",
     "fits",
     "is_about_a_key",

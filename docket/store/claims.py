@@ -17,6 +17,8 @@ from . import script_calls
 from .admission import Admissions
 from .answers import answers
 from .codec import Delivery, Message, bare_result, end_fields, fields_of, result_envelope, state_event
+from .failures import Failures
+from .failures_kept import FailureReport, FailuresKept
 from .foreign import is_whole, text
 from .keys import GROUP, Keys
 from .lua import script
@@ -48,9 +50,9 @@ _SETTLED = {word.value: word for word in Settled}
 _WRITTEN = {value: word for value, word in _SETTLED.items() if word is not Settled.ASKED}
 
 
-def _size_of(error: str | None, result: tuple[str, str | None] | None) -> int:
+def _size_of(error: str | None, result: tuple[str, str | None] | None, failure: FailureReport | None) -> int:
     _, text = result or ("", None)
-    return len(error or "") + len(text or "")
+    return len(error or "") + len(text or "") + (0 if failure is None else failure.size)
 
 
 @hot_value
@@ -64,11 +66,15 @@ class Ended:
     state: str
     error: str | None = None
     result: tuple[str, str | None] | None = None
+    failure: FailureReport | None = None
+    """What is kept of the failure for operators."""
     size: int = attrs.field(
         init=False,
         eq=False,
         repr=False,
-        default=attrs.Factory(lambda ended: _size_of(ended.error, ended.result), takes_self=True),
+        default=attrs.Factory(
+            lambda ended: _size_of(ended.error, ended.result, ended.failure), takes_self=True
+        ),
     )
     """About how many bytes there are to write."""
 
@@ -79,19 +85,21 @@ class Again:
 
     With ``same`` it is the same run, put off: the rules that have admitted it are not asked again. ``ended`` is how the
     call ended, where the next run is another one (a perpetual task's); ``tried`` is the error of an attempt that this
-    retries.
+    retries, and ``failure`` what is kept of that for operators.
     """
 
     message: Message
     same: bool = False
     ended: Ended | None = None
     tried: str = ""
+    failure: FailureReport | None = None
 
     @property
     def size(self) -> int:
         """About how many bytes there are to write."""
         ended = 0 if self.ended is None else self.ended.size
-        return len(self.message.args) + len(self.message.kwargs) + len(self.tried) + ended
+        failure = 0 if self.failure is None else self.failure.size
+        return len(self.message.args) + len(self.message.kwargs) + len(self.tried) + ended + failure
 
 
 @attrs.define(eq=False)
@@ -107,6 +115,7 @@ class Claims:
     keys: Keys
     worker: str
     ttl: timedelta | None
+    failures_kept: FailuresKept = attrs.field(factory=FailuresKept)
     _unclaimed: tuple[Sequence[Any], str] = attrs.field(init=False, default=((), ""))
     newest_strike: bytes = attrs.field(init=False, default=b"")
     """The id of the last strike that was there when tasks were last taken; empty for none."""
@@ -129,6 +138,11 @@ class Claims:
     def pauses(self) -> Pauses:
         """What this worker does about tasks that are paused."""
         return Pauses(self.client, self.keys)
+
+    @property
+    def failures(self) -> Failures:
+        """What is kept of failures."""
+        return Failures(self.client, self.keys, self.failures_kept)
 
     # taking ----------------------------------------------------------------------------------------------
 
@@ -178,11 +192,16 @@ class Claims:
         final: list[Argument] = [fence.message_id, key, event, how]
         if ended.result is not None:
             stored = ended.result[0], *self._stored(key, ended.result, now, ttl)
-        elif ended.error or delivery.slots:
+        elif ended.error or delivery.slots or ended.failure is not None:
             stored = "", "", ""
         else:
             return final
-        return [*final, delivery.slots, (ended.error or "").encode(), *stored]
+        failing = self._failing(delivery, ended.failure, now)
+        return [*final, delivery.slots, (ended.error or "").encode(), *stored, *failing]
+
+    def _failing(self, delivery: Delivery, report: FailureReport | None, now: datetime) -> list[Argument]:
+        """What is kept of a failure, as lib/failures.lua takes it; nothing of what is none."""
+        return [] if report is None else [*report.sent(delivery.message, self.failures_kept, now)]
 
     async def _taken(self, reply: Any, *, redelivered: bool) -> list[Taken]:
         """What take.lua replies of entries, one after the other."""
@@ -386,6 +405,8 @@ class Claims:
     def _again(self, delivery: Delivery, how: Again, now: datetime, at: str) -> list[Argument]:
         """The end of a claim whose key runs again, as lib/follow.lua takes it; ``at`` is ``now`` as text."""
         fence, following, ended = delivery.fence, how.message, how.ended
+        report = how.failure if ended is None else ended.failure
+        failing = self._failing(delivery, report, now)
         key, ttl = following.key, self.kept_for(delivery)
         due, when, event = placed_as(following, now)
         over: list[Argument] = [""] * 6
@@ -397,7 +418,7 @@ class Claims:
         return [
             fence.message_id, fence.generation, fence.claim, key, self.keys.queue_of(key), epoch(following.when),
             due, event, int(how.same), how.tried.encode(), delivery.slots, *over, time_to_live(ttl),
-            *following.to_send(when),
+            len(failing), *failing, *following.to_send(when),
         ]  # fmt: skip
 
     def _stored(
@@ -431,7 +452,8 @@ class Claims:
 
     async def set_aside(self, unreadable: Unreadable) -> None:
         """Put aside, with the reason, a delivery that cannot be decoded; fail its run if it has one (I9)."""
-        at, reason = clock.now().isoformat(), str(unreadable.reason)
+        now = clock.now()
+        at, reason = now.isoformat(), str(unreadable.reason)
         key = unreadable.key or ""
         shown = key if isinstance(key, str) else text(key)
         event = state_event(shown, "failed", *end_fields(at, f"DeliveryUnreadable: {reason}"))
@@ -446,5 +468,6 @@ class Claims:
             state_event=event,
             slots=unreadable.slots,
             generation=unreadable.generation,
+            **self.failures_kept.bounds(now),
         )
         await self.client.run(*call)

@@ -43,6 +43,7 @@ __all__ = [
     "envelope",
     "fields_of",
     "first_when",
+    "further_fields",
     "is_empty",
     "is_plain",
     "load",
@@ -372,8 +373,12 @@ def decode_message(fields: Mapping[bytes, bytes]) -> Message:
     except KeyError as missing:
         raise DeliveryUnreadable(f"the message has no field {missing.args[0].decode()!r}") from None
     usual.append(fields.get(b"generation", b"0"))
-    extra = {name: field for name, field in fields.items() if name not in _NAMED}
-    return _decoded(usual, extra, fields.get(_UNKNOWN))
+    return _decoded(usual, further_fields(fields), fields.get(_UNKNOWN))
+
+
+def further_fields(fields: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Those fields of a message that we do not name."""
+    return {name: field for name, field in fields.items() if name not in _NAMED}
 
 
 def _decoded(

@@ -14,6 +14,8 @@ from .byhand import ByHand
 from .claims import Claims
 from .dead_letters import DeadLetters
 from .due import DueTasks
+from .failures import Failures
+from .failures_kept import FailuresKept
 from .keys import Keys
 from .listing import Listing
 from .liveness import Liveness
@@ -61,6 +63,7 @@ class DocketStore:
     subscriptions: Subscriptions
     """Of all that follow executions, on one connection for each event loop."""
     ttl_travels: bool = False
+    failures_kept: FailuresKept = attrs.field(factory=FailuresKept)
 
     schedule: Schedule = attrs.field(init=False)
     """Places and cancels."""
@@ -80,11 +83,13 @@ class DocketStore:
     listing: Listing = attrs.field(init=False)
     """Counts and lists what is on the docket, page by page."""
     dead_letters: DeadLetters = attrs.field(init=False)
+    failures: Failures = attrs.field(init=False)
+    """What is kept of failures, for operators."""
 
     def __attrs_post_init__(self) -> None:
         client, keys, ttl = self.client, self.keys, self.ttl
         self.schedule = Schedule(client, keys, ttl, ttl if self.ttl_travels else ...)
-        self.due = DueTasks(client, keys, ttl)
+        self.due = DueTasks(client, keys, ttl, self.failures_kept)
         self.by_hand = ByHand(client, keys, ttl)
         self.progress = ProgressReports(client, keys, ttl)
         self.records = Records(client, keys)
@@ -93,7 +98,8 @@ class DocketStore:
         self.liveness = Liveness(client, keys, self.expiry)
         self.listing = Listing(client, keys, self.expiry)
         self.dead_letters = DeadLetters(client, keys)
+        self.failures = Failures(client, keys, self.failures_kept)
 
     def claims(self, worker: str) -> Claims:
         """The deliveries of one worker. They have state, so each call makes new ones."""
-        return Claims(self.client, self.keys, worker, self.ttl)
+        return Claims(self.client, self.keys, worker, self.ttl, self.failures_kept)

@@ -10,6 +10,7 @@ import attrs
 from .. import clock
 from ..transport import Client
 from . import script_calls
+from .failures_kept import FailuresKept
 from .keys import Keys
 from .schedule import time_to_live
 
@@ -31,6 +32,7 @@ class DueTasks:
     client: Client
     keys: Keys
     ttl: timedelta | None
+    failures: FailuresKept = attrs.field(factory=FailuresKept)
 
     async def move(self, limit: int) -> Moved:
         """Move at most ``limit`` due tasks to the stream."""
@@ -41,6 +43,7 @@ class DueTasks:
             limit=limit,
             at=now.isoformat(),
             ttl_ms=time_to_live(self.ttl),
+            **self.failures.bounds(now),
         )
         count, following = cast("tuple[int, bytes]", await self.client.run(*call))
         return Moved(count, float(following) if following else None)

@@ -127,6 +127,27 @@ class Keys(Channels):
         """Hash of the tasks that are paused, each with who did that, when and why; unknown to pydocket."""
         return f"{self.prefix}:ops:pauses"
 
+    # what is kept for operators; unknown to pydocket --------------------------------------------------------
+
+    @cached_property
+    def failures(self) -> str:
+        """Sorted set of the keys whose last run has failed, by when (ms)."""
+        return f"{self.prefix}:ops:failures"
+
+    @cached_property
+    def retrying(self) -> str:
+        """Sorted set of the keys that are tried again, by when the next attempt is (ms)."""
+        return f"{self.prefix}:ops:retrying"
+
+    @cached_property
+    def failure_totals(self) -> str:
+        """Hash of how many bytes all kept failures have."""
+        return f"{self.prefix}:ops:totals"
+
+    def failure(self, key: str) -> str:
+        """Hash of the last failure of a task key."""
+        return f"{self.prefix}:ops:failure:{key}"
+
     # one per task key ------------------------------------------------------------------------------------
 
     @staticmethod

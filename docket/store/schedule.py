@@ -24,6 +24,7 @@ from .misuse import named_after
 
 __all__ = [
     "ANY_STRIKES",
+    "NOT_GIVEN",
     "Placed",
     "Schedule",
     "epoch",
@@ -46,6 +47,7 @@ _DISPOSITIONS = {
     b"EXISTS": Disposition.ALREADY_SCHEDULED,
     b"SUPERSEDED": Disposition.SUPERSEDED,
     b"STRIKES": Disposition.STRUCK,
+    b"GONE": Disposition.SUPERSEDED,
 }
 
 _CANCELLATIONS = {

@@ -23,20 +23,24 @@ __all__ = [
     "clear",
     "conclude",
     "discard",
+    "discard_failure",
     "due",
     "group",
     "handback",
     "heartbeat",
     "pause",
     "progress",
+    "promote",
     "renew",
     "renew_slots",
     "reschedule",
     "resume",
     "retire",
+    "retry",
     "schedule",
     "settle",
     "strike",
+    "sweep_failures",
     "take",
     "takeover",
     "unheard",
@@ -171,7 +175,8 @@ def conclude(
 def discard(
     keys: Keys, *,
     message_id: Argument, worker: Argument, reason: Argument, at: Argument, ttl_ms: Argument, key: Argument,
-    state_event: Argument, slots: Argument, generation: Argument,
+    state_event: Argument, slots: Argument, generation: Argument, failures_kept: Argument,
+    failure_ttl: Argument, failed_at: Argument,
 ) -> Call:
     """Set a delivery aside that cannot be decoded (I9): its fields and the reason are kept for a while, its
     run fails."""
@@ -182,14 +187,31 @@ def discard(
         ],
         [
             message_id, GROUP, worker, reason, at, ttl_ms, key, state_event, keys.wake, keys.prefix, slots,
-            generation,
+            generation, failures_kept, failure_ttl, failed_at,
+        ],
+    )
+
+
+def discard_failure(
+    keys: Keys, *,
+    key: str, failed_at: Argument,
+) -> Call:
+    """Remove what is kept of a failure."""
+    return (
+        script("discard_failure"),
+        [
+            keys.failure(key),
+        ],
+        [
+            keys.prefix, key, failed_at,
         ],
     )
 
 
 def due(
     keys: Keys, *,
-    now: Argument, limit: Argument, at: Argument, ttl_ms: Argument,
+    now: Argument, limit: Argument, at: Argument, ttl_ms: Argument, failures_kept: Argument,
+    failure_ttl: Argument, failed_at: Argument,
 ) -> Call:
     """Move tasks whose time has come from the queues to the stream, at most `limit` of them."""
     return (
@@ -198,7 +220,7 @@ def due(
             keys.stream, keys.queue, keys.reserved_queue,
         ],
         [
-            keys.prefix, now, limit, at, ttl_ms,
+            keys.prefix, now, limit, at, ttl_ms, failures_kept, failure_ttl, failed_at,
         ],
     )
 
@@ -287,6 +309,22 @@ def progress(
     )
 
 
+def promote(
+    keys: Keys, *,
+    key: str, now_epoch: Argument, now_text: Argument, state_event: Argument,
+) -> Call:
+    """Let a task that waits for its time run now."""
+    return (
+        script("promote"),
+        [
+            keys.run(key), keys.parked(key), keys.queue_of(key), keys.retrying, keys.failure(key),
+        ],
+        [
+            keys.prefix, key, now_epoch, now_text, state_event,
+        ],
+    )
+
+
 def renew(
     keys: Keys, *,
     worker: Argument, ids: Sequence[Argument],
@@ -368,6 +406,23 @@ def retire(
     )
 
 
+def retry(
+    keys: Keys, *,
+    key: str, failed_at: Argument, when: Argument, due: Argument, state_event: Argument,
+    known_strikes: Argument, ttl: Argument, call: Sequence[Argument],
+) -> Call:
+    """Place the call of a failure anew, and remove what is kept of the failure."""
+    return (
+        script("retry"),
+        [
+            keys.stream, keys.queue_of(key), keys.failure(key),
+        ],
+        [
+            keys.prefix, GROUP, key, failed_at, when, due, state_event, known_strikes, ttl, *call,
+        ],
+    )
+
+
 def schedule(
     keys: Keys, *,
     key: Argument, when: Argument, state_event: Argument, ttl: Argument, how: Argument,
@@ -413,6 +468,23 @@ def strike(
         ],
         [
             after, count, spent_ids, *spent_and_fields,
+        ],
+    )
+
+
+def sweep_failures(
+    keys: Keys, *,
+    oldest: Argument, latest: Argument, limit: Argument,
+) -> Call:
+    """Remove failures that are too old, and those of tasks that are said to be tried again, and are not any
+    more."""
+    return (
+        script("sweep_failures"),
+        [
+            keys.failures, keys.retrying, keys.failure_totals,
+        ],
+        [
+            keys.prefix, oldest, latest, limit,
         ],
     )
 

@@ -7,14 +7,25 @@ from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, TypeVarTuple, Unpack, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ParamSpec,
+    Self,
+    TypedDict,
+    TypeVar,
+    TypeVarTuple,
+    Unpack,
+    cast,
+    overload,
+)
 
 import attrs
 
 from ..client import AnyFunction, TaskCall, TaskFunction
 from ..execution import Execution
 from ..moments import TimeToLive
-from ..operating import Counts, DeadLetter, Pause, WaitingState
+from ..operating import BulkResult, Counts, DeadLetter, Failure, FailureGroup, Pause, WaitingState
 from ..rules import Cancellation
 from ..store import LimitInUse, WorkerInfo
 from ..strikelist import LiteralOperator, Operator, Strike
@@ -51,6 +62,14 @@ class SyncPage:
     after: str | None
     looked_at: int
     total: int
+
+
+class _Words(TypedDict):
+    """Which failures are wanted."""
+
+    error: str | None
+    since: datetime | None
+    until: datetime | None
 
 
 class SyncDocket:
@@ -268,6 +287,101 @@ class SyncDocket:
     def clear(self) -> int:
         """Cancel everything that waits; what runs goes on. Return how many tasks that were."""
         return self._loop.call(self.docket.clear)
+
+    # failures --------------------------------------------------------------------------------------------
+
+    def failures(
+        self,
+        task: TaskFunction | str | None = None,
+        *,
+        error: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+        after: Failure | str | None = None,
+    ) -> list[Failure]:
+        """What has failed, the newest first. See `Docket.failures`."""
+        words = _Words(error=error, since=since, until=until)
+        return self._loop.call(partial(self.docket.failures, task, limit=limit, after=after, **words))
+
+    def retrying(
+        self,
+        task: TaskFunction | str | None = None,
+        *,
+        error: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+        after: Failure | str | None = None,
+    ) -> list[Failure]:
+        """What has failed and is tried again, the soonest first. See `Docket.retrying`."""
+        words = _Words(error=error, since=since, until=until)
+        return self._loop.call(partial(self.docket.retrying, task, limit=limit, after=after, **words))
+
+    def failure(self, key: str) -> Failure | None:
+        """The last failure of a key. See `Docket.failure`."""
+        return self._loop.call(self.docket.failure, key)
+
+    def failure_groups(
+        self,
+        task: TaskFunction | str | None = None,
+        *,
+        error: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        retrying: bool = False,
+    ) -> list[FailureGroup]:
+        """All failures by task and class of the error. See `Docket.failure_groups`."""
+        words = _Words(error=error, since=since, until=until)
+        return self._loop.call(partial(self.docket.failure_groups, task, retrying=retrying, **words))
+
+    def count_failures(
+        self,
+        task: TaskFunction | str | None = None,
+        *,
+        error: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> dict[tuple[str, str], int]:
+        """How many failures there are, by task and class of the error."""
+        words = _Words(error=error, since=since, until=until)
+        return self._loop.call(partial(self.docket.count_failures, task, **words))
+
+    def retry(self, key: str, *, when: datetime | None = None) -> SyncExecution:
+        """Run what failed under ``key`` again. See `Docket.retry`."""
+        return self._wrap(self._loop.call(partial(self.docket.retry, key, when=when)))
+
+    def retry_all(
+        self,
+        task: TaskFunction | str | None = None,
+        *,
+        error: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> BulkResult:
+        """Retry all failures that there are now. See `Docket.retry_all`."""
+        words = _Words(error=error, since=since, until=until)
+        return self._loop.call(partial(self.docket.retry_all, task, **words))
+
+    def discard(self, key: str) -> bool:
+        """Forget the failure of a key. See `Docket.discard`."""
+        return self._loop.call(self.docket.discard, key)
+
+    def discard_all(
+        self,
+        task: TaskFunction | str | None = None,
+        *,
+        error: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> BulkResult:
+        """Forget all failures that there are now. See `Docket.discard_all`."""
+        words = _Words(error=error, since=since, until=until)
+        return self._loop.call(partial(self.docket.discard_all, task, **words))
+
+    def run_now(self, key: str) -> bool:
+        """Let what waits for its time under ``key`` run now. See `Docket.run_now`."""
+        return self._loop.call(self.docket.run_now, key)
 
     # striking --------------------------------------------------------------------------------------------
 

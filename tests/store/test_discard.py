@@ -32,7 +32,7 @@ async def test_its_fields_are_kept_with_the_reason_and_its_run_fails(store: Stor
     taken = await unreadable(store, BROKEN)
     await heard.all()
     await store.claims().set_aside(taken)
-    everything = await store.everything()
+    everything = {name: held for name, held in (await store.everything()).items() if ":ops:" not in name}
     (aside,) = everything.pop("d:dead (expires)")["entries"]  # type: ignore[index]
     aside.pop("id")
     assert aside == {**ASIDE, **BROKEN}
@@ -100,4 +100,5 @@ async def test_without_a_ttl_only_the_dead_letter_is_left(store: Store) -> None:
     store.ttl = timedelta(0)
     taken = await unreadable(store, BROKEN)
     await store.claims().set_aside(taken)
-    assert set(await store.everything()) == {"d:stream", "d:dead (expires)"}
+    left = {name for name in await store.everything() if ":ops:" not in name}
+    assert left == {"d:stream", "d:dead (expires)"}

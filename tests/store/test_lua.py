@@ -94,7 +94,8 @@ def test_names_that_scripts_make_are_those_of_keys() -> None:
     keys = Keys("d")
     known = {getattr(keys, each) for each in vars(Keys) | vars(Keys.__base__) if not each.startswith("_")
              and not callable(getattr(keys, each))}  # fmt: skip
-    known |= {make("") for make in (keys.run, keys.progress, keys.state_channel, keys.safeguard, keys.parked)}
+    known |= {make("") for make in (keys.run, keys.progress, keys.state_channel, keys.safeguard, keys.parked,
+                                  keys.failure)}  # fmt: skip
     known.add(keys.pause("").removesuffix(":"))
     known.add(keys.run("") + "__safeguard__:")
     made = {

@@ -268,13 +268,16 @@ class Fuzz:
             name, fence = self._name(), Fence(self._id(), pick((0, 1, 2)), pick((1, 2)), "w")
         how = f"{fence.generation} {fence.claim} {pick(('completed', 'failed'))} {pick(TTLS)}"
         end: list[Any] = [fence.message_id, name, f"ended {name}", how]
-        match pick(("short", "short", "result", "error", "slots")):
+        match pick(("short", "short", "result", "error", "slots", "failing")):
             case "result":
                 end += ["", pick(("", "why")), name, f"d:results:{name}", pick((b"", b"RESULT"))]
             case "error":
                 end += ["", "why", "", "", ""]
             case "slots":
                 end += [pick(("", LIMITS)), "", "", "", ""]
+            case "failing":
+                end += ["", "why", "", "", "", pick((0, 1, 1)), 7000, pick((1, 2, 9)), pick((5, 6)), 1]
+                end += ["KeyError", "why", "tText", "S"]
             case _:
                 pass
         return end
@@ -294,6 +297,7 @@ class Fuzz:
             "claim": self._id() + pick((b".1", b".2", b".", b".x", b".99999999999999", b".999999999999998")),
             "asked": pick(("a", "b")), "ttl": pick(TTLS), "known": "1", "stream_id": self._id(),
             "result_key": name, "error": "before", "cancel_requested": "1",
+            "noted": "1",
         }  # fmt: skip
         rare = {"reserved": f"1 {LIMITS}", "waiter_stream": "d:limit:waiters", "waiter_entry_id": self._id()}
         chosen = self.random.sample(list(possible), self.random.randint(1, 4))

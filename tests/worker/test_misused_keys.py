@@ -42,6 +42,8 @@ OF_ONE = {
     "slots": "zset", "rate": "zset", "cooldown": "string", "debounce": "string", "result_envelope": "string",
     "result_bare": "string", "worker_tasks": "set", "task_workers": "zset",
 }  # fmt: skip
+#: What is kept for people: no task needs it.
+FOR_PEOPLE = {"failures": "zset", "retrying": "zset", "failure_totals": "hash", "failure": "hash"}
 #: What is no key, or none that docket reads.
 NO_KEYS = {
     "cancel_channel",
@@ -59,7 +61,7 @@ NO_KEYS |= {"known", "stream_id"}
 def test_each_key_has_its_type_here() -> None:
     """So none that is new is forgotten: what is kept there is tried below with another type."""
     names = {name for name in dir(Keys("d")) if not name.startswith("_")} - {"prefix", "name"}
-    known = KINDS.keys() | OF_ONE.keys() | NO_KEYS
+    known = KINDS.keys() | OF_ONE.keys() | FOR_PEOPLE.keys() | NO_KEYS
     assert {name for name in names if name not in known} == {"is_reserved", "on_cluster", "tagged"}
     assert names >= KINDS.keys()
 
@@ -139,6 +141,21 @@ async def wait_for_limits(docket: Docket) -> None:
     docket.register(waits)
     for key in ("first", "second"):
         await docket.add(waits, key=key)("x")
+
+
+@pytest.mark.parametrize("member", FOR_PEOPLE)
+async def test_a_misused_key_of_what_is_kept_for_people_disturbs_nobody(docket: Docket, member: str) -> None:
+    name = docket.keys.failure("a") if member == "failure" else getattr(docket.keys, member)
+    await misuse(docket, name, FOR_PEOPLE[member])
+    for task in (fine, again):
+        docket.register(task)
+    failing, ending = await docket.add(again, key="a")(), await docket.add(fine)()
+    async with at_most():
+        await Worker(docket).run_until_finished()
+        assert await ending.get_result() == "fine"
+        with pytest.raises(ValueError, match="again"):
+            await failing.get_result()
+    assert await docket.client.get(name) == b"mine"
 
 
 async def test_a_misused_stream_of_dead_letters_is_an_outage_that_names_it(

@@ -2,8 +2,9 @@
 -- KEYS run parked key_queue stream progress queue reserved_queue plain_parked
 -- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel prefix
 -- REPLY 'CANCELLED' | 'ASKED' | 'OVER' | 'NOTHING'
--- USE numbers finish unplace alive ending kept
-local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved', 'ttl')
+-- USE numbers finish unplace alive ending kept failures
+local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved', 'ttl',
+  'noted')
 ttl_ms = kept_for(now[7], ttl_ms)
 local state, stream_id = now[1], entry_id(now[2])
 local reply = 'NOTHING'
@@ -19,6 +20,7 @@ elseif state == 'scheduled' or state == 'queued' or state == 'running' then
   local record = {'state', 'cancelled', 'completed_at', completed_at}
   end_run(run, progress, kept and 900000 or ttl_ms, record, state_channel, state_event)
   leave_limits(prefix, stream, wake_channel, key, now[4], now[5], now[6])
+  if now[8] then failures_lib(prefix).try('give_up', key) end
   publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
   reply = 'CANCELLED'
 elseif state == 'completed' or state == 'failed' or state == 'cancelled' then

@@ -2,12 +2,12 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix group completed_at ttl_ms limit start wake_channel
 -- REPLY {cancelled, where to go on in the stream, or '' where all is done}
--- USE ack events finish slots ending kept
+-- USE ack events finish slots ending kept failures
 local count, left, last, kept, lib = 0, tonumber(limit), '', {}, limits_lib()   -- `left`: how much this step may still look at
 local site = lib.site_of(prefix, stream, wake_channel)
 local function cancel(key)
   local run = prefix .. ':runs:' .. key
-  local now = redis.pcall('HMGET', run, 'reserved', 'ttl')
+  local now = redis.pcall('HMGET', run, 'reserved', 'ttl', 'noted')
   local progress, channel = prefix .. ':progress:' .. key, prefix .. ':state:' .. key
   local event = event_of(key, 'cancelled', ',"completed_at":"' .. completed_at .. '"')
   if now.err then                                              -- what is no record is not ours to change (I9)
@@ -16,6 +16,7 @@ local function cancel(key)
   else
     if now[1] then kept[#kept + 1] = {key, now[1]} end
     end_run(run, progress, kept_for(now[2], ttl_ms), {'state', 'cancelled', 'completed_at', completed_at}, channel, event)
+    if now[3] then failures_lib(prefix).try('give_up', key) end
   end
   count = count + 1
 end

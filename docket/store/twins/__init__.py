@@ -19,8 +19,8 @@ __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
     "c3ca260a3d35e0a4b732211e30ec23199e8f7f55": claim,
-    "669c58e9f91318e77152c41fccc8008aacc76dd2": schedule,
-    "7af42fd626ecc29ad34bef09d36b823d82a9a37b": settle,
-    "819d1b0cda53b2b0fc920d7724dab373b3f5ab4a": take,
+    "ed3f8319ae3946db9407b4ceb25f550134ef498a": schedule,
+    "e8d65c6b5985887173774fa5b5dab3e3248e9417": settle,
+    "d7870401fd5ea08f7ee3a17fed2016e7829e83bf": take,
 }
 """By the digest of the script, as `Lua` has it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...memory import LEFT_TO_LUA, Hash, Inside, LeftToLua, Reply, StreamValue
 from .events import publish_if_finished
-from .settling import KEY, has_reserved, has_slots, settle_one
+from .settling import KEY, is_rare, settle_one
 from .turn import Turn
 
 __all__ = ["settle"]
@@ -17,7 +17,7 @@ def settle(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | Left
     run = prefix + b":runs:" + ended[KEY]
     if not inside.is_a(stream, StreamValue) or not inside.is_a(run, Hash):
         return LEFT_TO_LUA
-    if has_slots(ended) or has_reserved(inside, run):
+    if is_rare(inside, run, ended):
         return LEFT_TO_LUA
     turn = Turn(inside, prefix, stream, group, worker, ended_at)
     settled = settle_one(turn, ended)

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from ...memory import Hash, Inside
 from .turn import Turn
 
-__all__ = ["KEY", "has_reserved", "has_slots", "settle_one"]
+__all__ = ["KEY", "has_reserved", "is_rare", "settle_one"]
 
-KEY, SLOTS = 1, 4
-"""Where an end has its key, and the slots that it gives back; those and what follows are seldom there."""
+KEY, SLOTS, MOST = 1, 4, 9
+"""Where an end has its key, and the slots that it gives back; those and what comes after are seldom there. More
+arguments than that say what failure is to be kept, or which run follows."""
 
 
-def has_slots(end: Sequence[bytes]) -> bool:
+def _has_slots(end: Sequence[bytes]) -> bool:
     """Whether a claim ends that holds slots: limits are left to Lua."""
     return len(end) > SLOTS and end[SLOTS] != b""
 
@@ -21,6 +22,11 @@ def has_slots(end: Sequence[bytes]) -> bool:
 def has_reserved(inside: Inside, run: bytes) -> bool:
     """Whether slots are reserved for a run: limits are left to Lua."""
     return inside.has_field(run, b"reserved")
+
+
+def is_rare(inside: Inside, run: bytes, end: Sequence[bytes]) -> bool:
+    """Whether more than the run and its result has to do with an end: limits, failures, or the next run of its key."""
+    return len(end) > MOST or _has_slots(end) or has_reserved(inside, run) or inside.has_field(run, b"noted")
 
 
 def settle_one(turn: Turn, end: Sequence[bytes]) -> bytes:

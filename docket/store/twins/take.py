@@ -9,13 +9,10 @@ from ..codec import USUAL_FIELDS
 from .claiming import UNREADABLE, Claimer
 from .events import publish_if_finished
 from .numbers import whole
-from .settling import KEY, has_reserved, has_slots, settle_one
+from .settling import KEY, has_reserved, is_rare, settle_one
 from .turn import Turn
 
 __all__ = ["take"]
-
-MOST_OF_AN_END = 9
-"""What has more arguments places the next run of its key, which is left to Lua."""
 
 
 def take(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftToLua:
@@ -63,13 +60,10 @@ def _ends(argv: list[bytes]) -> Iterator[list[bytes]]:
 
 
 def _are_rare(inside: Inside, runs: bytes, ends: list[list[bytes]], messages: list[_Message]) -> bool:
-    """Whether a next run or limits have to do with it, or an entry that ends here was not even read yet."""
+    """Whether a next run, a failure or limits have to do with it, or an entry that ends here was not even read yet."""
     ended = {end[0] for end in ends}
     return (
-        any(
-            len(end) > MOST_OF_AN_END or has_slots(end) or has_reserved(inside, runs + end[KEY])
-            for end in ends
-        )
+        any(is_rare(inside, runs + end[KEY], end) for end in ends)
         or any(has_reserved(inside, runs + message.key) for message in messages if message.key is not None)
         or any(message.message_id in ended for message in messages)
     )

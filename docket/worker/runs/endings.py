@@ -38,6 +38,7 @@ from ...store import (
     Claims,
     DocketStore,
     Ended,
+    FailureReport,
     Message,
     PassedOn,
     Settled,
@@ -47,7 +48,7 @@ from ...store import (
     dump_value,
     stand_in,
 )
-from ...text import error_text, readable, shortened, text_of
+from ...text import class_path, error_text, readable, shortened, text_of
 from ..roster import End, Running, write_nothing
 from .following import due_of_chain, fail_unhandled
 from .traced import traceback_text
@@ -63,11 +64,11 @@ _COMPLETED, _CANCELLED = Ended("completed"), Ended("cancelled")
 #: A server closes the connection of a client that sends more (proto-max-bulk-len), which looks like an outage.
 LONGEST = 500 * 1024 * 1024
 
-#: How many characters a traceback has that is kept with an exception: the first two thirds of them and the last.
-LONGEST_TRACEBACK = 16_000
+#: How many characters a traceback has that is kept, and how many of these are its first: the last ones say more.
+LONGEST_TRACEBACK, FIRST_OF_TRACEBACK = 16_000, 4_000
 
-#: How many characters of its error the record of a task that is tried again keeps.
-LONGEST_TEXT = 2000
+#: How many characters of its error the record of a task that is tried again keeps, and what is kept for operators.
+LONGEST_TEXT, LONGEST_REASON = 2000, 1000
 
 
 @attrs.define(eq=False)
@@ -99,9 +100,7 @@ class Endings:
             case Complete(value):
                 return await self._completed(running, outcome, verdict, value, seconds)
             case Fail(error):
-                failed = Ended(
-                    "failed", error_text(error), await self._exception(running, error, _result_key(running))
-                )
+                failed = await self._has_failed(running, error, _result_key(running))
                 return self._final(running, outcome, verdict, seconds, failed)
             case Reschedule():
                 try:
@@ -112,11 +111,8 @@ class Endings:
                     name = running.execution.function_name
                     reason = f"the next arguments of task {name!r} cannot be pickled: {text_of(error)}"
                     return await self._failed(running, _because(error, TypeError(reason)), seconds)
-                ended = (
-                    None if verdict.retries(running.execution.attempt) else await self._over(running, outcome)
-                )
-                tried = error_text(outcome.error) if ended is None and isinstance(outcome, Raised) else ""
-                again = Again(following, ended=ended, tried=shortened(tried, LONGEST_TEXT))
+                retries = verdict.retries(running.execution.attempt)
+                again = await self._again(running, outcome, following, retries=retries)
                 write = partial(self._reschedule, running, again)
             case Cancel() | Drop():
                 return self._final(running, outcome, verdict, seconds, _CANCELLED)
@@ -163,12 +159,21 @@ class Endings:
             return settled if cancelled is Settled.OK else cancelled
         return settled
 
+    async def _again(self, running: Running, outcome: Outcome, following: Message, *, retries: bool) -> Again:
+        """How a call ended that another one follows, or an attempt that the next one ``retries``."""
+        if not retries:
+            return Again(following, ended=await self._over(running, outcome))
+        if not isinstance(outcome, Raised):
+            return Again(following)
+        tried = shortened(error_text(outcome.error), LONGEST_TEXT)
+        return Again(following, tried=tried, failure=self._report(running, outcome.error))
+
     async def _over(self, running: Running, outcome: Outcome) -> Ended:
         """How a call ended that another one follows. Results that cannot be kept do not end a chain."""
         last = f"{running.delivery.message.key}:last"  # a chain keeps one result
         match outcome:
             case Raised(error):
-                return Ended("failed", error_text(error), await self._exception(running, error, last))
+                return await self._has_failed(running, error, last)
             case Returned(None):
                 return Ended("completed")
             case Returned(value):
@@ -213,13 +218,26 @@ class Endings:
             reason = f"the result of task {name!r} cannot be stored: {text_of(error)}"
             return _because(error, ResultNotStored(reason))
 
+    async def _has_failed(self, running: Running, error: BaseException, key: str) -> Ended:
+        """The end of a call that has failed: what who awaits its result gets is kept under ``key``."""
+        report = self._report(running, error)
+        exception = await self._exception(running, error, key, report)
+        return Ended("failed", error_text(error), exception, report)
+
+    def _report(self, running: Running, error: BaseException) -> FailureReport | None:
+        """What is kept of a failure for operators, if anything is."""
+        if not self.claims.failures_kept.any:
+            return None
+        said = shortened(text_of(error), LONGEST_REASON)
+        return FailureReport(class_path(error), said, traceback_of(error), running.execution.started_at)
+
     async def _exception(
-        self, running: Running, error: BaseException, key: str
+        self, running: Running, error: BaseException, key: str, report: FailureReport | None
     ) -> tuple[str, str | None] | None:
         """What is kept of an exception; of one that cannot be pickled its text."""
         if self.claims.kept_for(running.delivery) == NOT_KEPT or isinstance(error, ResultNotStored):
             return None
-        note = _traceback_of(running, error)
+        note = _note(running, traceback_of(error) if report is None else report.traceback)
         try:
             text = dump_error(error, note)
         except KeyboardInterrupt:
@@ -252,13 +270,17 @@ def _result_key(running: Running) -> str:
     return f"{message.key}:{message.generation}"
 
 
-def _traceback_of(running: Running, error: BaseException) -> str:
-    """The traceback of a failed attempt as text, for who awaits the result in another process."""
+def traceback_of(error: BaseException) -> str:
+    """The traceback of an error as it is kept: from the user's code on, and not longer than anybody reads."""
+    cut_to_the_users_code(error)
+    return readable(shortened(traceback_text(error), LONGEST_TRACEBACK, FIRST_OF_TRACEBACK))
+
+
+def _note(running: Running, traceback: str) -> str:
+    """What a failed attempt says to who awaits the result in another process."""
     execution = running.execution
     head = f"On worker {execution.worker!r}, in attempt {execution.attempt} of {execution.function_name!r}"
-    cut_to_the_users_code(error)
-    traced = traceback_text(error)
-    return readable(f"{head}:\n{shortened(traced, LONGEST_TRACEBACK)}")
+    return f"{readable(head)}:\n{traceback}"
 
 
 def _showable(error: BaseException, verdict: Verdict) -> tuple[Raised, Verdict]:

@@ -3,13 +3,14 @@
 -- nothing is written. `over` as there. With `same` '1' the run is not over, and what admission it has stays. Where a call is
 -- over (no retry, and not put off) `ended_event` is published and its end recorded beside what follows; else it is ''. `result`
 -- is kept under `result_key`, which the record calls `result_name`; none is ''. `tried` is the error of an attempt that is
--- retried, else ''. `slots` as in lib/settle.lua; what follows is a call as in lib/place.lua.
--- USE fence place running give_back result forget
+-- retried, else ''. `slots` as in lib/settle.lua; then come a failure to be kept, in so many arguments as `failing` says, as in
+-- lib/settle.lua, and a call as in lib/place.lua.
+-- USE fence place running give_back result forget failures
 local function follower(prefix, stream, group, wake_channel, holder, ended_at, over)
   return function(id, generation, claim, key, key_queue, when, due, event, same, tried, slots, ended_event, state, why,
-      result_name, result_key, result, ttl_ms, ...)
-    local run, call = prefix .. ':runs:' .. key, {...}
-    local live, reserved = check_fence(run, stream, group, id, generation, claim, holder)
+      result_name, result_key, result, ttl_ms, failing, ...)
+    local run, call = prefix .. ':runs:' .. key, {select(failing + 1, ...)}
+    local live, reserved, _, noted = check_fence(run, stream, group, id, generation, claim, holder)
     if live ~= 'LIVE' then
       if live == 'SUPERSEDED' then give_back(prefix, stream, wake_channel, slots, key, id, generation) end
       return live
@@ -22,6 +23,7 @@ local function follower(prefix, stream, group, wake_channel, holder, ended_at, o
       record[#record + 1], record[#record + 2] = 'attempt', call[5]
       record[#record + 1], record[#record + 2] = 'tried', tried
     end
+    if failing ~= '0' then record[#record + 1], record[#record + 2] = 'noted', '1' end
     if ended_event ~= '' then
       for _, each in ipairs({'last_generation', generation, 'last_state', state, 'last_completed_at', ended_at, 'last_error', why,
           'last_result_key', result_name}) do
@@ -35,6 +37,13 @@ local function follower(prefix, stream, group, wake_channel, holder, ended_at, o
     if ended_event ~= '' then
       keep_result(result_key, result, ttl_ms)
       redis.call('PUBLISH', prefix .. ':state:' .. key, ended_event)   -- after the event of what follows, as pydocket does
+    end
+    if failing ~= '0' then
+      local next_at = tried ~= '' and string.format('%d', when * 1000) or ''
+      failures_lib(prefix).try('keep_of', stream, id, key, next_at, tried == '' and '1' or '0', holder, unpack({...}, 1, failing))
+    elseif noted and state == 'completed' then
+      failures_lib(prefix).try('drop', key)
+      redis.call('HDEL', run, 'noted')
     end
     give_back(prefix, stream, wake_channel, slots, key, id, generation, reserved)
     return 'OK'

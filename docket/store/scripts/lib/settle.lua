@@ -1,22 +1,23 @@
 -- What writes the ends of claims of one worker; what is the same for all of them is made once. It returns 'OK' - then the
 -- caller acknowledges the delivery in the same script (I1) -, 'SUPERSEDED' or 'LOST', and its arguments are one end, in the
 -- order in which scripts are given it: those from `slots` on are given all or not at all, and are '' where there is nothing.
+-- What follows `result` is a failure to be kept, as `keep_of` in lib/failures.lua takes it from `with_call` on, or nothing.
 -- `how` is what many ends have alike, as one argument: the generation, the number of the claim, the state, and the time to live
 -- as in lib/kept.lua, with spaces between. `slots` are the limits of which the claim holds a slot (lib/slots.lua). Names of
 -- progress that is over are added to `over` for the caller to delete (lib/forget.lua); where there is no such list, they are
 -- deleted first: a full server accepts writes once memory is freed.
--- USE fence give_back ending result forget
+-- USE fence give_back ending result forget noted
 local function settler(prefix, stream, group, wake_channel, holder, ended_at, over)
   local runs, states, progresses = prefix .. ':runs:', prefix .. ':state:', prefix .. ':progress:'
   local hows = {}
-  return function(id, key, event, how, slots, why, result_name, result_key, result)
+  return function(id, key, event, how, slots, why, result_name, result_key, result, ...)
     local read, run = hows[how], runs .. key
     if not read then
       read = {string.match(how, '^(%d+) (%d+) (%a+) (%d*)$')}
       hows[how] = read
     end
     local generation, claim, state, ttl_ms = read[1], read[2], read[3], read[4]
-    local live, reserved, before = check_fence(run, stream, group, id, generation, claim, holder)
+    local live, reserved, before, noted = check_fence(run, stream, group, id, generation, claim, holder)
     if live == 'LIVE' then
       forget(progresses .. key, over)
       if before == 'running' and not slots then
@@ -29,6 +30,9 @@ local function settler(prefix, stream, group, wake_channel, holder, ended_at, ov
         keep_result(result_key, result, ttl_ms)
       elseif ttl_ms == '0' then                                -- written already: the reply was lost, or it was done by hand
         redis.call('DEL', run)
+      end
+      if before == 'running' and (noted or select('#', ...) > 0) then
+        note_end(prefix, stream, id, key, state, holder, ...)
       end
       live = 'OK'
     end

@@ -1,8 +1,9 @@
 -- Have what is recorded under a key give way to what is to be placed there. Returns the generation of the key, why it does not
 -- give way ('EXISTS' | 'SUPERSEDED', as in schedule.lua) if it does not, and what gives back what it has of limits.
 local function vacate(prefix, stream, group, run, key, key_queue, queue, replace, rescheduled, expected)
-  -- USE numbers running unplace alive
-  local now = redis.call('HMGET', run, 'state', 'known', 'generation', 'stream_id', 'waiter_stream', 'waiter_entry_id', 'reserved')
+  -- USE numbers running unplace alive failures
+  local now = redis.call('HMGET', run, 'state', 'known', 'generation', 'stream_id', 'waiter_stream', 'waiter_entry_id', 'reserved',
+    'noted')
   local state, generation = now[1], whole(now[3]) or 0
   if expected ~= '0' and tonumber(expected) ~= generation then return generation, 'SUPERSEDED' end
   if replace == '0' and rescheduled == '' and (now[2] or state == 'running' or (state == 'scheduled' and now[5]))
@@ -16,6 +17,10 @@ local function vacate(prefix, stream, group, run, key, key_queue, queue, replace
     unplace(stream, group, entry_id(now[4]), key, parked, key_queue, queue, prefix .. ':' .. key)
     leave_running(run, 'stream_id', 'cancel_requested', 'attempt', 'tried', rescheduled == '' and expected == '0' and 'ttl' or 'stream_id')
     if now[5] then redis.call('HDEL', run, 'waiter_stream', 'waiter_entry_id') end
+    if now[8] and rescheduled == '' and expected == '0' then   -- another call
+      redis.call('HDEL', run, 'noted')
+      failures_lib(prefix).try('give_up', key)
+    end
   end
   return generation, nil, function()
     leave_limits(prefix, stream, prefix .. ':wake', key, state == 'scheduled' and now[5], now[6], now[7])

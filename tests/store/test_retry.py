@@ -1,0 +1,46 @@
+"""retry.lua: the call of a failure is placed anew, and the failure is gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from docket.rules import Disposition
+from tests.store.conftest import FUTURE, PAST, Store, message
+from tests.store.test_failures import fail, failed, failures, keys, ops
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_retry_places_the_call_and_removes_the_failure(store: Store) -> None:
+    await store.schedule.place(message(trace="T"), replace=False)
+    await store.claims().settle(await store.claimed(), failed())
+    kept = await failures(store).read("k")
+    assert kept is not None
+    call = kept.message(PAST)
+    assert call is not None
+    placed = await failures(store).retry_many([(call, kept.failed_ms)] * 2, b"*")
+    assert [each.disposition for each in placed] == [Disposition.SCHEDULED, Disposition.SUPERSEDED]  # type: ignore[union-attr]
+    assert placed[0].generation == 2  # type: ignore[union-attr]
+    assert await ops(store) == {"d:ops:totals (expires)": {"bytes": "0"}}
+    again = (await store.claimed()).message
+    assert (again.args, again.kwargs, again.attempt, again.extra) == (b"ARGS", b"KWARGS", 1, {b"trace": b"T"})
+
+
+async def test_what_waits_or_runs_is_not_retried(store: Store) -> None:
+    await fail(store)
+    kept = await failures(store).read("k")
+    assert kept is not None
+    await store.schedule.place(message(when=FUTURE), replace=False)
+    (placed,) = await failures(store).retry_many([(kept.message(PAST), kept.failed_ms)], b"*")  # type: ignore[list-item]
+    assert placed.disposition is Disposition.ALREADY_SCHEDULED  # type: ignore[union-attr]
+    assert await keys(store) == ["k"]
+
+
+async def test_a_strike_that_the_caller_has_not_read_keeps_it(store: Store) -> None:
+    await fail(store)
+    kept = await failures(store).read("k")
+    assert kept is not None
+    await store.client.xadd("d:strikes", {"a": "b"})
+    (placed,) = await failures(store).retry_many([(kept.message(PAST), kept.failed_ms)], b"")  # type: ignore[list-item]
+    assert placed.disposition is Disposition.STRUCK  # type: ignore[union-attr]
+    assert await keys(store) == ["k"]
