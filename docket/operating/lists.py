@@ -28,6 +28,7 @@ MOST_LISTED = 1000
 class Counts:
     """How much is on a docket at about one moment.
 
+    ``failed`` counts the keys whose failure is kept and over, ``retrying`` those whose failure is tried again.
     ``limited`` and ``paused`` count the waiters of a thousand limits and paused tasks at most. ``oldest_due`` is since
     when the task waits that is next; None also where the user of the server may not see that.
     """
@@ -37,6 +38,8 @@ class Counts:
     running: int
     limited: int
     paused: int
+    failed: int
+    retrying: int
     workers: int
     oldest_due: datetime | None
 
@@ -70,6 +73,8 @@ class DocketLists(abc.ABC):
             running=tally.running,
             limited=tally.limited,
             paused=tally.paused,
+            failed=tally.failed,
+            retrying=tally.retrying,
             workers=tally.workers,
             oldest_due=tally.oldest_due,
         )

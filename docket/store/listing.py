@@ -39,6 +39,7 @@ Wanted: TypeAlias = Callable[[str, str], bool]
 class Tally:
     """How many tasks there are: ``due`` ones wait for a worker, those for ``later`` for their time.
 
+    ``failed`` are the keys whose failure is kept and over, ``retrying`` those whose failure is tried again.
     ``limited`` wait for a concurrency limit, ``paused`` for their task to be resumed, as far as `MOST_LIMITS` rows are
     counted. ``oldest_due`` is since when the task waits that is next.
     """
@@ -48,6 +49,8 @@ class Tally:
     running: int
     limited: int
     paused: int
+    failed: int
+    retrying: int
     workers: int
     oldest_due: datetime | None
 
@@ -100,10 +103,12 @@ class Listing:
                 ("XLEN", stream),
                 *(("ZCOUNT", queue, "-inf", now) for queue in queues),
                 *(("ZCOUNT", queue, f"({now}", "+inf") for queue in queues),
+                ("ZCARD", self.keys.failures),
+                ("ZCARD", self.keys.retrying),
                 ("XPENDING", stream, GROUP),
             ]
         )
-        time, length, *queued, pending = self._checked(replies)
+        time, length, *queued, failed, retrying, pending = self._checked(replies)
         running = cast("list[int]", pending)[0] if isinstance(pending, list) else 0
         limited, paused = await self.rows()
         seconds = int(cast("list[bytes]", time)[0]) - self.expiry.total_seconds()
@@ -118,6 +123,8 @@ class Listing:
             running=running,
             limited=sum(limited.values()),
             paused=sum(paused.values()),
+            failed=cast("int", failed),
+            retrying=cast("int", retrying),
             workers=workers if isinstance(workers, int) else 0,
             oldest_due=await self._oldest_due() if due else None,
         )
@@ -126,7 +133,7 @@ class Listing:
         """The replies, where the group of the stream may be missing; errors about a key name it."""
         stream = self.keys.stream
         queues = [self.keys.queue, self.keys.reserved_queue]
-        names = ["", stream, *queues, *queues, stream]
+        names = ["", stream, *queues, *queues, self.keys.failures, self.keys.retrying, stream]
         found: list[Any] = []
         for reply, name in zip(replies, names, strict=True):
             missing = isinstance(reply, redis_errors.ResponseError) and str(reply).startswith("NOGROUP")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Acting"]
 
+PATIENCE = 20.0
+"""How many seconds an action may take: it may be about thousands of failures."""
+
 
 @attrs.define(eq=False, kw_only=True)
 class Acting:
@@ -59,7 +62,7 @@ class Acting:
             return await action(self.docket, form, visitor)
 
         try:
-            done = await in_time(act)
+            done = await in_time(act, PATIENCE)
         except Away as problem:
             text = f"It is not known whether anything was changed: {problem}."
             return plain(503, "Redis is away", text, home=back)

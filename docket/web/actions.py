@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..text import printable
+from .failing import discard, discard_all, retry, retry_all, run_now
 from .fields import keys_in
 from .http import Form
 from .markup import Safe
@@ -45,8 +46,13 @@ async def cancel(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
 
 ACTIONS: Mapping[str, Action] = {
     "cancel": cancel,
+    "discard": discard,
+    "discard-all": discard_all,
     "pause": pause,
     "resume": resume,
+    "retry": retry,
+    "retry-all": retry_all,
+    "run-now": run_now,
     "strike": strike,
     "restore": restore,
 }

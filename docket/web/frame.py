@@ -96,11 +96,12 @@ class Frame:
         for page in self.pages:
             if page.label:
                 number = _number_of(page, status)
+                kind = "count bad" if page.path == "failures" else "count"
                 links.append(
                     el(
                         "a",
                         page.label,
-                        el("span", count(number), class_="count") if number else None,
+                        el("span", count(number), class_=kind) if number else None,
                         href=page.path or "./",
                         aria_current="page" if page.path == here else None,
                         data_key=page.key or None,
@@ -123,7 +124,7 @@ def _number_of(page: Page, status: Status | None) -> int:
         return 0
     counts = status.counts
     work = counts.due + counts.later + counts.running + counts.limited + counts.paused
-    return {"work": work, "workers": counts.workers}.get(page.path, 0)
+    return {"work": work, "failures": counts.failed, "workers": counts.workers}.get(page.path, 0)
 
 
 def _document(title: str, body: Safe) -> Safe:

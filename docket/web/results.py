@@ -39,8 +39,11 @@ class Ask:
 #: What a page says after an action, and of those to which it did not happen.
 WORDS: Mapping[str, tuple[str, str]] = {
     "cancelled": ("Cancelled", "ended before"),
+    "discarded": ("Discarded", "gone before"),
     "paused": ("Paused", "paused before"),
     "resumed": ("Resumed", ""),
+    "retried": ("Retried", "left alone: waiting or running already, struck, or nothing is kept to run again"),
+    "started": ("Started", "not waiting for a time any more"),
     "struck": ("Struck", ""),
     "restored": ("Restored", "not struck any more"),
 }
@@ -51,6 +54,7 @@ THINGS: Mapping[str, str] = {
     "strike": "strikes",
     "kind of call": "kinds of call",
     "docket": "dockets",
+    "failure": "failures",
     "waiting run": "waiting runs",
 }
 

@@ -28,13 +28,13 @@ class Away(Exception):
     """The server does not answer, or refuses; the text is a line for people, without a password."""
 
 
-async def in_time(read: Callable[[], Awaitable[T]]) -> T:
-    """Read, and give up after `PATIENCE`. Raises: Away."""
+async def in_time(read: Callable[[], Awaitable[T]], patience: float = PATIENCE) -> T:
+    """Read, and give up after so many seconds. Raises: Away."""
     try:
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(patience):
             return await read()
     except TimeoutError as error:
-        raise Away(text_of(error) or f"no answer within {PATIENCE:g} s") from error
+        raise Away(text_of(error) or f"no answer within {patience:g} s") from error
     except (RedisError, OSError) as error:
         raise Away(text_of(error)) from error
 

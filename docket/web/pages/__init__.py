@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..view import Page
 from .dead import DEAD
+from .failures import FAILURES
 from .limits import LIMITS
 from .overview import OVERVIEW
 from .pauses import PAUSES
@@ -17,4 +18,4 @@ from .workers import WORKERS
 
 __all__ = ["PAGES"]
 
-PAGES: Sequence[Page] = (OVERVIEW, WORK, WORKERS, LIMITS, PAUSES, STRIKES, DEAD, RUN, TASK)
+PAGES: Sequence[Page] = (OVERVIEW, WORK, FAILURES, WORKERS, LIMITS, PAUSES, STRIKES, DEAD, RUN, TASK)

@@ -65,6 +65,12 @@ def _tiles(counts: Counts, view: View) -> Safe:
         tile("Running", count(counts.running), href=address("work", state="running"), tone="running"),
         tile("Later", count(counts.later), href=address("work", state="later"), tone="later"),
         tile("At a limit", count(counts.limited), href=address("work", state="limited"), tone="limited"),
+        tile(
+            "Tried again", count(counts.retrying), href=address("failures", state="retrying"), tone="retrying"
+        )
+        if counts.retrying
+        else None,
+        tile("Failed", count(counts.failed), href="failures", tone="failed"),
         tile("Paused", count(counts.paused), href="pauses", tone="paused") if counts.paused else None,
         tile(
             "Workers",

@@ -15,6 +15,7 @@ from ..words import count, moment, short, stamp
 
 if TYPE_CHECKING:
     from ...docket import Docket
+    from ...operating import Failure
 
 __all__ = ["RUN"]
 
@@ -25,10 +26,12 @@ async def _read(docket: Docket, query: Query) -> Show:
     key = query.get("key", "")
     if not key:
         raise UsageError("which run? Its key is missing from the address")
-    return partial(_show, key, await docket.get_execution(key))
+    return partial(_show, key, await docket.get_execution(key), await docket.failure(key))
 
 
-def _show(key: str, run: Execution[Any] | None, view: View) -> Content:
+def _show(key: str, run: Execution[Any] | None, failure: Failure | None, view: View) -> Content:
+    if run is None and failure is not None:
+        return _only_failed(key, failure, view)
     if run is None:
         gone = empty(
             "Nothing is recorded under this key.",
@@ -37,11 +40,13 @@ def _show(key: str, run: Execution[Any] | None, view: View) -> Content:
         return Content(title="No such run", blocks=[_key_line(key), gone], status=404)
     blocks: list[Safe | Part] = [
         _key_line(key),
-        Part("state", _state(run, view)),
+        Part("state", _state(run, failure, view)),
         Part("way", _way(run, view), "half"),
         Part("facts", _facts(run, view), "half"),
     ]
-    if run.last_error:
+    if failure is not None and run.state is not ExecutionState.COMPLETED:
+        blocks.insert(2, Part("error", _failure(failure, view)))
+    elif run.last_error:
         blocks.insert(2, Part("error", _error(run)))
     return Content(title=run.function_name, blocks=blocks, document=_document(run))
 
@@ -50,10 +55,64 @@ def _key_line(key: str) -> Safe:
     return el("p", el("code", key), class_="keyline")
 
 
-def _state(run: Execution[Any], view: View) -> Safe:
+def _only_failed(key: str, failure: Failure, view: View) -> Content:
+    """What is left of a run whose record has expired."""
+    tools = form(
+        view,
+        hidden("key", spelled(key)),
+        button("Retry", "retry", tone="main") if failure.retryable else None,
+        button("Discard…", "discard", tone="danger"),
+        action="retry",
+    )
+    line = el(
+        "div",
+        state_badge("failed"),
+        el("span", moment(failure.failed_at, view.now), "; its record is gone, its failure is kept"),
+        class_="stateline",
+    )
+    pairs: list[tuple[str, Child]] = [
+        ("Call", el("code", failure.call_repr())),
+        ("Task", task_link(failure.function)),
+        ("Attempt", failure.attempt),
+        ("Worker", failure.worker and el("code", failure.worker)),
+        ("Due", failure.when and stamp(failure.when)),
+        ("Begun", failure.started_at and stamp(failure.started_at)),
+    ]
+    blocks: list[Safe | Part] = [
+        _key_line(key),
+        Part("state", el("section", el("div", line, tools, class_="headline"), class_="card")),
+        Part("error", _failure(failure, view)),
+        Part("facts", card("Facts", facts(pairs))),
+    ]
+    return Content(title=failure.function, blocks=blocks, document={"key": key, "function": failure.function})
+
+
+def _failure(failure: Failure, view: View) -> Safe:
+    """The error with its traceback, and how often that happened."""
+    often = None
+    if failure.count > 1:
+        often = join(f"{count(failure.count)} times since ", moment(failure.first_failed_at, view.now), ". ")
+    remark = el(
+        "p",
+        often,
+        "The last time ",
+        moment(failure.failed_at, view.now),
+        f", in attempt {failure.attempt}.",
+        class_="remark",
+    )
+    copy = el("button", "Copy", type="button", data_copy="traceback", hidden=True)
+    text = failure.traceback or f"{failure.type}: {failure.error}"
+    head = el("p", el("strong", failure.type), ": ", failure.error, class_="errorline")
+    return card("Error", head, remark, el("pre", text, id="traceback", tabindex=0), class_="bad", tools=copy)
+
+
+def _state(run: Execution[Any], failure: Failure | None, view: View) -> Safe:
     line = el("div", state_badge(run.state.value), el("span", _sentence(run, view.now)), class_="stateline")
     return el(
-        "section", el("div", line, _tools(run, view), class_="headline"), _progress(run), class_="card state"
+        "section",
+        el("div", line, _tools(run, failure, view), class_="headline"),
+        _progress(run),
+        class_="card state",
     )
 
 
@@ -73,12 +132,19 @@ def _sentence(run: Execution[Any], now: datetime) -> Child:
             return moment(run.completed_at, now)
 
 
-def _tools(run: Execution[Any], view: View) -> Safe | None:
-    if run.state not in LIVE:
+def _tools(run: Execution[Any], failure: Failure | None, view: View) -> Safe | None:
+    buttons: list[Safe] = []
+    if run.state is ExecutionState.SCHEDULED and run.when > view.now:
+        buttons.append(button("Run now", "run-now"))
+    if run.state is ExecutionState.FAILED:
+        buttons.append(button("Retry", "retry", tone="main"))
+    if failure is not None and failure.final:
+        buttons.append(button("Discard…", "discard", tone="danger"))
+    if run.state in LIVE:
+        buttons.append(button("Cancel…", "cancel", tone="danger"))
+    if not buttons:
         return None
-    return form(
-        view, hidden("key", spelled(run.key)), button("Cancel…", "cancel", tone="danger"), action="cancel"
-    )
+    return form(view, hidden("key", spelled(run.key)), *buttons, action="cancel")
 
 
 def _progress(run: Execution[Any]) -> Safe | None:

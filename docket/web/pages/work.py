@@ -112,9 +112,11 @@ def _list(state: State, query: Query, listed: Listed, view: View) -> Safe:
         text = "Nothing here matches the filter." if is_filtered else STATES[state][1]
         return el("div", looked, empty(text), more)
     columns, rows = _rows(state, listed.executions, view)
-    tools = button("Cancel…", "cancel", tone="danger")
+    tools = [button("Cancel…", "cancel", tone="danger")]
+    if state == "later":
+        tools.insert(0, button("Run now", "run-now"))
     listing = table(columns, rows, caption=f"Tasks: {STATES[state][0].lower()}")
-    return el("div", looked, el("div", rows_form(view, listing, tools), class_="card flush"), more)
+    return el("div", looked, el("div", rows_form(view, listing, *tools), class_="card flush"), more)
 
 
 def _rows(

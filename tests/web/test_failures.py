@@ -1,0 +1,117 @@
+"""What has failed, as the dashboard shows it, and what it does about it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from urllib.parse import quote
+
+import anyio
+import pytest
+
+from docket import Docket, Retry, Worker
+from tests import where
+from tests.web.caller import Caller
+
+pytestmark = [pytest.mark.anyio, where.few_pairs]
+
+EVIL = "</pre><img src=x onerror=y>"
+
+
+async def flaky(retry: Retry = Retry(attempts=9, delay=timedelta(hours=1))) -> None:
+    raise LookupError("not yet")
+
+
+@pytest.fixture
+async def failed(docket: Docket) -> Docket:
+    """Five of ``bad`` have failed, one of ``flaky`` is tried again in an hour."""
+    docket.register(flaky)
+    for n in range(4):
+        await docket.add("bad", key=f"bad-{n}")(f"out of paint {n}")
+    await docket.add("bad", key="evil/?&#")(EVIL)
+    await docket.add("flaky", key="flaky-1")()
+    async with Worker(docket) as worker, anyio.create_task_group() as group:
+        group.start_soon(worker.run_forever)
+        with anyio.fail_after(20):
+            while (await docket.counts()).failed < 5 or not (await docket.counts()).retrying:
+                await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+    return docket
+
+
+async def keys(docket: Docket) -> set[str]:
+    return {each.key for each in await docket.failures()}
+
+
+async def test_failures_are_listed_grouped_and_filtered(failed: Docket, web: Caller) -> None:
+    page = (await web.get("failures")).text
+    assert "5 failures" in page
+    assert "<img" not in page
+    filtered = (await web.get("failures?task=bad&error=PAINT+3")).text
+    assert "bad-3" in filtered
+    assert "bad-2" not in filtered
+    again = (await web.get("failures?state=retrying")).text
+    assert "flaky-1" in again
+    assert "not yet" in again
+    document = (await web.get("failures?format=json")).json
+    assert document["total"] == 5
+    assert document["failures"][0]["type"] == "ValueError"
+    assert (await web.get("failures?state=x")).status == 400
+    assert (await web.get("failures?after=x")).status == 400
+
+
+async def test_a_run_that_failed_has_its_traceback(failed: Docket, web: Caller) -> None:
+    page = (await web.get(f"run?key={quote('evil/?&#', safe='')}")).text
+    assert "&lt;/pre&gt;&lt;img" in page
+    assert "raise ValueError(text)" in page
+    assert "<img" not in page
+    waits = (await web.get("run?key=flaky-1")).text
+    assert "attempt 2" in waits
+    assert "LookupError" in waits
+    assert "Run now" in waits
+
+
+async def test_one_is_retried_and_others_are_discarded(failed: Docket, web: Caller) -> None:
+    done = await web.post("retry", {"only": "bad-0", "key": ["bad-1"], "back": "failures"})
+    assert done.headers["location"] == "failures?done=retried&n=1&what=failure"
+    assert "Retried 1 failure." in (await web.get(done.headers["location"])).text
+    assert "bad-0" not in await keys(failed)
+    assert (await failed.executions("due", contains="bad-0")).executions
+    form = {"key": ["bad-1", "bad-2"]}
+    assert "Discard 2 failures?" in (await web.post("discard", form)).text
+    assert "n=2" in (await web.post("discard", {**form, "sure": "1"})).headers["location"]
+    assert await keys(failed) == {"bad-3", "evil/?&#"}
+    gone = await web.post("retry", {"key": "never-was"})
+    assert "n=0&others=1" in gone.headers["location"]
+
+
+async def test_all_that_match_are_retried_as_of_the_moment_of_the_question(
+    failed: Docket, web: Caller
+) -> None:
+    form = {"task": "bad", "error": "paint"}
+    asked = (await web.post("retry-all", form)).text
+    assert "Retry 4 failures?" in asked
+    until = asked.partition('name="until" value="')[2].partition('"')[0]
+    await failed.add("bad", key="bad-later")("out of paint, later")
+    async with Worker(failed) as worker, anyio.create_task_group() as group:
+        group.start_soon(worker.run_forever)
+        with anyio.fail_after(20):
+            while "bad-later" not in await keys(failed):
+                await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+    done = await web.post("retry-all", {**form, "until": until.replace("&#43;", "+"), "sure": "1"})
+    assert "n=4" in done.headers["location"], done.headers
+    assert await keys(failed) == {"evil/?&#", "bad-later"}
+    assert (await web.post("discard-all", {"until": "yesterday", "sure": "1"})).status == 400
+
+
+async def test_what_waits_for_its_next_attempt_runs_now(failed: Docket, web: Caller) -> None:
+    done = await web.post("run-now", {"key": "flaky-1"})
+    assert "done=started&n=1" in done.headers["location"]
+    assert [each.key for each in (await failed.executions("due")).executions] == ["flaky-1"]
+
+
+async def test_the_document_of_a_failure_is_json(failed: Docket, web: Caller) -> None:
+    for path in ("failures", "run?key=bad-1", "work?state=later", "pauses"):
+        answer = await web.get(path, accept="application/json")
+        assert json.loads(answer.body)["docket"] == "orders", path
