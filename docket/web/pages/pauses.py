@@ -29,6 +29,7 @@ def _show(pauses: Sequence[Pause], view: View) -> Content:
     blocks: list[Safe | Part] = [Part("pauses", _list(pauses, view))]
     if view.may_act:
         blocks.append(_new(view))
+        blocks.append(Part("all", _every(pauses, view), "half"))
     document = {
         "pauses": [
             {
@@ -81,18 +82,28 @@ def _waiting(pause: Pause) -> Child:
     return el("a", count(pause.waiting), href=address("work", state="paused", task=pause.task))
 
 
-def _new(view: View) -> Safe:
+def _new(view: View) -> Part:
     fields = [
         field("Task", "name", hint="its name", kind="text", needed=True),
         field("Why", "reason", hint="for the others", kind="text"),
         el("button", "Pause", type="submit"),
     ]
-    remark = el(
-        "p",
-        "What runs goes on, and so does adding. Retries and the next runs of perpetual tasks wait, too.",
-        class_="remark",
+    text = "What runs goes on, and so does adding. Retries and the next runs of perpetual tasks wait, too."
+    remark = el("p", text, class_="remark")
+    content = card("Pause a task", remark, form(view, *fields, action="pause", class_="filters"))
+    return Part("new", content, "half")
+
+
+def _every(pauses: Sequence[Pause], view: View) -> Safe:
+    """The whole docket: paused, or resumed."""
+    paused = {each.task: each for each in pauses}
+    text = (
+        "Workers begin nothing more, and what is due stays in its order."
+        if None not in paused
+        else "All is paused."
     )
-    return card("Pause a task", remark, form(view, *fields, action="pause", class_="filters"))
+    remark = el("p", text, class_="remark")
+    return card("The whole docket", remark, pause_tools(view, None, paused))
 
 
 PAUSES = Page(path="pauses", label="Pauses", key="p", read=_read)
