@@ -7,18 +7,17 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-import attrs
-
 from . import clock
 from .client import KeyName
 from .execution import Execution, RunningExecution
 from .store import EVERY_TASK, DocketStore, Keys, WorkerInfo
 from .text import checked_name
+from .values import define
 
 __all__ = ["DocketSnapshot", "DocketSnapshotMixin", "RunningExecution", "WorkerInfo"]
 
 
-@attrs.define
+@define
 class DocketSnapshot:
     """``future`` waits (also what is due and not yet taken), ``running`` runs, ``total_tasks`` counts both."""
 

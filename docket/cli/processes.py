@@ -25,6 +25,7 @@ import attrs
 from ..clock import monotonic
 from ..errors import UsageError
 from ..rules import only_one_of
+from ..values import define
 
 __all__ = ["Processes", "check_processes", "number_of_this", "while_parent_lives"]
 
@@ -77,7 +78,7 @@ async def _stop_without_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Child:
     number: int
     process: anyio.abc.Process
@@ -93,7 +94,7 @@ class _Child:
         return f"Worker process {self.number} (pid {self.process.pid})"
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Processes:
     """``count`` processes that run this process' own command line; with ``reload`` anew whenever a source changes."""
 

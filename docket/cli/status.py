@@ -6,13 +6,12 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-import attrs
-
 from .. import clock
 from ..execution import ExecutionState
 from ..moments import read_moment
 from ..store import ProgressEvent, StateEvent
 from ..text import printable
+from ..values import define
 from .tables import relative, span
 
 __all__ = ["LineView", "TaskStatus", "View"]
@@ -21,7 +20,7 @@ BAR = 20
 """How many characters a full progress bar has."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class TaskStatus:
     """The sum of the events so far. ``state`` is None before the first one."""
 
@@ -94,7 +93,7 @@ class View(Protocol):
     def show(self, status: TaskStatus, event: StateEvent | ProgressEvent) -> None: ...
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class LineView:
     """Prints a line for each event."""
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, Self, overload
 
-import attrs
-
 from ..store import Keys
+from ..values import frozen
 
 __all__ = ["KeyName"]
 
@@ -17,7 +16,7 @@ class HasKeys(Protocol):
     def keys(self) -> Keys: ...
 
 
-@attrs.frozen
+@frozen
 class KeyName:
     """An attribute whose value is the name of one key."""
 

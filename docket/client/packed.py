@@ -9,6 +9,7 @@ import attrs
 from ..errors import DeliveryUnreadable
 from ..store import NotPlain, is_empty, load_call, read_plain
 from ..text import error_text
+from ..values import define
 from .signatures import Unreadable
 
 __all__ = ["Packed"]
@@ -17,7 +18,7 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 @final
-@attrs.define(eq=False)
+@define(eq=False)
 class Packed:
     """The pickled arguments of one call. Unpickling runs what was pickled, so it is done on demand."""
 

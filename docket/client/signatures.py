@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
-import attrs
-
 from .. import clock
 from ..dependencies import (
     PerFunction,
@@ -24,6 +22,7 @@ from ..dependencies import (
 from ..errors import UsageError
 from ..moments import TimeToLive
 from ..text import checked_name, text_of
+from ..values import define, frozen
 
 __all__ = [
     "AnyFunction",
@@ -83,7 +82,7 @@ def check_returned(value: Any, name: str) -> None:
         )
 
 
-@attrs.frozen
+@frozen
 class _Shape:
     """What most signatures come down to: enough to accept a call without binding it."""
 
@@ -209,7 +208,7 @@ def new_key() -> str:
     return f"{digits[:8]}-{digits[8:]}-7{noise[:3]}-{variant}{noise[4:7]}-{noise[8:]}"
 
 
-@attrs.frozen(repr=False)
+@frozen(repr=False)
 class Unreadable:
     """Stands for the arguments of a call that cannot be unpickled in this process."""
 
@@ -227,7 +226,7 @@ else:
     R = TypeVar("R", covariant=True)
 
 
-@attrs.define
+@define
 class TaskCall(Generic[R]):
     """A call that `Docket.call` has prepared and checked, for `Docket.add_many` and `Docket.replace_many`.
 

@@ -10,10 +10,10 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
 
-import attrs
 from uncalled_for import Dependency as _Dependency
 
 from ..rules import Reschedule
+from ..values import define
 
 __all__ = [
     "CompletionHandler",
@@ -55,7 +55,7 @@ class Dependency(_Dependency[T]):
         return None
 
 
-@attrs.define
+@define
 class TaskOutcome:
     """How one run ended. ``exception`` is None if the body returned."""
 

@@ -6,11 +6,10 @@ import logging
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any, Self
 
-import attrs
-
 from .. import clock
 from ..moments import LONGEST, moved
 from ..rules import VIXIE_KEYWORDS, CronLine
+from ..values import define
 from .admission import AdmissionBlocked
 from .perpetual import MOST_MISSED, Missed, Perpetual
 
@@ -108,7 +107,7 @@ class Cron(Perpetual):
         return self._line.after(when) <= clock.now() and self._line.after(when - INSTANT) == when
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Bound:
     """From when on missed times are made up for. Counting them takes a while, so it holds for a minute."""
 

@@ -14,13 +14,14 @@ import attrs
 from uncalled_for import Dependency
 
 from ..text import error_text
+from ..values import define, frozen
 from .per_function import PerFunction
 from .signatures import Evaluator, get_signature
 
 __all__ = ["Marks", "forget_marks", "get_marks"]
 
 
-@attrs.frozen
+@frozen
 class Marks:
     """What the annotation of one parameter carries."""
 
@@ -77,7 +78,7 @@ def _own_annotations(function: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", annotations) if isinstance(annotations, Mapping) else {}
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Reader:
     """Reads one annotation."""
 

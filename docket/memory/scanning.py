@@ -6,15 +6,14 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from zlib import crc32
 
-import attrs
-
+from ..values import frozen
 from .arguments import SYNTAX, Glob, glob, integer
 from .replies import ErrorReply
 
 __all__ = ["ScanOptions", "scan_options", "scan_order", "scan_page"]
 
 
-@attrs.frozen
+@frozen
 class ScanOptions:
     """``cursor`` and COUNT, MATCH, TYPE."""
 

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-import attrs
-
 from ..client import TaskFunction, name_of
 from ..errors import UsageError
 from ..execution import Execution
 from ..numbers import check_whole, spelled
 from ..store import DeadLetter, DocketStore
+from ..values import frozen
 
 __all__ = ["Counts", "DeadLetter", "DocketLists", "Page", "WaitingState"]
 
@@ -24,7 +23,7 @@ to be resumed. Where all tasks are paused what is due stays so."""
 MOST_LISTED = 1000
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Counts:
     """How much is on a docket at about one moment.
 
@@ -44,7 +43,7 @@ class Counts:
     oldest_due: datetime | None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Page:
     """Some of a list. ``after`` is where the next ones begin, None at its end.
 

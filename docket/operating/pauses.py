@@ -8,20 +8,19 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import attrs
-
 from ..client import AnyFunction, TaskFunction, name_of
 from ..errors import UsageError
 from ..signals import signals
 from ..store import EVERY_TASK, DocketStore, TooManyPauses
 from ..text import checked_name, printable
+from ..values import frozen
 
 __all__ = ["DocketPauses", "Pause"]
 
 logger = logging.getLogger("docket.docket")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Pause:
     """A task that is paused, or all of them (``task`` is None).
 

@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TypeAlias
 
-import attrs
-
 from ..numbers import LARGEST_FIELD
+from ..values import frozen
 
 __all__ = ["AdmissionRule", "CooldownRule", "DebounceRule", "RateRule", "SlotRule", "pack"]
 
 
-@attrs.frozen
+@frozen
 class SlotRule:
     """At most ``most`` runs at a time hold a slot of the limit ``name``."""
 
@@ -22,7 +21,7 @@ class SlotRule:
     most: int
 
 
-@attrs.frozen
+@frozen
 class RateRule:
     """At most ``most`` runs begin in any ``window``; the others wait for their moment, or are dropped."""
 
@@ -32,7 +31,7 @@ class RateRule:
     drop: bool = False
 
 
-@attrs.frozen
+@frozen
 class CooldownRule:
     """For a ``window`` after a run has begun, others are dropped."""
 
@@ -40,7 +39,7 @@ class CooldownRule:
     window: timedelta
 
 
-@attrs.frozen
+@frozen
 class DebounceRule:
     """The first of a burst runs, ``settle`` after its last; the others are dropped."""
 

@@ -11,6 +11,7 @@ import attrs
 from cronsim import CronSim, CronSimError
 
 from ..errors import UsageError
+from ..values import frozen
 
 __all__ = ["VIXIE_KEYWORDS", "BadCronLine", "CronLine"]
 
@@ -36,7 +37,7 @@ class BadCronLine(UsageError, CronSimError):
     """A line of cron that cannot be read, or that never fires."""
 
 
-@attrs.frozen
+@frozen
 class CronLine:
     """A line of five fields (minute, hour, day, month, weekday), or of six with the second before them.
 

@@ -15,6 +15,7 @@ import attrs
 
 from ..errors import UsageError
 from ..text import check_encodable
+from ..values import define, frozen
 
 __all__ = [
     "Condition",
@@ -67,7 +68,7 @@ _COMPARE: dict[Operator, Callable[[Any, Any], Any]] = {
 }
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class Condition:
     """The calls that a strike forbids: by task (None: all), parameter (None: the whole task) and comparison."""
 
@@ -138,7 +139,7 @@ def _check_value(parameter: str, operator: Operator, value: Any) -> None:
         ) from error
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class StrikesInEffect:
     """The fold of instructions so far."""
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from ..moments import check_moment
-from ..values import hot_value
+from ..values import frozen, hot_value
 
 __all__ = [
     "Abandon",
@@ -68,24 +68,24 @@ class Raised:
     error: BaseException
 
 
-@attrs.frozen
+@frozen
 class Stopped:
     """The body was stopped from outside, or before it began, for this reason."""
 
     reason: StopReason
 
 
-@attrs.frozen
+@frozen
 class Struck:
     """A strike forbids the run."""
 
 
-@attrs.frozen
+@frozen
 class Spent:
     """`Worker.run_at_most` has counted as many runs of the key as it allows."""
 
 
-@attrs.frozen
+@frozen
 class Blocked:
     """The run was not admitted, or this worker does not know its task; whoever found that says what to do."""
 
@@ -112,17 +112,17 @@ class Fail:
     error: BaseException
 
 
-@attrs.frozen
+@frozen
 class Cancel:
     """cancelled"""
 
 
-@attrs.frozen
+@frozen
 class HandBack:
     """queued again at once, as the same attempt"""
 
 
-@attrs.frozen
+@frozen
 class Abandon:
     """nothing: the new holder writes"""
 
@@ -149,21 +149,21 @@ class Reschedule:
         return self.attempt > attempt
 
 
-@attrs.frozen
+@frozen
 class AwaitSlot:
     """scheduled, behind the other runs that wait for the limit (admit.lua has written that)"""
 
     limit: str
 
 
-@attrs.frozen
+@frozen
 class Defer:
     """scheduled for later, as the same attempt"""
 
     wait: timedelta
 
 
-@attrs.frozen
+@frozen
 class PassOn:
     """scheduled for later, as the same attempt, for a worker that knows the task
 
@@ -177,7 +177,7 @@ class PassOn:
     deliveries: int
 
 
-@attrs.frozen
+@frozen
 class Drop:
     """cancelled
 

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, TypeAlias, cast
 
-import attrs
-
 from ..rules import (
     Abandon,
     AdmissionRule,
@@ -24,6 +22,7 @@ from ..rules import (
 )
 from ..standins import redis_errors
 from ..transport import Client
+from ..values import define, frozen
 from . import script_calls
 from .answers import answers, is_about_a_key, naming
 from .codec import Delivery, state_event
@@ -43,7 +42,7 @@ Asking: TypeAlias = "tuple[Delivery, Sequence[AdmissionRule], str]"
 """A delivery that is to be admitted by these rules, and the slots among them, as `docket.rules.pack` writes them."""
 
 
-@attrs.frozen
+@frozen
 class Holding:
     """The slots that one delivery holds, as `docket.rules.pack` writes them."""
 
@@ -52,7 +51,7 @@ class Holding:
     slots: str
 
 
-@attrs.frozen
+@frozen
 class LimitInUse:
     """A concurrency limit with tasks that run under it or wait for it.
 
@@ -69,7 +68,7 @@ class LimitInUse:
     waiting: int
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Admissions:
     """What one worker (or, with ``worker`` empty, a client) does about the limits of one docket."""
 

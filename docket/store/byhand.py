@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import cast
 
-import attrs
-
 from .. import clock
 from ..numbers import LARGEST_FIELD, check_whole, spelled
 from ..transport import Client
+from ..values import define
 from . import script_calls
 from .codec import end_fields, state_event
 from .fence import Fence
@@ -19,7 +18,7 @@ from .schedule import time_to_live
 __all__ = ["ByHand"]
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class ByHand:
     """Writes about runs that no worker of ours has. ``ttl`` is how long a final record is kept."""
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-import attrs
-
 from ..standins import redis_errors
 from ..transport import Client
+from ..values import frozen
 from . import script_calls
 from .keys import Keys
 from .lua import run_each
@@ -16,7 +15,7 @@ from .lua import run_each
 __all__ = ["Chain", "chains"]
 
 
-@attrs.frozen
+@frozen
 class Chain:
     """What is under a key. ``generation`` is 0 where nothing is recorded, or not in a form that we know."""
 

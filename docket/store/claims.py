@@ -12,7 +12,7 @@ import attrs
 from .. import clock
 from ..standins import redis_errors
 from ..transport import Argument, Client, Connection, apart
-from ..values import hot_value
+from ..values import define, hot_value
 from . import script_calls
 from .admission import Admissions
 from .answers import answers
@@ -102,7 +102,7 @@ class Again:
         return len(self.message.args) + len(self.message.kwargs) + len(self.tried) + ended + failure
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Claims:
     """The deliveries of one worker on one docket. ``ttl`` is how long a final record is kept.
 

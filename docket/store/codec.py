@@ -21,7 +21,7 @@ from ..moments import TimeToLive, iso_text, moved
 from ..numbers import LARGEST_FIELD, check_whole, spelled
 from ..text import checked_name, error_text, readable
 from ..transport import Apart, apart
-from ..values import hot_value
+from ..values import frozen, hot_value
 from .fence import Fence
 from .foreign import LARGEST, moment, whole
 
@@ -194,7 +194,7 @@ def _class(value: Any) -> str:
     return type(value).__name__
 
 
-@attrs.frozen
+@frozen
 class PassedOn:
     """What a message carries that was put back because a worker did not know its task.
 

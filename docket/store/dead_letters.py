@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import cast
 
-import attrs
-
 from ..moments import read_epoch
 from ..transport import Client
+from ..values import define, frozen
 from .answers import answers, named
 from .foreign import text
 from .keys import Keys
@@ -18,7 +17,7 @@ from .records import read_mapping
 __all__ = ["DeadLetter", "DeadLetters"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class DeadLetter:
     """A delivery that was set aside: when, which entry of the stream it was, and why.
 
@@ -33,7 +32,7 @@ class DeadLetter:
     key: str
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class DeadLetters:
     """Reads those of one docket."""
 

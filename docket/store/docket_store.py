@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import attrs
 
 from ..transport import Client, Subscriptions
+from ..values import define
 from .admission import Admissions
 from .byhand import ByHand
 from .claims import Claims
@@ -43,7 +44,7 @@ class ResultStorage(Protocol):
     ) -> None: ...
 
 
-@attrs.define(eq=False, kw_only=True)
+@define(eq=False, kw_only=True)
 class DocketStore:
     """One docket on one server, for any number of threads and event loops (I8).
 

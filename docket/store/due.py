@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import cast
 
-import attrs
-
 from .. import clock
 from ..transport import Client
+from ..values import define, frozen
 from . import script_calls
 from .failures_kept import FailuresKept
 from .keys import Keys
@@ -17,7 +16,7 @@ from .schedule import time_to_live
 __all__ = ["DueTasks", "Moved"]
 
 
-@attrs.frozen
+@frozen
 class Moved:
     """How many tasks were moved, and when the next one is due (epoch seconds), if there is one."""
 
@@ -25,7 +24,7 @@ class Moved:
     next_due: float | None
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class DueTasks:
     """The scheduler's only write. ``ttl`` is how long the record is kept of a task whose message is gone."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from ..errors import BadSetting
+from ..values import frozen
 
 __all__ = ["GROUP", "RATE_BESIDE", "SLOTS_BESIDE", "Keys", "Reserved", "paused_task"]
 
@@ -23,7 +24,7 @@ SLOTS_BESIDE = (":waiters", ":owners", ":woken")
 RATE_BESIDE = (":reserved",)
 
 
-@attrs.frozen(slots=False)
+@frozen(slots=False)
 class Channels:
     """The channels below one prefix. No task is parked at the name of a channel's making, so none is reserved."""
 
@@ -46,7 +47,7 @@ class Channels:
         return f"{self.prefix}:cancel:{key}"
 
 
-@attrs.frozen(slots=False)  # with a dictionary for the names that every call needs
+@frozen(slots=False)  # with a dictionary for the names that every call needs
 class Keys(Channels):
     """The keys and channels below one prefix (the docket's name; ``{name}`` with braces on a cluster).
 
@@ -295,7 +296,7 @@ _NO_NAMES = frozenset(
 _ANY = "\0"
 
 
-@attrs.frozen
+@frozen
 class Reserved:
     """What keys of tasks may not be, since pydocket parks a future task at ``{prefix}:{key}``."""
 

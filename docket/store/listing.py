@@ -14,6 +14,7 @@ from ..moments import read_epoch, read_moment
 from ..rules import ExecutionState
 from ..standins import redis_errors
 from ..transport import Client
+from ..values import define, frozen
 from .answers import answers, is_about_a_key, named, naming
 from .codec import decode_message
 from .foreign import text, whole
@@ -35,7 +36,7 @@ Wanted: TypeAlias = Callable[[str, str], bool]
 """Whether a task, given its function and key, is to be listed."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Tally:
     """How many tasks there are: ``due`` ones wait for a worker, those for ``later`` for their time.
 
@@ -55,7 +56,7 @@ class Tally:
     oldest_due: datetime | None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Listed:
     """Some entries, and where the next ones begin (None: there are no more); how many were looked at, and are there."""
 
@@ -65,7 +66,7 @@ class Listed:
     total: int
 
 
-@attrs.frozen
+@frozen
 class _Row:
     """One entry on the way to a list. ``after`` is the cursor behind it; ``entry`` is None until it is wanted."""
 
@@ -79,7 +80,7 @@ _Read: TypeAlias = Callable[[str, int], Awaitable["tuple[Sequence[_Row], bool]"]
 """Rows after a cursor, at most so many, and whether there are more."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Listing:
     """Bounded reads of one docket. A worker unseen for ``expiry`` is gone."""
 

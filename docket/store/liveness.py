@@ -7,13 +7,12 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
-import attrs
-
 from .. import clock
 from ..errors import KeyUnreadable
 from ..moments import read_epoch
 from ..standins import redis_errors
 from ..transport import Client
+from ..values import define, frozen
 from . import script_calls
 from .answers import about_key, answers, named
 from .foreign import text
@@ -23,7 +22,7 @@ from .schedule import milliseconds
 __all__ = ["Beat", "Liveness", "WorkerInfo"]
 
 
-@attrs.define
+@define
 class WorkerInfo:
     """A live worker: its name, its last heartbeat and the names of the tasks it can run."""
 
@@ -32,7 +31,7 @@ class WorkerInfo:
     tasks: set[str]
 
 
-@attrs.frozen
+@frozen
 class Beat:
     """What a heartbeat found: when the first queued task is due, when the worker was last seen (epoch seconds)."""
 
@@ -46,7 +45,7 @@ class Beat:
     """Whether the server did not have what earlier heartbeats have written."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Liveness:
     """Heartbeats of a docket's workers. A worker unseen for ``expiry`` is gone."""
 

@@ -13,6 +13,7 @@ from .. import clock
 from ..moments import read_moment
 from ..standins import redis_errors
 from ..transport import Client
+from ..values import define, frozen
 from . import script_calls
 from .answers import answers, naming
 from .foreign import text
@@ -35,7 +36,7 @@ class TooManyPauses(Exception):
     """So many tasks are paused that no other can be."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PauseRecord:
     """What is kept of a pause. ``waiting`` is how many tasks are lined up for it."""
 
@@ -46,7 +47,7 @@ class PauseRecord:
     waiting: int
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Pauses:
     """The pauses of one docket."""
 

@@ -10,9 +10,8 @@ from itertools import chain
 from typing import Any, cast
 from uuid import UUID
 
-import attrs
-
 from ..text import printable
+from ..values import frozen
 
 __all__ = ["NotPlain", "NotShown", "called", "check_key", "fits", "strange", "uuid_of"]
 
@@ -27,7 +26,7 @@ class NotPlain(ValueError):
     """A pickle that is broken, breaks a bound, or makes more than plain values; the message says which."""
 
 
-@attrs.frozen(eq=False, repr=False)
+@frozen(eq=False, repr=False)
 class NotShown:
     """Stands for a class or a function that a pickle names, and for whatever would be made with it."""
 

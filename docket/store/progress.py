@@ -10,6 +10,7 @@ import attrs
 
 from ..standins import redis_errors
 from ..transport import Client
+from ..values import define, frozen
 from . import script_calls
 from .answers import answers
 from .codec import encode_json_string
@@ -21,7 +22,7 @@ from .schedule import time_to_live
 __all__ = ["ProgressReports", "Report"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Report:
     """What is reported of a run's progress from now on.
 
@@ -39,7 +40,7 @@ class Report:
     """``total`` and ``message``; a message that is None is taken back."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class ProgressReports:
     """Reads and writes of progress on one docket. ``ttl`` is how long reports are kept that no run owns.
 

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-import attrs
-
 from .. import clock
 from ..errors import DeliveryUnreadable
 from ..moments import TimeToLive, read_epoch, read_moment
 from ..rules import ExecutionState
 from ..standins import redis_errors
 from ..transport import Client
+from ..values import define, frozen
 from .answers import answers, is_about_a_key, named, naming, unreadable
 from .codec import Message, decode_message, open_envelope, read_ttl
 from .foreign import shown, text, text_or_none, whole
@@ -83,7 +82,7 @@ def _count(raw: bytes | None) -> int | None:
     return None if raw is None or _COUNT.fullmatch(raw) is None else int(raw)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LastRun:
     """How the run of a chain ended that was the last to end."""
 
@@ -110,7 +109,7 @@ class LastRun:
         )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Record:
     """The run of a key as Redis holds it. ``args`` and ``kwargs`` stay pickled; what cannot be read is not there.
 
@@ -176,7 +175,7 @@ def _is_asked(fields: Mapping[bytes, bytes]) -> bool:
     return fields.get(b"cancel_requested") == fields.get(b"generation", b"0")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ProgressRecord:
     """How far a running task has reported to be."""
 
@@ -207,7 +206,7 @@ class ProgressRecord:
         )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PictureEntry:
     """A task that waits or runs. ``worker`` and ``started_at`` are set where it runs.
 
@@ -222,7 +221,7 @@ class PictureEntry:
     cancel_requested: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Picture:
     """Everything that waits and runs, at about one moment; what cannot be decoded is left out."""
 
@@ -230,7 +229,7 @@ class Picture:
     running: Sequence[PictureEntry]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Depths:
     """How many tasks are ``due`` (those that run among them), and how many are scheduled for ``later``.
 
@@ -242,7 +241,7 @@ class Depths:
     waiting: Mapping[str, int]
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Records:
     """Reads of one docket."""
 

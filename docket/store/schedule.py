@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-import attrs
-
 from .. import clock
 from ..moments import LAST_EPOCH, LONGEST, TimeToLive, iso_text
 from ..rules import Cancellation, Disposition, ExecutionState, waiting_state
 from ..standins import redis_errors
 from ..transport import Client
-from ..values import hot_value
+from ..values import define, hot_value
 from . import script_calls
 from .codec import Message, end_fields, state_event
 from .keys import Keys
@@ -116,7 +114,7 @@ class Placed:
         return cls(_DISPOSITIONS[word], int(generation))
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Schedule:
     """Writes of clients to one docket.
 

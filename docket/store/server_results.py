@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, SupportsFloat, cast
 
-import attrs
-
 from .. import clock
 from ..moments import check_duration
 from ..transport import Client
+from ..values import define
 from .answers import answers
 from .codec import envelope, open_value
 from .keys import Keys
@@ -25,7 +24,7 @@ __all__ = ["ServerResults"]
 Value = dict[str, Any]
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class ServerResults:
     """Values under keys, in the collection of the docket's results unless another one is named.
 

@@ -19,6 +19,7 @@ from ..signals import signals, suppress_errors
 from ..standins import redis_errors
 from ..text import error_text, text_of
 from ..transport import Client, Entry, entry_number
+from ..values import define, frozen
 from . import script_calls
 from .answers import naming
 from .codec import load
@@ -56,7 +57,7 @@ def _identity(message: Mapping[bytes, bytes]) -> _Identity:
     return (function, parameter, message.get(b"operator"), message.get(b"value"))
 
 
-@attrs.frozen
+@frozen
 class _Word:
     """The last word about something."""
 
@@ -65,7 +66,7 @@ class _Word:
     """By Python's equality: values with different pickles may be equal. None: it is unknown."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class StrikeLog:
     """Instructions read so far, and what they come down to. ``name`` is the docket's, for telemetry.
 
@@ -217,7 +218,7 @@ class StrikeLog:
             self._spent.pop(entry_id, None)
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Strikes:
     """The strikes of one docket, as far as this process has read them, for all its threads and event loops."""
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, cast
 
-import attrs
-
 from ..moments import LONGEST
 from ..standins import redis_errors
 from ..transport import Client
+from ..values import define, frozen
 from . import script_calls
 from .answers import check_expires, naming
 from .keys import GROUP, Keys
@@ -25,7 +24,7 @@ PENDING_PAGE = 1000
 RETIRE_CHUNK = 100
 
 
-@attrs.frozen
+@frozen
 class PendingDelivery:
     """A delivery that is not acknowledged.
 
@@ -38,7 +37,7 @@ class PendingDelivery:
     deliveries: int
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Sweeping:
     """What one worker does about the deliveries and consumers of others on one docket."""
 

@@ -9,6 +9,7 @@ import attrs
 
 from ..errors import DeliveryUnreadable
 from ..text import error_text
+from ..values import frozen
 from .codec import Delivery, Message, decode_flat, decode_usual, fields_of, read_ttl, with_names
 from .fence import Fence
 from .foreign import text
@@ -37,7 +38,7 @@ USUAL = b"USUAL"
 SIZE_OF_USUAL = 10
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Unreadable:
     """A delivery that is ours and cannot be decoded; or how it ended cannot be written, then with what it holds."""
 
@@ -62,7 +63,7 @@ class Unreadable:
         )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Refused:
     """A delivery that is gone: its key was given to a newer generation, or cancelled."""
 

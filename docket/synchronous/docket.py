@@ -20,8 +20,6 @@ from typing import (
     overload,
 )
 
-import attrs
-
 from ..client import AnyFunction, TaskCall, TaskFunction
 from ..execution import Execution
 from ..moments import TimeToLive
@@ -29,6 +27,7 @@ from ..operating import BulkResult, Counts, DeadLetter, Failure, FailureGroup, P
 from ..rules import Cancellation
 from ..store import LimitInUse, WorkerInfo
 from ..strikelist import LiteralOperator, Operator, Strike
+from ..values import define, frozen
 from .execution import SyncExecution, wrapped
 from .loop import LoopThread
 
@@ -43,7 +42,7 @@ R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
 
 
-@attrs.define
+@define
 class SyncSnapshot:
     """As `docket.docket.DocketSnapshot`, of executions for threads without an event loop."""
 
@@ -54,7 +53,7 @@ class SyncSnapshot:
     workers: Collection[WorkerInfo]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SyncPage:
     """As `docket.operating.Page`, of executions for threads without an event loop."""
 

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Generic, Self, TypeVar, overload
 
-import attrs
-
 from ..client import R
 from ..execution import Disposition, Execution, ExecutionProgress, ProgressEvent, StateEvent
+from ..values import frozen
 from .loop import LoopThread
 
 __all__ = ["SyncExecution", "SyncProgress", "iterated", "wrapped"]
@@ -19,7 +18,7 @@ V = TypeVar("V")
 W = TypeVar("W")
 
 
-@attrs.frozen
+@frozen
 class _Value(Generic[W, V]):
     """An attribute of what is wrapped, to be read."""
 

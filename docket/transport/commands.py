@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
-import attrs
-
+from ..values import frozen
 from .resp import Argument, encode
 
 __all__ = ["Command", "Kind", "block_seconds", "look_up"]
@@ -50,7 +49,7 @@ _INSTEAD = {
 }
 
 
-@attrs.frozen
+@frozen
 class Command:
     """The properties of a command, by its name as redis-py's mixins spell it (``"CLIENT SETNAME"``)."""
 

@@ -16,6 +16,7 @@ from weakref import WeakSet, ref
 
 import attrs
 
+from ..values import define
 from .waiting import Backend, call_there, current_backend
 
 __all__ = ["PerLoop"]
@@ -23,7 +24,7 @@ __all__ = ["PerLoop"]
 T = TypeVar("T")
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Entry(Generic[T]):
     """The object of one loop. The caller that gets ``once`` ends it."""
 

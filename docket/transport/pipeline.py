@@ -6,10 +6,10 @@ from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-import attrs
 from redis.commands import AsyncCoreCommands
 from redis.exceptions import ConnectionError, ExecAbortError, RedisError, TimeoutError, WatchError
 
+from ..values import define
 from . import scripts
 from .commands import Command, Kind, block_seconds
 from .connection import Connection
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline"]
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Queued:
     command: Command
     args: tuple[Any, ...]

@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import anyio
-import attrs
 
 from ..standins import redis_errors
+from ..values import define, frozen
 from .connection import Connection
 from .resp import encode, pack
 from .waiting import AwaitedReply, Backend, Semaphore, current_backend
@@ -26,7 +26,7 @@ __all__ = ["AT_A_TIME", "PubSub", "Published"]
 AT_A_TIME = 64
 
 
-@attrs.frozen
+@frozen
 class Published:
     """A published message. ``pattern`` is that of the subscription for kind ``pmessage``, else None."""
 
@@ -40,7 +40,7 @@ class Published:
         return {"type": self.kind, "pattern": self.pattern, "channel": self.channel, "data": self.payload}
 
 
-@attrs.frozen
+@frozen
 class _Confirmation:
     """The server's reply to one name of a subscribe or unsubscribe command."""
 
@@ -52,7 +52,7 @@ class _Confirmation:
         return {"type": self.kind, "pattern": None, "channel": self.name, "data": self.count}
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Unconfirmed:
     """A command on its way, and how many confirmations are still to come."""
 
@@ -60,7 +60,7 @@ class _Unconfirmed:
     left: int
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Line:
     """The present connection of a subscriber."""
 

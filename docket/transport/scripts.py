@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ..standins import redis_errors
+from ..values import frozen
 from .resp import Argument, Packed, joined, pack, pack_vouched
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def _no_twin(sha: str) -> None:
     """A script of others: a server in this process runs its Lua."""
 
 
-@attrs.frozen
+@frozen
 class Lua:
     """The source of a script; ``sha`` is the digest by which the server knows it.
 

@@ -15,6 +15,7 @@ import attrs
 
 from ..errors import BadUrl
 from ..text import readable
+from ..values import frozen
 
 __all__ = ["SCHEMES", "Address", "TlsOptions", "parse"]
 
@@ -46,7 +47,7 @@ _WITHOUT_EFFECT = frozenset(
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TlsOptions:
     """The ``ssl_*`` options; `tls.make_context` makes an ``ssl.SSLContext`` of them."""
 
@@ -62,7 +63,7 @@ class TlsOptions:
     ciphers: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Address:
     """Where a server is and how to greet it. Times are in seconds; ``socket_timeout`` may be ``math.inf``."""
 

@@ -10,6 +10,7 @@ import attrs
 
 from ..clock import monotonic
 from ..rules import StopReason
+from ..values import define
 from .reports.journal import log_detached, log_unwritten
 from .roster import Roster, Running
 from .runs.leased import LeaseOver
@@ -29,7 +30,7 @@ UNWINDING = 2.0
 SETTLING = 1.5
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Drain:
     """Ends the intake and the work of one worker, in steps:
 

@@ -15,6 +15,7 @@ from ..execution import Execution
 from ..rules import Complete, Fail, Outcome, Raised, Reschedule, Returned, StopReason, Verdict
 from ..signals import Subscriber
 from ..store import Again, Delivery, Ended, Holding, Settled
+from ..values import define
 
 if TYPE_CHECKING:
     from .reports.reporting import Report
@@ -62,7 +63,7 @@ async def write_nothing() -> Settled:
     return Settled.LOST
 
 
-@attrs.define(eq=False)  # frozen costs half a microsecond per task
+@define(eq=False)  # frozen costs half a microsecond per task
 class End:
     """How a claim ended, what follows, and what writes that."""
 
@@ -101,7 +102,7 @@ class Detached(BaseException):
     """The body of a claim that was detached has ended: the claim was settled without it."""
 
 
-@attrs.define(eq=False, init=False, repr=False)
+@define(eq=False, init=False, repr=False)
 class Running:
     """One claim: from ownership until it is settled (I3). Moments are loop times."""
 

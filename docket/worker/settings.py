@@ -6,12 +6,11 @@ import os
 import socket
 from datetime import timedelta
 
-import attrs
-
 from ..errors import BadSetting
 from ..moments import check_setting
 from ..numbers import spelled
 from ..text import readable
+from ..values import frozen
 from ..variables import check_switch
 
 __all__ = ["MAX_DELIVERIES", "MESSAGE_BATCH", "UNKNOWN_TASK_PATIENCE", "Settings", "default_name"]
@@ -26,7 +25,7 @@ def default_name() -> str:
     return f"{readable(socket.gethostname())}#{os.getpid()}"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Settings:
     """The settings of one worker; `Worker` describes them. Durations are timedeltas.
 

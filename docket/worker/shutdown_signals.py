@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import anyio
 import attrs
 
+from ..values import define
+
 __all__ = ["stop_on_signals"]
 
 logger = logging.getLogger("docket.worker")
@@ -51,7 +53,7 @@ async def stop_on_signals(session: Stoppable) -> None:
                 session.stop()
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class _Forks:
     """Restores the signal handlers in processes that are forked while the event loop's are set.
 

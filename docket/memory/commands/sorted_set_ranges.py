@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
-
+from ...values import frozen
 from ..arguments import SYNTAX, integer, print_score, rank_span, score_bound
 from ..core import Core
 from ..registry import Commands
@@ -15,7 +14,7 @@ __all__ = ["commands"]
 commands = Commands()
 
 
-@attrs.frozen
+@frozen
 class _Range:
     """What is asked for: bounds, direction, LIMIT, WITHSCORES."""
 

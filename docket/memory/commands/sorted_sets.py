@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-import attrs
-
+from ...values import frozen
 from ..arguments import SYNTAX, integer, print_score, score
 from ..core import Core
 from ..registry import Commands
@@ -21,7 +20,7 @@ NAN = b"ERR resulting score is not a number (NaN)"
 FLAGS = frozenset((b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"))
 
 
-@attrs.frozen
+@frozen
 class _Addition:
     """How ZADD treats members that are there, or are not."""
 

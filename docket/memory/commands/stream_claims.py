@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
-
+from ...values import define
 from ..arguments import NO_SUCH_KEY, SYNTAX, integer
 from ..core import Core
 from ..registry import Commands
@@ -58,7 +57,7 @@ def _name(consumer: Consumer) -> bytes:
     return consumer.name
 
 
-@attrs.define
+@define
 class _Claim:
     """One XCLAIM or XAUTOCLAIM: the consumer that gets the entries, and what it sets on them."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from ...values import frozen
 from ..arguments import NO_SUCH_KEY, SYNTAX, integer, wrong_arity
 from ..core import Core
 from ..registry import Commands
@@ -18,7 +19,7 @@ NODE = 100
 """Entries per node of a real stream: an approximate trimming (``~``) removes whole nodes only."""
 
 
-@attrs.frozen
+@frozen
 class _Trimming:
     """MAXLEN or MINID, exact or not."""
 
@@ -237,7 +238,7 @@ def xrevrange(core: Core, argv: list[bytes]) -> Reply:
     return _range(core, argv, reverse=True)
 
 
-@attrs.frozen
+@frozen
 class ReadOptions:
     """COUNT, BLOCK and the streams of XREAD and XREADGROUP; ``block`` in ms, None if not asked for."""
 

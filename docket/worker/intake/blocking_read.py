@@ -11,6 +11,7 @@ import attrs
 from ...standins import redis_errors
 from ...store import Taken
 from ...transport import Client, Connection
+from ...values import define
 
 __all__ = ["BlockingRead"]
 
@@ -18,7 +19,7 @@ __all__ = ["BlockingRead"]
 UNBLOCK_SECONDS = 1.0
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class BlockingRead:
     """A read that is never cut off: `unblock` ends it and loses no task that the server hands out just then."""
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import attrs
 
 from ...clock import monotonic
+from ...values import define
 
 __all__ = ["LostAnswers"]
 
@@ -18,7 +19,7 @@ __all__ = ["LostAnswers"]
 FIRST_PAUSE = 0.25
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class LostAnswers:
     """Names the requests of one reader, and schedules the looks for tasks of lost answers.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from ...store import Again, Claims, Ended, Settled, Taken
+from ...values import define
 from ..roster import Roster, Running
 
 __all__ = ["Outbox"]
@@ -18,7 +19,7 @@ MOST = 50
 LONGEST = 64 * 1024
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Outbox:
     """Takes ends of claims while the reader is about to take tasks, and writes them with that.
 

@@ -15,6 +15,7 @@ from ... import clock
 from ...clock import monotonic
 from ...store import Claims, Taken
 from ...transport import Connection
+from ...values import define
 from ..roster import Notification, Roster
 from .blocking_read import BlockingRead
 from .lost_answers import LostAnswers
@@ -47,7 +48,7 @@ Start: TypeAlias = Callable[[Sequence[Taken], float], None]
 """Starts the tasks that were taken; the second argument is the loop time at which the server was asked for them."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Reader:
     """Takes tasks whenever the worker has capacity: first abandoned ones, then those that wait on the stream.
 

@@ -12,6 +12,7 @@ import attrs
 from ... import clock
 from ...clock import monotonic
 from ...store import DueTasks
+from ...values import define
 from ..roster import Notification
 
 __all__ = ["Scheduler"]
@@ -23,7 +24,7 @@ DUE_BATCH = 100
 SHARED = timedelta(minutes=10)
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Scheduler:
     """Moves due tasks to the stream. Sleeps until the next one is due; an earlier task that is announced wakes it.
 

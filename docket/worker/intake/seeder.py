@@ -19,6 +19,7 @@ from ...moments import check_moment
 from ...rules import FINAL
 from ...store import about_key, chains, check_expires, is_shared, read_event, unreadable
 from ...text import text_of
+from ...values import define
 from ..roster import Notification
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ AUTOMATIC_PERPETUAL_LOCK_TIMEOUT_SECONDS = 10
 AUTOMATIC_PERPETUAL_RESEED_INTERVAL_SECONDS = 60
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Seeder:
     """Schedules automatic tasks under their names; looks every ``interval`` seconds for those that are not scheduled.
 

@@ -14,6 +14,7 @@ from ... import clock
 from ...clock import monotonic
 from ...rules import renewal_interval
 from ...store import PENDING_PAGE, Claims
+from ...values import define
 from ..roster import Notification, Roster
 from .reader import Reader
 
@@ -29,7 +30,7 @@ CONSUMER_KEPT = timedelta(hours=1)
 RETIRE_INTERVAL = timedelta(minutes=10)
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Sweep:
     """Looks for deliveries and slots that nobody renews, since their worker is gone. The reader takes deliveries over.
 

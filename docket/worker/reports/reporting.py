@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any
 
 import anyio
-import attrs
 from anyio import get_cancelled_exc_class
 
 from ... import clock
@@ -18,6 +17,7 @@ from ...dependencies import current_worker
 from ...rules import Raised, Returned, Struck
 from ...signals import NOT_TRACED, Labels, Operation, Subscriber, signals, suppress_errors
 from ...store import Records, Refused, Unreadable
+from ...values import define
 from ..roster import Detached, End, Running
 
 __all__ = ["Depths", "Report", "emit_end", "emit_refused", "emit_unreadable", "report_of", "run_listeners"]
@@ -190,7 +190,7 @@ def emit_unreadable(docket: str, worker: str, unreadable: Unreadable) -> None:
         report.ended(seconds=0.0, ended="failed", error=unreadable.reason)
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Depths:
     """Publishes every ``interval`` how many tasks are due, how many are scheduled for later, and the size of caches."""
 

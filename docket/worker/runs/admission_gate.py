@@ -15,6 +15,7 @@ from ...dependencies import Admission, Cooldown, Debounce, Dependency, admission
 from ...rules import AdmissionRule, SlotRule, Verdict, pack
 from ...standins import redis_errors
 from ...store import Admissions, Asking
+from ...values import define
 from ..roster import Notification, Running
 from ..upkeep.outages import Outages
 from .following import Ending, block, fail_unhandled
@@ -41,7 +42,7 @@ class _Place:
         self.leads = self.is_sent = self.is_answered = False
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class AdmissionGate:
     """Has the server check the rules of a task before it begins: concurrency, rate, cooldown, debounce.
 

@@ -30,6 +30,7 @@ from ...dependencies import (
 )
 from ...errors import AwaitedCancelled, DeliveryLimitExceeded, ScopeLeftOpen
 from ...rules import Outcome, Raised, Reschedule, Returned, Stopped, StopReason, is_a, leaves
+from ...values import define
 from ..reports import journal
 from ..roster import Running
 from .claim_tasks import ClaimTasks
@@ -73,7 +74,7 @@ class _Way(NamedTuple):
     """How its dependencies open where none of them waits for anything."""
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Caller:
     """Calls task functions for one worker; ``dependencies`` are resolved for every call, by name.
 

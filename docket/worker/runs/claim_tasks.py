@@ -16,6 +16,7 @@ from anyio import get_cancelled_exc_class
 from anyio.abc import TaskGroup, TaskStatus
 
 from ...rules import is_a, leaves
+from ...values import define
 from ..roster import BodyScope, Running
 
 __all__ = ["ClaimTasks", "Run", "claim_tasks"]
@@ -23,7 +24,7 @@ __all__ = ["ClaimTasks", "Run", "claim_tasks"]
 Run: TypeAlias = Callable[[Running], Coroutine[Any, Any, None]]
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class ClaimTasks:
     """Starts the tasks of one worker's claims in the group ``work``; ``scopes`` are the nest's, down to its own."""
 

@@ -49,6 +49,7 @@ from ...store import (
     stand_in,
 )
 from ...text import class_path, error_text, readable, shortened, text_of
+from ...values import define
 from ..roster import End, Running, write_nothing
 from .following import due_of_chain, fail_unhandled
 from .traced import traceback_text
@@ -71,7 +72,7 @@ LONGEST_TRACEBACK, FIRST_OF_TRACEBACK = 16_000, 4_000
 LONGEST_TEXT, LONGEST_REASON = 2000, 1000
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Endings:
     """Prepares how the claims of one worker end (I1, I2)."""
 

@@ -16,6 +16,7 @@ from ...dependencies import is_generator_function
 from ...rules import Outcome, Raised, Reschedule, Returned, Stopped, StopReason
 from ...store import Settled
 from ...text import readable
+from ...values import define, frozen
 from ..reports import journal
 from ..roster import End, Running
 from .calling import is_async
@@ -30,7 +31,7 @@ __all__ = ["HOOK_SECONDS", "EndedRun", "Hooks", "RunHook", "checked_hooks"]
 HOOK_SECONDS = 10.0
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class EndedRun:
     """One run of a task that has ended on this worker, as a hook of the worker is given it.
 
@@ -71,7 +72,7 @@ def checked_hooks(given: RunHook | Sequence[RunHook] | None) -> tuple[RunHook, .
     return hooks
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Hooks:
     """Calls the hooks of one worker, one after another. Whatever they do, the run is settled by then (I9)."""
 

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from ... import clock
 from ...errors import DeliveryLimitExceeded, DeliveryUnreadable
 from ...execution import Execution
@@ -15,6 +13,7 @@ from ...rules import StopReason
 from ...store import Delivery, Refused, Taken, Unreadable, load_call
 from ...tasks import peer_tasks
 from ...text import error_text
+from ...values import define
 from ..fallback import default_fallback_task
 from ..reports.journal import log_refused
 from ..reports.reporting import emit_refused, run_listeners
@@ -31,7 +30,7 @@ __all__ = ["Receiver"]
 logger = logging.getLogger("docket.worker")
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Receiver:
     """Makes claims of what one worker was delivered, and starts them."""
 

@@ -12,6 +12,7 @@ import attrs
 from ...clock import monotonic
 from ...rules import Blocked, Drop, PassOn, Spent, Struck, delay_until_known
 from ...store import Claims, PassedOn
+from ...values import define
 from ..roster import Running
 from ..upkeep.outages import Outages
 from .admission_gate import AdmissionGate
@@ -29,7 +30,7 @@ logger = logging.getLogger("docket.worker")
 MOST_NAMES = 1000
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class UnknownTasks:
     """Puts tasks that this worker does not know back for one that does, for as long as its patience lasts.
 
@@ -96,7 +97,7 @@ class UnknownTasks:
         )
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Refusals:
     """Checks a claim of one worker before it begins, in this order: strikes, known tasks, admission, limited runs."""
 

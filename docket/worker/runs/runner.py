@@ -29,6 +29,7 @@ from ...rules import (
 from ...standins import redis_errors
 from ...store import Claims, Settled, Unreadable
 from ...text import error_text
+from ...values import define
 from ..intake.outbox import Outbox
 from ..reports import journal
 from ..reports.reporting import emit_end, emit_unreadable, report_of
@@ -51,7 +52,7 @@ __all__ = ["Runner"]
 MOST_INTERRUPTIONS = 10
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Runner:
     """Runs claims for one worker, each in a task of its own, behind a firewall (`run`)."""
 

@@ -27,6 +27,7 @@ from ... import clock
 from ...clock import monotonic, perf_counter
 from ...rules import LEASE_RENEWAL_FACTOR
 from ...standins import redis_errors
+from ...values import define
 from .leases import Leases
 from .outages import is_disruption
 
@@ -56,7 +57,7 @@ FRAMES_LOGGED = 8
 WORKER_FILES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class BlockedLoopRenewal:
     """Renews the leases of one worker from a thread while its event loop is blocked.
 

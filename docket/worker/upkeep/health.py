@@ -10,6 +10,7 @@ import attrs
 
 from ...clock import perf_counter
 from ...transport import Backend, current_backend
+from ...values import define
 from .leases import Leases
 from .outages import Outages
 
@@ -23,7 +24,7 @@ ANSWER_SECONDS = 0.5
 LIVE_SECONDS = 30.0
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Health:
     """Asks the event loop of a worker, when somebody asks for its health: nothing ticks otherwise (I10).
 

@@ -13,6 +13,7 @@ import attrs
 from ...clock import monotonic, wait_for_ever
 from ...standins import redis_errors
 from ...store import Beat, Liveness
+from ...values import define
 from ..intake.scheduler import Scheduler
 from .server_time import ServerTime
 
@@ -30,7 +31,7 @@ LISTS_SECONDS = 600.0
 FIRST_BEATS = 2
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Heartbeat:
     """Writes every ``interval`` that the worker lives, and less often which tasks it knows.
 

@@ -9,6 +9,7 @@ import attrs
 
 from ...client import ExecutionProgress, keepers
 from ...standins import redis_errors
+from ...values import define
 from ..roster import Notification
 from .outages import is_disruption
 
@@ -17,7 +18,7 @@ __all__ = ["LateProgress"]
 logger = logging.getLogger("docket.worker")
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class LateProgress:
     """The reports that are still to be written. Each `ExecutionProgress` keeps only its latest values.
 

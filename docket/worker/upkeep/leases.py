@@ -14,6 +14,7 @@ import attrs
 from ...clock import monotonic
 from ...rules import StopReason, lease_trusted_until, renewal_interval
 from ...store import Claims
+from ...values import define
 from ..roster import Roster, Running
 
 logger = logging.getLogger("docket.worker")
@@ -21,7 +22,7 @@ logger = logging.getLogger("docket.worker")
 __all__ = ["Leases"]
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Leases:
     """Renews every lease that the worker holds; stops a body whose lease is lost (I3, I4). One lasts ``timeout``."""
 

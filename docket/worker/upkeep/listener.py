@@ -11,6 +11,7 @@ import attrs
 from ...clock import monotonic
 from ...rules import StopReason
 from ...store import EVERY_TASK, Claims
+from ...values import define
 from ..intake.scheduler import Scheduler
 from ..intake.sweep import Sweep
 from ..roster import Notification, Roster, Running
@@ -23,7 +24,7 @@ logger = logging.getLogger("docket.worker")
 REMEMBERED = 10.0
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Listener:
     """Stops claims whose cancellation is requested; wakes the scheduler, the sweep and a run until finished."""
 

@@ -6,6 +6,7 @@ import attrs
 
 from ... import clock
 from ...clock import monotonic
+from ...values import define
 
 __all__ = ["ServerTime"]
 
@@ -19,7 +20,7 @@ PROMPT = 0.25
 AGREED = 1.0
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class ServerTime:
     """The server's time in epoch seconds, never ahead of its clock by more than what the clocks drift in a minute.
 
