@@ -157,6 +157,7 @@ def test_errors_that_may_not_be_loaded_are_looked_up_where_they_are_used() -> No
 #: What only a program that uses redis-py anyway loads, or one that has met an error.
 WITH_REDIS_PY = (
     "cli/",
+    "web/",
     "transport/cluster/",
     "transport/sentinel",
     "transport/pipeline",
