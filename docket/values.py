@@ -41,12 +41,13 @@ def _made(cls: Any, *, eq: bool, hashed: bool = False, **options: Any) -> Any:
     if cls is None:
         return partial(_made, eq=eq, hashed=hashed, **options)
     shared: dict[str, Any] = {"__repr__": _shown} if options.get("repr", True) else {}
-    if eq:
+    ours = eq and not options.get("order", False)  # attrs orders only what it compares
+    if ours:
         shared |= {"__eq__": _equals, "__hash__": _hash if hashed else None}
     for name, method in shared.items():
         if name not in vars(cls):
             setattr(cls, name, method)
-    return attrs.define(cls, eq=False, **options)
+    return attrs.define(cls, eq=eq and not ours, unsafe_hash=hashed and not ours, **options)
 
 
 @recursive_repr("...")

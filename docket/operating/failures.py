@@ -19,6 +19,7 @@ from ..rules import Cancellation, Disposition, ExecutionState
 from ..signals import Labels, signals
 from ..store import DocketStore, FailureKept, FailureRow, Keys, Message, Wanted, epoch_ms
 from ..text import checked_name, text_of
+from ..values import frozen
 
 __all__ = ["BulkResult", "DocketFailures", "Failure", "FailureGroup"]
 
@@ -37,7 +38,7 @@ _REASONS = {
 _NO_ARGUMENTS = "arguments not kept"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Failure:
     """The last failure under a key, as it is kept for ``failure_ttl``. All times are aware, in UTC.
 
@@ -86,7 +87,7 @@ class Failure:
         return self._execution.call_repr()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class FailureGroup:
     """Failures of one task by errors of one class: how many, and the latest."""
 
@@ -97,7 +98,7 @@ class FailureGroup:
     latest_key: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class BulkResult:
     """What became of many failures: how many were ``done``, and how many ``skipped``, by the reason."""
 

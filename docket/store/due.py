@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import cast
 
+import attrs
+
 from .. import clock
 from ..transport import Client
 from ..values import define, frozen

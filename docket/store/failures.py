@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
-import attrs
-
 from .. import clock
 from ..moments import iso_text
 from ..standins import redis_errors
 from ..transport import Client
+from ..values import define, frozen
 from . import script_calls
 from .answers import answers, naming
 from .codec import Message, fields_of, state_event
@@ -32,7 +31,7 @@ OVERDUE = timedelta(minutes=1)
 _SUMMARY = (b"m:function", b"type", b"error", b"failed_at")
 
 
-@attrs.frozen(order=True)
+@frozen(order=True)
 class FailureRow:
     """A row of a list of failures: a moment (`epoch_ms`) and a key. In the order of the list."""
 
@@ -40,7 +39,7 @@ class FailureRow:
     key: bytes
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Failures:
     """The failures of one docket: ``kept`` is what this program wants to be kept.
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 
 from ..moments import TimeToLive, iso_text, read_moment
+from ..values import frozen
 from .codec import Message, further_fields
 from .foreign import is_whole, text
 from .schedule import milliseconds
@@ -33,7 +34,7 @@ def epoch_ms(at: datetime) -> int:
     return (at - _EPOCH) // _MS
 
 
-@attrs.frozen
+@frozen
 class FailuresKept:
     """How many failures a docket keeps, and for how long. Zero of either: none."""
 
@@ -55,7 +56,7 @@ class FailuresKept:
         return {"failures_kept": most, "failure_ttl": milliseconds(self.ttl), "failed_at": epoch_ms(now)}
 
 
-@attrs.frozen
+@frozen
 class FailureReport:
     """What a worker says of an attempt that has failed: the class of the error, its text, and the traceback."""
 
@@ -78,7 +79,7 @@ class FailureReport:
         ]  # fmt: skip
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class FailureKept:
     """The last failure of a key as it is kept. ``next_at`` is when its next attempt is, None if there is none.
 
@@ -142,7 +143,7 @@ class FailureKept:
         return failed.again(when, 1)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Wanted:
     """Which failures are wanted: of a task, with a part of the text or of the class of the error, in a span of time."""
 

@@ -34,6 +34,10 @@ def classes(decorators: Any) -> dict[str, Any]:
     class Thing:
         name: str
 
+    @decorators.frozen(order=True)
+    class Ordered:
+        name: str
+
     @decorators.frozen(repr=False)
     class Own:
         name: str
