@@ -17,7 +17,7 @@ from ..values import define, frozen
 from .answers import answers, is_about_a_key, named, naming, unreadable
 from .codec import Message, decode_message, open_envelope, read_ttl
 from .foreign import shown, text, text_or_none, whole
-from .keys import GROUP, Keys
+from .keys import GROUP, Keys, paused_task
 
 __all__ = [
     "Depths",
@@ -54,7 +54,7 @@ async def members(client: Client, name: str) -> list[bytes]:
 
 
 async def waiters(client: Client, keys: Keys) -> dict[str, int]:
-    """How many tasks wait for a concurrency limit, by its name. What is no row of waiters has none."""
+    """How many tasks wait for a limit, by its name: those that are paused, too. What is no row of waiters has none."""
     names = await members(client, keys.waiting)
     found: dict[str, int] = {}
     for at in range(0, len(names), PAGE):
@@ -233,7 +233,8 @@ class Picture:
 class Depths:
     """How many tasks are ``due`` (those that run among them), and how many are scheduled for ``later``.
 
-    Those that wait for a concurrency limit count as scheduled; ``waiting`` has their numbers by the name of the limit.
+    Those that wait for a concurrency limit, or for a resume, count as scheduled; ``waiting`` has the numbers of the
+    former by the name of the limit.
     """
 
     due: int
@@ -330,7 +331,8 @@ class Records:
         # Who waits for a limit names a spoiled list; the other depths are to be had without it (I9).
         waiting = await waiters(self.client, self.keys) if isinstance(limits, int) and limits else {}
         later = sum(queued[2:]) + sum(waiting.values())
-        return Depths(due=stream + sum(queued[:2]), later=later, waiting=waiting)
+        limited = {name: count for name, count in waiting.items() if paused_task(self.keys, name) is None}
+        return Depths(due=stream + sum(queued[:2]), later=later, waiting=limited)
 
     async def picture(self) -> Picture:
         """Read the whole docket, page by page.

@@ -10,7 +10,7 @@ import attrs
 import pytest
 from redis.exceptions import ResponseError
 
-from docket.store import EVERY_TASK, Again, Delivery, Ended, PassedOn, TooManyPauses
+from docket.store import EVERY_TASK, Again, Delivery, Depths, Ended, PassedOn, TooManyPauses
 from docket.store.pauses import MOST
 from tests.store.conftest import FUTURE, PAST, Heard, Store, fields, message, run
 
@@ -261,3 +261,11 @@ async def test_whatever_is_written_about_a_pause_it_is_one(store: Store) -> None
     assert [(each.task, each.since, each.by) for each in await store.pauses.listed()] == [
         ("a", None, ""), ("b", None, ""), ("c", None, "ops"),
     ]  # fmt: skip
+
+
+async def test_what_is_lined_up_counts_as_scheduled_and_for_no_limit(store: Store) -> None:
+    await place(store, "a", "b")
+    await store.pauses.pause("f", "", "")
+    await store.claims().take(10)
+    assert await store.records.depths() == Depths(due=0, later=2, waiting={})
+    assert await store.claims().unfinished() == 2

@@ -315,6 +315,7 @@ class Fuzz:
             ("when", "W"),
             ("generation", self.random.choice(GENERATIONS)),
             ("key", name),
+            ("function", self.random.choice(("f", "g"))),
         ]
         chosen = self.random.sample(fields, self.random.randint(1, 4))
         return ("XADD", KEYS.stream, "*", *(part for pair in chosen for part in pair))
@@ -323,7 +324,7 @@ class Fuzz:
         if self.random.random() < 0.8:
             return ("PING",)
         own = (KEYS.run(name), KEYS.progress(name), KEYS.parked(name), KEYS.queue, KEYS.reserved_queue, KEYS.strikes,
-               KEYS.stream, KEYS.waiting)  # fmt: skip
+               KEYS.stream, KEYS.waiting, KEYS.pauses)  # fmt: skip
         return self.random.choice((("SET", self.random.choice(own), "x"), ("DEL", *own)))
 
     def _mend(self, name: str) -> Sequence[Any]:
@@ -355,11 +356,15 @@ class Fuzz:
                 ("HSET", KEYS.parked(name), "key", name, "old", "1"),
                 ("SADD", KEYS.waiting, "d:limit"),
                 ("DEL", KEYS.waiting),
+                self._some_pause() if self.random.random() < 0.3 else ("DEL", KEYS.pauses),
                 ("DEL", KEYS.run(name)),
                 ("PEXPIRE", KEYS.run(name), "700"),
                 ("HDEL", KEYS.run(name), "reserved", "waiter_stream", "waiter_entry_id", "known"),
             )
         )
+
+    def _some_pause(self) -> Sequence[Any]:
+        return ("HSET", KEYS.pauses, self.random.choice(("f", "g", "g", "*")), "{}")
 
     def _both(self, *words: bytes) -> Any:
         replies = [side.do(*words) for side in (self.lua, self.twin)]
