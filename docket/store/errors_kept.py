@@ -149,7 +149,7 @@ def _simply_pickled(error: BaseException, more: Mapping[int, _State]) -> bytes |
     make, arguments, *rest = cast("tuple[Any, ...]", _REDUCE(error))
     own: _State = rest[0] if rest else {}
     added = more.get(id(error), {})  # plain notes, if those before are
-    if not is_plain(arguments) or not is_plain(own) or "__cause__" in added:
+    if not is_plain(arguments) or (own and not is_plain(own)) or "__cause__" in added:
         return None
     state = {**own, **added}
     reduced = (make, arguments, state) if state else (make, arguments)
