@@ -88,6 +88,9 @@ __all__ = [
 
 _signature_cache = signature_cache  # a name that users of pydocket rely on
 
+#: To look a member of an enumeration up costs as much as to call a function, and each run asks for these.
+_SCHEDULED, _RUNNING, _LOADED = ExecutionState.SCHEDULED, ExecutionState.RUNNING, Disposition.LOADED
+
 
 class Execution(Generic[R]):
     """A call of a task function under a key, on a docket.
@@ -144,8 +147,7 @@ class Execution(Generic[R]):
         self.extra_fields: Mapping[bytes, bytes] = {}
         self.ttl: TimeToLive = ...
         """How long its record and result are kept, where that was given for this task; ``...`` where it was not."""
-        self.state = ExecutionState.SCHEDULED
-        self.disposition = Disposition.LOADED
+        self.state, self.disposition = _SCHEDULED, _LOADED
         self.schedule_exception: Exception | None = None
         self.worker: str | None = None
         self.started_at: datetime | None = None
@@ -395,7 +397,7 @@ class Execution(Generic[R]):
 
     def claimed(self, fence: Fence) -> None:
         """Note the claim that a worker runs it under."""
-        self.message_id, self.worker, self.state = fence.message_id, fence.holder, ExecutionState.RUNNING
+        self.message_id, self.worker, self.state = fence.message_id, fence.holder, _RUNNING
         self._fence = fence
         if self._progress is not None:
             self._progress.claimed(fence)

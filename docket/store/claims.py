@@ -16,7 +16,7 @@ from ..values import define, hot_value
 from . import script_calls
 from .admission import Admissions
 from .answers import answers
-from .codec import Delivery, Message, bare_result, end_fields, fields_of, result_envelope, state_event
+from .codec import Delivery, Message, bare_result, end_event, fields_of, result_envelope
 from .failures import Failures
 from .failures_kept import FailureReport, FailuresKept
 from .foreign import is_whole, text
@@ -187,7 +187,7 @@ class Claims:
     def _final(self, delivery: Delivery, ended: Ended, now: datetime, at: str) -> list[Argument]:
         """The end of a claim as lib/settle.lua takes it; ``at`` is ``now`` as text."""
         fence, key, ttl = delivery.fence, delivery.message.key, self.kept_for(delivery)
-        event = state_event(key, ended.state, *end_fields(at, ended.error))
+        event = end_event(key, ended.state, at, ended.error)
         how = f"{fence.generation} {fence.claim} {ended.state} {time_to_live(ttl)}"
         final: list[Argument] = [fence.message_id, key, event, how]
         if ended.result is not None:
@@ -411,7 +411,7 @@ class Claims:
         due, when, event = placed_as(following, now)
         over: list[Argument] = [""] * 6
         if ended is not None:
-            ended_event = state_event(key, ended.state, *end_fields(at, ended.error))
+            ended_event = end_event(key, ended.state, at, ended.error)
             name = "" if ended.result is None else ended.result[0]
             stored = self._stored(key, ended.result, now, ttl)
             over = [ended_event, ended.state, (ended.error or "").encode(), name, *stored]
@@ -456,7 +456,7 @@ class Claims:
         at, reason = now.isoformat(), str(unreadable.reason)
         key = unreadable.key or ""
         shown = key if isinstance(key, str) else text(key)
-        event = state_event(shown, "failed", *end_fields(at, f"DeliveryUnreadable: {reason}"))
+        event = end_event(shown, "failed", at, f"DeliveryUnreadable: {reason}")
         call = script_calls.discard(
             self.keys,
             message_id=unreadable.message_id,

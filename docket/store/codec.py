@@ -39,6 +39,7 @@ __all__ = [
     "dump_any",
     "dump_value",
     "encode_json_string",
+    "end_event",
     "end_fields",
     "envelope",
     "fields_of",
@@ -407,6 +408,12 @@ def state_event(key: str, state: str, *pairs: str) -> str:
     for at in range(0, len(pairs), 2):
         text += f', "{pairs[at]}": {encode_json_string(pairs[at + 1])}'
     return text + "}"
+
+
+def end_event(key: str, state: str, at: str, error: str | None = None) -> str:
+    """The `state_event` of the end of a run ``at`` a moment in ISO format, which JSON writes as it is."""
+    failed = "" if error is None else f', "error": {encode_json_string(error)}'
+    return f'{{"type": "state", "key": {encode_json_string(key)}, "state": "{state}", "completed_at": "{at}"{failed}}}'
 
 
 def end_fields(at: str, error: str | None = None) -> list[str]:

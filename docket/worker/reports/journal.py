@@ -72,6 +72,7 @@ following_logger = logging.getLogger("docket.dependencies")
 #: With more errors in its groups and causes than this, a traceback is tried before it is handed to a handler.
 MOST_ERRORS = 60
 
+_OK = Settled.OK
 _STOPPED = {
     StopReason.ASKED: (logging.INFO, "✗ [%s] %s (cancelled)"),
     StopReason.DRAIN: (logging.INFO, "↫ [%s] %s (handed back)"),
@@ -205,7 +206,7 @@ def _log_blocked(execution: Execution[Any], verdict: Verdict) -> None:
 
 def log_settled(running: Running, end: End, settled: Settled) -> None:
     """Log whether the key runs again, or a newer run has it."""
-    if (settled is not Settled.OK or isinstance(end.verdict, Reschedule)) and (
+    if (settled is not _OK or isinstance(end.verdict, Reschedule)) and (
         logger.isEnabledFor(logging.INFO) or following_logger.isEnabledFor(logging.INFO)
     ):
         _log_settled(running, end, settled)
