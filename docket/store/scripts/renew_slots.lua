@@ -9,11 +9,13 @@ local lib = limits_lib()
 local site = lib.site_of(prefix, stream, prefix .. ':wake')
 local function renew(limit, id, key)
   local owners = limit.name .. ':owners'
-  local taken, owner = redis.call('ZSCORE', limit.name, key), redis.call('HGET', owners, key)
-  if taken and owner and owner ~= id then return end           -- a newer run of this key has it
-  if not taken and not lib.has_room(site, limit) then return end
-  redis.call('ZADD', limit.name, site.now, key)
-  redis.call('HSET', owners, key, id)
+  local owner = redis.call('HGET', owners, key)
+  if owner and owner ~= id then return end                     -- a newer run of this key has it
+  if redis.call('ZADD', limit.name, 'XX', 'CH', site.now, key) == 0 then
+    if not lib.has_room(site, limit) then return end
+    redis.call('ZADD', limit.name, site.now, key)
+  end
+  if not owner then redis.call('HSET', owners, key, id) end
   redis.call('PEXPIRE', limit.name, math.max(1000, 4 * limit.lease))
   redis.call('PEXPIRE', owners, math.max(1000, 4 * limit.lease))
   lib.index(site, limit, 'HSETNX')
