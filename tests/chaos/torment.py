@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 
 import redis
 
@@ -98,16 +99,21 @@ class Tormentor:
     def _operate(self, fault: Fault) -> None:
         """Pause, and resume; nothing of it is a trouble that would excuse anybody."""
         task = None if fault.name == "pause all tasks" else TASKS[self.count % len(TASKS)].__name__
-        with Docket(DOCKET, self.rig.url + TIMEOUTS).sync() as docket:
-            self._insist(lambda: docket.pause(task, reason=fault.name))
-            since = time.monotonic()
-            time.sleep(fault.seconds)
-            name, until = task or EVERY_TASK, time.monotonic()
-            self.rig.ledger.note("pause", name=fault.name, task=name, since=since, until=until)
-            if fault.name == "die in a resume":  # the first step is all it does: workers do the rest
-                self._insist(lambda: docket.run(_begin_resume, docket, name))
-            else:
-                self._insist(lambda: docket.resume(task))
+        docket = self._operator
+        self._insist(lambda: docket.pause(task, reason=fault.name))
+        since = time.monotonic()
+        time.sleep(fault.seconds)
+        name, until = task or EVERY_TASK, time.monotonic()
+        self.rig.ledger.note("pause", name=fault.name, task=name, since=since, until=until)
+        if fault.name == "die in a resume":  # the first step is all it does: workers do the rest
+            self._insist(lambda: docket.run(_begin_resume, docket, name))
+        else:
+            self._insist(lambda: docket.resume(task))
+
+    @cached_property
+    def _operator(self) -> SyncDocket:
+        docket: SyncDocket = self.rig.enter(Docket(DOCKET, self.rig.url + TIMEOUTS).sync())
+        return docket
 
     def _insist(self, act: Callable[[], object]) -> None:
         """Do something again until the server has answered that it is done."""
