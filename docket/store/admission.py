@@ -34,7 +34,7 @@ __all__ = ["Admissions", "Asking", "Holding", "LimitInUse"]
 
 #: Limits that one script looks after, and deliveries whose slots it renews: it keeps the server for a few milliseconds.
 WAKE_CHUNK = 5
-RENEW_CHUNK = 100
+RENEW_CHUNK = 50
 PAGE = 500
 
 
