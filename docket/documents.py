@@ -10,6 +10,7 @@ from typing import Any, cast
 import attrs
 
 from . import clock
+from .operating import Failure
 from .text import readable
 
 __all__ = ["document", "encoded"]
@@ -29,10 +30,10 @@ def encoded(value: Any) -> Any:
 
     Raises: TypeError - no document has such a value.
     """
+    if isinstance(value, enum.Enum):
+        value = value.value
     if value is None or isinstance(value, bool | int | float):
         return value
-    if isinstance(value, enum.Enum):
-        return encoded(value.value)
     if isinstance(value, str):
         return readable(value)
     if isinstance(value, datetime):
@@ -40,6 +41,8 @@ def encoded(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value.total_seconds()
     kind = cast("Any", type(value))
+    if isinstance(value, Failure):
+        return _failure(value)
     if attrs.has(kind):
         return {field.name: encoded(getattr(value, field.name)) for field in attrs.fields(kind)}
     if isinstance(value, Mapping):
@@ -48,3 +51,14 @@ def encoded(value: Any) -> Any:
     if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
         return [encoded(each) for each in cast("Sequence[Any]", value)]
     raise TypeError(f"no document has a {type(value).__name__}")
+
+
+#: What a document says of a failure; its arguments stay pickled, and nobody else can read a pickle.
+_OF_A_FAILURE = (
+    "key", "function", "attempt", "type", "error", "traceback", "worker", "when", "started_at", "failed_at",
+    "first_failed_at", "count", "next_at", "final", "goes_on", "retryable", "cursor",
+)  # fmt: skip
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {"call": failure.call_repr(), **{name: encoded(getattr(failure, name)) for name in _OF_A_FAILURE}}

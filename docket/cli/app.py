@@ -30,6 +30,14 @@ def docket_app() -> App:
     app.command("docket.cli.add:add", name="add", help="Add a call of a task.")
     app.command("docket.cli.strike:strike", name="strike", help="Forbid a task, or calls with some argument.")
     app.command("docket.cli.strike:restore", name="restore", help="Take back a strike.")
+    app.command(
+        "docket.cli.failures:failures", name="failures", help="List what has failed, or show one failure."
+    )
+    app.command("docket.cli.retry:retry", name="retry", help="Run what has failed again.")
+    app.command("docket.cli.retry:discard", name="discard", help="Forget failures.")
+    app.command(
+        "docket.cli.retry:run_now", name="run-now", help="Have a task that waits for its time run now."
+    )
     app.command("docket.cli.pause:pause", name="pause", help="Have no more runs of a task, or of any, begin.")
     app.command(
         "docket.cli.pause:resume", name="resume", help="Have workers run a task again, or all of them."

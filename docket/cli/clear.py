@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
-
-from ..text import printable
+from .asking import Yes, agrees, at_a_terminal
 from .errors import CommandFailed
 from .existing import check_docket
 from .loops import Backend
@@ -17,8 +14,6 @@ if TYPE_CHECKING:
     from ..docket import Docket
 
 __all__ = ["clear"]
-
-Yes = Annotated[bool, Parameter(name=("--yes", "-y"), negative=())]
 
 
 def clear(
@@ -53,14 +48,9 @@ def clear(
             await check_docket(opened)
         return cleared
 
-    if not yes and sys.stdin.isatty() and sys.stdout.isatty():
+    if not yes and at_a_terminal():
         count = with_docket(waiting, docket=docket, url=url, backend=backend)
-        if count and not _agrees(f"Cancel the {count} tasks that wait on docket {docket!r}? [y/N] "):
+        if count and not agrees(f"Cancel the {count} tasks that wait on docket {docket!r}?"):
             raise CommandFailed("nothing was cleared")
     cleared = with_docket(act, docket=docket, url=url, backend=backend)
     print(f"Cleared {cleared} tasks from docket {docket!r}")
-
-
-def _agrees(question: str) -> bool:
-    print(printable(question), end="", flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}

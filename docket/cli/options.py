@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, cast
 
 from cyclopts import CoercionError, Parameter, Token
 
+from .. import clock
 from ..errors import BadUrl
-from ..moments import LONGEST, check_duration
+from ..moments import LONGEST, check_duration, check_moment, moved
 
-__all__ = ["Heartbeat", "Missed", "choice", "duration", "each", "integer", "option", "path", "ttl", "url"]
+__all__ = [
+    "Heartbeat",
+    "Missed",
+    "choice",
+    "duration",
+    "each",
+    "integer",
+    "moment",
+    "option",
+    "path",
+    "ttl",
+    "url",
+]
 
 #: A reader of text, and the words for what it takes; it raises ValueError for anything else.
 Reader = tuple[Callable[[str], Any], str]
@@ -50,7 +63,7 @@ def _spelled(default: object) -> str | None:
     if not isinstance(default, timedelta):
         return None if default is None else str(default)
     milliseconds = round(default / timedelta(milliseconds=1))
-    for unit, size in ("h", 3_600_000), ("m", 60_000), ("s", 1000):
+    for unit, size in ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000):
         if milliseconds and milliseconds % size == 0:
             return f"{milliseconds // size}{unit}"
     return f"{milliseconds}ms" if milliseconds else "0"
@@ -77,13 +90,13 @@ def integer(least: int, most: int | None = None) -> Reader:
     return read, f"a whole number from {least}" + (f" to {most}" if most is not None else "")
 
 
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "ms": 0.001}
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "ms": 0.001}
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
 
 
 def seconds(text: str) -> float:
-    """``123``, ``123s``, ``123m``, ``123h``, ``250ms``, ``mm:ss`` or ``hh:mm:ss``, in seconds.
+    """``123``, ``123s``, ``123m``, ``123h``, ``7d``, ``250ms``, ``mm:ss`` or ``hh:mm:ss``, in seconds.
 
     Raises: ValueError - anything else.
     """
@@ -107,8 +120,8 @@ def duration(*, zero: bool = False) -> Reader:
 
     return (
         read,
-        f"a duration {'from' if zero else 'above'} zero, up to {LONGEST.days} days, like 90, 90s, 2m, 1h, 250ms, 01:30 "
-        "or 01:00:00",
+        f"a duration {'from' if zero else 'above'} zero, up to {LONGEST.days} days, like 90, 90s, 2m, 1h, 7d, 250ms, "
+        "01:30 or 01:00:00",
     )
 
 
@@ -116,6 +129,20 @@ def ttl() -> Reader:
     """How long something is kept: durations from zero, or ``never``, which is None, for what does not expire."""
     read, takes = duration(zero=True)
     return lambda text: None if text.strip().lower() == "never" else read(text), f"{takes}, or never"
+
+
+def moment() -> Reader:
+    """Moments: how long ago, or ISO 8601 with a time zone."""
+
+    def read(text: str) -> datetime:
+        try:
+            return moved(clock.now(), -timedelta(seconds=seconds(text)))
+        except OverflowError:
+            raise ValueError(text) from None
+        except ValueError:
+            return check_moment("it", datetime.fromisoformat(text.strip()))
+
+    return read, "how long ago, like 90s, 1h or 7d, or a moment like 2026-11-28T12:00:00+00:00"
 
 
 def choice(*words: str, upper: bool = False) -> Reader:

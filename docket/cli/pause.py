@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import getpass
-from json import dumps
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from .. import clock
-from ..documents import document
 from ..text import printable
 from .errors import CommandFailed
 from .existing import check_docket, check_known
+from .json_output import Json, print_json
 from .loops import Backend
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .tables import print_table, relative
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["pause", "pauses", "resume"]
 
-Json = Annotated[bool, Parameter(name="--json", negative=())]
 Force = Annotated[bool, Parameter(name="--force", negative=())]
 Reason = Annotated[str, Parameter(name="--reason")]
 By = Annotated[str | None, Parameter(name="--by")]
@@ -74,7 +72,7 @@ def pause(
 
     paused, made = with_docket(act, docket=docket, url=url, backend=backend)
     if json:
-        _print_json(docket, paused=paused, pause=made)
+        print_json(docket, paused=paused, pause=made)
     elif paused:
         print(f"Paused {_shown(name)} on docket {docket!r}{_waiting(made)}")
     else:
@@ -120,7 +118,7 @@ def resume(
 
     queued = with_docket(act, docket=docket, url=url, backend=backend)
     if json:
-        _print_json(docket, task=name, queued=queued)
+        print_json(docket, task=name, queued=queued)
     else:
         print(f"Resumed {_shown(name)} on docket {docket!r}: {_tasks(queued)} queued again")
 
@@ -154,7 +152,7 @@ def pauses(
 
     found, now = with_docket(act, docket=docket, url=url, backend=backend), clock.now()
     if json:
-        _print_json(docket, pauses=found)
+        print_json(docket, pauses=found)
         return
     rows = [
         (
@@ -193,7 +191,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
         return ""
-
-
-def _print_json(docket: str, **parts: object) -> None:
-    print(dumps(document(docket, **parts)))

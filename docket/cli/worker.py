@@ -59,6 +59,8 @@ Patience = Annotated[
     option("--unknown-task-patience", duration(zero=True), "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE"),
 ]
 ExecutionTtl = Annotated[timedelta | None, option("--execution-ttl", ttl(), "DOCKET_EXECUTION_TTL")]
+FailureTtl = Annotated[timedelta, option("--failure-ttl", duration(zero=True), "DOCKET_FAILURE_TTL")]
+FailuresKept = Annotated[int, option("--failures-kept", integer(0), "DOCKET_FAILURES_KEPT")]
 Storage = Annotated[str | None, option("--result-storage", path("a storage"), "DOCKET_RESULT_STORAGE")]
 Automatic = Annotated[
     bool, Parameter(name="--schedule-automatic-tasks", env_var="DOCKET_WORKER_SCHEDULE_AUTOMATIC_TASKS")
@@ -102,6 +104,8 @@ def work(
     max_deliveries: MaxDeliveries = 5,
     unknown_task_patience: Patience = timedelta(hours=1),
     execution_ttl: ExecutionTtl = DEFAULT_TTL,
+    failure_ttl: FailureTtl = timedelta(days=7),
+    failures_kept: FailuresKept = 10_000,
     result_storage: Storage = None,
     heartbeat_interval: Heartbeat = timedelta(seconds=2),
     missed_heartbeats: Missed = 5,
@@ -161,6 +165,10 @@ def work(
     execution_ttl
         How long records and results of tasks are kept after their end, of those that were added without saying so: a
         duration, 0 for not at all, or never for without an end.
+    failure_ttl
+        How long failures are kept for docket failures and docket retry; 0 for not at all.
+    failures_kept
+        Of how many keys the last failure is kept at most, the newest; 0 for none.
     result_storage
         Keeps the results of tasks instead of the server, module:name of a store of py-key-value-aio or of a function
         that makes one.
@@ -230,6 +238,8 @@ def work(
         minimum_check_interval=minimum_check_interval,
         scheduling_resolution=scheduling_resolution,
         execution_ttl=execution_ttl,
+        failure_ttl=failure_ttl,
+        failures_kept=failures_kept,
         result_storage=result_storage,
         heartbeat_interval=heartbeat_interval,
         missed_heartbeats=missed_heartbeats,

@@ -280,6 +280,8 @@ class Worker:
         heartbeat_interval: timedelta = timedelta(seconds=2),
         missed_heartbeats: int = 5,
         result_storage: ResultStorage | str | None = None,
+        failure_ttl: timedelta = timedelta(days=7),
+        failures_kept: int = 10_000,
         healthcheck_host: str = "0.0.0.0",
         metrics_host: str = "0.0.0.0",
     ) -> None:
@@ -303,6 +305,8 @@ class Worker:
                     missed_heartbeats=missed_heartbeats,
                     execution_ttl=execution_ttl,
                     result_storage=storage_at(result_storage),
+                    failure_ttl=failure_ttl,
+                    failures_kept=failures_kept,
                 )
             )
             for collection in tasks:

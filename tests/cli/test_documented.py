@@ -16,7 +16,10 @@ from docket.cli.worker import work
 from tests.cli.test_surface import COMMANDS, arguments
 from tests.house.tree import ROOT
 
-UNITS = {"ms": 0.001, "s": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
+UNITS = {"ms": 0.001, "s": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600} | {
+    "d": 86400,
+    "day": 86400,
+}
 
 
 def table(page: str, headings: str) -> list[list[str]]:
@@ -34,7 +37,7 @@ def means(text: str, default: object) -> bool:
     if default is None or default is inspect.Parameter.empty:
         return not re.match(r"\d", words)
     if isinstance(default, timedelta):
-        match = re.fullmatch(r"([\d.]+) ?(ms|s|min|m|h|second|minute|hour)s?", words)
+        match = re.fullmatch(r"([\d.]+) ?(ms|s|min|m|h|d|second|minute|hour|day)s?", words)
         return match is not None and timedelta(seconds=float(match[1]) * UNITS[match[2]]) == default
     if isinstance(default, tuple):
         return words == (" ".join(default) or "none")

@@ -24,6 +24,11 @@ CONDITION = [
 ]
 INSTRUMENTATION = "enable-internal-instrumentation"
 
+WANTED: list[tuple[str, str | None, object]] = [
+    (f"--{each}", None, None) for each in ("task", "error", "since", "until")
+]
+BULK = [*WANTED, ("--all", None, False), ("--yes", None, False), ("--json", None, False)]
+
 #: Command -> argument or option, environment variable, default.
 COMMANDS: dict[str, list[tuple[str, str | None, object]]] = {
     "version": [],
@@ -82,6 +87,20 @@ OWN = {
     ],
     "resume": [("TASK", None, "*"), ("--json", None, False), DOCKET, URL],
     "pauses": [("--json", None, False), DOCKET, URL],
+    "failures": [
+        ("KEY", None, None),
+        *WANTED,
+        ("--limit", None, 100),
+        ("--after", None, None),
+        ("--groups", None, False),
+        ("--retrying", None, False),
+        ("--json", None, False),
+        DOCKET,
+        URL,
+    ],
+    "retry": [*BULK, DOCKET, URL],
+    "discard": [*BULK, DOCKET, URL],
+    "run-now": [("KEY", None, REQUIRED), ("--json", None, False), DOCKET, URL],
 }
 
 #: Options that are ours alone.
@@ -91,6 +110,8 @@ BEYOND = {
     "--max-deliveries": "DOCKET_WORKER_MAX_DELIVERIES",
     "--unknown-task-patience": "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE",
     "--execution-ttl": "DOCKET_EXECUTION_TTL",
+    "--failure-ttl": "DOCKET_FAILURE_TTL",
+    "--failures-kept": "DOCKET_FAILURES_KEPT",
     "--result-storage": "DOCKET_RESULT_STORAGE",
     "--heartbeat-interval": "DOCKET_HEARTBEAT_INTERVAL",
     "--missed-heartbeats": "DOCKET_MISSED_HEARTBEATS",

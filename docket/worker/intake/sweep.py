@@ -26,7 +26,8 @@ SWEEP_BATCH = 1000
 #: A consumer is removed when its worker is dead and it has asked for nothing for so long.
 CONSUMER_KEPT = timedelta(hours=1)
 
-#: The time between two looks for such consumers, each of which lists all consumers in one step of the server.
+#: The time between two looks for such consumers, each of which lists all consumers in one step of the server, and for
+#: failures that are too old.
 RETIRE_INTERVAL = timedelta(minutes=10)
 
 
@@ -101,7 +102,7 @@ class Sweep:
             await self.reader.take_over(abandoned)
         await self.claims.admissions.sweep()
         await self.claims.pauses.finish_resuming()
-        await self._retire_consumers()
+        await self._retire()
         return longest
 
     async def _find_abandoned(self) -> tuple[list[bytes], timedelta | None]:
@@ -120,7 +121,9 @@ class Sweep:
             if is_last or len(abandoned) >= SWEEP_BATCH:
                 return abandoned, longest
 
-    async def _retire_consumers(self) -> None:
+    async def _retire(self) -> None:
+        """Remove consumers, and failures, that nobody needs any more; seldom."""
         if monotonic() >= self._retire_at:
             self._retire_at = monotonic() + RETIRE_INTERVAL.total_seconds()
             await self.claims.sweeping.retire_consumers(max(CONSUMER_KEPT, 2 * self.timeout), self.expiry)
+            await self.claims.failures.sweep()
