@@ -38,6 +38,7 @@ _TONES = {
     "scheduled": "later",
     "running": "running",
     "retrying": "retrying",
+    "retried": "retrying",
     "completed": "completed",
     "failed": "failed",
     "cancelled": "quiet",

@@ -60,7 +60,7 @@ def _show(
         filters(
             "failures",
             field("Task", "task", query.get("task", ""), hint="its whole name"),
-            field("Error contains", "error", query.get("error", ""), hint="type or text, any case"),
+            field("Error contains", "error", query.get("error", ""), hint="type or text"),
             kept={"state": state if state != "final" else ""},
         ),
         Part("groups", _groups(state, groups, view)),

@@ -16,11 +16,11 @@ from ..words import count, moment, short
 
 if TYPE_CHECKING:
     from ...docket import Docket
-    from ...operating import Counts
+    from ...operating import Counts, Failure
 
 __all__ = ["OVERVIEW"]
 
-FEW = 8
+FEW = 6
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +28,7 @@ class _Seen:
     counts: Counts
     running: list[Execution[Any]]
     later: list[Execution[Any]]
+    failures: list[Failure]
 
 
 async def _read(docket: Docket, query: Query) -> Show:
@@ -35,7 +36,9 @@ async def _read(docket: Docket, query: Query) -> Show:
     counts = await docket.counts()
     running = await docket.executions("running", limit=FEW) if counts.running else None
     later = await docket.executions("later", limit=FEW) if counts.later else None
+    failures = await docket.failures(limit=FEW) if counts.failed else []
     seen = _Seen(
+        failures=failures,
         counts=counts,
         running=[*running.executions] if running else [],
         later=[*later.executions] if later else [],
@@ -47,6 +50,7 @@ def _show(seen: _Seen, view: View) -> Content:
     blocks = [
         Part("tiles", _tiles(seen.counts, view)),
         Part("running", _running(seen, view), "half"),
+        Part("failures", _failures(seen, view), "half"),
         Part("later", _later(seen, view), "half"),
     ]
     return Content(title="Overview", blocks=blocks)
@@ -106,6 +110,27 @@ def _later(seen: _Seen, view: View) -> Safe:
     return card(
         "Next", table(columns, rows, caption="What begins next"), tools=_more(seen.counts.later, "later")
     )
+
+
+def _failures(seen: _Seen, view: View) -> Safe:
+    if not seen.failures:
+        return card("Newest failures", empty("Nothing has failed."))
+    rows = [
+        (
+            task_link(each.function),
+            el(
+                "a",
+                el("span", each.type, class_="kind"),
+                el("span", each.error, class_="errortext"),
+                href=address("run", key=each.key),
+            ),
+            moment(each.failed_at, view.now),
+        )
+        for each in seen.failures
+    ]
+    columns = (Column("Task", "name"), Column("Error", "wide"), Column("Failed", "number"))
+    more = el("a", f"All {count(seen.counts.failed)}", href="failures") if seen.counts.failed > FEW else None
+    return card("Newest failures", table(columns, rows, caption="What failed last"), tools=more)
 
 
 def _more(total: int, state: str) -> Safe | None:
