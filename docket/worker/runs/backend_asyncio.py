@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dis
-import sys
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import Any
@@ -31,9 +30,6 @@ __all__ = ["LoopTasks"]
 #: How many seconds pass at most before a task that continues after a cancellation is cancelled again.
 INSISTENCE = 0.1
 
-#: A task that ends in its first step costs half, where the interpreter can begin with it at once.
-_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
-_LATER: dict[str, Any] = {}
 
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
@@ -72,9 +68,8 @@ class LoopTasks(ClaimTasks):
         name, factory = running.execution.function_name, self._loop.get_task_factory()
         try:
             if isinstance(factory, _TaskFactory) and factory.before is None:
-                # As the loop does without a factory. One that continues begins apart from what cancels those before it.
-                how = _EAGER if running.decided is None and running.end is None else _LATER
-                task = asyncio.Task(run(running), loop=self._loop, name=name, **how)
+                # As the loop does without a factory.
+                task = asyncio.Task(run(running), loop=self._loop, name=name)
             else:
                 task = self._loop.create_task(run(running), name=name)
         except KeyboardInterrupt as error:
