@@ -10,7 +10,6 @@ from typing import Any, cast
 import attrs
 
 from .. import clock
-from ..standins import redis_errors
 from ..transport import Argument, Client, Connection, apart
 from ..values import define, hot_value
 from . import script_calls
@@ -23,7 +22,6 @@ from .foreign import is_whole, text
 from .keys import GROUP, Keys
 from .lua import script
 from .pauses import Pauses
-from .records import waiters
 from .schedule import epoch, milliseconds, placed_as, time_to_live
 from .sweeping import Sweeping
 from .taken import PAUSED, SIZE_OF_USUAL, USUAL, Refused, Taken, Unreadable, decoded, reply_of, usual
@@ -32,6 +30,9 @@ __all__ = ["Again", "Claims", "Ended", "Settled"]
 
 #: Ids per renewing script: it keeps the server for two milliseconds.
 RENEW_CHUNK = 200
+
+#: Rows of waiters that are counted in one step.
+MOST_ROWS = 100
 
 
 class Settled(enum.Enum):
@@ -238,19 +239,12 @@ class Claims:
             await self.client.call("PUBLISH", self.keys.wake, f"claimed {self.worker}")
 
     async def unfinished(self) -> int:
-        """How many tasks wait or run on the docket, here or elsewhere; not exact, but zero only if there are none."""
-        replies = await self.client.call_many(
-            [
-                ("XLEN", self.keys.stream), ("ZCARD", self.keys.queue), ("ZCARD", self.keys.reserved_queue),
-                ("SCARD", self.keys.waiting),
-            ]
-        )  # fmt: skip
-        for reply in replies:
-            if isinstance(reply, redis_errors.RedisError):
-                raise reply
-        *counts, waiting = cast("list[int]", replies)
-        # pydocket wakes waiters without taking the limit off our set, so the rows are looked at themselves.
-        return sum(counts) + (sum((await waiters(self.client, self.keys)).values()) if waiting else 0)
+        """How many tasks wait or run on the docket, here or elsewhere, at one moment.
+
+        Not exact where they wait for hundreds of limits, but zero only if there are none.
+        """
+        call = script_calls.unfinished(self.keys, most=MOST_ROWS)
+        return cast("int", await self.client.run(*call))
 
     async def wait_for_tasks(
         self,

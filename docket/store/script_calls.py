@@ -43,6 +43,7 @@ __all__ = [
     "sweep_failures",
     "take",
     "takeover",
+    "unfinished",
     "unheard",
     "wake",
 ]
@@ -518,6 +519,22 @@ def takeover(
         ],
         [
             keys.prefix, GROUP, worker, started_at, keys.wake, asked, idle_ms, *ids,
+        ],
+    )
+
+
+def unfinished(
+    keys: Keys, *,
+    most: Argument,
+) -> Call:
+    """Count what waits or runs, at one moment: what moves meanwhile would be counted twice, or not at all."""
+    return (
+        script("unfinished"),
+        [
+            keys.stream, keys.queue, keys.reserved_queue, keys.waiting,
+        ],
+        [
+            most,
         ],
     )
 
