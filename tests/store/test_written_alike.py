@@ -6,6 +6,7 @@ import base64
 import decimal
 import io
 import json
+import re
 import sys
 import traceback
 import uuid
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
+import anyio
 import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 
@@ -171,3 +173,23 @@ def test_the_envelope_of_a_result_is_that_of_any_value(ttl: timedelta | None) ->
     written = codec.result_envelope('of "d"', "k\u1234:1", "aGk=", now=NOW, ttl=ttl)
     assert written == codec.envelope('of "d"', "k\u1234:1", {"data": "aGk="}, now=NOW, ttl=ttl)
     assert codec.bare_result("aGk=") == json.dumps({"data": "aGk="})
+
+
+async def late() -> None:
+    with anyio.fail_after(0):
+        await anyio.sleep(1)
+
+
+async def grouped() -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(late)
+
+
+@pytest.mark.parametrize("body", [late, grouped])
+def test_frames_of_anyio_are_left_out_of_a_traceback(body: Any) -> None:
+    with pytest.raises((TimeoutError, BaseExceptionGroup)) as raised:
+        anyio.run(body)
+    text = traceback_text(raised.value)
+    assert f", in {body.__name__}\n" in text
+    assert ", in late\n" in text
+    assert not re.search(r'File "[^"]*[/\\\\]anyio[/\\\\]', text)

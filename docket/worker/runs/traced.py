@@ -1,11 +1,17 @@
-"""The text of a traceback as Python's own ``traceback`` writes it, ten times as fast where that is simple."""
+"""The text of a traceback as Python's own ``traceback`` writes it, ten times as fast where that is simple.
+
+Without the frames of docket and of anyio, which say nothing of a task, unless there are no others.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from types import CodeType, TracebackType
 from typing import Any
+
+import anyio
 
 from ...text import class_name
 
@@ -14,11 +20,19 @@ __all__ = ["traceback_text"]
 #: How many places in code are remembered, each with its line as ``traceback`` shows it.
 MOST_PLACES = 1000
 
+_HEAD = "Traceback (most recent call last):\n"
 _CAUSED = "\nThe above exception was the direct cause of the following exception:\n\n"
 _DURING = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
-#: By the code and the instruction in it. To find a line and to mark the place, for which Python parses it, takes long.
-_places: dict[tuple[int, int], tuple[CodeType, str]] = {}
+#: By the code and the instruction in it: the text of the place, and whether it is left out. To find a line and to mark
+#: the place, for which Python parses it, takes long.
+_places: dict[tuple[int, int], tuple[CodeType, str, bool]] = {}
+
+#: Where the frames are that are left out.
+_LEFT_OUT = (
+    os.path.join(os.path.dirname(anyio.__file__), ""),
+    os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), ""),
+)
 
 _BASE: Any = BaseException
 _trace, _cause, _context = _BASE.__traceback__.__get__, _BASE.__cause__.__get__, _BASE.__context__.__get__
@@ -38,6 +52,7 @@ def traceback_text(error: BaseException) -> str:
         if text is None:
             shown = traceback.TracebackException.from_exception(error)
             shown.__notes__ = None
+            _leave_out(shown, set())
             text = "".join(shown.format())
         return text.rstrip()
     except KeyboardInterrupt:
@@ -94,24 +109,39 @@ def _own_text(error: BaseException) -> str | None:
     trace = _trace(error)
     if trace is None:
         return last
-    lines, before = ["Traceback (most recent call last):\n"], None
+    lines, left_out, before = [_HEAD], [_HEAD], None
     while trace is not None:
         here = trace.tb_frame.f_code, trace.tb_lineno
         if here == before:  # of a long recursion not every line is shown
             return None
         before = here
-        lines.append(_place(trace))
+        _, place, is_left_out = _place(trace)
+        (left_out if is_left_out else lines).append(place)
         trace = trace.tb_next
+    if len(lines) == 1:
+        lines = left_out
     lines.append(last)
     return "".join(lines)
 
 
-def _place(trace: TracebackType) -> str:
+def _leave_out(shown: traceback.TracebackException | None, seen: set[int]) -> None:
+    """Leave the same frames out of what Python writes, of all errors in it."""
+    if shown is None or id(shown) in seen:
+        return
+    seen.add(id(shown))
+    if kept := [each for each in shown.stack if not each.filename.startswith(_LEFT_OUT)]:
+        shown.stack[:] = kept
+    for other in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):
+        _leave_out(other, seen)
+
+
+def _place(trace: TracebackType) -> tuple[CodeType, str, bool]:
     code, at = trace.tb_frame.f_code, trace.tb_lasti
     known = _places.get((id(code), at))
     if known is None:
         alone = TracebackType(None, trace.tb_frame, at, trace.tb_lineno)
         if len(_places) >= MOST_PLACES:
             _places.clear()
-        known = _places[id(code), at] = code, "".join(traceback.format_tb(alone))
-    return known[1]
+        is_left_out = code.co_filename.startswith(_LEFT_OUT)
+        known = _places[id(code), at] = code, "".join(traceback.format_tb(alone)), is_left_out
+    return known
