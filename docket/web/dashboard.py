@@ -14,6 +14,7 @@ import anyio
 import attrs
 
 from .. import clock
+from ..documents import document
 from ..errors import BadSetting, UsageError
 from ..moments import check_setting
 from .acting import Acting
@@ -309,12 +310,9 @@ def _asset(request: Request) -> Response:
 
 
 def _document(content: Content, docket: str) -> Response:
-    document = {
-        "docket": docket,
-        "at": clock.now().isoformat(),
-        **(content.document or {"title": content.title}),
-    }
-    return Response(body=json.dumps(document).encode(), status=content.status, kind="application/json")
+    """What a page shows, as the command line's ``--json`` has it."""
+    whole = document(docket, **(content.document or {"title": content.title}))
+    return Response(body=json.dumps(whole).encode(), status=content.status, kind="application/json")
 
 
 def _away(problem: Away) -> Content:

@@ -25,8 +25,10 @@ PAGES = (
     "work?state=later",
     "run?key=first",
     "task?name=paint",
+    "failures",
     "workers",
     "limits",
+    "pauses",
     "strikes",
     "dead",
 )
@@ -104,6 +106,7 @@ def test_by_keyboard_alone(docket: SyncDocket, page: Page) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("run.key=keys-2"))

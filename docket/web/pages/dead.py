@@ -27,21 +27,10 @@ async def _read(docket: Docket, query: Query) -> Show:
 
 
 def _show(letters: Sequence[DeadLetter], total: int, query: Query, view: View) -> Content:
-    document = {
-        "total": total,
-        "dead_letters": [
-            {
-                "at": each.at and each.at.isoformat(),
-                "entry": each.entry,
-                "key": each.key,
-                "function": each.function,
-                "reason": each.reason,
-            }
-            for each in letters
-        ],
-    }
     return Content(
-        title="Dead letters", blocks=[Part("letters", _list(letters, total, query, view))], document=document
+        title="Dead letters",
+        blocks=[Part("letters", _list(letters, total, query, view))],
+        document={"total": total, "dead_letters": letters},
     )
 
 

@@ -69,7 +69,7 @@ def _show(
     document = {
         "total": total,
         "next": rows[ROWS - 1].cursor if len(rows) > ROWS else None,
-        "failures": [_plain(each) for each in rows[:ROWS]],
+        "failures": rows[:ROWS],
     }
     return Content(title="Failures", blocks=blocks, document=document)
 
@@ -187,26 +187,6 @@ def _all(state: str, query: Query, total: int, view: View) -> Safe | None:
         action="retry-all",
         class_="all",
     )
-
-
-def _plain(each: Failure) -> dict[str, object]:
-    return {
-        "key": each.key,
-        "function": each.function,
-        "call": each.call_repr(),
-        "attempt": each.attempt,
-        "type": each.type,
-        "error": each.error,
-        "traceback": each.traceback,
-        "worker": each.worker,
-        "failed_at": each.failed_at.isoformat(),
-        "first_failed_at": each.first_failed_at.isoformat(),
-        "count": each.count,
-        "final": each.final,
-        "goes_on": each.goes_on,
-        "retryable": each.retryable,
-        "next_at": each.next_at and each.next_at.isoformat(),
-    }
 
 
 FAILURES = Page(path="failures", label="Failures", key="f", read=_read)

@@ -28,13 +28,9 @@ async def _read(docket: Docket, query: Query) -> Show:
 def _show(limits: Sequence[LimitInUse], view: View) -> Content:
     # Those with waiters first: these are what one looks for.
     ordered = sorted(limits, key=lambda limit: (-limit.waiting, limit.key))
-    document = {
-        "limits": [
-            {"key": each.key, "limit": each.limit, "holders": list(each.holders), "waiting": each.waiting}
-            for each in ordered
-        ]
-    }
-    return Content(title="Limits", blocks=[Part("limits", _list(ordered, view))], document=document)
+    return Content(
+        title="Limits", blocks=[Part("limits", _list(ordered, view))], document={"limits": ordered}
+    )
 
 
 def _list(limits: Sequence[LimitInUse], view: View) -> Safe:

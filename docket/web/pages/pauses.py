@@ -30,19 +30,7 @@ def _show(pauses: Sequence[Pause], view: View) -> Content:
     if view.may_act:
         blocks.append(_new(view))
         blocks.append(Part("all", _every(pauses, view), "half"))
-    document = {
-        "pauses": [
-            {
-                "task": each.task,
-                "since": each.since and each.since.isoformat(),
-                "by": each.by,
-                "reason": each.reason,
-                "waiting": each.waiting,
-            }
-            for each in pauses
-        ]
-    }
-    return Content(title="Pauses", blocks=blocks, document=document)
+    return Content(title="Pauses", blocks=blocks, document={"pauses": pauses})
 
 
 def _list(pauses: Sequence[Pause], view: View) -> Safe:

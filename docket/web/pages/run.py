@@ -213,12 +213,12 @@ def _document(run: Execution[Any]) -> dict[str, object]:
         "key": run.key,
         "function": run.function_name,
         "call": run.call_repr(),
-        "state": run.state.value,
-        "when": run.when.isoformat(),
+        "state": run.state,
+        "when": run.when,
         "attempt": run.attempt,
         "worker": run.worker,
-        "started_at": run.started_at and run.started_at.isoformat(),
-        "completed_at": run.completed_at and run.completed_at.isoformat(),
+        "started_at": run.started_at,
+        "completed_at": run.completed_at,
         "error": run.last_error,
     }
 

@@ -166,11 +166,11 @@ def _document(state: State, listed: Listed) -> dict[str, object]:
                 "key": each.key,
                 "function": each.function_name,
                 "call": each.call_repr(),
-                "state": each.state.value,
-                "when": each.when.isoformat(),
+                "state": each.state,
+                "when": each.when,
                 "attempt": each.attempt,
                 "worker": each.worker,
-                "started_at": each.started_at and each.started_at.isoformat(),
+                "started_at": each.started_at,
             }
             for each in listed.executions
         ],

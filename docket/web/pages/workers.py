@@ -34,12 +34,7 @@ def _show(workers: list[WorkerInfo], runs: Counter[str], is_part: bool, view: Vi
     return Content(
         title="Workers",
         blocks=[Part("workers", _list(workers, runs, is_part, view))],
-        document={
-            "workers": [
-                {"name": each.name, "last_seen": each.last_seen.isoformat(), "tasks": sorted(each.tasks)}
-                for each in workers
-            ]
-        },
+        document={"workers": workers},
     )
 
 
