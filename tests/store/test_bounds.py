@@ -19,7 +19,16 @@ import pytest
 
 from docket.docket import CLEAR_BATCH
 from docket.rules import SlotRule, pack
-from docket.store import EVERY_TASK, Again, Delivery, Ended, Holding, script_calls
+from docket.store import (
+    EVERY_TASK,
+    Again,
+    Delivery,
+    Ended,
+    FailureReport,
+    FailuresKept,
+    Holding,
+    script_calls,
+)
 from docket.store.admission import RENEW_CHUNK, WAKE_CHUNK
 from docket.transport import Client
 from docket.worker.intake.outbox import MOST
@@ -168,6 +177,26 @@ async def test_a_docket_that_is_paused_as_a_whole_costs_two_commands_a_look(stor
     await claims.take(TAKE_BATCH)  # loads the script
     await assert_short(store, lambda: claims.take(TAKE_BATCH), most=2)
     assert await store.client.xlen("d:stream") == COUNT
+
+
+async def test_ending_what_has_failed(store: Store) -> None:
+    """Fifty ends in one turn, each with a large traceback, and some that are kept give way."""
+    await fill(store, "queued", 20 * MOST)
+    report = FailureReport("KeyError", "x" * 1000, "T" * 16_000, None)
+    claims = attrs.evolve(store.claims(), failures_kept=FailuresKept(most=300))
+    await claims.create_group()
+
+    async def turn() -> None:
+        nonlocal ended
+        taken, _ = await claims.take_settling(MOST, ended)
+        ended = [
+            (one, Ended("failed", "KeyError", failure=report)) for one in taken if isinstance(one, Delivery)
+        ]
+
+    ended: list[tuple[Delivery, Ended]] = []
+    await turn()
+    await assert_short(store, turn)
+    assert await store.client.zcard("d:ops:failures") <= 300
 
 
 async def test_looking_after_limits(store: Store) -> None:

@@ -143,11 +143,31 @@ async def asking(docket: Docket) -> None:
         await docket.resume()
         await _until_it_is_lined_up(docket)
         assert await docket.resume(plain) >= 1
+        await _until_it_fails_again(docket)
         await docket.concurrency()
         assert [worker.name for worker in await docket.workers()] == ["w"]
         assert [worker.name for worker in await docket.task_workers("plain")] == ["w"]
         assert (await docket.snapshot()).total_tasks >= 1
         assert await docket.clear() >= 1
+
+
+async def _until_it_fails_again(docket: Docket) -> None:
+    """By itself, by its key and with all others; then it is forgotten."""
+    failing = await docket.add("fail", when=later(), key="fails")("no")
+    assert await docket.run_now("fails")
+    for again in None, docket.retry, docket.retry_all:
+        if again is docket.retry:
+            failing = await docket.retry("fails")
+        elif again is not None:
+            assert (await docket.retry_all("fail")).done == 1
+        while (failure := await docket.failure("fails")) is None:
+            await anyio.sleep(0.01)
+    assert failing.key == failure.key
+    assert [one.key for one in await docket.failures("fail", error="no")] == ["fails"]
+    assert (await docket.failure_groups("fail"))[0].count == 1
+    assert await docket.retrying() == []
+    assert (await docket.discard_all("fail")).done == 1
+    assert not await docket.discard("fails")
 
 
 async def _until_it_is_lined_up(docket: Docket) -> None:
