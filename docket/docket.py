@@ -40,7 +40,14 @@ from .errors import BadSetting
 from .execution import Execution, RunningExecution
 from .moments import DEFAULT_TTL, LONGEST, TimeToLive, check_moment, check_setting, check_ttl
 from .numbers import check_whole
-from .operating import DocketFailures, DocketLists, DocketPauses
+from .operating import (
+    HISTORY_KEPT,
+    HISTORY_TTL,
+    DocketFailures,
+    DocketHistory,
+    DocketLists,
+    DocketPauses,
+)
 from .rules import WAITING, Cancellation, Disposition, ExecutionState
 from .signals import signals, suppress_errors
 from .snapshot import DocketSnapshot, DocketSnapshotMixin
@@ -90,7 +97,7 @@ CLEAR_BATCH = 100
 """How many tasks `Docket.clear` cancels in one step: it keeps the server for a few milliseconds."""
 
 
-class Docket(DocketLists, DocketFailures, DocketPauses, DocketSnapshotMixin):
+class Docket(DocketLists, DocketFailures, DocketPauses, DocketHistory, DocketSnapshotMixin):
     """A named collection of scheduled calls on one server, shared by every process that opens it.
 
     ``async with Docket(...)`` may be entered and left in different tasks, threads and event loops, and again after it
@@ -101,6 +108,9 @@ class Docket(DocketLists, DocketFailures, DocketPauses, DocketSnapshotMixin):
     ``execution_ttl`` (zero: not at all; None: for ever, or until somebody deletes them). Where it is given it travels
     with the tasks that are added here; else that of the worker counts. ``result_storage`` keeps results elsewhere:
     anything with the ``AsyncKeyValue`` protocol of py-key-value-aio.
+
+    ``history_ttl`` is how long workers keep rows of ended runs (`history`), ``history_kept`` how many of each task.
+    Zero of the first switches the history off, with its figures (`throughput`); zero of the second only the rows.
 
     ``parent_task_spans``: the span of a run is a child of the span in which its task was added, not only linked to it.
     None: as the environment variable ``DOCKET_PARENT_TASK_SPANS`` says, else no. A `Worker` may say otherwise.
@@ -125,6 +135,8 @@ class Docket(DocketLists, DocketFailures, DocketPauses, DocketSnapshotMixin):
         parent_task_spans: bool | None = None,
         failure_ttl: timedelta = timedelta(days=7),
         failures_kept: int = 10_000,
+        history_ttl: timedelta = HISTORY_TTL,
+        history_kept: int = HISTORY_KEPT,
     ) -> None:
         if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise BadSetting(f"name takes a non-empty string, not {name!r}")
@@ -138,6 +150,8 @@ class Docket(DocketLists, DocketFailures, DocketPauses, DocketSnapshotMixin):
             check_setting("execution_ttl", execution_ttl)
         check_setting("failure_ttl", failure_ttl)
         check_whole("failures_kept", failures_kept, 0, error=BadSetting)
+        check_setting("history_ttl", history_ttl)
+        check_whole("history_kept", history_kept, least=0, error=BadSetting)
         name = checked_name(name, "the name of a docket")
         self.name, self.url = name, url
         self._heartbeat_interval, self._missed_heartbeats = heartbeat_interval, missed_heartbeats
@@ -157,6 +171,8 @@ class Docket(DocketLists, DocketFailures, DocketPauses, DocketSnapshotMixin):
             ttl_travels=execution_ttl is not DEFAULT_TTL,
             failures_kept=FailuresKept(failure_ttl, failures_kept),
             subscriptions=Subscriptions(self._client),
+            history_ttl=history_ttl,
+            history_kept=history_kept,
         )
         self._server_results = ServerResults(lambda: self.client, keys)
         self.tasks: dict[str, TaskFunction] = {task.__name__: task for task in standard_tasks}

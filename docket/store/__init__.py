@@ -20,6 +20,7 @@ from .codec import (
     load_value,
     state_event,
 )
+from .counted import ALL_TASKS, BOUNDS, KINDS_OF_SLOTS, STATES, Depth, RunCounts
 from .dead_letters import DeadLetter
 from .docket_store import DocketStore, ResultStorage
 from .due import DueTasks, Moved
@@ -30,6 +31,7 @@ from .failures_kept import FailureKept, FailureReport, FailuresKept, Wanted, epo
 from .fence import Fence
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
+from .ledger import Ledger, Row, TaskEnds, row_text
 from .listing import Listed, Tally
 from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
@@ -44,13 +46,17 @@ from .sweeping import PENDING_PAGE, PendingDelivery, Sweeping
 from .taken import Refused, Taken, Unreadable
 
 __all__ = [
+    "ALL_TASKS",
     "ANY_STRIKES",
+    "BOUNDS",
     "EVERY_TASK",
     "GROUP",
     "KINDS",
+    "KINDS_OF_SLOTS",
     "ONCE",
     "PENDING_PAGE",
     "READ_AT_LEAST",
+    "STATES",
     "Admissions",
     "Again",
     "Asking",
@@ -60,6 +66,7 @@ __all__ = [
     "Claims",
     "DeadLetter",
     "Delivery",
+    "Depth",
     "Depths",
     "DocketStore",
     "DueTasks",
@@ -73,6 +80,7 @@ __all__ = [
     "Holding",
     "Keys",
     "LastRun",
+    "Ledger",
     "LimitInUse",
     "Listed",
     "Liveness",
@@ -96,6 +104,8 @@ __all__ = [
     "Report",
     "Restore",
     "ResultStorage",
+    "Row",
+    "RunCounts",
     "Schedule",
     "ServerResults",
     "Settled",
@@ -108,6 +118,7 @@ __all__ = [
     "Sweeping",
     "Taken",
     "Tally",
+    "TaskEnds",
     "TooManyPauses",
     "Unreadable",
     "Wanted",
@@ -135,6 +146,7 @@ __all__ = [
     "read_event",
     "read_plain",
     "restored",
+    "row_text",
     "stand_in",
     "state_event",
     "unreadable",

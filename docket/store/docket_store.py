@@ -18,6 +18,7 @@ from .due import DueTasks
 from .failures import Failures
 from .failures_kept import FailuresKept
 from .keys import Keys
+from .ledger import Ledger
 from .listing import Listing
 from .liveness import Liveness
 from .pauses import Pauses
@@ -65,6 +66,10 @@ class DocketStore:
     """Of all that follow executions, on one connection for each event loop."""
     ttl_travels: bool = False
     failures_kept: FailuresKept = attrs.field(factory=FailuresKept)
+    history_ttl: timedelta = timedelta(0)
+    """How long rows of ended runs are kept; zero: nothing of them."""
+    history_kept: int = 0
+    """How many rows of each task."""
 
     schedule: Schedule = attrs.field(init=False)
     """Places and cancels."""
@@ -86,6 +91,8 @@ class DocketStore:
     dead_letters: DeadLetters = attrs.field(init=False)
     failures: Failures = attrs.field(init=False)
     """What is kept of failures, for operators."""
+    ledger: Ledger = attrs.field(init=False)
+    """How runs have ended."""
 
     def __attrs_post_init__(self) -> None:
         client, keys, ttl = self.client, self.keys, self.ttl
@@ -96,7 +103,8 @@ class DocketStore:
         self.records = Records(client, keys)
         self.admissions = Admissions(client, keys)
         self.pauses = Pauses(client, keys)
-        self.liveness = Liveness(client, keys, self.expiry)
+        self.liveness = Liveness(client, keys, self.expiry, depths_too=self.history_ttl > timedelta(0))
+        self.ledger = Ledger(client, keys, self.history_ttl, self.history_kept)
         self.listing = Listing(client, keys, self.expiry)
         self.dead_letters = DeadLetters(client, keys)
         self.failures = Failures(client, keys, self.failures_kept)

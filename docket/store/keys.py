@@ -149,6 +149,30 @@ class Keys(Channels):
         """Hash of the last failure of a task key."""
         return f"{self.prefix}:ops:failure:{key}"
 
+    @cached_property
+    def ended_tasks(self) -> str:
+        """The names of the tasks of which runs have ended, by when the last one did; unknown to pydocket, as is all
+        that stands below ``ops``."""
+        return f"{self.prefix}:ops:names"
+
+    @cached_property
+    def depths_turn(self) -> str:
+        """Held until the minute is over in which the depths were noted."""
+        return f"{self.prefix}:ops:depths-turn"
+
+    @cached_property
+    def catalogue(self) -> str:
+        """Hash of what workers say about the tasks that they know."""
+        return f"{self.prefix}:ops:tasks"
+
+    def depths(self, block: int | str) -> str:
+        """How full the docket was in each minute of an hour."""
+        return f"{self.prefix}:ops:depths:{block}"
+
+    def written(self, worker: str) -> str:
+        """The last batch of ended runs that a worker has written."""
+        return f"{self.prefix}:ops:written:{worker}"
+
     # one per task key ------------------------------------------------------------------------------------
 
     @staticmethod
@@ -268,6 +292,14 @@ class Keys(Channels):
 
     def task_workers(self, task: str) -> str:
         return f"{self.prefix}:task-workers:{task}"
+
+    def history(self, task: str) -> str:
+        """The stream of its ended runs."""
+        return f"{self.prefix}:ops:history:{task}"
+
+    def counted(self, kind: str, task: str, block: int | str) -> str:
+        """What each of the ``minutes`` of an hour, or of the ``hours`` of a day, saw of it."""
+        return f"{self.prefix}:ops:{kind}:{task}:{block}"
 
 
 def paused_task(keys: Keys, limit: str) -> str | None:

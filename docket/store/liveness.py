@@ -52,6 +52,8 @@ class Liveness:
     client: Client
     keys: Keys
     expiry: timedelta
+    depths_too: bool = False
+    """Whether the depths of the docket are noted, once a minute by whoever beats first."""
 
     async def beat(self, worker: str, tasks: Collection[str], *, tasks_too: bool) -> Beat:
         """Record that ``worker`` lives: now, by the server's clock.
@@ -64,6 +66,7 @@ class Liveness:
             worker=worker,
             expiry_ms=0 if lasting else milliseconds(self.expiry),
             known_tasks=int(tasks_too),
+            depths_too=int(self.depths_too and not lasting),
             task_workers_prefix=self.keys.task_workers(""),
             tasks=[*tasks],
         )

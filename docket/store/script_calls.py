@@ -28,6 +28,7 @@ __all__ = [
     "group",
     "handback",
     "heartbeat",
+    "ledger",
     "pause",
     "progress",
     "promote",
@@ -260,8 +261,8 @@ def handback(
 
 def heartbeat(
     keys: Keys, *,
-    worker: str, expiry_ms: Argument, known_tasks: Argument, task_workers_prefix: Argument,
-    tasks: Sequence[Argument],
+    worker: str, expiry_ms: Argument, known_tasks: Argument, depths_too: Argument,
+    task_workers_prefix: Argument, tasks: Sequence[Argument],
 ) -> Call:
     """Record that a worker lives, and which tasks it knows; the names of dead workers are pruned on the
     way."""
@@ -271,7 +272,25 @@ def heartbeat(
             keys.workers, keys.worker_tasks(worker), keys.queue, keys.reserved_queue,
         ],
         [
-            worker, expiry_ms, known_tasks, task_workers_prefix, *tasks,
+            worker, expiry_ms, known_tasks, keys.prefix, GROUP, depths_too, task_workers_prefix, *tasks,
+        ],
+    )
+
+
+def ledger(
+    keys: Keys, *,
+    worker: str, batch: Argument, at_ms: Argument, history_kept: Argument, history_ttl_ms: Argument,
+    most_tasks: Argument, depths_too: Argument, tasks: Sequence[Argument],
+) -> Call:
+    """Write how runs of some tasks have ended: rows for the history of each task, and what a minute and an
+    hour saw of it."""
+    return (
+        script("ledger"),
+        [
+            keys.ended_tasks, keys.written(worker),
+        ],
+        [
+            keys.prefix, batch, at_ms, history_kept, history_ttl_ms, most_tasks, GROUP, depths_too, *tasks,
         ],
     )
 

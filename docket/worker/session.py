@@ -34,6 +34,7 @@ from .intake.scheduler import Scheduler
 from .intake.seeder import Seeder
 from .intake.sweep import Sweep
 from .reports.journal import log_tasks
+from .reports.ledger import Ledger
 from .reports.reporting import Depths
 from .roster import Roster
 from .runs.admission_gate import AdmissionGate
@@ -118,6 +119,7 @@ class Session:
         finished = self.reader.lined_up  # or does not end by itself any more
         self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep, finished)
         self.late_progress = LateProgress()
+        self.ledger = Ledger(store.ledger, worker.name)
         self.health = Health(self.outages, self.leases, lambda: self.stopping, store.expiry)
         # runs
         self.shared = SharedHost()
@@ -143,6 +145,7 @@ class Session:
             Endings(store, self.claims),
             Hooks(worker.on_run_ended),
             self.outbox,
+            self.ledger,
             self._crash,
         )
         self.drain = Drain(settings.shutdown_timeout, self.roster, self.runner)
@@ -251,6 +254,7 @@ class Session:
                 await self.drain.settle_cut_off()
                 await self._close_shared(sharing.cancel_scope)
             upkeep.cancel_scope.cancel()
+        await self.ledger.write_last()
 
     def _start_upkeep(self, upkeep: TaskGroup) -> None:
         for run in (self.drain.run, self.leases.watch, self.blocked_loop.run, self.docket.client.follow):
@@ -261,6 +265,7 @@ class Session:
             self.heartbeat.run,
             self.listener.run,
             self.late_progress.run,
+            self.ledger.run,
             self._report_depths,
         ):
             upkeep.start_soon(self._supervise, loop)

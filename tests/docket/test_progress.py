@@ -182,7 +182,7 @@ async def test_nothing_is_kept_where_nothing_is_to_be_kept(url: str) -> None:
         await docket.add(task, key="k")()
         await work(docket)
         assert heard == [5]
-        assert await docket.client.keys("d:*k") == []
+        assert await docket.client.keys("d:*:k") == []
 
 
 async def test_by_hand_one_may_report_for_what_runs(docket: Docket) -> None:

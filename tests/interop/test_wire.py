@@ -135,6 +135,10 @@ SEQUENCES: dict[str, list[Step]] = {
 DIFFERENCES = {
     (
         ".*",
+        r"<docket>:ops:.*",
+    ): "what is kept for operators; pydocket does not look there",
+    (
+        ".*",
         r"events of <docket>:wake",
     ): "ours tells its workers what to look at instead of having them poll; pydocket does not listen",
     (

@@ -111,6 +111,17 @@ def string_write(pick: Choices) -> Arguments:
         pick.integer()), ("MSETNX", "k", 1, "n2", 2), ("APPEND", key, pick.value()), (pick.one("INCR",
         "DECR"), "n"), (pick.one("INCRBY", "DECRBY"), pick.one("n", key), pick.integer()),
         ("INCRBYFLOAT", pick.one("n", key), pick.one("0.1", 1.5, -2, "1e2", "abc")),
+        ("BITFIELD", pick.one("bits", "bits", key), *bits(pick), *bits(pick), *pick.maybe(0.5, *bits(pick))),
+    )  # fmt: skip
+
+
+def bits(pick: Choices) -> Arguments:
+    """One step of BITFIELD."""
+    where = pick.one("u1", "u7", "u8", "u24", "u63", "i5", "i64", "u64"), pick.one(0, 3, 8, 61, "#2", "#-1")
+    value = pick.one(pick.integer(), pick.integer(), 2**63 - 1, -(2**63))
+    return pick.one(
+        ("GET", *where), ("SET", *where, value), ("INCRBY", *where, value), ("INCRBY", *where, value),
+        ("OVERFLOW", pick.one("SAT", "SAT", "WRAP", "FAIL"), "INCRBY", *where, value),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from ..registry import Commands
 from . import (
     admin,
+    bits,
     generic,
     hashes,
     lists,
@@ -23,6 +24,7 @@ __all__ = ["COMMANDS", "discard_transaction"]
 
 COMMANDS = Commands().merge(
     admin.commands,
+    bits.commands,
     generic.commands,
     hashes.commands,
     lists.commands,

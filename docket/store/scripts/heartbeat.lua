@@ -1,10 +1,12 @@
 -- Record that a worker lives, and which tasks it knows; the names of dead workers are pruned on the way. The moment is the
 -- server's: the clocks of workers may differ by more than the time after which one counts as dead.
 -- KEYS workers worker_tasks queue reserved_queue
--- ARGV worker expiry_ms known_tasks task_workers_prefix tasks...
+-- ARGV worker expiry_ms known_tasks prefix group depths_too task_workers_prefix tasks...
 -- REPLY {score of the first queued task or '', score that the worker had or '', the score that it has now, names of other
 --   types...}; tasks are refreshed only where known_tasks is '1'; with expiry_ms '0' it lives until it leaves. The list of
---   the workers of a task cannot be written where its key is of another type (I9)
+--   the workers of a task cannot be written where its key is of another type (I9). With depths_too '1' the depths of the
+--   docket are noted
+-- USE depths
 local time = redis.call('TIME')
 local score = expiry_ms == '0' and 'inf' or time[1] .. string.format('.%06d', time[2])
 -- pydocket's workers write scores by their own clocks. Readers go by the score; pruning is only tidiness.
@@ -39,4 +41,5 @@ local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
 local reserved = redis.call('ZRANGE', reserved_queue, 0, 0, 'WITHSCORES')[2]
 if reserved and (not first or tonumber(reserved) < tonumber(first)) then first = reserved end
 reply[1] = first or ''
+if depths_too == '1' then note_depths(prefix, group, time[1] * 1000 + math.floor(time[2] / 1000)) end
 return reply

@@ -32,6 +32,7 @@ from ...text import error_text
 from ...values import define
 from ..intake.outbox import Outbox
 from ..reports import journal
+from ..reports.ledger import Ledger
 from ..reports.reporting import emit_end, emit_unreadable, report_of
 from ..roster import Detached, End, Roster, Running
 from ..upkeep.listener import Listener
@@ -66,6 +67,7 @@ class Runner:
     endings: Endings
     hooks: Hooks
     outbox: Outbox
+    ledger: Ledger
     crash: Callable[[Exception], None]
     """Ends the worker, in order, with an error that is its own."""
     cut_off: list[Running] = attrs.field(init=False, factory=list[Running])
@@ -195,6 +197,7 @@ class Runner:
             write = self.endings.set_aside(running, f"how it ended cannot be written: {error}")
             settled = await retry_while_leased(self.outages, running, write)
         journal.log_settled(running, end, settled)
+        self.ledger.note(running, end, settled)
         if isinstance(end.verdict, Abandon):  # it is redelivered, to us if nobody else is there
             self.listener.sweep.look_again()
         elif _is_the_last(running, end.verdict):
@@ -205,8 +208,9 @@ class Runner:
 
     def settled(self, running: Running, settled: Settled) -> None:
         """The outbox has written how a claim ended."""
-        if running.end is not None:
-            journal.log_settled(running, running.end, settled)
+        if (end := running.end) is not None:
+            journal.log_settled(running, end, settled)
+            self.ledger.note(running, end, settled)
         self._forget(running)
 
     def settle_alone(self, running: Running) -> None:
@@ -258,6 +262,7 @@ class Runner:
 
         try:
             await self.outages.supervise(write)
+            self.ledger.note_dead(unreadable)
         except Exception as error:  # noqa: BLE001 - of this delivery (I9)
             journal.log_not_set_aside(unreadable, error)
 

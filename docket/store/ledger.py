@@ -1,0 +1,240 @@
+"""How runs have ended: rows for the history of each task, and what each minute and hour saw; both are bounded.
+
+Workers write them in batches, some time after the ends themselves: nobody who runs tasks waits for this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import cast
+
+import attrs
+
+from .. import clock
+from ..transport import Argument, Client
+from . import script_calls
+from .answers import answers, named, naming
+from .counted import ALL_TASKS, KINDS_OF_SLOTS, STATES, Depth, RunCounts, Slots
+from .foreign import text
+from .keys import Keys
+from .schedule import milliseconds
+
+__all__ = ["Ledger", "Row", "TaskEnds", "row_text"]
+
+#: How many tasks have a history. Others than these are those of which no run has ended for longest.
+MOST_TASKS = 500
+
+#: How many characters of a key and of an error a row has.
+LONGEST_KEY, LONGEST_ERROR = 4096, 200
+
+PAGE = 1000
+BLOCKS = 100
+
+
+def _escaped(part: str) -> str:
+    return part.replace("\\", "\\\\").replace("\t", "\\t")
+
+
+def _unescaped(part: str) -> str:
+    if "\\" not in part:
+        return part
+    return "\\".join(piece.replace("\\t", "\t") for piece in part.split("\\\\"))
+
+
+def _written(row_id: bytes) -> int:
+    """When a row was written, by the server's clock, in epoch ms."""
+    return int(row_id.partition(b"-")[0])
+
+
+def row_text(
+    state: str,
+    numbers: tuple[int, int],
+    times: tuple[float, float | None, float],
+    left_out: int,
+    worker: str,
+    key: str,
+    error: str,
+) -> str:
+    """A row as the stream has it in its field ``r``.
+
+    What the parts are, `Row` says: ``numbers`` are the generation and the attempt, ``times`` started, ran and late.
+    """
+    (generation, attempt), (started, ran, late) = numbers, times
+    if len(key) > LONGEST_KEY:
+        key = f"{key[:LONGEST_KEY]}..."
+    return (
+        f"{state[0]}\t{generation}\t{attempt}\t{round(started * 1e3)}\t{'' if ran is None else round(ran * 1e6)}\t"
+        f"{round(late * 1e6)}\t{left_out}\t{_escaped(worker)}\t{_escaped(key)}\t{_escaped(error[:LONGEST_ERROR])}"
+    )
+
+
+@attrs.frozen
+class Row:
+    """How one run ended. Moments are epoch seconds, durations seconds."""
+
+    key: str
+    state: str
+    generation: int
+    attempt: int
+    started: float
+    ran: float | None
+    """None where the body did not begin."""
+    late: float
+    worker: str
+    error: str
+    left_out: int = 0
+    """How many runs ended alike in about that moment and have no row."""
+    id: str = ""
+    """Where it stands in the history of its task; empty as long as it is not written."""
+
+    @classmethod
+    def read(cls, row_id: str, row: str) -> Row | None:
+        """None where it is none: somebody else has written it."""
+        parts = row.split("\t")
+        try:
+            letter, generation, attempt, started, ran, late, left_out, worker, key, error = parts
+            return cls(
+                _unescaped(key),
+                next(state for state in STATES if state[0] == letter),
+                int(generation),
+                int(attempt),
+                int(started) / 1e3,
+                int(ran) / 1e6 if ran else None,
+                int(late) / 1e6,
+                _unescaped(worker),
+                _unescaped(error),
+                int(left_out),
+                row_id,
+            )
+        except (ValueError, StopIteration):
+            return None
+
+
+@attrs.define(eq=False)
+class TaskEnds:
+    """How runs of a task have ended since the last batch."""
+
+    task: str
+    at: float
+    """When the last one did, in epoch seconds."""
+    rows: Sequence[str]
+    """`row_text` of each that is to have a row."""
+    counts: Mapping[int, RunCounts]
+    """What was seen in each minute, by its number since the epoch."""
+
+    def arguments(self) -> list[Argument]:
+        """What ledger.lua takes of them."""
+        slots: dict[tuple[Slots, int, int], RunCounts] = {}
+        for minute, counts in self.counts.items():
+            for kind in KINDS_OF_SLOTS.values():
+                found = slots.setdefault((kind, *kind.place(minute * 60)), RunCounts())
+                found.add(counts)
+        said: list[Argument] = [self.task, len(self.rows), *self.rows, len(slots)]
+        for (kind, block, slot), counts in slots.items():
+            words = counts.words(slot)
+            said += kind.kind, block, len(words), *words
+        return said
+
+
+@attrs.define(eq=False)
+class Ledger:
+    """The history of a docket's tasks. ``ttl`` is how long rows are kept, ``kept`` how many of each task.
+
+    Zero of the first: nothing is written; of the second: no rows, but figures.
+    """
+
+    client: Client
+    keys: Keys
+    ttl: timedelta
+    kept: int
+
+    @property
+    def is_on(self) -> bool:
+        return self.ttl > timedelta(0)
+
+    async def write(self, worker: str, batch: str, tasks: Sequence[TaskEnds], at: float) -> None:
+        """Write some ends, which were counted ``at`` (epoch seconds).
+
+        Once: what the worker writes again, as the answer was lost, has the same name of its ``batch``.
+        Raises: RedisError.
+        """
+        call = script_calls.ledger(
+            self.keys,
+            worker=worker,
+            batch=batch,
+            at_ms=f"{at * 1e3:.0f}",
+            history_kept=self.kept,
+            history_ttl_ms=milliseconds(self.ttl),
+            most_tasks=MOST_TASKS,
+            depths_too=int(self.client.is_memory),
+            tasks=[argument for task in tasks for argument in task.arguments()],
+        )
+        await self.client.run(*call)
+
+    # reading ---------------------------------------------------------------------------------------------
+
+    async def tasks(self) -> dict[str, float]:
+        """When a run of each task ended last, in epoch seconds, the latest first. Raises: KeyUnreadable; RedisError."""
+        name = self.keys.ended_tasks
+        with naming(name, "sorted set"):
+            reply = await self.client.call("ZRANGE", name, 0, -1, "REV", "WITHSCORES")
+        flat = cast("list[bytes]", reply)
+        return {text(task): float(ms) / 1e3 for task, ms in zip(flat[::2], flat[1::2], strict=True)}
+
+    async def pages(self, starts: Mapping[str, str], count: int) -> dict[str, tuple[list[Row], str | None]]:
+        """``count`` rows of each of some tasks, the latest first, and where the next of them start; None for no more.
+
+        Each starts where it says: at ``+``, at an id, or behind one in ``(``. What is no row is left out, and so is
+        what is kept for longer than ``ttl``.
+        Raises: KeyUnreadable; RedisError.
+        """
+        asked = [
+            ("XREVRANGE", self.keys.history(task), start, "-", "COUNT", count)
+            for task, start in starts.items()
+        ]
+        oldest = (clock.timestamp() - self.ttl.total_seconds()) * 1e3 if self.is_on else 0.0
+        found: dict[str, tuple[list[Row], str | None]] = {}
+        for task, reply in zip(starts, answers(await self.client.call_many(asked)), strict=True):
+            page = cast("list[tuple[bytes, list[bytes]]]", named(reply, self.keys.history(task), "stream"))
+            is_last = len(page) < count or _written(page[-1][0]) < oldest
+            rows = [
+                row
+                for row_id, fields in page
+                if len(fields) > 1
+                and _written(row_id) >= oldest
+                and (row := Row.read(row_id.decode(), text(fields[1]))) is not None
+            ]
+            found[task] = (rows, None if is_last else f"({page[-1][0].decode()}")
+        return found
+
+    async def counts(self, task: str | None, per: str, since: float) -> list[tuple[float, RunCounts]]:
+        """What each minute or hour (``per``) since a moment saw of a task, or of all: when it began, and that.
+
+        Raises: RedisError.
+        """
+        kind, name = KINDS_OF_SLOTS[per], ALL_TASKS if task is None else task
+        slots = list(kind.since(since, clock.timestamp()))
+        blocks = await self._blocks(
+            [(block, self.keys.counted(kind.kind, name, block)) for _, block, _ in slots]
+        )
+        return [(began, RunCounts.read(blocks[block], slot)) for began, block, slot in slots]
+
+    async def depths(self, since: float) -> list[Depth]:
+        """How full the docket was in each minute since a moment in which somebody noted it. Raises: RedisError."""
+        slots = list(KINDS_OF_SLOTS["minute"].since(since, clock.timestamp()))
+        blocks = await self._blocks([(block, self.keys.depths(block)) for _, block, _ in slots])
+        found = (Depth.read(began, blocks[block], slot) for began, block, slot in slots)
+        return [depth for depth in found if depth is not None]
+
+    async def _blocks(self, wanted: Sequence[tuple[int, str]]) -> dict[int, bytes]:
+        """Whole blocks by their numbers; empty where there is none, or something else."""
+        names = dict(wanted)
+        found: dict[int, bytes] = {}
+        blocks = list(names.items())
+        for at in range(0, len(blocks), BLOCKS):
+            some = blocks[at : at + BLOCKS]
+            reply = await self.client.call("MGET", *(name for _, name in some))
+            held = cast("list[bytes | None]", reply)
+            found |= {block: each or b"" for (block, _), each in zip(some, held, strict=True)}
+        return found

@@ -1,0 +1,46 @@
+-- Write how runs of some tasks have ended: rows for the history of each task, and what a minute and an hour saw of it.
+-- KEYS ended_tasks written
+-- ARGV prefix batch at_ms history_kept history_ttl_ms most_tasks group depths_too tasks...
+-- REPLY 'OK' | 'AGAIN', where the worker wrote this batch before, and the answer was lost
+-- Of each of `tasks`: its name ('*' for all of them together), how many rows, and these; how many slots, and of each of them
+-- 'minutes' or 'hours', the number of its block, how many words, and these: what BITFIELD adds to the block. With
+-- depths_too '1' the depths of the docket are noted, too (a worker on memory:// beats only once).
+-- USE depths
+if redis.call('GET', written) == batch then return 'AGAIN' end
+redis.call('SET', written, batch, 'PX', 600000)
+local lasts = {minutes = 90000000, hours = 2764800000}       -- 25 hours, 32 days
+local rooms = {minutes = prefix .. ':ops:minutes:', hours = prefix .. ':ops:hours:'}
+local at = 1
+local function take() at = at + 1 return tasks[at - 1] end
+while at <= #tasks do
+  local name = take()
+  local history, rows = prefix .. ':ops:history:' .. name, tonumber(take())
+  for _ = 1, rows do redis.call('XADD', history, 'MAXLEN', '~', history_kept, '*', 'r', take()) end
+  if rows > 0 then
+    redis.call('XTRIM', history, 'MINID', string.format('%.0f', math.max(0, at_ms - history_ttl_ms)))
+    redis.call('PEXPIRE', history, history_ttl_ms)
+  end
+  for _ = 1, tonumber(take()) do
+    local kind = take()
+    local block, words = rooms[kind] .. name .. ':' .. take(), tonumber(take())
+    redis.call('BITFIELD', block, 'OVERFLOW', 'SAT', unpack(tasks, at, at + words - 1))
+    redis.call('PEXPIRE', block, lasts[kind])
+    at = at + words
+  end
+  if name ~= '*' then redis.call('ZADD', ended_tasks, at_ms, name) end
+end
+redis.call('PEXPIRE', ended_tasks, lasts.hours)
+-- The names that have been silent for longest go, with all that is kept of them.
+local over = redis.call('ZCARD', ended_tasks) - most_tasks
+if over > 0 then
+  local hour, day = math.floor(at_ms / 3600000), math.floor(at_ms / 86400000)
+  for _, name in ipairs(redis.call('ZRANGE', ended_tasks, 0, over - 1)) do
+    local gone = {prefix .. ':ops:history:' .. name}
+    for back = -1, 25 do gone[#gone + 1] = rooms.minutes .. name .. ':' .. string.format('%.0f', hour - back) end
+    for back = -1, 32 do gone[#gone + 1] = rooms.hours .. name .. ':' .. string.format('%.0f', day - back) end
+    redis.call('DEL', unpack(gone))
+  end
+  redis.call('ZREMRANGEBYRANK', ended_tasks, 0, over - 1)
+end
+if depths_too == '1' then note_depths(prefix, group, at_ms) end
+return 'OK'
