@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import attrs
 
@@ -17,7 +17,7 @@ from ..errors import UsageError
 from ..moments import check_duration, check_moment
 from ..numbers import check_whole
 from ..rules import ExecutionState
-from ..store import BOUNDS, STATES, Depth, DocketStore, Row, RunCounts
+from ..store import BOUNDS, STATES, Depth, DocketStore, EndState, Row, RunCounts
 from ..text import text_of
 
 __all__ = ["HISTORY_KEPT", "HISTORY_TTL", "Depth", "DocketHistory", "Ended", "Interval"]
@@ -37,8 +37,6 @@ SLACK = 60.0
 #: Within these each minute, and each hour, has figures.
 LONGEST_SINCE = {"minute": timedelta(hours=24), "hour": timedelta(days=31)}
 
-State: TypeAlias = Literal["completed", "failed", "retried", "cancelled"]
-
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -57,7 +55,7 @@ class Ended:
 
     key: str
     function: str
-    state: State
+    state: EndState
     attempt: int
     generation: int
     started_at: datetime
@@ -81,7 +79,7 @@ class Ended:
         return cls(
             key=row.key,
             function=function,
-            state=row.state,  # pyright: ignore[reportArgumentType] - one of `STATES`
+            state=row.state,
             attempt=row.attempt,
             generation=row.generation,
             started_at=_moment(row.started),

@@ -20,7 +20,7 @@ from .codec import (
     load_value,
     state_event,
 )
-from .counted import ALL_TASKS, BOUNDS, KINDS_OF_SLOTS, STATES, Depth, RunCounts
+from .counted import ALL_TASKS, BOUNDS, KINDS_OF_SLOTS, STATES, Depth, EndState, RunCounts
 from .dead_letters import DeadLetter
 from .docket_store import DocketStore, ResultStorage
 from .due import DueTasks, Moved
@@ -70,6 +70,7 @@ __all__ = [
     "Depths",
     "DocketStore",
     "DueTasks",
+    "EndState",
     "Ended",
     "FailureKept",
     "FailureReport",

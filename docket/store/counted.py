@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -21,6 +22,7 @@ __all__ = [
     "KINDS_OF_SLOTS",
     "STATES",
     "Depth",
+    "EndState",
     "RunCounts",
     "Slots",
 ]
@@ -28,7 +30,8 @@ __all__ = [
 ALL_TASKS = "*"
 """The name under which all tasks are counted together."""
 
-STATES = ("completed", "failed", "retried", "cancelled")
+EndState: TypeAlias = Literal["completed", "failed", "retried", "cancelled"]
+STATES: tuple[EndState, EndState, EndState, EndState] = "completed", "failed", "retried", "cancelled"
 """How a run may end, in the order of the slot."""
 BOUNDS = tuple(0.001 * 4**power for power in range(11))
 """Seconds: the longest run that each part of the histogram counts."""

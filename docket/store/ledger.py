@@ -15,7 +15,7 @@ from .. import clock
 from ..transport import Argument, Client
 from . import script_calls
 from .answers import answers, named, naming
-from .counted import ALL_TASKS, KINDS_OF_SLOTS, STATES, Depth, RunCounts, Slots
+from .counted import ALL_TASKS, KINDS_OF_SLOTS, STATES, Depth, EndState, RunCounts, Slots
 from .foreign import text
 from .keys import Keys
 from .schedule import milliseconds
@@ -28,7 +28,8 @@ MOST_TASKS = 500
 #: How many characters of a key and of an error a row has.
 LONGEST_KEY, LONGEST_ERROR = 4096, 200
 
-PAGE = 1000
+LETTERS = dict(zip(STATES, "cfrx", strict=True))
+_STATES: dict[str, EndState] = {letter: state for state, letter in LETTERS.items()}
 BLOCKS = 100
 
 
@@ -48,7 +49,7 @@ def _written(row_id: bytes) -> int:
 
 
 def row_text(
-    state: str,
+    state: EndState,
     numbers: tuple[int, int],
     times: tuple[float, float | None, float],
     left_out: int,
@@ -63,8 +64,9 @@ def row_text(
     (generation, attempt), (started, ran, late) = numbers, times
     if len(key) > LONGEST_KEY:
         key = f"{key[:LONGEST_KEY]}..."
+    micros = "" if ran is None else round(ran * 1e6)
     return (
-        f"{state[0]}\t{generation}\t{attempt}\t{round(started * 1e3)}\t{'' if ran is None else round(ran * 1e6)}\t"
+        f"{LETTERS[state]}\t{generation}\t{attempt}\t{round(started * 1e3)}\t{micros}\t"
         f"{round(late * 1e6)}\t{left_out}\t{_escaped(worker)}\t{_escaped(key)}\t{_escaped(error[:LONGEST_ERROR])}"
     )
 
@@ -74,7 +76,7 @@ class Row:
     """How one run ended. Moments are epoch seconds, durations seconds."""
 
     key: str
-    state: str
+    state: EndState
     generation: int
     attempt: int
     started: float
@@ -96,7 +98,7 @@ class Row:
             letter, generation, attempt, started, ran, late, left_out, worker, key, error = parts
             return cls(
                 _unescaped(key),
-                next(state for state in STATES if state[0] == letter),
+                _STATES[letter],
                 int(generation),
                 int(attempt),
                 int(started) / 1e3,
@@ -107,7 +109,7 @@ class Row:
                 int(left_out),
                 row_id,
             )
-        except (ValueError, StopIteration):
+        except (ValueError, KeyError):
             return None
 
 

@@ -71,6 +71,39 @@ async def test_the_documented_users_may_do_all_that_they_have_to(own_server: Ser
     await play({user: url_of(own_server, user) for user in USERS})
 
 
+async def test_who_only_operates_sees_everything(own_server: Server, admin: Redis) -> None:
+    for words in USERS.values():
+        admin.execute_command(*words)
+    async with (
+        Docket("orders", url_of(own_server, "works")) as works,
+        Docket("orders", url_of(own_server, "operates")) as operates,
+    ):
+        register(works)
+        await works.add(plain)(1)
+        await Worker(works, "w").run_until_finished()
+        await works.pause(plain)
+        await works.add(plain, key="k")(1)
+        assert len(await operates.history()) == 1
+        assert sum(one.completed for one in await operates.throughput()) == 1
+        assert await operates.depths()
+        await operates.counts()
+        for state in "due", "later", "running", "limited":
+            await operates.executions(state)  # type: ignore[arg-type]
+        await operates.dead_letters()
+        assert not await operates.failures()
+        assert not await operates.retrying()
+        assert await operates.count_failures() == {}
+        assert await operates.failure("k") is None
+        assert len(await operates.pauses()) == 1
+        assert (await operates.get_execution("k")) is not None
+        assert (await operates.snapshot()).total_tasks == 1
+        await operates.workers()
+        await operates.concurrency()
+        await operates.strikes()
+        with pytest.raises(NoPermissionError):
+            await operates.cancel("k")
+
+
 def test_so_they_may_on_a_cluster(cluster: Cluster, cluster_url: str) -> None:
     for words in USERS.values():
         for node in cluster.nodes:

@@ -34,13 +34,14 @@ redis.call('PEXPIRE', ended_tasks, lasts.hours)
 local over = redis.call('ZCARD', ended_tasks) - most_tasks
 if over > 0 then
   local hour, day = math.floor(at_ms / 3600000), math.floor(at_ms / 86400000)
-  for _, name in ipairs(redis.call('ZRANGE', ended_tasks, 0, over - 1)) do
+  local names = redis.call('ZRANGE', ended_tasks, 0, over - 1)
+  for _, name in ipairs(names) do
     local gone = {prefix .. ':ops:history:' .. name}
     for back = -1, 25 do gone[#gone + 1] = rooms.minutes .. name .. ':' .. string.format('%.0f', hour - back) end
     for back = -1, 32 do gone[#gone + 1] = rooms.hours .. name .. ':' .. string.format('%.0f', day - back) end
     redis.call('DEL', unpack(gone))
   end
-  redis.call('ZREMRANGEBYRANK', ended_tasks, 0, over - 1)
+  redis.call('ZREM', ended_tasks, unpack(names))
 end
 if depths_too == '1' then note_depths(prefix, group, at_ms) end
 return 'OK'

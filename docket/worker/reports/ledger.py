@@ -20,7 +20,18 @@ import attrs
 from ... import clock
 from ...rules import Abandon, AwaitSlot, Complete, Defer, Fail, HandBack, PassOn, Raised, Reschedule, Returned
 from ...standins import redis_errors
-from ...store import ALL_TASKS, BOUNDS, STATES, Again, RunCounts, Settled, TaskEnds, Unreadable, row_text
+from ...store import (
+    ALL_TASKS,
+    BOUNDS,
+    STATES,
+    Again,
+    EndState,
+    RunCounts,
+    Settled,
+    TaskEnds,
+    Unreadable,
+    row_text,
+)
 from ...store import Ledger as Store
 from ...text import error_text
 from ...transport import is_outage
@@ -48,7 +59,7 @@ TASKS_AT_ONCE, ROWS_AT_ONCE = 20, 400
 #: How many seconds the last rows of a worker that ends may take.
 LAST_SECONDS = 1.0
 
-Noted: TypeAlias = "tuple[str, str, float | None, datetime | None, datetime, str, int, int, str | None]"
+Noted: TypeAlias = "tuple[str, EndState, float | None, datetime | None, datetime, str, int, int, str | None]"
 """What is kept of a run: its task, how it ended, for how many seconds it ran, when it began, when it was due, its key,
 generation, attempt and error. No more, since more would keep its arguments."""
 
@@ -176,7 +187,7 @@ class Ledger:
             self._switch_off(error_text(error))
 
 
-def _state_of(running: Running, end: End) -> tuple[str, str | None]:
+def _state_of(running: Running, end: End) -> tuple[EndState, str | None]:
     """How a run that did not simply complete ended, and with which error."""
     verdict, written, error = end.verdict, end.ended, None
     if isinstance(written, Again):
@@ -225,12 +236,12 @@ def in_batches(tasks: Iterable[TaskEnds]) -> Iterator[list[TaskEnds]]:
     yield batch
 
 
-def _grouped(noted: Sequence[Noted]) -> Mapping[tuple[str, str], Sequence[Noted]]:
+def _grouped(noted: Sequence[Noted]) -> Mapping[tuple[str, EndState], Sequence[Noted]]:
     """The runs of each task that ended in the same state."""
     task, state, *_ = noted[0]
     if len(set(map(itemgetter(0), noted))) == len(set(map(itemgetter(1), noted))) == 1:
         return {(task, state): noted}
-    groups: dict[tuple[str, str], list[Noted]] = {}
+    groups: dict[tuple[str, EndState], list[Noted]] = {}
     for one in noted:
         groups.setdefault((one[0], one[1]), []).append(one)
     return groups
@@ -253,7 +264,7 @@ def _row(end: Noted, worker: str, left_out: int = 0) -> tuple[float, str]:
     return began + (ran or 0.0), text
 
 
-def _counted(state: str, ends: Sequence[Noted]) -> dict[int, RunCounts]:
+def _counted(state: EndState, ends: Sequence[Noted]) -> dict[int, RunCounts]:
     """What each minute, by its number since the epoch, saw of runs of a task that ended in the same state."""
     seconds = list(map(itemgetter(2), ends))
     ran = sorted(seconds if None not in seconds else (each for each in seconds if each is not None))
@@ -271,7 +282,7 @@ def _counted(state: str, ends: Sequence[Noted]) -> dict[int, RunCounts]:
     return {minute: counts for minute, some in by_minute.items() for counts in _counted(state, some).values()}
 
 
-def _counts(state: str, ends: Sequence[Noted], ran: Sequence[float]) -> RunCounts:
+def _counts(state: EndState, ends: Sequence[Noted], ran: Sequence[float]) -> RunCounts:
     """``ran`` are the seconds for which they ran, the shortest first."""
     counts = RunCounts()
     counts.states[STATES.index(state)] = len(ends)
