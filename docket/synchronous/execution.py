@@ -97,6 +97,7 @@ class SyncExecution(Generic[R]):
     completed_at = _of_execution(lambda execution: execution.completed_at)
     error = _of_execution(lambda execution: execution.error)
     last_error = _of_execution(lambda execution: execution.last_error)
+    is_paused = _of_execution(lambda execution: execution.is_paused)
     redelivered = _of_execution(lambda execution: execution.redelivered)
     ttl = _of_execution(lambda execution: execution.ttl)
 

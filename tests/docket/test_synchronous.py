@@ -105,6 +105,18 @@ def test_everything_that_a_docket_does_can_be_done(docket: SyncDocket) -> None:
     assert many[0].state is ExecutionState.QUEUED
 
 
+def test_a_task_is_paused_and_resumed(docket: SyncDocket) -> None:
+    docket.add(add, key="k")(1, 3)
+    assert docket.pause(add, reason="why", by="who")
+    assert [(pause.task, pause.reason, pause.by) for pause in docket.pauses()] == [("add", "why", "who")]
+    execution = docket.get_execution("k")
+    assert execution is not None
+    assert execution.is_paused
+    assert docket.resume("add") == 0
+    work(docket)
+    assert execution.get_result() == 4
+
+
 def test_events_are_iterated_and_left_with_break(docket: SyncDocket) -> None:
     async def importing(progress: ExecutionProgress = Progress()) -> None:
         await progress.set_total(3)
