@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from docket.store import Unreadable
+from docket.rules import AwaitSlot, SlotRule, pack
+from docket.store import Admissions, Unreadable
 from tests.store.conftest import FUTURE, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -77,6 +78,27 @@ async def test_an_entry_that_nobody_claimed_fails_the_run_that_waits_for_it(stor
     await claims.set_aside(taken)
     record = (await store.everything())["d:runs:k (expires)"]
     assert record["state"] == "failed"  # type: ignore[index]
+
+
+async def test_a_slot_that_is_reserved_for_its_run_goes_to_who_waits(store: Store) -> None:
+    """Also where the message does not say of which generation it is."""
+    limit = SlotRule("d:concurrency:a:1", 1)
+    packed = pack([limit], timedelta(minutes=5))
+    await store.schedule.place(message(), replace=False)
+    ((entry_id, _),) = await store.client.xrange("d:stream")
+    await store.client.xdel("d:stream", entry_id)
+    await store.client.xadd("d:stream", fields() | {"generation": "x"}, id="9999999999999-1")  # type: ignore[arg-type]
+    await store.client.hset("d:runs:k", mapping={"stream_id": "9999999999999-1", "reserved": f"1 {packed}"})
+    await store.client.zadd(f"{limit.name}:woken", {"k": 1})
+    claims = store.claims()
+    await claims.create_group()
+    (taken,) = await claims.take(10)
+    assert isinstance(taken, Unreadable)
+    other = await store.running("other")
+    waits = await Admissions(store.client, store.keys, "w").admit(other, [limit], timedelta(minutes=5))
+    assert waits == AwaitSlot(limit.name)
+    await claims.set_aside(taken)
+    assert await store.client.hget("d:runs:other", "state") == b"queued"
 
 
 async def test_a_message_of_too_many_fields_is_set_aside_too(store: Store) -> None:

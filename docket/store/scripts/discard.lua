@@ -16,6 +16,7 @@ if key ~= '' then                                            -- it may be no UTF
   local now = redis.pcall('HMGET', run, 'claim', 'stream_id', 'reserved', 'ttl', 'attempt', 'started_at')  -- what is no hash is not ours to repair
   local claimed = now[1] and string.sub(now[1], 1, #message_id + 1) == message_id .. '.'
   if claimed or now[2] == message_id then                    -- I2: a newer generation is left alone
+    generation = string.match(now[3] or '', '^(%d+) ') or generation   -- the message may not say which it is
     local record = {'state', 'failed', 'completed_at', at, 'error', 'DeliveryUnreadable: ' .. reason}
     end_run(run, prefix .. ':progress:' .. key, kept_for(now[4], ttl_ms), record, prefix .. ':state:' .. key, state_event)
     if failures_kept ~= '0' then
