@@ -18,5 +18,5 @@ for list, before in pairs({[failures] = oldest, [retrying] = latest}) do
   left = left + (tonumber(redis.pcall('ZCARD', list)) or 1)
 end
 -- What the server evicts, or removes by itself, is still counted.
-if left == 0 then redis.call('DEL', failure_totals) end
+if left == 0 then redis.pcall('HDEL', failure_totals, 'bytes') end
 return removed

@@ -19,8 +19,8 @@ __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
     "c3ca260a3d35e0a4b732211e30ec23199e8f7f55": claim,
-    "ed3f8319ae3946db9407b4ceb25f550134ef498a": schedule,
-    "e8d65c6b5985887173774fa5b5dab3e3248e9417": settle,
-    "d7870401fd5ea08f7ee3a17fed2016e7829e83bf": take,
+    "24e0fe5cb41e8ecced6df375cb330022e8a45ce2": schedule,
+    "f6c6aac342bd9b5fea7d22ddf81341d4bb51f5d4": settle,
+    "164a5531393429fa0240f70512ffb48310d5185e": take,
 }
 """By the digest of the script, as `Lua` has it."""

@@ -66,12 +66,13 @@ local function failures_lib(prefix)
     if size < least_size then size = least_size end
     if before[1] then redis.call('DEL', name) end
     redis.call('HSET', name, 'size', size, unpack(fields))
+    redis.call('PEXPIRE', name, ttl_ms + 86400000)           -- whatever the lists are
     local list, other = over, again
     if next_at ~= '' then list, other = again, over end
     redis.call('ZADD', list, next_at ~= '' and next_at or failed_at, key)
     if before[1] then redis.call('ZREM', other, key) end
     local bytes = redis.call('HINCRBY', totals, 'bytes', size - (tonumber(before[1]) or 0))
-    for _, each in ipairs({name, list, totals}) do redis.call('PEXPIRE', each, ttl_ms + 86400000) end
+    for _, each in ipairs({list, totals}) do redis.call('PEXPIRE', each, ttl_ms + 86400000) end
     trim(list, tonumber(kept), bytes)
   end
   -- The same of a delivery that ends. `with_call` '0' says that its arguments are too large to be kept.
