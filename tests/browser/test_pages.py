@@ -26,6 +26,7 @@ PAGES = (
     "run?key=first",
     "task?name=paint",
     "failures",
+    "tasks",
     "workers",
     "limits",
     "pauses",

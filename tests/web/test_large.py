@@ -44,6 +44,8 @@ BOUNDS = {
     "work?state=later&task=nobody": 10_100,
     "work?state=running": 60,
     "workers": 60,
+    "tasks": 60,
+    "failures": 60,
     "limits": 40,
     "pauses": 40,
     "dead": 40,

@@ -13,9 +13,10 @@ from .pauses import PAUSES
 from .run import RUN
 from .strikes import STRIKES
 from .task import TASK
+from .tasks import TASKS
 from .work import WORK
 from .workers import WORKERS
 
 __all__ = ["PAGES"]
 
-PAGES: Sequence[Page] = (OVERVIEW, WORK, FAILURES, WORKERS, LIMITS, PAUSES, STRIKES, DEAD, RUN, TASK)
+PAGES: Sequence[Page] = (OVERVIEW, WORK, FAILURES, TASKS, WORKERS, LIMITS, PAUSES, STRIKES, DEAD, RUN, TASK)

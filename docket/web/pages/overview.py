@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...execution import Execution
+from ..figures import depth_lines, ended_bars, total_of
 from ..http import address
 from ..markup import Safe, el
 from ..pieces import Column, card, empty, key_link, table, task_link, tile
@@ -16,11 +18,13 @@ from ..words import count, moment, short
 
 if TYPE_CHECKING:
     from ...docket import Docket
-    from ...operating import Counts, Failure
+    from ...operating import Counts, Depth, Failure, Interval
 
 __all__ = ["OVERVIEW"]
 
 FEW = 6
+
+HOUR = timedelta(hours=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -29,6 +33,8 @@ class _Seen:
     running: list[Execution[Any]]
     later: list[Execution[Any]]
     failures: list[Failure]
+    hour: list[Interval]
+    depths: list[Depth]
 
 
 async def _read(docket: Docket, query: Query) -> Show:
@@ -39,6 +45,8 @@ async def _read(docket: Docket, query: Query) -> Show:
     failures = await docket.failures(limit=FEW) if counts.failed else []
     seen = _Seen(
         failures=failures,
+        hour=await docket.throughput(since=HOUR),
+        depths=await docket.depths(since=HOUR),
         counts=counts,
         running=[*running.executions] if running else [],
         later=[*later.executions] if later else [],
@@ -49,6 +57,8 @@ async def _read(docket: Docket, query: Query) -> Show:
 def _show(seen: _Seen, view: View) -> Content:
     blocks = [
         Part("tiles", _tiles(seen.counts, view)),
+        Part("hour", _hour(seen), "half"),
+        Part("depths", card("Depths", depth_lines(seen.depths)), "half"),
         Part("running", _running(seen, view), "half"),
         Part("failures", _failures(seen, view), "half"),
         Part("later", _later(seen, view), "half"),
@@ -85,6 +95,14 @@ def _tiles(counts: Counts, view: View) -> Safe:
         ),
         class_="tiles",
     )
+
+
+def _hour(seen: _Seen) -> Safe:
+    chart = ended_bars(seen.hour, what="Runs that ended in each of the last 60 minutes")
+    total = total_of(seen.hour)
+    mean, p95 = total.words()
+    words = f"{count(total.ended)} runs, mean {mean}, 95 % {p95}" if mean else None
+    return card("Last 60 minutes", chart, tools=el("span", words, class_="remark") if words else None)
 
 
 def _running(seen: _Seen, view: View) -> Safe:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
 from ...execution import Execution, ExecutionState
+from ..figures import ended_table
 from ..markup import Child, Safe, el, join
 from ..pieces import button, card, empty, facts, form, hidden, state_badge, task_link
 from ..view import Content, Page, Part, Query, Show, View, spelled
@@ -15,9 +17,11 @@ from ..words import count, moment, short, stamp
 
 if TYPE_CHECKING:
     from ...docket import Docket
-    from ...operating import Failure
+    from ...operating import Ended, Failure
 
 __all__ = ["RUN"]
+
+ROWS = 20
 
 LIVE = frozenset({ExecutionState.SCHEDULED, ExecutionState.QUEUED, ExecutionState.RUNNING})
 
@@ -26,10 +30,16 @@ async def _read(docket: Docket, query: Query) -> Show:
     key = query.get("key", "")
     if not key:
         raise UsageError("which run? Its key is missing from the address")
-    return partial(_show, key, await docket.get_execution(key), await docket.failure(key))
+    run = await docket.get_execution(key)
+    failure = await docket.failure(key)
+    name = run.function_name if run is not None else failure.function if failure is not None else None
+    ended = await docket.history(name, key=key, limit=ROWS) if name is not None else []
+    return partial(_show, key, run, failure, ended)
 
 
-def _show(key: str, run: Execution[Any] | None, failure: Failure | None, view: View) -> Content:
+def _show(
+    key: str, run: Execution[Any] | None, failure: Failure | None, ended: Sequence[Ended], view: View
+) -> Content:
     if run is None and failure is not None:
         return _only_failed(key, failure, view)
     if run is None:
@@ -44,6 +54,8 @@ def _show(key: str, run: Execution[Any] | None, failure: Failure | None, view: V
         Part("way", _way(run, view), "half"),
         Part("facts", _facts(run, view), "half"),
     ]
+    if ended:
+        blocks.append(Part("ended", card("Runs so far", ended_table(ended, view, with_keys=False))))
     if failure is not None and run.state is not ExecutionState.COMPLETED:
         blocks.insert(2, Part("error", _failure(failure, view)))
     elif run.last_error:
