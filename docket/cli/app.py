@@ -33,6 +33,13 @@ def docket_app() -> App:
     app.command(
         "docket.cli.failures:failures", name="failures", help="List what has failed, or show one failure."
     )
+    app.command("docket.cli.counts:status", name="status", help="Count what waits and runs on a docket.")
+    app.command("docket.cli.history:history", name="history", help="List runs that have ended.")
+    app.command(
+        "docket.cli.history:throughput",
+        name="throughput",
+        help="Count the runs that ended in each minute or hour.",
+    )
     app.command("docket.cli.retry:retry", name="retry", help="Run what has failed again.")
     app.command("docket.cli.retry:discard", name="discard", help="Forget failures.")
     app.command(

@@ -61,6 +61,8 @@ Patience = Annotated[
 ExecutionTtl = Annotated[timedelta | None, option("--execution-ttl", ttl(), "DOCKET_EXECUTION_TTL")]
 FailureTtl = Annotated[timedelta, option("--failure-ttl", duration(zero=True), "DOCKET_FAILURE_TTL")]
 FailuresKept = Annotated[int, option("--failures-kept", integer(0), "DOCKET_FAILURES_KEPT")]
+HistoryTtl = Annotated[timedelta, option("--history-ttl", duration(zero=True), "DOCKET_HISTORY_TTL")]
+HistoryKept = Annotated[int, option("--history-kept", integer(0), "DOCKET_HISTORY_KEPT")]
 Storage = Annotated[str | None, option("--result-storage", path("a storage"), "DOCKET_RESULT_STORAGE")]
 Automatic = Annotated[
     bool, Parameter(name="--schedule-automatic-tasks", env_var="DOCKET_WORKER_SCHEDULE_AUTOMATIC_TASKS")
@@ -106,6 +108,8 @@ def work(
     execution_ttl: ExecutionTtl = DEFAULT_TTL,
     failure_ttl: FailureTtl = timedelta(days=7),
     failures_kept: FailuresKept = 10_000,
+    history_ttl: HistoryTtl = timedelta(days=7),
+    history_kept: HistoryKept = 1000,
     result_storage: Storage = None,
     heartbeat_interval: Heartbeat = timedelta(seconds=2),
     missed_heartbeats: Missed = 5,
@@ -169,6 +173,10 @@ def work(
         How long failures are kept for docket failures and docket retry; 0 for not at all.
     failures_kept
         Of how many keys the last failure is kept at most, the newest; 0 for none.
+    history_ttl
+        How long it is kept how runs have ended, for docket history; 0 for not at all, and no figures either.
+    history_kept
+        Of how many runs of each task that is kept, the latest; 0 for none.
     result_storage
         Keeps the results of tasks instead of the server, module:name of a store of py-key-value-aio or of a function
         that makes one.
@@ -240,6 +248,8 @@ def work(
         execution_ttl=execution_ttl,
         failure_ttl=failure_ttl,
         failures_kept=failures_kept,
+        history_ttl=history_ttl,
+        history_kept=history_kept,
         result_storage=result_storage,
         heartbeat_interval=heartbeat_interval,
         missed_heartbeats=missed_heartbeats,

@@ -282,6 +282,8 @@ class Worker:
         result_storage: ResultStorage | str | None = None,
         failure_ttl: timedelta = timedelta(days=7),
         failures_kept: int = 10_000,
+        history_ttl: timedelta = timedelta(days=7),
+        history_kept: int = 1000,
         healthcheck_host: str = "0.0.0.0",
         metrics_host: str = "0.0.0.0",
     ) -> None:
@@ -307,6 +309,8 @@ class Worker:
                     result_storage=storage_at(result_storage),
                     failure_ttl=failure_ttl,
                     failures_kept=failures_kept,
+                    history_ttl=history_ttl,
+                    history_kept=history_kept,
                 )
             )
             for collection in tasks:

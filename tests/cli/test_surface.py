@@ -112,6 +112,8 @@ BEYOND = {
     "--execution-ttl": "DOCKET_EXECUTION_TTL",
     "--failure-ttl": "DOCKET_FAILURE_TTL",
     "--failures-kept": "DOCKET_FAILURES_KEPT",
+    "--history-ttl": "DOCKET_HISTORY_TTL",
+    "--history-kept": "DOCKET_HISTORY_KEPT",
     "--result-storage": "DOCKET_RESULT_STORAGE",
     "--heartbeat-interval": "DOCKET_HEARTBEAT_INTERVAL",
     "--missed-heartbeats": "DOCKET_MISSED_HEARTBEATS",

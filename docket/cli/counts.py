@@ -1,0 +1,59 @@
+"""``docket status``: how much is on a docket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import clock
+from .existing import check_docket
+from .json_output import Json, print_json
+from .loops import Backend
+from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .tables import relative
+
+if TYPE_CHECKING:
+    from ..docket import Docket
+    from ..operating import Counts, Pause
+
+__all__ = ["status"]
+
+
+def status(
+    *,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    json: Json = False,
+    backend: Backend = "asyncio",
+) -> None:
+    """Count what waits and runs on a docket, its workers and its pauses. Cheap, whatever is on it.
+
+    Parameters
+    ----------
+    docket
+        The name of the docket.
+    url
+        The server of the docket.
+    json
+        Print it as JSON.
+    backend
+        The event loop: asyncio, uvloop or trio.
+    """
+
+    async def read(opened: Docket) -> tuple[Counts, list[Pause]]:
+        await check_docket(opened)
+        return await opened.counts(), await opened.pauses()
+
+    counts, pauses = with_docket(read, docket=docket, url=url, backend=backend)
+    if json:
+        print_json(docket, counts=counts, pauses=pauses)
+        return
+    oldest = (
+        "" if counts.oldest_due is None else f", the first one {relative(counts.oldest_due, clock.now())}"
+    )
+    print(f"Docket {docket!r}")
+    print(f"due      {counts.due}{oldest}")
+    print(f"later    {counts.later}")
+    print(f"running  {counts.running}")
+    print(f"limited  {counts.limited}")
+    print(f"workers  {counts.workers}")
+    print(f"pauses   {len(pauses)}")
