@@ -34,6 +34,9 @@ def docket_app() -> App:
         "docket.cli.failures:failures", name="failures", help="List what has failed, or show one failure."
     )
     app.command("docket.cli.counts:status", name="status", help="Count what waits and runs on a docket.")
+    app.command("docket.cli.show:show", name="show", help="Show one task.")
+    app.command("docket.cli.show:limits", name="limits", help="List who runs under limits, and who waits.")
+    app.command("docket.cli.show:strikes", name="strikes", help="List the strikes in effect.")
     app.command("docket.cli.history:history", name="history", help="List runs that have ended.")
     app.command(
         "docket.cli.history:throughput",

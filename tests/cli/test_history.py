@@ -51,3 +51,17 @@ def test_the_status_counts_what_is_there(here: Office, capsys: Any) -> None:
     here.ask(run_some)
     assert re.search(r"^due +1, the first one .* ago$", said(capsys, "status"), re.MULTILINE)
     assert json.loads(said(capsys, "status", "--json"))["counts"]["due"] == 1
+
+
+def test_one_task_is_shown(here: Office, capsys: Any) -> None:
+    here.ask(run_some)
+    lines = said(capsys, "show", "f").splitlines()
+    assert "state: failed" in lines
+    assert any(line.startswith("error: ") and "no rows" in line for line in lines)
+    shown = json.loads(said(capsys, "show", "c-1", "--json"))
+    assert shown["execution"]["state"] == "completed"
+    assert [one["state"] for one in shown["history"]] == ["completed"]
+    assert said(capsys, "strikes") == "Strikes on docket 'docket': 0\n"
+    said(capsys, "strike", "charge", "account", "==", "n-1")
+    assert "n-1" in said(capsys, "strikes").splitlines()[1]
+    assert said(capsys, "limits") == "Limits in use on docket 'docket': 0\n"

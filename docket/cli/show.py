@@ -1,0 +1,196 @@
+"""``docket show``, ``limits`` and ``strikes``: one task, who holds and waits for which limit, and what is struck."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from .. import clock
+from ..execution import Execution, ExecutionState
+from ..text import printable
+from .errors import CommandFailed
+from .existing import check_docket
+from .json_output import Json, print_json
+from .loops import Backend
+from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .tables import print_table, relative, span
+
+if TYPE_CHECKING:
+    from ..docket import Docket
+    from ..operating import Ended, Failure
+    from ..store import LimitInUse
+
+__all__ = ["limits", "show", "strikes"]
+
+
+def show(
+    key: str,
+    /,
+    *,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    json: Json = False,
+    backend: Backend = "asyncio",
+) -> None:
+    """Show one task: its call, where it stands, its error and its past runs.
+
+    Parameters
+    ----------
+    key
+        The key of the task; the exit status is 1 if nothing is known under it.
+    docket
+        The name of the docket.
+    url
+        The server of the docket.
+    json
+        Print it as JSON.
+    backend
+        The event loop: asyncio, uvloop or trio.
+    """
+
+    async def read(opened: Docket) -> tuple[Execution[Any] | None, Failure | None, list[Ended]]:
+        execution = await opened.get_execution(key)
+        failure, past = await opened.failure(key), await opened.history(key=key, limit=20)
+        if execution is None and failure is None and not past:
+            await check_docket(opened)
+            raise CommandFailed(f"nothing is known under the key {key!r} on docket {docket!r}")
+        return execution, failure, past
+
+    execution, failure, past = with_docket(read, docket=docket, url=url, backend=backend)
+    if json:
+        shown = None if execution is None else _facts(execution)
+        print_json(docket, key=key, execution=shown, failure=failure, history=past)
+        return
+    now = clock.now()
+    if execution is None:
+        print(f"The record of {printable(key)!r} has expired")
+    else:
+        print(printable(execution.call_repr()))
+        for name, value in _facts(execution).items():
+            if name not in ("call", "function") and value not in (None, False):
+                said = (
+                    f"{value.isoformat()} ({relative(value, now)})"
+                    if isinstance(value, datetime)
+                    else str(value)
+                )
+                print(printable(f"{name.replace('_', ' ')}: {said}"))
+    if failure is not None and failure.traceback:
+        print()
+        for line in failure.traceback.splitlines():
+            print(printable(line))
+    if past:
+        print()
+        rows = [
+            (
+                relative(one.ended_at, now),
+                one.state,
+                str(one.attempt),
+                "" if one.ran is None else span(one.ran),
+                one.worker,
+            )
+            for one in past
+        ]
+        print_table(("Ended", "State", "Attempt", "Ran", "Worker"), rows)
+
+
+def _facts(execution: Execution[Any]) -> dict[str, Any]:
+    runs = execution.state is ExecutionState.RUNNING
+    progress = execution.progress
+    return {
+        "call": execution.call_repr(),
+        "function": execution.function_name,
+        "state": execution.state.value,
+        "when": execution.when,
+        "attempt": execution.attempt,
+        "paused": execution.is_paused,
+        "cancel_requested": execution.cancel_requested,
+        "worker_is_gone": execution.worker_is_gone,
+        "worker": execution.worker,
+        "started_at": execution.started_at,
+        "completed_at": execution.completed_at,
+        "progress": f"{progress.current or 0} of {progress.total}" if runs else None,
+        "message": progress.message if runs else None,
+        "error": execution.error or execution.last_error,
+    }
+
+
+def limits(
+    *,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    json: Json = False,
+    backend: Backend = "asyncio",
+) -> None:
+    """List the concurrency limits in use: who runs under each, and who waits for it.
+
+    Parameters
+    ----------
+    docket
+        The name of the docket.
+    url
+        The server of the docket.
+    json
+        Print it as JSON.
+    backend
+        The event loop: asyncio, uvloop or trio.
+    """
+
+    async def read(opened: Docket) -> list[LimitInUse]:
+        found = await opened.concurrency()
+        if not found:
+            await check_docket(opened)
+        return found
+
+    found = with_docket(read, docket=docket, url=url, backend=backend)
+    if json:
+        print_json(docket, limits=found)
+        return
+    print(f"Limits in use on docket {docket!r}: {len(found)}")
+    if found:
+        rows = [
+            (
+                each.key,
+                str(each.limit),
+                str(len(each.holders)),
+                str(each.waiting),
+                ", ".join(each.holders[:5]),
+            )
+            for each in found
+        ]
+        print_table(("Limit", "Most", "Running", "Waiting", "Tasks"), rows, numbers=3)
+
+
+def strikes(
+    *,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    json: Json = False,
+    backend: Backend = "asyncio",
+) -> None:
+    """List the strikes in effect.
+
+    Parameters
+    ----------
+    docket
+        The name of the docket.
+    url
+        The server of the docket.
+    json
+        Print it as JSON.
+    backend
+        The event loop: asyncio, uvloop or trio.
+    """
+
+    async def read(opened: Docket) -> list[str]:
+        found = await opened.strikes()
+        if not found:
+            await check_docket(opened)
+        return [each.call_repr() for each in found]
+
+    found = with_docket(read, docket=docket, url=url, backend=backend)
+    if json:
+        print_json(docket, strikes=found)
+        return
+    print(f"Strikes on docket {docket!r}: {len(found)}")
+    for each in found:
+        print(printable(each))
