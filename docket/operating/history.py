@@ -19,6 +19,7 @@ from ..numbers import check_whole
 from ..rules import ExecutionState
 from ..store import BOUNDS, STATES, Depth, DocketStore, EndState, Row, RunCounts
 from ..text import text_of
+from ..values import frozen
 
 __all__ = ["HISTORY_KEPT", "HISTORY_TTL", "Depth", "DocketHistory", "Ended", "Interval"]
 
@@ -44,7 +45,7 @@ def _moment(seconds: float) -> datetime:
     return _EPOCH + timedelta(seconds=seconds)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Ended:
     """How one run ended. ``state`` is "completed", "failed", "retried" (it failed, and another attempt followed) or
     "cancelled"; ``late`` is how long after it was due it began.
@@ -92,7 +93,7 @@ class Ended:
         )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Interval:
     """What a minute or an hour saw: how many runs ended in which state, how long they ``ran`` and how ``late`` they
     began, on average."""
@@ -151,7 +152,7 @@ def percentile(histogram: Sequence[int], part: float) -> timedelta:
     return timedelta(seconds=top / 4 * 4**within)  # even in the logarithm
 
 
-@attrs.frozen
+@frozen
 class _Wanted:
     """Which rows somebody asks for."""
 

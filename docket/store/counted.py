@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 from ..transport import Argument
+from ..values import define, frozen
 
 __all__ = [
     "ALL_TASKS",
@@ -48,7 +49,7 @@ _MOST = 2**62
 _DEPTH = struct.Struct(">4I")
 
 
-@attrs.frozen
+@frozen
 class Slots:
     """Blocks of one kind: each of ``count`` slots of ``seconds``."""
 
@@ -69,7 +70,7 @@ class Slots:
 KINDS_OF_SLOTS = {"minute": Slots("minutes", 60, 60), "hour": Slots("hours", 3600, 24)}
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class RunCounts:
     """How many runs ended in which state, how long they ran and how late they began in all (seconds)."""
 
@@ -103,7 +104,7 @@ class RunCounts:
         return cls([*numbers[:4]], numbers[4] / 1e6, numbers[5] / 1e6, [*numbers[6:]])
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Depth:
     """How many tasks were due, were scheduled for later, and ran: once in the minute ``at``.
 

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import cast
 
-import attrs
-
 from .. import clock
 from ..transport import Argument, Client
+from ..values import define, frozen
 from . import script_calls
 from .answers import answers, named, naming
 from .counted import ALL_TASKS, KINDS_OF_SLOTS, STATES, Depth, EndState, RunCounts, Slots
@@ -71,7 +70,7 @@ def row_text(
     )
 
 
-@attrs.frozen
+@frozen
 class Row:
     """How one run ended. Moments are epoch seconds, durations seconds."""
 
@@ -113,7 +112,7 @@ class Row:
             return None
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class TaskEnds:
     """How runs of a task have ended since the last batch."""
 
@@ -139,7 +138,7 @@ class TaskEnds:
         return said
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Ledger:
     """The history of a docket's tasks. ``ttl`` is how long rows are kept, ``kept`` how many of each task.
 

@@ -61,5 +61,7 @@ def nothing_recorded() -> Iterator[None]:
     logger = logging.getLogger("docket")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
-    yield
-    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import attrs
-
+from ...values import frozen
 from ..arguments import SYNTAX, integer
 from ..core import Core
 from ..registry import Commands
@@ -25,7 +24,7 @@ BAD_OFFSET = b"ERR bit offset is not an integer or out of range"
 _NUMBER = re.compile(rb"([iu])([1-9][0-9]?)\Z").match
 
 
-@attrs.frozen
+@frozen
 class Number:
     """Where a number lies in a string, in bits, and how it is read."""
 
@@ -79,7 +78,7 @@ class Number:
         return value - (1 << self.width) if self.signed and value >> self.width - 1 else value
 
 
-@attrs.frozen
+@frozen
 class Step:
     """One operation, and what its writing does on an overflow; only GET has no ``value``."""
 

@@ -35,6 +35,7 @@ from ...store import (
 from ...store import Ledger as Store
 from ...text import error_text
 from ...transport import is_outage
+from ...values import define
 from ..roster import End, Notification, Running
 
 __all__ = ["Ledger", "in_batches", "task_ends"]
@@ -68,7 +69,7 @@ _SILENT = Abandon, AwaitSlot, Defer, HandBack, PassOn
 _NEVER = timedelta(0)
 
 
-@attrs.define(eq=False)
+@define(eq=False)
 class Ledger:
     """The ended runs of one worker that are not written yet.
 
