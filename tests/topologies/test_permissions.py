@@ -78,9 +78,10 @@ async def test_who_only_operates_sees_everything(own_server: Server, admin: Redi
         Docket("orders", url_of(own_server, "works")) as works,
         Docket("orders", url_of(own_server, "operates")) as operates,
     ):
-        register(works)
+        works.register(plain)
         await works.add(plain)(1)
-        await Worker(works, "w").run_until_finished()
+        with anyio.fail_after(20):
+            await Worker(works, "w").run_until_finished()
         await works.pause(plain)
         await works.add(plain, key="k")(1)
         assert len(await operates.history()) == 1
