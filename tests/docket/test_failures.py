@@ -287,7 +287,7 @@ async def test_without_a_failure_there_is_nothing_to_retry(operated: Docket) -> 
 
 @pytest.mark.parametrize("off", [{"failure_ttl": timedelta(0)}, {"failures_kept": 0}])
 async def test_failures_can_be_switched_off(url: str, off: dict[str, Any]) -> None:
-    async with Docket("d", url, **off) as docket:
+    async with Docket("d", url, history_ttl=timedelta(0), **off) as docket:
         execution = await docket.add(refuse, key="r")("no")
         docket.register(refuse)
         await work(docket)

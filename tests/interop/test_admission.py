@@ -34,12 +34,13 @@ async def table(server: Server, limited_peer: Program, anyio_backend: object) ->
 
 
 def keys_left(table: Table) -> list[bytes]:
-    """What is left of limits; a sweep lease and the records of runs are not."""
+    """What is left of limits; a sweep lease, the records of runs and what is kept for operators are not."""
     return [
         key
         for word in ("concurrency", "limits", "waiting", "safeguard")
         for key in table.redis.keys(f"*{table.name}*{word}*")
-        if not key.startswith(f"{table.name}:runs:".encode()) and b"task-workers" not in key
+        if not key.startswith((f"{table.name}:runs:".encode(), f"{table.name}:ops:".encode()))
+        and b"task-workers" not in key
     ]
 
 

@@ -166,6 +166,10 @@ DIFFERENCES = {
         r"<docket>:runs:k \.(attempt|tried)",
     ): "which attempt it was, and how the one before it failed, for who looks; pydocket lets both fields stand",
     (
+        "failed.*|completed and added again",
+        r"<docket>:runs:k \.noted",
+    ): "that a failure is kept, for a success to clear; pydocket ignores fields that it does not know",
+    (
         "moved when it was due",
         r"<docket>:runs:k \.stream_id",
     ): "pydocket does not note it; ours can then remove it",

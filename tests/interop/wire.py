@@ -64,7 +64,10 @@ class Recorder:
         fields = {field: self._plain(value) for field, value in self.client.hgetall(key).items()}
         for field in {b"when", b"known"} & fields.keys():
             # The moment of a retry, not one that a test has given.
-            if re.fullmatch(rb"\d+\.\d+", fields[field]) and abs(float(fields[field]) - time.time()) < 3600:
+            if (
+                re.fullmatch(rb"\d+\.\d+(e\+\d+)?", fields[field])
+                and abs(float(fields[field]) - time.time()) < 3600
+            ):
                 fields[field] = b"<time>"
         return fields
 
