@@ -235,10 +235,8 @@ class DocketFailures(abc.ABC):
                 at = when or clock.now()
                 kept = await self.store.failures.read(key)
                 if kept is None or kept.next_at is not None:
-                    moved = kept is not None and await self.store.failures.promote(key, at)
-                    execution = await self.get_execution(key)
-                    if execution is not None and execution.state not in _OVER:
-                        execution.disposition = _MOVED[moved]
+                    execution = await self._tried_at_once(key, kept, at)
+                    if execution is not None:
                         return execution
                 message = await self._message_of(key, kept, at)
                 execution = Execution.to_show(self._docket, message)
@@ -337,7 +335,6 @@ class DocketFailures(abc.ABC):
 
     def _shown(self, kept: FailureKept) -> Failure:
         at = clock.now() if kept.when is None else kept.when
-        call = Message(kept.key, at, kept.function, kept.args or b"", kept.kwargs or b"")
         listed = kept.failed_at if kept.next_at is None else kept.next_at
         return Failure(
             key=kept.key,
@@ -357,8 +354,22 @@ class DocketFailures(abc.ABC):
             args=kept.args,
             kwargs=kept.kwargs,
             cursor=f"{epoch_ms(listed)}:{kept.key}",
-            execution=Execution.to_show(self._docket, call),
+            execution=Execution.to_show(self._docket, _call(kept, at, kept.attempt)),
         )
+
+    async def _tried_at_once(self, key: str, kept: FailureKept | None, at: datetime) -> Execution[Any] | None:
+        """Move the next attempt of what is tried again; the execution that has the key, None where none has it."""
+        moved = kept is not None and await self.store.failures.promote(key, at)
+        execution = await self.get_execution(key)
+        if execution is not None and execution.state not in _OVER:
+            execution.disposition = _MOVED[moved]
+            return execution
+        if not moved or kept is None:
+            return None
+        # What was moved has ended since. It was the retry: a call that is placed now would be one more.
+        execution = execution or Execution.to_show(self._docket, _call(kept, at, kept.attempt + 1))
+        execution.disposition = Disposition.SCHEDULED
+        return execution
 
     async def _message_of(self, key: str, kept: FailureKept | None, when: datetime) -> Message:
         """The call of a failure, from what is kept of it or else from the record. Raises: NothingKept; RedisError."""
@@ -416,6 +427,11 @@ class DocketFailures(abc.ABC):
         there = await self.store.failures.discard_many([(one.key.encode(), one.failed_ms) for one in kept])
         _count(skipped, _REASONS[Disposition.SUPERSEDED], there.count(False))
         return there.count(True)
+
+
+def _call(kept: FailureKept, when: datetime, attempt: int) -> Message:
+    """The call of a failure, to be shown: its arguments may not be kept."""
+    return Message(kept.key, when, kept.function, kept.args or b"", kept.kwargs or b"", attempt=attempt)
 
 
 def _count(skipped: dict[str, int], reason: str, number: int) -> None:

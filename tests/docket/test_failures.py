@@ -162,6 +162,30 @@ async def test_a_retried_failure_runs_from_the_first_attempt(operated: Docket) -
     assert runs == [1, 2, 1]
 
 
+@pytest.mark.parametrize("end", ["completed", "failed", "gone"])
+async def test_what_was_tried_at_once_is_not_run_once_more_where_it_ends_meanwhile(
+    operated: Docket, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    global broken
+    execution = await operated.add(fragile, key="f")()
+    await run(operated, execution, "scheduled")
+    broken = end == "failed"
+    read = operated.get_execution
+
+    async def read_late(key: str) -> Execution[Any] | None:
+        await run(operated, execution, "completed", "failed")
+        if end == "gone":
+            async with operated.redis() as redis:
+                await redis.delete(operated.runs_key(key))
+        return await read(key)
+
+    monkeypatch.setattr(operated, "get_execution", read_late)
+    again = await operated.retry("f")
+    assert (again.disposition, again.attempt) == (Disposition.SCHEDULED, 2)
+    await work(operated)
+    assert runs == [1, 2]
+
+
 async def test_a_failure_can_be_retried_later(operated: Docket) -> None:
     await operated.add(charge, key="c")(1)
     await work(operated)
