@@ -321,9 +321,11 @@ class DocketFailures(abc.ABC):
                 break
             last = rows[-1]
             chosen = await failures.select(rows, wanted, final=final)
-            for kept in await failures.read_all([row.key for row in chosen[: limit - len(found)]]):
-                if kept is not None:
-                    found.append(self._shown(kept))
+            while chosen and (lacking := limit - len(found)):  # what is gone since takes no place
+                some, chosen = chosen[:lacking], chosen[lacking:]
+                found += [
+                    self._shown(one) for one in await failures.read_all([row.key for row in some]) if one
+                ]
         return found
 
     async def _summaries(self, wanted: Wanted, *, final: bool) -> list[FailureKept]:

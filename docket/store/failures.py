@@ -56,7 +56,7 @@ class Failures:
         return (await self.read_all([key.encode()]))[0]
 
     async def read_all(self, keys: Sequence[bytes]) -> list[FailureKept | None]:
-        """What is kept of each key; None of what is gone, older than what is kept, or no failure (I9)."""
+        """What is kept of each key; None of what is gone, over and older than what is kept, or no failure (I9)."""
         names = [self.keys.failure("").encode() + key for key in keys]
         replies = answers(await self.client.call_many([("HGETALL", name) for name in names]))
         oldest = self.kept.oldest(clock.now())
@@ -65,7 +65,8 @@ class Failures:
             one = None
             if not isinstance(reply, redis_errors.RedisError):
                 one = FailureKept.of(text(key), fields_of(cast("list[bytes]", reply)))
-            found.append(one if one is None or epoch_ms(one.failed_at) >= oldest else None)
+            is_old = one is not None and one.next_at is None and epoch_ms(one.failed_at) < oldest
+            found.append(None if is_old else one)
         return found
 
     async def page(

@@ -128,6 +128,25 @@ async def test_failures_are_found_by_task_error_and_time_page_by_page(operated: 
     assert first.latest == max(one.failed_at for one in everything if one.function == "charge")
 
 
+async def test_what_is_gone_hides_no_other_failure_of_its_page(operated: Docket) -> None:
+    for n in range(6):
+        await operated.add(charge, key=f"c-{n}")(n)
+    await work(operated)
+    listed = await keys(operated)
+    async with operated.redis() as redis:
+        await redis.delete(operated.keys.failure(listed[1]))
+    assert await keys(operated, limit=3) == [listed[0], *listed[2:4]]
+
+
+async def test_what_waits_long_for_its_next_attempt_is_listed_as_it_is_counted(url: str) -> None:
+    async with Docket("d", url, failure_ttl=timedelta(milliseconds=20)) as docket:
+        docket.register(fragile)
+        await run(docket, await docket.add(fragile, key="f")(), "scheduled")
+        await anyio.sleep(0.03)
+        (group,) = await docket.failure_groups(retrying=True)
+        assert group.count == len(await docket.retrying()) == 1
+
+
 async def test_what_is_tried_again_is_listed_by_itself_and_can_be_tried_at_once(operated: Docket) -> None:
     global broken
     execution = await operated.add(fragile, key="f")()
