@@ -57,6 +57,7 @@ async def test_so_many_tasks_may_be_paused_at_a_time(store: Store) -> None:
     with pytest.raises(TooManyPauses, match="500 tasks"):
         await store.pauses.pause("f", "", "")
     assert not await store.pauses.pause("f7", "", "")
+    assert await store.pauses.pause(EVERY_TASK, "", "")  # the emergency stop
 
 
 async def test_a_take_lines_up_what_is_paused(store: Store, heard: Heard) -> None:
