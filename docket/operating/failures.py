@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from .. import clock
-from ..client import TaskFunction, check_key, name_of, retry_many
+from ..client import TaskFunction, check_key, retry_many
 from ..errors import NothingKept, UsageError
 from ..execution import Execution
 from ..moments import LAST, check_moment
@@ -18,8 +18,9 @@ from ..numbers import check_whole
 from ..rules import Cancellation, Disposition, ExecutionState
 from ..signals import Labels, signals
 from ..store import DocketStore, FailureKept, FailureRow, Keys, Message, Wanted, epoch_ms
-from ..text import checked_name, text_of
+from ..text import text_of
 from ..values import frozen
+from .named import asked_task
 
 __all__ = ["BulkResult", "DocketFailures", "Failure", "FailureGroup"]
 
@@ -443,11 +444,7 @@ def _count(skipped: dict[str, int], reason: str, number: int) -> None:
 
 def _wanted(task: Task, error: str | None, since: datetime | None, until: datetime | None) -> Wanted:
     """Raises: TypeError, UsageError (a ValueError) - one of them is none that can be."""
-    name = (
-        None
-        if task is None
-        else checked_name(name_of(task) if callable(task) else task, "the name of a task")
-    )
+    name = asked_task(task)
     if error is not None and not isinstance(error, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"error takes a part of its text, not {type(error).__name__}")
     for what, moment in ("since", since), ("until", until):

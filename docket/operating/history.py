@@ -12,7 +12,7 @@ from typing import Literal
 import attrs
 
 from .. import clock
-from ..client import TaskFunction, name_of
+from ..client import TaskFunction
 from ..errors import UsageError
 from ..moments import check_duration, check_moment
 from ..numbers import check_whole
@@ -20,6 +20,7 @@ from ..rules import ExecutionState
 from ..store import BOUNDS, STATES, Depth, DocketStore, EndState, Row, RunCounts
 from ..text import text_of
 from ..values import frozen
+from .named import asked_task
 
 __all__ = ["HISTORY_KEPT", "HISTORY_TTL", "Depth", "DocketHistory", "Ended", "Interval"]
 
@@ -208,8 +209,8 @@ class DocketHistory(abc.ABC):
         have written: the last two seconds may be missing, and only the latest ``history_kept`` of each task are there,
         for ``history_ttl``. Without a task, ``key`` is looked for in that of its record, or else in all.
 
-        Raises: UsageError (a ValueError) - a naive moment, a limit out of range, a state that is none; TypeError;
-        RedisError.
+        Raises: UsageError (a ValueError) - a naive moment, a limit out of range, a state or a name that is none;
+        TypeError; RedisError.
         """
         check_whole("limit", limit, most=MOST)
         wanted = _Wanted(
@@ -218,7 +219,7 @@ class DocketHistory(abc.ABC):
             check_moment("since", since).timestamp() if since is not None else float("-inf"),
             check_moment("until", until).timestamp() if until is not None else float("inf"),
         )
-        named = name_of(task) if callable(task) else task
+        named = asked_task(task)
         if named is None and key is not None:
             record, _ = await self.store.records.read(key)
             named = None if record is None else record.function
@@ -273,12 +274,12 @@ class DocketHistory(abc.ABC):
 
         ``since`` is up to a day of minutes, or up to 31 days of hours. What workers have written: the last two seconds
         may be missing.
-        Raises: UsageError (a ValueError) - a duration out of that range; RedisError.
+        Raises: UsageError (a ValueError) - a duration out of that range, a name that is none; TypeError; RedisError.
         """
         if per not in LONGEST_SINCE:
             raise UsageError(f'per takes "minute" or "hour", not {text_of(per, repr)}')
         began = _since(since, LONGEST_SINCE[per], f" per {per}")
-        named = name_of(task) if callable(task) else task
+        named = asked_task(task)
         return [Interval.of(at, counts) for at, counts in await self.store.ledger.counts(named, per, began)]
 
     async def depths(self, *, since: timedelta = timedelta(hours=1)) -> list[Depth]:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from ..client import TaskFunction, name_of
+from ..client import TaskFunction
 from ..errors import UsageError
 from ..execution import Execution
 from ..numbers import check_whole, spelled
 from ..store import DeadLetter, DocketStore
 from ..values import frozen
+from .named import asked_task
 
 __all__ = ["Counts", "DeadLetter", "DocketLists", "Page", "WaitingState"]
 
@@ -91,13 +92,18 @@ class DocketLists(abc.ABC):
 
         One call looks at 10,000 entries at most, and says how many (``looked_at``): a filtered page may be short, or
         empty, and have an ``after`` all the same. Case does not matter to ``contains``.
-        Raises: UsageError (a ValueError) - an unknown state, a ``limit`` outside 1..1000, an ``after`` of no page.
+        Raises: UsageError (a ValueError) - an unknown state, a ``limit`` outside 1..1000, an ``after`` of no page, a
+        name of a task that is none; TypeError.
         """
         if state not in get_args(WaitingState):
             words = ", ".join(map(repr, get_args(WaitingState)))
             raise UsageError(f"state takes {words}, not {spelled(state)}")
         check_whole("limit", limit, most=MOST_LISTED)
-        function = name_of(task) if callable(task) else task
+        function = asked_task(task)
+        if contains is not None and not isinstance(contains, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"contains takes a part of a key, not {type(contains).__name__}")
+        if after is not None and not isinstance(after, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(f"after takes what the page before has there, not {spelled(after)}")
         part = contains.casefold() if contains else ""
 
         def wanted(name: str, key: str) -> bool:

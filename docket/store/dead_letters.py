@@ -9,9 +9,9 @@ from ..moments import read_epoch
 from ..transport import Client
 from ..values import define, frozen
 from .answers import answers, named
+from .cursors import checked_range
 from .foreign import text
 from .keys import Keys
-from .listing import checked_range
 from .records import read_mapping
 
 __all__ = ["DeadLetter", "DeadLetters"]

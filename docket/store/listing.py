@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 import attrs
 
 from .. import clock
-from ..errors import DeliveryUnreadable, UsageError
+from ..errors import DeliveryUnreadable
 from ..moments import read_epoch, read_moment
 from ..rules import ExecutionState
 from ..standins import redis_errors
@@ -17,11 +17,12 @@ from ..transport import Client
 from ..values import define, frozen
 from .answers import answers, is_about_a_key, named, naming
 from .codec import decode_message
-from .foreign import text, whole
+from .cursors import InQueue, InRow, checked_range, no_place, on_stream
+from .foreign import text
 from .keys import GROUP, Keys, paused_task
 from .records import PictureEntry, read_mapping
 
-__all__ = ["MOST_LOOKED_AT", "Listed", "Listing", "Tally", "checked_range"]
+__all__ = ["MOST_LOOKED_AT", "Listed", "Listing", "Tally"]
 
 MOST_LOOKED_AT = 10_000
 """Entries that one call looks at."""
@@ -165,7 +166,7 @@ class Listing:
         except redis_errors.NoPermissionError:
             return None
         if not rows:
-            rows, _ = await self._queued("", 1, overdue=True)
+            rows, _ = await self._queued(InQueue(), 1, overdue=True)
             return read_epoch(rows[0].after.split("|")[1]) if rows else None
         queued_at = read_epoch(int(rows[0].after.partition("-")[0].removeprefix("s")) / 1000)
         moments = [at for at in (queued_at, rows[0].entry and rows[0].entry.message.when) if at is not None]
@@ -179,11 +180,11 @@ class Listing:
 
         async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
             if not cursor.startswith("q"):
-                rows, more = await self._due(cursor, min(count, OF_STREAM))
+                rows, more = await self._due(on_stream(cursor), min(count, OF_STREAM))
                 if rows or more:
                     return rows, True
                 cursor = ""
-            return await self._queued(cursor, count, overdue=True)
+            return await self._queued(InQueue.read(cursor), count, overdue=True)
 
         return await self._listed(read, wanted, limit, after, tally.due)
 
@@ -192,7 +193,7 @@ class Listing:
         tally = await self.tally()
 
         async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
-            return await self._queued(cursor, count, overdue=False)
+            return await self._queued(InQueue.read(cursor), count, overdue=False)
 
         return await self._listed(read, wanted, limit, after, tally.later)
 
@@ -203,21 +204,25 @@ class Listing:
 
     async def limited(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
         """What waits for a concurrency limit: limit by limit, each in its order."""
+        if paused_task(self.keys, InRow.read(after).row) is not None:
+            raise no_place(after)
         return await self._lined_up((await self.rows())[0], wanted, limit, after)
 
     async def paused(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
         """What workers would have begun and waits for its task to be resumed: task by task, each in its order."""
+        if after and paused_task(self.keys, InRow.read(after).row) is None:
+            raise no_place(after)
         return await self._lined_up((await self.rows())[1], wanted, limit, after)
 
     async def _lined_up(
         self, rows: Mapping[str, int], wanted: Wanted | None, limit: int, after: str
     ) -> Listed:
         async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
-            entry, _, name = cursor.partition(" ")
+            place = InRow.read(cursor)
             for row in rows:
-                if row < name:
+                if row < place.row:
                     continue
-                begin = f"({entry}" if row == name and entry else "-"
+                begin = f"({place.entry}" if row == place.row else "-"
                 found = await self._stream(f"{row}:waiters", begin, min(count, OF_STREAM))
                 if found:
                     return [attrs.evolve(each, after=f"{each.after} {row}") for each in found], True
@@ -249,9 +254,9 @@ class Listing:
 
     # where things are ------------------------------------------------------------------------------------
 
-    async def _due(self, cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
-        """Entries of the stream that no worker has been given."""
-        begin = f"({cursor[1:]}" if cursor else f"({await self._last_delivered()}"
+    async def _due(self, entry: str, count: int) -> tuple[Sequence[_Row], bool]:
+        """Entries of the stream, behind one, that no worker has been given."""
+        begin = f"({entry}" if entry else f"({await self._last_delivered()}"
         rows = await self._stream(self.keys.stream, begin, count, ExecutionState.QUEUED)
         return [attrs.evolve(row, after=f"s{row.after}") for row in rows], len(rows) == count
 
@@ -284,10 +289,10 @@ class Listing:
             )
         return rows
 
-    async def _queued(self, cursor: str, count: int, *, overdue: bool) -> tuple[Sequence[_Row], bool]:
-        """Tasks of the queues by their moment; a cursor is ``q{queue}|{score}|{how many of that score before}``."""
+    async def _queued(self, place: InQueue, count: int, *, overdue: bool) -> tuple[Sequence[_Row], bool]:
+        """Tasks of the queues by their moment."""
         queues = (self.keys.queue, self.keys.reserved_queue)
-        number, score, passed = _read_cursor(cursor)
+        number, score, passed = place.number, place.score, place.passed
         now = f"{clock.timestamp():.6f}"
         begin, end = (score or "-inf", now) if overdue else (score or f"({now}", "+inf")
         with naming(queues[number], "sorted set"):
@@ -306,7 +311,7 @@ class Listing:
             return rows, True
         if number:
             return rows, False
-        further, more = await self._queued("q1||0", count - len(rows), overdue=overdue)
+        further, more = await self._queued(InQueue(1), count - len(rows), overdue=overdue)
         return [*rows, *further], more
 
     def _shelf(self, key: str, queue: str) -> str:
@@ -391,24 +396,3 @@ def _entry_of(flat: Sequence[bytes], state: ExecutionState) -> PictureEntry | No
         return PictureEntry(message=decode_message(read_mapping(flat)), state=state)
     except DeliveryUnreadable:
         return None
-
-
-def checked_range(end: str) -> str:
-    """An end of a range of stream ids that came from a cursor. Raises: UsageError."""
-    milliseconds, dash, number = end.removeprefix("(").partition("-")
-    if end not in ("-", "+") and not (milliseconds.isdigit() and dash and number.isdigit()):
-        raise UsageError(f"{end.removeprefix('(')!r} is no place in a list: take it from the page before")
-    return end
-
-
-def _read_cursor(cursor: str) -> tuple[int, str, int]:
-    if not cursor:
-        return 0, "", 0
-    number, _, rest = cursor.removeprefix("q").partition("|")
-    score, _, passed = rest.partition("|")
-    try:
-        if score:
-            float(score)
-        return (1 if number == "1" else 0), score, whole(passed.encode())
-    except ValueError:
-        raise UsageError(f"{cursor!r} is no place in a list: take it from the page before") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any, get_args
 
 import anyio
 import pytest
@@ -153,14 +154,41 @@ async def test_dead_letters_say_why(docket: Docket) -> None:
     assert (await docket.dead_letters(before=letters[0].entry)) == ([], 1)
 
 
-@pytest.mark.parametrize("after", ["x", "q0|a|0", "q0|1|-1", "s1", "s*-1", "1-1 limit", "(", "\x00"])
-async def test_a_place_that_no_page_gave_is_refused_or_is_the_end(docket: Docket, after: str) -> None:
-    for state in ("due", "later", "running", "limited", "paused"):
-        try:
-            page = await docket.executions(state, after=after)
-        except UsageError:
+@pytest.mark.parametrize(
+    "after",
+    [
+        *(
+            "x",
+            "garbage",
+            "q0|a|0",
+            "q0|nan|0",
+            "q2|1|0",
+            "q0|1|-1",
+            "s1",
+            "s*-1",
+            "s\xb2-1",
+            "s99999999999999999999-0",
+        ),
+        *("1-1", "1-1 ", "x-1 limit", "(", "-", "+", "\x00", 5),
+    ],
+)
+async def test_a_place_that_no_page_gave_is_refused(docket: Docket, after: Any) -> None:
+    for state in get_args(WaitingState):
+        if (state, after) == ("running", "1-1"):
             continue
-        assert not page.executions
+        with pytest.raises(UsageError) as refused:
+            await docket.executions(state, after=after)
+        assert repr(after) in str(refused.value)
+
+
+async def test_a_place_among_limits_is_none_among_pauses(docket: Docket) -> None:
+    pause = docket.keys.pause("gone")
+    assert not (await docket.executions("paused", after=f"1-1 {pause}")).executions
+    assert not (await docket.executions("limited", after="1-1 limit")).executions
+    with pytest.raises(UsageError, match="no place in a list"):
+        await docket.executions("paused", after="1-1 limit")
+    with pytest.raises(UsageError, match="no place in a list"):
+        await docket.executions("limited", after=f"1-1 {pause}")
 
 
 async def test_bad_words_are_refused(docket: Docket) -> None:
@@ -173,6 +201,11 @@ async def test_bad_words_are_refused(docket: Docket) -> None:
             await docket.executions("due", limit=limit)
         with pytest.raises(UsageError, match="limit takes a whole number"):
             await docket.dead_letters(limit=limit)
+    for wrong in {"task": 5}, {"contains": 5}:
+        with pytest.raises(TypeError, match="not int"):
+            await docket.executions("due", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="may not be empty"):
+        await docket.executions("due", task="")
 
 
 async def test_an_empty_docket_has_nothing(docket: Docket) -> None:

@@ -109,7 +109,15 @@ async def test_the_depths_are_noted(full: Docket) -> None:
 @few_pairs
 @pytest.mark.parametrize(
     "asked",
-    [{"limit": 0}, {"limit": 1001}, {"state": "gone"}, {"since": datetime(2026, 1, 1)}, {"key": 1}],
+    [
+        {"limit": 0},
+        {"limit": 1001},
+        {"state": "gone"},
+        {"since": datetime(2026, 1, 1)},
+        {"key": 1},
+        {"task": 5},
+        {"task": ""},
+    ],
 )
 async def test_a_history_that_cannot_be_is_refused(docket: Docket, asked: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError)):
@@ -118,8 +126,9 @@ async def test_a_history_that_cannot_be_is_refused(docket: Docket, asked: dict[s
 
 @few_pairs
 async def test_durations_that_are_not_counted_are_refused(docket: Docket) -> None:
-    for wrong in {"since": timedelta(hours=25)}, {"since": timedelta(days=32), "per": "hour"}, {"per": "day"}:
-        with pytest.raises(ValueError):
+    hours, days = timedelta(hours=25), timedelta(days=32)
+    for wrong in {"since": hours}, {"since": days, "per": "hour"}, {"per": "day"}, {"task": 5}, {"task": ""}:
+        with pytest.raises((ValueError, TypeError)):
             await docket.throughput(**wrong)  # type: ignore[arg-type]
 
 
