@@ -67,7 +67,7 @@ from .store import (
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
 from .text import checked_name
-from .transport import Client, Subscriptions, from_url
+from .transport import Client, Subscriptions, from_url, with_command_methods
 from .variables import check_switch, switched_on
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class Docket(DocketLists, DocketFailures, DocketPauses, DocketHistory, DocketSna
     @asynccontextmanager
     async def redis(self) -> AsyncGenerator[Client, None]:
         """A client with redis-py's command methods and bytes replies, on every kind of server."""
-        yield self.client
+        yield with_command_methods(self.client)
 
     # settings, which may be changed at any time ----------------------------------------------------------
 

@@ -10,16 +10,25 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-__all__ = ["ErrorsOf", "redis_errors"]
+__all__ = ["ErrorsOf", "load_errors", "redis_errors"]
+
+
+def load_errors() -> None:
+    """Load all of them now. Raises: ImportError, OSError."""
+    for module in sorted(ErrorsOf.modules):
+        import_module(module)
 
 
 class ErrorsOf:
     """The error classes of a module."""
 
+    modules: ClassVar[set[str]] = set()
+
     def __init__(self, module: str) -> None:
         self._module = module
+        self.modules.add(module)
         self._stand_ins: dict[str, type[Exception]] = {}
 
     def __getattr__(self, name: str) -> type[Any]:

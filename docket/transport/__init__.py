@@ -8,6 +8,7 @@ from .client import Client
 from .connection import Connection
 from .disruptions import is_outage, is_wrong_user
 from .errors import faults
+from .methods import with_command_methods
 from .open import from_url
 from .pubsub import Published, PubSub
 from .resp import Apart, Argument, Reply, apart
@@ -47,4 +48,5 @@ __all__ = [
     "is_outage",
     "is_wrong_user",
     "parse",
+    "with_command_methods",
 ]

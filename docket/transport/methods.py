@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from types import new_class
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-__all__ = ["CommandMethods"]
+__all__ = ["CommandMethods", "with_command_methods"]
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from redis.commands import AsyncCoreCommands as CommandMethods
@@ -20,6 +22,12 @@ else:
                 self.__class__ = whole
                 return getattr(self, name)
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def with_command_methods(client: T) -> T:
+    """The same client, of a class that has the methods: for whoever looks at the class before it asks for one."""
+    cast("Any", client).__class__ = _with_methods(client.__class__)
+    return client
 
 
 @cache

@@ -15,16 +15,19 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import CapacityLimiter, to_thread
 from anyio.abc import TaskGroup
 
 from .. import clock
 from ..dependencies import SharedHost, current_docket, current_worker
 from ..rules import only_one_of
 from ..signals import signals
+from ..standins import load_errors
 from ..store import EVERY_TASK, misused
 from ..text import error_text, printable
 from .drain import CLOSING, Drain
@@ -65,6 +68,9 @@ logger = logging.getLogger("docket.worker")
 #: How often a worker that runs until finished asks whether it is. docket's own clients and workers announce what may
 #: finish a docket; pydocket's do not.
 RECHECK = timedelta(seconds=1)
+
+#: So many seconds after its start a worker loads the errors of Redis: one that ends before has no need of them.
+LOADS_AFTER = 1.0
 
 
 class Session:
@@ -266,6 +272,7 @@ class Session:
             self.listener.run,
             self.late_progress.run,
             self.ledger.run,
+            self._load_errors,
             self._report_depths,
         ):
             upkeep.start_soon(self._supervise, loop)
@@ -309,6 +316,19 @@ class Session:
 
     async def _prepare_hand_back(self, answered: Callable[[], None]) -> None:
         await self.claims.prepare_hand_back()
+
+    async def _load_errors(self, _: Callable[[], None]) -> None:
+        """Load what the first error of Redis needs, unless the worker ends before.
+
+        An outage may leave no file descriptor to import it with, and would block the loop meanwhile.
+        """
+        limiter = CapacityLimiter(1)
+        is_loaded = clock.is_virtual()  # where there is no server
+        while not is_loaded:
+            await anyio.sleep(LOADS_AFTER)
+            with suppress(ImportError, OSError):
+                await to_thread.run_sync(load_errors, limiter=limiter)
+                is_loaded = True
 
     async def _report_depths(self, answered: Callable[[], None]) -> None:
         """Report how full the docket is, if a subscriber asks for it. Not in virtual time, which polling slows."""

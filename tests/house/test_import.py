@@ -109,6 +109,49 @@ def test_what_docket_exports_is_there() -> None:
     assert not missing
 
 
+WORKS_ON = """
+import sys
+import anyio
+from docket import Docket, Worker
+from docket.worker import session
+
+session.LOADS_AFTER = 0.0
+
+async def main():
+    async with Docket(url="memory://") as docket, Worker(docket) as worker, anyio.create_task_group() as group:
+        group.start_soon(worker.run_forever)
+        while not {{"redis.exceptions", "docket.transport.fault_classes"}} <= sys.modules.keys():
+            await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+    print("loaded")
+
+anyio.run(main, backend="{backend}")
+"""
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_worker_that_goes_on_loads_what_the_first_error_needs(backend: str) -> None:
+    """In an outage there may be no file descriptor left to import it with."""
+    assert evaluated(WORKS_ON.format(backend=backend)) == "loaded"
+
+
+CLIENTS = """
+import anyio
+from docket import Docket
+
+async def main():
+    async with Docket(url="memory://") as docket, docket.redis() as client:
+        from redis.commands import AsyncCoreCommands
+        print(isinstance(client, AsyncCoreCommands), hasattr(type(client), "hget"), "hget" in dir(client))
+
+anyio.run(main)
+"""
+
+
+def test_a_client_has_the_methods_of_redis_py_before_one_is_called() -> None:
+    assert evaluated(CLIENTS) == "True True True"
+
+
 @slow
 def test_a_first_result_loads_no_more_than_it_needs(redis_url: str) -> None:
     first = f"{ADDS_AND_WORKS.format(url=redis_url)}\nimport sys; print(*sys.modules)"

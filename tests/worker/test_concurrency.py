@@ -459,3 +459,40 @@ async def test_a_limit_of_something_that_the_task_depends_on_counts_too(docket: 
         await stage.until(2)
     assert stage.began == [f"{docket.prefix}:client:concurrency:task"] * 2
     assert stage.most == {None: 1}
+
+
+class CannotBeNamed:
+    def __format__(self, spec: str) -> str:
+        raise ValueError("no text")
+
+
+class UntilSet:
+    """A result storage that keeps what it is given until the event."""
+
+    def __init__(self, may_end: anyio.Event) -> None:
+        self.may_end = may_end
+
+    async def put(self, key: str, value: Any, **_: Any) -> None:
+        await self.may_end.wait()
+
+    async def get(self, key: str, **_: Any) -> None:
+        return None
+
+    async def delete(self, key: str, **_: Any) -> bool:
+        return False
+
+
+async def test_a_claim_that_never_asks_for_its_slot_keeps_nobody_waiting(docket: Docket) -> None:
+    """Its end may take long to write."""
+    others = anyio.Event()
+    docket.result_storage = UntilSet(others)
+
+    async def limited(number: int, who: Annotated[object, ConcurrencyLimit(5)]) -> None:
+        others.set()
+
+    await docket.add(limited)(0, CannotBeNamed())
+    await docket.add(limited)(1, "x")
+    async with Worker(docket) as worker:
+        async with at_most(10):
+            await worker.run_until_finished()
+    assert others.is_set()

@@ -15,6 +15,7 @@ import pytest
 
 from docket import CurrentExecution, Docket, Execution, ExecutionState, Worker
 from docket.dependencies import current_execution
+from docket.worker.runs.runner import Runner
 from tests.durations import ms
 from tests.where import asyncio_and_trio
 from tests.worker.conftest import at_most
@@ -134,3 +135,22 @@ async def test_a_body_that_blocks_there_does_not_take_the_lease_of_those_that_we
         await Worker(docket, concurrency=6, redelivery_timeout=ms(400)).run_until_finished()
     assert [await execution.get_result() for execution in executions] == list(range(6))
     assert ran == Counter(range(6))
+
+
+async def test_what_goes_wrong_in_the_firewall_itself_ends_the_worker(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its claim would be forgotten otherwise, and its lease run out."""
+
+    def fails(*_: object) -> None:
+        raise ValueError("the firewall")
+
+    async def wrong() -> None:
+        raise RuntimeError("the body")
+
+    monkeypatch.setattr(Runner, "_contain", fails)
+    monkeypatch.setattr(Runner, "finish", fails)
+    await docket.add(wrong)()
+    async with Worker(docket) as worker:
+        with pytest.raises(ValueError, match="the firewall"):
+            await worker.run_until_finished()

@@ -105,9 +105,11 @@ class LoopTasks(ClaimTasks):
                 self.start(run, running)
 
     def ended(self, place: object, error: BaseException | None = None) -> None:
-        self._tasks.pop(place, None)
+        ended = self._tasks.pop(place, None)
         if error is not None and not isinstance(error, asyncio.CancelledError):
             self._error = self._error or error
+            if ended is not None:
+                ended[0].add_done_callback(_retrieve)  # `attend` raises it
         if self._error is not None or (self._closed and not self._tasks):
             self._changed.set()
 

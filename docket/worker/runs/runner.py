@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,9 @@ class Runner:
                 if not continues:
                     self._forget(running)
             finally:
-                tasks.ended(place, failed)
+                tasks.ended(
+                    place, failed or sys.exc_info()[1]
+                )  # what the firewall itself raises is the worker's, too
                 failed = None
 
     def _cut(self, running: Running) -> bool:
@@ -141,6 +144,7 @@ class Runner:
         if self.listener.must_recheck(running):
             await retry_while_leased(self.outages, running, lambda: self.listener.recheck(running))
         if self.refusals.may_refuse(running) and (refusal := await self.refusals.refuse(running)) is not None:
+            self.refusals.gate.leave(running)  # it may never have asked, and others wait for that
             seconds = 0.0 if isinstance(refusal[0], Raised) else None
             return await self.finish(running, *refusal, seconds)
         with report_of(running):
