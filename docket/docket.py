@@ -609,9 +609,11 @@ class Docket(DocketLists, DocketFailures, DocketPauses, DocketHistory, DocketSna
         The server decides what it is in the step that cancels it; see `Cancellation`.
         Raises: TypeError - not a string; UsageError (a ValueError) - it cannot be a key.
         """
-        key = check_key(key)
+        return await self._cancel(check_key(key))
+
+    async def _cancel(self, key: str, failed_at: bytes = b"") -> Cancellation:
         with signals.operation("docket.cancel", lambda: {**self.labels(), "docket.key": key}):
-            cancellation = await self.store.schedule.cancel(key)
+            cancellation = await self.store.schedule.cancel(key, failed_at)
             if cancellation:
                 for each in signals.subscribers:
                     with suppress_errors:

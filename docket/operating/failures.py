@@ -137,7 +137,8 @@ class DocketFailures(abc.ABC):
     async def get_execution(self, key: str) -> Execution[Any] | None: ...
 
     @abc.abstractmethod
-    async def cancel(self, key: str) -> Cancellation: ...
+    async def _cancel(self, key: str, failed_at: bytes = b"") -> Cancellation:
+        """Cancel what has a key: with ``failed_at`` only the next attempt of the failure that is kept with it."""
 
     # reading ---------------------------------------------------------------------------------------------
 
@@ -269,17 +270,16 @@ class DocketFailures(abc.ABC):
     async def discard(self, key: str) -> bool:
         """Forget the failure of a key; whether there was one. The next attempt of what is tried again is cancelled.
 
-        Raises: as `cancel`.
+        A call that has got the key meanwhile is left alone. Raises: as `cancel`.
         """
         key = check_key(key)
         with signals.operation("docket.discard", lambda: {**self.labels(), "docket.key": key}):
-            kept = await self.store.failures.read(key)
-            if kept is None:
-                return False
-            if kept.next_at is not None:
-                await self.cancel(key)
-            await self.store.failures.discard_many([(key.encode(), b"")])
-        return True
+            found = False
+            while kept := await self.store.failures.read(key):
+                found = (kept.next_at is not None and bool(await self._cancel(key, kept.failed_ms))) or found
+                if any(await self.store.failures.discard_many([(key.encode(), kept.failed_ms)])):
+                    return True  # else it went as its next attempt was cancelled, or it has failed again
+            return found
 
     async def discard_all(
         self,

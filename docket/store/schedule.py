@@ -193,8 +193,11 @@ class Schedule:
             for reply, message in zip(replies, messages, strict=True)
         ]
 
-    async def cancel(self, key: str) -> Cancellation:
-        """Cancel what waits under ``key`` and ask the worker where it runs."""
+    async def cancel(self, key: str, failed_at: bytes = b"") -> Cancellation:
+        """Cancel what waits under ``key`` and ask the worker where it runs.
+
+        With ``failed_at`` only the next attempt of what has failed then, as it is kept; else NOT_FOUND.
+        """
         at = clock.now().isoformat()
         try:
             reply = await self.client.run(
@@ -204,6 +207,7 @@ class Schedule:
                     completed_at=at,
                     ttl_ms=time_to_live(self.ttl),
                     state_event=state_event(key, "cancelled", *end_fields(at)),
+                    failed_at=failed_at,
                 )
             )
         except redis_errors.ResponseError as error:

@@ -107,7 +107,7 @@ def begin(
 
 def cancel(
     keys: Keys, *,
-    key: str, completed_at: Argument, ttl_ms: Argument, state_event: Argument,
+    key: str, completed_at: Argument, ttl_ms: Argument, state_event: Argument, failed_at: Argument,
 ) -> Call:
     """Cancel what waits under a key; ask the worker where it runs."""
     return (
@@ -118,7 +118,7 @@ def cancel(
         ],
         [
             key, completed_at, ttl_ms, GROUP, keys.state_channel(key), state_event,
-            keys.cancel_channel(key), keys.wake, keys.prefix,
+            keys.cancel_channel(key), keys.wake, keys.prefix, failed_at,
         ],
     )
 

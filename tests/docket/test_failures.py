@@ -11,6 +11,7 @@ import pytest
 from docket import Cron, Disposition, Docket, Execution, ExecutionState, Perpetual, Retry, Worker, clock
 from docket.errors import BadSetting, NothingKept, UsageError
 from docket.operating import BulkResult
+from docket.store import FailureKept, Failures
 from tests.docket.conftest import LATER, later, refuse, work, working
 from tests.where import asyncio_and_trio, few_pairs, one_loop
 
@@ -265,6 +266,29 @@ async def test_what_is_discarded_is_forgotten_and_not_tried_again(operated: Dock
     await execution.sync()
     assert execution.state is ExecutionState.CANCELLED
     assert (await operated.retrying(), await operated.failures()) == ([], [])
+
+
+async def test_to_discard_what_has_succeeded_since_cancels_no_later_call(
+    operated: Docket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = await operated.add(fragile, key="f")()
+    await run(operated, execution, "scheduled")
+    read, added = Failures.read, list[Execution[Any]]()
+
+    async def read_early(failures: Failures, key: str) -> FailureKept | None:
+        global broken
+        kept = await read(failures, key)
+        if not added:
+            broken = False
+            await operated.run_now(key)
+            await run(operated, execution, "completed")
+            added.append(await operated.add(charge, when=later(), key=key)(1))
+        return kept
+
+    monkeypatch.setattr(Failures, "read", read_early)
+    assert not await operated.discard("f")
+    await added[0].sync()
+    assert added[0].state is ExecutionState.SCHEDULED
 
 
 async def test_a_chain_that_fails_is_one_failure_until_it_succeeds(operated: Docket) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from docket import clock
+from docket import Cancellation, clock
 from docket.store import (
     Again,
     Delivery,
@@ -84,6 +84,20 @@ async def test_an_attempt_that_is_retried_is_listed_until_it_succeeds(store: Sto
     assert await failures(store).promote("k", clock.now())
     await store.due.move(1)
     assert await store.claims().settle(await store.claimed(), Ended("completed")) is Settled.OK
+    assert await ops(store) == {"d:ops:totals (expires)": {"bytes": "0"}}
+
+
+async def test_only_the_attempt_that_follows_a_failure_is_cancelled_with_it(store: Store) -> None:
+    delivery = await store.running()
+    await store.claims().reschedule(delivery, retried(delivery))
+    kept = await failures(store).read("k")
+    assert kept is not None
+    await failures(store).promote("k", clock.now())
+    await store.due.move(1)
+    before = await store.everything()
+    assert await store.schedule.cancel("k", b"1") is Cancellation.NOT_FOUND
+    assert await store.everything() == before
+    assert await store.schedule.cancel("k", kept.failed_ms) is Cancellation.CANCELLED
     assert await ops(store) == {"d:ops:totals (expires)": {"bytes": "0"}}
 
 

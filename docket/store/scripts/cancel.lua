@@ -1,10 +1,14 @@
 -- Cancel what waits under a key; ask the worker where it runs.
 -- KEYS run parked key_queue stream progress queue reserved_queue plain_parked
--- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel prefix
--- REPLY 'CANCELLED' | 'ASKED' | 'OVER' | 'NOTHING'
+-- ARGV key completed_at ttl_ms group state_channel state_event cancel_channel wake_channel prefix failed_at
+-- REPLY 'CANCELLED' | 'ASKED' | 'OVER' | 'NOTHING'; `failed_at` '' cancels whatever it is, else only the next attempt of what has failed
+--   then, and otherwise nothing is done
 -- USE numbers finish unplace alive ending kept failures
 local now = redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved', 'ttl',
   'noted')
+if failed_at ~= '' and (not now[8] or redis.call('HGET', prefix .. ':ops:failure:' .. key, 'failed_at') ~= failed_at) then
+  return 'NOTHING'
+end
 ttl_ms = kept_for(now[7], ttl_ms)
 local state, stream_id = now[1], entry_id(now[2])
 local reply = 'NOTHING'
