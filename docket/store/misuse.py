@@ -8,6 +8,7 @@ from typing import cast
 from ..standins import redis_errors
 from ..transport import Client
 from .answers import about_key, is_about_a_key, unreadable
+from .foreign import text
 from .keys import Keys
 
 __all__ = ["KINDS", "NEEDED", "is_shared", "misplaced", "misused", "named_after"]
@@ -73,7 +74,17 @@ async def misused(
     """
     if not everything:
         return await misplaced(client, keys)
-    return await misplaced(client, keys, KINDS.keys() - {"strikes"}, {keys.worker_tasks(worker): "set"})
+    others = {keys.worker_tasks(worker): "set"}
+    found = await misplaced(client, keys, KINDS.keys() - {"strikes"}, others)
+    return found or await _misplaced_row(client, keys)
+
+
+async def _misplaced_row(client: Client, keys: Keys) -> unreadable.UnreadableKey | None:
+    """The error that names the first row of a paused task that is no stream: no task can be taken then."""
+    tasks = cast("list[bytes]", await client.call("HKEYS", keys.pauses))
+    return await misplaced(
+        client, keys, (), {f"{keys.pause(text(task))}:waiters": "stream" for task in tasks}
+    )
 
 
 async def named_after(

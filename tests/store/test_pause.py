@@ -256,6 +256,28 @@ async def test_the_key_of_pauses_that_holds_something_else_is_named(store: Store
     assert await store.everything() == before
 
 
+async def test_a_row_that_holds_something_else_keeps_tasks_where_they_are(store: Store) -> None:
+    await place(store, "a", "b")
+    reply = await blocking_read(store, 1)
+    await store.pauses.pause("f", "", "")
+    await store.client.set(ROW, "x")
+    before = await store.everything()
+    claims = store.claims()
+    for act in (
+        claims.take(1),
+        claims._claim(reply[0][1]),
+        claims.take_over([reply[0][1][0][0]], ZERO),
+        claims.claim_unheard([reply[0][1][0][0]], ["lost"]),
+    ):
+        with pytest.raises(ResponseError, match="WRONGTYPE"):
+            await act
+    assert await store.everything() == before
+    await store.client.delete(ROW)
+    assert await claims._claim(reply[0][1]) == []
+    assert await claims.take(1) == []
+    assert await waiting(store) == ["a", "b"]
+
+
 async def test_whatever_is_written_about_a_pause_it_is_one(store: Store) -> None:
     remarks = {"a": "[1]", "b": "no json", "c": json.dumps({"since": 5, "by": "ops"})}
     await store.client.hset("d:ops:pauses", mapping=remarks)

@@ -129,6 +129,22 @@ async def test_a_misused_key_of_the_docket_is_an_outage_that_names_it(
     ] * 2
 
 
+async def test_a_misused_row_of_a_paused_task_is_an_outage_that_names_it(
+    docket: Docket, caplog: pytest.LogCaptureFixture
+) -> None:
+    docket.register(fine)
+    name = f"{docket.keys.pause('fine')}:waiters"
+    await misuse(docket, name, "stream")
+    await docket.pause(fine)
+    execution = await docket.add(fine, key="k")()
+    async with working(a_worker(docket, redelivery_timeout=ms(400), reconnection_delay=ms(50))):
+        await said(caplog, f"the key '{name}' holds ")
+        await docket.client.delete(name)
+        await said(caplog, "can be used again after")
+        await docket.resume(fine)
+        assert await execution.get_result() == "fine"
+
+
 async def limited(who: Annotated[str, ConcurrencyLimit()]) -> str:
     return who
 

@@ -7,7 +7,9 @@
 --   `asked` as in lib/claim_one.lua. A delivery is LOST, too, where another process of the same name, which had lost the answer
 --   to a read, has claimed it before (unheard.lua)
 -- USE holds claim_one finish forget strikes pauses put_back
-local replies, refused, over, held, paused = {''}, false, {}, {}, paused_tasks(prefix)
+local replies, refused, over, held = {''}, false, {}, {}
+local paused, wrong = paused_tasks(prefix)
+if wrong then return wrong end
 local are_all = paused and paused['*']
 if are_all and put_back(stream, group, worker, deliveries) then
   replies[1] = 'PAUSED'

@@ -8,7 +8,9 @@
 --   the values of their fields in the order of codec.py. Nothing taken: no id; 'PAUSED' stands for it where all tasks are paused.
 --   `asked` as in lib/claim_one.lua; `ended` and `settled` as in lib/settle_all.lua, they ended at `started_at`
 -- USE claim_one settle_all finish forget strikes pauses
-local over, reply, gone, paused = {}, {'', ''}, #ended > 0, paused_tasks(prefix)
+local over, reply, gone = {}, {'', ''}, #ended > 0
+local paused, wrong = paused_tasks(prefix)
+if wrong then return wrong end
 local read = nil
 if paused and paused['*'] then
   reply[1] = 'PAUSED'

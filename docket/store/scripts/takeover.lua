@@ -3,7 +3,9 @@
 -- ARGV prefix group worker started_at wake_channel asked idle_ms ids...
 -- REPLY as take.lua; only those that nobody has renewed for `idle_ms`
 -- USE holds claim_one finish forget strikes pauses
-local reply, refused, over, paused = {'', ''}, false, {}, paused_tasks(prefix)
+local reply, refused, over = {'', ''}, false, {}
+local paused, wrong = paused_tasks(prefix)
+if wrong then return wrong end
 if paused and paused['*'] then return {'PAUSED', ''} end
 local claim_entry = claimer(prefix, stream, group, worker, started_at, asked, over, paused).entry
 for _, entry in ipairs(redis.call('XCLAIM', stream, group, worker, idle_ms, unpack(ids))) do

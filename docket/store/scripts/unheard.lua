@@ -6,7 +6,9 @@
 -- REPLY as take.lua; the first `count` of `questions_and_ids` are the requests
 -- USE holds claim_one finish forget strikes pauses
 local ours, reply, refused, over = {}, {'', ''}, false, {}
-local claim_entry = claimer(prefix, stream, group, worker, started_at, asked, over, paused_tasks(prefix)).entry
+local paused, wrong = paused_tasks(prefix)
+if wrong then return wrong end
+local claim_entry = claimer(prefix, stream, group, worker, started_at, asked, over, paused).entry
 for at = 1, tonumber(count) do ours[questions_and_ids[at]] = true end
 local function is_ours(id, fields)
   for at = 1, #fields, 2 do

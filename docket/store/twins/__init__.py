@@ -18,9 +18,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "c3ca260a3d35e0a4b732211e30ec23199e8f7f55": claim,
+    "50869d375c7ccc372bdcefd131459cb96fcedfaa": claim,
     "24e0fe5cb41e8ecced6df375cb330022e8a45ce2": schedule,
     "f6c6aac342bd9b5fea7d22ddf81341d4bb51f5d4": settle,
-    "164a5531393429fa0240f70512ffb48310d5185e": take,
+    "f694683bfe4fd713b1084c0eca07cd97d03e6211": take,
 }
 """By the digest of the script, as `Lua` has it."""

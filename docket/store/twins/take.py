@@ -70,11 +70,15 @@ def _are_rare(inside: Inside, runs: bytes, ends: list[list[bytes]], messages: li
 
 
 def _are_paused(inside: Inside, pauses: bytes, messages: list[_Message]) -> bool:
-    """Whether all tasks are paused, or that of one of these, or something else is where that is kept."""
+    """Whether all tasks are paused, or that of one of these, or something else is where that or a row is kept."""
     if not inside.is_a(pauses, Hash):
         return True
     paused = inside.get(pauses, Hash)
-    return paused is not None and (b"*" in paused or any(message.task in paused for message in messages))
+    return paused is not None and (
+        b"*" in paused
+        or any(message.task in paused for message in messages)
+        or not all(inside.is_a(pauses[:-1] + b":" + task + b"::waiters", StreamValue) for task in paused)
+    )
 
 
 def _tried(turn: Turn, end: list[bytes]) -> bytes:
