@@ -179,10 +179,14 @@ class Failures:
 
     async def sweep(self) -> None:
         """Remove what is too old, and what is said to be tried again and is not any more."""
-        while True:
+        passed, more = 0, 1
+        while more:
             now = clock.now()
             call = script_calls.sweep_failures(
-                self.keys, oldest=self.kept.oldest(now), latest=epoch_ms(now - OVERDUE), limit=SWEPT
+                self.keys,
+                oldest=self.kept.oldest(now),
+                latest=epoch_ms(now - OVERDUE),
+                limit=SWEPT,
+                passed=passed,
             )
-            if cast("int", await self.client.run(*call)) < SWEPT:
-                return
+            passed, more = cast("list[int]", await self.client.run(*call))

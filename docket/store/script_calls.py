@@ -494,7 +494,7 @@ def strike(
 
 def sweep_failures(
     keys: Keys, *,
-    oldest: Argument, latest: Argument, limit: Argument,
+    oldest: Argument, latest: Argument, limit: Argument, passed: Argument,
 ) -> Call:
     """Remove failures that are too old, and those of tasks that are said to be tried again, and are not any
     more."""
@@ -504,7 +504,7 @@ def sweep_failures(
             keys.failures, keys.retrying, keys.failure_totals,
         ],
         [
-            keys.prefix, oldest, latest, limit,
+            keys.prefix, oldest, latest, limit, passed,
         ],
     )
 

@@ -32,3 +32,19 @@ async def test_an_attempt_that_will_not_come_is_removed(store: Store) -> None:
     await store.client.hset("d:runs:k", "state", "cancelled")
     await failures(store).sweep()
     assert await keys(store, final=False) == ["l"]
+
+
+async def test_it_looks_behind_attempts_that_are_late(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds may be: they wait while their task is paused."""
+    monkeypatch.setattr("docket.store.failures.SWEPT", 2)
+    late = epoch_ms(clock.now() - timedelta(minutes=2))
+    for at, key in enumerate("abcdef"):
+        delivery = await store.running(key)
+        await store.claims().reschedule(delivery, retried(delivery))
+        await store.client.zadd("d:ops:retrying", {key: late + at})
+    for key in "bef":
+        await store.client.hset(f"d:runs:{key}", "state", "completed")
+    await store.client.delete("d:ops:failure:f")
+    await store.client.set("d:ops:failure:f", "mine")
+    await failures(store).sweep()
+    assert await keys(store, final=False) == ["a", "c", "d"]
