@@ -387,7 +387,10 @@ class DocketFailures(abc.ABC):
             and record.args is not None
             and record.kwargs is not None
         ):
-            return Message(key, when, record.function, record.args, record.kwargs, ttl=record.ttl)
+            return Message(
+                key, when, record.function, record.args, record.kwargs,
+                generation=record.generation, ttl=record.ttl,
+            )  # fmt: skip
         docket = self.keys.name
         if kept is None:
             raise NothingKept(f"no failure is kept under the key {key!r} on docket {docket!r}")

@@ -126,8 +126,9 @@ class Failures:
     ) -> list[Placed | redis_errors.RedisError]:
         """Place calls of failures anew, in one write, and remove the failures; each with when it failed, as it is kept.
 
-        ``strikes`` as in `Schedule.place`. SUPERSEDED: it is not kept any more; b"" does not ask. An error stands in
-        the place of what the server refuses.
+        ``strikes`` as in `Schedule.place`. SUPERSEDED: it is not kept any more. With b"" the
+        record has to be that of a failure still, of the generation of the message. An error stands in the place of
+        what the server refuses.
         """
         now = clock.now()
         replies = await run_each(
@@ -143,6 +144,7 @@ class Failures:
             self.keys,
             key=message.key,
             failed_at=failed_at,
+            failed_generation=message.generation,
             when=epoch(message.when),
             due=due,
             state_event=event,

@@ -428,8 +428,8 @@ def retire(
 
 def retry(
     keys: Keys, *,
-    key: str, failed_at: Argument, when: Argument, due: Argument, state_event: Argument,
-    known_strikes: Argument, ttl: Argument, call: Sequence[Argument],
+    key: str, failed_at: Argument, failed_generation: Argument, when: Argument, due: Argument,
+    state_event: Argument, known_strikes: Argument, ttl: Argument, call: Sequence[Argument],
 ) -> Call:
     """Place the call of a failure anew, and remove what is kept of the failure."""
     return (
@@ -438,7 +438,8 @@ def retry(
             keys.stream, keys.queue_of(key), keys.failure(key),
         ],
         [
-            keys.prefix, GROUP, key, failed_at, when, due, state_event, known_strikes, ttl, *call,
+            keys.prefix, GROUP, key, failed_at, failed_generation, when, due, state_event, known_strikes,
+            ttl, *call,
         ],
     )
 

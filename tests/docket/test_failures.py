@@ -366,6 +366,28 @@ async def test_failures_can_be_switched_off(url: str, off: dict[str, Any]) -> No
             assert await redis.keys("*ops*") == []
 
 
+async def test_what_only_the_record_has_is_retried_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    global broken
+    async with Docket("d", url, failures_kept=0) as docket:
+        docket.register(charge)
+        await docket.add(charge, key="c")(1)
+        await work(docket)
+        broken = False
+        write = Failures.retry_many
+
+        async def write_late(failures: Failures, *words: Any) -> Any:
+            monkeypatch.undo()
+            assert (await docket.retry("c")).disposition is Disposition.SCHEDULED
+            await work(docket)
+            return await write(failures, *words)
+
+        monkeypatch.setattr(Failures, "retry_many", write_late)
+        with pytest.raises(NothingKept):
+            await docket.retry("c")
+        await work(docket)
+        assert runs == [1, 1]
+
+
 @one_loop
 @pytest.mark.parametrize(
     ("words", "error", "says"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from docket.rules import Disposition
+from docket.store import FailuresKept
 from tests.store.conftest import FUTURE, PAST, Store, message
 from tests.store.test_failures import fail, failed, failures, keys, ops
 
@@ -34,6 +36,15 @@ async def test_what_waits_or_runs_is_not_retried(store: Store) -> None:
     (placed,) = await failures(store).retry_many([(kept.message(PAST), kept.failed_ms)], b"*")  # type: ignore[list-item]
     assert placed.disposition is Disposition.ALREADY_SCHEDULED  # type: ignore[union-attr]
     assert await keys(store) == ["k"]
+
+
+async def test_of_what_only_the_record_has_that_record_is_retried_once(store: Store) -> None:
+    await fail(store, kept=FailuresKept(most=0))
+    calls = [(attrs.evolve(message(), generation=each), b"") for each in (2, 1, 1)]
+    placed = await failures(store).retry_many(calls, b"*")
+    assert [each.disposition for each in placed] == [  # type: ignore[union-attr]
+        Disposition.SUPERSEDED, Disposition.SCHEDULED, Disposition.SUPERSEDED,
+    ]  # fmt: skip
 
 
 async def test_a_strike_that_the_caller_has_not_read_keeps_it(store: Store) -> None:
