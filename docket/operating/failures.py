@@ -389,7 +389,7 @@ class DocketFailures(abc.ABC):
         ):
             return Message(
                 key, when, record.function, record.args, record.kwargs,
-                generation=record.generation, ttl=record.ttl,
+                generation=max(record.generation, 0), ttl=record.ttl,
             )  # fmt: skip
         docket = self.keys.name
         if kept is None:
