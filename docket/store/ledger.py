@@ -154,11 +154,14 @@ class Ledger:
     def is_on(self) -> bool:
         return self.ttl > timedelta(0)
 
-    async def write(self, worker: str, batch: str, tasks: Sequence[TaskEnds], at: float) -> None:
+    async def write(
+        self, worker: str, batch: str, tasks: Sequence[TaskEnds], at: float
+    ) -> list[tuple[str, str]]:
         """Write some ends, which were counted ``at`` (epoch seconds).
 
         Once: what the worker writes again, as the answer was lost, has the same name of its ``batch``.
-        Raises: RedisError.
+        Returns tasks and the keys of theirs that hold something else, where nothing was written.
+        Raises: KeyUnreadable - that of all names does; RedisError.
         """
         call = script_calls.ledger(
             self.keys,
@@ -171,7 +174,9 @@ class Ledger:
             depths_too=int(self.client.is_memory),
             tasks=[argument for task in tasks for argument in task.arguments()],
         )
-        await self.client.run(*call)
+        with naming(self.keys.ended_tasks, "sorted set"):
+            wrong = list(map(text, cast("list[bytes]", await self.client.run(*call))))
+        return list(zip(wrong[::2], wrong[1::2], strict=True))
 
     # reading ---------------------------------------------------------------------------------------------
 

@@ -240,6 +240,28 @@ async def test_a_server_that_refuses_switches_it_off_with_one_warning(
 
 
 @one_loop
+@few_pairs
+async def test_a_misused_key_of_one_task_costs_its_history_alone(
+    docket: Docket, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def other() -> None: ...
+
+    docket.register(fine)
+    docket.register(other)
+    name = docket.keys.history("fine")
+    await docket.client.set(name, "mine")
+    for _ in range(2):
+        await docket.add_many([docket.call(task)() for task in (fine, other, fine)])
+    await work(docket)
+    assert len(await docket.history("other")) == 2
+    assert sum(one.completed for one in await docket.throughput()) == 6
+    (warning,) = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert warning.startswith(
+        f"Worker 'w' cannot write all of the history of task 'fine': the key '{name}' holds"
+    )
+
+
+@one_loop
 async def test_of_too_many_rows_the_oldest_go(anyio_backend: Any) -> None:
     async with Docket("m", "memory://ledger-bound") as docket:
         kept = Ledger(docket.store.ledger, "w")

@@ -57,6 +57,9 @@ ROWS = 20
 #: Tasks and rows in one script: they keep the server for some milliseconds.
 TASKS_AT_ONCE, ROWS_AT_ONCE = 20, 400
 
+#: Of so many keys that hold something else a worker warns.
+MOST_WARNINGS = 100
+
 #: How many seconds the last rows of a worker that ends may take.
 LAST_SECONDS = 1.0
 
@@ -90,6 +93,8 @@ class Ledger:
     """What is to be written: the name of each batch, when it was made, and what is in it."""
     _name: str = attrs.field(init=False, factory=lambda: uuid4().hex[:12])
     _made: int = attrs.field(init=False, default=0)
+    _warned_of: set[str] = attrs.field(init=False, factory=set[str])
+    """The keys that are said to hold something else."""
 
     def __attrs_post_init__(self) -> None:
         self._is_off = not self.store.is_on
@@ -157,7 +162,7 @@ class Ledger:
         while self._batches:
             name, at, tasks = self._batches[0]
             try:
-                await self.store.write(self.worker, name, tasks, at)
+                wrong = await self.store.write(self.worker, name, tasks, at)
             except redis_errors.RedisError as error:
                 if is_outage(error):
                     raise
@@ -165,6 +170,20 @@ class Ledger:
             else:
                 answered()
                 self._batches.popleft()
+                self._warn_of(wrong)
+
+    def _warn_of(self, wrong: Iterable[tuple[str, str]]) -> None:
+        """Say once of each key that it is misused: what it would have kept of that task is lost, and nothing else."""
+        for task, key in wrong:
+            if key not in self._warned_of and len(self._warned_of) < MOST_WARNINGS:
+                self._warned_of.add(key)
+                whose = "all tasks" if task == ALL_TASKS else f"task {task!r}"
+                logger.warning(
+                    "Worker %r cannot write all of the history of %s: the key %r holds something else; remove it",
+                    self.worker,
+                    whose,
+                    key,
+                )
 
     def _switch_off(self, why: str) -> None:
         self._is_off = True
