@@ -346,7 +346,9 @@ class Connection:
     def send(self, data: bytes) -> None:
         """Queue bytes for whoever drives next. For the owner of a subscribed connection."""
         self._out.put(data)
-        if self._immediate:
+        if self._immediate and self._leading:
+            self.push()  # whoever leads has to read: what others take from the stream does not wake it
+        elif self._immediate:
             self._exchange()
 
     def push(self) -> None:

@@ -51,6 +51,30 @@ async def test_each_receives_its_channels_on_one_connection(redis: Client) -> No
     assert got == {number: b"%d." % number for number in range(50)}
 
 
+async def test_another_end_in_the_same_turn_takes_no_message_from_who_reads(client: Client) -> None:
+    """On memory:// an end reads at once what is there, also what the reading task was about to be woken for."""
+    subscriptions = Subscriptions(client)
+    one = await begun(subscriptions, "news")
+    got: list[bytes] = []
+
+    async def read() -> None:
+        got.append(await one.receive())
+
+    async def end(ending: Subscription) -> None:
+        await anyio.lowlevel.checkpoint()  # as publishing begins with one
+        ending.end()
+
+    for number in range(20):
+        two = await begun(subscriptions, "more")
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                group.start_soon(read)
+                await anyio.wait_all_tasks_blocked()
+                group.start_soon(client.publish, "news", f"{number}")
+                group.start_soon(end, two)
+        assert got[-1] == b"%d" % number
+
+
 async def test_a_channel_is_given_up_with_its_last_follower(client: Client) -> None:
     subscriptions = Subscriptions(client)
     one, two = await begun(subscriptions, "news"), await begun(subscriptions, "news", "more")
