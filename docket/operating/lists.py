@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Literal, get_args
 
 from ..client import TaskFunction
 from ..errors import UsageError
 from ..execution import Execution
 from ..numbers import check_whole, spelled
-from ..store import DeadLetter, DocketStore
+from ..store import Counts, DeadLetter, DocketStore
 from ..values import frozen
 from .named import asked_task
 
@@ -22,26 +21,6 @@ WaitingState = Literal["due", "later", "running", "limited", "paused"]
 to be resumed. Where all tasks are paused what is due stays so."""
 
 MOST_LISTED = 1000
-
-
-@frozen(kw_only=True)
-class Counts:
-    """How much is on a docket at about one moment.
-
-    ``failed`` counts the keys whose failure is kept and over, ``retrying`` those whose failure is tried again.
-    ``limited`` and ``paused`` count the waiters of a thousand limits and paused tasks at most. ``oldest_due`` is since
-    when the task waits that is next; None also where the user of the server may not see that.
-    """
-
-    due: int
-    later: int
-    running: int
-    limited: int
-    paused: int
-    failed: int
-    retrying: int
-    workers: int
-    oldest_due: datetime | None
 
 
 @frozen(kw_only=True)
@@ -66,18 +45,7 @@ class DocketLists(abc.ABC):
 
     async def counts(self) -> Counts:
         """How much is on the docket: some twenty commands, whatever that is."""
-        tally = await self.store.listing.tally()
-        return Counts(
-            due=tally.due,
-            later=tally.later,
-            running=tally.running,
-            limited=tally.limited,
-            paused=tally.paused,
-            failed=tally.failed,
-            retrying=tally.retrying,
-            workers=tally.workers,
-            oldest_due=tally.oldest_due,
-        )
+        return await self.store.listing.counts()
 
     async def executions(
         self,

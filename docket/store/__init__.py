@@ -32,7 +32,7 @@ from .fence import Fence
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
 from .ledger import Ledger, Row, TaskEnds, row_text
-from .listing import Listed, Tally
+from .listing import Counts, Listed
 from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
 from .pauses import EVERY_TASK, PauseRecord, Pauses, TooManyPauses
@@ -64,6 +64,7 @@ __all__ = [
     "ByHand",
     "Chain",
     "Claims",
+    "Counts",
     "DeadLetter",
     "Delivery",
     "Depth",
@@ -118,7 +119,6 @@ __all__ = [
     "Strikes",
     "Sweeping",
     "Taken",
-    "Tally",
     "TaskEnds",
     "TooManyPauses",
     "Unreadable",

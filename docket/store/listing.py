@@ -22,7 +22,7 @@ from .foreign import text
 from .keys import GROUP, Keys, paused_task
 from .records import PictureEntry, read_mapping
 
-__all__ = ["MOST_LOOKED_AT", "Listed", "Listing", "Tally"]
+__all__ = ["MOST_LOOKED_AT", "Counts", "Listed", "Listing"]
 
 MOST_LOOKED_AT = 10_000
 """Entries that one call looks at."""
@@ -38,12 +38,13 @@ Wanted: TypeAlias = Callable[[str, str], bool]
 
 
 @frozen(kw_only=True)
-class Tally:
-    """How many tasks there are: ``due`` ones wait for a worker, those for ``later`` for their time.
+class Counts:
+    """How much is on a docket at about one moment.
 
-    ``failed`` are the keys whose failure is kept and over, ``retrying`` those whose failure is tried again.
-    ``limited`` wait for a concurrency limit, ``paused`` for their task to be resumed, as far as `MOST_LIMITS` rows are
-    counted. ``oldest_due`` is since when the task waits that is next.
+    ``due`` tasks wait for a worker, those for ``later`` for their time. ``failed`` counts the keys whose failure is
+    kept and over, ``retrying`` those whose failure is tried again. ``limited`` wait for a concurrency limit, ``paused``
+    for their task to be resumed: the waiters of a thousand limits and paused tasks at most. ``oldest_due`` is since
+    when the task waits that is next; None also where the user of the server may not see that.
     """
 
     due: int
@@ -55,6 +56,16 @@ class Tally:
     retrying: int
     workers: int
     oldest_due: datetime | None
+
+
+@frozen(kw_only=True)
+class _Sizes:
+    """How many tasks are due, for later and running at ``now``, in whole seconds of the server's clock."""
+
+    now: int
+    due: int
+    later: int
+    running: int
 
 
 @frozen(kw_only=True)
@@ -91,13 +102,34 @@ class Listing:
 
     # numbers ---------------------------------------------------------------------------------------------
 
-    async def tally(self) -> Tally:
-        """A dozen commands, and one for each limit that has waiters, up to `MOST_LIMITS`.
+    async def counts(self) -> Counts:
+        """Some twenty commands, one of them for each limit that has waiters, up to `MOST_LIMITS`.
 
         Raises: KeyUnreadable - the stream or a queue is none; RedisError.
         """
-        stream = self.keys.stream
-        now = f"{clock.timestamp():.6f}"
+        sizes = await self._sizes()
+        limited, paused = await self.rows()
+        asked = [
+            ("ZCOUNT", self.keys.workers, f"{sizes.now - self.expiry.total_seconds():.6f}", "+inf"),
+            ("ZCARD", self.keys.failures),
+            ("ZCARD", self.keys.retrying),
+        ]
+        workers, failed, retrying = answers(await self.client.call_many(asked))
+        return Counts(
+            due=sizes.due,
+            later=sizes.later,
+            running=sizes.running,
+            limited=sum(limited.values()),
+            paused=sum(paused.values()),
+            failed=cast("int", named(failed, self.keys.failures, "sorted set")),
+            retrying=cast("int", named(retrying, self.keys.retrying, "sorted set")),
+            workers=workers if isinstance(workers, int) else 0,
+            oldest_due=await self._oldest_due() if sizes.due else None,
+        )
+
+    async def _sizes(self) -> _Sizes:
+        """In one round trip. Raises: KeyUnreadable - the stream or a queue is none; RedisError."""
+        stream, now = self.keys.stream, f"{clock.timestamp():.6f}"
         queues = (self.keys.queue, self.keys.reserved_queue)
         replies = await self.client.call_many(
             [
@@ -105,37 +137,24 @@ class Listing:
                 ("XLEN", stream),
                 *(("ZCOUNT", queue, "-inf", now) for queue in queues),
                 *(("ZCOUNT", queue, f"({now}", "+inf") for queue in queues),
-                ("ZCARD", self.keys.failures),
-                ("ZCARD", self.keys.retrying),
                 ("XPENDING", stream, GROUP),
             ]
         )
-        time, length, *queued, failed, retrying, pending = self._checked(replies)
+        time, length, *queued, pending = self._checked(replies)
         running = cast("list[int]", pending)[0] if isinstance(pending, list) else 0
-        limited, paused = await self.rows()
-        seconds = int(cast("list[bytes]", time)[0]) - self.expiry.total_seconds()
-        (workers,) = answers(
-            await self.client.call_many([("ZCOUNT", self.keys.workers, f"{seconds:.6f}", "+inf")])
-        )
         overdue, later = sum(cast("list[int]", queued[:2])), sum(cast("list[int]", queued[2:]))
-        due = max(cast("int", length) - running, 0) + overdue
-        return Tally(
-            due=due,
+        return _Sizes(
+            now=int(cast("list[bytes]", time)[0]),
+            due=max(cast("int", length) - running, 0) + overdue,
             later=later,
             running=running,
-            limited=sum(limited.values()),
-            paused=sum(paused.values()),
-            failed=cast("int", failed),
-            retrying=cast("int", retrying),
-            workers=workers if isinstance(workers, int) else 0,
-            oldest_due=await self._oldest_due() if due else None,
         )
 
     def _checked(self, replies: Sequence[Any]) -> list[Any]:
         """The replies, where the group of the stream may be missing; errors about a key name it."""
         stream = self.keys.stream
         queues = [self.keys.queue, self.keys.reserved_queue]
-        names = ["", stream, *queues, *queues, self.keys.failures, self.keys.retrying, stream]
+        names = ["", stream, *queues, *queues, stream]
         found: list[Any] = []
         for reply, name in zip(replies, names, strict=True):
             missing = isinstance(reply, redis_errors.ResponseError) and str(reply).startswith("NOGROUP")
@@ -176,7 +195,7 @@ class Listing:
 
     async def due(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
         """What waits for a worker, in its order, then what is due and not on the stream yet."""
-        tally = await self.tally()
+        sizes = await self._sizes()
 
         async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
             if not cursor.startswith("q"):
@@ -186,21 +205,21 @@ class Listing:
                 cursor = ""
             return await self._queued(InQueue.read(cursor), count, overdue=True)
 
-        return await self._listed(read, wanted, limit, after, tally.due)
+        return await self._listed(read, wanted, limit, after, sizes.due)
 
     async def later(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
         """What waits for its time, the next first."""
-        tally = await self.tally()
+        sizes = await self._sizes()
 
         async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
             return await self._queued(InQueue.read(cursor), count, overdue=False)
 
-        return await self._listed(read, wanted, limit, after, tally.later)
+        return await self._listed(read, wanted, limit, after, sizes.later)
 
     async def running(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
         """What workers have been given and have not ended, in the order of the stream."""
-        tally = await self.tally()
-        return await self._listed(self._running, wanted, limit, after, tally.running)
+        sizes = await self._sizes()
+        return await self._listed(self._running, wanted, limit, after, sizes.running)
 
     async def limited(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
         """What waits for a concurrency limit: limit by limit, each in its order."""
