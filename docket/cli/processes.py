@@ -24,7 +24,7 @@ import attrs
 
 from ..clock import monotonic
 from ..errors import UsageError
-from ..rules import only_one_of
+from ..rules import alone
 from ..values import define
 
 __all__ = ["Processes", "check_processes", "number_of_this", "while_parent_lives"]
@@ -61,15 +61,11 @@ def check_processes(count: int, url: str, *, reload: bool) -> None:
 
 async def while_parent_lives(run: Callable[[], Awaitable[None]]) -> None:
     """Run the worker of a child; drain it by SIGTERM when the parent has gone."""
-    try:
+    with alone():
         async with anyio.create_task_group() as group:
             group.start_soon(_stop_without_parent)
             await run()
             group.cancel_scope.cancel()
-    except BaseExceptionGroup as errors:
-        if (only := only_one_of(errors)) is None:
-            raise
-        raise only from only.__cause__
 
 
 async def _stop_without_parent() -> None:

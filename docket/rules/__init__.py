@@ -3,7 +3,7 @@
 from .admission import AdmissionRule, CooldownRule, DebounceRule, RateRule, SlotRule, pack
 from .backoff import RetryPolicy
 from .cron import VIXIE_KEYWORDS, BadCronLine, CronLine
-from .exceptions import is_a, leaves, only_one_of, unfolds
+from .exceptions import alone, is_a, leaves, only_one_of, unfolds
 from .leases import LEASE_RENEWAL_FACTOR, lease_trusted_until, renewal_interval
 from .passing import delay_until_known
 from .states import FINAL, WAITING, Cancellation, Disposition, ExecutionState, waiting_state
@@ -83,6 +83,7 @@ __all__ = [
     "Struck",
     "TaskStrikes",
     "Verdict",
+    "alone",
     "checked_condition",
     "decide",
     "decide_last",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import TypeGuard, TypeVar, cast
 
-__all__ = ["is_a", "leaves", "only_one_of", "unfolds"]
+__all__ = ["alone", "is_a", "leaves", "only_one_of", "unfolds"]
 
 E = TypeVar("E", bound=BaseException)
 
@@ -38,6 +39,17 @@ def only_one_of(group: BaseExceptionGroup[BaseException]) -> BaseException | Non
     """The only error in a group, also if several tasks have raised the same one; None if they differ."""
     found = list(leaves(group))
     return found[0] if len({(type(error), str(error)) for error in found}) == 1 else None
+
+
+@contextmanager
+def alone() -> Generator[None]:
+    """Raise the only error of a group by itself; a group of several as it is."""
+    try:
+        yield
+    except BaseExceptionGroup as errors:
+        if (only := only_one_of(errors)) is None:
+            raise
+        raise only from only.__cause__
 
 
 def unfolds(error: BaseException) -> bool:

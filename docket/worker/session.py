@@ -25,7 +25,7 @@ from anyio.abc import TaskGroup
 
 from .. import clock
 from ..dependencies import SharedHost, current_docket, current_worker
-from ..rules import only_one_of
+from ..rules import alone
 from ..signals import signals
 from ..standins import load_errors
 from ..store import EVERY_TASK, misused
@@ -180,7 +180,7 @@ class Session:
         log_tasks(self.worker.name, self.docket.tasks)
         self.health.begin()
         ended = anyio.Event()
-        try:
+        with alone():
             async with anyio.create_task_group() as outer:
                 outer.start_soon(self._run_shielded, ended)
                 try:
@@ -189,10 +189,6 @@ class Session:
                     self._interrupted()
                     await self._wait_again(ended)
                     raise
-        except BaseExceptionGroup as group:
-            if (only := only_one_of(group)) is None:
-                raise
-            raise only from only.__cause__
 
     async def _wait_again(self, ended: anyio.Event) -> None:
         """Wait for the end of a drain, which a further interruption shortens: ``Task.cancel()`` or Ctrl-C.

@@ -17,7 +17,7 @@ from ..docket import Docket
 from ..errors import UsageError
 from ..moments import DEFAULT_TTL
 from ..numbers import spelled
-from ..rules import only_one_of
+from ..rules import alone
 from ..signals import signals
 from ..store import ResultStorage
 from ..text import checked_name
@@ -332,15 +332,11 @@ class Worker:
         Outside of the main thread, which alone receives signals, only `stop` ends it.
         """
         session = Session(self, self._settings, until_finished=until_finished)
-        try:
+        with alone():
             async with anyio.create_task_group() as group:
                 group.start_soon(stop_on_signals, session)
                 await self._run(session)
                 group.cancel_scope.cancel()
-        except BaseExceptionGroup as errors:
-            if (only := only_one_of(errors)) is None:
-                raise
-            raise only from only.__cause__
 
 
 def _hooks_at(given: RunHook | str | Sequence[RunHook | str] | None) -> list[RunHook]:
