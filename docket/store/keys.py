@@ -160,11 +160,6 @@ class Keys(Channels):
         """Held until the minute is over in which the depths were noted."""
         return f"{self.prefix}:ops:depths-turn"
 
-    @cached_property
-    def catalogue(self) -> str:
-        """Hash of what workers say about the tasks that they know."""
-        return f"{self.prefix}:ops:tasks"
-
     def depths(self, block: int | str) -> str:
         """How full the docket was in each minute of an hour."""
         return f"{self.prefix}:ops:depths:{block}"

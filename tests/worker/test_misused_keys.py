@@ -57,7 +57,7 @@ NO_KEYS = {
 }
 NO_KEYS |= {"known", "stream_id"}
 #: What only the ledger of a worker writes, which ends with it where it is of another type (test_ledger.py).
-NO_KEYS |= {"ended_tasks", "written", "history", "counted", "depths", "depths_turn", "catalogue"}
+NO_KEYS |= {"ended_tasks", "written", "history", "counted", "depths", "depths_turn"}
 
 
 def test_each_key_has_its_type_here() -> None:
