@@ -98,7 +98,6 @@ class AdmissionGate:
         Raises: LeaseOver - Redis stayed away.
         """
         if running.broken is not None:
-            self.leave(running)
             return None
         execution, delivery = running.execution, running.delivery
         try:
@@ -109,7 +108,6 @@ class AdmissionGate:
         if running.reason is not None:  # stopped before it began; another worker may have taken slots for it
             if delivery.redelivered:
                 running.delivery = delivery.holding(slots)
-            self.leave(running)
             return None
         place = self._places.get(delivery.message_id)
         verdict: Verdict | None = None

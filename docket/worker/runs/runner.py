@@ -143,10 +143,12 @@ class Runner:
         """Run the body, unless it may not begin, and `finish`."""
         if self.listener.must_recheck(running):
             await retry_while_leased(self.outages, running, lambda: self.listener.recheck(running))
-        if self.refusals.may_refuse(running) and (refusal := await self.refusals.refuse(running)) is not None:
+        if self.refusals.may_refuse(running):
+            refusal = await self.refusals.refuse(running)
             self.refusals.gate.leave(running)  # it may never have asked, and others wait for that
-            seconds = 0.0 if isinstance(refusal[0], Raised) else None
-            return await self.finish(running, *refusal, seconds)
+            if refusal is not None:
+                seconds = 0.0 if isinstance(refusal[0], Raised) else None
+                return await self.finish(running, *refusal, seconds)
         with report_of(running):
             journal.log_start(running)
             outcome, following, seconds = await self.caller.call(running)
