@@ -176,10 +176,13 @@ class Connection:
             return None
 
     def _exchange(self) -> None:
-        """Send everything and read whatever is there, without waiting for either."""
+        """Send everything and read whatever is there, without waiting for either.
+
+        Whoever leads has to read by itself: what others take from the stream does not wake it.
+        """
         self.push()
         try:
-            while self._pending and self._pump():
+            while self._pending and not self._leading and self._pump():
                 pass
         except (OSError, redis_errors.RedisError) as error:
             self.fail(error)
@@ -346,9 +349,7 @@ class Connection:
     def send(self, data: bytes) -> None:
         """Queue bytes for whoever drives next. For the owner of a subscribed connection."""
         self._out.put(data)
-        if self._immediate and self._leading:
-            self.push()  # whoever leads has to read: what others take from the stream does not wake it
-        elif self._immediate:
+        if self._immediate:
             self._exchange()
 
     def push(self) -> None:
