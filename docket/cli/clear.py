@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .asking import Yes, agrees, at_a_terminal
 from .errors import CommandFailed
-from .existing import check_docket
+from .existing import found_on
 from .loops import Backend
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 
@@ -42,15 +42,11 @@ def clear(
     async def waiting(opened: Docket) -> int:
         return len((await opened.snapshot()).future)
 
-    async def act(opened: Docket) -> int:
-        cleared = await opened.clear()
-        if not cleared:
-            await check_docket(opened)
-        return cleared
-
     if not yes and at_a_terminal():
         count = with_docket(waiting, docket=docket, url=url, backend=backend)
         if count and not agrees(f"Cancel the {count} tasks that wait on docket {docket!r}?"):
             raise CommandFailed("nothing was cleared")
-    cleared = with_docket(act, docket=docket, url=url, backend=backend)
+    cleared = with_docket(
+        lambda opened: found_on(opened, opened.clear()), docket=docket, url=url, backend=backend
+    )
     print(f"Cleared {cleared} tasks from docket {docket!r}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar
 
 from redis.exceptions import NoPermissionError
 
@@ -12,7 +13,9 @@ from .errors import CommandFailed
 if TYPE_CHECKING:
     from ..docket import Docket
 
-__all__ = ["check_docket", "check_known", "similar"]
+__all__ = ["check_docket", "check_known", "found_on", "similar"]
+
+T = TypeVar("T")
 
 
 async def check_docket(docket: Docket) -> None:
@@ -26,6 +29,14 @@ async def check_docket(docket: Docket) -> None:
         return
     if not exists:
         raise CommandFailed(f"there is no docket {docket.name!r} on this server; see --docket and --url")
+
+
+async def found_on(docket: Docket, looking: Awaitable[T]) -> T:
+    """What is found on a docket; where that is nothing, `check_docket`."""
+    found = await looking
+    if not found:
+        await check_docket(docket)
+    return found
 
 
 async def check_known(docket: Docket, task: str, act: str) -> None:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from .. import clock
 from ..text import printable, shortened
 from .errors import CommandFailed
-from .existing import check_docket
+from .existing import check_docket, found_on
 from .json_output import Json, print_json
 from .loops import Backend
 from .options import integer, moment, option
@@ -101,10 +101,8 @@ def failures(
             if groups
             else await read(task, error=error, since=since, until=until, limit=limit, after=after)
         )
-        counted = await opened.failure_groups(task, error=error, since=since, until=until, retrying=retrying)
-        if not counted:
-            await check_docket(opened)
-        return counted, page
+        counting = opened.failure_groups(task, error=error, since=since, until=until, retrying=retrying)
+        return await found_on(opened, counting), page
 
     if key is not None:
         _print_one(docket, with_docket(one, docket=docket, url=url, backend=backend), json=json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -9,7 +10,7 @@ from cyclopts import Parameter
 
 from .. import clock
 from ..text import shortened
-from .existing import check_docket
+from .existing import check_docket, found_on
 from .failures import LONGEST, Since, TaskName, Until
 from .json_output import Json, print_json
 from .loops import Backend
@@ -71,11 +72,9 @@ def history(
         The event loop: asyncio, uvloop or trio.
     """
 
-    async def read(opened: Docket) -> list[Ended]:
-        found = await opened.history(task, key=key, state=state, since=since, until=until, limit=limit)
-        if not found:
-            await check_docket(opened)
-        return found
+    def read(opened: Docket) -> Awaitable[list[Ended]]:
+        past = opened.history(task, key=key, state=state, since=since, until=until, limit=limit)
+        return found_on(opened, past)
 
     page = with_docket(read, docket=docket, url=url, backend=backend)
     if json:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from .. import clock
 from ..text import printable
 from .errors import CommandFailed
-from .existing import check_docket, check_known
+from .existing import check_docket, check_known, found_on
 from .json_output import Json, print_json
 from .loops import Backend
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
@@ -143,17 +143,13 @@ def pauses(
     backend
         The event loop: asyncio, uvloop or trio.
     """
-
-    async def act(opened: Docket) -> list[Pause]:
-        found = await opened.pauses()
-        if not found:
-            await check_docket(opened)
-        return found
-
-    found, now = with_docket(act, docket=docket, url=url, backend=backend), clock.now()
+    found = with_docket(
+        lambda opened: found_on(opened, opened.pauses()), docket=docket, url=url, backend=backend
+    )
     if json:
         print_json(docket, pauses=found)
         return
+    now = clock.now()
     rows = [
         (
             each.task or "(all tasks)",

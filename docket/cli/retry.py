@@ -13,7 +13,7 @@ from ..errors import NothingKept, UsageError
 from ..rules import Disposition
 from .asking import Yes, agrees, at_a_terminal
 from .errors import CommandFailed
-from .existing import check_docket
+from .existing import check_docket, found_on
 from .failures import Error, Since, TaskName, Until
 from .json_output import Json, print_json
 from .loops import Backend
@@ -245,10 +245,8 @@ def _bulk(
     named = {"error": words.error, "since": words.since, "until": until}
 
     async def count(opened: Docket) -> int:
-        counted = await opened.count_failures(words.task, error=words.error, since=words.since, until=until)
-        if not counted:
-            await check_docket(opened)
-        return sum(counted.values())
+        counting = opened.count_failures(words.task, error=words.error, since=words.since, until=until)
+        return sum((await found_on(opened, counting)).values())
 
     async def everything(opened: Docket) -> BulkResult:
         return await act(opened)(words.task, **named)

@@ -9,7 +9,7 @@ from .. import clock
 from ..execution import Execution, ExecutionState
 from ..text import printable
 from .errors import CommandFailed
-from .existing import check_docket
+from .existing import check_docket, found_on
 from .json_output import Json, print_json
 from .loops import Backend
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
@@ -18,7 +18,6 @@ from .tables import print_table, relative, span
 if TYPE_CHECKING:
     from ..docket import Docket
     from ..operating import Ended, Failure
-    from ..store import LimitInUse
 
 __all__ = ["limits", "show", "strikes"]
 
@@ -134,14 +133,9 @@ def limits(
     backend
         The event loop: asyncio, uvloop or trio.
     """
-
-    async def read(opened: Docket) -> list[LimitInUse]:
-        found = await opened.concurrency()
-        if not found:
-            await check_docket(opened)
-        return found
-
-    found = with_docket(read, docket=docket, url=url, backend=backend)
+    found = with_docket(
+        lambda opened: found_on(opened, opened.concurrency()), docket=docket, url=url, backend=backend
+    )
     if json:
         print_json(docket, limits=found)
         return
@@ -180,14 +174,10 @@ def strikes(
     backend
         The event loop: asyncio, uvloop or trio.
     """
-
-    async def read(opened: Docket) -> list[str]:
-        found = await opened.strikes()
-        if not found:
-            await check_docket(opened)
-        return [each.call_repr() for each in found]
-
-    found = with_docket(read, docket=docket, url=url, backend=backend)
+    made = with_docket(
+        lambda opened: found_on(opened, opened.strikes()), docket=docket, url=url, backend=backend
+    )
+    found = [each.call_repr() for each in made]
     if json:
         print_json(docket, strikes=found)
         return
