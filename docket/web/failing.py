@@ -18,6 +18,7 @@ from .words import plural, stamp
 
 if TYPE_CHECKING:
     from ..docket import Docket
+    from ..operating import BulkResult
 
 __all__ = ["discard", "discard_all", "retry", "retry_all", "run_now"]
 
@@ -57,14 +58,7 @@ async def retry_all(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
     wanted = _wanted(form)
     if not form.get("sure"):
         return await _ask_about(docket, wanted, "Retry", "Each runs again, from its first attempt.")
-    result = await docket.retry_all(**wanted)
-    return Done(
-        word="retried",
-        number=result.done,
-        what="failure",
-        others=sum(result.skipped.values()),
-        names=(_shown(wanted),),
-    )
+    return _done("retried", await docket.retry_all(**wanted), wanted)
 
 
 async def discard_all(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
@@ -73,14 +67,7 @@ async def discard_all(docket: Docket, form: Form, visitor: Visitor) -> Done | As
     wanted = _wanted(form)
     if not form.get("sure"):
         return await _ask_about(docket, wanted, "Discard", "They are gone then; this cannot be taken back.")
-    result = await docket.discard_all(**wanted)
-    return Done(
-        word="discarded",
-        number=result.done,
-        what="failure",
-        others=sum(result.skipped.values()),
-        names=(_shown(wanted),),
-    )
+    return _done("discarded", await docket.discard_all(**wanted), wanted)
 
 
 async def run_now(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
@@ -119,6 +106,11 @@ async def _ask_about(docket: Docket, wanted: Mapping[str, Any], verb: str, then:
         yes=f"{verb} {what}",
         fields={"until": wanted["until"].isoformat()},
     )
+
+
+def _done(word: str, result: BulkResult, wanted: Mapping[str, Any]) -> Done:
+    skipped = sum(result.skipped.values())
+    return Done(word=word, number=result.done, what="failure", others=skipped, names=(_shown(wanted),))
 
 
 def _shown(wanted: Mapping[str, Any]) -> str:
