@@ -3,64 +3,30 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_worker_process import TASKS, add
+from tests.cli.test_worker_process import BIN, TASKS, Process, add
 from tests.servers import free_port
-
-DOCKET = Path(sys.executable).parent / "docket"
 
 Start = Callable[..., "Parent"]
 
 
-class Parent:
-    """``docket worker`` in a folder with tasks of its own; what it and its children say comes from one pipe."""
+class Parent(Process):
+    """``docket worker``; what it and its children say comes from one pipe.
 
-    def __init__(self, folder: Path, url: str, *options: str) -> None:
-        command = [str(DOCKET), "worker", "--url", url, "--tasks", "tasks_of_a_shell:every", *options]
-        self.process = subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        self.lines: list[str] = []
-        self.watchdog = threading.Timer(60, self.process.kill)  # so that no reader of its pipe waits for ever
-        self.watchdog.start()
+    So it has ended once nobody has the pipe any more: neither the parent nor a child. Killed, its children drain.
+    """
 
-    def read_until(self, pattern: str, times: int = 1) -> list[str]:
-        """Read on until so many lines have matched; return their last groups."""
-        found: list[str] = []
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if match := re.search(pattern, line):
-                found.append(match[match.re.groups])
-                if len(found) == times:
-                    return found
-        raise AssertionError(f"ended before {pattern!r} came {times} times:\n{''.join(self.lines)}")
-
-    def ended(self) -> int:
-        """The exit status, once nobody has the pipe any more: neither the parent nor a child."""
-        rest, _ = self.process.communicate(timeout=30)
-        self.lines += rest.splitlines(keepends=True)
-        return self.process.returncode
-
-    def close(self) -> None:
-        self.watchdog.cancel()
-        self.process.kill()  # the children drain then
-        self.process.communicate()
+    command = (str(BIN / "docket"), "worker")
 
 
 @pytest.fixture
 def start(tmp_path: Path, redis_url: str) -> Iterator[Start]:
     started: list[Parent] = []
-    (tmp_path / "tasks_of_a_shell.py").write_text(TASKS)
 
     def started_one(*options: str, url: str = redis_url) -> Parent:
         started.append(Parent(tmp_path, url, *options))

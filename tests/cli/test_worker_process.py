@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,17 @@ every = [hello, linger, stay]
 
 
 class Process:
-    """``docket-worker`` in a folder with the tasks above; what it prints and logs goes to one pipe."""
+    """``docket-worker`` in a folder with the tasks above; what it prints and logs goes to one pipe.
+
+    Where the folder has other tasks by then, these.
+    """
+
+    command: Sequence[str] = (str(BIN / "docket-worker"),)
 
     def __init__(self, folder: Path, url: str, *options: str) -> None:
-        (folder / "tasks_of_a_shell.py").write_text(TASKS)
-        command = [str(BIN / "docket-worker"), "--url", url, "--tasks", "tasks_of_a_shell:every", *options]
+        if not (folder / "tasks_of_a_shell.py").exists():
+            (folder / "tasks_of_a_shell.py").write_text(TASKS)
+        command = [*self.command, "--url", url, "--tasks", "tasks_of_a_shell:every", *options]
         self.process = subprocess.Popen(
             command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -58,12 +64,19 @@ class Process:
 
     def wait_for(self, text: str) -> None:
         """Read on until a line has the text."""
+        self.read_until(re.escape(text))
+
+    def read_until(self, pattern: str, times: int = 1) -> list[str]:
+        """Read on until so many lines have matched; return their last groups."""
+        found: list[str] = []
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line)
-            if text in line:
-                return
-        raise AssertionError(f"the worker ended without saying {text!r}: {self.lines}")
+            if match := re.search(pattern, line):
+                found.append(match[match.re.groups])
+                if len(found) == times:
+                    return found
+        raise AssertionError(f"ended before {pattern!r} came {times} times:\n{''.join(self.lines)}")
 
     def ended(self) -> int:
         """The exit status; what was printed until then is in ``lines``."""
