@@ -13,6 +13,7 @@ import anyio
 from .. import clock
 from ..errors import ExecutionCancelled, ExecutionFailed, ResultExpired, ResultUnreadable, UsageError
 from ..moments import check_moment
+from ..parenthood import seceded
 from ..rules import FINAL, ExecutionState
 from ..standins import redis_errors
 from ..store import DocketStore, Record, load_value, read_event, restored
@@ -34,7 +35,7 @@ async def wait_for_result(
 ) -> Any:
     """Wait for the end, at most for or until a limit; return the result. See `Execution.get_result`.
 
-    A limit that is over still looks once.
+    A limit that is over still looks once. In a task its worker runs others meanwhile.
     """
     limit = _seconds(timeout, deadline)
     lost: redis_errors.RedisError | None = None
@@ -103,8 +104,14 @@ async def _read(store: DocketStore, execution: Followed) -> Record:
 
 
 async def _wait_until_final(store: DocketStore, execution: Followed) -> None:
+    if not is_over(execution, await _read(store, execution)):
+        async with seceded():
+            await _wait_until_over(store, execution)
+
+
+async def _wait_until_over(store: DocketStore, execution: Followed) -> None:
     recheck = math.inf if store.client.is_memory else RECHECK.total_seconds()
-    while not is_over(execution, await _read(store, execution)):
+    while True:
         try:
             with anyio.move_on_after(recheck):
                 await _follow(store, execution)
@@ -128,6 +135,8 @@ async def _wait_until_final(store: DocketStore, execution: Followed) -> None:
             raise
         except (redis_errors.ConnectionError, redis_errors.TimeoutError):
             pass  # the next read raises if the server stays away
+        if is_over(execution, await _read(store, execution)):
+            return
 
 
 async def _follow(store: DocketStore, execution: Followed) -> None:

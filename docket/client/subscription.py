@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ..moments import TimeToLive
+from ..parenthood import current_parent
 from ..rules import FINAL, ExecutionState
 from ..standins import redis_errors
 from ..store import DocketStore, ProgressEvent, Record, StateEvent, read_event
@@ -96,7 +97,7 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
             await self._begin()
         while not self._ahead and not self._ended and self._subscription is not None:
             try:
-                payload = await self._subscription.receive()
+                payload = await _received(self._subscription)
             except faults.ClientClosed:
                 raise
             except (redis_errors.ConnectionError, redis_errors.TimeoutError):
@@ -136,6 +137,14 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
         if self._subscription is not None:
             self._subscription.end()
             self._subscription = None
+
+
+async def _received(subscription: Subscription) -> bytes:
+    """The next message; a task that waits for it lets its worker run others meanwhile."""
+    if subscription.has_more or (parent := current_parent()) is None:
+        return await subscription.receive()
+    async with parent.seceded():
+        return await subscription.receive()
 
 
 class ExecutionEvents(_Following["StateEvent | ProgressEvent"]):

@@ -1,6 +1,6 @@
 """Facts and pure decisions. No await, no I/O, no clock."""
 
-from .admission import AdmissionRule, CooldownRule, DebounceRule, RateRule, SlotRule, pack
+from .admission import AdmissionRule, CooldownRule, DebounceRule, RateRule, SlotRule, names_in, pack
 from .backoff import RetryPolicy
 from .cron import VIXIE_KEYWORDS, BadCronLine, CronLine
 from .exceptions import alone, is_a, leaves, only_one_of, unfolds
@@ -91,6 +91,7 @@ __all__ = [
     "is_a",
     "lease_trusted_until",
     "leaves",
+    "names_in",
     "only_one_of",
     "pack",
     "renewal_interval",

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from ..numbers import LARGEST_FIELD
 from ..values import frozen
 
-__all__ = ["AdmissionRule", "CooldownRule", "DebounceRule", "RateRule", "SlotRule", "pack"]
+__all__ = ["AdmissionRule", "CooldownRule", "DebounceRule", "RateRule", "SlotRule", "names_in", "pack"]
 
 
 @frozen
@@ -66,3 +66,14 @@ def _packed(limits: tuple[SlotRule, ...], lease: timedelta) -> str:
         f"{min(limit.most, LARGEST_FIELD)}:{len(limit.name.encode())}:{limit.name}" for limit in limits
     )
     return f"{max(1, round(lease / timedelta(milliseconds=1)))} {each}" if each else ""
+
+
+def names_in(packed: str) -> frozenset[str]:
+    """The names of the limits in what `pack` has made."""
+    _, _, rest = packed.encode().partition(b" ")
+    names: set[str] = set()
+    while rest.count(b":") >= 2:
+        _, length, after = rest.split(b":", 2)
+        names.add(after[: int(length)].decode())
+        rest = after[int(length) :]
+    return frozenset(names)

@@ -6,6 +6,7 @@ from .byhand import ByHand
 from .chain import Chain, chains
 from .claims import Again, Claims, Ended, Settled
 from .codec import (
+    HELD_LIMITS,
     ONCE,
     Delivery,
     Message,
@@ -51,6 +52,7 @@ __all__ = [
     "BOUNDS",
     "EVERY_TASK",
     "GROUP",
+    "HELD_LIMITS",
     "KINDS",
     "KINDS_OF_SLOTS",
     "ONCE",

@@ -26,6 +26,7 @@ from .fence import Fence
 from .foreign import LARGEST, moment, whole
 
 __all__ = [
+    "HELD_LIMITS",
     "ONCE",
     "USUAL_FIELDS",
     "Delivery",
@@ -63,6 +64,9 @@ FIRST_WHEN = b"first_when"
 
 #: In the message of a run, and of each that comes of it, that no chain of runs follows.
 ONCE = b"docket:once"
+
+#: A field of the messages of children: which limits their parents hold slots of, packed (`docket.rules.pack`).
+HELD_LIMITS = b"docket:held"
 
 #: A script can pass on some 4,000 fields, and nobody has an honest use for that many.
 MOST_FIELDS = 1000

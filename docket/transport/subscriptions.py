@@ -73,6 +73,11 @@ class Subscription:
         self._connection = None
         self._connection = await self._shared.subscribe(self._channels, self._mail)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether a message is there already."""
+        return bool(self._mail.kept)
+
     async def receive(self) -> bytes:
         """Return the next message.
 

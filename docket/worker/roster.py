@@ -1,4 +1,4 @@
-"""The claims that a worker holds, each with the scope of its body; and notifications that loops wait for."""
+"""The claims that a worker holds, each with the scope of its body."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import anyio
 import attrs
 
 from ..errors import ScopeLeftOpen
@@ -16,42 +15,13 @@ from ..rules import Complete, Fail, Outcome, Raised, Reschedule, Returned, StopR
 from ..signals import Subscriber
 from ..store import Again, Delivery, Ended, Holding, Settled
 from ..values import define
+from .notification import Notification
+from .places import Place, Places
 
 if TYPE_CHECKING:
     from .reports.reporting import Report
 
-__all__ = ["BodyScope", "Detached", "End", "Notification", "Roster", "Running", "write_nothing"]
-
-
-class Notification:
-    """Wakes all waiters, each time it is notified.
-
-    ``count`` is how often that was. A loop that must not miss a notification between its question and its wait takes
-    the count first: ``seen = notification.count; ...; await notification.wait_past(seen)``.
-    """
-
-    __slots__ = ("_event", "count")
-
-    def __init__(self) -> None:
-        self._event: anyio.Event | None = None
-        self.count = 0
-
-    def notify(self) -> None:
-        self.count += 1
-        if self._event is not None:
-            self._event.set()
-            self._event = None
-
-    async def wait(self) -> None:
-        """Wait for the next notification. Cancel: safe."""
-        if self._event is None:
-            self._event = anyio.Event()
-        await self._event.wait()
-
-    async def wait_past(self, count: int) -> None:
-        """Wait until there were more notifications than ``count``; at once if there were. Cancel: safe."""
-        while self.count == count:
-            await self.wait()
+__all__ = ["BodyScope", "Detached", "End", "Roster", "Running", "write_nothing"]
 
 
 _NOTHING, _NOT_DECIDED = Returned(None), Complete(None)
@@ -124,6 +94,12 @@ class Running:
     trusted_until: float
     """Until when the lease can be taken for ours; also written by the thread that renews for a blocked loop."""
 
+    # its place among those that the worker runs
+    place: Place | None
+    """None as long as it has not waited for other tasks."""
+    groups: int
+    """How many task groups it has opened."""
+
     # its body
     begins_in: object
     """Stands for the task of the event loop that is to run it and has not begun; None once one has."""
@@ -172,8 +148,8 @@ class Running:
         self.unknown = self.last = self.uninterruptible = self.detached = self.settling = self.settled = False
         self.is_traced = False
         self.rules = self.subscribers = ()
-        self.mishaps = self.interruptions = 0
-        self.begins_in = self.reason = self.left_open = self._scope = None
+        self.mishaps = self.interruptions = self.groups = 0
+        self.place = self.begins_in = self.reason = self.left_open = self._scope = None
         self.decided = self.end = self.report = None
 
     def scope(self, kind: Callable[[], BodyScope]) -> BodyScope:
@@ -200,6 +176,12 @@ class Running:
     def detach_scope(self) -> None:
         """The body has ended: `stop` does not reach what follows, dependencies that close and the report."""
         self._scope = None
+
+    @property
+    def only_waits(self) -> bool:
+        """Whether its body waits for other tasks, and not for a place to go on in."""
+        place = self.place
+        return place is not None and place.is_given_up and place.returning is None
 
     @property
     def has_succeeded(self) -> bool:
@@ -234,10 +216,11 @@ class Running:
 class Roster:
     """The claims that run in this worker right now, by message id. Other threads than the loop's may read it."""
 
-    def __init__(self) -> None:
+    def __init__(self, concurrency: Callable[[], int]) -> None:
         self._running: dict[bytes, Running] = {}
+        self.places = Places(self._running, concurrency)
         self.freed = Notification()
-        """Notified as a claim ends."""
+        """Notified as a claim ends, or steps aside."""
         self._filled, self._emptied = Notification(), Notification()
 
     def __len__(self) -> int:
@@ -258,6 +241,8 @@ class Roster:
         message_id = running.delivery.fence.message_id
         if self._running.get(message_id) is running:
             del self._running[message_id]
+            if self.places.aside:
+                self.places.left(running.place)
             self.freed.notify()
             if not self._running:
                 self._emptied.notify()
@@ -284,8 +269,9 @@ class Roster:
         """The loop time at which the first lease of an active body can no longer be trusted."""
         return min((one.trusted_until for one in self._running.values() if one.is_active), default=math.inf)
 
-    async def wait_for_fewer_than(self, count: int) -> None:
-        while len(self._running) >= count:
+    async def wait_for_place(self) -> None:
+        """Wait until another task may be taken."""
+        while self.places.free < 1:
             await self.freed.wait()
 
     async def wait_nonempty(self) -> None:

@@ -25,6 +25,7 @@ from anyio.abc import TaskGroup
 
 from .. import clock
 from ..dependencies import SharedHost, current_docket, current_worker
+from ..parenthood import current_host
 from ..rules import alone
 from ..signals import signals
 from ..standins import load_errors
@@ -36,6 +37,7 @@ from .intake.reader import Reader
 from .intake.scheduler import Scheduler
 from .intake.seeder import Seeder
 from .intake.sweep import Sweep
+from .parents import Parents
 from .reports.journal import log_tasks
 from .reports.ledger import Ledger
 from .reports.reporting import Depths
@@ -91,7 +93,7 @@ class Session:
         timeout, client = settings.redelivery_timeout, docket.client
         self.settings, self.docket, self.worker = settings, docket, worker
         self.until_finished = until_finished
-        self.claims, self.roster = store.claims(worker.name), Roster()
+        self.claims, self.roster = store.claims(worker.name), Roster(lambda: worker.concurrency)
         self.outages = Outages(
             settings.reconnection_delay,
             str(client.address),
@@ -110,7 +112,6 @@ class Session:
             self.claims,
             self.roster,
             lambda taken, asked: self.receiver.start(taken, asked),
-            lambda: worker.concurrency,
             settings.message_batch,
             timeout,
             self.outbox,
@@ -124,6 +125,7 @@ class Session:
         )
         finished = self.reader.lined_up  # or does not end by itself any more
         self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep, finished)
+        self.parents = Parents(self.roster, self.listener, lambda: self.stopping)
         self.late_progress = LateProgress()
         self.ledger = Ledger(store.ledger, worker.name)
         self.health = Health(self.outages, self.leases, lambda: self.stopping, store.expiry)
@@ -218,6 +220,7 @@ class Session:
         try:
             current_docket.set(self.docket)  # for every task that is started from here on
             current_worker.set(self.worker)
+            current_host.set(self.parents)
             self.shared.share()
             self.late_progress.share()
             with anyio.CancelScope(shield=True):
@@ -279,7 +282,7 @@ class Session:
             loops += self.seeder.run, self.seeder.seed_after_outages
         if self.until_finished:
             loops.append(self._stop_when_finished)
-        intake.start_soon(self.reader.unblock_when_cancelled)
+        intake.start_soon(self.reader.unblock_when_needed)
         for loop in loops:
             intake.start_soon(self._supervise, loop)
 

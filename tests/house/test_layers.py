@@ -16,6 +16,7 @@ FLOORS = [
     ["transport"],
     ["store"],
     ["dependencies"],
+    ["parenthood"],
     ["client"],
     ["annotations", "_execution_progress", "strikelist", "execution"],
     ["tasks", "snapshot"],
@@ -34,10 +35,12 @@ FLOORS = [
 
 #: What is in worker/, from the bottom up: folders, which are entered by any of their files, and files.
 WORKER_FLOORS = [
-    ["settings", "fallback", "roster", "shutdown_signals", "worker_dependencies"],
+    ["settings", "fallback", "notification", "shutdown_signals", "worker_dependencies"],
+    ["places"],
+    ["roster"],
     ["reports", "intake"],
     ["upkeep"],
-    ["runs"],
+    ["runs", "parents"],
     ["drain"],
     ["session"],
     ["worker"],

@@ -255,7 +255,7 @@ async def test_concurrent_renewals_do_not_undo_each_other_and_a_late_one_does_no
     claims = docket.store.claims("worker")
     await claims.create_group()
     [delivery] = await claims.take(1)
-    roster = Roster()
+    roster = Roster(lambda: 1)
     leases = Leases(claims, roster, timedelta(seconds=10))
     running = Running(delivery, None, None, began=0.0, trusted_until=9.0)  # type: ignore[arg-type]
     roster.add(running)

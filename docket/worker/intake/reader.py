@@ -11,12 +11,12 @@ import anyio
 import attrs
 from anyio.lowlevel import checkpoint
 
-from ... import clock
 from ...clock import monotonic
 from ...store import Claims, Taken
 from ...transport import Connection
 from ...values import define
-from ..roster import Notification, Roster
+from ..notification import Notification
+from ..roster import Roster
 from .blocking_read import BlockingRead
 from .lost_answers import LostAnswers
 from .outbox import Outbox
@@ -52,14 +52,13 @@ Start: TypeAlias = Callable[[Sequence[Taken], float], None]
 class Reader:
     """Takes tasks whenever the worker has capacity: first abandoned ones, then those that wait on the stream.
 
-    Nothing else of a worker takes tasks. ``concurrency`` is how many of them it may run at a time, ``batch`` how many
-    it takes at a time.
+    Nothing else of a worker takes tasks. ``batch`` is how many it takes at a time. What it asks for has places from
+    then on (`Places.promise`): tasks that had stepped aside may come back before the answer does.
     """
 
     claims: Claims
     roster: Roster
     start: Start
-    concurrency: Callable[[], int]
     batch: int
     redelivery_timeout: timedelta
     outbox: Outbox
@@ -115,7 +114,7 @@ class Reader:
             is_drained = is_drained or (was_last and not self.outbox)
             if self._must_look:
                 is_drained = self._must_look = False
-            asked, count = monotonic(), self._capacity()
+            asked, count = monotonic(), self._promised()
             was_paused, pauses = self.is_paused, self._pauses.count
             is_look_due = self._lost_answers.is_look_due
             if is_drained or self._abandoned or is_look_due:
@@ -131,8 +130,9 @@ class Reader:
             elif connection.is_usable():
                 taken, asked = await self._wait(connection, count)
                 is_drained, was_last = self._is_drained(taken, count)
-            else:
-                return  # it was lost while it was not used, so this does not mean that the server is away now
+            else:  # it was lost while it was not used, so this does not mean that the server is away now
+                self.roster.places.keep_promise()
+                return
             answered()
             if was_paused and not self.is_paused:
                 self._resumed.notify()
@@ -147,6 +147,7 @@ class Reader:
         if not is_drained:
             self.outbox.open()  # some may end as they begin
         self.start(taken, asked)
+        self.roster.places.keep_promise()
 
     def _is_drained(self, taken: Sequence[Taken], count: int) -> tuple[bool, bool]:
         """Whether the stream had nothing, and whether it had no more, as what was taken of at most ``count`` shows."""
@@ -171,21 +172,27 @@ class Reader:
     async def _wait_for_capacity(self) -> None:
         """Wait until the worker may run another task. The shutdown ends the reader here, and nowhere else."""
         was_full = self._room() <= 0
-        while self._room() <= 0:
-            self.outbox.release()  # nothing is taken that they could leave with: the concurrency was lowered
-            full = monotonic()
-            await self.roster.freed.wait()
-            self._has_leisure = monotonic() - full > LEISURE_SECONDS
-        await checkpoint()  # those that end in the same turn of the loop leave together
+        while True:
+            while self._room() <= 0:
+                self.outbox.release()  # nothing is taken that they could leave with
+                full = monotonic()
+                await self.roster.freed.wait()
+                self._has_leisure = monotonic() - full > LEISURE_SECONDS
+            await checkpoint()  # those that end in the same turn of the loop leave together
+            if self._room() > 0:
+                break  # else one that had stepped aside has come back meanwhile
         if self.outbox and not was_full:
             self._has_leisure = False  # what was taken a moment ago has ended
 
     def _room(self) -> int:
         """How many more tasks the worker may run. The first ones in the outbox are settled as others are taken."""
-        return self.concurrency() - len(self.roster) + self.outbox.leaving
+        return self.roster.places.free + self.outbox.leaving
 
-    def _capacity(self) -> int:
-        return max(1, min(self._room(), self.batch, FEW if self._has_leisure else TAKE_BATCH))
+    def _promised(self) -> int:
+        """How many tasks the server is to be asked for; they have their places from now on."""
+        count = min(self._room(), self.batch, FEW if self._has_leisure else TAKE_BATCH)
+        self.roster.places.promise(count)
+        return count
 
     # ways to take tasks ----------------------------------------------------------------------------------
 
@@ -228,7 +235,7 @@ class Reader:
     async def _claim_read(self) -> None:
         """Claim tasks that a blocking read has brought before Redis was lost."""
         asked, request = monotonic(), self.claims.unclaimed
-        self.start(await self._shielded(self.claims.claim_read()), asked)
+        self._start(await self._shielded(self.claims.claim_read()), asked, is_drained=True)
         self._lost_answers.found(request)
 
     async def _claim_lost(self) -> None:
@@ -242,12 +249,13 @@ class Reader:
         requests = self._lost_answers.names()
         ours = [one.message_id for one in await self.claims.sweeping.look_at_ours()]
         unknown = [message_id for message_id in ours if message_id not in self.roster]
-        for at in range(0, len(unknown), TAKE_BATCH):
-            asked = monotonic()
+        while unknown:
+            await self._wait_for_capacity()
+            asked, count = monotonic(), self._promised()
+            ids, unknown = unknown[:count], unknown[count:]
             with self._lost_answers.request() as request:
-                ids = unknown[at : at + TAKE_BATCH]
                 taken = await self._shielded(self.claims.claim_unheard(ids, requests, asked=request))
-            self.start(taken, asked)
+            self._start(taken, asked, is_drained=True)
         self._lost_answers.looked()
 
     async def _shielded(self, taking: Awaitable[Sequence[Taken]]) -> Sequence[Taken]:
@@ -295,10 +303,14 @@ class Reader:
         while self._abandoned:
             await self._none_abandoned.wait()
 
-    async def unblock_when_cancelled(self) -> None:
-        """Sleep until the shutdown, then end the blocking read, which is shielded from it."""
+    async def unblock_when_needed(self) -> None:
+        """End the blocking read whenever its place is wanted, and at the shutdown, from which it is shielded."""
+        wanted, seen = self.roster.places.wanted, 0
         try:
-            await clock.wait_for_ever()
+            while True:
+                await wanted.wait_past(seen)
+                seen = wanted.count
+                await self._blocking.unblock()
         finally:
             if self._taking is not None:
                 self._taking.deadline = anyio.current_time() + LAST_ANSWER_SECONDS

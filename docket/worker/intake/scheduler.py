@@ -13,7 +13,7 @@ from ... import clock
 from ...clock import monotonic
 from ...store import DueTasks
 from ...values import define
-from ..roster import Notification
+from ..notification import Notification
 
 __all__ = ["Scheduler"]
 

@@ -20,7 +20,7 @@ from ...rules import FINAL
 from ...store import about_key, chains, check_expires, is_shared, read_event, unreadable
 from ...text import text_of
 from ...values import define
-from ..roster import Notification
+from ..notification import Notification
 
 if TYPE_CHECKING:
     from ...docket import Docket

@@ -15,7 +15,8 @@ from ...clock import monotonic
 from ...rules import renewal_interval
 from ...store import PENDING_PAGE, Claims
 from ...values import define
-from ..roster import Notification, Roster
+from ..notification import Notification
+from ..roster import Roster
 from .reader import Reader
 
 __all__ = ["Sweep"]
@@ -92,7 +93,7 @@ class Sweep:
             else:  # found, and not taken over yet
                 taken_over = True
                 await self.reader.wait_while_paused()
-                await self.roster.wait_for_fewer_than(self.reader.concurrency())
+                await self.roster.wait_for_place()
                 await anyio.sleep(0.001)
 
     async def _sweep(self) -> timedelta | None:

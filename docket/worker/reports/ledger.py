@@ -36,7 +36,8 @@ from ...store import Ledger as Store
 from ...text import error_text
 from ...transport import is_outage
 from ...values import define
-from ..roster import End, Notification, Running
+from ..notification import Notification
+from ..roster import End, Running
 
 __all__ = ["Ledger", "in_batches", "task_ends"]
 

@@ -16,7 +16,8 @@ from ...rules import AdmissionRule, SlotRule, Verdict, pack
 from ...standins import redis_errors
 from ...store import Admissions, Asking
 from ...values import define
-from ..roster import Notification, Running
+from ..notification import Notification
+from ..roster import Running
 from ..upkeep.outages import Outages
 from .following import Ending, block, fail_unhandled
 from .leased import retry_while_leased

@@ -14,7 +14,8 @@ from anyio.abc import TaskStatus
 from trio.lowlevel import Task
 
 from ...dependencies import current_execution
-from ..roster import Notification, Running
+from ..notification import Notification
+from ..roster import Running
 from .claim_tasks import ClaimTasks, Run
 
 __all__ = ["NurseryTasks"]

@@ -10,7 +10,7 @@ import attrs
 from ...client import ExecutionProgress, keepers
 from ...standins import redis_errors
 from ...values import define
-from ..roster import Notification
+from ..notification import Notification
 from .outages import is_disruption
 
 __all__ = ["LateProgress"]

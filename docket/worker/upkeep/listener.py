@@ -6,15 +6,20 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 
+import anyio
 import attrs
 
 from ...clock import monotonic
+from ...parenthood import Tell
 from ...rules import StopReason
+from ...standins import redis_errors
 from ...store import EVERY_TASK, Claims
+from ...transport import Published, PubSub, is_outage
 from ...values import define
 from ..intake.scheduler import Scheduler
 from ..intake.sweep import Sweep
-from ..roster import Notification, Roster, Running
+from ..notification import Notification
+from ..roster import Roster, Running
 
 __all__ = ["Listener"]
 
@@ -26,7 +31,10 @@ REMEMBERED = 10.0
 
 @define(eq=False)
 class Listener:
-    """Stops claims whose cancellation is requested; wakes the scheduler, the sweep and a run until finished."""
+    """Stops claims whose cancellation is requested; wakes the scheduler, the sweep and a run until finished.
+
+    Besides, it follows channels for tasks that run here.
+    """
 
     claims: Claims
     roster: Roster
@@ -37,23 +45,37 @@ class Listener:
     _unclaimed: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
     """Keys of cancellations for which no claim was there, each with its loop time; the oldest is first."""
     _listening_since: float = attrs.field(init=False, default=math.inf)
+    _followed: dict[bytes, dict[object, Tell]] = attrs.field(
+        init=False, factory=dict[bytes, dict[object, Tell]]
+    )
+    """By channel and by who follows it: a run that was lost may still do so when its next delivery begins here."""
+    _pubsub: PubSub | None = attrs.field(init=False, default=None)
+    """What `run` receives from, while it does."""
 
     async def run(self, answered: Callable[[], None]) -> None:
         """Listen until cancelled or until Redis is lost."""
         keys = self.claims.keys
         async with self.claims.client.pubsub() as pubsub:
-            await pubsub.subscribe(keys.wake)
-            await pubsub.psubscribe(keys.cancellations)
-            self._listening_since = monotonic()
-            await self._catch_up()
-            answered()
-            while True:
-                message = await pubsub.receive()
-                text = message.payload.decode(errors="replace")
-                if message.pattern is not None:
-                    self._cancel(text)
-                else:
-                    await self._wake_up(text)
+            self._pubsub = pubsub
+            try:
+                await pubsub.subscribe(keys.wake, *self._followed)
+                await pubsub.psubscribe(keys.cancellations)
+                self._listening_since = monotonic()
+                await self._catch_up()
+                answered()
+                while True:
+                    await self._heard(await pubsub.receive())
+            finally:
+                self._pubsub = None
+
+    async def _heard(self, message: Published) -> None:
+        if message.pattern is not None:
+            self._cancel(message.payload.decode(errors="replace"))
+        elif message.channel in self._followed:
+            for tell in list(self._followed[message.channel].values()):
+                await _tell(tell, message.payload)
+        else:
+            await self._wake_up(message.payload.decode(errors="replace"))
 
     async def _catch_up(self) -> None:
         """Act as if everything had been published that may have been before the worker listened.
@@ -65,6 +87,7 @@ class Listener:
         self.finished.notify()
         self.sweep.reader.go_on()
         await self._stop_requested([running.delivery.message.key for running in self.roster])
+        await _tell_all([tell for followers in self._followed.values() for tell in followers.values()])
 
     def _cancel(self, key: str) -> None:
         found = self.roster.under(key)
@@ -118,6 +141,32 @@ class Listener:
         """Have the sweep look: this worker has left a claim to redelivery, which nobody announces."""
         self.sweep.look_again()
 
+    async def follow(self, channel: str, owner: object, tell: Tell) -> None:
+        """Tell what is published on a channel. See `docket.parenthood.Parent.follow`. Raises: ResponseError."""
+        name = channel.encode()
+        self._followed.setdefault(name, {})[owner] = tell
+        pubsub = self._pubsub
+        if pubsub is None:
+            return  # `run` follows it with the others, and tells that something may have been missed
+        before = pubsub.connection
+        try:
+            await pubsub.subscribe(name)
+        except (redis_errors.ConnectionError, redis_errors.TimeoutError):
+            return  # the same
+        except BaseException:
+            self.unfollow(channel, owner)
+            raise
+        if before is not None and pubsub.connection is not before:
+            await self._catch_up()  # it was found lost here, and `run` may not see that
+
+    def unfollow(self, channel: str, owner: object) -> None:
+        """Tell it no more. Never suspends; idempotent."""
+        name = channel.encode()
+        followers = self._followed.get(name, {})
+        followers.pop(owner, None)
+        if not followers and self._followed.pop(name, None) is not None and self._pubsub is not None:
+            self._pubsub.give_up([name])
+
     async def _stop_requested(self, keys: Sequence[str]) -> None:
         if not keys:
             return
@@ -125,3 +174,33 @@ class Listener:
             for running in self.roster.under(key):
                 if generation == running.delivery.message.generation:
                     running.stop(StopReason.ASKED)
+
+
+async def _tell(tell: Tell, said: bytes | None) -> None:
+    """Raises: RedisError - the server is lost, and all are to be told again."""
+    try:
+        await tell(said)
+    except redis_errors.RedisError as error:
+        if is_outage(error):
+            raise
+        logger.warning(
+            "What a task waits for cannot be looked at: %s", error
+        )  # it harms that task alone (I9)
+
+
+async def _tell_all(tells: Sequence[Tell]) -> None:
+    """Tell that something may have been missed. Raises: RedisError."""
+    lost: list[redis_errors.RedisError] = []
+
+    async def tell_one(tell: Tell) -> None:
+        try:
+            await _tell(tell, None)
+        except redis_errors.RedisError as error:
+            lost.append(error)
+
+    if tells:
+        async with anyio.create_task_group() as group:
+            for tell in tells:
+                group.start_soon(tell_one, tell)
+    if lost:
+        raise lost[0]

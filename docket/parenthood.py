@@ -1,0 +1,101 @@
+"""What a running task needs of the worker that runs it, in order to wait for other tasks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeAlias
+
+from .dependencies import current_execution
+from .store import DocketStore, Fence
+
+__all__ = ["Host", "Parent", "Tell", "current_host", "current_parent", "parent_on", "seceded"]
+
+Tell: TypeAlias = Callable[["bytes | None"], Awaitable[None]]
+"""Told what was published on a channel; None where something may have been missed. What it raises of Redis is put off:
+it is told None again."""
+
+
+class Parent(Protocol):
+    """A running task, to those who wait in it."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def fence(self) -> Fence:
+        """Which claim of which delivery it is."""
+        ...
+
+    @property
+    def goes_on_elsewhere(self) -> bool:
+        """Whether it was stopped because it is to be run again, as the same attempt: handed back, put off, lost."""
+        ...
+
+    @property
+    def holds(self) -> frozenset[str]:
+        """The concurrency limits that it holds a slot of, and those that its parents do."""
+        ...
+
+    def next_group(self) -> int:
+        """The number of the group that it opens now, from 1."""
+        ...
+
+    def seceded(self) -> AbstractAsyncContextManager[None]:
+        """While it waits in here it does not count among those that its worker runs at a time (I14).
+
+        It is left once there is a place to go on in; after a cancellation at once. It may be entered several times at
+        a time: the task counts again when all are left.
+        """
+        ...
+
+    async def follow(self, channel: str, tell: Tell) -> None:
+        """Have ``tell`` called with what is published on a channel, until `unfollow`.
+
+        Returns once the server has confirmed it, or it is known that the connection is lost: then it is told None as
+        soon as there is another. Cancel: `unfollow` it.
+        """
+        ...
+
+    def unfollow(self, channel: str) -> None:
+        """Hear no more of a channel. Never suspends; idempotent."""
+        ...
+
+
+class Host(Protocol):
+    """A worker, to the tasks that it runs."""
+
+    def parent(self, execution: Any) -> Parent | None:
+        """The run of an execution, as long as its body runs here, in this thread."""
+        ...
+
+
+current_host: ContextVar[Host] = ContextVar("current_host")
+
+
+def current_parent() -> Parent | None:
+    """The task that is running here; None in a plain program."""
+    host, execution = current_host.get(None), current_execution.get(None)
+    return None if host is None or execution is None else host.parent(execution)
+
+
+def parent_on(store: DocketStore) -> Parent | None:
+    """The task of this docket that is running here; None in a plain program, and in a task of another docket."""
+    parent = current_parent()
+    if parent is None:
+        return None
+    own: DocketStore = current_execution.get().docket.store
+    same = own.keys.prefix == store.keys.prefix and own.client.address == store.client.address
+    return parent if same else None
+
+
+@asynccontextmanager
+async def seceded() -> AsyncGenerator[None]:
+    """Let the worker run others while the task that is running here waits; nothing in a plain program."""
+    parent = current_parent()
+    if parent is None:
+        yield
+        return
+    async with parent.seceded():
+        yield

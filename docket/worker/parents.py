@@ -1,0 +1,107 @@
+"""Running tasks that wait for other tasks: what they need of the worker that runs them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+from anyio import get_cancelled_exc_class
+
+from ..parenthood import Tell
+from ..rules import StopReason, names_in
+from ..store import HELD_LIMITS, Fence
+from ..values import define
+from .places import Place
+from .roster import Roster, Running
+from .upkeep.listener import Listener
+
+__all__ = ["Parents"]
+
+_ELSEWHERE = StopReason.DRAIN, StopReason.LOST
+
+
+@define(eq=False)
+class _Parent:
+    """See `docket.parenthood.Parent`."""
+
+    parents: Parents
+    running: Running
+
+    @property
+    def key(self) -> str:
+        return self.running.delivery.message.key
+
+    @property
+    def fence(self) -> Fence:
+        return self.running.delivery.fence
+
+    @property
+    def goes_on_elsewhere(self) -> bool:
+        return self.running.reason in _ELSEWHERE
+
+    @property
+    def holds(self) -> frozenset[str]:
+        delivery = self.running.delivery
+        of_parents = delivery.message.extra.get(HELD_LIMITS, b"").decode(errors="replace")
+        return names_in(delivery.slots) | names_in(of_parents)
+
+    def next_group(self) -> int:
+        self.running.groups += 1
+        return self.running.groups
+
+    @asynccontextmanager
+    async def seceded(self) -> AsyncGenerator[None]:
+        running, places = self.running, self.parents.roster.places
+        place = running.place = running.place or Place()
+        places.step_aside(place)
+        self.parents.roster.freed.notify()
+        if self.parents.stopping():
+            running.stop(StopReason.DRAIN)  # whoever runs it next finds the tasks that it waits for
+        try:
+            yield
+        except get_cancelled_exc_class():
+            places.come_back_at_once(place)
+            raise
+        except BaseException:
+            await self._come_back(place)
+            raise
+        else:
+            await self._come_back(place)
+
+    async def _come_back(self, place: Place) -> None:
+        places = self.parents.roster.places
+        if (
+            self.running.reason is not None
+        ):  # it is to clean up, and what has the places may be what it is to stop
+            places.come_back_at_once(place)
+        else:
+            await places.come_back(place)
+
+    async def follow(self, channel: str, tell: Tell) -> None:
+        await self.parents.listener.follow(channel, self.running, tell)
+
+    def unfollow(self, channel: str) -> None:
+        self.parents.listener.unfollow(channel, self.running)
+
+
+@define(eq=False)
+class Parents:
+    """What one worker is to the tasks that it runs (`docket.parenthood.Host`)."""
+
+    roster: Roster
+    listener: Listener
+    stopping: Callable[[], bool]
+    _thread: int = attrs.field(init=False, factory=threading.get_ident)
+
+    def parent(self, execution: Any) -> _Parent | None:
+        # Context goes along into other threads, whose loops must not touch what is ours, and into tasks of the event
+        # loop that outlive the body.
+        if execution.message_id is None or threading.get_ident() != self._thread:
+            return None
+        running = self.roster.get(execution.message_id)
+        if running is None or running.execution is not execution or running.settling:
+            return None
+        return _Parent(self, running)
