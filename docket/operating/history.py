@@ -30,6 +30,9 @@ HISTORY_TTL, HISTORY_KEPT = timedelta(days=7), 1000
 #: How many rows one call of `history` returns at most.
 MOST = 1000
 
+#: How many tasks one call of `busiest` returns at most.
+MOST_BUSY = 100
+
 #: How many tasks are read in one round trip.
 AT_ONCE = 20
 
@@ -281,6 +284,16 @@ class DocketHistory(abc.ABC):
         began = _since(since, LONGEST_SINCE[per], f" per {per}")
         named = asked_task(task)
         return [Interval.of(at, counts) for at, counts in await self.store.ledger.counts(named, per, began)]
+
+    async def busiest(self, *, limit: int = 10) -> dict[str, list[Interval]]:
+        """The tasks of which most runs ended in the last hour, the busiest first, each with its `throughput`.
+
+        At most ``limit`` (1 to 100) of them. Some ten commands, however many tasks there are.
+        Raises: UsageError (a ValueError) - a limit out of range; RedisError.
+        """
+        check_whole("limit", limit, most=MOST_BUSY)
+        found = await self.store.ledger.busiest(limit, clock.timestamp() - 3600)
+        return {task: [Interval.of(at, counts) for at, counts in minutes] for task, minutes in found.items()}
 
     async def depths(self, *, since: timedelta = timedelta(hours=1)) -> list[Depth]:
         """How many tasks were due, waited for later and ran, the earliest first: once in each minute.

@@ -8,7 +8,7 @@ numbers of runs (u32: completed, failed, retried, cancelled), the sums of how lo
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -26,6 +26,7 @@ __all__ = [
     "EndState",
     "RunCounts",
     "Slots",
+    "ended_in",
 ]
 
 ALL_TASKS = "*"
@@ -46,6 +47,9 @@ _WORDS = (
 #: As much as the server counts at once, and more than all runs of an hour can be late.
 _MOST = 2**62
 
+#: Of a slot the numbers of runs alone.
+_ENDED = struct.Struct(">4I52x")
+
 _DEPTH = struct.Struct(">4I")
 
 
@@ -65,6 +69,12 @@ class Slots:
         """Each slot between two moments: when it begins, its block, and its number there."""
         for number in range(int(since) // self.seconds, int(until) // self.seconds + 1):
             yield (number * self.seconds, *divmod(number, self.count))
+
+
+def ended_in(block: bytes, slots: Sequence[int]) -> int:
+    """How many runs ended in some slots of a block, in whichever state."""
+    whole = block.ljust((slots[-1] + 1) * _SLOT.size, b"\0")
+    return sum(sum(_ENDED.unpack_from(whole, slot * _SLOT.size)) for slot in slots)
 
 
 KINDS_OF_SLOTS = {"minute": Slots("minutes", 60, 60), "hour": Slots("hours", 3600, 24)}

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import cast
+from typing import TypeVar, cast
 
 from .. import clock
 from ..transport import Argument, Client
 from ..values import define, frozen
 from . import script_calls
 from .answers import answers, named, naming
-from .counted import ALL_TASKS, KINDS_OF_SLOTS, STATES, Depth, EndState, RunCounts, Slots
+from .counted import ALL_TASKS, KINDS_OF_SLOTS, STATES, Depth, EndState, RunCounts, Slots, ended_in
 from .foreign import text
 from .keys import Keys
 from .schedule import milliseconds
@@ -30,6 +30,8 @@ LONGEST_KEY, LONGEST_ERROR = 4096, 200
 LETTERS = dict(zip(STATES, "cfrx", strict=True))
 _STATES: dict[str, EndState] = {letter: state for state, letter in LETTERS.items()}
 BLOCKS = 100
+
+Block = TypeVar("Block")
 
 
 def _escaped(part: str) -> str:
@@ -180,11 +182,15 @@ class Ledger:
 
     # reading ---------------------------------------------------------------------------------------------
 
-    async def tasks(self) -> dict[str, float]:
-        """When a run of each task ended last, in epoch seconds, the latest first. Raises: KeyUnreadable; RedisError."""
+    async def tasks(self, since: float = 0.0) -> dict[str, float]:
+        """When a run of each task ended last, in epoch seconds, the latest first; of those that did ``since`` then.
+
+        Raises: KeyUnreadable; RedisError.
+        """
         name = self.keys.ended_tasks
         with naming(name, "sorted set"):
-            reply = await self.client.call("ZRANGE", name, 0, -1, "REV", "WITHSCORES")
+            asked = "+inf", f"{since * 1e3:.0f}", "BYSCORE", "REV", "WITHSCORES"
+            reply = await self.client.call("ZRANGE", name, *asked)
         flat = cast("list[bytes]", reply)
         return {text(task): float(ms) / 1e3 for task, ms in zip(flat[::2], flat[1::2], strict=True)}
 
@@ -226,6 +232,29 @@ class Ledger:
         )
         return [(began, RunCounts.read(blocks[block], slot)) for began, block, slot in slots]
 
+    async def busiest(self, most: int, since: float) -> dict[str, list[tuple[float, RunCounts]]]:
+        """What each minute since a moment saw of the tasks of which most runs ended, the busiest first.
+
+        One command, and one more for each hundred blocks: of at most `MOST_TASKS`, two for each hour.
+        Raises: KeyUnreadable; RedisError.
+        """
+        kind = KINDS_OF_SLOTS["minute"]
+        slots: dict[int, list[int]] = {}
+        begins: list[tuple[float, int, int]] = []
+        for began, block, slot in kind.since(since, clock.timestamp()):
+            slots.setdefault(block, []).append(slot)
+            begins.append((began, block, slot))
+        names = await self.tasks(since)
+        blocks = await self._blocks(
+            [((task, block), self.keys.counted(kind.kind, task, block)) for task in names for block in slots]
+        )
+        sums = {task: sum(ended_in(blocks[task, block], slots[block]) for block in slots) for task in names}
+        busy = sorted((task for task in names if sums[task]), key=lambda task: (-sums[task], task))[:most]
+        return {
+            task: [(began, RunCounts.read(blocks[task, block], slot)) for began, block, slot in begins]
+            for task in busy
+        }
+
     async def depths(self, since: float) -> list[Depth]:
         """How full the docket was in each minute since a moment in which somebody noted it. Raises: RedisError."""
         slots = list(KINDS_OF_SLOTS["minute"].since(since, clock.timestamp()))
@@ -233,10 +262,10 @@ class Ledger:
         found = (Depth.read(began, blocks[block], slot) for began, block, slot in slots)
         return [depth for depth in found if depth is not None]
 
-    async def _blocks(self, wanted: Sequence[tuple[int, str]]) -> dict[int, bytes]:
-        """Whole blocks by their numbers; empty where there is none, or something else."""
+    async def _blocks(self, wanted: Sequence[tuple[Block, str]]) -> dict[Block, bytes]:
+        """Whole blocks by what stands for them; empty where there is none, or something else."""
         names = dict(wanted)
-        found: dict[int, bytes] = {}
+        found: dict[Block, bytes] = {}
         blocks = list(names.items())
         for at in range(0, len(blocks), BLOCKS):
             some = blocks[at : at + BLOCKS]

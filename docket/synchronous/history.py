@@ -57,6 +57,10 @@ class SyncHistory:
         """What each minute or hour saw of a task, or of all. See `Docket.throughput`."""
         return self._loop.call(partial(self.docket.throughput, task, since=since, per=per))
 
+    def busiest(self, *, limit: int = 10) -> dict[str, list[Interval]]:
+        """The tasks of which most runs ended in the last hour. See `Docket.busiest`."""
+        return self._loop.call(partial(self.docket.busiest, limit=limit))
+
     def depths(self, *, since: timedelta = timedelta(hours=1)) -> list[Depth]:
         """How many tasks were due, waited for later and ran. See `Docket.depths`."""
         return self._loop.call(partial(self.docket.depths, since=since))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from .charts import Series, bars, lines, spark
+from .http import address
 from .markup import Child, Safe, el
 from .pieces import Column, empty, key_link, state_badge, table
 from .view import View
@@ -17,7 +18,7 @@ from .words import count, moment, short
 if TYPE_CHECKING:
     from ..operating import Depth, Ended, Interval
 
-__all__ = ["Total", "depth_lines", "ended_bars", "ended_spark", "ended_table", "total_of"]
+__all__ = ["Total", "depth_lines", "ended_bars", "ended_spark", "ended_table", "failed_link", "total_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -95,6 +96,13 @@ def ended_spark(intervals: Sequence[Interval], what: str) -> Safe:
     return spark([each.ended for each in intervals], what=what, tone="completed")
 
 
+def failed_link(total: Total, task: str) -> Child:
+    """How many runs of a task failed; what is kept of them, where any did."""
+    if not total.failed:
+        return "0"
+    return el("a", count(total.failed), href=address("failures", task=task), class_="count bad")
+
+
 def ended_table(rows: Sequence[Ended], view: View, *, with_keys: bool) -> Safe:
     """Single runs that have ended, the latest first."""
     columns = [
@@ -121,7 +129,7 @@ def ended_table(rows: Sequence[Ended], view: View, *, with_keys: bool) -> Safe:
     if with_keys:
         columns.insert(0, Column("Key", "key"))
         for row, each in zip(cells, rows, strict=True):
-            row.insert(0, key_link(each.key))
+            row.insert(0, key_link(each.key, each.function))
     return table(columns, cells, caption="Runs that have ended")
 
 

@@ -102,6 +102,34 @@ async def test_minutes_and_hours_are_counted_for_each_task_and_for_all(full: Doc
     assert sum(one.ended for one in await full.throughput("unknown")) == 0
 
 
+async def test_the_busiest_tasks_of_the_last_hour_come_first(full: Docket) -> None:
+    busiest = await full.busiest()
+    assert {task: sum(one.ended for one in minutes) for task, minutes in busiest.items()} == {
+        "fine": 3, "flaky": 2, "failing": 1, "tick": 1,
+    }  # fmt: skip
+    assert list(busiest) == ["fine", "flaky", "failing", "tick"]
+    assert busiest["flaky"] == await full.throughput("flaky")
+    assert list(await full.busiest(limit=1)) == ["fine"]
+    for wrong in 0, 101, "all":
+        with pytest.raises((ValueError, TypeError)):
+            await full.busiest(limit=wrong)  # type: ignore[arg-type]
+
+
+@one_loop
+async def test_which_tasks_are_the_busiest_is_told_by_some_ten_commands(redis_url: str) -> None:
+    """However many there are: that is for a page that is read every two seconds."""
+    async with Docket("d", redis_url) as docket:
+        kept = Ledger(docket.store.ledger, "w")
+        why = DeliveryUnreadable("why")
+        for task in [*range(500), 77]:
+            kept.note_dead(Unreadable(message_id=b"1-0", key="k", reason=why, task=f"f{task}"))
+        await kept.write_last()
+        await docket.client.call("CONFIG", "RESETSTAT")
+        assert next(iter(await docket.busiest())) == "f77"
+        stats = await docket.client.info("commandstats")
+        assert sum(each["calls"] for name, each in stats.items() if name != "cmdstat_config|resetstat") <= 14
+
+
 async def test_the_depths_are_noted(full: Docket) -> None:
     assert len(await full.depths()) >= 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ...execution import Execution
-from ..figures import depth_lines, ended_bars, total_of
+from ..figures import depth_lines, ended_bars, ended_spark, failed_link, total_of
 from ..http import address
-from ..markup import Safe, el
+from ..markup import Child, Safe, el
 from ..pieces import Column, card, empty, key_link, table, task_link, tile
 from ..view import Content, Page, Part, Query, Show, View
 from ..words import count, moment, short
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OVERVIEW"]
 
-FEW = 6
+FEW, BUSY = 6, 10
 
 HOUR = timedelta(hours=1)
 
@@ -34,6 +35,7 @@ class _Seen:
     later: list[Execution[Any]]
     failures: list[Failure]
     hour: list[Interval]
+    busiest: Mapping[str, Sequence[Interval]]
     depths: list[Depth]
 
 
@@ -46,6 +48,7 @@ async def _read(docket: Docket, query: Query) -> Show:
     seen = _Seen(
         failures=failures,
         hour=await docket.throughput(since=HOUR),
+        busiest=await docket.busiest(limit=BUSY),
         depths=await docket.depths(since=HOUR),
         counts=counts,
         running=[*running.executions] if running else [],
@@ -59,11 +62,12 @@ def _show(seen: _Seen, view: View) -> Content:
         Part("tiles", _tiles(seen.counts, view)),
         Part("hour", _hour(seen), "half"),
         Part("depths", card("Depths", depth_lines(seen.depths)), "half"),
-        Part("running", _running(seen, view), "half"),
+        Part("busiest", _busiest(seen), "half"),
         Part("failures", _failures(seen, view), "half"),
+        Part("running", _running(seen, view), "half"),
         Part("later", _later(seen, view), "half"),
     ]
-    return Content(title="Overview", blocks=blocks)
+    return Content(title="Overview", blocks=blocks, document=_document(seen))
 
 
 def _tiles(counts: Counts, view: View) -> Safe:
@@ -103,6 +107,27 @@ def _hour(seen: _Seen) -> Safe:
     mean, p95 = total.words()
     words = f"{count(total.ended)} runs, mean {mean}, 95 % {p95}" if mean else None
     return card("Last 60 minutes", chart, tools=el("span", words, class_="remark") if words else None)
+
+
+def _busiest(seen: _Seen) -> Safe:
+    if not seen.busiest:
+        return card("Busiest tasks", empty("No run has ended in the last hour."))
+    rows: list[list[Child]] = []
+    for name, hour in seen.busiest.items():
+        total = total_of(hour)
+        spark = ended_spark(hour, f"Runs of {name} that ended in the last hour")
+        mean, _ = total.words()
+        rows.append([task_link(name), spark, count(total.ended), failed_link(total, name), mean])
+    columns = (
+        Column("Task", "name"),
+        Column("Last hour"),
+        Column("Runs", "number"),
+        Column("Failed", "number"),
+        Column("Mean", "number"),
+    )
+    more = el("a", "All tasks", href="tasks")
+    listing = table(columns, rows, caption="The tasks of which most runs ended in the last hour")
+    return card("Busiest tasks", listing, tools=more)
 
 
 def _running(seen: _Seen, view: View) -> Safe:
@@ -153,6 +178,16 @@ def _failures(seen: _Seen, view: View) -> Safe:
 
 def _more(total: int, state: str) -> Safe | None:
     return el("a", f"All {count(total)}", href=address("work", state=state)) if total > FEW else None
+
+
+def _document(seen: _Seen) -> dict[str, object]:
+    return {
+        "counts": seen.counts,
+        "throughput": seen.hour,
+        "depths": seen.depths,
+        "busiest": seen.busiest,
+        "failures": seen.failures,
+    }
 
 
 OVERVIEW = Page(path="", label="Overview", key="o", read=_read)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..figures import Total, ended_spark, total_of
+from ..figures import Total, ended_spark, failed_link, total_of
 from ..http import address
 from ..markup import Child, Safe, el
 from ..pieces import Column, empty, field, filters, pages, state_badge, table, task_link
@@ -96,14 +96,11 @@ def _list(query: Query, rows: Sequence[_Row], total: int, more: bool) -> Safe:
 
 def _cells(row: _Row) -> list[Child]:
     mean, p95 = row.total.words()
-    failed = row.total.failed
     return [
         task_link(row.name),
         ended_spark(row.hour, f"Runs of {row.name} that ended in the last hour"),
         count(row.total.completed),
-        el("a", count(failed), href=address("failures", task=row.name), class_="count bad")
-        if failed
-        else "0",
+        failed_link(row.total, row.name),
         mean,
         p95,
         count(row.workers) if row.workers else state_badge("no worker"),
