@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from datetime import UTC, datetime, timedelta
 from types import EllipsisType
 from typing import Any, TypeAlias
@@ -23,6 +24,7 @@ __all__ = [
     "LAST",
     "LAST_EPOCH",
     "LONGEST",
+    "SINCE",
     "TimeToLive",
     "check_duration",
     "check_moment",
@@ -33,6 +35,8 @@ __all__ = [
     "moved",
     "read_epoch",
     "read_moment",
+    "read_seconds",
+    "read_since",
 ]
 
 ZERO = timedelta(0)
@@ -163,6 +167,43 @@ def read_moment(text: object) -> datetime | None:
     if _has_utc(moment):
         return moment
     return LAST if moment.year > 1 else FIRST
+
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "ms": 0.001}
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
+_CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
+
+
+def read_seconds(text: str) -> float:
+    """``123``, ``123s``, ``123m``, ``123h``, ``7d``, ``250ms``, ``mm:ss`` or ``hh:mm:ss``, in seconds.
+
+    Raises: ValueError - anything else.
+    """
+    text = text.strip()
+    if match := _NUMBER.fullmatch(text):
+        return float(match[1]) * _UNITS[match[2]]
+    if match := _CLOCK.fullmatch(text):
+        return int(match[1] or 0) * 3600 + int(match[2]) * 60 + float(match[3])
+    raise ValueError(text)
+
+
+SINCE = "how long ago, like 90s, 1h or 7d, or a moment like 2026-11-28T12:00:00+00:00"
+"""What `read_since` takes."""
+
+
+def read_since(text: str, now: datetime) -> datetime:
+    """Read what somebody has typed: how long before ``now``, or a moment in ISO 8601 with a time zone.
+
+    Raises: ValueError - it is neither.
+    """
+    try:
+        seconds = read_seconds(text)
+    except ValueError:
+        return check_moment("it", datetime.fromisoformat(text.strip()))
+    try:
+        return moved(now, -timedelta(seconds=seconds))
+    except OverflowError:
+        raise ValueError(text) from None
 
 
 def read_epoch(seconds: bytes | str | float | None) -> datetime | None:

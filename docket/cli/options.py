@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, cast
 
 from cyclopts import CoercionError, Parameter, Token
 
 from .. import clock
 from ..errors import BadUrl
-from ..moments import LONGEST, check_duration, check_moment, moved
+from ..moments import LONGEST, SINCE, check_duration, read_seconds, read_since
 
 __all__ = [
     "Heartbeat",
@@ -90,30 +89,12 @@ def integer(least: int, most: int | None = None) -> Reader:
     return read, f"a whole number from {least}" + (f" to {most}" if most is not None else "")
 
 
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "ms": 0.001}
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
-_CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
-
-
-def seconds(text: str) -> float:
-    """``123``, ``123s``, ``123m``, ``123h``, ``7d``, ``250ms``, ``mm:ss`` or ``hh:mm:ss``, in seconds.
-
-    Raises: ValueError - anything else.
-    """
-    text = text.strip()
-    if match := _NUMBER.fullmatch(text):
-        return float(match[1]) * _UNITS[match[2]]
-    if match := _CLOCK.fullmatch(text):
-        return int(match[1] or 0) * 3600 + int(match[2]) * 60 + float(match[3])
-    raise ValueError(text)
-
-
 def duration(*, zero: bool = False) -> Reader:
     """Durations above zero, or from zero."""
 
     def read(text: str) -> timedelta:
         try:
-            value = timedelta(seconds=seconds(text))
+            value = timedelta(seconds=read_seconds(text))
         except OverflowError:
             raise ValueError(text) from None
         return check_duration("it", value, positive=not zero)
@@ -134,15 +115,7 @@ def ttl() -> Reader:
 def moment() -> Reader:
     """Moments: how long ago, or ISO 8601 with a time zone."""
 
-    def read(text: str) -> datetime:
-        try:
-            return moved(clock.now(), -timedelta(seconds=seconds(text)))
-        except OverflowError:
-            raise ValueError(text) from None
-        except ValueError:
-            return check_moment("it", datetime.fromisoformat(text.strip()))
-
-    return read, "how long ago, like 90s, 1h or 7d, or a moment like 2026-11-28T12:00:00+00:00"
+    return lambda text: read_since(text, clock.now()), SINCE
 
 
 def choice(*words: str, upper: bool = False) -> Reader:

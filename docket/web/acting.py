@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import attrs
 
 from ..errors import UsageError
-from .actions import ACTIONS, Action, again, log
+from .actions import ACTIONS, Action, again, log, log_unknown
 from .answers import html, plain
 from .frame import plain_page
 from .http import BadForm, Form, Receive, Request, Response, TooLarge, address, read_form
@@ -64,11 +64,14 @@ class Acting:
         try:
             done = await in_time(act, PATIENCE)
         except Away as problem:
+            log_unknown(visitor.name, name, form, self.docket.name)
             text = f"It is not known whether anything was changed: {problem}."
-            return plain(503, "Redis is away", text, home=back)
+            return plain(503, problem.title, text, home=back)
         except (UsageError, TypeError) as error:
             return plain(400, "That cannot be done", f"Nothing was changed: {error}.", home=back)
         if isinstance(done, Ask):
+            if done.so_far is not None:
+                log(visitor.name, name, done.so_far, self.docket.name)
             return html(_question(done, name, form, back))
         log(visitor.name, name, done, self.docket.name)
         path, _, query = back.partition("?")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..text import printable
@@ -21,7 +21,7 @@ from .words import plural
 if TYPE_CHECKING:
     from ..docket import Docket
 
-__all__ = ["ACTIONS", "Action", "again", "log"]
+__all__ = ["ACTIONS", "Action", "again", "log", "log_unknown"]
 
 logger = logging.getLogger("docket.web")
 
@@ -71,10 +71,22 @@ def again(form: Form, more: Mapping[str, str]) -> list[Safe]:
 
 def log(visitor: str, action: str, done: Done, docket: str) -> None:
     """One line for each action, for those who ask later who did it."""
-    names = ", ".join(map(repr, done.names[:LOGGED]))
-    if len(done.names) > LOGGED:
-        names += f" and {len(done.names) - LOGGED} more"
     logger.info(
         "%s: %s on docket %s: %d done, %d not: %s",
-        *(printable(visitor), action, printable(docket), done.number, done.others, printable(names)),
+        *(printable(visitor), action, printable(docket), done.number, done.others, _named(done.names)),
     )
+
+
+def log_unknown(visitor: str, action: str, form: Form, docket: str) -> None:
+    """The line for one of which nobody knows what it did: the server did not answer in time, or refused."""
+    said = [f"{name}={value}" for name, values in form.items() if name != "back" for value in values]
+    logger.info(
+        "%s: %s on docket %s: it is not known what was done: %s",
+        *(printable(visitor), action, printable(docket), _named(said)),
+    )
+
+
+def _named(names: Sequence[str]) -> str:
+    """The first `LOGGED` of them, on one line."""
+    text = ", ".join(map(repr, names[:LOGGED]))
+    return printable(f"{text} and {len(names) - LOGGED} more" if len(names) > LOGGED else text)

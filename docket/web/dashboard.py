@@ -267,7 +267,7 @@ class Dashboard:
             parts = await self._look(*found, self._refresh * 0.9)
         except Away as problem:
             return Response(
-                body=json.dumps({"away": str(problem)}).encode(), status=503, kind="application/json"
+                body=json.dumps({"away": problem.whole}).encode(), status=503, kind="application/json"
             )
         except (UsageError, TypeError):
             return Response(body=b"{}", status=400, kind="application/json")
@@ -286,7 +286,7 @@ class Dashboard:
             try:
                 return await self._look(page, query, view, 0.0 if page.follows else age)
             except (UsageError, TypeError) as error:
-                raise Away(str(error)) from error
+                raise Away(str(error), "That cannot be shown") from error
 
         async def told() -> Execution[object] | None:
             return await in_time(partial(self.docket.get_execution, query.get("key", "")))
@@ -317,10 +317,10 @@ def _document(content: Content, docket: str) -> Response:
 
 def _away(problem: Away) -> Content:
     return Content(
-        title="Redis is away",
+        title=problem.title,
         blocks=[
             note(str(problem), tone="bad"),
-            note("This page comes back by itself when it answers.", tone="away-page"),
+            note("This page comes back by itself when that is over.", tone="away-page"),
         ],
         status=503,
     )

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from .. import clock
 from ..errors import NothingKept, UsageError
-from ..moments import read_moment
+from ..moments import SINCE, read_since
 from ..rules import Disposition
 from .fields import keys_in, word_in
 from .http import Form
 from .results import Ask, Done
 from .visitors import Visitor
-from .words import plural, stamp
+from .words import count, plural, stamp
 
 if TYPE_CHECKING:
     from ..docket import Docket
     from ..operating import BulkResult
 
-__all__ = ["discard", "discard_all", "retry", "retry_all", "run_now"]
+__all__ = ["FILTER", "discard", "discard_all", "retry", "retry_all", "run_now", "wanted_by"]
+
+
+LONGEST = 15.0
+"""Seconds that one form acts on failures: a server or a proxy in front waits for no answer for ever."""
+
+FILTER = ("task", "error", "since", "until")
+"""The fields of a filter of failures."""
 
 
 async def retry(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
@@ -58,7 +67,7 @@ async def retry_all(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
     wanted = _wanted(form)
     if not form.get("sure"):
         return await _ask_about(docket, wanted, "Retry", "Each runs again, from its first attempt.")
-    return _done("retried", await docket.retry_all(**wanted), wanted)
+    return await _all_of(docket, wanted, docket.retry_all, "retried")
 
 
 async def discard_all(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
@@ -67,7 +76,26 @@ async def discard_all(docket: Docket, form: Form, visitor: Visitor) -> Done | As
     wanted = _wanted(form)
     if not form.get("sure"):
         return await _ask_about(docket, wanted, "Discard", "They are gone then; this cannot be taken back.")
-    return _done("discarded", await docket.discard_all(**wanted), wanted)
+    return await _all_of(docket, wanted, docket.discard_all, "discarded")
+
+
+async def _all_of(
+    docket: Docket, wanted: Mapping[str, Any], act: Callable[..., Awaitable[BulkResult]], word: str
+) -> Done | Ask:
+    """Act on all that are wanted for a while; then ask whether to go on with the rest."""
+    before = await _how_many(docket, wanted)
+    with anyio.move_on_after(LONGEST):
+        result = await act(**wanted)
+        others = sum(result.skipped.values())
+        return Done(word=word, number=result.done, what="failure", others=others, names=(_shown(wanted),))
+    left = await _how_many(docket, wanted)
+    return Ask(
+        question=f"Go on with {plural(left, 'failure')}?",
+        detail=f"There are too many for one go: {plural(before - left, 'failure')} of {count(before)} are {word} now.",
+        yes="Go on",
+        fields=_moments_of(wanted),
+        so_far=Done(word=word, number=before - left, what="failure", others=left, names=(_shown(wanted),)),
+    )
 
 
 async def run_now(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
@@ -78,39 +106,49 @@ async def run_now(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
     return Done(word="started", number=done, what="task", others=len(keys) - done, names=keys)
 
 
-def _wanted(form: Form) -> dict[str, Any]:
-    """The filter of a form, with the moment until which it counts."""
+def wanted_by(said: Mapping[str, str]) -> dict[str, Any]:
+    """What a filter asks for, as `Docket.failures` takes it. Raises: UsageError - a moment that is none."""
     return {
-        "task": word_in(form, "task") or None,
-        "error": word_in(form, "error") or None,
-        "since": _moment_in(form, "since"),
-        "until": _moment_in(form, "until") or clock.now(),
+        "task": said.get("task") or None,
+        "error": said.get("error") or None,
+        "since": _moment("since", said.get("since", "")),
+        "until": _moment("until", said.get("until", "")),
     }
 
 
-def _moment_in(form: Form, name: str) -> datetime | None:
-    text = word_in(form, name)
-    if not text:
+def _moment(name: str, text: str) -> datetime | None:
+    if not text.strip():
         return None
-    if (moment := read_moment(text)) is None:
-        raise UsageError(f"{name} is no moment: {text!r}")
-    return moment
+    try:
+        return read_since(text, clock.now())
+    except ValueError:
+        raise UsageError(f"{name} takes {SINCE}, not {text!r}") from None
+
+
+def _wanted(form: Form) -> dict[str, Any]:
+    """The filter of a form, with the moment until which it counts."""
+    wanted = wanted_by({name: word_in(form, name) for name in FILTER})
+    return {**wanted, "until": wanted["until"] or clock.now()}
 
 
 async def _ask_about(docket: Docket, wanted: Mapping[str, Any], verb: str, then: str) -> Ask:
-    number = sum((await docket.count_failures(**wanted)).values())
+    number = await _how_many(docket, wanted)
     what = plural(number, "failure")
     return Ask(
         question=f"{verb} {what}?",
         detail=f"{_shown(wanted)}. {then} What fails later is left alone.",
         yes=f"{verb} {what}",
-        fields={"until": wanted["until"].isoformat()},
+        fields=_moments_of(wanted),
     )
 
 
-def _done(word: str, result: BulkResult, wanted: Mapping[str, Any]) -> Done:
-    skipped = sum(result.skipped.values())
-    return Done(word=word, number=result.done, what="failure", others=skipped, names=(_shown(wanted),))
+async def _how_many(docket: Docket, wanted: Mapping[str, Any]) -> int:
+    return sum((await docket.count_failures(**wanted)).values())
+
+
+def _moments_of(wanted: Mapping[str, Any]) -> dict[str, str]:
+    """The moments of a filter as they are: an hour ago is another one when the form comes back."""
+    return {name: wanted[name].isoformat() for name in ("since", "until") if wanted[name] is not None}
 
 
 def _shown(wanted: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..client import check_key
 from ..errors import UsageError
 from .http import Form
 from .view import named
@@ -28,6 +29,7 @@ def keys_in(form: Form) -> list[str]:
     if len(fields) > MOST_KEYS:
         raise UsageError(f"{len(fields)} rows are checked: at most {MOST_KEYS} at a time")
     try:
-        return list(dict.fromkeys(named(field) for field in fields))
+        keys = list(dict.fromkeys(named(field) for field in fields))
     except ValueError:
         raise UsageError("a key of the form is no text") from None
+    return [check_key(key) for key in keys]  # all of them before anything is done

@@ -92,7 +92,7 @@ class Stream:
                 changed = parts_of(await self.look(), sent)
                 text += f"event: parts\ndata: {json.dumps(changed)}\n\n" if changed else ": nothing new\n\n"
             except Away as problem:
-                text += f"event: away\ndata: {json.dumps(str(problem))}\n\n"
+                text += f"event: away\ndata: {json.dumps(problem.whole)}\n\n"
             await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
             text = ""
             with anyio.move_on_after(self.refresh):

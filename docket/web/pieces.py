@@ -126,9 +126,9 @@ def note(*children: Child, tone: str = "") -> Safe:
     return el("p", *children, class_=f"note {tone}".strip())
 
 
-def key_link(key: str) -> Safe:
-    """A key that leads to its run."""
-    return el("a", key, href=address("run", key=key), class_="key")
+def key_link(key: str, task: str | None = None) -> Safe:
+    """A key that leads to its run; ``task`` is where to look for one that may have expired."""
+    return el("a", key, href=address("run", key=key, task=task), class_="key")
 
 
 def task_link(name: str) -> Safe:
@@ -144,7 +144,14 @@ def hidden(name: str, value: str) -> Safe:
 
 
 def field(
-    label: str, name: str, value: str = "", *, hint: str = "", kind: str = "search", needed: bool = False
+    label: str,
+    name: str,
+    value: str = "",
+    *,
+    hint: str = "",
+    kind: str = "search",
+    needed: bool = False,
+    class_: str | None = None,
 ) -> Safe:
     """A labelled field of a filter."""
     box = el(
@@ -158,7 +165,7 @@ def field(
         spellcheck="false",
         autocapitalize="off",
     )
-    return el("label", el("span", label), box)
+    return el("label", el("span", label), box, class_=class_)
 
 
 def filters(page: str, *fields: Child, kept: Mapping[str, str] | None = None) -> Safe:

@@ -28,12 +28,16 @@ class Done:
 
 @attrs.frozen(kw_only=True)
 class Ask:
-    """A question before something that cannot be taken back. ``fields`` go into the form that says yes."""
+    """A question before something that cannot be taken back. ``fields`` go into the form that says yes.
+
+    ``so_far`` is what was done of it already, where the question is whether to go on.
+    """
 
     question: str
     detail: str
     yes: str
     fields: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    so_far: Done | None = None
 
 
 #: What a page says after an action, and of those to which it did not happen.

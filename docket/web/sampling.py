@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import anyio
 import attrs
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from .. import clock
 from ..text import text_of
@@ -20,12 +20,23 @@ T = TypeVar("T")
 PATIENCE = 3.0
 """How many seconds a viewer waits for the server."""
 
+SHARE = 5
+"""A reading that takes long is made more rarely: viewers of a page take no more than a fifth of the time."""
+
 MOST = 200
 """Samples that are kept at once: one for each page that somebody looks at."""
 
 
 class Away(Exception):
     """The server does not answer, or refuses; the text is a line for people, without a password."""
+
+    def __init__(self, text: str, title: str = "Redis is away") -> None:
+        super().__init__(text)
+        self.title = title
+
+    @property
+    def whole(self) -> str:
+        return f"{self.title}: {self}"
 
 
 async def in_time(read: Callable[[], Awaitable[T]], patience: float = PATIENCE) -> T:
@@ -35,6 +46,8 @@ async def in_time(read: Callable[[], Awaitable[T]], patience: float = PATIENCE) 
             return await read()
     except TimeoutError as error:
         raise Away(text_of(error) or f"no answer within {patience:g} s") from error
+    except ResponseError as error:
+        raise Away(text_of(error), "Redis refuses") from error
     except (RedisError, OSError) as error:
         raise Away(text_of(error)) from error
 
@@ -43,6 +56,7 @@ async def in_time(read: Callable[[], Awaitable[T]], patience: float = PATIENCE) 
 class _Sample:
     reading: anyio.Lock = attrs.field(factory=anyio.Lock)
     at: float = float("-inf")
+    took: float = 0.0
     value: Any = None
     problem: Away | None = None
 
@@ -56,21 +70,25 @@ class Samples:
     """How often something was read."""
 
     async def get(self, name: str, read: Callable[[], Awaitable[T]], *, age: float) -> T:
-        """What ``read`` returned at most ``age`` seconds ago. Raises: Away - and so for the others who asked."""
+        """What ``read`` returned at most ``age`` seconds ago, or, where it takes long, `SHARE` times as long ago.
+
+        Zero reads it anew. Raises: Away - and so for the others who asked.
+        """
         sample = self._samples.setdefault(name, _Sample())
         self._samples.move_to_end(name)
         while len(self._samples) > MOST:
             self._samples.popitem(last=False)
         async with sample.reading:
-            if clock.monotonic() - sample.at >= age:
+            if (now := clock.monotonic()) - sample.at >= (age and max(age, sample.took * SHARE)):
                 self.reads += 1
                 try:
                     sample.value, sample.problem = await in_time(read), None
                 except Away as problem:
                     sample.problem = problem
                 sample.at = clock.monotonic()
+                sample.took = 0.0 if sample.problem is not None else sample.at - now
             if sample.problem is not None:
-                raise Away(str(sample.problem))
+                raise Away(str(sample.problem), sample.problem.title)
             return sample.value
 
     def forget(self) -> None:

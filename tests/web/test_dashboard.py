@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any
 
 import anyio
 import pytest
 
-from docket import Docket, clock
+from docket import Docket, Worker, clock
 from docket.errors import BadSetting
 from docket.web import Dashboard, Visitor, anybody, basic
 from docket.web.http import Scope
 from docket.web.pages import PAGES
+from docket.web.sampling import Samples
 from tests import where
 from tests.web.caller import Caller
 
@@ -127,6 +129,19 @@ async def test_assets_may_be_kept_for_as_long_as_they_are_the_same(web: Caller) 
     assert sum(map(len, bodies)) < 30_000
 
 
+async def test_the_overview_shows_the_busiest_tasks(docket: Docket, web: Caller) -> None:
+    assert "No run has ended in the last hour." in (await web.get("")).text
+    for n in range(3):
+        await docket.add("paint", key=f"p{n}")(n)
+    await docket.add("wash")()
+    await Worker(docket).run_until_finished()
+    page = (await web.get("")).text.partition('id="busiest"')[2]
+    assert 0 < page.index(">paint</a>") < page.index(">wash</a>")
+    document = (await web.get("?format=json")).json
+    assert list(document["busiest"]) == ["paint", "wash"]
+    assert document["counts"]["due"] == 0
+
+
 # live ----------------------------------------------------------------------------------------------------
 
 
@@ -160,6 +175,21 @@ async def test_many_viewers_cost_one_reading_per_refresh(docket: Docket) -> None
             group.start_soon(web.get, "work")
     assert dashboard.reads == 2  # the page, and the numbers of the navigation
     await dashboard.aclose()
+
+
+async def test_what_takes_long_to_read_is_read_more_rarely(docket: Docket) -> None:
+    samples, age = Samples(), 0.01
+
+    async def read() -> int:
+        await anyio.sleep(0.1)
+        return samples.reads
+
+    assert await samples.get("slow", read, age=age) == 1
+    await anyio.sleep(2 * age)
+    assert await samples.get("slow", read, age=age) == 1  # for half a second
+    assert await samples.get("slow", read, age=0) == 2
+    samples.forget()
+    assert await samples.get("slow", read, age=age) == 3
 
 
 async def test_closing_ends_every_stream_at_once(dashboard: Dashboard, web: Caller) -> None:
@@ -247,7 +277,7 @@ def test_a_password_may_not_be_missing() -> None:
 # without a server ----------------------------------------------------------------------------------------
 
 
-async def test_a_server_that_is_away_is_said_with_503() -> None:
+async def test_a_server_that_is_away_is_said_with_503(caplog: pytest.LogCaptureFixture) -> None:
     docket = Docket("orders", "redis://nobody:hunter2@127.0.0.1:9/0")
     web = Caller(Dashboard(docket, authorize=anybody))
     for path in ("", "work", "run?key=k", "health", "parts?of="):
@@ -256,8 +286,11 @@ async def test_a_server_that_is_away_is_said_with_503() -> None:
         assert "hunter2" not in answer.text
     assert "Redis is away" in (await web.get("work")).text
     assert 'href="work"' in (await web.get("work")).text  # the way to other pages stays
-    refused = await web.post("cancel", {"key": "k", "sure": "1"})
+    with caplog.at_level(logging.INFO, "docket.web"):
+        refused = await web.post("cancel", {"key": "k", "sure": "1"})
     assert refused.status == 503
+    (line,) = [each.getMessage() for each in caplog.records if each.name == "docket.web"]
+    assert line == "anybody: cancel on docket orders: it is not known what was done: 'key=k', 'sure=1'"
     async with web.stream("live?of=") as events:
         assert await events.next("away")
     await web.app.aclose()

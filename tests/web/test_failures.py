@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ import anyio
 import pytest
 
 from docket import Docket, Retry, Worker
+from docket.web import failing
 from tests import where
 from tests.web.caller import Caller
 
@@ -103,6 +105,60 @@ async def test_all_that_match_are_retried_as_of_the_moment_of_the_question(
     assert "n=4" in done.headers["location"], done.headers
     assert await keys(failed) == {"evil/?&#", "bad-later"}
     assert (await web.post("discard-all", {"until": "yesterday", "sure": "1"})).status == 400
+
+
+async def test_failures_of_a_span_of_time_are_listed_and_retried(failed: Docket, web: Caller) -> None:
+    assert (await web.get("failures?since=1h&format=json")).json["total"] == 5
+    assert "No failure matches" in (await web.get("failures?until=1h")).text
+    assert (
+        'value="1h"' in (await web.get("failures?since=1h")).text
+    )  # the form keeps it, and so do its buttons
+    for wrong in "yesterday", "2026-11-28T12:00:00":
+        answer = await web.get(f"failures?since={wrong}")
+        assert answer.status == 400
+        assert "since takes how long ago" in answer.text
+    asked = (await web.post("retry-all", {"since": "1h", "error": "paint"})).text
+    assert "Retry 4 failures?" in asked
+    since = asked.partition('name="since" value="')[2].partition('"')[0]
+    assert "T" in since  # an hour ago is another moment when the form comes back
+    none = await web.post("retry-all", {"until": "1h", "sure": "1"})
+    assert "n=0" in none.headers["location"]
+
+
+async def test_what_takes_too_long_is_gone_on_with(
+    failed: Docket, web: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(failing, "LONGEST", 0.0)
+    with caplog.at_level(logging.INFO, "docket.web"):
+        asked = (await web.post("discard-all", {"error": "paint", "sure": "1"})).text
+    assert "Go on with 4 failures?" in asked
+    assert "0 failures of 4 are discarded now" in asked
+    assert "discard-all on docket orders: 0 done, 4 not" in caplog.text
+    monkeypatch.undo()
+    until = asked.partition('name="until" value="')[2].partition('"')[0].replace("&#43;", "+")
+    done = await web.post("discard-all", {"error": "paint", "until": until, "sure": "1"})
+    assert "n=4" in done.headers["location"]
+
+
+async def test_the_history_of_a_run_outlives_its_record(failed: Docket, web: Caller) -> None:
+    """The rows of a task lead to its runs."""
+    async with failed.redis() as redis:
+        await redis.call("DEL", "orders:runs:bad-1", "orders:ops:failure:bad-1")
+    page = (await web.get("task?name=bad")).text
+    assert 'href="run?key=bad-1&amp;task=bad"' in page
+    gone = await web.get("run?key=bad-1&task=bad")
+    assert gone.status == 200
+    assert "out of paint 1" in gone.text
+    assert (await web.get("run?key=bad-1")).status == 404
+
+
+async def test_a_key_that_holds_something_else_is_named(failed: Docket, web: Caller) -> None:
+    async with failed.redis() as redis:
+        await redis.call("SET", "orders:ops:failures", "mine")
+    answer = await web.get("failures")
+    assert answer.status == 503
+    assert "<h1>Redis refuses</h1>" in answer.text
+    assert "orders:ops:failures" in answer.text
 
 
 async def test_what_waits_for_its_next_attempt_runs_now(failed: Docket, web: Caller) -> None:

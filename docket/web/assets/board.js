@@ -57,7 +57,7 @@
     try {
       const answer = await fetch(main.dataset.parts, { credentials: "same-origin", headers: { accept: "application/json" } });
       const parts = await answer.json();
-      if (parts.away) return say("away", "Redis is away: " + parts.away);
+      if (parts.away) return say("away", parts.away);
       if (!answer.ok) throw new Error(answer.status);
       show(parts);
       say("slow", "every 5 s");
@@ -79,7 +79,7 @@
       say("away", "no connection; trying again");
     };
     source.addEventListener("parts", (event) => { heard(); show(JSON.parse(event.data)); say("live", "live"); });
-    source.addEventListener("away", (event) => { heard(); say("away", "Redis is away: " + JSON.parse(event.data)); });
+    source.addEventListener("away", (event) => { heard(); say("away", JSON.parse(event.data)); });
   }
   function stop() { close(); rest(); }
   function begin() {

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
+from ..failing import FILTER, wanted_by
 from ..http import address
 from ..markup import Child, Safe, el, join
 from ..pieces import (
@@ -44,10 +45,10 @@ async def _read(docket: Docket, query: Query) -> Show:
     state = query.get("state", "final")
     if state not in STATES:
         raise UsageError(f"there is no list of {state!r}: it is one of {', '.join(STATES)}")
-    task, error = query.get("task") or None, query.get("error") or None
+    wanted = wanted_by(query)
     read = docket.failures if state == "final" else docket.retrying
-    rows = await read(task, error=error, limit=ROWS + 1, after=query.get("after") or None)
-    groups = await docket.failure_groups(task, error=error, retrying=state == "retrying")
+    rows = await read(**wanted, limit=ROWS + 1, after=query.get("after") or None)
+    groups = await docket.failure_groups(**wanted, retrying=state == "retrying")
     return partial(_show, state, query, rows, groups)
 
 
@@ -61,9 +62,11 @@ def _show(
             "failures",
             field("Task", "task", query.get("task", ""), hint="its whole name"),
             field("Error contains", "error", query.get("error", ""), hint="type or text"),
+            field("Since", "since", query.get("since", ""), hint="1h, 2d, a moment", class_="small"),
+            field("Until", "until", query.get("until", ""), hint="10m, a moment", class_="small"),
             kept={"state": state if state != "final" else ""},
         ),
-        Part("groups", _groups(state, groups, view)),
+        Part("groups", _groups(state, query, groups, view)),
         Part("rows", _list(state, query, rows, total, view)),
     ]
     document = {
@@ -79,7 +82,7 @@ def _tabs(state: str, query: Query) -> Safe:
         el(
             "a",
             title,
-            href=address("failures", state=each, task=query.get("task"), error=query.get("error")),
+            href=address("failures", state=each, **_filter(query)),
             aria_current="page" if each == state else None,
         )
         for each, title in STATES.items()
@@ -87,23 +90,29 @@ def _tabs(state: str, query: Query) -> Safe:
     return el("nav", *links, class_="tabs", aria_label="Kinds of failures")
 
 
-def _groups(state: str, groups: Sequence[FailureGroup], view: View) -> Safe:
+def _filter(query: Query) -> dict[str, str]:
+    return {name: query[name] for name in FILTER if query.get(name)}
+
+
+def _groups(state: str, query: Query, groups: Sequence[FailureGroup], view: View) -> Safe:
     if len(groups) < 2:
         return Safe("")
-    rows: list[list[Child]] = [
-        [
-            el("a", each.function, href=address("failures", state=state, task=each.function), class_="task"),
-            el(
-                "a",
-                each.type,
-                href=address("failures", state=state, task=each.function, error=each.type),
-                class_="key",
-            ),
-            count(each.count),
-            moment(each.latest, view.now),
-        ]
-        for each in groups[:GROUPS]
-    ]
+    rows: list[list[Child]] = []
+    for each in groups[:GROUPS]:
+        of_task = {**_filter(query), "state": state, "task": each.function}
+        rows.append(
+            [
+                el("a", each.function, href=address("failures", **of_task), class_="task"),
+                el(
+                    "a",
+                    each.type,
+                    href=address("failures", **{**of_task, "error": each.type}),
+                    class_="key",
+                ),
+                count(each.count),
+                moment(each.latest, view.now),
+            ]
+        )
     columns = (
         Column("Task", "name"),
         Column("Error", "key"),
@@ -116,7 +125,7 @@ def _groups(state: str, groups: Sequence[FailureGroup], view: View) -> Safe:
 
 
 def _list(state: str, query: Query, rows: Sequence[Failure], total: int, view: View) -> Safe:
-    is_filtered = bool(query.get("task") or query.get("error"))
+    is_filtered = bool(_filter(query))
     first = address("failures", **{**query, "after": None}) if query.get("after") else None
     if not rows:
         return el("div", _nothing(state, is_filtered), pages(None, first=first))
@@ -176,7 +185,7 @@ def _all(state: str, query: Query, total: int, view: View) -> Safe | None:
     """What acts on all that match, on this page or not; it asks first, and says how many these are."""
     if state != "final" or not view.may_act or total < 2:
         return None
-    wanted = [hidden(name, query[name]) for name in ("task", "error") if query.get(name)]
+    wanted = [hidden(name, value) for name, value in _filter(query).items()]
     which = f"All {count(total)} that match" if wanted else f"All {count(total)}"
     return form(
         view,

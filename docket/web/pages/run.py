@@ -32,7 +32,8 @@ async def _read(docket: Docket, query: Query) -> Show:
         raise UsageError("which run? Its key is missing from the address")
     run = await docket.get_execution(key)
     failure = await docket.failure(key)
-    name = run.function_name if run is not None else failure.function if failure is not None else None
+    known = [run and run.function_name, failure and failure.function, query.get("task")]
+    name = next(filter(None, known), None)
     ended = await docket.history(name, key=key, limit=ROWS) if name is not None else []
     return partial(_show, key, run, failure, ended)
 
@@ -41,7 +42,9 @@ def _show(
     key: str, run: Execution[Any] | None, failure: Failure | None, ended: Sequence[Ended], view: View
 ) -> Content:
     if run is None and failure is not None:
-        return _only_failed(key, failure, view)
+        return _only_failed(key, failure, ended, view)
+    if run is None and ended:
+        return _only_ended(key, ended, view)
     if run is None:
         gone = empty(
             "Nothing is recorded under this key.",
@@ -54,8 +57,7 @@ def _show(
         Part("way", _way(run, view), "half"),
         Part("facts", _facts(run, view), "half"),
     ]
-    if ended:
-        blocks.append(Part("ended", card("Runs so far", ended_table(ended, view, with_keys=False))))
+    blocks += _ended(ended, view)
     if failure is not None and run.state is not ExecutionState.COMPLETED:
         blocks.insert(2, Part("error", _failure(failure, view)))
     elif run.last_error:
@@ -67,7 +69,33 @@ def _key_line(key: str) -> Safe:
     return el("p", el("code", key), class_="keyline")
 
 
-def _only_failed(key: str, failure: Failure, view: View) -> Content:
+def _ended(ended: Sequence[Ended], view: View) -> list[Part]:
+    if not ended:
+        return []
+    return [Part("ended", card("Runs so far", ended_table(ended, view, with_keys=False)))]
+
+
+def _only_ended(key: str, ended: Sequence[Ended], view: View) -> Content:
+    """What is left of a run whose record has expired: the rows of its history."""
+    last = ended[0]
+    line = el(
+        "div",
+        state_badge(last.state),
+        el("span", moment(last.ended_at, view.now), "; its record has expired, its history is kept"),
+        class_="stateline",
+    )
+    blocks: list[Safe | Part] = [
+        _key_line(key),
+        Part(
+            "state",
+            el("section", el("div", line, task_link(last.function), class_="headline"), class_="card"),
+        ),
+        *_ended(ended, view),
+    ]
+    return Content(title=last.function, blocks=blocks, document={"key": key, "history": ended})
+
+
+def _only_failed(key: str, failure: Failure, ended: Sequence[Ended], view: View) -> Content:
     """What is left of a run whose record has expired."""
     tools = form(
         view,
@@ -95,8 +123,10 @@ def _only_failed(key: str, failure: Failure, view: View) -> Content:
         Part("state", el("section", el("div", line, tools, class_="headline"), class_="card")),
         Part("error", _failure(failure, view)),
         Part("facts", card("Facts", facts(pairs))),
+        *_ended(ended, view),
     ]
-    return Content(title=failure.function, blocks=blocks, document={"key": key, "function": failure.function})
+    document = {"key": key, "execution": None, "failure": failure, "history": ended}
+    return Content(title=failure.function, blocks=blocks, document=document)
 
 
 def _failure(failure: Failure, view: View) -> Safe:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..markup import Child, Safe, el
-from ..pieces import Column, card, empty, table, task_link
+from ..pieces import Column, card, empty, key_link, table, task_link
 from ..view import Content, Page, Part, Query, Show, View
 from ..words import count, moment, plural
 
@@ -17,20 +17,22 @@ if TYPE_CHECKING:
 __all__ = ["WORKERS"]
 
 MOST = 1000
-"""Running tasks that are counted by worker."""
+"""Running tasks that are told by worker."""
 
-SHOWN = 8
+SHOWN, SHOWN_RUNS = 8, 4
 
 
 async def _read(docket: Docket, query: Query) -> Show:
     del query
     workers = sorted(await docket.workers(), key=lambda worker: worker.name)
     running = await docket.executions("running", limit=MOST)
-    runs = Counter(each.worker or "" for each in running.executions)
+    runs: dict[str, list[str]] = {}
+    for each in running.executions:
+        runs.setdefault(each.worker or "", []).append(each.key)
     return partial(_show, workers, runs, running.total > MOST)
 
 
-def _show(workers: list[WorkerInfo], runs: Counter[str], is_part: bool, view: View) -> Content:
+def _show(workers: list[WorkerInfo], runs: Mapping[str, list[str]], is_part: bool, view: View) -> Content:
     return Content(
         title="Workers",
         blocks=[Part("workers", _list(workers, runs, is_part, view))],
@@ -38,8 +40,8 @@ def _show(workers: list[WorkerInfo], runs: Counter[str], is_part: bool, view: Vi
     )
 
 
-def _list(workers: list[WorkerInfo], runs: Counter[str], is_part: bool, view: View) -> Safe:
-    if not workers:
+def _list(workers: list[WorkerInfo], runs: Mapping[str, list[str]], is_part: bool, view: View) -> Safe:
+    if not workers and not runs:
         return empty(
             "No worker is alive.",
             "What is on the docket waits until one begins: docket worker, or Worker in a program.",
@@ -48,8 +50,8 @@ def _list(workers: list[WorkerInfo], runs: Counter[str], is_part: bool, view: Vi
     rows: list[list[Child]] = [
         [
             el("code", worker.name),
-            count(runs[worker.name]) + ("+" if is_part else ""),
             moment(worker.last_seen, view.now),
+            _runs(runs.get(worker.name, []), is_part),
             _tasks(worker),
         ]
         for worker in workers
@@ -57,21 +59,28 @@ def _list(workers: list[WorkerInfo], runs: Counter[str], is_part: bool, view: Vi
     rows += [
         [
             el("code", name),
-            count(number),
             el("span", "gone", class_="badge failed"),
+            _runs(keys, is_part),
             "what it ran is begun again soon",
         ]
-        for name, number in sorted(runs.items())
+        for name, keys in sorted(runs.items())
         if name not in alive
     ]
     columns = (
         Column("Worker", "key"),
-        Column("Runs", "number"),
         Column("Seen", "number"),
+        Column("Runs", "key"),
         Column("Tasks", "wide"),
     )
     title = f"{plural(len(workers), 'worker')} alive"
     return card(None, table(columns, rows, caption=title, visible=True), class_="flush")
+
+
+def _runs(keys: Sequence[str], is_part: bool) -> Child:
+    """What a worker runs."""
+    more = len(keys) - SHOWN_RUNS
+    rest = el("span", f"and {count(more)}{'+' * is_part} more", class_="remark") if more > 0 else None
+    return el("div", *map(key_link, keys[:SHOWN_RUNS]), rest, class_="names") if keys else "nothing"
 
 
 def _tasks(worker: WorkerInfo) -> Safe:
