@@ -4,7 +4,7 @@ Default: the tests on every supported Python that this machine has (the others a
 then the dashboard in a browser, lint, types and docs. On request: ``tests_lowest`` (the oldest dependencies that
 pyproject.toml admits), ``servers`` (the tests that touch a server, on every server that a package brings),
 ``tests_314`` (what needs no server, on a Python 3.14 that npm brings), ``clients`` (FastMCP and Prefect on this),
-``mounts`` (the dashboard in other frameworks), ``bench`` and ``chaos``.
+``mounts`` (the dashboard in other frameworks and servers), ``bench`` and ``chaos``.
 Arguments after ``--`` reach the tool: ``nox -s tests-3.11 -- tests/memory -x``.
 """
 
@@ -97,12 +97,12 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def mounts(session: nox.Session) -> None:
-    """The dashboard mounted in the frameworks that people have."""
-    frameworks = ["starlette", "fastapi", "litestar", "httpx"]
-    session.install("-e", EXTRAS, *group("test"), *frameworks)
+    """The dashboard in the frameworks, and on the servers, that people have."""
+    people_have = ["starlette", "fastapi", "litestar", "uvicorn[standard]", "httpx"]
+    session.install("-e", EXTRAS, *group("test"), *people_have)
     session.run("python", "-m", "pytest", *(session.posargs or ["tests/mounts"]))
     session.install("starlette==0.27.0", "--no-deps")  # which takes the mount off the path
-    session.run("python", "-m", "pytest", "tests/mounts", "-k", "starlette")
+    session.run("python", "-m", "pytest", "tests/mounts", "-k", "starlette or servers")
 
 
 @nox.session(python=PYTHONS[0])
