@@ -43,6 +43,7 @@ from .numbers import check_whole
 from .operating import (
     HISTORY_KEPT,
     HISTORY_TTL,
+    DocketCatalogue,
     DocketFailures,
     DocketHistory,
     DocketLists,
@@ -97,7 +98,7 @@ CLEAR_BATCH = 100
 """How many tasks `Docket.clear` cancels in one step: it keeps the server for a few milliseconds."""
 
 
-class Docket(DocketLists, DocketFailures, DocketPauses, DocketHistory, DocketSnapshotMixin):
+class Docket(DocketLists, DocketFailures, DocketPauses, DocketHistory, DocketCatalogue, DocketSnapshotMixin):
     """A named collection of scheduled calls on one server, shared by every process that opens it.
 
     ``async with Docket(...)`` may be entered and left in different tasks, threads and event loops, and again after it

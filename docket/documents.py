@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import attrs
 
 from . import clock
-from .operating import Failure
+from .operating import Failure, KnownTask, TaskSchedule
 from .text import readable
 
 __all__ = ["document", "encoded"]
@@ -41,8 +41,8 @@ def encoded(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value.total_seconds()
     kind = cast("Any", type(value))
-    if isinstance(value, Failure):
-        return _failure(value)
+    if (special := _SPECIAL.get(kind)) is not None:
+        return special(value)
     if attrs.has(kind):
         return {field.name: encoded(getattr(value, field.name)) for field in attrs.fields(kind)}
     if isinstance(value, Mapping):
@@ -62,3 +62,26 @@ _OF_A_FAILURE = (
 
 def _failure(failure: Failure) -> dict[str, Any]:
     return {"call": failure.call_repr(), **{name: encoded(getattr(failure, name)) for name in _OF_A_FAILURE}}
+
+
+def _known_task(task: KnownTask) -> dict[str, Any]:
+    """What a document says of a task: of the last hour the sums."""
+    fields = {field.name: encoded(getattr(task, field.name)) for field in attrs.fields(KnownTask)}
+    del fields["hour"]
+    sums = {name: getattr(task, name) for name in ("completed", "failed", "retried", "cancelled")}
+    return {**fields, "last_hour": sums}
+
+
+def _schedule(schedule: TaskSchedule) -> dict[str, Any]:
+    """What a document says of a chain: when it recurs beside the rest."""
+    fields = {field.name: encoded(getattr(schedule, field.name)) for field in attrs.fields(TaskSchedule)}
+    recurrence = fields.pop("recurrence")
+    return {**fields, **recurrence, "is_broken": schedule.is_broken}
+
+
+#: What a document has otherwise than by its fields.
+_SPECIAL: Mapping[type, Callable[[Any], dict[str, Any]]] = {
+    Failure: _failure,
+    KnownTask: _known_task,
+    TaskSchedule: _schedule,
+}

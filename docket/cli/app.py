@@ -43,6 +43,9 @@ def docket_app() -> App:
         name="throughput",
         help="Count the runs that ended in each minute or hour.",
     )
+    app.command(
+        "docket.cli.schedules:schedules", name="schedules", help="List the tasks that repeat themselves."
+    )
     app.command("docket.cli.retry:retry", name="retry", help="Run what has failed again.")
     app.command("docket.cli.retry:discard", name="discard", help="Forget failures.")
     app.command(

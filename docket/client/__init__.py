@@ -5,6 +5,7 @@ Works on a `DocketStore`, messages and keys; a call, a run and a docket are prot
 
 from .annotations import Annotation, Logged, logged_parameters
 from .by_hand import claim_by_hand, end_by_hand
+from .descriptions import described, recurrence_of
 from .key_names import KeyName
 from .packed import Packed
 from .paths import member_at
@@ -73,6 +74,7 @@ __all__ = [
     "claim_by_hand",
     "collection_at",
     "compact_signature",
+    "described",
     "end_by_hand",
     "find_task",
     "get_signature",
@@ -85,6 +87,7 @@ __all__ = [
     "place",
     "place_for",
     "place_many",
+    "recurrence_of",
     "register_collection",
     "register_task",
     "remote_task",

@@ -1,5 +1,14 @@
 """What those who operate a docket ask of it: mixins of `Docket`, one for each subject, and what they return."""
 
+from .catalogue import (
+    DocketCatalogue,
+    KnownTask,
+    Recurrence,
+    SchedulePage,
+    TaskDescription,
+    TaskPage,
+    TaskSchedule,
+)
 from .failures import BulkResult, DocketFailures, Failure, FailureGroup
 from .history import HISTORY_KEPT, HISTORY_TTL, Depth, DocketHistory, Ended, Interval
 from .lists import Counts, DeadLetter, DocketLists, Page, WaitingState
@@ -12,6 +21,7 @@ __all__ = [
     "Counts",
     "DeadLetter",
     "Depth",
+    "DocketCatalogue",
     "DocketFailures",
     "DocketHistory",
     "DocketLists",
@@ -20,7 +30,13 @@ __all__ = [
     "Failure",
     "FailureGroup",
     "Interval",
+    "KnownTask",
     "Page",
     "Pause",
+    "Recurrence",
+    "SchedulePage",
+    "TaskDescription",
+    "TaskPage",
+    "TaskSchedule",
     "WaitingState",
 ]

@@ -3,6 +3,7 @@
 from .admission import Admissions, Asking, Holding, LimitInUse
 from .answers import about_key, check_expires, is_about_a_key, unreadable
 from .byhand import ByHand
+from .catalogue import Catalogue, ChainLook
 from .chain import Chain, chains
 from .claims import Again, Claims, Ended, Settled
 from .codec import (
@@ -23,6 +24,7 @@ from .codec import (
 )
 from .counted import ALL_TASKS, BOUNDS, KINDS_OF_SLOTS, STATES, Depth, EndState, RunCounts
 from .dead_letters import DeadLetter
+from .descriptions import Recurrence, TaskDescription
 from .docket_store import DocketStore, ResultStorage
 from .due import DueTasks, Moved
 from .errors_kept import dump_error, restored, stand_in
@@ -32,14 +34,14 @@ from .failures_kept import FailureKept, FailureReport, FailuresKept, Wanted, epo
 from .fence import Fence
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
-from .ledger import Ledger, Row, TaskEnds, row_text
+from .ledger import CHAINS_AT_ONCE, LONGEST_KEY, Ledger, Row, TaskEnds, row_text
 from .listing import Counts, Listed
 from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
 from .pauses import EVERY_TASK, PauseRecord, Pauses, TooManyPauses
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import ProgressReports, Report
-from .records import Depths, LastRun, Picture, PictureEntry, ProgressRecord, Record, Records
+from .records import Depths, LastRun, Picture, PictureEntry, ProgressRecord, Record, Records, waits_for
 from .schedule import ANY_STRIKES, Placed, Schedule, epoch, milliseconds
 from .server_results import ServerResults
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
@@ -50,11 +52,13 @@ __all__ = [
     "ALL_TASKS",
     "ANY_STRIKES",
     "BOUNDS",
+    "CHAINS_AT_ONCE",
     "EVERY_TASK",
     "GROUP",
     "HELD_LIMITS",
     "KINDS",
     "KINDS_OF_SLOTS",
+    "LONGEST_KEY",
     "ONCE",
     "PENDING_PAGE",
     "READ_AT_LEAST",
@@ -64,7 +68,9 @@ __all__ = [
     "Asking",
     "Beat",
     "ByHand",
+    "Catalogue",
     "Chain",
+    "ChainLook",
     "Claims",
     "Counts",
     "DeadLetter",
@@ -104,6 +110,7 @@ __all__ = [
     "ProgressReports",
     "Record",
     "Records",
+    "Recurrence",
     "Refused",
     "Report",
     "Restore",
@@ -121,6 +128,7 @@ __all__ = [
     "Strikes",
     "Sweeping",
     "Taken",
+    "TaskDescription",
     "TaskEnds",
     "TooManyPauses",
     "Unreadable",
@@ -153,4 +161,5 @@ __all__ = [
     "stand_in",
     "state_event",
     "unreadable",
+    "waits_for",
 ]

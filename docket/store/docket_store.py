@@ -12,6 +12,7 @@ from ..transport import Client, Subscriptions
 from ..values import define
 from .admission import Admissions
 from .byhand import ByHand
+from .catalogue import Catalogue
 from .claims import Claims
 from .dead_letters import DeadLetters
 from .due import DueTasks
@@ -93,6 +94,8 @@ class DocketStore:
     """What is kept of failures, for operators."""
     ledger: Ledger = attrs.field(init=False)
     """How runs have ended."""
+    catalogue: Catalogue = attrs.field(init=False)
+    """What workers say about the tasks that they know."""
 
     def __attrs_post_init__(self) -> None:
         client, keys, ttl = self.client, self.keys, self.ttl
@@ -105,6 +108,7 @@ class DocketStore:
         self.pauses = Pauses(client, keys)
         self.liveness = Liveness(client, keys, self.expiry, depths_too=self.history_ttl > timedelta(0))
         self.ledger = Ledger(client, keys, self.history_ttl, self.history_kept)
+        self.catalogue = Catalogue(client, keys, self.expiry)
         self.listing = Listing(client, keys, self.expiry)
         self.dead_letters = DeadLetters(client, keys)
         self.failures = Failures(client, keys, self.failures_kept)

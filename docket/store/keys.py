@@ -156,6 +156,21 @@ class Keys(Channels):
         return f"{self.prefix}:ops:names"
 
     @cached_property
+    def described_tasks(self) -> str:
+        """Hash of what workers say about the tasks that they know."""
+        return f"{self.prefix}:ops:tasks"
+
+    @cached_property
+    def seen_tasks(self) -> str:
+        """The names of those tasks, by when a worker described each last (ms)."""
+        return f"{self.prefix}:ops:seen"
+
+    @cached_property
+    def recurrences(self) -> str:
+        """Hash of those among them that repeat themselves, each with when that is."""
+        return f"{self.prefix}:ops:recurrences"
+
+    @cached_property
     def depths_turn(self) -> str:
         """Held until the minute is over in which the depths were noted."""
         return f"{self.prefix}:ops:depths-turn"
@@ -291,6 +306,10 @@ class Keys(Channels):
     def history(self, task: str) -> str:
         """The stream of its ended runs."""
         return f"{self.prefix}:ops:history:{task}"
+
+    def chains(self, task: str) -> str:
+        """The keys under which runs of it were followed by another, by when the last one was (ms)."""
+        return f"{self.prefix}:ops:chains:{task}"
 
     def counted(self, kind: str, task: str, block: int | str) -> str:
         """What each of the ``minutes`` of an hour, or of the ``hours`` of a day, saw of it."""

@@ -185,7 +185,7 @@ class Listing:
         except redis_errors.NoPermissionError:
             return None
         if not rows:
-            rows, _ = await self._queued(InQueue(), 1, overdue=True)
+            rows, _ = await self._queued(InQueue(), 1, _overdue())
             return read_epoch(rows[0].after.split("|")[1]) if rows else None
         queued_at = read_epoch(int(rows[0].after.partition("-")[0].removeprefix("s")) / 1000)
         moments = [at for at in (queued_at, rows[0].entry and rows[0].entry.message.when) if at is not None]
@@ -203,7 +203,7 @@ class Listing:
                 if rows or more:
                     return rows, True
                 cursor = ""
-            return await self._queued(InQueue.read(cursor), count, overdue=True)
+            return await self._queued(InQueue.read(cursor), count, _overdue())
 
         return await self._listed(read, wanted, limit, after, sizes.due)
 
@@ -212,9 +212,17 @@ class Listing:
         sizes = await self._sizes()
 
         async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
-            return await self._queued(InQueue.read(cursor), count, overdue=False)
+            return await self._queued(InQueue.read(cursor), count, (f"({clock.timestamp():.6f}", "+inf"))
 
         return await self._listed(read, wanted, limit, after, sizes.later)
+
+    async def queued(self, wanted: Wanted, limit: int, most: int, after: str = "") -> Listed:
+        """What is on the queues, due or not, the next first; of ``most`` entries that are looked at. No total."""
+
+        async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
+            return await self._queued(InQueue.read(cursor), count, ("-inf", "+inf"))
+
+        return await self._listed(read, wanted, limit, after, 0, most)
 
     async def running(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
         """What workers have been given and have not ended, in the order of the stream."""
@@ -249,12 +257,20 @@ class Listing:
 
         return await self._listed(read, wanted, limit, after, sum(rows.values()))
 
-    async def _listed(self, read: _Read, wanted: Wanted | None, limit: int, after: str, total: int) -> Listed:
-        """Look on until the list is full, at most at `MOST_LOOKED_AT`."""
+    async def _listed(
+        self,
+        read: _Read,
+        wanted: Wanted | None,
+        limit: int,
+        after: str,
+        total: int,
+        most: int = MOST_LOOKED_AT,
+    ) -> Listed:
+        """Look on until the list is full, at ``most`` entries."""
         found: list[_Row] = []
         cursor, looked_at, more = after, 0, True
-        while more and looked_at < MOST_LOOKED_AT and len(found) < limit:
-            count = limit - len(found) if wanted is None else min(OF_QUEUE, MOST_LOOKED_AT - looked_at)
+        while more and looked_at < most and len(found) < limit:
+            count = limit - len(found) if wanted is None else min(OF_QUEUE, most - looked_at)
             rows, more = await read(cursor, count)
             for row in rows:
                 cursor, looked_at = row.after, looked_at + 1
@@ -308,12 +324,13 @@ class Listing:
             )
         return rows
 
-    async def _queued(self, place: InQueue, count: int, *, overdue: bool) -> tuple[Sequence[_Row], bool]:
-        """Tasks of the queues by their moment."""
+    async def _queued(
+        self, place: InQueue, count: int, within: tuple[str, str]
+    ) -> tuple[Sequence[_Row], bool]:
+        """Tasks of the queues by their moment, ``within`` two."""
         queues = (self.keys.queue, self.keys.reserved_queue)
         number, score, passed = place.number, place.score, place.passed
-        now = f"{clock.timestamp():.6f}"
-        begin, end = (score or "-inf", now) if overdue else (score or f"({now}", "+inf")
+        begin, end = score or within[0], within[1]
         with naming(queues[number], "sorted set"):
             reply = await self.client.call(
                 "ZRANGEBYSCORE", queues[number], begin, end, "WITHSCORES", "LIMIT", passed, count
@@ -330,7 +347,7 @@ class Listing:
             return rows, True
         if number:
             return rows, False
-        further, more = await self._queued(InQueue(1), count - len(rows), overdue=overdue)
+        further, more = await self._queued(InQueue(1), count - len(rows), within)
         return [*rows, *further], more
 
     def _shelf(self, key: str, queue: str) -> str:
@@ -408,6 +425,11 @@ class Listing:
 
     async def _many(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
         return answers(await self.client.call_many(list(commands))) if commands else ()
+
+
+def _overdue() -> tuple[str, str]:
+    """Until when what is on the queues is due."""
+    return "-inf", f"{clock.timestamp():.6f}"
 
 
 def _entry_of(flat: Sequence[bytes], state: ExecutionState) -> PictureEntry | None:

@@ -30,6 +30,7 @@ __all__ = [
     "members",
     "read_mapping",
     "waiters",
+    "waits_for",
 ]
 
 PAGE = 1000
@@ -135,6 +136,8 @@ class Record:
     cancel_requested: bool = False
     by_hand: bool = False
     """Whether it was claimed by a program that is its own worker, and has no heartbeat."""
+    row: str | None = None
+    """The row of waiters that it stands in, where it waits in one; see `waits_for`."""
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
@@ -166,8 +169,15 @@ class Record:
             attempt=_number(get(b"attempt")) or 1,
             tried=text_or_none(get(b"tried")),
             by_hand=get(b"claim", b"").startswith(b"0-0."),
+            row=text_or_none(get(b"waiter_stream")) if state is ExecutionState.SCHEDULED else None,
             cancel_requested=state is ExecutionState.RUNNING and _is_asked(fields),
         )
+
+
+def waits_for(keys: Keys, record: Record) -> str | None:
+    """The concurrency limit that a run waits for; None where it waits for none, or for its task to be resumed."""
+    limit = None if record.row is None else record.row.removesuffix(":waiters")
+    return None if limit is None or paused_task(keys, limit) is not None else limit
 
 
 def _is_asked(fields: Mapping[bytes, bytes]) -> bool:

@@ -19,6 +19,7 @@ __all__ = [
     "alive",
     "begin",
     "cancel",
+    "catalogue",
     "claim",
     "clear",
     "conclude",
@@ -119,6 +120,22 @@ def cancel(
         [
             key, completed_at, ttl_ms, GROUP, keys.state_channel(key), state_event,
             keys.cancel_channel(key), keys.wake, keys.prefix, failed_at,
+        ],
+    )
+
+
+def catalogue(
+    keys: Keys, *,
+    most: Argument, kept_ms: Argument, tasks: Sequence[Argument],
+) -> Call:
+    """Write what a worker knows of its tasks, for those who have none of their code."""
+    return (
+        script("catalogue"),
+        [
+            keys.described_tasks, keys.seen_tasks, keys.recurrences,
+        ],
+        [
+            most, kept_ms, *tasks,
         ],
     )
 
@@ -280,7 +297,7 @@ def heartbeat(
 def ledger(
     keys: Keys, *,
     worker: str, batch: Argument, at_ms: Argument, history_kept: Argument, history_ttl_ms: Argument,
-    most_tasks: Argument, depths_too: Argument, tasks: Sequence[Argument],
+    most_tasks: Argument, most_chains: Argument, depths_too: Argument, tasks: Sequence[Argument],
 ) -> Call:
     """Write how runs of some tasks have ended: rows for the history of each task, and what a minute and an
     hour saw of it."""
@@ -290,7 +307,8 @@ def ledger(
             keys.ended_tasks, keys.written(worker),
         ],
         [
-            keys.prefix, batch, at_ms, history_kept, history_ttl_ms, most_tasks, GROUP, depths_too, *tasks,
+            keys.prefix, batch, at_ms, history_kept, history_ttl_ms, most_tasks, most_chains, GROUP,
+            depths_too, *tasks,
         ],
     )
 

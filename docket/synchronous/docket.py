@@ -28,6 +28,7 @@ from ..rules import Cancellation
 from ..store import LimitInUse, WorkerInfo
 from ..strikelist import LiteralOperator, Operator, Strike
 from ..values import define, frozen
+from .catalogue import SyncCatalogue
 from .execution import SyncExecution, wrapped
 from .history import SyncHistory
 from .loop import LoopThread
@@ -72,7 +73,7 @@ class _Words(TypedDict):
     until: datetime | None
 
 
-class SyncDocket(SyncHistory):
+class SyncDocket(SyncHistory, SyncCatalogue):
     """A docket for threads without an event loop; `Docket.sync` makes it. Each method waits for its end.
 
     One serves all threads of a process, for as long as that lives. It starts an event loop in a thread of its own when

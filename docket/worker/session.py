@@ -52,6 +52,7 @@ from .runs.refusals import Refusals, UnknownTasks
 from .runs.runner import Runner
 from .settings import Settings
 from .upkeep.blocked_loop import BlockedLoopRenewal
+from .upkeep.catalogue import Catalogue
 from .upkeep.health import Health
 from .upkeep.heartbeat import Heartbeat
 from .upkeep.late_progress import LateProgress
@@ -120,8 +121,14 @@ class Session:
         # upkeep
         self.leases = Leases(self.claims, self.roster, timeout)
         self.blocked_loop = BlockedLoopRenewal(self.leases, worker.name)
+        self.catalogue = Catalogue(store.catalogue, worker.name, lambda: docket.tasks)
         self.heartbeat = Heartbeat(
-            store.liveness, worker.name, lambda: docket.tasks, docket.heartbeat_interval, self.scheduler
+            store.liveness,
+            worker.name,
+            lambda: docket.tasks,
+            docket.heartbeat_interval,
+            self.scheduler,
+            self.catalogue.changed,
         )
         finished = self.reader.lined_up  # or does not end by itself any more
         self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep, finished)
@@ -268,6 +275,7 @@ class Session:
             self._prepare_hand_back,
             self.leases.run,
             self.heartbeat.run,
+            self.catalogue.run,
             self.listener.run,
             self.late_progress.run,
             self.ledger.run,

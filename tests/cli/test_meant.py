@@ -41,6 +41,9 @@ NO_DOCKET = "there is no docket 'typo' on this server; see --docket and --url"
         ["watch", "k1"],
         ["workers", "ls"],
         ["workers", "for-task", "trace"],
+        ["schedules"],
+        ["status", "--json"],
+        ["show", "k1"],
     ],
     ids=words_of,
 )

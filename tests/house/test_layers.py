@@ -56,6 +56,7 @@ FOR_TYPES_ONLY = {
     ("docket/execution.py", "docket.docket"): "the type of Execution.docket",
     ("docket/synchronous/docket.py", "docket.agenda"): "an agenda that is scattered on it",
     ("docket/synchronous/docket.py", "docket.docket"): "a SyncDocket works on the Docket that made it",
+    ("docket/synchronous/catalogue.py", "docket.docket"): "the Docket that it asks",
     ("docket/synchronous/history.py", "docket.docket"): "the Docket that it asks",
     ("docket/synchronous/loop.py", "docket.docket"): "its thread enters the Docket",
     ("docket/tasks.py", "docket.docket"): "the type that CurrentDocket() gives to the standard tasks",

@@ -17,23 +17,33 @@ from typing import Any
 import attrs
 import pytest
 
+from docket import clock
 from docket.docket import CLEAR_BATCH
 from docket.rules import SlotRule, pack
 from docket.store import (
     EVERY_TASK,
     Again,
+    Catalogue,
     Delivery,
     Ended,
     FailureReport,
     FailuresKept,
     Holding,
+    Ledger,
+    Recurrence,
+    RunCounts,
+    TaskDescription,
+    TaskEnds,
+    row_text,
     script_calls,
 )
 from docket.store.admission import RENEW_CHUNK, WAKE_CHUNK
+from docket.store.catalogue import AT_ONCE
 from docket.transport import Client
 from docket.worker.intake.outbox import MOST
 from docket.worker.intake.reader import TAKE_BATCH
 from docket.worker.intake.scheduler import DUE_BATCH
+from docket.worker.reports.ledger import ROWS_AT_ONCE, TASKS_AT_ONCE
 from tests.store.conftest import FUTURE, Store, message
 
 pytestmark = [pytest.mark.anyio]
@@ -249,3 +259,35 @@ async def test_a_picture_is_read_in_pages(store: Store) -> None:
     await fill(store, "due", 5000)
     _, milliseconds = await cost(store, 10, store.records.picture)
     assert milliseconds < LONGEST_MS
+
+
+async def test_writing_how_runs_have_ended(store: Store) -> None:
+    """As much as one batch may hold: 20 tasks with 20 rows or keys of chains each, over two minutes."""
+    ledger, now = Ledger(store.client, store.keys, timedelta(days=7), 1000), clock.timestamp()
+    batches = iter(range(1000))
+
+    def step(rows: int, chains: int) -> Callable[[], Awaitable[object]]:
+        def write() -> Awaitable[object]:
+            text = row_text("failed", (1, 1), (now, 0.005, 0.5), 0, "host#1", "k" * 36, "ValueError: no rows")
+            counts = {int(now // 60) - ago: RunCounts([9, 9, 9, 9], 1.0, 1.0, [3] * 12) for ago in (0, 1)}
+            ends = [
+                TaskEnds(f"f{n}", now, [text] * rows, counts, [f"{n}:{at}" for at in range(chains)])
+                for n in range(TASKS_AT_ONCE)
+            ]
+            return ledger.write("w", f"{next(batches)}", ends, now)
+
+        return write
+
+    most = ROWS_AT_ONCE // TASKS_AT_ONCE
+    await step(1, 1)()  # loads the script
+    await assert_short(store, step(most, 0))
+    await assert_short(store, step(0, most))
+
+
+async def test_describing_tasks(store: Store) -> None:
+    catalogue = Catalogue(store.client, store.keys, timedelta(seconds=10))
+    said = TaskDescription(
+        signature="s" * 500, doc="d" * 200, recurrence=Recurrence(cron="* * * * *", tz="UTC")
+    )
+    await catalogue.write({f"before{n}": said for n in range(1000)})
+    await assert_short(store, lambda: catalogue.write({f"f{n}": said for n in range(AT_ONCE)}), most=14)

@@ -97,7 +97,7 @@ def test_names_that_scripts_make_are_those_of_keys() -> None:
     known |= {make("") for make in (keys.run, keys.progress, keys.state_channel, keys.safeguard, keys.parked,
                                   keys.failure)}  # fmt: skip
     known.add(keys.pause("").removesuffix(":"))
-    known |= {keys.run("") + "__safeguard__:", keys.history(""), keys.depths("")}
+    known |= {keys.run("") + "__safeguard__:", keys.history(""), keys.depths(""), keys.chains("")}
     known |= {keys.counted(kind, "", "")[:-1] for kind in ("minutes", "hours")}
     made = {
         made

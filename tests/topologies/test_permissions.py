@@ -101,6 +101,11 @@ async def test_who_only_operates_sees_everything(own_server: Server, admin: Redi
         await operates.workers()
         await operates.concurrency()
         await operates.strikes()
+        known = await operates.known_task("plain")
+        assert known is not None
+        assert known.completed == 1
+        assert (await operates.known_tasks()).total
+        await operates.schedules()
         with pytest.raises(NoPermissionError):
             await operates.cancel("k")
 

@@ -1,9 +1,10 @@
 -- Write how runs of some tasks have ended: rows for the history of each task, and what a minute and an hour saw of it.
 -- KEYS ended_tasks written
--- ARGV prefix batch at_ms history_kept history_ttl_ms most_tasks group depths_too tasks...
+-- ARGV prefix batch at_ms history_kept history_ttl_ms most_tasks most_chains group depths_too tasks...
 -- REPLY pairs of a task and a key of it that holds something else, where nothing was written (I9); none, too, where the worker wrote this
 --   batch before, and the answer was lost
--- Of each of `tasks`: its name ('*' for all of them together), how many rows, and these; how many slots, and of each of them
+-- Of each of `tasks`: its name ('*' for all of them together), how many rows, and these; how many keys of chains that went on,
+-- and these; how many slots, and of each of them
 -- 'minutes' or 'hours', the number of its block, how many words, and these: what BITFIELD adds to the block. With
 -- depths_too '1' the depths of the docket are noted, too (a worker on memory:// beats only once).
 -- USE depths
@@ -33,6 +34,14 @@ while at <= #tasks do
     redis.call('XTRIM', history, 'MINID', string.format('%.0f', math.max(0, at_ms - history_ttl_ms)))
     redis.call('PEXPIRE', history, history_ttl_ms)
   end
+  local chains, went_on = prefix .. ':ops:chains:' .. name, {}
+  for _ = 1, tonumber(take()) do went_on[#went_on + 1], went_on[#went_on + 2] = at_ms, take() end
+  if #went_on > 0 and wrote(name, 'ZADD', chains, unpack(went_on)) then
+    redis.call('ZREMRANGEBYSCORE', chains, '-inf', string.format('%.0f', at_ms - lasts.hours))
+    local over = redis.call('ZCARD', chains) - most_chains
+    if over > 0 then redis.call('ZREM', chains, unpack(redis.call('ZRANGE', chains, 0, math.min(over, 1000) - 1))) end
+    redis.call('PEXPIRE', chains, lasts.hours)
+  end
   for _ = 1, tonumber(take()) do
     local kind = take()
     local block, words = rooms[kind] .. name .. ':' .. take(), tonumber(take())
@@ -50,7 +59,7 @@ if over > 0 then
   local hour, day = math.floor(at_ms / 3600000), math.floor(at_ms / 86400000)
   local names = redis.call('ZRANGE', ended_tasks, 0, over - 1)
   for _, name in ipairs(names) do
-    local gone = {prefix .. ':ops:history:' .. name}
+    local gone = {prefix .. ':ops:history:' .. name, prefix .. ':ops:chains:' .. name}
     for back = -1, 25 do gone[#gone + 1] = rooms.minutes .. name .. ':' .. string.format('%.0f', hour - back) end
     for back = -1, 32 do gone[#gone + 1] = rooms.hours .. name .. ':' .. string.format('%.0f', day - back) end
     redis.call('DEL', unpack(gone))

@@ -23,9 +23,12 @@ from ...standins import redis_errors
 from ...store import (
     ALL_TASKS,
     BOUNDS,
+    CHAINS_AT_ONCE,
+    LONGEST_KEY,
     STATES,
     Again,
     EndState,
+    Message,
     RunCounts,
     Settled,
     TaskEnds,
@@ -86,6 +89,8 @@ class Ledger:
     _noted: deque[Noted] = attrs.field(init=False, factory=lambda: deque[Noted](maxlen=MOST_WAITING))
     _wakes_at: int = attrs.field(init=False, default=1)
     """So many rows wake the loop: the first, or those that fill a batch."""
+    _chains: dict[str, dict[str, None]] = attrs.field(init=False, factory=dict[str, dict[str, None]])
+    """By task, the keys of perpetual runs that ended and are followed by another, the latest last."""
     _woken: Notification = attrs.field(init=False, factory=Notification)
     _is_off: bool = attrs.field(init=False)
     _batches: deque[tuple[str, float, list[TaskEnds]]] = attrs.field(
@@ -112,6 +117,8 @@ class Ledger:
             return
         else:
             state, error = _state_of(running, end)
+            if state is not RETRIED and isinstance(end.verdict, Reschedule):
+                self._note_chain(running.delivery.message)
         message, noted = running.delivery.message, self._noted
         noted.append(
             (
@@ -121,6 +128,16 @@ class Ledger:
         )  # fmt: skip
         if len(noted) == self._wakes_at:
             self._woken.notify()
+
+    def _note_chain(self, message: Message) -> None:
+        """Keep that another run follows under a key, of a bounded number of them."""
+        if len(message.key) > LONGEST_KEY:
+            return
+        keys = self._chains.setdefault(message.function, {})
+        keys.pop(message.key, None)
+        keys[message.key] = None
+        if len(keys) > CHAINS_AT_ONCE:
+            del keys[next(iter(keys))]
 
     def note_dead(self, unreadable: Unreadable) -> None:
         """Keep that a delivery which cannot be read was set aside, as a run that failed."""
@@ -189,18 +206,23 @@ class Ledger:
     def _switch_off(self, why: str) -> None:
         self._is_off = True
         self._noted.clear()
+        self._chains.clear()
         self._batches.clear()
         logger.warning("Worker %r keeps no history of its runs from now on: %s", self.worker, why)
 
     def _gather(self) -> None:
         """Make batches of all that has ended."""
-        noted = list(self._noted)
+        noted, chains = list(self._noted), self._chains
         self._noted.clear()
         if not noted:
             return
+        self._chains = {}
         now = clock.timestamp()
         try:
-            for tasks in in_batches(task_ends(noted, self.worker, now, rows=self.store.kept > 0)):
+            ends = task_ends(noted, self.worker, now, rows=self.store.kept > 0)
+            for task in ends:
+                task.chains = [*chains.get(task.task, ())]
+            for tasks in in_batches(ends):
                 self._made += 1
                 self._batches.append((f"{self._name}:{self._made}", now, tasks))
         except Exception as error:  # of ours: no history is worth a worker
@@ -249,11 +271,12 @@ def in_batches(tasks: Iterable[TaskEnds]) -> Iterator[list[TaskEnds]]:
     """Parts of what is to be written, each small enough for one step of the server."""
     batch, rows = list[TaskEnds](), 0
     for task in tasks:
-        if batch and (len(batch) == TASKS_AT_ONCE or rows + len(task.rows) > ROWS_AT_ONCE):
+        more = len(task.rows) + len(task.chains)
+        if batch and (len(batch) == TASKS_AT_ONCE or rows + more > ROWS_AT_ONCE):
             yield batch
             batch, rows = [], 0
         batch.append(task)
-        rows += len(task.rows)
+        rows += more
     yield batch
 
 

@@ -15,6 +15,7 @@ from ...standins import redis_errors
 from ...store import Beat, Liveness
 from ...values import define
 from ..intake.scheduler import Scheduler
+from ..roster import Notification
 from .server_time import ServerTime
 
 logger = logging.getLogger("docket.worker")
@@ -43,6 +44,8 @@ class Heartbeat:
     tasks: Callable[[], Collection[str]]
     interval: timedelta
     scheduler: Scheduler
+    changed: Notification = attrs.field(factory=Notification)
+    """Notified where the tasks are others than those of the beat before."""
     _time: ServerTime = attrs.field(init=False, factory=ServerTime)
     _known: frozenset[str] | None = attrs.field(init=False, default=None)
     _advertised: frozenset[str] | None = attrs.field(init=False, default=None)
@@ -77,6 +80,8 @@ class Heartbeat:
     async def _beat(self, beats: int, tasks_too: bool) -> Beat:
         """Write beat number ``beats`` of this connection."""
         tasks, began = frozenset(self.tasks()), monotonic()
+        if tasks != self._known:
+            self.changed.notify()
         write_lists = tasks != self._known or began >= self._lists_due
         self._known, self._advertised = tasks, tasks | (self._advertised or frozenset())
         at = None if write_lists or beats < FIRST_BEATS else self._time.now()
