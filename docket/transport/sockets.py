@@ -19,6 +19,10 @@ _RECEIVE, _MOST = 65536, 256 * 1024
 #: The kernel notices within about half a minute that a peer is gone, also for waits without a limit.
 _KEEPALIVE = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000))
 
+#: Bytes that the kernel may hold before they are under way. Otherwise it takes 4 MiB of large arguments, and the
+#: server's caches have lost them before it reads them: to place 1 MB then costs it a sixth more.
+_UNSENT = 256 * 1024
+
 
 class SocketStream:
     """A connected, non-blocking socket (see ``docket.transport.stream.Stream``)."""
@@ -124,6 +128,8 @@ async def _connect(family: int, endpoint: Any, *, tcp: bool = True, keepalive: b
         raw.setblocking(False)
         if tcp:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
             if keepalive:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 for name, value in _KEEPALIVE:
