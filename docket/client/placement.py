@@ -59,16 +59,22 @@ async def place_for(operation: str, store: DocketStore, call: C, *, replace: boo
 
 
 async def place(
-    store: DocketStore, call: Placeable, *, replace: bool = False, rescheduled: bytes = b"", expected: int = 0
-) -> None:
-    """Place a call unless it is struck, and note the result on it; see `Schedule.place`.
+    store: DocketStore,
+    call: Placeable,
+    *,
+    replace: bool = False,
+    rescheduled: bytes = b"",
+    expected: int = 0,
+    child_of: str = "",
+) -> Placed:
+    """Place a call unless it is struck, note the result on it, and return it; see `Schedule.place`.
 
     The next run of a delivery that ends with this (``rescheduled``) is placed in any case: a worker judges it, and
     reports it with the end of the run.
     """
     call.extra_fields = _with_trace_fields(call.extra_fields)
     try:
-        placed = await _place(store, call, replace, rescheduled, expected)
+        placed = await _place(store, call, replace, rescheduled, expected, child_of)
     except UnicodeEncodeError:  # only an execution made by hand can have such names
         check_key(call.key)
         checked_name(call.function_name, "the name of a task")
@@ -79,10 +85,11 @@ async def place(
         _emit_placed(store, call, replace=replace and not expected)
     if placed.disposition is Disposition.ALREADY_SCHEDULED:
         await call.sync()
+    return placed
 
 
 async def _place(
-    store: DocketStore, call: Placeable, replace: bool, rescheduled: bytes, expected: int
+    store: DocketStore, call: Placeable, replace: bool, rescheduled: bytes, expected: int, child_of: str
 ) -> Placed:
     strikes = store.strikes
     known = ANY_STRIKES if rescheduled else strikes.log.version  # read before: another thread may read on
@@ -94,7 +101,12 @@ async def _place(
     message = call.message()
     while True:
         placed = await store.schedule.place(
-            message, replace=replace, rescheduled=rescheduled, expected=expected, strikes=known
+            message,
+            replace=replace,
+            rescheduled=rescheduled,
+            expected=expected,
+            strikes=known,
+            child_of=child_of,
         )
         if placed.disposition is not Disposition.STRUCK:
             return placed
@@ -111,19 +123,28 @@ def check_chunk_size(chunk_size: int | None) -> None:
 
 
 async def place_many(
-    store: DocketStore, calls: Sequence[Placeable], chunk_size: int | None, *, replace: bool
-) -> None:
-    """Place calls in order, ``chunk_size`` of them in one write (None: all), and note the result on each.
+    store: DocketStore,
+    calls: Sequence[Placeable],
+    chunk_size: int | None,
+    *,
+    replace: bool,
+    child_of: str = "",
+) -> list[Placed | redis_errors.RedisError]:
+    """Place calls in order, ``chunk_size`` of them in one write (None: all); note the result on each, and return them.
 
     One that the server refuses does not stop the others.
     """
     size = chunk_size or len(calls) or 1
+    results: list[Placed | redis_errors.RedisError] = []
     for at in range(0, len(calls), size):
         chunk = calls[at : at + size]
         if present := _with_trace_fields({}):
             for call in chunk:
                 call.extra_fields = {**call.extra_fields, **present}
-        _note_placed(store, chunk, await _place_chunk(store, chunk, replace), replace=replace)
+        placed = await _place_chunk(store, chunk, replace, child_of)
+        _note_placed(store, chunk, placed, replace=replace)
+        results += placed
+    return results
 
 
 def _note_placed(
@@ -157,13 +178,13 @@ async def retry_many(store: DocketStore, calls: Sequence[Placeable], failed_at: 
 
 
 async def _place_chunk(
-    store: DocketStore, calls: Sequence[Placeable], replace: bool
+    store: DocketStore, calls: Sequence[Placeable], replace: bool, child_of: str
 ) -> list[Placed | redis_errors.RedisError]:
     """Place calls in one write, without those that are struck."""
 
     async def write(sent: Sequence[int], strikes: bytes) -> list[Placed | redis_errors.RedisError]:
         messages = [calls[at].message() for at in sent]
-        return await store.schedule.place_many(messages, replace=replace, strikes=strikes)
+        return await store.schedule.place_many(messages, replace=replace, strikes=strikes, child_of=child_of)
 
     return await _write_unless_struck(store, calls, write)
 

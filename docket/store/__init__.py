@@ -32,6 +32,7 @@ from .events import ProgressEvent, StateEvent, read_event
 from .failures import FailureRow, Failures
 from .failures_kept import FailureKept, FailureReport, FailuresKept, Wanted, epoch_ms
 from .fence import Fence
+from .groups import GroupLost, GroupNow, Groups, OpenGroup
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
 from .ledger import CHAINS_AT_ONCE, LONGEST_KEY, Ledger, Row, TaskEnds, row_text
@@ -42,7 +43,7 @@ from .pauses import EVERY_TASK, PauseRecord, Pauses, TooManyPauses
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import ProgressReports, Report
 from .records import Depths, LastRun, Picture, PictureEntry, ProgressRecord, Record, Records, waits_for
-from .schedule import ANY_STRIKES, Placed, Schedule, epoch, milliseconds
+from .schedule import ANY_STRIKES, InGroup, Placed, Schedule, epoch, milliseconds
 from .server_results import ServerResults
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
 from .sweeping import PENDING_PAGE, PendingDelivery, Sweeping
@@ -87,7 +88,11 @@ __all__ = [
     "Failures",
     "FailuresKept",
     "Fence",
+    "GroupLost",
+    "GroupNow",
+    "Groups",
     "Holding",
+    "InGroup",
     "Keys",
     "LastRun",
     "Ledger",
@@ -98,6 +103,7 @@ __all__ = [
     "Moved",
     "NotPlain",
     "NotShown",
+    "OpenGroup",
     "PassedOn",
     "PauseRecord",
     "Pauses",

@@ -18,6 +18,7 @@ from .dead_letters import DeadLetters
 from .due import DueTasks
 from .failures import Failures
 from .failures_kept import FailuresKept
+from .groups import Groups
 from .keys import Keys
 from .ledger import Ledger
 from .listing import Listing
@@ -92,6 +93,8 @@ class DocketStore:
     dead_letters: DeadLetters = attrs.field(init=False)
     failures: Failures = attrs.field(init=False)
     """What is kept of failures, for operators."""
+    groups: Groups = attrs.field(init=False)
+    """Opens and leaves task groups, and looks after who is in them."""
     ledger: Ledger = attrs.field(init=False)
     """How runs have ended."""
     catalogue: Catalogue = attrs.field(init=False)
@@ -110,6 +113,7 @@ class DocketStore:
         self.ledger = Ledger(client, keys, self.history_ttl, self.history_kept)
         self.catalogue = Catalogue(client, keys, self.expiry)
         self.listing = Listing(client, keys, self.expiry)
+        self.groups = Groups(client, keys, ttl)
         self.dead_letters = DeadLetters(client, keys)
         self.failures = Failures(client, keys, self.failures_kept)
 

@@ -10,7 +10,7 @@ import attrs
 
 from ..moments import TimeToLive, iso_text, read_moment
 from ..values import frozen
-from .codec import Message, further_fields
+from .codec import HELD_LIMITS, Message, further_fields
 from .foreign import is_whole, text
 from .schedule import milliseconds
 
@@ -139,7 +139,10 @@ class FailureKept:
         """Its call, to be made anew at ``when``; None where its arguments are not kept."""
         if self.args is None or self.kwargs is None or not self.function:
             return None
-        failed = Message(self.key, when, self.function, self.args, self.kwargs, extra=self.extra, ttl=ttl)
+        extra = {
+            name: value for name, value in self.extra.items() if name != HELD_LIMITS
+        }  # it is nobody's child now
+        failed = Message(self.key, when, self.function, self.args, self.kwargs, extra=extra, ttl=ttl)
         return failed.again(when, 1)
 
 

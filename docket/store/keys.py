@@ -128,6 +128,11 @@ class Keys(Channels):
         """Hash of the tasks that are paused, each with who did that, when and why; unknown to pydocket."""
         return f"{self.prefix}:ops:pauses"
 
+    @cached_property
+    def groups(self) -> str:
+        """Sorted set of the open task groups, each with its parent, by when to look after it; unknown to pydocket."""
+        return f"{self.prefix}:groups"
+
     # what is kept for operators; unknown to pydocket --------------------------------------------------------
 
     @cached_property
@@ -224,6 +229,12 @@ class Keys(Channels):
     def stream_id(self, key: str) -> str:
         """Where pydocket before 0.14 noted a task's place on the stream."""
         return f"{self.prefix}:stream-id:{key}"
+
+    # one per task group ------------------------------------------------------------------------------------
+
+    def group(self, group_id: str) -> str:
+        """Sorted set of the children of a task group; also the name of its channel. Unknown to pydocket."""
+        return f"{self.prefix}:group:{group_id}"
 
     # one per paused task -----------------------------------------------------------------------------------
 

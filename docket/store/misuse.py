@@ -32,6 +32,7 @@ KINDS: Mapping[str, str] = {
     "limits": "hash",
     "waiting": "set",
     "pauses": "hash",
+    "groups": "zset",
     "dead": "stream",
     "strikes": "stream",
     "sweep_lease": "string",

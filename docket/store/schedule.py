@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import logging
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from .misuse import named_after
 __all__ = [
     "ANY_STRIKES",
     "NOT_GIVEN",
+    "InGroup",
     "Placed",
     "Schedule",
     "epoch",
@@ -46,7 +48,21 @@ _DISPOSITIONS = {
     b"SUPERSEDED": Disposition.SUPERSEDED,
     b"STRIKES": Disposition.STRUCK,
     b"GONE": Disposition.SUPERSEDED,
+    b"MEMBER": Disposition.ALREADY_SCHEDULED,
+    b"CLOSED": Disposition.SUPERSEDED,
 }
+
+
+class InGroup(enum.Enum):
+    """Why nothing was placed in a task group."""
+
+    MEMBER = b"MEMBER"
+    """The group has the key already, however it stands."""
+    CLOSED = b"CLOSED"
+    """The group takes nobody any more."""
+
+
+_IN_GROUP = {word.value: word for word in InGroup}
 
 _CANCELLATIONS = {
     b"CANCELLED": Cancellation.CANCELLED,
@@ -89,13 +105,20 @@ def placed_as(message: Message, now: datetime) -> tuple[int, str, str]:
 
 
 def how_placed(
-    key: str, due: int, replace: bool, rescheduled: bytes, expected: int, known_strikes: bytes
+    key: str,
+    due: int,
+    replace: bool,
+    rescheduled: bytes,
+    expected: int,
+    known_strikes: bytes,
+    child_of: bytes = b"",
 ) -> bytes:
     """How a task is to be placed, as lib/how_placed.lua reads it."""
     is_reserved = Keys.is_reserved(key)
-    if due and not (replace or rescheduled or expected or known_strikes or is_reserved):
+    if due and not (replace or rescheduled or expected or known_strikes or is_reserved or child_of):
         return b""  # most are
-    return b"%d %d %b %d %b %d" % (due, replace, rescheduled, expected, known_strikes, is_reserved)
+    how = b"%d %d %b %d %b %d" % (due, replace, rescheduled, expected, known_strikes, is_reserved)
+    return b"%b %b" % (how, child_of) if child_of else how
 
 
 @hot_value
@@ -103,15 +126,17 @@ class Placed:
     """The result of placing a message, and the generation that the key has now.
 
     STRUCK: there are strikes that the caller has not read. It reads them, and decides.
+    ``in_group`` says more where the call was to be the child of a group.
     """
 
     disposition: Disposition
     generation: int
+    in_group: InGroup | None = None
 
     @classmethod
     def of(cls, reply: Any) -> Placed:
         word, generation = cast("bytes", reply).split()
-        return cls(_DISPOSITIONS[word], int(generation))
+        return cls(_DISPOSITIONS[word], int(generation), _IN_GROUP.get(word))
 
 
 @define(eq=False)
@@ -134,6 +159,7 @@ class Schedule:
         strikes: bytes,
         rescheduled: bytes = b"",
         expected: int = 0,
+        child_of: str = "",
     ) -> Call:
         due, when, event = placed_as(message, now)
         ttl = message.ttl
@@ -145,7 +171,7 @@ class Schedule:
             when=epoch(message.when),
             state_event=event,
             ttl=NOT_GIVEN if ttl is ... else time_to_live(ttl),
-            how=how_placed(message.key, due, replace, rescheduled, expected, strikes),
+            how=how_placed(message.key, due, replace, rescheduled, expected, strikes, child_of.encode()),
             call=message.to_send(when),
         )
 
@@ -157,18 +183,20 @@ class Schedule:
         rescheduled: bytes = b"",
         expected: int = 0,
         strikes: bytes = ANY_STRIKES,
+        child_of: str = "",
     ) -> Placed:
         """Place one message; with ``replace``, instead of what its key has.
 
         ``strikes`` is the id of the last strike that the caller has read, empty for none: nothing is written if
         there is another.
         ``rescheduled`` is the id of a delivery of this key that ends with the placing. ``expected`` is the
-        generation that the key must have for it, 0 for any.
+        generation that the key must have for it, 0 for any. ``child_of`` is the id of the open group whose child it
+        is to be: see `Placed.in_group`.
         Raises: redis.exceptions.RedisError - the server could not be reached (then the task may or may not
         have been placed) or refused.
         Cancel: the task may or may not have been placed.
         """
-        placing = self._placing(message, clock.now(), replace, strikes, rescheduled, expected)
+        placing = self._placing(message, clock.now(), replace, strikes, rescheduled, expected, child_of)
         try:
             return Placed.of(await self.client.run(*placing))
         except redis_errors.ResponseError as error:
@@ -180,11 +208,16 @@ class Schedule:
         return await named_after(error, self.client, self.keys, own)
 
     async def place_many(
-        self, messages: Sequence[Message], *, replace: bool, strikes: bytes = ANY_STRIKES
+        self,
+        messages: Sequence[Message],
+        *,
+        replace: bool,
+        strikes: bytes = ANY_STRIKES,
+        child_of: str = "",
     ) -> list[Placed | redis_errors.RedisError]:
         """Place messages in order, in one write; where the server refuses one, its error is in its place."""
         now = clock.now()
-        calls = [self._placing(message, now, replace, strikes) for message in messages]
+        calls = [self._placing(message, now, replace, strikes, child_of=child_of) for message in messages]
         replies = await run_each(self.client, calls)
         return [
             await self._named(reply, message.key)

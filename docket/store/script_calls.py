@@ -19,21 +19,29 @@ __all__ = [
     "alive",
     "begin",
     "cancel",
+    "cancel_group",
     "catalogue",
     "claim",
     "clear",
+    "close_group",
     "conclude",
     "discard",
     "discard_failure",
     "due",
+    "due_groups",
     "group",
     "handback",
     "heartbeat",
+    "keep_children",
     "ledger",
+    "look_group",
+    "open_group",
     "pause",
     "progress",
     "promote",
+    "recheck_group",
     "renew",
+    "renew_group",
     "renew_slots",
     "reschedule",
     "resume",
@@ -48,6 +56,7 @@ __all__ = [
     "unfinished",
     "unheard",
     "wake",
+    "watch_group",
 ]
 
 # fmt: off
@@ -114,12 +123,30 @@ def cancel(
     return (
         script("cancel"),
         [
-            keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key),
-            keys.queue, keys.reserved_queue, keys.plain_parked(key),
+            keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.queue,
+            keys.reserved_queue,
         ],
         [
-            key, completed_at, ttl_ms, GROUP, keys.state_channel(key), state_event,
-            keys.cancel_channel(key), keys.wake, keys.prefix, failed_at,
+            key, completed_at, ttl_ms, GROUP, state_event, keys.cancel_channel(key), keys.wake, keys.prefix,
+            failed_at,
+        ],
+    )
+
+
+def cancel_group(
+    keys: Keys, *,
+    key: str, group_id: str, fence: Fence, completed_at: Argument, ttl_ms: Argument, limit: Argument,
+    again: Argument, look_after_ms: Argument, kept_ms: Argument,
+) -> Call:
+    """Doom a group and cancel up to `limit` of those in it who are under way."""
+    return (
+        script("cancel_group"),
+        [
+            keys.run(key), keys.stream, keys.queue, keys.reserved_queue, keys.groups, keys.group(group_id),
+        ],
+        [
+            keys.prefix, GROUP, fence.message_id, fence.generation, fence.claim, fence.holder, key,
+            group_id, completed_at, ttl_ms, limit, again, look_after_ms, kept_ms, keys.wake,
         ],
     )
 
@@ -168,6 +195,22 @@ def clear(
         ],
         [
             keys.prefix, GROUP, completed_at, ttl_ms, limit, start, keys.wake,
+        ],
+    )
+
+
+def close_group(
+    keys: Keys, *,
+    key: str, group_id: str, fence: Fence, kept_ms: Argument,
+) -> Call:
+    """Say that a group was left."""
+    return (
+        script("close_group"),
+        [
+            keys.run(key), keys.groups, keys.group(group_id),
+        ],
+        [
+            fence.message_id, fence.generation, fence.claim, fence.holder, key, group_id, kept_ms,
         ],
     )
 
@@ -244,6 +287,22 @@ def due(
     )
 
 
+def due_groups(
+    keys: Keys, *,
+    limit: Argument,
+) -> Call:
+    """Which groups are to be looked after now, and when the next one is."""
+    return (
+        script("due_groups"),
+        [
+            keys.groups,
+        ],
+        [
+            limit,
+        ],
+    )
+
+
 def group(
     keys: Keys,
 ) -> Call:
@@ -294,6 +353,23 @@ def heartbeat(
     )
 
 
+def keep_children(
+    keys: Keys, *,
+    group_id: str, start: Argument, count: Argument, ttl_ms: Argument, kept_ms: Argument,
+    results_prefix: Argument,
+) -> Call:
+    """Push back when what is known of children that have ended expires: their parent may ask for it yet."""
+    return (
+        script("keep_children"),
+        [
+            keys.group(group_id),
+        ],
+        [
+            keys.prefix, group_id, start, count, ttl_ms, kept_ms, results_prefix,
+        ],
+    )
+
+
 def ledger(
     keys: Keys, *,
     worker: str, batch: Argument, at_ms: Argument, history_kept: Argument, history_ttl_ms: Argument,
@@ -309,6 +385,41 @@ def ledger(
         [
             keys.prefix, batch, at_ms, history_kept, history_ttl_ms, most_tasks, most_chains, GROUP,
             depths_too, *tasks,
+        ],
+    )
+
+
+def look_group(
+    keys: Keys, *,
+    key: str, group_id: str, look_after_ms: Argument,
+) -> Call:
+    """Look whether the parent of a group lives: a task by its record, a program by the moment until which
+    it has renewed the group."""
+    return (
+        script("look_group"),
+        [
+            keys.run(key), keys.groups, keys.group(group_id), keys.stream, keys.queue, keys.reserved_queue,
+        ],
+        [
+            keys.prefix, GROUP, group_id, key, look_after_ms,
+        ],
+    )
+
+
+def open_group(
+    keys: Keys, *,
+    key: str, fence: Fence, ordinal: Argument, nonce: Argument, look_after_ms: Argument,
+) -> Call:
+    """Open a group: that of a running task by its number among the groups of the run, or that of a plain
+    program."""
+    return (
+        script("open_group"),
+        [
+            keys.run(key), keys.groups,
+        ],
+        [
+            keys.prefix, fence.message_id, fence.generation, fence.claim, fence.holder, key, ordinal, nonce,
+            look_after_ms,
         ],
     )
 
@@ -363,6 +474,23 @@ def promote(
     )
 
 
+def recheck_group(
+    keys: Keys, *,
+    group_id: str, start: Argument, count: Argument, lost_too: Argument,
+) -> Call:
+    """Look at some of those who are under way in a group: whoever was ended by somebody that knows of no
+    groups, or is gone, leaves it."""
+    return (
+        script("recheck_group"),
+        [
+            keys.stream, keys.queue, keys.reserved_queue, keys.group(group_id),
+        ],
+        [
+            keys.prefix, GROUP, group_id, start, count, lost_too,
+        ],
+    )
+
+
 def renew(
     keys: Keys, *,
     worker: Argument, ids: Sequence[Argument],
@@ -375,6 +503,22 @@ def renew(
         ],
         [
             GROUP, worker, *ids,
+        ],
+    )
+
+
+def renew_group(
+    keys: Keys, *,
+    group_id: str, look_after_ms: Argument,
+) -> Call:
+    """Say that the program that has opened a group lives: until then its children are not cancelled."""
+    return (
+        script("renew_group"),
+        [
+            keys.groups, keys.group(group_id),
+        ],
+        [
+            group_id, look_after_ms,
         ],
     )
 
@@ -606,5 +750,21 @@ def wake(
         ],
         [
             keys.prefix, keys.wake, *limits,
+        ],
+    )
+
+
+def watch_group(
+    keys: Keys, *,
+    group_id: str, watched: Argument,
+) -> Call:
+    """Have every end in a group published from now on, not only failures and the last end."""
+    return (
+        script("watch_group"),
+        [
+            keys.group(group_id),
+        ],
+        [
+            watched,
         ],
     )

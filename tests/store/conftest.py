@@ -13,6 +13,7 @@ from docket.store import (
     Claims,
     Delivery,
     DueTasks,
+    Groups,
     Keys,
     Liveness,
     Message,
@@ -77,6 +78,10 @@ class Store:
     @property
     def liveness(self) -> Liveness:
         return Liveness(self.client, self.keys, timedelta(seconds=10))
+
+    @property
+    def groups(self) -> Groups:
+        return Groups(self.client, self.keys, self.ttl)
 
     @property
     def pauses(self) -> Pauses:

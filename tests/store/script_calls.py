@@ -17,7 +17,7 @@ MODULE = FOLDER.parent / "script_calls.py"
 FENCE = ["message_id", "generation", "claim", "holder"]
 
 #: Names of headers that say more than the member of `Keys` that makes them; and the one that is always the same.
-ALIASES = {"key_queue": "queue_of", "wake_channel": "wake"}
+ALIASES = {"children": "group", "key_queue": "queue_of", "wake_channel": "wake"}
 CONSTANTS = {"group": "GROUP"}
 
 TOP = '''"""One function per script: keys and arguments in the order of the script's header, by the names of the header.

@@ -1,4 +1,5 @@
-"""Every way to a final state leaves the same: a record with its TTL, or none, and nothing else of the run."""
+"""Every way to a final state leaves the same: a record with its TTL, or none, and nothing else of the run. It marks the
+end in the group whose child the run is, and dooms the groups that it has open (I11)."""
 
 from __future__ import annotations
 
@@ -238,3 +239,74 @@ async def test_every_end_leaves_the_same(
     assert set(left) - {"d:stream"} == expected - {"d:stream"}
     if "d:stream" in left:
         assert [entry["key"] for entry in left["d:stream"]["entries"]] == ["other"] * (placing is waiting)
+
+
+async def replace(store: Store, delivery: Delivery | None) -> None:
+    await store.schedule.place(message(KEY), replace=True)
+
+
+async def settle_with_a_take(store: Store, delivery: Delivery | None) -> None:
+    assert delivery is not None
+    await store.claims().take_settling(1, [(delivery, Ended("failed", error="why"))])
+
+
+async def follow(store: Store, delivery: Delivery | None) -> None:
+    """Another run of the key follows, which is another call."""
+    assert delivery is not None
+    await store.claims().reschedule(delivery, Again(delivery.message, ended=Ended("completed")))
+
+
+async def claim_after_a_stranger_has_cancelled(store: Store, delivery: Delivery | None) -> None:
+    await store.client.hset(f"d:runs:{KEY}", "state", "cancelled")
+    claims = store.claims()
+    await claims.create_group()
+    await claims.take(1)
+
+
+async def settle_after_a_stranger_has_cancelled(store: Store, delivery: Delivery | None) -> None:
+    assert delivery is not None
+    await store.client.hset(f"d:runs:{KEY}", "state", "cancelled")
+    await store.claims().settle(delivery, Ended("completed"))
+
+
+FURTHER: list[tuple[Placing, Ending, str]] = [
+    *((placing, replace, "cancelled") for placing in (scheduled, queued, moved, waiting, woken, running)),
+    (running, settle_with_a_take, "failed"),
+    (running, follow, "completed"),
+    (queued, claim_after_a_stranger_has_cancelled, "cancelled"),
+    (running, settle_after_a_stranger_has_cancelled, "cancelled"),
+]
+
+SCORES = {"completed": 1, "cancelled": 0, "failed": -1}
+
+
+@pytest.mark.parametrize("way", [*WAYS, *FURTHER], ids=lambda way: f"{way[0].__name__}-{way[1].__name__}")
+async def test_every_end_is_marked_once_in_the_group_and_dooms_those_that_are_open(
+    store: Store, heard: Heard, way: tuple[Placing, Ending, str]
+) -> None:
+    placing, ending, state = way
+    key = "stream" if placing is parked else KEY
+    delivery = await placing(store)
+    await store.client.hset(
+        f"d:runs:{key}", mapping={"group": "its.1", "groups": "own.1 own.2", "nonce": "own"}
+    )
+    await store.client.zadd("d:group:its.1", {"": -5, key: 2, "sibling": 2})
+    for own in "own.1", "own.2":
+        await store.client.zadd(f"d:group:{own}", {"": 3, "child": 2})
+    await heard.all()
+
+    await ending(store, delivery)
+
+    left = await store.everything()
+    assert left["d:group:its.1"] == {"": -5, key: SCORES[state], "sibling": 2}
+    assert left["d:group:own.1"] == left["d:group:own.2"] == {"": -6, "child": 2}
+    assert left["d:groups"] == {f"own.1 {key}": 0, f"own.2 {key}": 0}
+    told = [text for channel, text in await heard.all() if channel == "d:wake" and text.startswith("group")]
+    assert told == [f"group own.1 {key}", f"group own.2 {key}"]
+    record = await store.client.hgetall(f"d:runs:{key}")
+    if record[b"state"] in (b"queued", b"scheduled"):
+        assert not {b"group", b"groups", b"nonce"} & record.keys()
+    claims = store.claims()
+    await claims.create_group()
+    await claims.take(10)
+    assert (await store.client.zscore("d:group:its.1", key)) == SCORES[state]

@@ -209,7 +209,7 @@ class Fuzz:
             call += ["docket:once", "1"]
         how = how_placed(
             name, int(when < "2"), pick((False, False, True)), pick((b"", b"", b"", self._id())),
-            pick((0, 0, 0, 1)), pick((b"*", b"", b"", *self._ids(KEYS.strikes))),
+            pick((0, 0, 0, 1)), pick((b"*", b"", b"", *self._ids(KEYS.strikes))), pick((b"", b"", b"", b"g.1")),
         )  # fmt: skip
         return "schedule", script_calls.schedule(
             KEYS, key=name, when=when, state_event=f"placed {name}", ttl=pick(("-", "-", *TTLS)), how=how,
@@ -299,7 +299,13 @@ class Fuzz:
             "result_key": name, "error": "before", "cancel_requested": "1",
             "noted": "1",
         }  # fmt: skip
-        rare = {"reserved": f"1 {LIMITS}", "waiter_stream": "d:limit:waiters", "waiter_entry_id": self._id()}
+        rare = {
+            "reserved": f"1 {LIMITS}",
+            "waiter_stream": "d:limit:waiters",
+            "waiter_entry_id": self._id(),
+            "group": "g.1",
+            "groups": "g.2 g.3",
+        }
         chosen = self.random.sample(list(possible), self.random.randint(1, 4))
         if self.random.random() < 0.04:
             chosen.append(pick(list(rare)))
@@ -354,12 +360,23 @@ class Fuzz:
                 ("ZADD", KEYS.queue, "3000000000", name),
                 ("ZREM", KEYS.queue, *NAMES),
                 ("HSET", KEYS.parked(name), "key", name, "old", "1"),
+                ("ZADD", KEYS.group("g.1"), self.random.choice((-5, 3, -6)), "", 2, name, 2, "other"),
+                ("ZADD", KEYS.group("g.2"), -5, ""),
                 ("SADD", KEYS.waiting, "d:limit"),
                 ("DEL", KEYS.waiting),
                 self._some_pause() if self.random.random() < 0.3 else ("DEL", KEYS.pauses),
                 ("DEL", KEYS.run(name)),
                 ("PEXPIRE", KEYS.run(name), "700"),
-                ("HDEL", KEYS.run(name), "reserved", "waiter_stream", "waiter_entry_id", "known"),
+                (
+                    "HDEL",
+                    KEYS.run(name),
+                    "reserved",
+                    "waiter_stream",
+                    "waiter_entry_id",
+                    "known",
+                    "group",
+                    "groups",
+                ),
             )
         )
 

@@ -2,7 +2,7 @@
 -- KEYS stream dead queue reserved_queue
 -- ARGV message_id group worker reason at ttl_ms key state_event wake_channel prefix slots generation failures_kept failure_ttl failed_at
 -- REPLY 'OK' | 'LOST'; `key` is '' where even that could not be read; `slots` as in lib/settle.lua; the last three as in due.lua
--- USE ack holds carry finish give_back ending kept failures
+-- USE ack holds carry finish give_back ending kept failures kin
 if not holds(stream, group, worker, message_id) then return 'LOST' end
 local entry = redis.call('XRANGE', stream, message_id, message_id)[1]
 if entry then
@@ -13,7 +13,7 @@ end
 ack(stream, group, message_id)                               -- I1
 if key ~= '' then                                            -- it may be no UTF-8
   local run = prefix .. ':runs:' .. key
-  local now = redis.pcall('HMGET', run, 'claim', 'stream_id', 'reserved', 'ttl', 'attempt', 'started_at')  -- what is no hash is not ours to repair
+  local now = redis.pcall('HMGET', run, 'claim', 'stream_id', 'reserved', 'ttl', 'attempt', 'started_at', 'group', 'groups')  -- what is no hash is not ours to repair
   local claimed = now[1] and string.sub(now[1], 1, #message_id + 1) == message_id .. '.'
   if claimed or now[2] == message_id then                    -- I2: a newer generation is left alone
     generation = string.match(now[3] or '', '^(%d+) ') or generation   -- the message may not say which it is
@@ -23,6 +23,7 @@ if key ~= '' then                                            -- it may be no UTF
       failures_lib(prefix).try('keep', key, '', '0', entry and carry(entry[2]) or {}, worker, failure_ttl, failures_kept, failed_at,
         now[5] or '1', 'docket.errors.DeliveryUnreadable', string.sub(reason, 1, 4000), '', now[6] or '')
     end
+    if now[7] or now[8] then end_in_groups(prefix, key, 'failed', now[7], now[8]) end
   end
   give_back(prefix, stream, wake_channel, slots, key, message_id, generation, now[3])
 end

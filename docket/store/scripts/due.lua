@@ -3,7 +3,7 @@
 -- ARGV prefix now limit at ttl_ms failures_kept failure_ttl failed_at
 -- REPLY {moved, the score of the next task or ''}; `now` is epoch seconds, `at` the same as text; the last three as in
 --   lib/failures.lua, `failures_kept` '0' for none
--- USE events numbers carry queued finish ending kept errors failures
+-- USE events numbers carry queued finish ending kept errors failures kin
 -- Whether a message of the reserved queue is still the one of its key: pydocket does not find it there to replace or cancel
 -- it.
 local function is_live(run, generation)
@@ -13,7 +13,7 @@ end
 -- End the run of a key whose message is gone (evicted, deleted by hand), or is none of its own: no worker can run it, and
 -- a caller may wait for it.
 local function fail(key, run, why)
-  local now = redis.pcall('HMGET', run, 'state', 'waiter_stream', 'ttl', 'attempt')
+  local now = redis.pcall('HMGET', run, 'state', 'waiter_stream', 'ttl', 'attempt', 'group', 'groups')
   if now.err or now[1] ~= 'scheduled' or now[2] then return end
   local reason, lib = 'its message is ' .. why, failures_lib(prefix)
   local message = lib.recorded(key)
@@ -24,6 +24,7 @@ local function fail(key, run, why)
     lib.try('keep', key, '', '0', message, '', failure_ttl, failures_kept, failed_at, now[4] or '1',
       'docket.errors.DeliveryUnreadable', reason, '', '')
   end
+  if now[5] or now[6] then end_in_groups(prefix, key, 'failed', now[5], now[6]) end
   return true
 end
 local moved, left, next_score, failed = 0, tonumber(limit), '', false

@@ -1,11 +1,12 @@
 -- Place one task under its key: now on the stream, or later on the queue.
 -- KEYS stream
 -- ARGV prefix key when state_event ttl how call...
--- REPLY 'OK' | 'EXISTS' | 'SUPERSEDED' | 'STRIKES', a space and the generation of the key. EXISTS: the key is scheduled, queued or running, by more
+-- REPLY 'OK' | 'EXISTS' | 'SUPERSEDED' | 'STRIKES' | 'MEMBER' | 'CLOSED', a space and the generation of the key. EXISTS: the key is scheduled, queued or running, by more
 --   than its record alone, it is not to be replaced, and no delivery ends with this. SUPERSEDED: another generation than that of
 --   the key is expected. STRIKES: the caller does not know the last strike, so it reads them first. `ttl` is what the caller gave
 --   for this task (lib/kept.lua), '-' for nothing: then what continues a chain keeps that of the key. `how` is '' for what is
---   common, else as in lib/how_placed.lua; `call` as in lib/place.lua
+--   common, else as in lib/how_placed.lua; `call` as in lib/place.lua. Of a child of a group: MEMBER: the group has it already, however
+--   it stands. CLOSED: the group takes nobody any more
 local run = prefix .. ':runs:' .. key
 -- Common: it is due, its key is free, nobody has struck anything. Each argument, function and command more is paid for by every
 -- task, so this comes before all that, and sends what lib/place.lua does.
@@ -24,8 +25,14 @@ if how == '' and call[5] == '1' and redis.call('EXISTS', run, prefix .. ':strike
   return 'OK 1'
 end
 -- USE group how_placed ack place strikes vacate
-local due, replace, rescheduled, expected, known_strikes, key_queue = how_placed(prefix, how)
+local due, replace, rescheduled, expected, known_strikes, key_queue, child_of = how_placed(prefix, how)
 if known_strikes ~= '*' and last_strike(prefix .. ':strikes') ~= known_strikes then return 'STRIKES 0' end
+local children = child_of ~= '' and prefix .. ':group:' .. child_of
+if children then
+  local group_is = redis.call('ZSCORE', children, '')
+  if group_is ~= '-5' and group_is ~= '3' then return 'CLOSED 0' end       -- I12
+  if redis.call('ZADD', children, 'NX', 2, key) == 0 then return 'MEMBER 0' end
+end
 local is_used = redis.call('EXISTS', run) == 1                  -- seldom is a key used again
 if rescheduled ~= '' then ack(stream, group, rescheduled) end
 local generation, no, give_back = 0, expected ~= '0' and 'SUPERSEDED', nil
@@ -33,11 +40,23 @@ if is_used then
   generation, no, give_back =
     vacate(prefix, stream, group, run, key, key_queue, prefix .. ':queue', replace, rescheduled, expected)
 end
-if no then return no .. ' ' .. generation end
+if no then
+  if children then redis.call('ZREM', children, key) end
+  return no .. ' ' .. generation
+end
 generation = string.format('%d', generation + 1)             -- I5: whatever is older is refused from here on
 local more = {}
 if call[5] ~= '1' then more = {'attempt', call[5]} end
 if ttl ~= '-' then more[#more + 1], more[#more + 2] = 'ttl', ttl end
-place(prefix, stream, key_queue, key, when, due, state_event, generation, call, unpack(more))
+if children then
+  more[#more + 1], more[#more + 2] = 'group', child_of
+  local ok, problem = pcall(place, prefix, stream, key_queue, key, when, due, state_event, generation, call, unpack(more))
+  if not ok then                                             -- it is not waited for
+    redis.call('ZREM', children, key)
+    error(problem, 0)
+  end
+else
+  place(prefix, stream, key_queue, key, when, due, state_event, generation, call, unpack(more))
+end
 if give_back then give_back() end
 return 'OK ' .. generation

@@ -18,11 +18,17 @@ def schedule(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | Le
     """Place one task under its key: now on the stream, or later on the queue."""
     (stream,) = keys
     prefix, key, when, state_event, ttl, how, *call = argv
-    due, _, rescheduled, expected, known_strikes, reserved = (how or COMMON).split(b" ")
+    due, _, rescheduled, expected, known_strikes, reserved, *child_of = (how or COMMON).split(b" ")
     shelf = prefix + b":parked" if reserved == b"1" else prefix
     key_queue = shelf if reserved == b"1" else prefix + b":queue"
     run, parked = prefix + b":runs:" + key, shelf + b":" + key
-    if rescheduled or expected != b"0" or len(argv) > MOST_ARGUMENTS or not inside.is_a(run, Hash):
+    if (
+        child_of
+        or rescheduled
+        or expected != b"0"
+        or len(argv) > MOST_ARGUMENTS
+        or not inside.is_a(run, Hash)
+    ):
         return LEFT_TO_LUA
     if (
         not inside.is_a(stream, StreamValue)

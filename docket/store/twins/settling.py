@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...memory import Hash, Inside
 from .turn import Turn
 
-__all__ = ["KEY", "has_reserved", "is_rare", "settle_one"]
+__all__ = ["KEY", "is_rare", "is_tied", "settle_one"]
 
 KEY, SLOTS, MOST = 1, 4, 9
 """Where an end has its key, and the slots that it gives back; those and what comes after are seldom there. More
@@ -19,14 +19,25 @@ def _has_slots(end: Sequence[bytes]) -> bool:
     return len(end) > SLOTS and end[SLOTS] != b""
 
 
-def has_reserved(inside: Inside, run: bytes) -> bool:
-    """Whether slots are reserved for a run: limits are left to Lua."""
-    return inside.has_field(run, b"reserved")
+def is_tied(inside: Inside, run: bytes) -> bool:
+    """Whether a claim has to do with slots that are reserved for the run, or with groups, since it was cancelled."""
+    record = inside.get(run, Hash) if inside.is_a(run, Hash) else None
+    return record is not None and (
+        b"reserved" in record
+        or (record.get(b"state") == b"cancelled" and (b"group" in record or b"groups" in record))
+    )
 
 
 def is_rare(inside: Inside, run: bytes, end: Sequence[bytes]) -> bool:
-    """Whether more than the run and its result has to do with an end: limits, failures, or the next run of its key."""
-    return len(end) > MOST or _has_slots(end) or has_reserved(inside, run) or inside.has_field(run, b"noted")
+    """Whether more than the run and its result has to do with an end: limits, failures, groups, or what runs next."""
+    if len(end) > MOST or _has_slots(end):
+        return True
+    record = inside.get(run, Hash) if inside.is_a(run, Hash) else None
+    return record is not None and not _TIES.isdisjoint(record)
+
+
+_TIES = frozenset((b"reserved", b"noted", b"group", b"groups"))
+"""Fields of records of which a run, when it ends, has to do with limits, failures or groups: left to Lua."""
 
 
 def settle_one(turn: Turn, end: Sequence[bytes]) -> bytes:

@@ -9,7 +9,7 @@ from ..codec import USUAL_FIELDS
 from .claiming import UNREADABLE, Claimer
 from .events import publish_if_finished
 from .numbers import whole
-from .settling import KEY, has_reserved, is_rare, settle_one
+from .settling import KEY, is_rare, is_tied, settle_one
 from .turn import Turn
 
 __all__ = ["take"]
@@ -60,11 +60,11 @@ def _ends(argv: list[bytes]) -> Iterator[list[bytes]]:
 
 
 def _are_rare(inside: Inside, runs: bytes, ends: list[list[bytes]], messages: list[_Message]) -> bool:
-    """Whether a next run, a failure or limits have to do with it, or an entry that ends here was not even read yet."""
+    """Whether a next run, a failure, limits or groups have to do with it, or an entry ends here that was not read."""
     ended = {end[0] for end in ends}
     return (
         any(is_rare(inside, runs + end[KEY], end) for end in ends)
-        or any(has_reserved(inside, runs + message.key) for message in messages if message.key is not None)
+        or any(is_tied(inside, runs + message.key) for message in messages if message.key is not None)
         or any(message.message_id in ended for message in messages)
     )
 

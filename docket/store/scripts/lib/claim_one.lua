@@ -1,7 +1,10 @@
--- Other clients cancel and replace a woken task without giving back the slots that are reserved for it.
--- USE events numbers ack errors forget slots line_up
-local function forget_refused(prefix, stream, key, generation)
-  local reserved = redis.call('HGET', prefix .. ':runs:' .. key, 'reserved')
+-- Other clients cancel and replace a woken task without giving back the slots that are reserved for it; and they cancel without
+-- knowing of groups.
+-- USE events numbers ack errors forget slots line_up kin
+local function forget_refused(prefix, stream, key, generation, is_cancelled)
+  local now = redis.call('HMGET', prefix .. ':runs:' .. key, 'reserved', 'group', 'groups')
+  local reserved = now[1]
+  if is_cancelled and (now[2] or now[3]) then end_in_groups(prefix, key, 'cancelled', now[2], now[3]) end
   if reserved and string.match(reserved, '^(%d+) ') == generation then
     local lib = limits_lib()
     lib.forget(lib.site_of(prefix, stream, prefix .. ':wake'), key, reserved)
@@ -35,7 +38,7 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over, p
     if now[2] == 'cancelled' then
       ack(stream, group, id)
       redis.call('PUBLISH', states .. key, event_of(key, 'cancelled', ',"completed_at":"' .. started_at .. '"'))
-      forget_refused(prefix, stream, key, generation)
+      forget_refused(prefix, stream, key, generation, true)
       return 'CANCELLED', 0
     end
     if line_up and fields and line_up(id, key, generation, fields, times) then return 'PAUSED', 0 end

@@ -5,12 +5,12 @@
 -- is kept under `result_key`, which the record calls `result_name`; none is ''. `tried` is the error of an attempt that is
 -- retried, else ''. `slots` as in lib/settle.lua; then come a failure to be kept, in so many arguments as `failing` says, as in
 -- lib/settle.lua, and a call as in lib/place.lua.
--- USE fence place running give_back result forget failures
+-- USE fence place running give_back result forget failures kin
 local function follower(prefix, stream, group, wake_channel, holder, ended_at, over)
   return function(id, generation, claim, key, key_queue, when, due, event, same, tried, slots, ended_event, state, why,
       result_name, result_key, result, ttl_ms, failing, ...)
     local run, call = prefix .. ':runs:' .. key, {select(failing + 1, ...)}
-    local live, reserved, _, noted = check_fence(run, stream, group, id, generation, claim, holder)
+    local live, reserved, _, noted, child_of, groups = check_fence(run, stream, group, id, generation, claim, holder)
     if live ~= 'LIVE' then
       if live == 'SUPERSEDED' then give_back(prefix, stream, wake_channel, slots, key, id, generation) end
       return live
@@ -32,8 +32,13 @@ local function follower(prefix, stream, group, wake_channel, holder, ended_at, o
     end
     forget(prefix .. ':progress:' .. key, over)
     place(prefix, stream, key_queue, key, when, due, event, following, call, unpack(record))
-    if tried ~= '' or same == '1' then leave_running(run, 'cancel_requested')
-    else leave_running(run, 'cancel_requested', 'attempt', 'tried') end   -- another call
+    local is_other = tried == '' and same ~= '1'               -- call
+    if same == '1' then leave_running(run, 'cancel_requested')
+    elseif not is_other then leave_running(run, 'cancel_requested', 'nonce', 'groups')
+    else leave_running(run, 'cancel_requested', 'nonce', 'groups', 'attempt', 'tried', 'group') end
+    child_of = is_other and child_of
+    groups = same ~= '1' and groups                            -- a run that is put off finds them again
+    if child_of or groups then end_in_groups(prefix, key, state ~= '' and state or 'cancelled', child_of, groups) end
     if ended_event ~= '' then
       keep_result(result_key, result, ttl_ms)
       redis.call('PUBLISH', prefix .. ':state:' .. key, ended_event)   -- after the event of what follows, as pydocket does

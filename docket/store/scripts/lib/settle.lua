@@ -6,7 +6,7 @@
 -- as in lib/kept.lua, with spaces between. `slots` are the limits of which the claim holds a slot (lib/slots.lua). Names of
 -- progress that is over are added to `over` for the caller to delete (lib/forget.lua); where there is no such list, they are
 -- deleted first: a full server accepts writes once memory is freed.
--- USE fence give_back ending result forget noted
+-- USE fence give_back ending result forget noted kin
 local function settler(prefix, stream, group, wake_channel, holder, ended_at, over)
   local runs, states, progresses = prefix .. ':runs:', prefix .. ':state:', prefix .. ':progress:'
   local hows = {}
@@ -17,7 +17,7 @@ local function settler(prefix, stream, group, wake_channel, holder, ended_at, ov
       hows[how] = read
     end
     local generation, claim, state, ttl_ms = read[1], read[2], read[3], read[4]
-    local live, reserved, before, noted = check_fence(run, stream, group, id, generation, claim, holder)
+    local live, reserved, before, noted, child_of, groups = check_fence(run, stream, group, id, generation, claim, holder)
     if live == 'LIVE' then
       forget(progresses .. key, over)
       if before == 'running' and not slots then
@@ -33,6 +33,10 @@ local function settler(prefix, stream, group, wake_channel, holder, ended_at, ov
       end
       if before == 'running' and (noted or select('#', ...) > 0) then
         note_end(prefix, stream, id, key, state, holder, ...)
+      end
+      -- Also where it was written already: maybe by somebody that knows of no groups.
+      if child_of or groups then
+        end_in_groups(prefix, key, before == 'running' and state or before or 'cancelled', child_of, groups)
       end
       live = 'OK'
     end

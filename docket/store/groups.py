@@ -1,0 +1,282 @@
+"""What is written about task groups: opening and leaving them, and looking after who is in them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import cast
+
+import attrs
+
+from .. import clock
+from ..transport import Client
+from ..values import define, frozen
+from . import script_calls
+from .answers import answers, named, naming
+from .fence import NO_FENCE, Fence
+from .foreign import text
+from .keys import Keys
+from .schedule import milliseconds, time_to_live
+
+__all__ = ["GroupLost", "GroupNow", "Groups", "OpenGroup"]
+
+#: Children that one step cancels, looks at, or keeps: each keeps the server for two or three milliseconds.
+CANCEL_BATCH = 50
+RECHECK_BATCH = 100
+KEEP_BATCH = 100
+
+#: How long what is known of a group that was left is kept, for a parent that is redelivered.
+KEPT = timedelta(days=1)
+
+#: How often in the time for which it is kept what is known of children that have ended is pushed back.
+PUSHES = 3
+
+# Scores of members (lib/leave_group.lua).
+_UNDER_WAY = ("2", "2.5")
+_FAILED = ("-1", "-1")
+_ENDED = ("-1", "1")
+_WATCHED = "3"
+_TAKES = ("-5", _WATCHED)
+
+
+class GroupLost(Exception):
+    """The run that opens a group does not own its key any more."""
+
+
+@frozen(kw_only=True)
+class OpenGroup:
+    """A group by its id. ``parent`` is the key of the task that has opened it, empty for a plain program.
+
+    ``fence`` is that of the claim that has opened it here; without one the group is somebody else's.
+    """
+
+    id: str
+    parent: str
+    joined: bool = False
+    """Whether an earlier delivery of the parent has opened it."""
+    fence: Fence = attrs.field(default=NO_FENCE, eq=False)
+
+    @property
+    def member(self) -> str:
+        """What stands for it among those that are looked after."""
+        return f"{self.id} {self.parent}"
+
+
+@frozen(kw_only=True)
+class GroupNow:
+    """How a group stands at one moment. ``failed`` is how many of its children have failed for good."""
+
+    is_open: bool
+    under_way: int
+    failed: int
+
+
+@define(eq=False)
+class Groups:
+    """The groups of one docket. ``ttl`` is how long a final record is kept.
+
+    All of it may be repeated: where an answer was lost the second call finds what the first has written.
+    """
+
+    client: Client
+    keys: Keys
+    ttl: timedelta | None
+
+    # the parent's ------------------------------------------------------------------------------------------
+
+    async def open(
+        self, parent: str, ordinal: int, fence: Fence | None, *, look_after: timedelta
+    ) -> OpenGroup:
+        """Open the group that is the ``ordinal``-th of a run, from 1, or find it as an earlier delivery has left it.
+
+        A plain program has no ``parent`` and no fence, and repeats an opening at the price of a group that nobody
+        uses. ``look_after`` is when somebody else is to look whether the parent lives.
+        Raises: GroupLost - the fence does not own the parent (I2, I13); RedisError.
+        """
+        call = script_calls.open_group(
+            self.keys,
+            key=parent,
+            fence=fence or NO_FENCE,
+            ordinal=ordinal,
+            nonce=uuid.uuid4().hex[:12],
+            # In this process the end of a parent is told, and nothing polls (I10).
+            look_after_ms="" if self.client.is_memory else milliseconds(look_after),
+        )
+        word, group_id = cast("tuple[bytes, bytes]", await self.client.run(*call))
+        if word == b"LOST":
+            raise GroupLost
+        return OpenGroup(
+            id=group_id.decode(), parent=parent, joined=word == b"JOINED", fence=fence or NO_FENCE
+        )
+
+    async def close(self, group: OpenGroup) -> bool:
+        """Say that a group was left; False: children are under way, so it stays open.
+
+        Nothing is written, either, where another delivery of the parent has the group by now (I13).
+        """
+        call = script_calls.close_group(
+            self.keys,
+            key=group.parent,
+            fence=group.fence,
+            group_id=group.id,
+            kept_ms=milliseconds(KEPT),
+        )
+        return await self.client.run(*call) != b"BUSY"
+
+    async def renew(self, group: OpenGroup, lease: timedelta) -> bool:
+        """Say that the program that has opened a group lives, for as long as the ``lease``; whether it is open."""
+        call = script_calls.renew_group(self.keys, group_id=group.id, look_after_ms=milliseconds(lease))
+        return bool(cast("int", await self.client.run(*call)))
+
+    async def watch(self, group: OpenGroup) -> None:
+        """Have every end published from now on, not only failures and the last end."""
+        await self.client.run(*script_calls.watch_group(self.keys, group_id=group.id, watched=_WATCHED))
+
+    async def cancel(self, group: OpenGroup, look_after: timedelta) -> bool:
+        """Doom a group and cancel who is in it, step by step; whether some are under way all the same.
+
+        It takes nobody any more (I12). ``look_after`` is when somebody else is to go on with it.
+        False, too, where another delivery of the parent has the group by now (I13): nothing is written.
+        Cancel: some steps may have been taken; the group is among those that workers look after.
+        """
+        again, limit = 1, CANCEL_BATCH
+        while True:
+            call = script_calls.cancel_group(
+                self.keys,
+                key=group.parent,
+                fence=group.fence,
+                group_id=group.id,
+                completed_at=clock.now().isoformat(),
+                ttl_ms=time_to_live(self.ttl),
+                limit=limit,
+                again=again,
+                look_after_ms=milliseconds(look_after),
+                kept_ms=milliseconds(KEPT),
+            )
+            _, looked, is_busy, again = cast("tuple[bytes, int, int, int]", await self.client.run(*call))
+            if not again and looked < limit:
+                return bool(is_busy)
+
+    async def recheck(self, group: OpenGroup, *, lost_too: bool = False) -> int:
+        """Look for children that were ended by somebody who knows of no groups; how many there were.
+
+        With ``lost_too`` those count, too, that neither wait nor run, whatever their records say.
+        """
+        start = total = 0
+        while True:
+            call = script_calls.recheck_group(
+                self.keys, group_id=group.id, start=start, count=RECHECK_BATCH, lost_too=int(lost_too)
+            )
+            looked, ended = cast("tuple[int, int]", await self.client.run(*call))
+            total += ended
+            start += looked - ended
+            if looked < RECHECK_BATCH:
+                return total
+
+    @property
+    def keep_every(self) -> timedelta | None:
+        """How often a parent that goes on calls `keep`; None: nothing that it could keep expires."""
+        return self.ttl / PUSHES if self.ttl else None
+
+    async def keep(self, group: OpenGroup) -> None:
+        """Push back when the records and results of children that have ended expire.
+
+        Of this group and of those that the same run has opened before: where it is redelivered, it asks for all.
+        """
+        nonce, _, number = group.id.partition(".")
+        ordinal = int(number.partition(".")[0])
+        await self._keep(group.id)
+        for before in range(ordinal - 1, 0, -1):
+            await self._keep(f"{nonce}.{before}")
+
+    async def _keep(self, group_id: str) -> None:
+        keys, start = self.keys, 0
+        results = keys.result_bare("") if keys.tagged else keys.result_envelope("")
+        while True:
+            call = script_calls.keep_children(
+                keys,
+                group_id=group_id,
+                start=start,
+                count=KEEP_BATCH,
+                ttl_ms=time_to_live(self.ttl),
+                kept_ms=milliseconds(KEPT),
+                results_prefix=results,
+            )
+            looked = cast("int", await self.client.run(*call))
+            if looked < KEEP_BATCH:
+                return
+            start += looked
+
+    # how it stands -----------------------------------------------------------------------------------------
+
+    async def now(self, group: OpenGroup) -> GroupNow:
+        """How a group stands: what was published while nobody listened is made up for by this."""
+        name = self.keys.group(group.id)
+        asked = [("ZSCORE", name, ""), ("ZCOUNT", name, *_UNDER_WAY), ("ZCOUNT", name, *_FAILED)]
+        score, under_way, failed = (
+            named(each, name, "sorted set") for each in answers(await self.client.call_many(asked))
+        )
+        return GroupNow(
+            is_open=score is not None and cast("bytes", score).decode() in _TAKES,
+            under_way=cast("int", under_way),
+            failed=cast("int", failed),
+        )
+
+    async def under_way(self, group: OpenGroup) -> int:
+        """How many children have not ended."""
+        return cast("int", await self.client.call("ZCOUNT", self.keys.group(group.id), *_UNDER_WAY))
+
+    async def is_doomed(self, group: OpenGroup) -> bool:
+        """Whether the group takes nobody any more."""
+        return not (await self.now(group)).is_open
+
+    async def failed(self, group: OpenGroup, most: int) -> list[str]:
+        """The keys of children that have failed for good, ``most`` of them at most."""
+        name = self.keys.group(group.id)
+        reply = await self.client.call("ZRANGEBYSCORE", name, *_FAILED, "LIMIT", 0, most)
+        return [text(key) for key in cast("Sequence[bytes]", reply)]
+
+    async def ended(self, group: OpenGroup) -> set[str]:
+        """The keys of all children that have ended."""
+        reply = await self.client.call("ZRANGEBYSCORE", self.keys.group(group.id), *_ENDED)
+        return {text(key) for key in cast("Sequence[bytes]", reply)}
+
+    # a worker's --------------------------------------------------------------------------------------------
+
+    async def due(self, limit: int) -> list[OpenGroup]:
+        """Groups that somebody is to look after now, ``limit`` of them at most."""
+        _, found = await self._due(limit)
+        return [self.named(member) for member in found]
+
+    async def first_due(self) -> float | None:
+        """In how many seconds somebody is to look after a group; None where that is never."""
+        return (await self._due(0))[0]
+
+    async def _due(self, limit: int) -> tuple[float | None, list[str]]:
+        with naming(self.keys.groups, "sorted set"):
+            reply = await self.client.run(*script_calls.due_groups(self.keys, limit=limit))
+        first, *found = cast("list[bytes]", reply)
+        return int(first) / 1000 if first else None, [member.decode() for member in found]
+
+    @staticmethod
+    def named(member: str) -> OpenGroup:
+        """The group that a member stands for (`OpenGroup.member`), as `{prefix}:wake` names it, too."""
+        group_id, _, parent = member.partition(" ")
+        return OpenGroup(id=group_id, parent=parent)
+
+    async def look_after(self, group: OpenGroup, period: timedelta) -> None:
+        """Cancel who is in a group that is due and whose parent is gone; look again after a ``period``.
+
+        One of those who look at the same time does it.
+        """
+        call = script_calls.look_group(
+            self.keys, key=group.parent, group_id=group.id, look_after_ms=milliseconds(period)
+        )
+        if await self.client.run(*call) == b"DOOMED":
+            await self.recheck(group, lost_too=True)
+            await self.cancel(attrs.evolve(group, fence=NO_FENCE), period)
+
+    async def look_soon(self, group: OpenGroup) -> None:
+        """Have workers look after a doomed group whose parent waits no longer."""
+        await self.client.call("PUBLISH", self.keys.wake, f"group {group.member}")

@@ -1,0 +1,13 @@
+-- Task groups. `{prefix}:group:{id}` is a zset of the children of a group, by what has become of each: 2 under way, 2.5 asked to
+-- stop, 1 completed, 0 cancelled, -1 failed. Its member '' (no task has that key) says how the group is: -5 open; 3 open, and
+-- every end is published; -4 left; -6 doomed. Its name is also a channel: `{state} {key}` for an end, and `doomed `.
+-- `{prefix}:groups` is a zset of `{id} {key of the parent}`, by the moment at which somebody is to look after the group.
+-- A child has ended for good: it leaves its group, once, however often that is said (I11). Published are failures, the last end,
+-- and all ends where somebody wants them. Returns whether it was under way.
+local function leave_group(prefix, id, key, state)
+  local children, score = prefix .. ':group:' .. id, state == 'completed' and 1 or state == 'failed' and -1 or 0
+  if redis.call('ZADD', children, 'XX', 'LT', 'CH', score, key) == 0 then return false end
+  local top = redis.call('ZREVRANGE', children, 0, 0, 'WITHSCORES')
+  if score < 0 or top[1] == '' or tonumber(top[2]) < 2 then redis.call('PUBLISH', children, state .. ' ' .. key) end
+  return true
+end
