@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import attrs
@@ -18,7 +18,16 @@ from .words import count, moment, short
 if TYPE_CHECKING:
     from ..operating import Depth, Ended, Interval
 
-__all__ = ["Total", "depth_lines", "ended_bars", "ended_spark", "ended_table", "failed_link", "total_of"]
+__all__ = [
+    "Total",
+    "by_day",
+    "depth_lines",
+    "ended_bars",
+    "ended_spark",
+    "ended_table",
+    "failed_link",
+    "total_of",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -62,6 +71,28 @@ def total_of(intervals: Sequence[Interval]) -> Total:
         p95=p95,
         late=late,
     )
+
+
+def by_day(hours: Sequence[Interval]) -> list[Interval]:
+    """The same, by days in UTC."""
+    days: dict[date, list[Interval]] = {}
+    for each in hours:
+        days.setdefault(each.at.date(), []).append(each)
+    found: list[Interval] = []
+    for some in days.values():
+        total = total_of(some)
+        begin = some[0].at.replace(hour=0, minute=0, second=0, microsecond=0)
+        found.append(
+            attrs.evolve(
+                some[0],
+                at=begin,
+                completed=total.completed,
+                failed=total.failed,
+                retried=total.retried,
+                cancelled=total.cancelled,
+            )
+        )
+    return found
 
 
 def ended_bars(intervals: Sequence[Interval], *, what: str, clock_format: str = "%H:%M") -> Safe:
@@ -111,7 +142,7 @@ def ended_table(rows: Sequence[Ended], view: View, *, with_keys: bool) -> Safe:
         Column("Attempt", "number"),
         Column("Ran", "number"),
         Column("Late", "number"),
-        Column("Worker"),
+        Column("Worker", "when"),
         Column("Error", "wide"),
     ]
     cells: list[list[Child]] = [

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import attrs
 
 from .http import address
 from .markup import Child, Safe, el, join
 from .view import View, spelled
+from .words import short
+
+if TYPE_CHECKING:
+    from ..operating import Recurrence
 
 __all__ = [
     "Column",
@@ -24,6 +30,7 @@ __all__ = [
     "note",
     "pages",
     "rows_form",
+    "schedule_words",
     "state_badge",
     "table",
     "task_link",
@@ -44,6 +51,10 @@ _TONES = {
     "cancelled": "quiet",
     "limited": "limited",
     "paused": "paused",
+    "at a limit": "limited",
+    "no worker": "failed",
+    "broken": "failed",
+    "gone": "failed",
 }
 
 
@@ -132,8 +143,20 @@ def key_link(key: str, task: str | None = None) -> Safe:
 
 
 def task_link(name: str) -> Safe:
-    """The name of a task that leads to what waits of it."""
-    return el("a", name, href=address("task", name=name), class_="task")
+    """The name of a task that leads to its page. It is broken where a word of it ends."""
+    parts = re.split(r"(?<=[_.:/-])(?=[^_.:/-])", name)
+    words = [each for part in parts for each in (el("wbr"), part)][1:]
+    return el("a", *words, href=address("task", name=name), class_="task")
+
+
+def schedule_words(recurrence: Recurrence) -> Safe:
+    """When something repeats itself, and whether workers begin it by themselves."""
+    automatic = el("span", "automatic", class_="remark") if recurrence.automatic else None
+    if recurrence.cron is not None:
+        zone = el("span", recurrence.tz or "UTC", class_="remark")
+        return el("div", el("code", recurrence.cron), zone, automatic, class_="names")
+    again = f"every {short(recurrence.every)}" if recurrence.every else "again and again"
+    return el("div", el("span", again), automatic, class_="names")
 
 
 # forms ---------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ PAGES = (
     "task?name=paint",
     "failures",
     "tasks",
+    "schedules",
     "workers",
     "limits",
     "pauses",

@@ -31,10 +31,10 @@ SERVERS = {
 
 
 @contextmanager
-def running(url: str, server: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def running(url: str, command: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A server in a process of its own, and its port."""
     process = subprocess.Popen(
-        [sys.executable, "-m", *SERVERS[server]],
+        [sys.executable, "-m", *SERVERS[command]],
         cwd=ROOT,
         env={"DOCKET_URL": url, "PYTHONPATH": str(ROOT), "PATH": ""},
         stdout=subprocess.PIPE,
@@ -54,11 +54,11 @@ def running(url: str, server: str) -> Iterator[tuple[subprocess.Popen[str], int]
         process.wait()
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("command", SERVERS)
 def test_pages_streams_and_forms_work_and_the_server_ends_while_somebody_looks(
-    redis_url: str, server: str
+    redis_url: str, command: str
 ) -> None:
-    with running(redis_url, server) as (process, port):
+    with running(redis_url, command) as (process, port):
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", follow_redirects=True) as client:
             assert client.get("/ops").url.path == "/ops/"
             assert client.get("/ops/work/").url.path == "/ops/work"

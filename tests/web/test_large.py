@@ -45,6 +45,7 @@ BOUNDS = {
     "work?state=running": 60,
     "workers": 60,
     "tasks": 60,
+    "schedules": 60,
     "failures": 60,
     "limits": 40,
     "pauses": 40,

@@ -11,6 +11,7 @@ from .limits import LIMITS
 from .overview import OVERVIEW
 from .pauses import PAUSES
 from .run import RUN
+from .schedules import SCHEDULES
 from .strikes import STRIKES
 from .task import TASK
 from .tasks import TASKS
@@ -19,4 +20,6 @@ from .workers import WORKERS
 
 __all__ = ["PAGES"]
 
-PAGES: Sequence[Page] = (OVERVIEW, WORK, FAILURES, TASKS, WORKERS, LIMITS, PAUSES, STRIKES, DEAD, RUN, TASK)
+PAGES: Sequence[Page] = (
+    OVERVIEW, WORK, FAILURES, TASKS, SCHEDULES, WORKERS, LIMITS, PAUSES, STRIKES, DEAD, RUN, TASK,
+)  # fmt: skip

@@ -77,15 +77,11 @@ def _tiles(counts: Counts, view: View) -> Safe:
     workers = "none is alive" if not counts.workers else None
     return el(
         "div",
-        tile(
-            "Due", count(counts.due), waits or "nothing waits", href=address("work", state="due"), tone="due"
-        ),
+        tile("Due", count(counts.due), waits, href=address("work", state="due"), tone="due"),
         tile("Running", count(counts.running), href=address("work", state="running"), tone="running"),
         tile("Later", count(counts.later), href=address("work", state="later"), tone="later"),
         tile("At a limit", count(counts.limited), href=address("work", state="limited"), tone="limited"),
-        tile(
-            "Tried again", count(counts.retrying), href=address("failures", state="retrying"), tone="retrying"
-        )
+        tile("Retrying", count(counts.retrying), href=address("failures", state="retrying"), tone="retrying")
         if counts.retrying
         else None,
         tile("Failed", count(counts.failed), href="failures", tone="failed"),

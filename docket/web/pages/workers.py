@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..markup import Child, Safe, el
-from ..pieces import Column, card, empty, key_link, table, task_link
+from ..pieces import Column, card, empty, key_link, state_badge, table, task_link
 from ..view import Content, Page, Part, Query, Show, View
 from ..words import count, moment, plural
 
@@ -59,7 +59,7 @@ def _list(workers: list[WorkerInfo], runs: Mapping[str, list[str]], is_part: boo
     rows += [
         [
             el("code", name),
-            el("span", "gone", class_="badge failed"),
+            state_badge("gone"),
             _runs(keys, is_part),
             "what it ran is begun again soon",
         ]
