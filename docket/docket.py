@@ -689,7 +689,8 @@ class Docket(DocketLists, DocketFailures, DocketPauses, DocketHistory, DocketCat
         """The execution under ``key`` as it is recorded, or None.
 
         Of one that is retried: which attempt is next, or runs (``attempt``), when (``when``), and what the one before
-        raised (``last_error``). Of one that waits: whether it is paused (``is_paused``). Of one that runs: whether it
+        raised (``last_error``). Of one that waits: whether it is paused (``is_paused``), and for which concurrency
+        limit it waits (``waits_for``). Of one that runs: whether it
         was asked to stop (``cancel_requested``), and whether its worker is gone (``worker_is_gone``).
         """
         key = check_key(key)

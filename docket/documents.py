@@ -10,7 +10,9 @@ from typing import Any, cast
 import attrs
 
 from . import clock
+from .execution import Execution, ExecutionState, RunningExecution
 from .operating import Failure, KnownTask, TaskSchedule
+from .snapshot import WorkerInfo
 from .text import readable
 
 __all__ = ["document", "encoded"]
@@ -42,7 +44,7 @@ def encoded(value: Any) -> Any:
         return value.total_seconds()
     kind = cast("Any", type(value))
     if (special := _SPECIAL.get(kind)) is not None:
-        return special(value)
+        return {name: encoded(part) for name, part in special(value).items()}
     if attrs.has(kind):
         return {field.name: encoded(getattr(value, field.name)) for field in attrs.fields(kind)}
     if isinstance(value, Mapping):
@@ -61,12 +63,12 @@ _OF_A_FAILURE = (
 
 
 def _failure(failure: Failure) -> dict[str, Any]:
-    return {"call": failure.call_repr(), **{name: encoded(getattr(failure, name)) for name in _OF_A_FAILURE}}
+    return {"call": failure.call_repr(), **{name: getattr(failure, name) for name in _OF_A_FAILURE}}
 
 
 def _known_task(task: KnownTask) -> dict[str, Any]:
     """What a document says of a task: of the last hour the sums."""
-    fields = {field.name: encoded(getattr(task, field.name)) for field in attrs.fields(KnownTask)}
+    fields = {field.name: getattr(task, field.name) for field in attrs.fields(KnownTask)}
     del fields["hour"]
     sums = {name: getattr(task, name) for name in ("completed", "failed", "retried", "cancelled")}
     return {**fields, "last_hour": sums}
@@ -74,13 +76,46 @@ def _known_task(task: KnownTask) -> dict[str, Any]:
 
 def _schedule(schedule: TaskSchedule) -> dict[str, Any]:
     """What a document says of a chain: when it recurs beside the rest."""
-    fields = {field.name: encoded(getattr(schedule, field.name)) for field in attrs.fields(TaskSchedule)}
-    recurrence = fields.pop("recurrence")
-    return {**fields, **recurrence, "is_broken": schedule.is_broken}
+    fields = {field.name: getattr(schedule, field.name) for field in attrs.fields(TaskSchedule)}
+    return {**fields, **encoded(fields.pop("recurrence")), "is_broken": schedule.is_broken}
+
+
+def _execution(execution: Execution[Any]) -> dict[str, Any]:
+    """What a document says of a call: all that is known of where it stands; its arguments stay pickled."""
+    progress = execution.progress
+    has_progress = execution.state is ExecutionState.RUNNING and progress.current is not None
+    return {
+        "key": execution.key,
+        "function": execution.function_name,
+        "call": execution.call_repr(),
+        "state": execution.state,
+        "when": execution.when,
+        "attempt": execution.attempt,
+        "generation": execution.generation,
+        "paused": execution.is_paused,
+        "waits_for": execution.waits_for,
+        "unknown_to_a_worker": execution.is_put_back,
+        "cancel_requested": execution.cancel_requested,
+        "worker_is_gone": execution.worker_is_gone,
+        "worker": execution.worker,
+        "started_at": execution.started_at,
+        "completed_at": execution.completed_at,
+        "progress": {"current": progress.current, "total": progress.total, "message": progress.message}
+        if has_progress
+        else None,
+        "error": execution.error or execution.last_error,
+    }
+
+
+def _worker(worker: WorkerInfo) -> dict[str, Any]:
+    return {"name": worker.name, "last_seen": worker.last_seen, "tasks": sorted(worker.tasks)}
 
 
 #: What a document has otherwise than by its fields.
 _SPECIAL: Mapping[type, Callable[[Any], dict[str, Any]]] = {
+    Execution: _execution,
+    RunningExecution: _execution,
+    WorkerInfo: _worker,
     Failure: _failure,
     KnownTask: _known_task,
     TaskSchedule: _schedule,

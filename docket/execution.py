@@ -54,6 +54,7 @@ from .store import (
     dump,
     epoch,
     load_call,
+    waits_for,
 )
 from .text import printable, text_of
 
@@ -116,6 +117,8 @@ class Execution(Generic[R]):
     """Whether it runs and was asked to stop."""
     is_paused: bool = False
     """Whether it waits and its task is paused, or all are: until somebody resumes it. `sync` does not tell."""
+    waits_for: str | None = None
+    """The name of the concurrency limit that it waits for, as `Docket.concurrency` has it."""
     is_put_back: bool = False
     """Whether it waits because a worker did not know its task. Only `Docket.snapshot` tells."""
     worker_is_gone: bool = False
@@ -336,6 +339,11 @@ class Execution(Generic[R]):
         execution.started_at = entry.started_at
         if entry.cancel_requested:
             execution.cancel_requested = True
+        if entry.tried is not None:
+            execution.last_error = entry.tried
+        if entry.row is not None:
+            execution.waits_for = waits_for(docket.keys, entry.row)
+            execution.is_paused = execution.waits_for is None
         if entry.message.passed_on is not None and entry.message.passed_on.times:
             execution.is_put_back = True
         return execution
@@ -391,6 +399,8 @@ class Execution(Generic[R]):
             self.cancel_requested, self.worker_is_gone = record.cancel_requested, False
         if self.is_paused and record.state not in WAITING:
             self.is_paused = False
+        if record.row is not None or self.waits_for is not None:
+            self.waits_for = waits_for(self._docket.keys, record.row)
         # The record has a double of the seconds: of the microseconds and of the offset we may know more than it does.
         if record.when is not None and epoch(record.when) != epoch(self.when):
             self.when = record.when
@@ -505,6 +515,8 @@ class Execution(Generic[R]):
         self.error = event["error"] if event["error"] is not None else self.error
         if self.cancel_requested or self.worker_is_gone:
             self.cancel_requested = self.worker_is_gone = False
+        if self.waits_for is not None:  # it stands in no row, or the next `sync` tells in which
+            self.waits_for = None
 
     # its result ------------------------------------------------------------------------------------------
 
@@ -540,6 +552,7 @@ class RunningExecution(Execution[Any]):
         self.worker = worker
         self.started = self.started_at = started
         self.cancel_requested = execution.cancel_requested
+        self.last_error = execution.last_error
 
 
 async def schedule_many(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,14 @@ from .store import EVERY_TASK, DocketStore, Keys, WorkerInfo
 from .text import checked_name
 from .values import define
 
-__all__ = ["DocketSnapshot", "DocketSnapshotMixin", "RunningExecution", "WorkerInfo"]
+__all__ = ["DocketSnapshot", "DocketSnapshotMixin", "RunningExecution", "WorkerInfo", "mark_paused"]
+
+
+def mark_paused(waiting: Iterable[Execution[Any]], paused: Collection[str]) -> None:
+    """Note of what waits whether its task, or all tasks, are ``paused``."""
+    for execution in waiting if paused else ():
+        if EVERY_TASK in paused or execution.function_name in paused:
+            execution.is_paused = True
 
 
 @define
@@ -57,9 +64,7 @@ class DocketSnapshotMixin(abc.ABC):
         picture = await self.store.records.picture()
         docket: Any = self  # the Docket of which this is a part
         future = [Execution.of_entry(docket, entry) for entry in picture.waiting]
-        paused = await self.store.pauses.names()
-        for execution in future if paused else ():
-            execution.is_paused = EVERY_TASK in paused or execution.function_name in paused
+        mark_paused(future, await self.store.pauses.names())
         running = [
             RunningExecution(Execution.of_entry(docket, entry), entry.worker, entry.started_at)
             for entry in picture.running

@@ -12,6 +12,7 @@ from ..errors import UsageError
 from ..rules import Disposition
 from .errors import CommandFailed
 from .existing import check_known
+from .json_output import Json, print_json
 from .loops import Backend
 from .options import duration, option
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
@@ -38,6 +39,7 @@ def add(
     force: Force = False,
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
+    json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
     """Add a call of a task.
@@ -63,6 +65,8 @@ def add(
         The name of the docket.
     url
         The server of the docket.
+    json
+        Print it as JSON.
     backend
         The event loop: asyncio, uvloop or trio.
     """
@@ -85,6 +89,9 @@ def add(
         raise CommandFailed(
             f"nothing was added: task {added.key!r} waits or runs on docket {docket!r} already"
         )
+    if json:
+        print_json(docket, key=added.key, function=task, when=added.when)
+        return
     print(f"Added {task} task {added.key!r} to docket {docket!r}")
 
 

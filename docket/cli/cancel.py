@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..rules import Cancellation
 from .errors import CommandFailed
+from .json_output import Json, print_json
 from .loops import Backend
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 
@@ -11,7 +12,13 @@ __all__ = ["cancel"]
 
 
 def cancel(
-    key: str, /, *, docket: DocketName = "docket", url: ServerUrl = DEFAULT_URL, backend: Backend = "asyncio"
+    key: str,
+    /,
+    *,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    json: Json = False,
+    backend: Backend = "asyncio",
 ) -> None:
     """Cancel a task: one that waits is cancelled, one that runs is asked to stop.
 
@@ -25,10 +32,16 @@ def cancel(
         The name of the docket.
     url
         The server of the docket.
+    json
+        Print it as JSON.
     backend
         The event loop: asyncio, uvloop or trio.
     """
-    match with_docket(lambda opened: opened.cancel(key), docket=docket, url=url, backend=backend):
+    found = with_docket(lambda opened: opened.cancel(key), docket=docket, url=url, backend=backend)
+    if json and found:
+        print_json(docket, key=key, cancellation=found)
+        return
+    match found:
         case Cancellation.CANCELLED:
             print(f"Cancelled task {key!r} on docket {docket!r}")
         case Cancellation.REQUESTED:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .asking import Yes, agrees, at_a_terminal
 from .errors import CommandFailed
 from .existing import found_on
+from .json_output import Json, print_json
 from .loops import Backend
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 
@@ -21,6 +22,7 @@ def clear(
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
     yes: Yes = False,
+    json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
     """Cancel everything that waits on a docket, for now or for later. What runs goes on.
@@ -35,6 +37,8 @@ def clear(
         The server of the docket.
     yes
         Do not ask.
+    json
+        Print it as JSON.
     backend
         The event loop: asyncio, uvloop or trio.
     """
@@ -49,4 +53,7 @@ def clear(
     cleared = with_docket(
         lambda opened: found_on(opened, opened.clear()), docket=docket, url=url, backend=backend
     )
+    if json:
+        print_json(docket, cleared=cleared)
+        return
     print(f"Cleared {cleared} tasks from docket {docket!r}")

@@ -25,7 +25,7 @@ def status(
     json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
-    """Count what waits and runs on a docket, its workers and its pauses. Cheap, whatever is on it.
+    """Count what waits, runs and has failed on a docket, its workers and its pauses. Cheap, whatever is on it.
 
     Parameters
     ----------
@@ -55,5 +55,8 @@ def status(
     print(f"later    {counts.later}")
     print(f"running  {counts.running}")
     print(f"limited  {counts.limited}")
+    print(f"paused   {counts.paused}")
+    print(f"retrying {counts.retrying}")
+    print(f"failed   {counts.failed}")
     print(f"workers  {counts.workers}")
     print(f"pauses   {len(pauses)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from rich.console import Group
 from rich.live import Live
@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import clock
-from ..store import ProgressEvent, StateEvent
 from ..text import printable
 from .status import TaskStatus
 
@@ -45,7 +44,7 @@ class LiveView:
     def begin(self, status: TaskStatus) -> None:
         self._status = status
 
-    def show(self, status: TaskStatus, event: StateEvent | ProgressEvent) -> None:
+    def show(self, status: TaskStatus, what: Literal["state", "progress"]) -> None:
         self._live.refresh()
 
     def _picture(self) -> Group:

@@ -57,8 +57,7 @@ def show(
 
     execution, failure, past = with_docket(read, docket=docket, url=url, backend=backend)
     if json:
-        shown = None if execution is None else _facts(execution)
-        print_json(docket, key=key, execution=shown, failure=failure, history=past)
+        print_json(docket, key=key, execution=execution, failure=failure, history=past)
         return
     now = clock.now()
     if execution is None:
@@ -102,6 +101,7 @@ def _facts(execution: Execution[Any]) -> dict[str, Any]:
         "when": execution.when,
         "attempt": execution.attempt,
         "paused": execution.is_paused,
+        "waits_for": execution.waits_for,
         "cancel_requested": execution.cancel_requested,
         "worker_is_gone": execution.worker_is_gone,
         "worker": execution.worker,

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from .existing import check_docket
+from .json_output import Json, print_json
 from .loops import Backend
 from .options import Heartbeat, Missed, each, integer, option, path
 from .paths import check_paths
+from .remarks import remarks_of
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .tables import print_table, relative
 
 if TYPE_CHECKING:
     from ..docket import Docket, DocketSnapshot
-    from ..execution import RunningExecution
+    from ..execution import Execution
 
 __all__ = ["snapshot"]
 
 Tasks = Annotated[tuple[str, ...], each("--tasks", path("a collection of tasks"), "DOCKET_TASKS")]
-Limit = Annotated[int | None, option("--limit", integer(1))]
+Limit = Annotated[int, option("--limit", integer(1))]
 Stats = Annotated[bool, Parameter(name="--stats", negative=())]
 
 
@@ -32,9 +35,10 @@ def snapshot(
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
     stats: Stats = False,
-    limit: Limit = None,
+    limit: Limit = 1000,
     heartbeat_interval: Heartbeat = timedelta(seconds=2),
     missed_heartbeats: Missed = 5,
+    json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
     """Show what waits and what runs on a docket right now.
@@ -51,11 +55,13 @@ def snapshot(
     stats
         Also count the tasks of each function.
     limit
-        How many tasks to list at most; all if not given. The numbers and --stats count all of them.
+        How many tasks to list at most. The numbers and --stats count all of them.
     heartbeat_interval
         How often the workers show that they are there.
     missed_heartbeats
         After so many heartbeats that did not come a worker is gone.
+    json
+        Print it as JSON.
     backend
         The event loop: asyncio, uvloop or trio.
     """
@@ -77,14 +83,28 @@ def snapshot(
         heartbeat_interval=heartbeat_interval,
         missed_heartbeats=missed_heartbeats,
     )
+    tasks_in_order = _in_order(taken)
+    shown, left_out = tasks_in_order[:limit], max(len(tasks_in_order) - limit, 0)
     running, total = len(taken.running), taken.total_tasks
+    if json:
+        counted = {"functions": _figures(taken)} if stats else {}
+        print_json(
+            docket,
+            total=total,
+            running=running,
+            tasks=shown,
+            left_out=left_out,
+            workers=sorted(taken.workers, key=lambda worker: worker.name),
+            **counted,
+        )
+        return
     print(f"Docket {docket!r} at {taken.taken:%Y-%m-%d %H:%M:%S %z}")
     print(f"{len(taken.workers)} workers, {running}/{total} running")
     print()
-    rows = _tasks(taken)
-    print_table(("When", "State", "Function", "Key", "Worker", "Started"), rows[:limit])
-    if limit is not None and len(rows) > limit:
-        print(f"... and {len(rows) - limit} more")
+    rows = [_row(task, taken.taken) for task in shown]
+    print_table(("When", "State", "Function", "Key", "Worker", "Started"), rows)
+    if left_out:
+        print(f"... and {left_out} more")
     if stats:
         print()
         print("Task Count Statistics by Function")
@@ -92,55 +112,54 @@ def snapshot(
         print_table(headers, _counts(taken), numbers=3)
 
 
-def _tasks(taken: DocketSnapshot) -> list[Sequence[str]]:
-    """Rows of the tasks that run, then of those that wait, each sorted by time."""
-    now = taken.taken
-    running = [
-        (
-            relative(task.when, now),
-            _state(task),
-            task.function_name,
-            task.key,
-            task.worker or "",
-            relative(task.started, now) if task.started is not None else "",
-        )
-        for task in sorted(taken.running, key=lambda task: task.when)
-    ]
-    waiting = [
-        (
-            relative(task.when, now),
-            task.state.value + ", unknown to a worker" * task.is_put_back + ", paused" * task.is_paused,
-            task.function_name,
-            task.key,
-            "",
-            "",
-        )
-        for task in sorted(taken.future, key=lambda task: task.when)
-    ]
-    return [*running, *waiting]
+def _in_order(taken: DocketSnapshot) -> list[Execution[Any]]:
+    """The tasks that run, then those that wait, each sorted by time."""
+    return [*sorted(taken.running, key=_when), *sorted(taken.future, key=_when)]
 
 
-def _state(task: RunningExecution) -> str:
-    """The state of a task that runs, and what an operator should know of it."""
-    remarks = ["worker gone"] * task.worker_is_gone + ["cancel requested"] * task.cancel_requested
-    return ", ".join([task.state.value, *remarks])
+def _when(task: Execution[Any]) -> datetime:
+    return task.when
+
+
+def _row(task: Execution[Any], now: datetime) -> Sequence[str]:
+    """A task, and what an operator should know of it."""
+    started = task.started_at
+    return (
+        relative(task.when, now),
+        ", ".join([task.state.value, *remarks_of(task)]),
+        task.function_name,
+        task.key,
+        task.worker or "",
+        relative(started, now) if started is not None else "",
+    )
+
+
+def _figures(taken: DocketSnapshot) -> list[dict[str, Any]]:
+    """What there is of each function, those with the most tasks first. Due and future tasks are both queued."""
+    running = Counter(task.function_name for task in taken.running)
+    queued: dict[str, list[datetime]] = {}
+    for task in taken.future:
+        queued.setdefault(task.function_name, []).append(task.when)
+    found = [
+        {
+            "function": name,
+            "total": running[name] + len(times),
+            "running": running[name],
+            "queued": len(times),
+            "oldest_queued": min(times, default=None),
+            "latest_queued": max(times, default=None),
+        }
+        for name in running.keys() | queued.keys()
+        for times in (queued.get(name, []),)
+    ]
+    return sorted(found, key=lambda each: (-each["total"], each["function"]))
 
 
 def _counts(taken: DocketSnapshot) -> list[Sequence[str]]:
-    """Rows of the functions, those with the most tasks first. Due and future tasks are both counted as queued."""
-    running: dict[str, int] = {}
-    queued: dict[str, list[datetime]] = {}
-    for task in taken.running:
-        running[task.function_name] = running.get(task.function_name, 0) + 1
-    for task in taken.future:
-        queued.setdefault(task.function_name, []).append(task.when)
-
-    def total(name: str) -> int:
-        return running.get(name, 0) + len(queued.get(name, ()))
-
+    """Rows of the functions."""
     rows: list[Sequence[str]] = []
-    for name in sorted(running.keys() | queued.keys(), key=lambda name: (-total(name), name)):
-        times = queued.get(name, [])
-        ends = [relative(end(times), taken.taken) for end in (min, max)] if times else ["", ""]
-        rows.append((name, str(total(name)), str(running.get(name, 0)), str(len(times)), *ends))
+    for figures in _figures(taken):
+        name, *numbers, oldest, latest = figures.values()
+        ends = ["" if end is None else relative(end, taken.taken) for end in (oldest, latest)]
+        rows.append((name, *map(str, numbers), *ends))
     return rows

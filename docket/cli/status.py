@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Any, Literal, Protocol, Self, TextIO
 
 from .. import clock
-from ..execution import ExecutionState
+from ..execution import Execution, ExecutionState
 from ..moments import read_moment
 from ..store import ProgressEvent, StateEvent
 from ..text import printable
 from ..values import define
+from .json_output import print_json
+from .remarks import remarks_of
 from .tables import relative, span
 
-__all__ = ["LineView", "TaskStatus", "View"]
+__all__ = ["JsonView", "LineView", "TaskStatus", "View"]
 
 BAR = 20
 """How many characters a full progress bar has."""
@@ -36,6 +39,18 @@ class TaskStatus:
     message: str | None = None
     has_progress: bool = False
     """Whether the task has reported its progress."""
+    remarks: Sequence[str] = ()
+    """What no event tells: see `remarks_of`."""
+    tried: str | None = None
+    """The error of the attempt before, where it is tried again."""
+
+    def note(self, execution: Execution[Any] | None) -> bool:
+        """Take over what the record says beside the events; whether that is anything new."""
+        before = self.remarks, self.tried
+        if execution is not None and execution.state is self.state:
+            self.remarks = remarks_of(execution)
+            self.tried = execution.last_error if execution.error is None else None
+        return (self.remarks, self.tried) != before
 
     def update(self, event: StateEvent | ProgressEvent) -> None:
         if event["type"] == "progress":
@@ -49,6 +64,7 @@ class TaskStatus:
         }:  # another run: it has nothing of the last one
             self.worker = self.started_at = self.completed_at = self.error = None
             self.current, self.message, self.has_progress = None, None, False
+        self.remarks, self.tried = (), None
         self.when = read_moment(event["when"]) or self.when
         self.worker = event["worker"] or self.worker
         self.started_at = read_moment(event["started_at"]) or self.started_at
@@ -74,7 +90,9 @@ class TaskStatus:
             words.append(f"on {self.worker}")
         if duration is not None:
             words.append(f"{'for' if self.completed_at is None else 'after'} {span(duration)}")
-        line = " ".join(words)
+        line = ", ".join([" ".join(words), *self.remarks])
+        if self.tried is not None:
+            line = f"{line}, after {self.tried}"
         return printable(line if self.error is None else f"{line}: {self.error}")
 
     def progress_line(self) -> str:
@@ -90,7 +108,9 @@ class View(Protocol):
 
     def begin(self, status: TaskStatus) -> None: ...
 
-    def show(self, status: TaskStatus, event: StateEvent | ProgressEvent) -> None: ...
+    def show(self, status: TaskStatus, what: Literal["state", "progress"]) -> None:
+        """Show what has changed."""
+        ...
 
 
 @define(eq=False)
@@ -109,11 +129,46 @@ class LineView:
     def begin(self, status: TaskStatus) -> None:
         self._print(printable(status.title))
 
-    def show(self, status: TaskStatus, event: StateEvent | ProgressEvent) -> None:
-        if event["type"] == "state":
+    def show(self, status: TaskStatus, what: Literal["state", "progress"]) -> None:
+        if what == "state":
             self._print(status.state_line(clock.now()))
         elif status.has_progress:
             self._print(status.progress_line())
 
     def _print(self, line: str) -> None:
         print(line, file=self.out, flush=True)
+
+
+@define(eq=False)
+class JsonView:
+    """Prints an object for each event, a line each: what `docket show` has of the task, as the events add up."""
+
+    docket: str
+    key: str
+    out: TextIO
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None: ...
+
+    def begin(self, status: TaskStatus) -> None: ...
+
+    def show(self, status: TaskStatus, what: Literal["state", "progress"]) -> None:
+        progress = {"current": status.current, "total": status.total, "message": status.message}
+        print_json(
+            self.docket,
+            key=self.key,
+            event=what,
+            state=status.state,
+            when=status.when,
+            worker=status.worker,
+            started_at=status.started_at,
+            completed_at=status.completed_at,
+            progress=progress if status.has_progress else None,
+            error=status.error or status.tried,
+            remarks=status.remarks,
+        )
+        self.out.flush()

@@ -15,6 +15,7 @@ from ..store import dump, load_plain
 from ..text import printable
 from .errors import CommandFailed
 from .existing import check_docket, check_known
+from .json_output import Json, print_json
 from .loops import Backend
 from .options import choice, option
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
@@ -37,6 +38,7 @@ def strike(
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
     force: Force = False,
+    json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
     """Forbid a task, or calls with a certain argument.
@@ -61,6 +63,8 @@ def strike(
         The server of the docket.
     force
         Strike also a docket that nobody has used, and a task that no live worker knows and that waits nowhere.
+    json
+        Print it as JSON.
     backend
         The event loop: asyncio, uvloop or trio.
     """
@@ -74,7 +78,10 @@ def strike(
         await _send(partial(Docket.strike, opened), condition)
 
     with_docket(act, docket=docket, url=url, backend=backend)
-    print(f"Striking {_shown(condition)}")
+    if json:
+        print_json(docket, strike=_shown(condition))
+    else:
+        print(f"Striking {_shown(condition)}")
 
 
 def restore(
@@ -86,6 +93,7 @@ def restore(
     *,
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
+    json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
     """Take back a strike: the one that was made with the same words. The exit status is 1 if there is none.
@@ -108,6 +116,8 @@ def restore(
         The name of the docket.
     url
         The server of the docket.
+    json
+        Print it as JSON.
     backend
         The event loop: asyncio, uvloop or trio.
     """
@@ -119,7 +129,10 @@ def restore(
         await _send(partial(Docket.restore, opened), condition)
 
     with_docket(act, docket=docket, url=url, backend=backend)
-    print(f"Restoring {_shown(condition)}")
+    if json:
+        print_json(docket, restored=_shown(condition))
+    else:
+        print(f"Restoring {_shown(condition)}")
 
 
 def _condition(function: str, parameter: str, operator: str, value: str | None) -> Condition:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from .. import clock
 from ..rules import Disposition
 from .errors import CommandFailed
+from .json_output import Json, print_json
 from .loops import Backend
 from .options import duration, option
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
@@ -30,6 +31,7 @@ def trace(
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
     delay: Delay = timedelta(0),
+    json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
     """Add a task that logs a message, with where and when it was added and run.
@@ -44,10 +46,12 @@ def trace(
         The server of the docket.
     delay
         How long from now the task is due.
+    json
+        Print it as JSON.
     backend
         The event loop: asyncio, uvloop or trio.
     """
-    _add("trace", message, delay, docket=docket, url=url, backend=backend)
+    _add("trace", message, delay, docket=docket, url=url, json=json, backend=backend)
 
 
 def fail(
@@ -57,6 +61,7 @@ def fail(
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
     delay: Delay = timedelta(0),
+    json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
     """Add a task that fails with a message, is tried once more, and fails again.
@@ -71,10 +76,12 @@ def fail(
         The server of the docket.
     delay
         How long from now the task is due.
+    json
+        Print it as JSON.
     backend
         The event loop: asyncio, uvloop or trio.
     """
-    _add("fail", message, delay, docket=docket, url=url, backend=backend)
+    _add("fail", message, delay, docket=docket, url=url, json=json, backend=backend)
 
 
 def _seconds(text: str) -> float:
@@ -94,6 +101,7 @@ def sleep(
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
     delay: Delay = timedelta(0),
+    json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
     """Add a task that does nothing for a while.
@@ -108,13 +116,17 @@ def sleep(
         The server of the docket.
     delay
         How long from now the task is due.
+    json
+        Print it as JSON.
     backend
         The event loop: asyncio, uvloop or trio.
     """
-    _add("sleep", seconds, delay, docket=docket, url=url, backend=backend)
+    _add("sleep", seconds, delay, docket=docket, url=url, json=json, backend=backend)
 
 
-def _add(name: str, argument: object, delay: timedelta, *, docket: str, url: str, backend: str) -> None:
+def _add(
+    name: str, argument: object, delay: timedelta, *, docket: str, url: str, json: bool, backend: str
+) -> None:
     async def add(opened: Docket) -> Execution[Any]:
         prepare: Callable[..., Any] = opened.add(name, when=clock.now() + delay)
         return await prepare(argument)
@@ -122,4 +134,7 @@ def _add(name: str, argument: object, delay: timedelta, *, docket: str, url: str
     added = with_docket(add, docket=docket, url=url, backend=backend)
     if added.disposition is Disposition.STRUCK:
         raise CommandFailed(f"nothing was added: {name} is struck on docket {docket!r}")
+    if json:
+        print_json(docket, key=added.key, function=name, when=added.when)
+        return
     print(f"Added {name} task {added.key!r} to docket {docket!r}")

@@ -8,10 +8,13 @@ from contextlib import AbstractContextManager, aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
+import anyio
 from cyclopts import Parameter
 
+from ..rules import FINAL, alone
 from .errors import CommandFailed
 from .existing import check_docket
+from .json_output import Json
 from .loops import Backend
 from .options import each, option, path
 from .paths import check_paths
@@ -20,7 +23,7 @@ from .tables import has_rich_terminal
 
 if TYPE_CHECKING:
     from ..docket import Docket
-    from .status import View
+    from .status import TaskStatus, View
 
 __all__ = ["watch"]
 
@@ -29,6 +32,9 @@ Url = Annotated[str, option(("--url", "-u"), server_url, ("DOCKET_REDIS_URL", "D
 Name = Annotated[str, Parameter(name=("--docket", "-d"), env_var="DOCKET_NAME")]
 Tasks = Annotated[tuple[str, ...], each("--tasks", path("a collection of tasks"), "DOCKET_TASKS")]
 ExitStatus = Annotated[bool, Parameter(name="--exit-status", negative=())]
+
+#: How often it looks for what no event tells.
+LOOK_SECONDS = 2.0
 
 #: The exit status for each way to end, with ``--exit-status``.
 STATUS = {"completed": 0, "failed": 3, "cancelled": 4}
@@ -42,6 +48,7 @@ def watch(
     url: Url = DEFAULT_URL,
     docket: Name = "docket",
     exit_status: ExitStatus = False,
+    json: Json = False,
     backend: Backend = "asyncio",
 ) -> int:
     """Follow a task until it has ended: its state, its worker, its progress, how long it takes.
@@ -62,15 +69,22 @@ def watch(
         The name of the docket.
     exit_status
         Exit with 3 if the task fails, and with 4 if it is cancelled.
+    json
+        Print a JSON object for each event, a line each.
     backend
         The event loop: asyncio, uvloop or trio.
     """
     check_paths({"--tasks": tasks})
-    state = with_docket(partial(_follow, key, tasks), docket=docket, url=url, backend=backend)
+    view: View | None = None
+    if json:
+        from .status import JsonView
+
+        view = JsonView(docket, key, sys.stdout)
+    state = with_docket(partial(_follow, key, tasks, view), docket=docket, url=url, backend=backend)
     return STATUS.get(state, 0) if exit_status else 0
 
 
-async def _follow(key: str, tasks: Sequence[str], docket: Docket) -> str:
+async def _follow(key: str, tasks: Sequence[str], view: View | None, docket: Docket) -> str:
     """Follow a task, and return its last state."""
     from .status import TaskStatus
 
@@ -81,15 +95,28 @@ async def _follow(key: str, tasks: Sequence[str], docket: Docket) -> str:
         await check_docket(docket)
         raise CommandFailed(f"there is no task {key!r} on docket {docket.name!r}")
     status = TaskStatus(f"{execution.call_repr()} on docket {docket.name!r}")
-    with _view() as view:
-        view.begin(status)
-        async with aclosing(execution.subscribe()) as events:
-            async for event in events:
-                status.update(event)
-                view.show(status, event)
+    with view or _view() as shown, alone():
+        shown.begin(status)
+        async with anyio.create_task_group() as group:
+            group.start_soon(_look_again, docket, key, status, shown)
+            async with aclosing(execution.subscribe()) as events:
+                async for event in events:
+                    status.update(event)
+                    if event["type"] == "state" and status.state not in FINAL:
+                        status.note(await docket.get_execution(key))
+                    shown.show(status, event["type"])
+            group.cancel_scope.cancel()
     if status.state is None:
         raise CommandFailed(f"the record of {key!r} on docket {docket.name!r} is no longer kept")
     return status.state.value
+
+
+async def _look_again(docket: Docket, key: str, status: TaskStatus, view: View) -> None:
+    """Show what no event tells: that a task was paused, asked to stop, or left by its worker."""
+    while True:
+        await anyio.sleep(LOOK_SECONDS)
+        if status.state is not None and status.note(await docket.get_execution(key)):
+            view.show(status, "state")
 
 
 def _view() -> AbstractContextManager[View]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .. import clock
 from .errors import CommandFailed
 from .existing import check_docket, similar
+from .json_output import Json, print_json
 from .loops import Backend
 from .options import Heartbeat, Missed
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
@@ -26,6 +27,7 @@ def ls(
     url: ServerUrl = DEFAULT_URL,
     heartbeat_interval: Heartbeat = timedelta(seconds=2),
     missed_heartbeats: Missed = 5,
+    json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
     """List the live workers of a docket.
@@ -40,6 +42,8 @@ def ls(
         How often the workers show that they are there.
     missed_heartbeats
         After so many heartbeats that did not come a worker is gone.
+    json
+        Print them as JSON.
     backend
         The event loop: asyncio, uvloop or trio.
     """
@@ -58,7 +62,7 @@ def ls(
         heartbeat_interval=heartbeat_interval,
         missed_heartbeats=missed_heartbeats,
     )
-    _print(f"Workers of docket {docket!r}", workers)
+    _print(f"Workers of docket {docket!r}", docket, workers, as_json=json)
 
 
 def for_task(
@@ -69,6 +73,7 @@ def for_task(
     url: ServerUrl = DEFAULT_URL,
     heartbeat_interval: Heartbeat = timedelta(seconds=2),
     missed_heartbeats: Missed = 5,
+    json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
     """List the live workers of a docket that know a task. The exit status is 1 if there is none.
@@ -85,6 +90,8 @@ def for_task(
         How often the workers show that they are there.
     missed_heartbeats
         After so many heartbeats that did not come a worker is gone.
+    json
+        Print them as JSON.
     backend
         The event loop: asyncio, uvloop or trio.
     """
@@ -106,14 +113,17 @@ def for_task(
         heartbeat_interval=heartbeat_interval,
         missed_heartbeats=missed_heartbeats,
     )
-    _print(f"Workers of docket {docket!r} that know {task!r}", workers)
+    _print(f"Workers of docket {docket!r} that know {task!r}", docket, workers, as_json=json)
 
 
-def _print(title: str, workers: Collection[WorkerInfo]) -> None:
+def _print(title: str, docket: str, workers: Collection[WorkerInfo], *, as_json: bool) -> None:
+    by_name = sorted(workers, key=lambda worker: worker.name)
+    if as_json:
+        print_json(docket, workers=by_name)
+        return
     now = clock.now()
     print(title)
     rows = [
-        (worker.name, relative(worker.last_seen, now), ", ".join(sorted(worker.tasks)))
-        for worker in sorted(workers, key=lambda worker: worker.name)
+        (worker.name, relative(worker.last_seen, now), ", ".join(sorted(worker.tasks))) for worker in by_name
     ]
     print_table(("Name", "Last Seen", "Tasks"), rows)

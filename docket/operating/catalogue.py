@@ -362,7 +362,7 @@ def _schedule(
         last_error=record.error or record.tried or (None if last is None else last.error),
         workers=workers,
         paused=paused,
-        waits_for=waits_for(keys, record),
+        waits_for=waits_for(keys, record.row),
         is_live=look.is_live,
     )
 

@@ -10,6 +10,7 @@ from ..client import TaskFunction
 from ..errors import UsageError
 from ..execution import Execution
 from ..numbers import check_whole, spelled
+from ..snapshot import mark_paused
 from ..store import Counts, DeadLetter, DocketStore
 from ..values import frozen
 from .named import asked_task
@@ -58,8 +59,9 @@ class DocketLists(abc.ABC):
     ) -> Page:
         """What is in one state, the next to begin first; of one ``task``, or with ``contains`` in its key.
 
-        One call looks at 10,000 entries at most, and says how many (``looked_at``): a filtered page may be short, or
-        empty, and have an ``after`` all the same. Case does not matter to ``contains``.
+        Each says what `get_execution` says, but for its progress. One call looks at 10,000 entries at most, and says
+        how many (``looked_at``): a filtered page may be short, or empty, and have an ``after`` all the same. Case does
+        not matter to ``contains``.
         Raises: UsageError (a ValueError) - an unknown state, a ``limit`` outside 1..1000, an ``after`` of no page, a
         name of a task that is none; TypeError.
         """
@@ -87,8 +89,15 @@ class DocketLists(abc.ABC):
         }[state]
         listed = await read(wanted if function is not None or part else None, limit, after or "")
         docket: Any = self  # the Docket of which this is a part
+        executions = [Execution.of_entry(docket, entry) for entry in listed.entries]
+        if executions and state == "running":
+            alive = await self.store.liveness.names()
+            for execution in executions:
+                execution.worker_is_gone = execution.worker not in alive
+        elif executions:
+            mark_paused(executions, await self.store.pauses.names())
         return Page(
-            executions=[Execution.of_entry(docket, entry) for entry in listed.entries],
+            executions=executions,
             after=listed.after,
             looked_at=listed.looked_at,
             total=listed.total,

@@ -18,9 +18,9 @@ from ..values import define, frozen
 from .answers import answers, is_about_a_key, named, naming
 from .codec import decode_message
 from .cursors import InQueue, InRow, checked_range, no_place, on_stream
-from .foreign import text
+from .foreign import text, text_or_none
 from .keys import GROUP, Keys, paused_task
-from .records import PictureEntry, read_mapping
+from .records import PictureEntry, Records, read_mapping
 
 __all__ = ["MOST_LOOKED_AT", "Counts", "Listed", "Listing"]
 
@@ -252,7 +252,7 @@ class Listing:
                 begin = f"({place.entry}" if row == place.row else "-"
                 found = await self._stream(f"{row}:waiters", begin, min(count, OF_STREAM))
                 if found:
-                    return [attrs.evolve(each, after=f"{each.after} {row}") for each in found], True
+                    return [_in_row(each, row) for each in found], True
             return [], False
 
         return await self._listed(read, wanted, limit, after, sum(rows.values()))
@@ -279,7 +279,7 @@ class Listing:
                     if len(found) == limit:
                         more = True
                         break
-        entries = await self._entries(found)
+        entries = await Records(self.client, self.keys).tried(await self._entries(found))
         return Listed(
             entries=entries,
             after=cursor if more and cursor != after else None,
@@ -387,7 +387,7 @@ class Listing:
             else None
             for reply in replies
         ]
-        names = (b"started_at", b"cancel_requested", b"generation")
+        names = (b"started_at", b"cancel_requested", b"generation", b"tried")
         asked = [("HMGET", self.keys.run(each.message.key), *names) for each in entries if each is not None]
         runs = iter(await self._many(asked))
         found: list[PictureEntry | None] = []
@@ -396,8 +396,8 @@ class Listing:
                 found.append(None)
                 continue
             fields = next(runs)
-            started, cancelled, generation = (
-                (None, None, None) if isinstance(fields, Exception) else cast("list[bytes | None]", fields)
+            started, cancelled, generation, tried = (
+                [None] * 4 if isinstance(fields, Exception) else cast("list[bytes | None]", fields)
             )
             found.append(
                 attrs.evolve(
@@ -405,6 +405,7 @@ class Listing:
                     worker=worker,
                     started_at=read_moment(started),
                     cancel_requested=cancelled is not None and cancelled == (generation or b"0"),
+                    tried=text_or_none(tried),
                 )
             )
         return found
@@ -425,6 +426,11 @@ class Listing:
 
     async def _many(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
         return answers(await self.client.call_many(list(commands))) if commands else ()
+
+
+def _in_row(row: _Row, name: str) -> _Row:
+    entry = None if row.entry is None else attrs.evolve(row.entry, row=name)
+    return attrs.evolve(row, after=f"{row.after} {name}", entry=entry)
 
 
 def _overdue() -> tuple[str, str]:

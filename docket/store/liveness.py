@@ -114,9 +114,13 @@ class Liveness:
         live = zip(names[::2], map(float, names[1::2]), strict=True)
         return [(name, score) for name, score in live if score >= oldest]
 
+    async def names(self) -> set[str]:
+        """The names of the workers that have a heartbeat. Raises: KeyUnreadable - their list is none; RedisError."""
+        return {text(name) for name, _ in await self._live(self.keys.workers)}
+
     async def lives(self, worker: str) -> bool:
         """Whether a worker has a heartbeat. Raises: KeyUnreadable - the list of workers is none; RedisError."""
-        return any(name == worker.encode() for name, _ in await self._live(self.keys.workers))
+        return worker in await self.names()
 
     async def share_knowing(self, task: str, *, but: str) -> float:
         """Which part of the live workers can run a task, from 0 to 1; the one named ``but`` is known not to."""

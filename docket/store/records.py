@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
+import attrs
+
 from .. import clock
 from ..errors import DeliveryUnreadable
 from ..moments import TimeToLive, read_epoch, read_moment
@@ -137,7 +139,7 @@ class Record:
     by_hand: bool = False
     """Whether it was claimed by a program that is its own worker, and has no heartbeat."""
     row: str | None = None
-    """The row of waiters that it stands in, where it waits in one; see `waits_for`."""
+    """The name of what it stands in a row for, where it does: see `waits_for`."""
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
@@ -169,15 +171,19 @@ class Record:
             attempt=_number(get(b"attempt")) or 1,
             tried=text_or_none(get(b"tried")),
             by_hand=get(b"claim", b"").startswith(b"0-0."),
-            row=text_or_none(get(b"waiter_stream")) if state is ExecutionState.SCHEDULED else None,
+            row=_row(get(b"waiter_stream")) if state is ExecutionState.SCHEDULED else None,
             cancel_requested=state is ExecutionState.RUNNING and _is_asked(fields),
         )
 
 
-def waits_for(keys: Keys, record: Record) -> str | None:
-    """The concurrency limit that a run waits for; None where it waits for none, or for its task to be resumed."""
-    limit = None if record.row is None else record.row.removesuffix(":waiters")
-    return None if limit is None or paused_task(keys, limit) is not None else limit
+def _row(stream: bytes | None) -> str | None:
+    """What a row of waiters, by the name of its stream, waits for."""
+    return None if stream is None else text(stream).removesuffix(":waiters")
+
+
+def waits_for(keys: Keys, row: str | None) -> str | None:
+    """The concurrency limit of a row; None where there is none, or its tasks wait to be resumed."""
+    return None if row is None or paused_task(keys, row) is not None else row
 
 
 def _is_asked(fields: Mapping[bytes, bytes]) -> bool:
@@ -229,6 +235,10 @@ class PictureEntry:
     worker: str | None = None
     started_at: datetime | None = None
     cancel_requested: bool = False
+    row: str | None = None
+    """What it stands in a row for, where it does: see `waits_for`."""
+    tried: str | None = None
+    """The error of the attempt before this one, of one that is tried again."""
 
 
 @frozen(kw_only=True)
@@ -373,9 +383,8 @@ class Records:
                     waiting.pop((message.key, message.generation), None)
                     held.append((message, holder))
             running += await self._running(held)
-        return Picture(
-            waiting=sorted(waiting.values(), key=lambda entry: entry.message.when), running=running
-        )
+        in_order = sorted(waiting.values(), key=lambda entry: entry.message.when)
+        return Picture(waiting=await self.tried(in_order), running=running)
 
     async def _without_slots(self) -> dict[tuple[str, int], PictureEntry]:
         """Who waits for a concurrency limit."""
@@ -396,8 +405,23 @@ class Records:
                         message = decode_message(read_mapping(flat))
                     except DeliveryUnreadable:
                         continue
-                    entries[message.key, message.generation] = PictureEntry(message=message)
+                    entries[message.key, message.generation] = PictureEntry(message=message, row=text(limit))
         return entries
+
+    async def tried(self, entries: Sequence[PictureEntry]) -> list[PictureEntry]:
+        """The entries, each that waits and is tried again with the error of the attempt before. Raises: RedisError."""
+        again = [entry for entry in entries if entry.message.attempt > 1 and entry.tried is None]
+        errors: dict[tuple[str, int], str | None] = {}
+        for at in range(0, len(again), PAGE):
+            some = [entry.message for entry in again[at : at + PAGE]]
+            asked = [("HMGET", self.keys.run(each.key), "tried", "generation") for each in some]
+            for message, reply in zip(some, answers(await self.client.call_many(asked)), strict=True):
+                if isinstance(reply, list):
+                    error, generation = cast("list[bytes | None]", reply)
+                    if _number(generation) == message.generation:
+                        errors[message.key, message.generation] = text_or_none(error)
+        found = [(entry, errors.get((entry.message.key, entry.message.generation))) for entry in entries]
+        return [entry if error is None else attrs.evolve(entry, tried=error) for entry, error in found]
 
     async def _page(self, *command: Any) -> tuple[list[Any], str | None]:
         """The reply of a command that reads a range of stream ids, and where to go on."""
@@ -420,7 +444,7 @@ class Records:
         return holders
 
     async def _running(self, held: Sequence[tuple[Message, str]]) -> list[PictureEntry]:
-        names = (b"started_at", b"cancel_requested", b"generation")
+        names = (b"started_at", b"cancel_requested", b"generation", b"tried")
         commands = [("HMGET", self.keys.run(m.key), *names) for m, _ in held]
         replies = [
             dict[bytes, bytes](zip(names, cast("list[bytes]", reply), strict=True))
@@ -435,6 +459,7 @@ class Records:
                 worker=worker,
                 started_at=read_moment(run.get(b"started_at")) or message.when,
                 cancel_requested=bool(run.get(b"cancel_requested")) and _is_asked(run),
+                tried=text_or_none(run.get(b"tried")),
             )
             for (message, worker), run in zip(held, replies, strict=True)
         ]

@@ -98,6 +98,9 @@ class SyncExecution(Generic[R]):
     error = _of_execution(lambda execution: execution.error)
     last_error = _of_execution(lambda execution: execution.last_error)
     is_paused = _of_execution(lambda execution: execution.is_paused)
+    waits_for = _of_execution(lambda execution: execution.waits_for)
+    cancel_requested = _of_execution(lambda execution: execution.cancel_requested)
+    worker_is_gone = _of_execution(lambda execution: execution.worker_is_gone)
     redelivered = _of_execution(lambda execution: execution.redelivered)
     ttl = _of_execution(lambda execution: execution.ttl)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +29,7 @@ INSTRUMENTATION = "enable-internal-instrumentation"
 WANTED: list[tuple[str, str | None, object]] = [
     (f"--{each}", None, None) for each in ("task", "error", "since", "until")
 ]
-BULK = [*WANTED, ("--all", None, False), ("--yes", None, False), ("--json", None, False)]
+BULK = [*WANTED, ("--all", None, False), ("--yes", None, False), ("-y", None, False)]
 
 #: Command -> argument or option, environment variable, default.
 COMMANDS: dict[str, list[tuple[str, str | None, object]]] = {
@@ -74,33 +76,55 @@ COMMANDS: dict[str, list[tuple[str, str | None, object]]] = {
     "workers for-task": [("TASK", None, REQUIRED), DOCKET, URL],
 }
 
+JSON = ("--json", None, False)
+KEY, LIMIT, AFTER = ("KEY", None, REQUIRED), ("--limit", None, 100), ("--after", None, None)
+FORCE = ("--force", None, False)
+NOTHING = inspect.Parameter.empty
+
 #: Commands that are ours alone.
-OWN = {
+OWN: dict[str, list[tuple[str, str | None, object]]] = {
     "completion": [("SHELL", None, REQUIRED)],
-    "pause": [
-        ("TASK", None, "*"),
-        ("--reason", None, ""),
-        ("--by", None, None),
-        ("--json", None, False),
-        DOCKET,
-        URL,
+    "add": [("TASK", None, REQUIRED), ("ARGUMENT", None, NOTHING), ("--key", None, None), DELAY, FORCE, DOCKET, URL],
+    "status": [DOCKET, URL],
+    "show": [KEY, DOCKET, URL],
+    "limits": [DOCKET, URL],
+    "strikes": [DOCKET, URL],
+    "schedules": [("--task", None, None), ("--contains", None, None), LIMIT, AFTER, DOCKET, URL],
+    "history": [
+        *(("--" + each, None, None) for each in ("task", "key", "state", "since", "until")), LIMIT, DOCKET, URL,
     ],
-    "resume": [("TASK", None, "*"), ("--json", None, False), DOCKET, URL],
-    "pauses": [("--json", None, False), DOCKET, URL],
+    "throughput": [
+        ("--task", None, None), ("--since", None, timedelta(hours=1)), ("--per", None, "minute"), DOCKET, URL,
+    ],
+    "pause": [("TASK", None, "*"), ("--reason", None, ""), ("--by", None, None), FORCE, DOCKET, URL],
+    "resume": [("TASK", None, "*"), DOCKET, URL],
+    "pauses": [DOCKET, URL],
     "failures": [
-        ("KEY", None, None),
-        *WANTED,
-        ("--limit", None, 100),
-        ("--after", None, None),
-        ("--groups", None, False),
-        ("--retrying", None, False),
-        ("--json", None, False),
-        DOCKET,
-        URL,
+        ("KEY", None, None), *WANTED, LIMIT, AFTER, ("--groups", None, False), ("--retrying", None, False), DOCKET, URL,
     ],
-    "retry": [*BULK, DOCKET, URL],
-    "discard": [*BULK, DOCKET, URL],
-    "run-now": [("KEY", None, REQUIRED), ("--json", None, False), DOCKET, URL],
+    "retry": [("KEY", None, NOTHING), *BULK, DOCKET, URL],
+    "discard": [("KEY", None, NOTHING), *BULK, DOCKET, URL],
+    "run-now": [KEY, ("MORE", None, NOTHING), DOCKET, URL],
+    "web": [
+        TASKS,
+        ("--docket", "DOCKET_NAME", ("docket",)),
+        URL,
+        ("--host", "DOCKET_WEB_HOST", "127.0.0.1"),
+        ("--port", "DOCKET_WEB_PORT", 8085),
+        ("--user", "DOCKET_WEB_USER", "docket"),
+        ("--password-file", "DOCKET_WEB_PASSWORD_FILE", None),
+        ("--no-password", None, False),
+        ("--read-only", None, False),
+        ("--origin", "DOCKET_WEB_ORIGINS", ()),
+        ("--allow-host", "DOCKET_WEB_ALLOW_HOSTS", ()),
+    ],
+}  # fmt: skip
+
+#: Commands that say nothing that a program could want as JSON, or go on for ever.
+WITHOUT_JSON = {"version", "completion", "worker", "web"}
+
+EVERY = {
+    path: [*every, *([] if path in WITHOUT_JSON else [JSON])] for path, every in {**COMMANDS, **OWN}.items()
 }
 
 #: Options that are ours alone.
@@ -147,7 +171,7 @@ def arguments(path: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("path", "name", "variable", "default"),
-    [(path, *one) for path, every in COMMANDS.items() for one in every],
+    [(path, *one) for path, every in EVERY.items() for one in every],
 )
 def test_every_argument_has_its_variable_and_its_default(
     path: str, name: str, variable: str | None, default: object
@@ -160,20 +184,32 @@ def test_every_argument_has_its_variable_and_its_default(
         assert argument.field_info.default == default
 
 
-@pytest.mark.parametrize("path", COMMANDS)
+@pytest.mark.parametrize("path", EVERY)
 def test_nothing_else_is_taken(path: str) -> None:
-    known = {name for name, _, _ in COMMANDS[path]} | (BEYOND.keys() if path != "version" else set())
+    known = {name for name, _, _ in EVERY[path]} | (BEYOND.keys() if path != "version" else set())
     assert set(arguments(path)) <= known | BEYOND_OF.get(path, set())
 
 
-@pytest.mark.parametrize("path", COMMANDS)
+@pytest.mark.parametrize("path", EVERY)
 def test_arguments_come_in_their_order(path: str) -> None:
-    wanted = [name for name, _, _ in COMMANDS[path] if name.isupper()]
+    wanted = [name for name, _, _ in EVERY[path] if name.isupper()]
     found = [one for one in command(path).assemble_argument_collection() if one.index is not None]
     assert [one.name for one in sorted(found, key=lambda one: one.index or 0)] == wanted
 
 
-@pytest.mark.parametrize("path", ["", *COMMANDS])
+def paths(app: App, before: str = "") -> Iterator[str]:
+    """Every command of an app, with those of its commands."""
+    for name in app:
+        if not name.startswith("-"):
+            below = list(paths(app[name], f"{before}{name} "))
+            yield from below or [before + name]
+
+
+def test_every_command_is_in_these_tables() -> None:
+    assert sorted(paths(docket_app())) == sorted(EVERY)
+
+
+@pytest.mark.parametrize("path", ["", *EVERY])
 def test_help_names_all_of_it(
     path: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,8 +218,8 @@ def test_help_names_all_of_it(
     app([*path.split(), "--help"], result_action="return_value")
     said = capsys.readouterr().out
     if not path:
-        assert {name.split()[0] for name in COMMANDS} <= set(said.split())
-    for name, variable, _ in COMMANDS.get(path, []):
+        assert {name.split()[0] for name in EVERY} <= set(said.split())
+    for name, variable, _ in EVERY.get(path, []):
         assert name in said
         assert (variable or "") in said
 
