@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -75,16 +75,14 @@ def watch(
         The event loop: asyncio, uvloop or trio.
     """
     check_paths({"--tasks": tasks})
-    view: View | None = None
-    if json:
-        from .status import JsonView
-
-        view = JsonView(docket, key, sys.stdout)
+    view = partial(_json_view, docket, key) if json else _view
     state = with_docket(partial(_follow, key, tasks, view), docket=docket, url=url, backend=backend)
     return STATUS.get(state, 0) if exit_status else 0
 
 
-async def _follow(key: str, tasks: Sequence[str], view: View | None, docket: Docket) -> str:
+async def _follow(
+    key: str, tasks: Sequence[str], view: Callable[[], AbstractContextManager[View]], docket: Docket
+) -> str:
     """Follow a task, and return its last state."""
     from .status import TaskStatus
 
@@ -95,7 +93,7 @@ async def _follow(key: str, tasks: Sequence[str], view: View | None, docket: Doc
         await check_docket(docket)
         raise CommandFailed(f"there is no task {key!r} on docket {docket.name!r}")
     status = TaskStatus(f"{execution.call_repr()} on docket {docket.name!r}")
-    with view or _view() as shown, alone():
+    with view() as shown, alone():
         shown.begin(status)
         async with anyio.create_task_group() as group:
             group.start_soon(_look_again, docket, key, status, shown)
@@ -127,3 +125,9 @@ def _view() -> AbstractContextManager[View]:
     from .status import LineView
 
     return LineView(sys.stdout)
+
+
+def _json_view(docket: str, key: str) -> AbstractContextManager[View]:
+    from .status import JsonView
+
+    return JsonView(docket, key, sys.stdout)

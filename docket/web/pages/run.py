@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ...documents import encoded
 from ...errors import UsageError
 from ...execution import Execution, ExecutionState
 from ..figures import ended_table
@@ -62,7 +63,7 @@ def _show(
         blocks.insert(2, Part("error", _failure(failure, view)))
     elif run.last_error:
         blocks.insert(2, Part("error", _error(run)))
-    return Content(title=run.function_name, blocks=blocks, document=_document(run))
+    return Content(title=run.function_name, blocks=blocks, document=encoded(run))
 
 
 def _key_line(key: str) -> Safe:
@@ -162,9 +163,16 @@ def _sentence(run: Execution[Any], now: datetime) -> Child:
     match run.state:
         case ExecutionState.SCHEDULED:
             begins = join("begins ", moment(run.when, now))
+            if run.waits_for is not None:
+                begins = join(
+                    "waits for the limit ", el("code", run.waits_for), ", due ", moment(run.when, now)
+                )
+            elif run.is_paused:
+                begins = join("is paused, due ", moment(run.when, now))
             return join(f"attempt {run.attempt} ", begins) if run.attempt > 1 else begins
         case ExecutionState.QUEUED:
-            return join("waits for a worker, due ", moment(run.when, now))
+            waits = "is paused" if run.is_paused else "waits for a worker"
+            return join(waits, ", due ", moment(run.when, now))
         case ExecutionState.RUNNING:
             since = join(f"on {run.worker}, begun ", moment(run.started_at, now))
             if run.worker_is_gone:
@@ -248,21 +256,6 @@ def _kept(run: Execution[Any]) -> str | None:
     if run.ttl is ...:
         return None
     return "for ever" if run.ttl is None else f"for {short(run.ttl)} after its end"
-
-
-def _document(run: Execution[Any]) -> dict[str, object]:
-    return {
-        "key": run.key,
-        "function": run.function_name,
-        "call": run.call_repr(),
-        "state": run.state,
-        "when": run.when,
-        "attempt": run.attempt,
-        "worker": run.worker,
-        "started_at": run.started_at,
-        "completed_at": run.completed_at,
-        "error": run.last_error,
-    }
 
 
 RUN = Page(path="run", read=_read, follows=True)

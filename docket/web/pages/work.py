@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ...errors import UsageError
 from ...execution import Execution
 from ..http import address
-from ..markup import Child, Safe, el
+from ..markup import Child, Safe, el, join
 from ..pieces import (
     Column,
     button,
@@ -150,9 +150,17 @@ def _columns(state: State) -> list[Column]:
 
 
 def _remarks(each: Execution[Any]) -> Child:
-    if each.cancel_requested:
-        return state_badge("asked to stop")
-    return state_badge("unknown to a worker") if each.is_put_back else None
+    """What to know of it beside its state, and the error of the attempt before."""
+    found = {
+        "asked to stop": each.cancel_requested,
+        "no worker": each.worker_is_gone,
+        "paused": each.is_paused,
+        "unknown to a worker": each.is_put_back,
+    }
+    badges = [state_badge(word) for word, applies in found.items() if applies]
+    waits = el("span", "for ", el("code", each.waits_for), class_="remark") if each.waits_for else None
+    error = el("span", each.last_error, class_="remark") if each.last_error else None
+    return join(*badges, waits, error)
 
 
 def _document(state: State, listed: Listed) -> dict[str, object]:
@@ -161,19 +169,7 @@ def _document(state: State, listed: Listed) -> dict[str, object]:
         "total": listed.total,
         "looked_at": listed.looked_at,
         "next": listed.after,
-        "executions": [
-            {
-                "key": each.key,
-                "function": each.function_name,
-                "call": each.call_repr(),
-                "state": each.state,
-                "when": each.when,
-                "attempt": each.attempt,
-                "worker": each.worker,
-                "started_at": each.started_at,
-            }
-            for each in listed.executions
-        ],
+        "executions": listed.executions,
     }
 
 
