@@ -16,6 +16,7 @@ from .text import checked_name
 if TYPE_CHECKING:
     from .docket import Docket
     from .execution import Execution
+    from .task_group import TaskGroup
 
 __all__ = ["Agenda"]
 
@@ -80,14 +81,14 @@ class Agenda:
 
     async def scatter(
         self,
-        docket: Docket,
+        docket: Docket | TaskGroup,
         over: timedelta,
         start: datetime | None = None,
         jitter: timedelta | None = None,
         *,
         seed: int | Random | None = None,
     ) -> list[Execution[Any]]:
-        """Schedule every call on a docket: the first at ``start`` (now), the last ``over`` later, the rest between.
+        """Schedule every call on a docket, or in a task group: the first at ``start`` (now), the last ``over`` later.
 
         A single call is put into the middle. ``jitter`` moves each by a random time of up to so much, back or forth,
         but not before ``start``; ``seed`` makes it the same each time. One round trip per thousand calls; what they

@@ -66,6 +66,7 @@ from .store import (
     WorkerInfo,
 )
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
+from .task_group import OnFailure, TaskGroup
 from .tasks import standard_tasks
 from .text import checked_name
 from .transport import Client, Subscriptions, from_url, with_command_methods
@@ -521,6 +522,41 @@ class Docket(DocketLists, DocketFailures, DocketPauses, DocketHistory, DocketCat
     ) -> list[Execution[R]]:
         """Schedule many calls instead of those that their keys have; otherwise as `add_many`."""
         return await self._place_many("docket.replace_many", calls, chunk_size, replace=True)
+
+    def task_group(
+        self,
+        *,
+        on_failure: OnFailure = "cancel",
+        max_running: int | None = None,
+        patience: timedelta = timedelta(seconds=30),
+    ) -> TaskGroup:
+        """A group of tasks: ``async with docket.task_group() as group: await group.add(function)(arguments)``.
+
+        The block is left when all that were added have ended, retries included, wherever they run. A child that fails
+        for good stops the body and cancels its siblings (``on_failure="wait"``: the others end first). Whatever else
+        ends the block early cancels the children, too: an exception, a scope around it, `cancel` of the task that has
+        opened it. Those that run are asked to stop, and waited for: for ``patience`` at most. While ``max_running``
+        children are under way, `TaskGroup.add` waits.
+
+        In a task the group belongs to its run. While that waits, it holds no place of its worker; where it is
+        redelivered or handed back, it finds its children where they are. In a plain program the children are cancelled
+        once it has given no sign of life for 30 seconds. Groups nest to any depth.
+
+        Raises: UsageError (a ValueError) - ``on_failure`` is neither of the two, ``max_running`` is below 1,
+        ``patience`` is below zero; no event loop runs in this thread. As the block is entered: RuntimeError - the
+        docket was not; ExecutionCancelled - another run has taken the place of this task;
+        redis.exceptions.RedisError. Out of the block: an ExceptionGroup of what the body has raised, if anything, and
+        what children have failed with, 100 at most; a cancellation as it is; ExecutionCancelled - others have cancelled
+        the group, since its parent is over for them.
+        """
+        return TaskGroup(
+            self, self._look_up_child, on_failure=on_failure, max_running=max_running, patience=patience
+        )
+
+    def _look_up_child(
+        self, function: TaskFunction | str, when: datetime | None, key: str | None, ttl: TimeToLive
+    ) -> tuple[str, TaskFunction, str | None]:
+        return self._look_up(function, when, key, ttl, once=True)  # a group refuses what begins a chain
 
     def _placing(
         self,

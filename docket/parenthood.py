@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias
+
+from anyio import CancelScope
 
 from .dependencies import current_execution
 from .store import DocketStore, Fence
@@ -47,6 +49,13 @@ class Parent(Protocol):
 
         It is left once there is a place to go on in; after a cancellation at once. It may be entered several times at
         a time: the task counts again when all are left.
+        """
+        ...
+
+    def patient(self, scope: CancelScope) -> AbstractContextManager[None]:
+        """In here ``scope`` is cancelled once its worker waits no longer: it goes on elsewhere, or all is handed back.
+
+        At once, if that is so already. For waits that are shielded.
         """
         ...
 

@@ -59,6 +59,7 @@ ROOMS: dict[str, list[pytest.MarkDecorator]] = {
     "seeds": [slow],
     "seeds/promises": [virtual_time],
     "store": [slow, one_loop],  # the server's scripts know neither Python nor loops
+    "task_groups": [asyncio_and_trio],
     "topologies": [slow, asyncio_and_trio],  # tests/transport reaches them on every loop
     "types": [pytest.mark.checkers],
 }

@@ -19,7 +19,7 @@ from .foreign import text
 from .keys import Keys
 from .schedule import milliseconds, time_to_live
 
-__all__ = ["GroupLost", "GroupNow", "Groups", "OpenGroup"]
+__all__ = ["GroupLost", "GroupNow", "Groups", "Member", "OpenGroup"]
 
 #: Children that one step cancels, looks at, or keeps: each keeps the server for two or three milliseconds.
 CANCEL_BATCH = 50
@@ -70,6 +70,14 @@ class GroupNow:
     is_open: bool
     under_way: int
     failed: int
+
+
+@frozen(kw_only=True)
+class Member:
+    """How a child of a group stands: the name of its task, None where no record is kept, and whether it has ended."""
+
+    function: str | None
+    has_ended: bool
 
 
 @define(eq=False)
@@ -236,6 +244,21 @@ class Groups:
         name = self.keys.group(group.id)
         reply = await self.client.call("ZRANGEBYSCORE", name, *_FAILED, "LIMIT", 0, most)
         return [text(key) for key in cast("Sequence[bytes]", reply)]
+
+    async def members(self, group: OpenGroup, keys: Sequence[str]) -> list[Member]:
+        """How children of a group stand, by their keys; in one round trip."""
+        name = self.keys.group(group.id)
+        asked: list[tuple[str, ...]] = []
+        for key in keys:
+            asked += ("ZSCORE", name, key), ("HGET", self.keys.run(key), "function")
+        replies = answers(await self.client.call_many(asked))
+        return [
+            Member(
+                function=None if function is None else text(cast("bytes", function)),
+                has_ended=score is None or float(cast("bytes", score)) < 2,
+            )
+            for score, function in zip(replies[::2], replies[1::2], strict=True)
+        ]
 
     async def ended(self, group: OpenGroup) -> set[str]:
         """The keys of all children that have ended."""

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import (
     TYPE_CHECKING,
     Any,
+    NoReturn,
     ParamSpec,
     Self,
     TypedDict,
@@ -21,6 +22,7 @@ from typing import (
 )
 
 from ..client import AnyFunction, TaskCall, TaskFunction
+from ..errors import UsageError
 from ..execution import Execution
 from ..moments import TimeToLive
 from ..operating import BulkResult, Counts, DeadLetter, Failure, FailureGroup, Pause, WaitingState
@@ -280,6 +282,18 @@ class SyncDocket(SyncHistory, SyncCatalogue):
         """Place an execution that was made by hand."""
         made = execution.wrapped if isinstance(execution, SyncExecution) else execution
         self._loop.call(self.docket.schedule, made)
+
+    def task_group(self, **settings: Any) -> NoReturn:
+        """Refuse: a task group stops its block where a child fails, and nothing stops a thread.
+
+        Write an async function that opens the group, and have the docket's event loop run it: ``docket.run(function)``.
+        Raises: UsageError (a ValueError).
+        """
+        raise UsageError(
+            "a synchronous docket has no task group, which stops its block where a child fails: nothing stops a "
+            "thread. Write an async function with `async with sync_docket.docket.task_group() as group:` in it, and "
+            "call that by sync_docket.run(function)"
+        )
 
     def cancel(self, key: str) -> Cancellation:
         """Cancel what waits under ``key``; stop it where it runs. See `Docket.cancel`."""

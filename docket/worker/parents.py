@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import attrs
-from anyio import get_cancelled_exc_class
+from anyio import CancelScope, get_cancelled_exc_class
 
 from ..parenthood import Tell
 from ..rules import StopReason, names_in
@@ -79,6 +79,17 @@ class _Parent:
             places.come_back_at_once(place)
         else:
             await places.come_back(place)
+
+    @contextmanager
+    def patient(self, scope: CancelScope) -> Generator[None]:
+        running = self.running
+        running.patient = (*running.patient, scope)
+        if running.reason in _ELSEWHERE:
+            scope.cancel()
+        try:
+            yield
+        finally:
+            running.patient = tuple(each for each in running.patient if each is not scope)
 
     async def follow(self, channel: str, tell: Tell) -> None:
         await self.parents.listener.follow(channel, self.running, tell)

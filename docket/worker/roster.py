@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import anyio
 import attrs
 
 from ..errors import ScopeLeftOpen
@@ -112,6 +113,8 @@ class Running:
     detached: bool
     """Whether nobody waits for the body any more."""
     _scope: BodyScope | None
+    patient: tuple[anyio.CancelScope, ...]
+    """Those of shielded waits, for children that are to end: `stop` ends them where the worker cannot wait."""
 
     # its end, step by step
     decided: tuple[Outcome, Reschedule | None] | None
@@ -147,7 +150,7 @@ class Running:
         self.began, self.trusted_until = began, trusted_until
         self.unknown = self.last = self.uninterruptible = self.detached = self.settling = self.settled = False
         self.is_traced = False
-        self.rules = self.subscribers = ()
+        self.rules = self.subscribers = self.patient = ()
         self.mishaps = self.interruptions = self.groups = 0
         self.place = self.begins_in = self.reason = self.left_open = self._scope = None
         self.decided = self.end = self.report = None
@@ -211,6 +214,9 @@ class Running:
             self.reason = reason
         if self._scope is not None:
             self._scope.cancel()
+        if reason is not StopReason.ASKED:
+            for scope in self.patient:
+                scope.cancel()
 
 
 class Roster:

@@ -1,0 +1,175 @@
+"""What a parent knows of a group that it has open: who is under way, who has ended, why its block is to end early."""
+
+from __future__ import annotations
+
+import enum
+import math
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import anyio
+import attrs
+
+from ..clock import monotonic
+from ..execution import Execution
+from ..standins import redis_errors
+from ..store import Groups, OpenGroup
+from ..transport import faults, is_outage
+from ..values import define
+
+__all__ = ["Stop", "View", "insist"]
+
+T = TypeVar("T")
+
+#: After how many seconds a parent that waits looks by itself; where nothing is found it waits longer, up to the last.
+#: By this it learns what was published while nobody listened, and whom pydocket's workers have ended.
+FIRST_LOOK, LAST_LOOK = 1.0, 30.0
+
+#: So many children a second are looked at, at most: a look takes a command for each that is under way.
+LOOKED_AT = 1000
+
+
+class Stop(enum.Enum):
+    """Why a block is to end before its body does, or its children do."""
+
+    FAILURE = "a child has failed for good"
+    ASKED = "group.cancel()"
+    DOOMED = "the group takes nobody any more: its parent is over, as others see it"
+
+
+async def insist(ask: Callable[[], Awaitable[T]], most: float = math.inf) -> T:
+    """Ask the server for what may be asked twice, again while it is away: for so many seconds, at most.
+
+    Raises: RedisError - it refuses, or is still away then.
+    """
+    until = monotonic() + most
+    while True:
+        try:
+            return await ask()
+        except redis_errors.RedisError as error:
+            if isinstance(error, faults.ClientClosed) or not is_outage(error) or monotonic() >= until:
+                raise
+        await anyio.sleep(random.uniform(0.1, 1))
+
+
+@define(eq=False)
+class View:
+    """One open group, as its parent sees it. ``stop_body`` is called where the body is to be stopped.
+
+    While the server is away, waiting goes on: for ``most_outage`` seconds.
+    Children stay in ``under_way`` until their end is known: of every end that is so once the group `is_watched`.
+    """
+
+    groups: Groups
+    group: OpenGroup
+    stops_at_failure: bool
+    stop_body: Callable[[], None]
+    most_outage: float
+    under_way: dict[str, Execution[Any]] = attrs.field(init=False, factory=dict[str, Execution[Any]])
+    ended: dict[str, Execution[Any]] = attrs.field(init=False, factory=dict[str, Execution[Any]])
+    """Those that nobody was given yet (`TaskGroup.results`), in the order of their ends."""
+    stopped: Stop | None = attrs.field(init=False, default=None)
+    is_watched: bool = attrs.field(init=False, default=False)
+    _next_look: float | None = attrs.field(init=False, default=None)
+    _pause: float = attrs.field(init=False, default=FIRST_LOOK)
+    _heard: int = attrs.field(init=False, default=0)
+    _event: anyio.Event | None = attrs.field(init=False, default=None)
+
+    def stop(self, why: Stop) -> None:
+        """Note why the block is to end early; the first reason counts."""
+        if self.stopped is None:
+            self.stopped = why
+            self.stop_body()
+            self.notify()
+
+    def note_end(self, key: str) -> None:
+        """Note that a child has ended; without effect if that is known, or it is not one that was added here."""
+        if (child := self.under_way.pop(key, None)) is not None:
+            self.ended[key] = child
+
+    def notify(self) -> None:
+        """Let those who wait look again."""
+        self._heard += 1
+        if self._event is not None:
+            self._event.set()
+            self._event = None
+
+    # what is heard ---------------------------------------------------------------------------------------
+
+    async def tell(self, said: bytes | None) -> None:
+        """Hear what was published about the group; None where some of it may have been missed. Raises: RedisError."""
+        if said is None:
+            await self.look()
+            return
+        word, _, key = said.decode(errors="replace").partition(" ")
+        if word == "doomed":
+            self.stop(Stop.DOOMED)
+        else:
+            self.note_end(key)
+            if word == "failed" and self.stops_at_failure:
+                self.stop(Stop.FAILURE)
+        self.notify()
+
+    async def look(self) -> None:
+        """Ask the server how the group stands, for what was not heard. Raises: RedisError."""
+        now = await self.groups.now(self.group)
+        if self.is_watched and len(self.under_way) > now.under_way:
+            await self.find_ended()
+        if now.failed and self.stops_at_failure:
+            self.stop(Stop.FAILURE)
+        if not now.is_open:
+            self.stop(Stop.DOOMED)
+        self.notify()
+
+    async def watch(self) -> None:
+        """Have every end told from now on, and find out who has ended before. Raises: RedisError."""
+        if not self.is_watched:
+            await self.groups.watch(self.group)
+            self.is_watched = True
+            await self.find_ended()
+
+    async def find_ended(self) -> None:
+        if self.under_way:
+            ended = await self.groups.ended(self.group)
+            for key in [key for key in self.under_way if key in ended]:
+                self.note_end(key)
+
+    # waiting ---------------------------------------------------------------------------------------------
+
+    async def insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """See `insist`."""
+        return await insist(ask, self.most_outage)
+
+    async def wait(self, is_over: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until that is so: it is asked again after all news, and after each look. Raises: RedisError."""
+        while True:
+            seen = self._heard
+            if await is_over():
+                return
+            await self._wait_for_news(seen)
+
+    async def _wait_for_news(self, seen: int) -> None:
+        """Wait for the first news after those that were ``seen``; look, if it is time to."""
+        if self.groups.client.is_memory:  # where nothing is missed, and nothing polls (I10)
+            limit = None
+        else:
+            self._next_look = self._next_look or monotonic() + FIRST_LOOK * random.uniform(0.75, 1.25)
+            limit = max(0.0, self._next_look - monotonic())
+        with anyio.move_on_after(limit):
+            while self._heard == seen:
+                if self._event is None:
+                    self._event = anyio.Event()
+                await self._event.wait()
+            return
+        found = await self.insist(lambda: self.groups.recheck(self.group))
+        await self.insist(self.look)
+        longest = max(LAST_LOOK, len(self.under_way) / LOOKED_AT)
+        self._pause = FIRST_LOOK if found else min(self._pause * 1.5, longest)
+        self._next_look = monotonic() + self._pause * random.uniform(0.75, 1.25)
+
+    async def is_idle(self) -> bool:
+        """Whether nobody is under way, as the server has it. Raises: RedisError."""
+        if self.is_watched and self.under_way:
+            return False  # it is told when they end
+        return not await self.insist(lambda: self.groups.under_way(self.group))

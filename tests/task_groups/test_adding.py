@@ -1,0 +1,165 @@
+"""Adding to a group, and what its children give as they end."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import islice
+
+import anyio
+import pytest
+
+from docket import Agenda, CurrentDocket, Docket
+from tests.task_groups import tasks
+from tests.task_groups.conftest import coming_out, running, states, working
+from tests.task_groups.tasks import counted, double, endless
+
+pytestmark = pytest.mark.anyio
+
+AT_ONCE = timedelta(0)
+
+
+async def test_many_are_added_in_order(docket: Docket) -> None:
+    async with working(docket):
+        async with docket.task_group() as group:
+            children = await group.add_many((group.call(double)(n) for n in range(25)), chunk_size=10)
+        assert [await child.get_result(timeout=AT_ONCE) for child in children] == [2 * n for n in range(25)]
+
+
+async def test_an_agenda_is_scattered_into_a_group(docket: Docket) -> None:
+    agenda = Agenda()
+    for number in range(5):
+        agenda.add(double)(number)
+    async with working(docket):
+        async with docket.task_group() as group:
+            children = await agenda.scatter(group, over=timedelta(milliseconds=100))
+        assert [await child.get_result(timeout=AT_ONCE) for child in children] == [0, 2, 4, 6, 8]
+
+
+async def test_a_group_without_children_is_left_at_once(docket: Docket) -> None:
+    async with docket.task_group() as group:
+        assert [child async for child in group.results()] == []
+    async with docket.task_group() as group:
+        assert await group.add_many([]) == []
+
+
+async def test_children_are_given_as_they_end_each_once(docket: Docket) -> None:
+    """Those that had ended before, too; and those that fail or are cancelled."""
+    async with working(docket):
+        async with docket.task_group(on_failure="wait") as group:
+            first = await group.add(double)(1)
+            await states(docket, first.key)
+            second = await group.add(endless, key="second")("x")
+            results = group.results()
+            assert await anext(results) is first
+            await running(docket, "second")
+            third = await group.add(double)(3)
+            assert await anext(results) is third
+            await docket.cancel(second.key)
+            assert [child async for child in group.results()] == [second]
+
+
+async def test_who_adds_a_child_for_each_that_has_ended_keeps_few_of_them(docket: Docket) -> None:
+    async def sum_of_all(numbers: int, docket: Docket = CurrentDocket()) -> tuple[int, int]:
+        total = most = 0
+        left = iter(range(numbers))
+        async with docket.task_group() as group:
+            await group.add_many(group.call(double)(number) for number in islice(left, 4))
+            async for child in group.results():
+                total += await child.get_result()
+                await group.add_many(group.call(double)(number) for number in islice(left, 1))
+                view = group._opened().view
+                most = max(most, len(view.under_way) + len(view.ended))
+        return total, most
+
+    execution = await docket.add(sum_of_all)(30)
+    async with working(docket, concurrency=2):
+        assert await execution.get_result() == (870, 4)
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one by one", "many"])
+async def test_no_more_than_max_running_are_under_way(docket: Docket, many: bool) -> None:
+    at_work = most = 0
+
+    async def child() -> None:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await anyio.sleep(0.002)
+        at_work -= 1
+
+    async def parent(docket: Docket = CurrentDocket()) -> None:
+        async with docket.task_group(max_running=2) as group:
+            if many:
+                await group.add_many(group.call(child)() for _ in range(9))
+            else:
+                for _ in range(9):
+                    await group.add(child)()
+
+    execution = await docket.add(parent)()
+    async with working(docket, concurrency=8):
+        await execution.get_result()
+    assert most == 2
+
+
+async def test_the_first_result_ends_a_race(docket: Docket) -> None:
+    async with working(docket):
+        async with docket.task_group() as group:
+            await group.add(endless, key="slow")("slow")
+            await running(docket, "slow")
+            await group.add(double)(21)
+            winner = await anext(group.results())
+            group.cancel()
+        assert await winner.get_result(timeout=AT_ONCE) == 42
+        assert await states(docket, "slow") == ["cancelled"]
+
+
+async def test_others_than_the_body_add_while_it_waits(docket: Docket) -> None:
+    """As to a nursery, also as the block is left: its end is that of the last child."""
+    async with working(docket), anyio.create_task_group() as beside:
+        async with docket.task_group() as group:
+            await group.add(endless, key="holds it open")("x")
+
+            async def add_later() -> None:
+                await running(docket, "holds it open")
+                await group.add(double)(1)
+                await docket.cancel("holds it open")
+
+            beside.start_soon(add_later)
+    assert (await counted(docket))["double 1"] == 1
+
+
+async def test_groups_nest_and_stand_beside_each_other(docket: Docket) -> None:
+    async def sums(docket: Docket = CurrentDocket()) -> list[int]:
+        async with docket.task_group() as outer:
+            one = await outer.add(double)(1)
+            async with docket.task_group() as inner:
+                two = await inner.add(double)(2)
+            three = await outer.add(double)(await two.get_result())
+        async with docket.task_group() as last:
+            four = await last.add(double)(await three.get_result())
+        return [await each.get_result() for each in (one, two, three, four)]
+
+    execution = await docket.add(sums)()
+    async with working(docket, concurrency=1):
+        assert await execution.get_result() == [2, 4, 8, 16]
+
+
+async def test_a_failure_that_the_body_asks_for_comes_out_once(docket: Docket) -> None:
+    """``get_result`` raises it in the body, and the group is told; whichever comes first."""
+    async with working(docket):
+        with coming_out() as errors:
+            async with docket.task_group() as group:
+                child = await group.add(tasks.boom, key="bad")("bang")
+                with anyio.CancelScope(shield=True):
+                    await child.get_result()
+        [error] = errors
+        assert isinstance(error, tasks.Boom)
+        assert error.__notes__[-1] == "in task 'boom', key 'bad'"
+
+
+async def test_of_many_failures_a_hundred_come_out(docket: Docket) -> None:
+    async with working(docket, concurrency=100):
+        with pytest.raises(ExceptionGroup, match="the first 100 of more") as raised:
+            async with docket.task_group(on_failure="wait") as group:
+                await group.add_many(group.call(tasks.boom)() for _ in range(101))
+    assert len(raised.value.exceptions) == 100
