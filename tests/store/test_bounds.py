@@ -30,6 +30,7 @@ from docket.store import (
     FailuresKept,
     Holding,
     Ledger,
+    OpenGroup,
     Recurrence,
     RunCounts,
     TaskDescription,
@@ -39,6 +40,8 @@ from docket.store import (
 )
 from docket.store.admission import RENEW_CHUNK, WAKE_CHUNK
 from docket.store.catalogue import AT_ONCE
+from docket.store.fence import NO_FENCE
+from docket.store.groups import CANCEL_BATCH, KEEP_BATCH, RECHECK_BATCH
 from docket.transport import Client
 from docket.worker.intake.outbox import MOST
 from docket.worker.intake.reader import TAKE_BATCH
@@ -66,6 +69,24 @@ for n = ARGV[2], ARGV[3] do
     local id = redis.call('XADD', 'd:stream', '*', unpack(fields))
     redis.call('HSET', 'd:runs:' .. n, 'state', 'queued', 'stream_id', id, unpack(run))
   end
+end
+"""
+
+
+#: Tasks that are there become children of a group; are asked to stop; have ended.
+ADOPT = """
+for n = ARGV[2], ARGV[3] do
+  redis.call('ZADD', 'd:group:' .. ARGV[1], 2, n)
+  redis.call('HSET', 'd:runs:' .. n, 'group', ARGV[1])
+end
+"""
+ASK = "for n = ARGV[2], ARGV[3] do redis.call('ZADD', 'd:group:' .. ARGV[1], 2.5, n) end"
+END = """
+for n = ARGV[2], ARGV[3] do
+  redis.call('ZADD', 'd:group:' .. ARGV[1], 1, n)
+  redis.call('HSET', 'd:runs:' .. n, 'state', 'completed', 'result_key', n)
+  redis.call('PEXPIRE', 'd:runs:' .. n, 100000)
+  redis.call('SET', 'd:results::' .. n, 'RESULT', 'PX', 100000)
 end
 """
 
@@ -240,6 +261,71 @@ async def test_renewing_slots(store: Store) -> None:
     await claims.create_group()
     holdings = [Holding(one.message_id, one.message.key, slots) for one in await claims.take(RENEW_CHUNK)]  # type: ignore[union-attr]
     await assert_short(store, lambda: claims.admissions.renew(holdings))
+
+
+async def filled_group(store: Store, kind: str) -> OpenGroup:
+    """An open group of a program, of which all tasks are children."""
+    group = await store.groups.open("", 1, None, look_after=timedelta(seconds=30))
+    await fill(store, kind)
+    await for_all(store, ADOPT, group)
+    return group
+
+
+async def for_all(store: Store, lua: str, group: OpenGroup) -> None:
+    for start in range(0, COUNT, 5000):
+        await store.client.call("EVAL", lua, 0, group.id, start, start + 4999)
+
+
+@pytest.mark.parametrize("kind", ["queued", "due"])
+async def test_cancelling_who_is_in_a_group(store: Store, kind: str) -> None:
+    group = await filled_group(store, kind)
+    call = script_calls.cancel_group(
+        store.keys, key="", fence=NO_FENCE, group_id=group.id, completed_at="now", ttl_ms=900_000,
+        limit=CANCEL_BATCH, again=1, look_after_ms=10_000, kept_ms=1000,
+    )  # fmt: skip
+    await store.client.run(*call)
+    await assert_short(store, lambda: store.client.run(*call))
+    await for_all(store, ASK, group)
+    await assert_short(store, lambda: store.client.run(*call), most=10)  # a thousand are to be asked again
+
+
+async def test_looking_at_a_group(store: Store) -> None:
+    group = await filled_group(store, "queued")
+    look, look_for_all = (
+        script_calls.recheck_group(
+            store.keys, group_id=group.id, start=COUNT // 2, count=RECHECK_BATCH, lost_too=lost_too
+        )
+        for lost_too in (0, 1)
+    )
+    await store.client.run(*look)
+    await assert_short(store, lambda: store.client.run(*look), most=RECHECK_BATCH + 10)
+    await assert_short(store, lambda: store.client.run(*look_for_all), most=3 * RECHECK_BATCH + 10)
+    await assert_short(store, lambda: store.groups.now(group))
+    await for_all(store, END, group)
+    keep = script_calls.keep_children(
+        store.keys, group_id=group.id, start=COUNT // 2, count=KEEP_BATCH, ttl_ms=900_000, kept_ms=1000,
+        results_prefix=store.keys.result_envelope(""),
+    )  # fmt: skip
+    await store.client.run(*keep)
+    await for_all(store, END, group)
+    await assert_short(store, lambda: store.client.run(*keep), steps=5)
+
+
+async def test_ending_children_and_clearing_them(store: Store) -> None:
+    await filled_group(store, "queued")
+    claims = store.claims()
+    await claims.create_group()
+
+    async def turn() -> None:
+        nonlocal ended
+        taken, _ = await claims.take_settling(MOST, ended)
+        ended = [(one, Ended("failed", "KeyError")) for one in taken if isinstance(one, Delivery)]
+
+    ended: list[tuple[Delivery, Ended]] = []
+    await turn()
+    await assert_short(store, turn)
+    await clear_once(store)
+    await assert_short(store, lambda: clear_once(store))
 
 
 async def test_adding_many_is_many_short_steps(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -54,6 +55,24 @@ async def test_the_life_of_a_task_takes_fourteen_commands(store: Store) -> None:
     assert await meter.commands() == 9 * (count - 10)
     await claims.take_settling(1, [(delivery, Ended("completed")) for delivery in taken[:10]])
     assert await meter.commands() == 4 * 10 + 7
+
+
+async def test_a_child_of_a_group_takes_four_commands_more(store: Store) -> None:
+    """Two to be placed: is the group open, and it is added; two to end: it is marked, and is anybody under way?"""
+    meter, claims, count = Meter(store), store.claims(), 100
+    group = await store.groups.open("", 1, None, look_after=timedelta(seconds=30))
+    await store.schedule.place(message("warm up"), replace=False, strikes=b"", child_of=group.id)
+    await claims.take_settling(1, [(await store.claimed(), Ended("completed"))])
+    await meter.commands()
+    messages = [message(f"{n}") for n in range(count)]
+    await store.schedule.place_many(messages, replace=False, strikes=b"", child_of=group.id)
+    assert await meter.commands() == (5 + 2) * count
+    taken: list[Delivery] = []
+    for _ in range(count // 10):
+        taken += [delivery for delivery in await claims.take(10) if isinstance(delivery, Delivery)]
+    assert await meter.commands() == 4 * count + 5 * (count // 10)
+    await claims.take_settling(1, [(delivery, Ended("completed")) for delivery in taken[:10]])
+    assert await meter.commands() == (4 + 2) * 10 + 7
 
 
 async def test_moving_a_due_task_takes_six_commands(store: Store) -> None:

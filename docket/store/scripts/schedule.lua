@@ -26,14 +26,18 @@ if how == '' and call[5] == '1' and redis.call('EXISTS', run, prefix .. ':strike
 end
 -- USE group how_placed ack place strikes vacate
 local due, replace, rescheduled, expected, known_strikes, key_queue, child_of = how_placed(prefix, how)
-if known_strikes ~= '*' and last_strike(prefix .. ':strikes') ~= known_strikes then return 'STRIKES 0' end
+-- Seldom has anybody struck anything, or is a key used again: then one command finds out both.
+local is_used = known_strikes ~= '' or redis.call('EXISTS', run, prefix .. ':strikes') > 0
+if is_used then
+  if known_strikes ~= '*' and last_strike(prefix .. ':strikes') ~= known_strikes then return 'STRIKES 0' end
+  is_used = redis.call('EXISTS', run) == 1
+end
 local children = child_of ~= '' and prefix .. ':group:' .. child_of
 if children then
   local group_is = redis.call('ZSCORE', children, '')
   if group_is ~= '-5' and group_is ~= '3' then return 'CLOSED 0' end       -- I12
   if redis.call('ZADD', children, 'NX', 2, key) == 0 then return 'MEMBER 0' end
 end
-local is_used = redis.call('EXISTS', run) == 1                  -- seldom is a key used again
 if rescheduled ~= '' then ack(stream, group, rescheduled) end
 local generation, no, give_back = 0, expected ~= '0' and 'SUPERSEDED', nil
 if is_used then

@@ -20,7 +20,7 @@ __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
     "54289ef87a7d7377d37c4c3577b029e28cc47c66": claim,
-    "1d214548636d1e95bb817ccf3a8248e5df686132": schedule,
+    "506cf5600ea9c1c23c260927be8e81e3b47f37ee": schedule,
     "cedc9c9270ed684bfd7ed0da4a497a762dab120c": settle,
     "39c718cc2ebb9d116b4d2610ed6280e8b125c471": take,
 }
