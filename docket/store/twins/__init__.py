@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "54289ef87a7d7377d37c4c3577b029e28cc47c66": claim,
-    "506cf5600ea9c1c23c260927be8e81e3b47f37ee": schedule,
-    "cedc9c9270ed684bfd7ed0da4a497a762dab120c": settle,
-    "39c718cc2ebb9d116b4d2610ed6280e8b125c471": take,
+    "9537d25e9b01d04aae8ae774965a878ce4c313b9": claim,
+    "2cbd06b5496798dba9bcddea59f5e551e655c5e8": schedule,
+    "f4541eda93c7cb35cc87351ba7a23b22470056c9": settle,
+    "55876fe2839b648fbf3c14c886564b03615b7a59": take,
 }
 """By the digest of the script, as `Lua` has it."""

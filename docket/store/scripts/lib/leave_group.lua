@@ -6,7 +6,13 @@
 -- and all ends where somebody wants them. Returns whether it was under way.
 local function leave_group(prefix, id, key, state)
   local children, score = prefix .. ':group:' .. id, state == 'completed' and 1 or state == 'failed' and -1 or 0
-  if redis.call('ZADD', children, 'XX', 'LT', 'CH', score, key) == 0 then return false end
+  -- It loses what it is short of the score, which tells in the same command what it had.
+  local now = redis.call('ZADD', children, 'XX', 'INCR', score - 2, key)
+  local before = now and now - (score - 2) or 0
+  if before ~= 2 then                                          -- it was asked to stop, or had left; or is not of this group
+    if now then redis.call('ZADD', children, 'XX', before > 2 and score or before, key) end
+    if before < 2 then return false end
+  end
   local top = redis.call('ZREVRANGE', children, 0, 0, 'WITHSCORES')
   if score < 0 or top[1] == '' or tonumber(top[2]) < 2 then redis.call('PUBLISH', children, state .. ' ' .. key) end
   return true
