@@ -428,8 +428,10 @@ class Claims:
         envelope = result_envelope(keys.results_collection, name, text, now=now, ttl=ttl)
         return keys.result_envelope(name), apart(envelope)
 
-    async def prepare_hand_back(self) -> None:
-        """Load the script of `hand_back`: a worker that ends has no time for that."""
+    async def prepare(self) -> None:
+        """Have the server know the script of `hand_back`, and this process those of the first task, which would wait."""
+        for name in ("claim", "take", "settle"):
+            script(name)
         await self.client.call("SCRIPT", "LOAD", script("handback").text)
 
     async def hand_back(self, delivery: Delivery) -> Settled:

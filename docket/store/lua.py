@@ -29,6 +29,7 @@ _FOLDER = files("docket.store") / "scripts"
 _USE = "-- USE "
 
 
+@functools.cache
 def _library(name: str) -> str:
     return (_FOLDER / "lib" / f"{name}.lua").read_text("utf-8")
 
@@ -46,6 +47,7 @@ def _with_needed(names: list[str]) -> Iterator[str]:
         yield name
 
 
+@functools.cache
 def _one_line(name: str) -> str:
     """A library without its comments and line breaks."""
     lines = _library(name).splitlines()

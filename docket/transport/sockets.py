@@ -114,8 +114,8 @@ async def connect(address: Address) -> SocketStream:
 
 
 async def _resolve(host: str, port: int) -> list[tuple[int, Any]]:
-    try:  # no thread for a numeric address
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    try:  # no thread for a numeric address; as bytes, for which no codec of names is loaded
+        found = socket.getaddrinfo(host.encode(), port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
         found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [(entry[0], entry[4]) for entry in found]

@@ -272,7 +272,7 @@ class Session:
         for run in (self.drain.run, self.leases.watch, self.blocked_loop.run, self.docket.client.follow):
             upkeep.start_soon(self._keep, run)
         for loop in (
-            self._prepare_hand_back,
+            self._prepare,
             self.leases.run,
             self.heartbeat.run,
             self.catalogue.run,
@@ -321,8 +321,8 @@ class Session:
 
     # loops -----------------------------------------------------------------------------------------------
 
-    async def _prepare_hand_back(self, answered: Callable[[], None]) -> None:
-        await self.claims.prepare_hand_back()
+    async def _prepare(self, answered: Callable[[], None]) -> None:
+        await self.claims.prepare()
 
     async def _load_errors(self, _: Callable[[], None]) -> None:
         """Load what the first error of Redis needs, unless the worker ends before.

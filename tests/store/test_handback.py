@@ -82,5 +82,5 @@ async def test_a_server_can_be_prepared_for_it(store: Store) -> None:
     await store.client.script_flush()
     handback = script("handback").sha
     assert await store.client.call("SCRIPT", "EXISTS", handback) == [0]
-    await store.claims().prepare_hand_back()
+    await store.claims().prepare()
     assert await store.client.call("SCRIPT", "EXISTS", handback) == [1]
