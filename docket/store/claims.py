@@ -429,7 +429,7 @@ class Claims:
         return keys.result_envelope(name), apart(envelope)
 
     async def prepare(self) -> None:
-        """Have the server know the script of `hand_back`, and this process those of the first task, which would wait."""
+        """Have the server know the script of `hand_back`, and this process those of the first task: it would wait."""
         for name in ("claim", "take", "settle"):
             script(name)
         await self.client.call("SCRIPT", "LOAD", script("handback").text)
