@@ -361,6 +361,10 @@ class Session:
                 self._is_finished = not self.stopping
                 self.stop()
                 return
+            if (
+                not unfinished
+            ):  # the reader began to look meanwhile: nobody says so again when it finds nothing
+                continue
             has_said = has_said or await self._said_that_it_waits()
             with anyio.move_on_after(None if self.docket.client.is_memory else recheck):
                 await self.listener.finished.wait_past(seen)

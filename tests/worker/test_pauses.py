@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from docket import (
@@ -384,3 +385,19 @@ async def test_the_worker_says_nothing_about_pauses_that_do_not_concern_it(docke
     async with at_most():
         await Worker(docket).run_until_finished()
     assert len(ran) == 3
+
+
+async def test_a_worker_until_finished_ends_wherever_its_reader_is_as_all_tasks_are_resumed() -> None:
+    """On memory:// nobody asks again: what it missed there, it missed for ever."""
+    for turns in range(40):
+        async with Docket("d", f"memory://resumed-{turns}") as docket:
+
+            async def pauses(turns: int = turns, docket: Docket = docket) -> None:
+                await docket.pause()
+                for _ in range(turns):
+                    await anyio.lowlevel.checkpoint()
+                await docket.resume()
+
+            await docket.add(pauses)()
+            with anyio.fail_after(10):
+                await Worker(docket, "w").run_until_finished()
