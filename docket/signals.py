@@ -20,7 +20,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ContextDecorator
 from types import TracebackType
 from typing import TypeAlias
@@ -88,6 +88,9 @@ class Subscriber:
 
     def waiting(self, docket: str, limits: Mapping[str, int]) -> None:
         """So many tasks wait for a concurrency limit, by its name; for other limits of the docket none does."""
+
+    def kept(self, docket: str, failed: int, paused: Collection[str]) -> None:
+        """Of so many keys a failure is kept; the names of the tasks that are paused, ``*`` for all of them."""
 
     def unmeasured(self, docket: str) -> None:
         """Nobody measures these numbers of the docket any more: its worker has ended, or cannot reach the server."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from opentelemetry import metrics
 
@@ -10,7 +10,9 @@ from ..signals import Labels, Subscriber
 
 __all__ = [
     "CACHE_SIZE",
+    "FAILURES_KEPT",
     "LIMIT_WAITERS",
+    "PAUSES_IN_EFFECT",
     "QUEUE_DEPTH",
     "REDIS_DISRUPTIONS",
     "SCHEDULE_DEPTH",
@@ -164,6 +166,37 @@ LIMIT_WAITERS = meter.create_observable_gauge(
     description="How many tasks wait for a slot of a concurrency limit",
     unit="1",
 )
+FAILED = _Latest()
+FAILURES_KEPT = meter.create_observable_gauge(
+    "docket_failures_kept",
+    [FAILED.observe],
+    description="How many keys have a failure that is kept",
+    unit="1",
+)
+
+
+class _Paused:
+    """What is paused on each docket. Read as metrics are collected: what is not paused has no series."""
+
+    def __init__(self) -> None:
+        self._by_docket: dict[str, Collection[str]] = {}
+
+    def keep(self, docket: str, tasks: Collection[str]) -> None:
+        self._by_docket[docket] = tasks
+
+    def drop(self, docket: str) -> None:
+        self._by_docket.pop(docket, None)
+
+    def observe(self, options: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
+        for docket, tasks in self._by_docket.copy().items():
+            for task in tasks:
+                yield metrics.Observation(1, {"docket.name": docket, "docket.task": task})
+
+
+PAUSED = _Paused()
+PAUSES_IN_EFFECT = meter.create_observable_gauge(
+    "docket_pauses_in_effect", [PAUSED.observe], description="Which tasks are paused, * for all", unit="1"
+)
 CACHE_SIZE = meter.create_gauge("docket_cache_size", description="Size of internal docket caches", unit="1")
 
 
@@ -247,8 +280,12 @@ class Metrics(Subscriber):
         LATER.keep(docket, later)
 
     def unmeasured(self, docket: str) -> None:
-        DUE.drop(docket)
-        LATER.drop(docket)
+        for numbers in DUE, LATER, FAILED, PAUSED:
+            numbers.drop(docket)
+
+    def kept(self, docket: str, failed: int, paused: Collection[str]) -> None:
+        FAILED.keep(docket, failed)
+        PAUSED.keep(docket, paused)
 
     def waiting(self, docket: str, limits: Mapping[str, int]) -> None:
         WAITERS.keep(docket, limits)

@@ -254,12 +254,15 @@ class Depths:
     """How many tasks are ``due`` (those that run among them), and how many are scheduled for ``later``.
 
     Those that wait for a concurrency limit, or for a resume, count as scheduled; ``waiting`` has the numbers of the
-    former by the name of the limit.
+    former by the name of the limit. ``failed`` keys have a failure that is kept, and over; ``paused`` are the names of
+    paused tasks, `EVERY_TASK` for all.
     """
 
     due: int
     later: int
     waiting: Mapping[str, int]
+    failed: int = 0
+    paused: frozenset[str] = frozenset()
 
 
 @define(eq=False)
@@ -341,9 +344,11 @@ class Records:
                 *(("ZCOUNT", queue, "-inf", now) for queue in queues),
                 *(("ZCOUNT", queue, f"({now}", "+inf") for queue in queues),
                 ("SCARD", self.keys.waiting),
+                ("ZCARD", self.keys.failures),
+                ("HKEYS", self.keys.pauses),
             ]
         )
-        *counts, limits = answers(counts)
+        *counts, limits, failed, paused = answers(counts)
         names = [(self.keys.stream, "stream"), *((queue, "sorted set") for queue in (*queues, *queues))]
         for count, (name, kind) in zip(counts, names, strict=True):
             named(count, name, kind)
@@ -352,7 +357,15 @@ class Records:
         waiting = await waiters(self.client, self.keys) if isinstance(limits, int) and limits else {}
         later = sum(queued[2:]) + sum(waiting.values())
         limited = {name: count for name, count in waiting.items() if paused_task(self.keys, name) is None}
-        return Depths(due=stream + sum(queued[:2]), later=later, waiting=limited)
+        return Depths(
+            due=stream + sum(queued[:2]),
+            later=later,
+            waiting=limited,
+            failed=failed if isinstance(failed, int) else 0,
+            paused=frozenset(map(text, cast("list[bytes]", paused)))
+            if isinstance(paused, list)
+            else frozenset(),
+        )
 
     async def picture(self) -> Picture:
         """Read the whole docket, page by page.

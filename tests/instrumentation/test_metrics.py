@@ -255,6 +255,29 @@ async def test_how_many_wait_for_a_limit(docket: Docket, scrape: Scrape) -> None
     assert not [name for name in scrape.of(docket.name) if "limit_waiters" in name]
 
 
+async def test_how_many_failures_are_kept_and_what_is_paused(docket: Docket, scrape: Scrape) -> None:
+    docket.heartbeat_interval = timedelta(milliseconds=20)
+    expected = {"failures_kept": 1, "pauses_in_effect{task=*}": 1, "pauses_in_effect{task=hello}": 1}
+    seen: dict[str, float] = {}
+
+    async def refuse() -> None:
+        raise ValueError("no")
+
+    async def look() -> None:
+        await docket.pause(hello)
+        await docket.pause()
+        while not expected.items() <= seen.items():
+            await anyio.sleep(0.01)  # a gauge must be looked at
+            seen.update(scrape.of(docket.name))
+        await docket.resume()
+
+    await docket.add(refuse)()
+    await drained(docket)
+    await docket.add(look)()
+    await drained(docket)
+    assert not [name for name in scrape.of(docket.name) if "kept" in name or "pauses" in name]
+
+
 def test_only_the_limits_with_most_waiters_have_series_of_their_own() -> None:
     WAITERS.keep("many", {f"l{n:03}": 1 + n % 2 for n in range(120)})
     try:

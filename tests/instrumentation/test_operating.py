@@ -66,6 +66,8 @@ async def test_graphs_and_alerts_ask_for_what_is_there(docket: Docket, scrape: S
     shown |= {
         "docket_queue_depth": {"docket_name"},
         "docket_schedule_depth": {"docket_name"},
+        "docket_failures_kept": {"docket_name"},
+        "docket_pauses_in_effect": {"docket_name", "docket_task"},
     }  # only while it works
     labels = set[str]().union(*shown.values())
     wrong: list[str] = []

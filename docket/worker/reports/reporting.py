@@ -207,6 +207,7 @@ class Depths:
                     with suppress_errors:
                         each.depths(self.docket, depths.due, depths.later)
                         each.waiting(self.docket, depths.waiting)
+                        each.kept(self.docket, depths.failed, depths.paused)
                         each.cached("signature", len(signature_cache))
                 await anyio.sleep(self.interval.total_seconds())
         finally:
