@@ -7,7 +7,7 @@ from ..errors import UsageError
 from .http import Form
 from .view import named
 
-__all__ = ["MOST_KEYS", "keys_in", "word_in"]
+__all__ = ["MOST_KEYS", "keys_in", "name_in", "word_in"]
 
 MOST_KEYS = 500
 """That one form acts on."""
@@ -28,8 +28,17 @@ def keys_in(form: Form) -> list[str]:
         raise UsageError("no row is checked")
     if len(fields) > MOST_KEYS:
         raise UsageError(f"{len(fields)} rows are checked: at most {MOST_KEYS} at a time")
-    try:
-        keys = list(dict.fromkeys(named(field) for field in fields))
-    except ValueError:
-        raise UsageError("a key of the form is no text") from None
+    keys = dict.fromkeys(_named("a key", field) for field in fields)
     return [check_key(key) for key in keys]  # all of them before anything is done
+
+
+def name_in(form: Form, field: str) -> str:
+    """The name in a field that was `spelled`. Raises: UsageError - it is none."""
+    return _named(f"the {field}", word_in(form, field))
+
+
+def _named(what: str, field: str) -> str:
+    try:
+        return named(field)
+    except ValueError:
+        raise UsageError(f"{what} of the form is no text") from None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from .fields import word_in
+from .fields import name_in, word_in
 from .http import Form
 from .markup import Safe, el, join
 from .pieces import field, form, hidden, state_badge
 from .results import Ask, Done
-from .view import View, named, spelled
+from .view import View, spelled
 from .visitors import Visitor
 from .words import moment
 
@@ -54,7 +54,7 @@ def _task_in(form: Form) -> str | None:
     """The task that a form is about; None for all. One that somebody has typed is its ``name``."""
     if form.get(EVERY):
         return None
-    return word_in(form, "name") or named(word_in(form, "task"))
+    return word_in(form, "name") or name_in(form, "task")
 
 
 def pause_tools(view: View, task: str | None, paused: Mapping[str | None, Pause]) -> Safe | None:

@@ -78,6 +78,39 @@ async def test_what_is_not_there_is_said_in_a_page(web: Caller, path: str, statu
     assert (await web.get(path)).status == status
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "%00",
+        "%ED%A0%80",
+        "%25ff",
+        "a" * 70_000,
+        "9" * 400,
+        "1e999",
+        "0001-01-01T00:00:00%2B23:59",
+        "t:a:b",
+        "|",
+    ],
+)
+async def test_no_address_is_a_mistake_of_the_server(web: Caller, odd: str) -> None:
+    for page in PAGES:
+        for name in (
+            "state",
+            "task",
+            "contains",
+            "after",
+            "before",
+            "error",
+            "since",
+            "name",
+            "key",
+            "done",
+            "n",
+        ):
+            answer = await web.get(f"{page.path}?{name}={odd}")
+            assert answer.status in (200, 400, 404), (page.path, name)
+
+
 async def test_other_methods_are_refused(web: Caller) -> None:
     answer = await web.call("PUT", "", b"", {})
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST")

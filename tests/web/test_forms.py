@@ -122,6 +122,7 @@ async def test_tasks_and_the_docket_are_paused_and_resumed(docket: Docket, web: 
         ("cancel", {"key": ["k"] * 501, "sure": "1"}, "at most 500"),
         ("pause", {}, "may not be empty"),
         ("pause", {"name": "*"}, "is no task"),
+        ("pause", {"task": "%ff"}, "the task of the form is no text"),
         ("strike", {}, "name a task"),
         (
             "strike",

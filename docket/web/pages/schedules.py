@@ -83,7 +83,6 @@ def _rows(
 ) -> tuple[list[Column], list[list[Child]]]:
     columns = [
         Column("Task", "name"),
-        Column("Key", "key"),
         Column("Schedule", "when"),
         Column("Next run", "number"),
         Column("Last run", "wide"),
@@ -100,8 +99,7 @@ def _rows(
 
 def _cells(each: TaskSchedule, view: View) -> list[Child]:
     return [
-        el("div", task_link(each.task), *_remarks(each), class_="names"),
-        key_link(each.key),
+        el("div", el("div", task_link(each.task), *_remarks(each), class_="names"), key_link(each.key)),
         schedule_words(each.recurrence),
         _next(each, view),
         _last(each, view),
