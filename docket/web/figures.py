@@ -142,7 +142,7 @@ def ended_table(rows: Sequence[Ended], view: View, *, with_keys: bool) -> Safe:
         Column("Attempt", "number"),
         Column("Ran", "number"),
         Column("Late", "number"),
-        Column("Worker", "when"),
+        Column("Worker", "worker"),
         Column("Error", "wide"),
     ]
     cells: list[list[Child]] = [

@@ -27,6 +27,8 @@ __all__ = [
     "form",
     "hidden",
     "key_link",
+    "limit_link",
+    "limit_name",
     "note",
     "pages",
     "rows_form",
@@ -147,6 +149,17 @@ def task_link(name: str) -> Safe:
     parts = re.split(r"(?<=[_.:/-])(?=[^_.:/-])", name)
     words = [each for part in parts for each in (el("wbr"), part)][1:]
     return el("a", *words, href=address("task", name=name), class_="task")
+
+
+def limit_name(name: str, docket: str) -> str:
+    """The name of a concurrency limit without what all of them begin with."""
+    for prefix in (f"{docket}:concurrency:", f"{{{docket}}}:concurrency:"):
+        name = name.removeprefix(prefix)
+    return name
+
+
+def limit_link(name: str, docket: str) -> Safe:
+    return el("a", el("code", limit_name(name, docket)), href="limits")
 
 
 def schedule_words(recurrence: Recurrence) -> Safe:

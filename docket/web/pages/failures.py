@@ -38,7 +38,7 @@ __all__ = ["FAILURES"]
 
 ROWS, GROUPS = 50, 12
 
-STATES = {"final": "Failed", "retrying": "Tried again"}
+STATES = {"final": "Failed", "retrying": "Retrying"}
 
 
 async def _read(docket: Docket, query: Query) -> Show:

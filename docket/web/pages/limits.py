@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..markup import Child, Safe, el
-from ..pieces import Column, card, empty, key_link, table
+from ..pieces import Column, card, empty, key_link, limit_name, table
 from ..view import Content, Page, Part, Query, Show, View
 from ..words import count, plural
 
@@ -40,7 +40,7 @@ def _list(limits: Sequence[LimitInUse], view: View) -> Safe:
         )
     rows: list[list[Child]] = [
         [
-            el("code", _short(limit.key, view.docket)),
+            el("code", limit_name(limit.key, view.docket)),
             _used(limit),
             _keys([*limit.holders, *limit.woken], len(limit.holders) + len(limit.woken)),
             count(limit.waiting),
@@ -57,13 +57,6 @@ def _list(limits: Sequence[LimitInUse], view: View) -> Safe:
     )
     title = plural(len(limits), "limit") + " in use" + (f", the first {MOST}" if len(limits) > MOST else "")
     return card(None, table(columns, rows, caption=title, visible=True), class_="flush")
-
-
-def _short(name: str, docket: str) -> str:
-    """Without what all of them begin with."""
-    for prefix in (f"{docket}:concurrency:", f"{{{docket}}}:concurrency:"):
-        name = name.removeprefix(prefix)
-    return name
 
 
 def _used(limit: LimitInUse) -> Safe:

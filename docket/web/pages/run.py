@@ -12,7 +12,7 @@ from ...errors import UsageError
 from ...execution import Execution, ExecutionState
 from ..figures import ended_table
 from ..markup import Child, Safe, el, join
-from ..pieces import button, card, empty, facts, form, hidden, state_badge, task_link
+from ..pieces import button, card, empty, facts, form, hidden, limit_link, state_badge, task_link
 from ..view import Content, Page, Part, Query, Show, View, spelled
 from ..words import count, moment, short, stamp
 
@@ -150,7 +150,16 @@ def _failure(failure: Failure, view: View) -> Safe:
 
 
 def _state(run: Execution[Any], failure: Failure | None, view: View) -> Safe:
-    line = el("div", state_badge(run.state.value), el("span", _sentence(run, view.now)), class_="stateline")
+    remarks = {
+        "paused": run.is_paused,
+        "at a limit": run.waits_for is not None,
+        "gone": run.worker_is_gone,
+        "asked to stop": run.cancel_requested,
+    }
+    badges = [state_badge(words) for words, is_so in remarks.items() if is_so]
+    line = el(
+        "div", state_badge(run.state.value), *badges, el("span", _sentence(run, view)), class_="stateline"
+    )
     return el(
         "section",
         el("div", line, _tools(run, failure, view), class_="headline"),
@@ -159,25 +168,24 @@ def _state(run: Execution[Any], failure: Failure | None, view: View) -> Safe:
     )
 
 
-def _sentence(run: Execution[Any], now: datetime) -> Child:
+def _sentence(run: Execution[Any], view: View) -> Child:
+    now = view.now
+    attempt = f"attempt {run.attempt} " if run.attempt > 1 else ""
     match run.state:
-        case ExecutionState.SCHEDULED:
-            begins = join("begins ", moment(run.when, now))
-            if run.waits_for is not None:
-                begins = join(
-                    "waits for the limit ", el("code", run.waits_for), ", due ", moment(run.when, now)
-                )
-            elif run.is_paused:
-                begins = join("is paused, due ", moment(run.when, now))
-            return join(f"attempt {run.attempt} ", begins) if run.attempt > 1 else begins
-        case ExecutionState.QUEUED:
-            waits = "is paused" if run.is_paused else "waits for a worker"
-            return join(waits, ", due ", moment(run.when, now))
+        case ExecutionState.SCHEDULED | ExecutionState.QUEUED:
+            if run.is_paused:
+                row = el("a", "waits for a resume", href="pauses")
+            elif run.waits_for is not None:
+                row = join("waits for the limit ", limit_link(run.waits_for, view.docket))
+            elif run.state is ExecutionState.SCHEDULED:
+                return join(attempt, "begins ", moment(run.when, now))
+            else:
+                row = "waits for a worker"
+            return join(attempt, row, ", due ", moment(run.when, now))
         case ExecutionState.RUNNING:
-            since = join(f"on {run.worker}, begun ", moment(run.started_at, now))
-            if run.worker_is_gone:
-                return join(since, " — its worker is gone; another begins it soon")
-            return join(since, " — it was asked to stop") if run.cancel_requested else since
+            gone = " — its worker is gone; another begins it soon" if run.worker_is_gone else None
+            asked = " — it was asked to stop" if run.cancel_requested else None
+            return join(attempt, f"on {run.worker}, begun ", moment(run.started_at, now), gone, asked)
         case _:
             return moment(run.completed_at, now)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ...errors import UsageError
 from ...execution import Execution
 from ..http import address
-from ..markup import Child, Safe, el, join
+from ..markup import Child, Safe, el
 from ..pieces import (
     Column,
     button,
@@ -18,6 +18,7 @@ from ..pieces import (
     field,
     filters,
     key_link,
+    limit_link,
     note,
     pages,
     rows_form,
@@ -128,9 +129,9 @@ def _rows(
     for each in executions:
         row: list[Child] = [task_link(each.function_name), key_link(each.key)]
         if state == "running":
-            row += [each.worker, moment(each.started_at, now), _remarks(each)]
+            row += [each.worker, moment(each.started_at, now), _remarks(each, view)]
         else:
-            row += [moment(each.when, now), each.attempt if each.attempt > 1 else "", _remarks(each)]
+            row += [moment(each.when, now), each.attempt if each.attempt > 1 else "", _remarks(each, view)]
         rows.append(row)
     if view.may_act:
         columns.insert(0, Column("", "check", "Check"))
@@ -149,7 +150,7 @@ def _columns(state: State) -> list[Column]:
     ]
 
 
-def _remarks(each: Execution[Any]) -> Child:
+def _remarks(each: Execution[Any], view: View) -> Child:
     """What to know of it beside its state, and the error of the attempt before."""
     found = {
         "asked to stop": each.cancel_requested,
@@ -158,9 +159,10 @@ def _remarks(each: Execution[Any]) -> Child:
         "unknown to a worker": each.is_put_back,
     }
     badges = [state_badge(word) for word, applies in found.items() if applies]
-    waits = el("span", "for ", el("code", each.waits_for), class_="remark") if each.waits_for else None
-    error = el("span", each.last_error, class_="remark") if each.last_error else None
-    return join(*badges, waits, error)
+    waits = el("span", "for ", limit_link(each.waits_for or "", view.docket), class_="remark")
+    error = el("span", each.last_error, class_="errortext remark")
+    said = [*badges, waits if each.waits_for else None, error if each.last_error else None]
+    return el("div", *said, class_="names") if any(said) else None
 
 
 def _document(state: State, listed: Listed) -> dict[str, object]:
