@@ -45,6 +45,12 @@ def test_the_standard_library_is_indexed() -> None:
     assert re.fullmatch(r"2,000 tasks that do nothing: [\d.]+ s, [\d,]+ tasks/s", lines[-1])
 
 
+def test_the_standard_library_is_indexed_by_task_groups_on_a_worker_of_one() -> None:
+    lines = run("task_groups.py", "--workers", "1", "--concurrency", "1").splitlines()
+    assert any("encodings" in line for line in lines)
+    assert re.match(r"\d+ modules in \d+ packages: ", lines[-1])
+
+
 def test_its_bars_move_while_it_runs() -> None:
     """At a terminal; on ``memory://`` those who follow share the loop with the workers."""
     ours, theirs = pty.openpty()
