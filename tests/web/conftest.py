@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from docket import Docket
-from docket.web import Dashboard, anybody
+from docket.web import Dashboard, anybody, sampling
 from tests.web.caller import Caller
 
 
@@ -20,7 +20,9 @@ async def docket(url: str) -> AsyncIterator[Docket]:
 
 
 @pytest.fixture
-async def dashboard(docket: Docket) -> AsyncIterator[Dashboard]:
+async def dashboard(docket: Docket, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Dashboard]:
+    """One that reads anew for each test step, however slow the machine is."""
+    monkeypatch.setattr(sampling, "SHARE", 0)
     dashboard = Dashboard(docket, authorize=anybody, refresh=timedelta(milliseconds=20))
     yield dashboard
     await dashboard.aclose()
