@@ -72,6 +72,9 @@ class Subscriber:
         "perpetuated" where the key runs again, else empty.
         """
 
+    def run_waits(self, docket: str, worker: str, task: str, change: int) -> None:
+        """A run begins to wait for other tasks (1), or waits for none any more (-1)."""
+
     def disrupted(self, docket: str, worker: str) -> None:
         """A worker could not reach the server, or was refused, and tries again."""
 

@@ -54,6 +54,7 @@ Shutdown = Annotated[
     timedelta, option("--shutdown-timeout", duration(zero=True), "DOCKET_WORKER_SHUTDOWN_TIMEOUT")
 ]
 MaxDeliveries = Annotated[int, option("--max-deliveries", integer(1), "DOCKET_WORKER_MAX_DELIVERIES")]
+MaxWaiting = Annotated[int, option("--max-waiting", integer(1), "DOCKET_WORKER_MAX_WAITING")]
 Patience = Annotated[
     timedelta,
     option("--unknown-task-patience", duration(zero=True), "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE"),
@@ -104,6 +105,7 @@ def work(
     scheduling_resolution: Resolution = timedelta(milliseconds=250),
     shutdown_timeout: Shutdown = timedelta(seconds=25),
     max_deliveries: MaxDeliveries = 5,
+    max_waiting: MaxWaiting = 1000,
     unknown_task_patience: Patience = timedelta(hours=1),
     execution_ttl: ExecutionTtl = DEFAULT_TTL,
     failure_ttl: FailureTtl = timedelta(days=7),
@@ -164,6 +166,8 @@ def work(
         How long running tasks may go on after a signal before they are handed back.
     max_deliveries
         How many workers may die with a task, or lose it, before it fails.
+    max_waiting
+        How many tasks may wait for other tasks at a time, besides those that run; others begin anew later.
     unknown_task_patience
         How long a task that this worker does not know is put back for one that does, before it fails.
     execution_ttl
@@ -267,6 +271,7 @@ def work(
         message_batch=message_batch,
         shutdown_timeout=shutdown_timeout,
         max_deliveries=max_deliveries,
+        max_waiting=max_waiting,
         unknown_task_patience=unknown_task_patience,
         parent_task_spans=parent_task_spans,
     )

@@ -98,6 +98,11 @@ TASK_PUNCTUALITY = meter.create_histogram(
 TASKS_RUNNING = meter.create_up_down_counter(
     "docket_tasks_running", description="How many tasks that are currently running", unit="1"
 )
+TASKS_WAITING = meter.create_up_down_counter(
+    "docket_tasks_waiting",
+    description="How many of the tasks that are running only wait for other tasks",
+    unit="1",
+)
 REDIS_DISRUPTIONS = meter.create_counter(
     "docket_redis_disruptions",
     description="How many times Redis dropped, timed out, or refused a command that the worker then retried",
@@ -268,6 +273,9 @@ class Metrics(Subscriber):
             TASKS_RETRIED.add(1, labels)
         elif then == "perpetuated":
             TASKS_PERPETUATED.add(1, labels)
+
+    def run_waits(self, docket: str, worker: str, task: str, change: int) -> None:
+        TASKS_WAITING.add(change, self._run(docket, worker, task))
 
     def disrupted(self, docket: str, worker: str) -> None:
         REDIS_DISRUPTIONS.add(1, {"docket.name": docket, "docket.worker": worker})

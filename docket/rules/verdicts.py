@@ -46,7 +46,9 @@ class StopReason(enum.Enum):
     ASKED = "asked"
     """``docket.cancel(key)``; or the body cancelled its own task."""
     DRAIN = "drain"
-    """The worker shuts down, and the deadline of its drain has passed."""
+    """The worker shuts down, and the deadline of its drain has passed; or the body only waits for other tasks."""
+    PUT_OFF = "put off"
+    """It was to wait for other tasks, and as many do so here as may: it begins anew later."""
     LOST = "lost"
     """The lease ran out, or another worker holds the delivery now."""
 
@@ -194,6 +196,16 @@ Verdict: TypeAlias = (
 
 _COMPLETED = Complete(None)
 
+#: For how long a run is put off that may not wait here.
+PUT_OFF = timedelta(seconds=5)
+
+_STOPPED: dict[StopReason, Verdict] = {
+    StopReason.ASKED: Cancel(),
+    StopReason.DRAIN: HandBack(),
+    StopReason.PUT_OFF: Defer(PUT_OFF),
+    StopReason.LOST: Abandon(),
+}
+
 
 # fmt: off
 def decide(outcome: Outcome, following: Reschedule | None = None) -> Verdict:
@@ -202,9 +214,7 @@ def decide(outcome: Outcome, following: Reschedule | None = None) -> Verdict:
         return following or (_COMPLETED if outcome.value is None else Complete(outcome.value))
     match outcome:
         case Raised(error):              return following or Fail(error)
-        case Stopped(StopReason.ASKED):  return Cancel()
-        case Stopped(StopReason.DRAIN):  return HandBack()
-        case Stopped():                  return Abandon()  # LOST
+        case Stopped(reason):            return _STOPPED[reason]
         case Struck() | Spent():         return Cancel()
         case Blocked(Drop() as verdict): return following or verdict
         case Blocked(verdict):           return verdict

@@ -15,12 +15,13 @@ from ..rules import StopReason, names_in
 from ..store import HELD_LIMITS, Fence
 from ..values import define
 from .places import Place
+from .reports.reporting import emit_waits
 from .roster import Roster, Running
 from .upkeep.listener import Listener
 
 __all__ = ["Parents"]
 
-_ELSEWHERE = StopReason.DRAIN, StopReason.LOST
+_ELSEWHERE = StopReason.DRAIN, StopReason.PUT_OFF, StopReason.LOST
 
 
 @define(eq=False)
@@ -56,10 +57,16 @@ class _Parent:
     async def seceded(self) -> AsyncGenerator[None]:
         running, places = self.running, self.parents.roster.places
         place = running.place = running.place or Place()
+        if self._is_one_too_many(place):
+            if running.uninterruptible or running.stopped_by is None:  # nothing can put it off
+                yield
+                return
+            running.stop(StopReason.PUT_OFF)
+        elif self.parents.stopping() and not running.uninterruptible:
+            running.stop(StopReason.DRAIN)  # whoever runs it next finds the tasks that it waits for
         places.step_aside(place)
         self.parents.roster.freed.notify()
-        if self.parents.stopping():
-            running.stop(StopReason.DRAIN)  # whoever runs it next finds the tasks that it waits for
+        self._tell(place)
         try:
             yield
         except get_cancelled_exc_class():
@@ -70,12 +77,24 @@ class _Parent:
             raise
         else:
             await self._come_back(place)
+        finally:
+            self._tell(place)
+
+    def _tell(self, place: Place) -> None:
+        """Tell telemetry whether it only waits."""
+        if place.is_told is not place.is_given_up:
+            place.is_told = place.is_given_up
+            emit_waits(self.running, 1 if place.is_told else -1)
+
+    def _is_one_too_many(self, place: Place) -> bool:
+        """Whether as many wait as may, without this one."""
+        if place.is_given_up or self.running.reason is not None:  # what is stopped may wait as it ends
+            return False
+        return self.parents.roster.places.waiting >= self.parents.most
 
     async def _come_back(self, place: Place) -> None:
         places = self.parents.roster.places
-        if (
-            self.running.reason is not None
-        ):  # it is to clean up, and what has the places may be what it is to stop
+        if self.running.reason is not None:  # it ends, and what has the places may be what it is to stop
             places.come_back_at_once(place)
         else:
             await places.come_back(place)
@@ -100,10 +119,11 @@ class _Parent:
 
 @define(eq=False)
 class Parents:
-    """What one worker is to the tasks that it runs (`docket.parenthood.Host`)."""
+    """What one worker is to the tasks that it runs (`docket.parenthood.Host`), ``most`` of which may wait at a time."""
 
     roster: Roster
     listener: Listener
+    most: int
     stopping: Callable[[], bool]
     _thread: int = attrs.field(init=False, factory=threading.get_ident)
 

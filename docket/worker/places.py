@@ -22,6 +22,8 @@ class Place:
     """How many waits there are in it: a body may have several tasks of the event loop."""
     is_given_up: bool = False
     """Whether it is for others now."""
+    is_told: bool = False
+    """Whether telemetry was told that it is."""
     returning: anyio.Event | None = None
     """Set once it has its place again, for which it waits in line; None: it does not."""
 

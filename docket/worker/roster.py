@@ -182,9 +182,11 @@ class Running:
 
     @property
     def only_waits(self) -> bool:
-        """Whether its body waits for other tasks, and not for a place to go on in."""
+        """Whether its body waits for other tasks, and not for a place to go on in or a thread."""
         place = self.place
-        return place is not None and place.is_given_up and place.returning is None
+        return (
+            place is not None and place.is_given_up and place.returning is None and not self.uninterruptible
+        )
 
     @property
     def has_succeeded(self) -> bool:
@@ -209,8 +211,8 @@ class Running:
         self.end = self.decided = None
 
     def stop(self, reason: StopReason) -> None:
-        """Stop the body. The first reason counts, except that a user's request overrides a shutdown."""
-        if self.reason is None or (self.reason is StopReason.DRAIN and reason is StopReason.ASKED):
+        """Stop the body. The first reason counts, except that a user's request overrides a shutdown and a put-off."""
+        if self.reason is None or (reason is StopReason.ASKED and self.reason is not StopReason.LOST):
             self.reason = reason
         if self._scope is not None:
             self._scope.cancel()

@@ -132,7 +132,7 @@ class Session:
         )
         finished = self.reader.lined_up  # or does not end by itself any more
         self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep, finished)
-        self.parents = Parents(self.roster, self.listener, lambda: self.stopping)
+        self.parents = Parents(self.roster, self.listener, settings.max_waiting, lambda: self.stopping)
         self.late_progress = LateProgress()
         self.ledger = Ledger(store.ledger, worker.name)
         self.health = Health(self.outages, self.leases, lambda: self.stopping, store.expiry)

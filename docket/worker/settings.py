@@ -13,10 +13,18 @@ from ..text import readable
 from ..values import frozen
 from ..variables import check_switch
 
-__all__ = ["MAX_DELIVERIES", "MESSAGE_BATCH", "UNKNOWN_TASK_PATIENCE", "Settings", "default_name"]
+__all__ = [
+    "MAX_DELIVERIES",
+    "MAX_WAITING",
+    "MESSAGE_BATCH",
+    "UNKNOWN_TASK_PATIENCE",
+    "Settings",
+    "default_name",
+]
 
 MESSAGE_BATCH = 1000
 MAX_DELIVERIES = 5
+MAX_WAITING = 1000
 UNKNOWN_TASK_PATIENCE = timedelta(hours=1)
 
 
@@ -43,9 +51,10 @@ class Settings:
     unknown_task_patience: timedelta = UNKNOWN_TASK_PATIENCE
     schedule_automatic_tasks: bool = True
     parent_task_spans: bool | None = None
+    max_waiting: int = MAX_WAITING
 
     def __attrs_post_init__(self) -> None:
-        for name in ("concurrency", "message_batch", "max_deliveries"):
+        for name in ("concurrency", "message_batch", "max_deliveries", "max_waiting"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise BadSetting(f"{name} must be at least 1, a whole number, not {spelled(value)}")

@@ -24,7 +24,14 @@ from ..text import checked_name
 from .fallback import default_fallback_task, function_named
 from .runs.hooks import RunHook, checked_hooks
 from .session import Session
-from .settings import MAX_DELIVERIES, MESSAGE_BATCH, UNKNOWN_TASK_PATIENCE, Settings, default_name
+from .settings import (
+    MAX_DELIVERIES,
+    MAX_WAITING,
+    MESSAGE_BATCH,
+    UNKNOWN_TASK_PATIENCE,
+    Settings,
+    default_name,
+)
 from .shutdown_signals import stop_on_signals
 from .worker_dependencies import dependencies_at, named_dependencies
 
@@ -57,6 +64,8 @@ class Worker:
       pydocket's have finished the docket.
     - ``scheduling_resolution``: how often the worker looks for due tasks while clients that announce none use the
       docket.
+    - ``max_waiting``: so many tasks may wait for other tasks here, besides the ``concurrency`` that run. One more is
+      put off: it begins anew five seconds later.
     - ``parent_task_spans``: the span of a run is a child of the span in which its task was added, not only linked to
       it. None: as the docket says.
 
@@ -82,6 +91,7 @@ class Worker:
         unknown_task_patience: timedelta = UNKNOWN_TASK_PATIENCE,
         parent_task_spans: bool | None = None,
         on_run_ended: RunHook | Sequence[RunHook] | None = None,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._settings = Settings(
             concurrency=concurrency,
@@ -95,6 +105,7 @@ class Worker:
             max_deliveries=max_deliveries,
             unknown_task_patience=unknown_task_patience,
             parent_task_spans=parent_task_spans,
+            max_waiting=max_waiting,
         )
         if fallback_task is not None:
             check_function(fallback_task, "fallback_task")
@@ -148,6 +159,10 @@ class Worker:
     @property
     def schedule_automatic_tasks(self) -> bool:
         return self._settings.schedule_automatic_tasks
+
+    @property
+    def max_waiting(self) -> int:
+        return self._settings.max_waiting
 
     async def __aenter__(self) -> Self:
         return self
@@ -275,6 +290,7 @@ class Worker:
         unknown_task_patience: timedelta = UNKNOWN_TASK_PATIENCE,
         parent_task_spans: bool | None = None,
         on_run_ended: RunHook | str | Sequence[RunHook | str] | None = None,
+        max_waiting: int = MAX_WAITING,
         *,
         execution_ttl: timedelta | None = DEFAULT_TTL,
         heartbeat_interval: timedelta = timedelta(seconds=2),
@@ -320,7 +336,7 @@ class Worker:
                 scheduling_resolution, schedule_automatic_tasks, enable_internal_instrumentation,
                 function_named(fallback_task, "fallback_task") if fallback_task else None,
                 dependencies_at(dependencies), message_batch, shutdown_timeout, max_deliveries,
-                unknown_task_patience, parent_task_spans, _hooks_at(on_run_ended),
+                unknown_task_patience, parent_task_spans, _hooks_at(on_run_ended), max_waiting,
             )  # fmt: skip
             stack.enter_context(healthcheck_server(healthcheck_host, healthcheck_port, worker))
             async with worker:

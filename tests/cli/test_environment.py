@@ -32,7 +32,8 @@ async def opened():
     print("opened", flush=True)
 
 async def other(*args, worker: Worker = CurrentWorker(), **kwargs):
-    print("instead", worker.name, worker.concurrency, worker.message_batch, worker.max_deliveries, flush=True)
+    print("instead", worker.name, worker.concurrency, worker.message_batch, worker.max_deliveries,
+        worker.max_waiting, flush=True)
     print(*(getattr(worker, name).total_seconds() for name in (
         "redelivery_timeout", "reconnection_delay", "minimum_check_interval", "scheduling_resolution",
         "unknown_task_patience",
@@ -68,6 +69,7 @@ ENVIRONMENT = {
     "DOCKET_WORKER_BACKEND": "trio",
     "DOCKET_WORKER_SHUTDOWN_TIMEOUT": "0",
     "DOCKET_WORKER_MAX_DELIVERIES": "4",
+    "DOCKET_WORKER_MAX_WAITING": "9",
     "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE": "2h",
     "DOCKET_EXECUTION_TTL": "24h",
     "DOCKET_HEARTBEAT_INTERVAL": "10s",
@@ -106,7 +108,7 @@ def test_every_variable_has_its_effect(tmp_path: Path, redis_url: str) -> None:
         printed = [line for line in lines if not line.startswith("{")]
         assert printed == [
             "opened",
-            "instead contained 3 7 4",
+            "instead contained 3 7 4 9",
             "60.0 2.0 0.02 3.0 7200.0 False True True",
             "docket 1 day, 0:00:00 0:00:10 3 True",
         ]

@@ -132,6 +132,7 @@ BEYOND = {
     "--backend": "DOCKET_WORKER_BACKEND",
     "--shutdown-timeout": "DOCKET_WORKER_SHUTDOWN_TIMEOUT",
     "--max-deliveries": "DOCKET_WORKER_MAX_DELIVERIES",
+    "--max-waiting": "DOCKET_WORKER_MAX_WAITING",
     "--unknown-task-patience": "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE",
     "--execution-ttl": "DOCKET_EXECUTION_TTL",
     "--failure-ttl": "DOCKET_FAILURE_TTL",

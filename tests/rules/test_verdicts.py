@@ -41,6 +41,7 @@ from docket.rules import (
 
 ERROR = ValueError("no")
 NEXT = Reschedule(datetime(2026, 1, 1, tzinfo=UTC), attempt=2)
+PUT_OFF = Defer(timedelta(seconds=5))
 SLOT, LATER, NEVER = AwaitSlot("limit"), Defer(timedelta(1)), Drop("rule")
 ELSEWHERE = PassOn(timedelta(1), times=1, waited=timedelta(1), deliveries=0)
 
@@ -57,7 +58,18 @@ TABLE: list[tuple[str, Outcome, Verdict, bool]] = [
     ("the body returns", Returned(7), Complete(7), True),
     ("the body raises, or something around it does", Raised(ERROR), Fail(ERROR), True),
     ("`docket.cancel(key)`; the body cancels its own task", Stopped(StopReason.ASKED), Cancel(), False),
-    ("the deadline of the drain passes", Stopped(StopReason.DRAIN), HandBack(), False),
+    (
+        "the deadline of the drain passes, or in a drain it only waits",
+        Stopped(StopReason.DRAIN),
+        HandBack(),
+        False,
+    ),
+    (
+        "it is to wait for other tasks, and as many do here as may",
+        Stopped(StopReason.PUT_OFF),
+        PUT_OFF,
+        False,
+    ),
     ("its lease is lost: not renewed in time, or taken over", Stopped(StopReason.LOST), Abandon(), False),
 ]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
@@ -13,6 +15,7 @@ import pytest
 
 from docket import CurrentDocket, CurrentExecution, Docket, Execution, ExecutionState, TaskKey
 from docket.parenthood import Parent, current_parent, parent_on
+from docket.signals import Subscriber, signals
 from tests.durations import ms
 from tests.where import few_pairs, virtual_time
 from tests.worker.conftest import a_worker, at_most, working
@@ -44,6 +47,10 @@ class Bodies:
 @pytest.fixture
 def bodies() -> Bodies:
     return Bodies()
+
+
+def later() -> datetime:
+    return datetime.now(UTC) + timedelta(days=1)
 
 
 def a_tree(bodies: Bodies, width: int) -> Callable[..., Any]:
@@ -248,3 +255,91 @@ async def test_only_a_task_that_runs_here_has_a_worker_to_wait_with(docket: Dock
     found["outside"] = current_parent()
     nowhere = {"on another", "in a thread", "outside"}
     assert {where for where, parent in found.items() if parent is None} == nowhere
+
+
+@virtual_time
+async def test_so_many_wait_at_a_time_and_one_more_begins_anew_later(
+    anyio_backend: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun: list[int] = []
+    roster: Any = None
+    most = 0
+
+    async def child(number: int) -> int:
+        nonlocal most
+        await anyio.sleep(7)
+        most = max(most, roster.places.aside)
+        return number
+
+    async def parent(
+        number: int, docket: Docket = CurrentDocket(), execution: Execution[Any] = CurrentExecution()
+    ) -> int:
+        nonlocal roster
+        begun.append(number)
+        roster = current_parent().parents.roster  # type: ignore[union-attr]
+        result = await (await docket.add(child, key=f"child {number}")(number)).get_result()
+        return 100 * execution.attempt + result
+
+    async with Docket("bound", "memory://") as docket:
+        parents = [await docket.add(parent)(number) for number in range(3)]
+        began = anyio.current_time()
+        caplog.set_level(logging.INFO, "docket.worker")
+        await a_worker(docket, concurrency=2, max_waiting=1).run_until_finished()
+        assert [await one.get_result() for one in parents] == [100, 101, 102]  # the first attempt of each
+    assert len(begun) > 3
+    assert most == 1
+    assert anyio.current_time() - began < 40
+    assert "(put off: as many tasks wait for others here as may)" in caplog.text
+
+
+@virtual_time
+async def test_a_worker_that_stops_hands_back_at_once_what_only_waits(anyio_backend: Any) -> None:
+    waits = anyio.Event()
+
+    async def child() -> None: ...
+
+    async def parent(docket: Docket = CurrentDocket()) -> None:
+        execution = await docket.add(child, later(), key="child")()
+        waits.set()
+        await execution.get_result()
+
+    async def working_on() -> None:
+        await anyio.sleep(3)
+
+    async with Docket("stops", "memory://") as docket:
+        execution = await docket.add(parent)()
+        other = await docket.add(working_on)()
+        worker = a_worker(docket)
+        async with anyio.create_task_group() as group:
+            group.start_soon(worker.run_forever)
+            await waits.wait()
+            await anyio.sleep(1)
+            worker.stop()
+            await anyio.sleep(1)
+            await execution.sync()
+            await other.sync()
+            assert (execution.state, other.state) == (ExecutionState.QUEUED, ExecutionState.RUNNING)
+        await other.sync()
+        assert other.state is ExecutionState.COMPLETED
+
+
+@virtual_time
+async def test_telemetry_tells_who_only_waits(anyio_backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, str, str, int]] = []
+
+    class Listener(Subscriber):
+        def run_waits(self, docket: str, worker: str, task: str, change: int) -> None:
+            told.append((docket, worker, task, change))
+
+    async def child() -> None: ...
+
+    async def parent(docket: Docket = CurrentDocket()) -> None:
+        await (await docket.add(child)()).get_result()
+        with pytest.raises(TimeoutError):
+            await (await docket.add(child, later())()).get_result(timeout=ms(10))
+
+    monkeypatch.setattr(signals, "subscribers", [Listener()])
+    async with Docket("told", "memory://") as docket:
+        await docket.add(parent)()
+        await a_worker(docket).run_until_finished()
+    assert told == 2 * [("told", "worker", "parent", change) for change in (1, -1)]

@@ -6,6 +6,7 @@
     ↩ [  111ms] ...                           ended after so long; with the traceback where it failed: at WARNING if
                                               another attempt follows, else at ERROR
     ↫ [  111ms] ...                           ended, and the key runs again
+    ↫ [  111ms] ... (put off: ...)            was to wait for other tasks, and too many do; it begins anew later
     ↬ [  111ms] ... (superseded)              ended, but a newer run has the key
     ✗ [  111ms] ... (cancelled)               was cancelled
     🗙 ...                                     is struck and does not run
@@ -76,6 +77,7 @@ _OK = Settled.OK
 _STOPPED = {
     StopReason.ASKED: (logging.INFO, "✗ [%s] %s (cancelled)"),
     StopReason.DRAIN: (logging.INFO, "↫ [%s] %s (handed back)"),
+    StopReason.PUT_OFF: (logging.INFO, "↫ [%s] %s (put off: as many tasks wait for others here as may)"),
     StopReason.LOST: (logging.WARNING, "✗ [%s] %s (lost)"),
 }
 

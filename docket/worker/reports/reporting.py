@@ -20,7 +20,9 @@ from ...store import Records, Refused, Unreadable
 from ...values import define
 from ..roster import Detached, End, Running
 
-__all__ = ["Depths", "Report", "emit_end", "emit_refused", "emit_unreadable", "report_of", "run_listeners"]
+__all__ = [
+    "Depths", "Report", "emit_end", "emit_refused", "emit_unreadable", "emit_waits", "report_of", "run_listeners",
+]  # fmt: skip
 
 
 class Report:
@@ -171,6 +173,14 @@ def emit_end(running: Running, end: End) -> None:
             report.ended(seconds=seconds, ended="failed", then=then, error=error)
         case _:
             report.ended(seconds=seconds, ended="stopped", then=then)
+
+
+def emit_waits(running: Running, change: int) -> None:
+    """Publish that a run begins to wait for other tasks (1), or waits for none any more (-1)."""
+    execution = running.execution
+    for each in running.subscribers:
+        with suppress_errors:
+            each.run_waits(execution.docket.name, execution.worker or "", execution.function_name, change)
 
 
 def emit_refused(docket: str, worker: str, refused: Refused) -> None:

@@ -155,7 +155,7 @@ class Runner:
             if running.detached:
                 raise Detached
             running.decided = outcome, following
-            if isinstance(outcome, Blocked) and isinstance(outcome.verdict, Defer):  # it has not run
+            if _is_put_off(outcome):  # it has not run, or not to its end
                 self.refusals.count_back(running)
             return await self.finish(running, outcome, following, seconds)
 
@@ -304,6 +304,12 @@ class Runner:
         running.left_open = None
         self.caller.tasks.start(self.run, running)
         return True
+
+
+def _is_put_off(outcome: Outcome) -> bool:
+    if isinstance(outcome, Blocked):
+        return isinstance(outcome.verdict, Defer)
+    return isinstance(outcome, Stopped) and outcome.reason is StopReason.PUT_OFF
 
 
 def _is_the_last(running: Running, verdict: Verdict) -> bool:
