@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias
 
-from anyio import CancelScope
+from anyio import CancelScope, from_thread
 
 from .dependencies import current_execution
 from .store import DocketStore, Fence
 
-__all__ = ["Host", "Parent", "Tell", "current_host", "current_parent", "parent_on", "seceded"]
+__all__ = [
+    "Host",
+    "Parent",
+    "Tell",
+    "current_host",
+    "current_parent",
+    "parent_on",
+    "seceded",
+    "seceded_in_thread",
+]
 
 Tell: TypeAlias = Callable[["bytes | None"], Awaitable[None]]
 """Told what was published on a channel; None where something may have been missed. What it raises of Redis is put off:
@@ -108,3 +123,21 @@ async def seceded() -> AsyncGenerator[None]:
         return
     async with parent.seceded():
         yield
+
+
+@contextmanager
+def seceded_in_thread() -> Generator[None]:
+    """The same where a plain function waits, in the thread that its worker has called it in."""
+    parent: Parent | None = None
+    if current_host.get(None) is not None:
+        with suppress(RuntimeError):  # it has begun a thread of its own
+            parent = from_thread.run_sync(current_parent)
+    if parent is None:
+        yield
+        return
+    aside = parent.seceded()
+    from_thread.run(aside.__aenter__)
+    try:
+        yield
+    finally:
+        from_thread.run(aside.__aexit__, None, None, None)

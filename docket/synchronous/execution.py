@@ -9,6 +9,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from ..client import R
 from ..execution import Disposition, Execution, ExecutionProgress, ProgressEvent, StateEvent
+from ..parenthood import seceded_in_thread
 from ..values import frozen
 from .loop import LoopThread
 
@@ -134,7 +135,8 @@ class SyncExecution(Generic[R]):
         wait: Callable[[], Awaitable[R]] = partial(
             self.wrapped.get_result, timeout=timeout, deadline=deadline
         )
-        return self._loop.call(wait)
+        with seceded_in_thread():
+            return self._loop.call(wait)
 
     def subscribe(self) -> Generator[StateEvent | ProgressEvent]:
         """Yield the present state and progress, then every change, until the execution has ended.
@@ -157,7 +159,11 @@ def iterated(loop: LoopThread, subscribe: Callable[[], AsyncGenerator[V, None]])
         return await anext(events, end)
 
     try:
-        while (event := loop.call(following)) is not end:
+        while True:
+            with seceded_in_thread():
+                event = loop.call(following)
+            if event is end:
+                return
             yield event
     finally:
         loop.let(events.aclose)

@@ -235,6 +235,23 @@ async def test_a_plain_function_steps_aside_as_it_waits_in_the_loop(docket: Dock
 
 
 @few_pairs
+async def test_so_it_does_as_it_waits_with_a_synchronous_docket(docket: Docket) -> None:
+    async def child() -> str:
+        return "by way of a thread"
+
+    def parent() -> tuple[str, str]:
+        with Docket(docket.name, docket.url).sync() as sync:
+            execution = sync.add(child)()
+            last = [event["state"] for event in execution.subscribe() if event["type"] == "state"][-1]
+            return last, execution.get_result()
+
+    docket.register(child)
+    execution = await docket.add(parent)()
+    async with working(a_worker(docket, concurrency=1)):
+        assert await execution.get_result() == ("completed", "by way of a thread")
+
+
+@few_pairs
 async def test_only_a_task_that_runs_here_has_a_worker_to_wait_with(docket: Docket) -> None:
     found: dict[str, Parent | None] = {}
 
