@@ -104,6 +104,11 @@ class Keys(Channels):
         return f"{self.prefix}:leases:redelivery-sweep"
 
     @cached_property
+    def groups_lease(self) -> str:
+        """Which worker looks after task groups; unknown to pydocket."""
+        return f"{self.prefix}:leases:task-groups"
+
+    @cached_property
     def perpetual_lock(self) -> str:
         """Held by the worker that looks after the automatic tasks."""
         return f"{self.prefix}:perpetual:lock"

@@ -36,6 +36,7 @@ KINDS: Mapping[str, str] = {
     "dead": "stream",
     "strikes": "stream",
     "sweep_lease": "string",
+    "groups_lease": "string",
     "perpetual_lock": "string",
 }
 

@@ -50,7 +50,13 @@ class Sweeping:
 
         Raises: KeyUnreadable - something else is where the lease should be; RedisError.
         """
-        lease = self.keys.sweep_lease
+        return await self._hold(self.keys.sweep_lease, duration)
+
+    async def hold_groups_lease(self, duration: timedelta) -> bool:
+        """Whether this worker is the one that looks after task groups for the next ``duration``. Raises: the same."""
+        return await self._hold(self.keys.groups_lease, duration)
+
+    async def _hold(self, lease: str, duration: timedelta) -> bool:
         if await self.client.call("SET", lease, self.worker, "NX", "PX", milliseconds(duration)) is not None:
             return True
         with naming(lease, "string"):

@@ -26,7 +26,7 @@ from anyio.abc import TaskGroup
 from .. import clock
 from ..dependencies import SharedHost, current_docket, current_worker
 from ..parenthood import current_host
-from ..rules import alone
+from ..rules import alone, renewal_interval
 from ..signals import signals
 from ..standins import load_errors
 from ..store import EVERY_TASK, misused
@@ -58,6 +58,7 @@ from .upkeep.heartbeat import Heartbeat
 from .upkeep.late_progress import LateProgress
 from .upkeep.leases import Leases
 from .upkeep.listener import Listener
+from .upkeep.orphans import LOOK, Orphans
 from .upkeep.outages import Loop, Outages
 from .worker_dependencies import lifecycles
 
@@ -131,7 +132,8 @@ class Session:
             self.catalogue.changed,
         )
         finished = self.reader.lined_up  # or does not end by itself any more
-        self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep, finished)
+        self.orphans = Orphans(store.groups, self.claims.sweeping, min(LOOK, renewal_interval(timeout)))
+        self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep, self.orphans, finished)
         self.parents = Parents(self.roster, self.listener, settings.max_waiting, lambda: self.stopping)
         self.late_progress = LateProgress()
         self.ledger = Ledger(store.ledger, worker.name)
@@ -277,6 +279,7 @@ class Session:
             self.heartbeat.run,
             self.catalogue.run,
             self.listener.run,
+            self.orphans.run,
             self.late_progress.run,
             self.ledger.run,
             self._load_errors,

@@ -105,7 +105,7 @@ async def test_a_misused_key_of_the_docket_is_an_outage_that_names_it(
     async def tick(perpetual: Perpetual = Perpetual(every=timedelta(days=1), automatic=True)) -> None: ...
 
     name = str(getattr(docket.keys, member))
-    if member == "sweep_lease" and docket.client.is_memory:
+    if member in ("sweep_lease", "groups_lease") and docket.client.is_memory:
         pytest.skip("there is no such lease in one process")
     for task in (fine, again, tick):
         docket.register(task)
@@ -219,13 +219,13 @@ async def test_a_task_of_pydockets_may_lie_where_the_strikes_should_be(docket: D
         assert await execution.get_result() == "fine"
 
 
-@pytest.mark.parametrize("member", ["sweep_lease", "perpetual_lock"])
+@pytest.mark.parametrize("member", ["sweep_lease", "groups_lease", "perpetual_lock"])
 async def test_a_lease_that_does_not_expire_is_nobodys(
     docket: Docket, member: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def tick(perpetual: Perpetual = Perpetual(every=timedelta(days=1), automatic=True)) -> None: ...
 
-    if member == "sweep_lease" and docket.client.is_memory:
+    if member in ("sweep_lease", "groups_lease") and docket.client.is_memory:
         pytest.skip("there is no such lease in one process")
     docket.register(tick)
     name = str(getattr(docket.keys, member))

@@ -20,6 +20,7 @@ from ..intake.scheduler import Scheduler
 from ..intake.sweep import Sweep
 from ..notification import Notification
 from ..roster import Roster, Running
+from .orphans import Orphans
 
 __all__ = ["Listener"]
 
@@ -31,7 +32,7 @@ REMEMBERED = 10.0
 
 @define(eq=False)
 class Listener:
-    """Stops claims whose cancellation is requested; wakes the scheduler, the sweep and a run until finished.
+    """Stops claims whose cancellation is requested; wakes the scheduler, the sweep and other loops.
 
     Besides, it follows channels for tasks that run here.
     """
@@ -40,6 +41,7 @@ class Listener:
     roster: Roster
     scheduler: Scheduler
     sweep: Sweep
+    orphans: Orphans
     finished: Notification
     """Notified when the last task of the docket may have been finished, here or elsewhere."""
     _unclaimed: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
@@ -86,6 +88,7 @@ class Listener:
         self.sweep.look_again()
         self.finished.notify()
         self.sweep.reader.go_on()
+        self.orphans.look_again()
         await self._stop_requested([running.delivery.message.key for running in self.roster])
         await _tell_all([tell for followers in self._followed.values() for tell in followers.values()])
 
@@ -118,6 +121,8 @@ class Listener:
             case "resumed":
                 self.sweep.look_again()  # whoever resumes may be cut off half way
                 self.sweep.reader.go_on()
+            case "group":
+                self.orphans.look_again()
             case "limit":
                 await self.claims.admissions.look_after(value)
             case _:
