@@ -362,7 +362,7 @@ class DocketFailures(abc.ABC):
 
     async def _tried_at_once(self, key: str, kept: FailureKept | None, at: datetime) -> Execution[Any] | None:
         """Move the next attempt of what is tried again; the execution that has the key, None where none has it."""
-        moved = kept is not None and await self.store.failures.promote(key, at)
+        moved = kept is not None and await self.store.failures.promote(key, at, kept.failed_ms)
         execution = await self.get_execution(key)
         if execution is not None and execution.state not in _OVER:
             execution.disposition = _MOVED[moved]

@@ -168,11 +168,15 @@ class Failures:
                 raise reply
         return [bool(cast("int", reply)) for reply in replies]
 
-    async def promote(self, key: str, when: datetime) -> bool:
-        """Let what waits for its time under a key run at ``when`` instead; whether anything did wait."""
+    async def promote(self, key: str, when: datetime, failed_at: bytes = b"") -> bool:
+        """Let what waits for its time under a key run at ``when`` instead; whether anything did wait.
+
+        With ``failed_at`` only the next attempt of the failure that is kept with that moment.
+        """
         call = script_calls.promote(
             self.keys,
             key=key,
+            failed_at=failed_at,
             now_epoch=epoch(when),
             now_text=iso_text(when),
             state_event=state_event(key, "scheduled", "when", iso_text(when)),

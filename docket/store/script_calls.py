@@ -460,7 +460,7 @@ def progress(
 
 def promote(
     keys: Keys, *,
-    key: str, now_epoch: Argument, now_text: Argument, state_event: Argument,
+    key: str, failed_at: Argument, now_epoch: Argument, now_text: Argument, state_event: Argument,
 ) -> Call:
     """Let a task that waits for its time run now."""
     return (
@@ -469,7 +469,7 @@ def promote(
             keys.run(key), keys.parked(key), keys.queue_of(key), keys.retrying, keys.failure(key),
         ],
         [
-            keys.prefix, key, now_epoch, now_text, state_event,
+            keys.prefix, key, failed_at, now_epoch, now_text, state_event,
         ],
     )
 

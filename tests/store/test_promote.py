@@ -37,6 +37,26 @@ async def test_the_next_attempt_of_a_failure_is_moved_with_its_entry(store: Stor
     assert kept.next_at == PAST
 
 
+async def test_only_the_attempt_of_that_failure_is_moved_where_it_is_named(store: Store) -> None:
+    delivery = await store.running()
+    await store.claims().reschedule(delivery, retried(delivery))
+    kept = await failures(store).read("k")
+    assert kept is not None
+    await store.schedule.place(message(when=FUTURE), replace=True)  # another call has the key by now
+    before = await store.everything()
+    assert not await failures(store).promote("k", clock.now(), kept.failed_ms)
+    assert await store.everything() == before
+    assert await failures(store).promote("k", clock.now())
+
+
+async def test_what_is_due_already_is_not_put_behind_others(store: Store) -> None:
+    await store.schedule.place(message(when=FUTURE), replace=False)
+    assert await failures(store).promote("k", PAST)
+    before = await store.everything()
+    assert await failures(store).promote("k", clock.now())
+    assert await store.everything() == before
+
+
 @pytest.mark.parametrize("state", ["none", "queued", "running", "parked elsewhere"])
 async def test_of_what_does_not_wait_for_its_time_nothing_changes(store: Store, state: str) -> None:
     if state != "none":

@@ -1,9 +1,13 @@
 -- Let a task that waits for its time run now.
 -- KEYS run parked key_queue retrying failure
--- ARGV prefix key now_epoch now_text state_event
--- REPLY whether it waited for its time; `now_epoch` are epoch seconds, `now_text` is the same as text
+-- ARGV prefix key failed_at now_epoch now_text state_event
+-- REPLY whether it waited for its time, on a queue; what is due there already is left as it is. `now_epoch` are epoch seconds, `now_text`
+--   is the same as text. With `failed_at` only the next attempt of the failure that was then: a call that has replaced it waits on
 local state = redis.call('HGET', run, 'state')
-if state ~= 'scheduled' or not redis.call('ZSCORE', key_queue, key) or redis.call('HGET', parked, 'key') ~= key then return 0 end
+local due = state == 'scheduled' and redis.call('ZSCORE', key_queue, key)
+if not due or redis.call('HGET', parked, 'key') ~= key then return 0 end
+if failed_at ~= '' and redis.call('HGET', failure, 'failed_at') ~= failed_at then return 0 end
+if tonumber(due) <= tonumber(now_epoch) then return 1 end
 redis.call('ZADD', key_queue, now_epoch, key)
 redis.call('HSET', parked, 'when', now_text)
 redis.call('HSET', run, 'when', now_epoch, 'known', now_epoch)

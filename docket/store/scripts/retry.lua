@@ -18,8 +18,7 @@ if redis.call('EXISTS', run) == 1 then
 end
 if no then return no .. ' ' .. generation end
 generation = string.format('%d', generation + 1)             -- I5
-if ttl == '-' then place(prefix, stream, key_queue, key, when, due, state_event, generation, call)
-else place(prefix, stream, key_queue, key, when, due, state_event, generation, call, 'ttl', ttl) end
+place(prefix, stream, key_queue, key, when, due, state_event, generation, call, unpack(ttl == '-' and {} or {'ttl', ttl}))
 if give_back then give_back() end
 failures_lib(prefix).drop(key)
 return 'OK ' .. generation
