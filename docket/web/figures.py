@@ -123,7 +123,10 @@ def depth_lines(depths: Sequence[Depth]) -> Safe:
     )
 
 
-def ended_spark(intervals: Sequence[Interval], what: str) -> Safe:
+def ended_spark(intervals: Sequence[Interval], what: str) -> Safe | None:
+    """A small row of bars; nothing where nothing has ended."""
+    if not any(each.ended for each in intervals):
+        return None
     return spark([each.ended for each in intervals], what=what, tone="completed")
 
 

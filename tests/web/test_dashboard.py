@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from docket import Docket, Worker, clock
+from docket import ConcurrencyLimit, Docket, Worker, clock
 from docket.errors import BadSetting
 from docket.web import Dashboard, Visitor, anybody, basic
 from docket.web.http import Scope
@@ -17,6 +17,7 @@ from docket.web.pages import PAGES
 from docket.web.sampling import Samples
 from tests import where
 from tests.web.caller import Caller
+from tests.web.test_markup import Read
 
 pytestmark = [pytest.mark.anyio, where.few_pairs]
 
@@ -160,6 +161,35 @@ async def test_assets_may_be_kept_for_as_long_as_they_are_the_same(web: Caller) 
         assert (await web.get(f"{name}?v=old")).headers["cache-control"] == "no-cache"
     bodies = [(await web.get(name)).body for name in ("board.css", "board.js")]
     assert sum(map(len, bodies)) < 30_000
+
+
+async def one_at_a_time(wall: int, limit: ConcurrencyLimit = ConcurrencyLimit("wall")) -> None:
+    await anyio.sleep_forever()
+
+
+async def test_what_keeps_a_task_waiting_is_said_with_a_link_to_it(docket: Docket, web: Caller) -> None:
+    docket.register(one_at_a_time)
+    await docket.pause("paint")
+    await docket.add("paint", key="rests")()
+    async with Worker(docket) as worker, anyio.create_task_group() as group:
+        group.start_soon(worker.run_forever)
+        for key in "holds", "waits":
+            await docket.add(one_at_a_time, key=key)(7)
+        with anyio.fail_after(20):
+            while not ((counts := await docket.counts()).limited and counts.paused):
+                await anyio.sleep(0.01)
+        for path, words in (
+            ("run?key=waits", "waits for the limit wall:7"),
+            ("work?state=limited", "for wall:7"),
+            ("run?key=rests", "waits for a resume"),
+            ("work?state=paused", "paused"),
+        ):
+            page = Read((await web.get(path)).text)
+            assert words in page.said.partition("Dead letters")[2], path
+        links = [said.get("href") for name, said in Read((await web.get("run?key=waits")).text).elements]
+        assert "limits" in links[links.index("dead") :]
+        await docket.cancel("holds")
+        group.cancel_scope.cancel()
 
 
 async def test_the_overview_shows_the_busiest_tasks(docket: Docket, web: Caller) -> None:

@@ -186,7 +186,16 @@ async def test_who_may_only_look_changes_nothing(docket: Docket) -> None:
         Dashboard(docket, authorize=lambda scope: Visitor("guest", may_act=False)),
     ):
         web = Caller(dashboard)
-        for page in ("work?state=later", "run?key=k", "strikes"):
+        pages = (
+            "work?state=later",
+            "run?key=k",
+            "strikes",
+            "pauses",
+            "schedules",
+            "failures",
+            "task?name=paint",
+        )
+        for page in pages:
             assert 'method="post"' not in (await web.get(page)).text, page
         assert (await web.post("cancel", {"key": "k", "sure": "1"})).status == 403
     assert await left(docket) == {"k"}
