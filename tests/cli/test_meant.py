@@ -42,6 +42,7 @@ NO_DOCKET = "there is no docket 'typo' on this server; see --docket and --url"
         ["workers", "ls"],
         ["workers", "for-task", "trace"],
         ["schedules"],
+        ["tasks", "ls"],
         ["status", "--json"],
         ["show", "k1"],
     ],

@@ -1,4 +1,4 @@
-"""``docket schedules``."""
+"""``docket schedules`` and ``docket tasks ls``."""
 
 from __future__ import annotations
 
@@ -78,3 +78,19 @@ def test_an_unknown_docket_has_no_schedules(here: Office, capsys: pytest.Capture
 
 def test_a_place_of_no_page_is_refused(here: Office, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is no place in a list" in complaint(capsys, 2, "schedules", "--after", "x")
+
+
+def test_tasks_are_listed_with_their_last_hour(here: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    here.ask(repeat)
+    here.ask(lambda docket: docket.pause("poll"))
+    title, headings, *rows = said(capsys, "tasks", "ls").splitlines()
+    assert title == "Tasks of docket 'docket': 6 of 6"
+    assert headings.split() == ["Task", "Workers", "Completed", "Failed", "Retried", "Remark"]
+    found = {row.split()[0]: row for row in rows}
+    assert re.fullmatch(r"poll +0 +1 +0 +0  paused, every 1 day, 0:00:00", found["poll"])
+    page = json.loads(said(capsys, "tasks", "ls", "--contains", "PO", "--limit", "1", "--json"))
+    assert ([each["name"] for each in page["tasks"]], page["total"], page["next"]) == (["poll"], 2, "poll")
+    assert page["tasks"][0]["last_hour"]["completed"] == 1
+    rest = json.loads(said(capsys, "tasks", "ls", "--contains", "PO", "--after", page["next"], "--json"))
+    assert [each["name"] for each in rest["tasks"]] == ["report"]
+    assert rest["tasks"][0]["description"]["recurrence"]["cron"] == "0 5 * * *"

@@ -90,6 +90,7 @@ OWN: dict[str, list[tuple[str, str | None, object]]] = {
     "limits": [DOCKET, URL],
     "strikes": [DOCKET, URL],
     "schedules": [("--task", None, None), ("--contains", None, None), LIMIT, AFTER, DOCKET, URL],
+    "tasks ls": [("--contains", None, None), LIMIT, AFTER, DOCKET, URL],
     "history": [
         *(("--" + each, None, None) for each in ("task", "key", "state", "since", "until")), LIMIT, DOCKET, URL,
     ],

@@ -1,0 +1,81 @@
+"""``docket tasks ls``: the tasks of a docket, as its workers know them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from .existing import check_docket
+from .json_output import Json, print_json
+from .loops import Backend
+from .options import integer, option
+from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .tables import print_table
+
+if TYPE_CHECKING:
+    from ..docket import Docket
+    from ..operating import KnownTask, TaskPage
+
+__all__ = ["ls"]
+
+Contains = Annotated[str | None, Parameter(name="--contains")]
+Limit = Annotated[int, option("--limit", integer(1, 1000))]
+After = Annotated[str | None, Parameter(name="--after")]
+
+
+def ls(
+    *,
+    contains: Contains = None,
+    limit: Limit = 100,
+    after: After = None,
+    docket: DocketName = "docket",
+    url: ServerUrl = DEFAULT_URL,
+    json: Json = False,
+    backend: Backend = "asyncio",
+) -> None:
+    """List the tasks that workers know, or have known in the last 30 days, with what the last hour saw of each.
+
+    Parameters
+    ----------
+    contains
+        Only those with this in their name.
+    limit
+        How many to list at most.
+    after
+        Only those behind this name.
+    docket
+        The name of the docket.
+    url
+        The server of the docket.
+    json
+        Print it as JSON.
+    backend
+        The event loop: asyncio, uvloop or trio.
+    """
+
+    async def read(opened: Docket) -> TaskPage:
+        page = await opened.known_tasks(contains=contains, limit=limit, after=after)
+        if not page.tasks:
+            await check_docket(opened)
+        return page
+
+    page = with_docket(read, docket=docket, url=url, backend=backend)
+    if json:
+        print_json(docket, total=page.total, tasks=page.tasks, next=page.after)
+        return
+    print(f"Tasks of docket {docket!r}: {len(page.tasks)} of {page.total}")
+    if page.tasks:
+        headers = ("Task", "Workers", "Completed", "Failed", "Retried", "Remark")
+        print_table(headers, [_row(each) for each in page.tasks], numbers=4)
+
+
+def _row(each: KnownTask) -> tuple[str, ...]:
+    said = each.description
+    remarks = [
+        "paused" if each.paused else "",
+        said.recurrence.words if said is not None and said.recurrence is not None else "",
+        (said.doc or "") if said is not None else "",
+    ]
+    numbers = (each.workers, each.completed, each.failed, each.retried)
+    return each.name, *map(str, numbers), ", ".join(filter(None, remarks))
