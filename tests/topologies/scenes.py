@@ -13,6 +13,7 @@ from docket import (
     Agenda,
     ConcurrencyLimit,
     Cooldown,
+    CurrentDocket,
     Debounce,
     Depends,
     Docket,
@@ -74,6 +75,12 @@ async def stepwise(progress: Progress = Progress()) -> None:
     await progress.set_message("half")
 
 
+async def parent(docket: Docket = CurrentDocket()) -> int:
+    async with docket.task_group() as group:
+        children = await group.add_many(group.call(plain)(number) for number in range(3))
+    return sum([await child.get_result() for child in children])
+
+
 async def endless() -> None:
     await anyio.sleep_forever()
 
@@ -88,7 +95,7 @@ async def depending(one: str = Depends(resource), shared: str = Shared(resource)
 
 
 TASKS = (
-    plain, retried, failing, automatic, limited, rated, cooled, debounced, stepwise, endless, depending,
+    plain, retried, failing, automatic, limited, rated, cooled, debounced, stepwise, endless, depending, parent,
 )  # fmt: skip
 
 
@@ -132,6 +139,9 @@ async def asking(docket: Docket) -> None:
             await docket.cancel(cancelled.key)
             with pytest.raises(ExecutionCancelled):
                 await cancelled.get_result()
+        assert await (await docket.add(parent)()).get_result() == 3
+        with pytest.raises(ExceptionGroup):
+            await _open_a_group_that_fails(docket)
         await docket.strike(plain, "number", "==", 13)
         assert (await docket.add(plain)(13)).disposition.value == "struck"
         await docket.restore(plain, "number", "==", 13)
@@ -168,6 +178,12 @@ async def _until_it_fails_again(docket: Docket) -> None:
     assert await docket.retrying() == []
     assert (await docket.discard_all("fail")).done == 1
     assert not await docket.discard("fails")
+
+
+async def _open_a_group_that_fails(docket: Docket) -> None:
+    async with docket.task_group() as group:
+        await group.add(endless)()
+        await group.add(failing)()
 
 
 async def _until_it_is_lined_up(docket: Docket) -> None:

@@ -4,7 +4,7 @@
 -- REPLY 'CANCELLED' | 'ASKED' | 'OVER' | 'NOTHING'; `failed_at` '' cancels whatever it is, else only the next attempt of what has failed
 --   then, and otherwise nothing is done
 -- USE finish cancel_one
-if failed_at ~= '' and (redis.call('HEXISTS', run, 'noted') == 0
+if failed_at ~= '' and (not redis.call('HGET', run, 'noted')
   or redis.call('HGET', prefix .. ':ops:failure:' .. key, 'failed_at') ~= failed_at) then return 'NOTHING' end
 local cancel = canceller(prefix, stream, group, queue, reserved_queue, wake_channel, completed_at, ttl_ms)
 local reply = cancel(key, parked, key_queue, state_event)

@@ -25,6 +25,6 @@ if key ~= '' then
 end
 local children = prefix .. ':group:' .. id
 redis.call('ZADD', children, -5, '')
-redis.call('PERSIST', children)
+if found then redis.call('PERSIST', children) end
 redis.call('ZADD', groups, later(look_after_ms), id .. ' ' .. key)   -- I15
 return {found and 'JOINED' or 'OK', id}

@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "9537d25e9b01d04aae8ae774965a878ce4c313b9": claim,
-    "2cbd06b5496798dba9bcddea59f5e551e655c5e8": schedule,
-    "f4541eda93c7cb35cc87351ba7a23b22470056c9": settle,
-    "55876fe2839b648fbf3c14c886564b03615b7a59": take,
+    "8a85a35b6f2fc70c36a48bca7cd67751a8ea454d": claim,
+    "b307dc397a8407a6b7e5cf6a2227530ec21bf8c7": schedule,
+    "92b4f68b7c00d55bf231bdfdfc3e6db8a1a2252d": settle,
+    "278f3c8d7dfb209a1d22f07cb1991983cce75e83": take,
 }
 """By the digest of the script, as `Lua` has it."""

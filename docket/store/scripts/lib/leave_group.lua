@@ -13,7 +13,7 @@ local function leave_group(prefix, id, key, state)
     if now then redis.call('ZADD', children, 'XX', before > 2 and score or before, key) end
     if before < 2 then return false end
   end
-  local top = redis.call('ZREVRANGE', children, 0, 0, 'WITHSCORES')
+  local top = redis.call('ZRANGE', children, -1, -1, 'WITHSCORES')
   if score < 0 or top[1] == '' or tonumber(top[2]) < 2 then redis.call('PUBLISH', children, state .. ' ' .. key) end
   return true
 end
