@@ -72,6 +72,9 @@ class View:
     stopped: Stop | None = attrs.field(init=False, default=None)
     is_watched: bool = attrs.field(init=False, default=False)
     _next_look: float | None = attrs.field(init=False, default=None)
+    _next_keep: float = attrs.field(
+        init=False, default=attrs.Factory(lambda view: view.keep_at(), takes_self=True)
+    )
     _pause: float = attrs.field(init=False, default=FIRST_LOOK)
     _heard: int = attrs.field(init=False, default=0)
     _event: anyio.Event | None = attrs.field(init=False, default=None)
@@ -150,23 +153,35 @@ class View:
             await self._wait_for_news(seen)
 
     async def _wait_for_news(self, seen: int) -> None:
-        """Wait for the first news after those that were ``seen``; look, if it is time to."""
+        """Wait for the first news after those that were ``seen``; look, if it is time to.
+
+        The records and results of children that have ended are kept while their parent waits.
+        """
+        if monotonic() >= self._next_keep:
+            await self.insist(lambda: self.groups.keep(self.group))
+            self._next_keep = self.keep_at()
         if self.groups.client.is_memory:  # where nothing is missed, and nothing polls (I10)
-            limit = None
+            self._next_look = math.inf
         else:
             self._next_look = self._next_look or monotonic() + FIRST_LOOK * random.uniform(0.75, 1.25)
-            limit = max(0.0, self._next_look - monotonic())
-        with anyio.move_on_after(limit):
+        with anyio.move_on_after(max(0.0, min(self._next_look, self._next_keep) - monotonic())):
             while self._heard == seen:
                 if self._event is None:
                     self._event = anyio.Event()
                 await self._event.wait()
+            return
+        if monotonic() < self._next_look:
             return
         found = await self.insist(lambda: self.groups.recheck(self.group))
         await self.insist(self.look)
         longest = max(LAST_LOOK, len(self.under_way) / LOOKED_AT)
         self._pause = FIRST_LOOK if found else min(self._pause * 1.5, longest)
         self._next_look = monotonic() + self._pause * random.uniform(0.75, 1.25)
+
+    def keep_at(self) -> float:
+        """When what is known of children that have ended is to be kept for longer, if the block is open then."""
+        every = self.groups.keep_every
+        return math.inf if every is None else monotonic() + every.total_seconds()
 
     async def is_idle(self) -> bool:
         """Whether nobody is under way, as the server has it. Raises: RedisError."""
