@@ -32,8 +32,10 @@ def _configured(name: str, bad: str, good: str) -> Trouble:
     def trouble(server: Server) -> Iterator[None]:
         with _admin(server) as admin:
             admin.config_set(name, bad)
-            yield
-            admin.config_set(name, good)
+            try:
+                yield
+            finally:
+                admin.config_set(name, good)
 
     return trouble
 

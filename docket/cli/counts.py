@@ -51,6 +51,8 @@ def status(
         "" if counts.oldest_due is None else f", the first one {relative(counts.oldest_due, clock.now())}"
     )
     print(f"Docket {docket!r}")
+    if counts.memory_full:
+        print("Redis    is full: it refuses whatever needs more memory, and workers begin nothing")
     print(f"due      {counts.due}{oldest}")
     print(f"later    {counts.later}")
     print(f"running  {counts.running}")

@@ -48,7 +48,13 @@ def with_docket(
     Raises: UsageError - the settings, the user or the password are wrong; CommandFailed - the server cannot be
             reached, or refuses.
     """
-    from redis.exceptions import AuthenticationError, AuthorizationError, ConnectionError, RedisError
+    from redis.exceptions import (
+        AuthenticationError,
+        AuthorizationError,
+        ConnectionError,
+        OutOfMemoryError,
+        RedisError,
+    )
 
     from ..docket import Docket
 
@@ -66,5 +72,9 @@ def with_docket(
         raise UsageError(f"--url: the server refuses the user or the password: {error}") from error
     except (ConnectionError, TimeoutError) as error:
         raise CommandFailed(str(error)) from error
+    except OutOfMemoryError as error:
+        raise CommandFailed(
+            f"the memory of the server is full, so that it refuses what adds to it: {error}"
+        ) from error
     except RedisError as error:
         raise CommandFailed(f"the server refuses: {error}") from error

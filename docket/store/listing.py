@@ -21,6 +21,7 @@ from .cursors import InQueue, InRow, checked_range, no_place, on_stream
 from .foreign import text, text_or_none
 from .keys import GROUP, Keys, paused_task
 from .records import PictureEntry, Records, read_mapping
+from .server_memory import ABOUT_MEMORY, is_full
 
 __all__ = ["MOST_LOOKED_AT", "Counts", "Listed", "Listing"]
 
@@ -44,7 +45,8 @@ class Counts:
     ``due`` tasks wait for a worker, those for ``later`` for their time. ``failed`` counts the keys whose failure is
     kept and over, ``retrying`` those whose failure is tried again. ``limited`` wait for a concurrency limit, ``paused``
     for their task to be resumed: the waiters of a thousand limits and paused tasks at most. ``oldest_due`` is since
-    when the task waits that is next; None also where the user of the server may not see that.
+    when the task waits that is next; None also where the user of the server may not see that. ``memory_full``: the
+    server refuses what adds to it, since its memory is full; None where its user may not see that.
     """
 
     due: int
@@ -56,6 +58,7 @@ class Counts:
     retrying: int
     workers: int
     oldest_due: datetime | None
+    memory_full: bool | None = None
 
 
 @frozen(kw_only=True)
@@ -114,7 +117,9 @@ class Listing:
             ("ZCARD", self.keys.failures),
             ("ZCARD", self.keys.retrying),
         ]
-        workers, failed, retrying = answers(await self.client.call_many(asked))
+        *replies, about_memory = await self.client.call_many([*asked, ABOUT_MEMORY])
+        memory_full = is_full(about_memory)
+        workers, failed, retrying = answers(replies)
         return Counts(
             due=sizes.due,
             later=sizes.later,
@@ -125,6 +130,7 @@ class Listing:
             retrying=cast("int", named(retrying, self.keys.retrying, "sorted set")),
             workers=workers if isinstance(workers, int) else 0,
             oldest_due=await self._oldest_due() if sizes.due else None,
+            memory_full=memory_full,
         )
 
     async def _sizes(self) -> _Sizes:

@@ -43,6 +43,8 @@ class Beat:
     """Keys that should list the workers that know a task, and hold something else."""
     was_forgotten: bool = False
     """Whether the server did not have what earlier heartbeats have written."""
+    refused: redis_errors.OutOfMemoryError | None = None
+    """What the server, whose memory is full, would have said of any other write."""
 
 
 @define(eq=False)
@@ -58,6 +60,7 @@ class Liveness:
     async def beat(self, worker: str, tasks: Collection[str], *, tasks_too: bool) -> Beat:
         """Record that ``worker`` lives: now, by the server's clock.
 
+        A server whose memory is full takes that of a worker that is on its list, and refuses any other's.
         On memory:// one beat lasts until `leave`: worker and server share one process, and nothing polls there.
         """
         lasting = self.client.is_memory
@@ -70,9 +73,15 @@ class Liveness:
             task_workers_prefix=self.keys.task_workers(""),
             tasks=[*tasks],
         )
-        first, before, now, *foreign = cast("list[bytes]", await self.client.run(*call))
+        first, before, now, full, *foreign = cast("list[bytes]", await self.client.run(*call))
         problems = [about_key(text(name), "sorted set") for name in foreign]
-        return Beat(float(first) if first else None, float(before) if before else None, float(now), problems)
+        return Beat(
+            float(first) if first else None,
+            float(before) if before else None,
+            float(now),
+            problems,
+            refused=redis_errors.OutOfMemoryError(text(full)) if full else None,
+        )
 
     async def beat_again(self, worker: str, at: float, tasks: Collection[str] = ()) -> Beat:
         """Record once more that ``worker`` lives, and that it knows ``tasks``: a command each, and one for what is due.

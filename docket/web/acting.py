@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import attrs
 
 from ..errors import UsageError
-from .actions import ACTIONS, Action, again, log, log_unknown
+from .actions import ACTIONS, Action, again, log, log_refused
 from .answers import html, plain
 from .frame import plain_page
 from .http import BadForm, Form, Receive, Request, Response, TooLarge, address, read_form
@@ -64,9 +64,10 @@ class Acting:
         try:
             done = await in_time(act, PATIENCE)
         except Away as problem:
-            log_unknown(visitor.name, name, form, self.docket.name)
-            text = f"It is not known whether anything was changed: {problem}."
-            return plain(503, problem.title, text, home=back)
+            did_nothing = problem.did_nothing and not _has_steps(name, form)
+            log_refused(visitor.name, name, form, self.docket.name, did_nothing=did_nothing)
+            known = "Nothing was changed" if did_nothing else "It is not known whether anything was changed"
+            return plain(503, problem.title, f"{known}: {problem}.", home=back)
         except (UsageError, TypeError) as error:
             return plain(400, "That cannot be done", f"Nothing was changed: {error}.", home=back)
         if isinstance(done, Ask):
@@ -84,6 +85,12 @@ class Acting:
         if path not in self.pages:
             return "./"
         return address(path, **dict(parse_qsl(query, keep_blank_values=True, errors="replace")))
+
+
+def _has_steps(action: str, form: Form) -> bool:
+    """Whether an action is several calls: some may have done what they should before one is refused."""
+    is_about_many = len(form.get("only") or form.get("key") or ()) > 1
+    return is_about_many or action in {"discard-all", "resume", "retry-all"}
 
 
 def _question(ask: Ask, action: str, form: Form, back: str) -> Safe:

@@ -21,7 +21,7 @@ from .words import plural
 if TYPE_CHECKING:
     from ..docket import Docket
 
-__all__ = ["ACTIONS", "Action", "again", "log", "log_unknown"]
+__all__ = ["ACTIONS", "Action", "again", "log", "log_refused"]
 
 logger = logging.getLogger("docket.web")
 
@@ -77,12 +77,14 @@ def log(visitor: str, action: str, done: Done, docket: str) -> None:
     )
 
 
-def log_unknown(visitor: str, action: str, form: Form, docket: str) -> None:
-    """The line for one of which nobody knows what it did: the server did not answer in time, or refused."""
+def log_refused(visitor: str, action: str, form: Form, docket: str, *, did_nothing: bool) -> None:
+    """The line for one that the server refused, or of which nobody knows what it did: no answer came in time."""
     said = [f"{name}={value}" for name, values in form.items() if name != "back" for value in values]
     logger.info(
-        "%s: %s on docket %s: it is not known what was done: %s",
-        *(printable(visitor), action, printable(docket), _named(said)),
+        "%s: %s on docket %s: %s: %s",
+        *(printable(visitor), action, printable(docket)),
+        "nothing was done" if did_nothing else "it is not known what was done",
+        _named(said),
     )
 
 

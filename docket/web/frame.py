@@ -27,6 +27,11 @@ KEYS = (
     ("?", "this help"),
 )
 
+FULL = (
+    "The memory of Redis is full: it refuses whatever adds to it, and workers begin nothing. "
+    "Striking, pausing, cancelling and discarding still work."
+)
+
 
 @attrs.frozen(kw_only=True)
 class Status:
@@ -80,9 +85,15 @@ class Frame:
         )
 
     def banner(self, status: Status | None, view: View) -> Safe:
-        """What stands above all else while the whole docket is paused."""
-        if status is None or (pause := status.paused) is None:
+        """What stands above all else while the server is full, or the whole docket is paused."""
+        if status is None:
             return Safe("")
+        full = el("div", el("span", FULL), class_="banner") if status.counts.memory_full else None
+        return join(full, self._paused(status.paused, view))
+
+    def _paused(self, pause: Pause | None, view: View) -> Safe | None:
+        if pause is None:
+            return None
         return el(
             "div",
             el("span", "The whole docket is ", pause_words(pause, view), "."),

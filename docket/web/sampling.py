@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import anyio
 import attrs
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 
 from .. import clock
 from ..text import text_of
@@ -28,11 +28,14 @@ MOST = 200
 
 
 class Away(Exception):
-    """The server does not answer, or refuses; the text is a line for people, without a password."""
+    """The server does not answer, or refuses; the text is a line for people, without a password and a full stop.
 
-    def __init__(self, text: str, title: str = "Redis is away") -> None:
-        super().__init__(text)
-        self.title = title
+    ``did_nothing``: the call that the server refused has not changed anything.
+    """
+
+    def __init__(self, text: str, title: str = "Redis is away", *, did_nothing: bool = False) -> None:
+        super().__init__(text.rstrip("."))
+        self.title, self.did_nothing = title, did_nothing
 
     @property
     def whole(self) -> str:
@@ -46,10 +49,17 @@ async def in_time(read: Callable[[], Awaitable[T]], patience: float = PATIENCE) 
             return await read()
     except TimeoutError as error:
         raise Away(text_of(error) or f"no answer within {patience:g} s") from error
+    except OutOfMemoryError as error:
+        raise Away(text_of(error), "The memory of Redis is full", did_nothing=True) from error
     except ResponseError as error:
-        raise Away(text_of(error), "Redis refuses") from error
+        raise Away(text_of(error), "Redis refuses", did_nothing=_is_refusal(error)) from error
     except (RedisError, OSError) as error:
         raise Away(text_of(error)) from error
+
+
+def _is_refusal(error: ResponseError) -> bool:
+    """Whether the server executes no such command for now: it has not begun with this one."""
+    return isinstance(error, ReadOnlyError) or str(error).startswith(("BUSY ", "MISCONF", "NOREPLICAS"))
 
 
 @attrs.define(eq=False)
@@ -88,7 +98,8 @@ class Samples:
                 sample.at = clock.monotonic()
                 sample.took = 0.0 if sample.problem is not None else sample.at - now
             if sample.problem is not None:
-                raise Away(str(sample.problem), sample.problem.title)
+                problem = sample.problem
+                raise Away(str(problem), problem.title, did_nothing=problem.did_nothing)
             return sample.value
 
     def forget(self) -> None:

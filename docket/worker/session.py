@@ -129,6 +129,7 @@ class Session:
             lambda: docket.tasks,
             docket.heartbeat_interval,
             self.scheduler,
+            self.outages,
             self.catalogue.changed,
         )
         finished = self.reader.lined_up  # or does not end by itself any more

@@ -5,12 +5,14 @@ from __future__ import annotations
 import getpass
 import json
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from docket import Docket
+from docket import Docket, clock
 from tests.cli.office import Command, Office
 from tests.cli.test_commands import complaint, said
+from tests.servers import Server
+from tests.trouble import REFUSALS
 
 
 async def add_and_look(docket: Docket) -> None:
@@ -85,3 +87,26 @@ def test_through_the_console_script(here: Office) -> None:
     ):
         with Command(*tokens) as command:
             assert command.ended() == (0, out, "")
+
+
+def test_on_a_full_server_an_operator_sees_who_lives_and_may_pause_strike_and_cancel(
+    here: Office, server: Server, capsys: Any
+) -> None:
+    here.ask(add_one_for_later)
+    with here.working(), REFUSALS["OOM"](server):
+        status = said(capsys, "status")
+        assert (
+            "\nRedis    is full: it refuses whatever needs more memory, and workers begin nothing\n" in status
+        )
+        assert "\nworkers  1\n" in status
+        assert complaint(capsys, 1, "add", "paint", "int:1").startswith(
+            "the memory of the server is full, so that it refuses what adds to it: command not allowed"
+        )
+        said(capsys, "pause", "paint", "--reason", "full")
+        said(capsys, "strike", "paint")
+        said(capsys, "cancel", "later")
+        assert said(capsys, "resume", "paint").startswith("Resumed task 'paint'")
+
+
+async def add_one_for_later(docket: Docket) -> None:
+    await docket.add("paint", clock.now() + timedelta(hours=1), "later")(3)

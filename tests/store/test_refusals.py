@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from redis.exceptions import OutOfMemoryError, RedisError
 
-from docket.store import Again, Beat, Claims, Delivery, Ended, Settled
+from docket.rules import Cancellation
+from docket.store import EVERY_TASK, Again, Beat, Claims, Delivery, Ended, Settled, Strike, Strikes
 from docket.transport import Client
 from tests.servers import Server
 from tests.store.conftest import FUTURE, Store, message
@@ -114,3 +115,66 @@ async def test_a_server_that_answers_nothing_is_not_taken_for_an_empty_one(
             ):
                 with pytest.raises(RedisError, match=SAID[name]):
                     await question
+
+
+Act = Callable[[Store], Awaitable[object]]
+#: What an operator does about a full server, and what comes of it.
+MADE_ROOM_BY: dict[str, tuple[Act, object]] = {
+    "pause": (lambda store: store.pauses.pause("f", "full", ""), True),
+    "pause all": (lambda store: store.pauses.pause(EVERY_TASK, "full", ""), True),
+    "resume": (lambda store: store.pauses.resume("paused"), (True, 0)),
+    "strike": (lambda store: Strikes(store.keys).write(store.client, Strike("f", None, "==", None)), None),
+    "cancel what is queued": (lambda store: store.schedule.cancel("queued"), Cancellation.CANCELLED),
+    "cancel what is for later": (lambda store: store.schedule.cancel("later"), Cancellation.CANCELLED),
+    "cancel what runs": (lambda store: store.schedule.cancel("k"), Cancellation.REQUESTED),
+    "clear": (lambda store: store.schedule.clear(10), 2),
+}
+
+
+@pytest.mark.parametrize("name", MADE_ROOM_BY)
+async def test_what_makes_room_on_a_full_server_or_keeps_it_is_not_refused(
+    server: Server, redis_url: str, name: str
+) -> None:
+    """It frees memory, or takes a bounded little: other than what adds."""
+    act, expected = MADE_ROOM_BY[name]
+    async with Client.from_url(redis_url) as client:
+        store = Store(client)
+        await store.running()
+        await store.schedule.place(message("queued"), replace=False)
+        await store.schedule.place(message("later", FUTURE), replace=False)
+        await store.pauses.pause("paused", "", "")
+        with REFUSALS["OOM"](server):
+            assert await act(store) == expected
+
+
+async def test_a_full_server_is_not_filled_with_strikes(server: Server, redis_url: str) -> None:
+    """They are accepted while there are few of them, and small ones."""
+    async with Client.from_url(redis_url) as client:
+        store = Store(client)
+        with REFUSALS["OOM"](server):
+            with pytest.raises(OutOfMemoryError):
+                await Strikes(store.keys).write(client, Strike("f", "x", "==", "large" * 1000))
+            assert await store.everything() == {}
+        async with client.pipeline() as pipeline:
+            for number in range(1000):
+                struck = Strike(f"f{number}", None, "==", None).as_message()
+                pipeline.xadd(store.keys.strikes, dict(struck))
+            await pipeline.execute()
+        with REFUSALS["OOM"](server), pytest.raises(OutOfMemoryError):
+            await Strikes(store.keys).write(client, Strike("g", None, "==", None))
+
+
+async def test_a_worker_that_lives_stays_on_the_list_of_a_full_server_and_no_other_comes(
+    server: Server, redis_url: str
+) -> None:
+    async with Client.from_url(redis_url) as client:
+        store = Store(client)
+        before = await store.liveness.beat("w", ["f"], tasks_too=True)
+        with REFUSALS["OOM"](server):
+            beat = await store.liveness.beat("w", ["f"], tasks_too=True)
+            assert (beat.seen, beat.problems) == (before.at, [])
+            assert beat.at > before.at
+            with pytest.raises(OutOfMemoryError):
+                await store.liveness.beat("another", ["f"], tasks_too=True)
+            for at in None, "f":
+                assert [worker.name for worker in await store.liveness.workers(at)] == ["w"]

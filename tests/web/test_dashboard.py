@@ -16,6 +16,8 @@ from docket.web.http import Scope
 from docket.web.pages import PAGES
 from docket.web.sampling import Samples
 from tests import where
+from tests.servers import Server
+from tests.trouble import REFUSALS
 from tests.web.caller import Caller
 from tests.web.test_markup import Read
 
@@ -335,6 +337,32 @@ def test_a_password_may_not_be_missing() -> None:
     with pytest.raises(BadSetting, match="a name without a colon"):
         basic("a:b", "x")
     assert "secret" not in repr(basic("ops", "secret"))
+
+
+@pytest.mark.pairs(("asyncio", "redis"), ("trio", "redis"))
+async def test_a_full_server_is_said_on_every_page_and_in_what_it_refuses(
+    docket: Docket, web: Caller, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert "is full" not in (await web.get("")).text
+    with REFUSALS["OOM"](server), caplog.at_level(logging.INFO, "docket.web"):
+        struck = {
+            "function": "f",
+            "parameter": "x",
+            "operator": "==",
+            "value": "large" * 1000,
+            "kind": "text",
+        }
+        refused = await web.post("strike", struck)
+        assert refused.status == 503
+        assert "Nothing was changed: command not allowed" in refused.text
+        assert ".." not in refused.text.partition("Nothing was changed")[2].partition("<")[0]
+        assert (await web.post("pause", {"name": "paint"})).status == 303
+        assert "The memory of Redis is full" in (await web.get("")).text
+        assert (await web.get("?format=json")).json["counts"]["memory_full"] is True
+    assert [each.getMessage()[:50] for each in caplog.records if each.name == "docket.web"] == [
+        "anybody: strike on docket orders: nothing was done",
+        "anybody: pause on docket orders: 1 done, 0 not: 'p",
+    ]
 
 
 # without a server ----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 from docket import clock
 from docket.store import Beat, Liveness
 from docket.worker.upkeep.heartbeat import Heartbeat
+from docket.worker.upkeep.outages import Outages
 from docket.worker.upkeep.server_time import ServerTime
 from tests.where import virtual_time
 
@@ -45,7 +46,8 @@ class Written(Liveness):
 
 async def beats_of(seconds: float, written: Written, tasks: list[str]) -> None:
     scheduler: Any = SimpleNamespace(note_first=lambda when: None)  # type: ignore[var-annotated]
-    heartbeat = Heartbeat(written, "w", lambda: tasks, timedelta(seconds=2), scheduler)
+    outages = Outages(timedelta(seconds=1), "a server", ("d", "w"))
+    heartbeat = Heartbeat(written, "w", lambda: tasks, timedelta(seconds=2), scheduler, outages)
     with anyio.move_on_after(seconds):
         await heartbeat.run(lambda: None)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import anyio
 import pytest
-from redis.exceptions import AuthenticationError, ResponseError
+from redis.exceptions import AuthenticationError, OutOfMemoryError, ResponseError
 
-from docket import Docket, Worker
+from docket import Cancellation, Docket, ExecutionCancelled, Worker, clock
 from docket.execution import ExecutionState
 from docket.store import Claims, Delivery, DueTasks, Liveness
 from docket.transport import Client
@@ -170,6 +170,49 @@ async def test_a_server_that_refuses_writes_is_waited_for(caplog: pytest.LogCapt
                     await logged(caplog, "maxmemory")
                     await redis.config_set("maxmemory", "0")
                     assert await execution.get_result() == 1
+
+
+async def test_a_full_server_shows_who_lives_and_lets_operators_act(caplog: pytest.LogCaptureFixture) -> None:
+    begun = anyio.Event()
+
+    async def endless() -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    async def quick_one() -> None: ...
+
+    with Server() as server:
+        async with Docket("full", server.url, heartbeat_interval=ms(50), missed_heartbeats=4) as docket:
+            runs, later = await docket.add(endless, key="runs")(), clock.now() + ms(3_600_000)
+            await docket.add(quick_one, later, key="waits")()
+            async with docket.redis() as redis, at_work(quick(docket, schedule_automatic_tasks=False)):
+                await begun.wait()
+                (worker,) = await docket.workers()
+                await redis.config_set("maxmemory", "1")
+                await logged(caplog, "refuses writes, since its memory is full")
+                expired = worker.last_seen + 2 * docket.heartbeat_interval * docket.missed_heartbeats
+                while worker.last_seen < expired:  # heartbeats tell nobody
+                    await anyio.sleep(0.02)
+                    (worker,) = await docket.workers()
+                assert worker.tasks >= {"endless", "quick_one"}
+                running = await docket.get_execution("runs")
+                assert running is not None
+                assert not running.worker_is_gone
+                assert await docket.pause("quick_one")
+                await docket.strike("endless")
+                assert await docket.cancel("waits") is Cancellation.CANCELLED
+                assert await docket.cancel("runs") is Cancellation.REQUESTED
+                with pytest.raises(ExecutionCancelled):
+                    await runs.get_result()
+                with pytest.raises(OutOfMemoryError):
+                    await docket.add(quick_one)()
+                await redis.config_set("maxmemory", "0")
+                await logged(caplog, "is back")
+                after = await docket.add(quick_one)()
+                assert await docket.resume("quick_one") >= 0
+                await after.get_result()
+    lines = [line for line in caplog.messages if "Redis at" in line]
+    assert len(lines) == 2, lines
 
 
 async def test_shutting_down_during_an_outage_ends_in_bounded_time(

@@ -2,8 +2,8 @@
 -- server's: the clocks of workers may differ by more than the time after which one counts as dead.
 -- KEYS workers worker_tasks queue reserved_queue
 -- ARGV worker expiry_ms known_tasks prefix group depths_too task_workers_prefix tasks...
--- REPLY {score of the first queued task or '', score that the worker had or '', the score that it has now, names of other
---   types...}; tasks are refreshed only where known_tasks is '1'; with expiry_ms '0' it lives until it leaves. The list of
+-- REPLY {score of the first queued task or '', score that the worker had or '', the score that it has now, why the server, which is
+--   full, refuses other writes, or '', names of other types...}; tasks are refreshed only where known_tasks is '1'; with expiry_ms '0' it lives until it leaves. The list of
 --   the workers of a task cannot be written where its key is of another type (I9). With depths_too '1' the depths of the
 --   docket are noted
 -- USE depths
@@ -12,8 +12,14 @@ local score = expiry_ms == '0' and 'inf' or time[1] .. string.format('.%06d', ti
 -- pydocket's workers write scores by their own clocks. Readers go by the score; pruning is only tidiness.
 local oldest = time[1] - math.max(tonumber(expiry_ms) / 1000, 3600)
 local before = redis.call('ZSCORE', workers, worker)
-local reply = {'', before or '', score}
-redis.call('ZADD', workers, score, worker)
+local reply = {'', before or '', score, ''}
+local added = redis.pcall('ZADD', workers, score, worker)
+if type(added) == 'table' then
+  -- A full server accepts writes once memory may be freed: workers that live stay on the list, and no other comes.
+  reply[4] = before and string.match(added.err, 'OOM (.*)') or ''
+  if reply[4] ~= '' then redis.call('ZREMRANGEBYSCORE', workers, '-inf', '(' .. oldest) end
+  redis.call('ZADD', workers, score, worker)
+end
 -- The lists outlive the worker: readers go by the scores. One that no worker writes any more would stay for ever.
 local kept_ms = math.max(tonumber(expiry_ms), 3600000)
 if known_tasks == '1' then
@@ -41,5 +47,5 @@ local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
 local reserved = redis.call('ZRANGE', reserved_queue, 0, 0, 'WITHSCORES')[2]
 if reserved and (not first or tonumber(reserved) < tonumber(first)) then first = reserved end
 reply[1] = first or ''
-if depths_too == '1' then note_depths(prefix, group, time[1] * 1000 + math.floor(time[2] / 1000)) end
+if depths_too == '1' and reply[4] == '' then note_depths(prefix, group, time[1] * 1000 + math.floor(time[2] / 1000)) end
 return reply

@@ -5,6 +5,8 @@
 --   remark stays. FULL: `most` are.
 if redis.call('HGET', pauses, task) then return 'PAUSED' end
 if task ~= '*' and #redis.call('HGETALL', pauses) >= 2 * most then return 'FULL' end
+-- There is none to remove: after it a full server accepts the next write, which is to be a small one.
+if #remark <= 4096 then redis.call('HDEL', pauses, task) end
 redis.call('HSET', pauses, task, remark)
 redis.call('PUBLISH', wake_channel, 'paused ' .. task)         -- for readers that wait in the server
 return 'OK'

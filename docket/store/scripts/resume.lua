@@ -5,12 +5,9 @@
 --   Without that a task that is paused (again) stays so, and nothing is left to do.
 -- USE errors events numbers queued finish
 local name = prefix .. ':ops:pause:' .. task .. ':'
-local row, was = name .. ':waiters', 0
-if begins == '1' then
-  was = redis.call('HDEL', pauses, task)
-elseif redis.call('HGET', pauses, task) then
-  return {0, 0, 0}
-end
+local row = name .. ':waiters'
+if begins ~= '1' and redis.call('HGET', pauses, task) then return {0, 0, 0} end
+local was = redis.call('HDEL', pauses, task)                   -- first: after it a full server accepts what moves
 local time = redis.call('TIME')
 local now, moved, done = time[1] + time[2] / 1000000, 0, {}
 local entries = redis.pcall('XRANGE', row, '-', '+', 'COUNT', limit)

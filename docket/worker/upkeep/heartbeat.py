@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import timedelta
 
 import anyio
@@ -16,6 +17,7 @@ from ...store import Beat, Liveness
 from ...values import define
 from ..intake.scheduler import Scheduler
 from ..roster import Notification
+from .outages import Outages
 from .server_time import ServerTime
 
 logger = logging.getLogger("docket.worker")
@@ -44,6 +46,7 @@ class Heartbeat:
     tasks: Callable[[], Collection[str]]
     interval: timedelta
     scheduler: Scheduler
+    outages: Outages
     changed: Notification = attrs.field(factory=Notification)
     """Notified where the tasks are others than those of the beat before."""
     _time: ServerTime = attrs.field(init=False, factory=ServerTime)
@@ -69,6 +72,7 @@ class Heartbeat:
             beat = await self._beat(beats, beats % rarely == 0)
             self._is_unanswered = False
             answered()
+            self._note_full(beat)
             self._look_for_a_namesake(beat, unsure=unsure)
             self._log_problems(beat)
             self.scheduler.note_first(beat.first_due)
@@ -86,15 +90,23 @@ class Heartbeat:
         self._known, self._advertised = tasks, tasks | (self._advertised or frozenset())
         at = None if write_lists or beats < FIRST_BEATS else self._time.now()
         if at is not None:
-            beat = await self.liveness.beat_again(self.worker, at, tasks if tasks_too else ())
-            if beat.was_forgotten:
-                self._lists_due = -math.inf
-            return beat
+            with suppress(redis_errors.OutOfMemoryError):  # the script renews what is there all the same
+                beat = await self.liveness.beat_again(self.worker, at, tasks if tasks_too else ())
+                if beat.was_forgotten:
+                    self._lists_due = -math.inf
+                return beat
         beat = await self.liveness.beat(self.worker, tasks, tasks_too=write_lists or tasks_too)
         self._time.read(beat.at, began)
         if write_lists:
             self._lists_due = began + LISTS_SECONDS
         return beat
+
+    def _note_full(self, beat: Beat) -> None:
+        """Take a full server for an outage, though it takes our beats: it refuses nearly all else."""
+        if beat.refused is not None:
+            self.outages.failed(self, beat.refused)
+        else:
+            self.outages.recovered(self)
 
     def _look_for_a_namesake(self, beat: Beat, *, unsure: bool) -> None:
         """Warn if another worker changes our entry. At the first beat the entry may be that of an earlier process.

@@ -93,9 +93,11 @@ class Outages:
         is_aftermath = rested < (LAGGARDS if last_answer < self._ended else AFTERMATH)
         if not self._is_logged and (now - self._began >= AFTERMATH or not is_aftermath):
             self._is_logged = True
-            logger.warning(
-                "Redis at %s is unavailable: %s; trying again until it is back", self._address, error
-            )
+            if isinstance(error, redis_errors.OutOfMemoryError):
+                text = "Redis at %s refuses writes, since its memory is full: %s; trying again until there is room"
+            else:
+                text = "Redis at %s is unavailable: %s; trying again until it is back"
+            logger.warning(text, self._address, error)
 
     def _log_provider(self, error: redis_errors.RedisError) -> None:
         """Log once in an outage that it lasts for want of credentials, also where it began in another way."""

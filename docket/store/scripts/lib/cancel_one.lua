@@ -10,6 +10,7 @@ local function canceller(prefix, stream, group, queue, reserved_queue, wake_chan
     if child_of and now[9] ~= child_of then return 'NOTHING' end
     local state, stream_id, ttl = now[1], entry_id(now[2]), kept_for(now[7], ttl_ms)
     if state == 'running' and is_alive(run, key, stream, group, queue, reserved_queue) then
+      redis.call('HDEL', run, 'cancel_requested')              -- after it a full server accepts the next write
       redis.call('HSET', run, 'cancel_requested', now[3] or 0) -- for a worker that receives the request before it is listed
       return 'ASKED', state
     elseif state == 'scheduled' or state == 'queued' or state == 'running' then
