@@ -57,7 +57,8 @@ class LimitInUse:
 
     ``key`` is its name on the server. ``holders`` are the keys of the tasks that run, ``woken`` of those that have
     been given a slot and are on the way to a worker, ``waiters`` of those that wait, in their order. Of very long
-    rows only the first are listed; ``waiting`` counts them all.
+    rows only the first are listed; ``waiting`` counts them all. ``parents`` are those of the holders that have a task
+    group open: they keep their slots while its children run.
     """
 
     key: str
@@ -66,6 +67,7 @@ class LimitInUse:
     woken: tuple[str, ...]
     waiters: tuple[str, ...]
     waiting: int
+    parents: tuple[str, ...] = ()
 
 
 @define(eq=False)
@@ -201,15 +203,24 @@ class Admissions:
                 None if isinstance(reply, redis_errors.RedisError) else cast("Any", reply)
                 for reply in answers(replies)
             )
+            running = _texts(holders or ())
             found[text(name)] = LimitInUse(
                 key=text(name),
                 limit=most,
-                holders=_texts(holders or ()),
+                holders=running,
                 woken=_texts(woken or ()),
                 waiters=_texts(_key_of(entry[1]) for entry in waiters or ()),
                 waiting=waiting or 0,
+                parents=await self._parents(running),
             )
         return [found[name] for name in sorted(found)]
+
+    async def _parents(self, keys: Sequence[str]) -> tuple[str, ...]:
+        """Those of running tasks that have a task group open."""
+        if not keys:
+            return ()
+        opened = await self.client.call_many([("HEXISTS", self.keys.run(key), "groups") for key in keys])
+        return tuple(key for key, reply in zip(keys, opened, strict=True) if reply == 1)
 
 
 def _verdict(reply: Any) -> Verdict | None:

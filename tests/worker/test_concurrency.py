@@ -16,6 +16,7 @@ import pytest
 
 from docket import (
     ConcurrencyLimit,
+    CurrentDocket,
     CurrentExecution,
     Depends,
     Docket,
@@ -496,3 +497,25 @@ async def test_a_claim_that_never_asks_for_its_slot_keeps_nobody_waiting(docket:
         async with at_most(10):
             await worker.run_until_finished()
     assert others.is_set()
+
+
+async def test_those_who_keep_a_slot_while_their_children_run_are_named(docket: Docket) -> None:
+    asked, seen = anyio.Event(), list[LimitInUse]()
+
+    async def held(
+        is_parent: bool,
+        docket: Docket = CurrentDocket(),
+        limit: ConcurrencyLimit = ConcurrencyLimit(max_concurrent=2),
+    ) -> None:
+        if is_parent:
+            async with docket.task_group():
+                seen.extend(await docket.concurrency())
+            asked.set()
+        await asked.wait()
+
+    await docket.add(held, key="plain")(False)
+    await docket.add(held, key="parent")(True)
+    async with at_most():
+        await Worker(docket, "worker").run_until_finished()
+    (limit,) = seen
+    assert (set(limit.holders), limit.parents) == ({"plain", "parent"}, ("parent",))
