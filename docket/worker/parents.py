@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import anyio
 import attrs
 from anyio import CancelScope, get_cancelled_exc_class
 
+from ..clock import monotonic
 from ..parenthood import Tell
 from ..rules import StopReason, names_in
 from ..store import HELD_LIMITS, Fence
 from ..values import define
+from .notification import Notification
 from .places import Place
 from .reports.reporting import emit_waits
 from .roster import Roster, Running
 from .upkeep.listener import Listener
 
 __all__ = ["Parents"]
+
+#: For how many seconds a task may wait that is one too many.
+GRACE = 1.0
 
 _ELSEWHERE = StopReason.DRAIN, StopReason.PUT_OFF, StopReason.LOST
 
@@ -57,15 +64,16 @@ class _Parent:
     async def seceded(self) -> AsyncGenerator[None]:
         running, places = self.running, self.parents.roster.places
         place = running.place = running.place or Place()
-        if self._is_one_too_many(place):
-            if running.uninterruptible or running.stopped_by is None:  # nothing can put it off
-                yield
-                return
-            running.stop(StopReason.PUT_OFF)
-        elif self.parents.stopping() and not running.uninterruptible:
+        is_one_too_many = self._is_one_too_many(place)
+        if is_one_too_many and (running.uninterruptible or running.stopped_by is None):
+            yield  # nothing can put it off, so it keeps its place
+            return
+        if self.parents.stopping() and not running.uninterruptible:
             running.stop(StopReason.DRAIN)  # whoever runs it next finds the tasks that it waits for
         places.step_aside(place)
         self.parents.roster.freed.notify()
+        if is_one_too_many:
+            self.parents.put_off_later(running)
         self._tell(place)
         try:
             yield
@@ -119,13 +127,34 @@ class _Parent:
 
 @define(eq=False)
 class Parents:
-    """What one worker is to the tasks that it runs (`docket.parenthood.Host`), ``most`` of which may wait at a time."""
+    """What one worker is to the tasks that it runs (`docket.parenthood.Host`).
+
+    ``most`` of them may wait at a time. One more is put off, unless it goes on within `GRACE`: who has begun anew and
+    finds that what it waits for has ended must not be put off for asking.
+    """
 
     roster: Roster
     listener: Listener
     most: int
     stopping: Callable[[], bool]
     _thread: int = attrs.field(init=False, factory=threading.get_ident)
+    _late: deque[tuple[float, Running]] = attrs.field(init=False, factory=deque[tuple[float, Running]])
+    """Those that are to be put off, each with the loop time at which."""
+    _more: Notification = attrs.field(init=False, factory=Notification)
+
+    async def run(self) -> None:
+        """Put off who waits although it is one too many, until cancelled."""
+        while True:
+            while not self._late:
+                await self._more.wait()
+            at, running = self._late.popleft()
+            await anyio.sleep_until(at)
+            if running.only_waits and running.reason is None and self.roster.places.waiting > self.most:
+                running.stop(StopReason.PUT_OFF)
+
+    def put_off_later(self, running: Running) -> None:
+        self._late.append((monotonic() + GRACE, running))
+        self._more.notify()
 
     def parent(self, execution: Any) -> _Parent | None:
         # Context goes along into other threads, whose loops must not touch what is ours, and into tasks of the event

@@ -272,7 +272,13 @@ class Session:
         await self.ledger.write_last()
 
     def _start_upkeep(self, upkeep: TaskGroup) -> None:
-        for run in (self.drain.run, self.leases.watch, self.blocked_loop.run, self.docket.client.follow):
+        for run in (
+            self.drain.run,
+            self.leases.watch,
+            self.blocked_loop.run,
+            self.parents.run,
+            self.docket.client.follow,
+        ):
             upkeep.start_soon(self._keep, run)
         for loop in (
             self._prepare,

@@ -65,7 +65,7 @@ class Worker:
     - ``scheduling_resolution``: how often the worker looks for due tasks while clients that announce none use the
       docket.
     - ``max_waiting``: so many tasks may wait for other tasks here, besides the ``concurrency`` that run. One more is
-      put off: it begins anew five seconds later.
+      put off unless it goes on within a second: it begins anew five seconds later.
     - ``parent_task_spans``: the span of a run is a child of the span in which its task was added, not only linked to
       it. None: as the docket says.
 

@@ -314,6 +314,23 @@ async def test_so_many_wait_at_a_time_and_one_more_begins_anew_later(
 
 
 @virtual_time
+async def test_a_tree_deeper_than_may_wait_ends_from_its_leaves_up(anyio_backend: Any) -> None:
+    ended: list[int] = []
+
+    async def node(depth: int, docket: Docket = CurrentDocket()) -> int:
+        async with docket.task_group() as group:
+            child = await group.add(node)(depth - 1) if depth else None
+        ended.append(depth)
+        return 1 if child is None else 1 + await child.get_result()
+
+    async with Docket("deep", "memory://") as docket:
+        execution = await docket.add(node)(5)
+        async with working(a_worker(docket, concurrency=1, max_waiting=1), patience=300):
+            assert await execution.get_result() == 6
+    assert ended == [0, 1, 2, 3, 4, 5]  # each child once
+
+
+@virtual_time
 async def test_a_worker_that_stops_hands_back_at_once_what_only_waits(anyio_backend: Any) -> None:
     waits = anyio.Event()
 
