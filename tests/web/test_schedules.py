@@ -10,6 +10,7 @@ import pytest
 
 from docket import Cron, Docket, Perpetual, Retry, Worker, clock
 from docket.execution import ExecutionState
+from docket.web import Dashboard, anybody
 from tests import where
 from tests.web.caller import Caller
 from tests.web.test_markup import Read
@@ -75,6 +76,16 @@ async def test_a_schedule_runs_now_is_paused_and_is_cancelled(scheduled: Docket,
     left = Read((await web.get("schedules")).text).said
     assert "daily-berlin" not in left  # it has had no run, and will have none
     assert "cancelled" in left
+
+
+async def test_who_may_only_look_gets_no_buttons(scheduled: Docket) -> None:
+    web = Caller(Dashboard(scheduled, authorize=anybody, read_only=True))
+    for page in "schedules", "task?name=tick", "tasks":
+        answer = await web.get(page)
+        assert "tick" in answer.text
+        assert 'method="post"' not in answer.text, page
+        assert "formaction" not in answer.text, page
+    assert (await web.post("pause", {"task": "tick"})).status == 403
 
 
 async def test_a_task_is_known_when_its_workers_are_gone(scheduled: Docket, web: Caller) -> None:
