@@ -85,6 +85,12 @@ def plant(url: str) -> None:
         client.hset(
             "docket:progress:k1", mapping={"current": 3, "total": 5, "message": NASTY, "updated_at": WHEN}
         )
+        recurs = json.dumps({"cron": NASTY, "tz": NASTY, "automatic": True})
+        described = json.dumps({"signature": NASTY, "doc": NASTY, "limits": [NASTY]})
+        client.zadd("docket:ops:seen", {f"task{NASTY}": 4e12})
+        client.hset("docket:ops:tasks", f"task{NASTY}", described)
+        client.hset("docket:ops:recurrences", f"task{NASTY}", recurs)
+        client.zadd(f"docket:ops:chains:task{NASTY}", {"k1": 4e12, f"gone{NASTY}": 4e12})
         client.set("docket:results:k:1", json.dumps({"data": "gAVLKi4="}))
         client.hset(
             "docket:runs:known", mapping={**ended, "function": "known", "kwargs": pickle.dumps({"b": 1})}
@@ -119,6 +125,14 @@ EVERY = [
     (["watch", "k1"], 0),
     (["watch", "known", "--tasks", "tests.cli.test_hostile:tasks"], 0),
     (["watch", NASTY], 1),
+    (["watch", "k1", "--json"], 0),
+    (["snapshot", "--json", "--stats"], 0),
+    (["show", "k1"], 0),
+    (["schedules"], 0),
+    (["schedules", "--json"], 0),
+    (["schedules", "--limit", "1"], 0),
+    (["tasks", "ls"], 0),
+    (["tasks", "ls", "--json"], 0),
     (["workers", "ls"], 0),
     (["workers", "for-task", "trace"], 0),
     (["workers", "for-task", NASTY], 1),
