@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +22,7 @@ from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .values import value_of
 
 if TYPE_CHECKING:
+    from ..client import TaskFunction
     from ..docket import Docket
     from ..execution import Execution
 
@@ -28,6 +32,9 @@ Arguments = Annotated[str, Parameter(name="ARGUMENT", allow_leading_hyphen=True)
 Delay = Annotated[timedelta, option("--delay", duration(zero=True))]
 Key = Annotated[str | None, Parameter(name="--key")]
 Force = Annotated[bool, Parameter(name="--force", negative=())]
+
+#: Stands for a default: what is missing is for a worker to judge.
+_UNSAID = object()
 
 
 def add(
@@ -73,12 +80,11 @@ def add(
     args, kwargs = _read(arguments)
 
     async def act(opened: Docket) -> Execution[Any]:
-        from ..client import remote_task
-
         if not force:
             await check_known(opened, task, "add")
+        function = await _stub(opened, task, args, kwargs)
         try:
-            return await opened.add(remote_task(task), clock.now() + delay, key)(*args, **kwargs)
+            return await opened.add(function, clock.now() + delay, key)(*args, **kwargs)
         except TypeError as error:  # it cannot be pickled
             raise UsageError(str(error)) from error
 
@@ -93,6 +99,32 @@ def add(
         print_json(docket, key=added.key, function=task, when=added.when)
         return
     print(f"Added {task} task {added.key!r} to docket {docket!r}")
+
+
+async def _stub(docket: Docket, task: str, args: list[Any], kwargs: dict[str, Any]) -> TaskFunction:
+    """The task by its name, with the parameters that its workers tell: a strike may be about one of them.
+
+    Where they tell none that the call fits, it is a worker that judges the call.
+    """
+    from ..client import remote_task
+
+    function: Any = remote_task(task)
+    told = (await docket.store.catalogue.described([task])).get(task)
+    if told is None or told.signature is None:
+        return function
+    with suppress(SyntaxError, ValueError, TypeError):
+        signature = inspect.Signature(_parameters(told.signature))
+        signature.bind(*args, **kwargs)
+        function.__signature__ = signature
+    return function
+
+
+def _parameters(signature: str) -> list[inspect.Parameter]:
+    """The parameters of ``a: int, b: str = '', ...``; the dots stand for none. Raises: SyntaxError."""
+    told = ast.parse(f"def f(*, {signature.removesuffix('...').rstrip(', ')}): ...").body[0]
+    assert isinstance(told, ast.FunctionDef)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return [inspect.Parameter(each.arg, kind, default=_UNSAID) for each in told.args.kwonlyargs]
 
 
 def _read(arguments: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:

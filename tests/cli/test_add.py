@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import anyio
 import pytest
 
 from docket import Docket
@@ -72,6 +73,23 @@ def test_a_key_that_is_taken_is_refused(here: Office, capsys: Any) -> None:
 def test_a_call_that_is_struck_is_not_said_to_be_added(here: Office, capsys: Any) -> None:
     here.ask(lambda docket: docket.strike("paint", "walls", "==", 4))
     assert "forbids this call of 'paint'" in complaint(capsys, 1, "add", "paint", "walls=int:4", "--force")
+
+
+def test_so_is_one_whose_argument_has_its_name_from_a_worker(here: Office, capsys: Any) -> None:
+    with here.working():
+        here.ask(described)
+        here.ask(lambda docket: docket.strike("paint", "walls", "==", 4))
+        assert "forbids this call of 'paint'" in complaint(capsys, 1, "add", "paint", "int:4")
+        assert said(capsys, "add", "paint", "int:3").startswith("Added paint task")
+        assert said(capsys, "add", "paint", "int:4", "int:4").startswith(
+            "Added paint task"
+        )  # fits no signature
+
+
+async def described(docket: Docket) -> None:
+    """Wait until a worker has told of its tasks, which it tells nobody."""
+    while (known := await docket.known_task("paint")) is None or known.description is None:
+        await anyio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
