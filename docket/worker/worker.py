@@ -21,7 +21,7 @@ from ..rules import alone
 from ..signals import signals
 from ..store import ResultStorage
 from ..text import checked_name
-from .fallback import default_fallback_task, function_named
+from .fallback import Drops, default_fallback_task, function_named
 from .runs.hooks import RunHook, checked_hooks
 from .session import Session
 from .settings import (
@@ -113,6 +113,7 @@ class Worker:
         self.name = checked_name(name, "the name of a worker") if name else default_name()
         self.concurrency = concurrency
         self.fallback_task: TaskFunction = fallback_task or default_fallback_task
+        self.drops = Drops()
         self.enable_internal_instrumentation = enable_internal_instrumentation
         self.dependencies = named_dependencies(dependencies)
         self.on_run_ended = checked_hooks(on_run_ended)

@@ -244,3 +244,31 @@ async def test_a_patience_that_is_no_duration_is_refused(docket: Docket, value: 
 
 async def test_workers_are_patient_for_an_hour_if_nothing_is_said(docket: Docket) -> None:
     assert Worker(docket).unknown_task_patience == HOUR
+
+
+@virtual_time
+async def test_the_log_says_once_for_each_name_how_to_register_it_and_once_a_minute_what_fails(
+    memory_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def said() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+    async with Docket("other", memory_url) as client, Docket("other", memory_url) as blind:
+        async with anyio.create_task_group() as group:
+            worker = Worker(blind, unknown_task_patience=SECOND)
+            group.start_soon(worker.run_forever)
+            for _ in range(2):
+                calls = await client.add_many([client.call(mystery)() for _ in range(20)])
+                for each in calls:
+                    with pytest.raises(UnknownTask):
+                        await each.get_result()
+                assert ["putting it back" in text for text in said()] == [True, False]
+                await anyio.sleep(1)
+            await anyio.sleep(60)
+            with pytest.raises(UnknownTask):
+                await (await client.add(mystery)()).get_result()
+            worker.stop()
+    first, dropped, again = said()
+    assert "docket.register(function)" in first
+    assert dropped.endswith("(names=[...])")
+    assert again.endswith("; 39 more calls of it were dropped since it was last said")

@@ -45,6 +45,8 @@ class UnknownTasks:
     #: By the name of a task: when the server was last asked (loop time), and which part of the fleet knows the task.
     _shares: dict[str, tuple[float, float]] = attrs.field(init=False, factory=dict[str, tuple[float, float]])
 
+    _logged: set[str] = attrs.field(init=False, factory=set[str])
+
     async def put_back(self, running: Running) -> PassOn | None:
         """What to do with a claim of an unknown task; None: patience is over, so let it fail.
 
@@ -77,24 +79,28 @@ class UnknownTasks:
         share = await retry_while_leased(
             self.outages, running, lambda: liveness.share_knowing(name, but=self.worker)
         )
-        if known is None:
-            self._log(name, share)
         if len(self._shares) >= MOST_NAMES:
             self._shares.clear()
+            self._logged.clear()
+        if name not in self._logged:  # known may be None to several at a time
+            self._logged.add(name)
+            self._log(name, share)
         self._shares[name] = (now, share)
         return share
 
     def _log(self, name: str, share: float) -> None:
         if share:
-            logger.info("Unknown task %r received - putting it back for a worker that knows it", name)
+            putting_back = "Unknown task %r received - putting it back for a worker that knows it"
+            logger.warning(f"{putting_back}. If this one is to run it, too: register it with {_HOW}", name)
             return
-        logger.warning(
-            "Unknown task %r received, which no live worker knows - putting it back for up to %s. Register it with "
-            "docket.register(function), or docket.register_collection('module:collection') "
-            "(`--tasks module:collection` on the command line), before the worker runs",
-            name,
-            self.patience,
-        )
+        putting_back = "Unknown task %r received, which no live worker knows - putting it back for up to %s"
+        logger.warning(f"{putting_back}. Register it with {_HOW}", name, self.patience)
+
+
+_HOW = (
+    "docket.register(function), or docket.register_collection('module:collection') "
+    "(`--tasks module:collection` on the command line), before the worker runs"
+)
 
 
 @define(eq=False)
