@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .execution import TaskCall as TaskCall
     from .execution import remote_task as remote_task
     from .strikelist import StrikeList as StrikeList
+    from .task_group import TaskGroup as TaskGroup
     from .worker import EndedRun as EndedRun
     from .worker import Worker as Worker
 
@@ -80,6 +81,7 @@ __all__ = [
     "StrikeList",
     "TaskArgument",
     "TaskCall",
+    "TaskGroup",
     "TaskKey",
     "TaskLogger",
     "Timeout",
@@ -107,6 +109,7 @@ _HOMES = {
     "Agenda": "agenda",
     "Docket": "docket",
     "StrikeList": "strikelist",
+    "TaskGroup": "task_group",
     "Logged": "annotations",
     "EndedRun": "worker",
     "Worker": "worker",

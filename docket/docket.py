@@ -66,7 +66,6 @@ from .store import (
     WorkerInfo,
 )
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
-from .task_group import OnFailure, TaskGroup
 from .tasks import standard_tasks
 from .text import checked_name
 from .transport import Client, Subscriptions, from_url, with_command_methods
@@ -77,6 +76,7 @@ if TYPE_CHECKING:
 
     from .memory import Hold
     from .synchronous import SyncDocket
+    from .task_group import OnFailure, TaskGroup
 
 __all__ = [
     "CLEAR_BATCH",
@@ -549,6 +549,8 @@ class Docket(DocketLists, DocketFailures, DocketPauses, DocketHistory, DocketCat
         what children have failed with, 100 at most; a cancellation as it is; ExecutionCancelled - others have cancelled
         the group, since its parent is over for them.
         """
+        from .task_group import TaskGroup  # most programs open none
+
         return TaskGroup(
             self, self._look_up_child, on_failure=on_failure, max_running=max_running, patience=patience
         )

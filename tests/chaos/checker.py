@@ -16,12 +16,14 @@ import attrs
 from tests.chaos.accounts import Accounts, Ask, Run, covered
 from tests.chaos.appendonly import Change
 from tests.chaos.leftovers import Ending
+from tests.chaos.tasks import parent_of
 
 __all__ = [
     "Violation",
     "deaths",
     "double_placings",
     "early_runs",
+    "orphans",
     "overlapping_runs",
     "paused_runs",
     "rewritten_ends",
@@ -42,6 +44,9 @@ CANCELLING = 0.5
 
 #: For how many seconds after a pause a run may begin that was taken before.
 TAKEN_BEFORE = 1.0
+
+#: For how many seconds after the end of a parent its children may begin or go on, until they are asked to stop.
+ORPHANED = 5.0
 
 #: How exactly the wall clocks of one machine's processes agree, in seconds.
 EXACTLY = 0.01
@@ -123,7 +128,9 @@ def _judged(
     elif kind == "endless":
         wanted = {(version, 1) for version in range(1, max((version for version, _ in ran), default=0) + 1)}
         right = Ending("cancelled")
-    elif kind == "cancelled" and ending.state == "completed" and not _in_time(asks, accounts):
+    elif ending.state == "completed" and (
+        kind == "stoppable" or (kind == "cancelled" and not _in_time(asks, accounts))
+    ):
         wanted, right = {(1, 1)}, Ending("completed", expected["value"])
     else:
         right = Ending("cancelled")
@@ -259,6 +266,33 @@ def paused_runs(accounts: Accounts) -> Iterator[Violation]:
                     )
 
 
+def orphans(accounts: Accounts) -> Iterator[Violation]:
+    """Nobody outlives its parent by more than a moment, and the time in which some process was in trouble."""
+    over: dict[str, float] = {}
+    for run in accounts.runs:
+        over[run.key] = max(over.get(run.key, 0.0), _ended(run, accounts))
+    for ask in accounts.asks:
+        if ask.op == "cancel" and ask.key in over:
+            over[ask.key] = max(over[ask.key], ask.answered)  # until then it may wait, and they may run
+    for run in accounts.runs:
+        since, until = over.get(parent_of(run.key)), _ended(run, accounts)
+        if since is None or until - since <= ORPHANED:
+            continue
+        alone = (
+            until - since - covered([(each.since, each.until) for each in accounts.troubles], since, until)
+        )
+        if alone > ORPHANED:
+            yield Violation(
+                run.key, f"outlived its parent by {until - since:.3f} s, {alone:.3f} s out of trouble"
+            )
+
+
+def _ended(run: Run, accounts: Accounts) -> float:
+    """When a run was over, also where its process died in it."""
+    process = accounts.processes.get(run.pid)
+    return run.end if process is None else min(run.end, process.ended, *process.got("SIGKILL"))
+
+
 def overlapping_runs(accounts: Accounts, *, forgetful: Collection[str] = ()) -> Iterator[Violation]:
     """Of what is limited to one at a time, there is one at a time; a process that is stopped does not run.
 
@@ -268,9 +302,7 @@ def overlapping_runs(accounts: Accounts, *, forgetful: Collection[str] = ()) -> 
     runs: dict[str, list[Run]] = defaultdict(list)
     for run in accounts.runs:
         if run.customer is not None:
-            process = accounts.processes.get(run.pid)
-            ended = run.end if process is None else min(run.end, process.ended, *process.got("SIGKILL"))
-            runs[run.customer].append(attrs.evolve(run, end=ended))
+            runs[run.customer].append(attrs.evolve(run, end=_ended(run, accounts)))
     for customer, theirs in runs.items():
         theirs.sort(key=lambda run: run.begin)
         for at, one in enumerate(theirs):

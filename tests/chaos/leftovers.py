@@ -40,6 +40,7 @@ def waiting(admin: Any, prefix: str) -> dict[str, int]:
         "queue": admin.zcard(f"{prefix}:queue"),
         "parked": admin.zcard(f"{prefix}:parked"),
         "waiting": admin.scard(f"{prefix}:waiting"),
+        "groups": admin.zcard(f"{prefix}:groups"),
     }
     with contextlib.suppress(redis.ResponseError):  # no worker has been there yet
         counts["pending"] = admin.xpending(f"{prefix}:stream", STREAM_GROUP)["pending"]

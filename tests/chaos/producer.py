@@ -131,7 +131,7 @@ class Producer:
             (20, self.plain), (6, self.threaded), (6, self.later), (5, self.failing), (6, self.retrying),
             (12, self.limited), (2, self.chain), (1, self.endless), (6, self.replaced), (3, self.cancelled),
             (3, self.cancelled_running), (3, self.twice), (2, self.batch), (10, self.poisoned),
-            (2, self.poisoned_chain),
+            (2, self.poisoned_chain), (2, self.family), (1, self.spoiled_family), (1, self.stopped_family),
         ]  # fmt: skip
         weights, makers = zip(*kinds, strict=True)
         order = list(makers)  # each of them at least once, even in a short session
@@ -246,6 +246,24 @@ class Producer:
         """A chain of which each run but the last ends badly."""
         last = self.chance.randint(3, 8)
         await self.add("chain", poison.poisonous_chain, 1, last, key=key, value=last)
+
+    async def family(self, number: int, key: str) -> None:
+        """Tasks that wait for tasks that wait for tasks."""
+        await self.add(
+            "returns", tasks.family, number, tasks.GENERATIONS, False, key=key, value=tasks.MEMBERS
+        )
+
+    async def spoiled_family(self, number: int, key: str) -> None:
+        """One of the youngest fails, and with it those above; the others are cancelled."""
+        await self.add("fails", tasks.family, number, tasks.GENERATIONS, True, key=key, attempts=1)
+
+    async def stopped_family(self, number: int, key: str) -> None:
+        """Cancelled as a whole, at any time."""
+        await self.add(
+            "stoppable", tasks.family, number, tasks.GENERATIONS, False, key=key, value=tasks.MEMBERS
+        )
+        await anyio.sleep(self.chance.uniform(0, 0.7))
+        await self.cancel(key, "stoppable")
 
     async def twice(self, number: int, key: str) -> None:
         """Asked for twice at the same time, and to run once."""

@@ -10,14 +10,28 @@ from datetime import timedelta
 from typing import Any
 
 import anyio
+from redis.exceptions import RedisError
 
-from docket import ConcurrencyLimit, CurrentExecution, Perpetual, Retry
+from docket import (
+    ConcurrencyLimit,
+    CurrentDocket,
+    CurrentExecution,
+    Docket,
+    ExecutionCancelled,
+    Perpetual,
+    Retry,
+    TaskGroup,
+)
 from docket.execution import Execution
 from tests.chaos.ledger import Ledger
 
-__all__ = ["ATTEMPTS", "TASKS", "Deliberate", "note_in"]
+__all__ = ["ATTEMPTS", "GENERATIONS", "MEMBERS", "TASKS", "Deliberate", "note_in", "parent_of"]
 
 ATTEMPTS = 3
+
+#: A family: each member has as many children as this, down to the third generation.
+CHILDREN, GENERATIONS = 3, 2
+MEMBERS = 1 + CHILDREN + CHILDREN**2
 
 _runs = itertools.count()
 _ledger: Ledger | None = None
@@ -55,6 +69,9 @@ def noted(
         yield
     except Deliberate:
         how = "raised"
+        raise
+    except ExecutionCancelled:
+        how = "cancelled"  # another run has taken its place, so it may open no group
         raise
     except BaseException as error:
         is_cancelled = not threaded and isinstance(error, anyio.get_cancelled_exc_class())
@@ -154,4 +171,56 @@ async def unending(number: int, execution: AnExecution = CurrentExecution()) -> 
         return number
 
 
-TASKS = [plain, threaded, failing, retrying, limited, chain, endless, versioned, unending]
+def parent_of(key: str) -> str:
+    """The key of the member of a family that has added this one; empty for the first one, and what is in none."""
+    return key.rpartition("/")[0]
+
+
+async def family(
+    number: int,
+    generations: int,
+    is_spoiled: bool,
+    execution: AnExecution = CurrentExecution(),
+    docket: Docket = CurrentDocket(),
+) -> int:
+    """Adds children and waits for them; returns how many members there are below it, with itself.
+
+    Of one that ``is_spoiled`` a member of the last generation fails.
+    """
+    with noted(execution, 1):
+        if not generations:
+            await anyio.sleep(0.02 * (number % 4))
+            if is_spoiled:
+                raise Deliberate(number)
+            return 1
+        try:
+            async with docket.task_group() as group:
+                children: list[AnExecution] = []
+                for at in range(CHILDREN):
+                    facts = number + at, generations - 1, is_spoiled and at == 1
+                    children.append(await _insisted(group, f"{execution.key}/{at}", *facts))
+        except ExceptionGroup as failures:
+            if failures.split(Deliberate)[1] is None:
+                raise Deliberate(number) from None
+            raise
+        return 1 + sum([await _result(child) for child in children])
+
+
+async def _insisted(group: TaskGroup, key: str, *args: Any) -> AnExecution:
+    """A child, asked for again where the server refuses it."""
+    while True:
+        try:
+            return await group.add(family, key=key)(*args)
+        except RedisError:
+            await anyio.sleep(0.1)
+
+
+async def _result(child: AnExecution) -> int:
+    while True:
+        try:
+            return await child.get_result()
+        except RedisError:
+            await anyio.sleep(0.1)
+
+
+TASKS = [plain, threaded, failing, retrying, limited, chain, endless, versioned, unending, family]

@@ -353,3 +353,28 @@ def test_a_run_that_begins_while_its_task_is_paused_is_a_violation(task: str) ->
 )
 def test_a_run_that_was_taken_before_or_is_of_another_task_is_none(lines: list[Any]) -> None:
     assert list(checker.paused_runs(accounts(added(), *lines))) == []
+
+
+@pytest.mark.parametrize(
+    "child",
+    [ran(9, 9.5, key="k/1"), ran(2, 9, key="k/1"), ran(9, None, key="k/0/2")],
+    ids=["begins", "goes on", "two"],
+)
+def test_a_child_that_outlives_its_parent_is_a_violation(child: list[Entry]) -> None:
+    books = accounts(added(), ran(1.5, 3), ran(2, 3, key="k/0"), child)
+    (found,) = checker.orphans(books)
+    assert "outlived its parent by" in found.what
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [ran(2, 4, key="k/1")],  # was asked to stop
+        [ran(2, 11, key="k/1"), ran(8, 10, B)],  # the parent ran again
+        [ran(2, 9, key="k/1"), fault(3, 8)],
+        [ran(2, 9, key="k/1"), cancelled(7)],  # the parent waited to run again
+        [ran(2, 9, key="other/1")],
+    ],
+)
+def test_a_child_that_ends_soon_after_its_parent_is_none(lines: list[Any]) -> None:
+    assert list(checker.orphans(accounts(added(), ran(1.5, 3), *lines))) == []
