@@ -24,7 +24,7 @@ from .registry import (
     stand_in,
 )
 from .remote import RemoteTask, remote_task
-from .results import wait_for_result
+from .results import read_failure, wait_for_result
 from .signatures import (
     AnyFunction,
     PerFunction,
@@ -87,6 +87,7 @@ __all__ = [
     "place",
     "place_for",
     "place_many",
+    "read_failure",
     "recurrence_of",
     "register_collection",
     "register_task",

@@ -21,7 +21,7 @@ from ..text import error_text, text_of
 from ..transport import faults, is_outage
 from .subscription import Followed, is_over
 
-__all__ = ["wait_for_result"]
+__all__ = ["read_failure", "wait_for_result"]
 
 #: How often a wait looks at the record itself, in case the server lost it and with it the event.
 RECHECK = timedelta(seconds=30)
@@ -62,6 +62,22 @@ async def wait_for_result(
             return _outcome(execution, kept)
     said = f"Timeout waiting for execution {execution.key!r} of {execution.function_name!r}"
     raise TimeoutError(said if lost is None else f"{said}; Redis was away meanwhile: {lost}") from lost
+
+
+async def read_failure(store: DocketStore, execution: Followed) -> Exception:
+    """What ``get_result`` raises of a run that has failed, as far as it is known that it has.
+
+    Raises: RedisError - the server is away. One of the task's own is returned.
+    """
+    try:
+        kept = await _kept(store, execution)
+    except (ExecutionFailed, ResultExpired) as failure:
+        return failure
+    try:
+        _outcome(execution, kept)
+    except Exception as failure:  # noqa: BLE001 - the task's own, of any class
+        return failure
+    return _failure(execution)  # another run has ended under its key meanwhile
 
 
 def _pauses() -> Iterator[float]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from ..client import read_failure
 from ..errors import ExecutionFailed, ResultExpired
 from ..execution import Execution
 from ..rules import ExecutionState
@@ -29,16 +29,11 @@ async def failure_of(docket: Docket, key: str, child: Execution[Any] | None) -> 
         return ExecutionFailed(f"execution {key!r} failed, and nothing is kept of it any more")
     if await child.refresh() is not None and child.state is not ExecutionState.FAILED:
         return None
-    failure: Exception
-    try:
-        await child.get_result(timeout=timedelta(0))
-        return None
-    except ResultExpired:
+    failure = await read_failure(docket.store, child)
+    if type(failure) is ResultExpired:
         failure = ExecutionFailed(
             f"execution {key!r} failed, and its exception is not kept: its time to live is over"
         )
-    except Exception as error:  # noqa: BLE001 - the task's own, of any class
-        failure = error
     with suppress(Exception):  # it may be of a class that takes no notes
         failure.add_note(f"in task {readable(child.function_name)!r}, key {readable(key)!r}")
     return failure
