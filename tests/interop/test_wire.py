@@ -139,6 +139,10 @@ DIFFERENCES = {
     ): "what is kept for operators; pydocket does not look there",
     (
         ".*",
+        r"<docket>:leases:task-groups( ttl)?",
+    ): "which worker looks for task groups whose parents are gone; pydocket has none",
+    (
+        ".*",
         r"events of <docket>:wake",
     ): "ours tells its workers what to look at instead of having them poll; pydocket does not listen",
     (
