@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,10 @@ _MS = timedelta(milliseconds=1)
 def epoch_ms(at: datetime) -> int:
     """A moment in whole milliseconds of the epoch."""
     return (at - _EPOCH) // _MS
+
+
+#: Runs that are taken, or end, together have these moments in common.
+_epoch_ms_again, _iso_text_again = functools.lru_cache(8)(epoch_ms), functools.lru_cache(8)(iso_text)
 
 
 @frozen
@@ -74,8 +79,8 @@ class FailureReport:
         """As scripts take it (lib/failures.lua, from ``with_call`` on)."""
         return [
             int(len(message.args) + len(message.kwargs) <= LARGEST_CALL), milliseconds(kept.ttl), kept.most,
-            epoch_ms(now), message.attempt, self.kind, self.error, _packed(self.traceback),
-            "" if self.started_at is None else iso_text(self.started_at),
+            _epoch_ms_again(now), message.attempt, self.kind, self.error, _packed(self.traceback),
+            "" if self.started_at is None else _iso_text_again(self.started_at),
         ]  # fmt: skip
 
 

@@ -83,6 +83,7 @@ def epoch(when: datetime) -> str:
     return f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 
+@functools.lru_cache
 def milliseconds(duration: timedelta) -> int:
     """A duration in whole milliseconds, at least 1 unless it is zero or less; the longest there is if it is longer."""
     return max(1, round(min(duration, LONGEST) / timedelta(milliseconds=1))) if duration > timedelta(0) else 0

@@ -28,6 +28,8 @@ __all__ = ["BodyScope", "Detached", "End", "Roster", "Running", "write_nothing"]
 _NOTHING, _NOT_DECIDED = Returned(None), Complete(None)
 _WITH_ERROR = Raised, Fail
 
+_NO_TASK = object()
+
 
 async def write_nothing() -> Settled:
     """What writes the end of a claim that is another worker's, or is written already."""
@@ -103,7 +105,7 @@ class Running:
 
     # its body
     begins_in: object
-    """Stands for the task of the event loop that is to run it and has not begun; None once one has."""
+    """Stands for the task of the event loop that is to run it and has not begun, or is not made; None once one has."""
     reason: StopReason | None
     """Why the body was stopped, or is not to begin."""
     uninterruptible: bool
@@ -152,7 +154,7 @@ class Running:
         self.is_traced = False
         self.rules = self.subscribers = self.patient = ()
         self.mishaps = self.interruptions = self.groups = 0
-        self.place = self.begins_in = self.reason = self.left_open = self._scope = None
+        self.place = self.reason = self.left_open = self._scope = None
         self.decided = self.end = self.report = None
 
     def scope(self, kind: Callable[[], BodyScope]) -> BodyScope:
@@ -164,6 +166,11 @@ class Running:
     def stopped_by(self) -> BodyScope | None:
         """The scope that `stop` cancels; None before and after the body."""
         return self._scope
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has become of it yet: no task of the event loop has had it before."""
+        return self.decided is None and self.end is None
 
     @property
     def is_active(self) -> bool:

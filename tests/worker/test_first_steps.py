@@ -15,6 +15,7 @@ import pytest
 
 from docket import CurrentExecution, Docket, Execution, ExecutionState, Worker
 from docket.dependencies import current_execution
+from docket.worker.roster import Running
 from docket.worker.runs.runner import Runner
 from tests.durations import ms
 from tests.where import asyncio_and_trio
@@ -121,11 +122,12 @@ async def test_a_body_that_raises_exits_or_cancels_there_ends_alone(docket: Dock
 async def test_a_body_that_blocks_there_does_not_take_the_lease_of_those_that_were_taken_with_it(
     docket: Docket,
 ) -> None:
-    """I2, I3: a body begins only while its lease is trusted."""
+    """I2, I3: a body begins only while its lease is trusted. All are on the roster, and renewed, before one begins."""
     ran: Counter[int] = Counter()
 
-    async def task(number: int) -> int:
+    async def task(number: int, execution: Execution[Any] = CurrentExecution()) -> int:
         ran[number] += 1
+        assert not execution.redelivered
         if number == 1:
             time.sleep(0.6)
         return number
@@ -135,6 +137,55 @@ async def test_a_body_that_blocks_there_does_not_take_the_lease_of_those_that_we
         await Worker(docket, concurrency=6, redelivery_timeout=ms(400)).run_until_finished()
     assert [await execution.get_result() for execution in executions] == list(range(6))
     assert ran == Counter(range(6))
+
+
+async def test_bodies_that_never_wait_begin_about_in_their_order_and_let_others_have_turns(
+    docket: Docket,
+) -> None:
+    """A program beside them goes on after each take, however many wait."""
+    turn, begun = 0, list[tuple[int, int]]()
+
+    async def task(number: int) -> None:
+        begun.append((number, turn))
+
+    for number in range(60):
+        await docket.add(task)(number)
+    async with anyio.create_task_group() as beside, at_most():
+
+        async def count_turns() -> None:
+            nonlocal turn
+            while True:
+                await anyio.sleep(0)
+                turn += 1
+
+        beside.start_soon(count_turns)
+        await Worker(docket, concurrency=5).run_until_finished()
+        beside.cancel_scope.cancel()
+    assert sorted(number for number, _ in begun) == list(range(60))
+    assert all(
+        abs(place - number) < 10 for place, (number, _) in enumerate(begun)
+    )  # trio starts them in any order
+    assert max(Counter(turn for _, turn in begun).values()) <= 5
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="no eager tasks")
+async def test_on_asyncio_most_bodies_end_in_the_step_that_starts_them(
+    docket: Docket, anyio_backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun_inside: list[bool] = []
+    start = Runner.start
+
+    def started(self: Runner, running: Running) -> None:
+        start(self, running)
+        begun_inside.append(running.begins_in is None)
+
+    async def task() -> None: ...
+
+    monkeypatch.setattr(Runner, "start", started)
+    await docket.add(task)()
+    async with at_most():
+        await Worker(docket).run_until_finished()
+    assert begun_inside == [anyio_backend[0] == "asyncio"]
 
 
 async def test_what_goes_wrong_in_the_firewall_itself_ends_the_worker(

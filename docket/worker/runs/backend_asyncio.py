@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dis
+import sys
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import Any
@@ -30,6 +31,10 @@ __all__ = ["LoopTasks"]
 #: How many seconds pass at most before a task that continues after a cancellation is cancelled again.
 INSISTENCE = 0.1
 
+#: A claim that is new begins in the step that starts it: most end there, and never wait for the loop. One that is
+#: continued has a turn of its own, or a program that cancels all tasks in each turn would use its tries up.
+_AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+_LATER: dict[str, Any] = {}
 
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
@@ -69,7 +74,8 @@ class LoopTasks(ClaimTasks):
         try:
             if isinstance(factory, _TaskFactory) and factory.before is None:
                 # As the loop does without a factory.
-                task = asyncio.Task(run(running), loop=self._loop, name=name)
+                at_once = _AT_ONCE if running.is_new else _LATER
+                task = asyncio.Task(run(running), loop=self._loop, name=name, **at_once)
             else:
                 task = self._loop.create_task(run(running), name=name)
         except KeyboardInterrupt as error:
@@ -82,6 +88,7 @@ class LoopTasks(ClaimTasks):
                 self._loop.call_soon(self._loop.call_soon, self._have_begun, run)
             self._unbegun.append((place, running))
         elif task.done():  # an eager one
+            _retrieve(task)
             return
         self._tasks[place] = task, running
 

@@ -48,7 +48,7 @@ from ...store import (
     dump_value,
     stand_in,
 )
-from ...text import class_path, error_text, readable, shortened, text_of
+from ...text import class_name, class_path, error_text, readable, shortened, text_of
 from ...values import define
 from ..roster import End, Running, write_nothing
 from .following import due_of_chain, fail_unhandled
@@ -166,8 +166,9 @@ class Endings:
             return Again(following, ended=await self._over(running, outcome))
         if not isinstance(outcome, Raised):
             return Again(following)
-        tried = shortened(error_text(outcome.error), LONGEST_TEXT)
-        return Again(following, tried=tried, failure=self._report(running, outcome.error))
+        said = text_of(outcome.error)
+        tried = shortened(f"{class_name(outcome.error)}: {said}", LONGEST_TEXT)
+        return Again(following, tried=tried, failure=self._report(running, outcome.error, said))
 
     async def _over(self, running: Running, outcome: Outcome) -> Ended:
         """How a call ended that another one follows. Results that cannot be kept do not end a chain."""
@@ -221,16 +222,17 @@ class Endings:
 
     async def _has_failed(self, running: Running, error: BaseException, key: str) -> Ended:
         """The end of a call that has failed: what who awaits its result gets is kept under ``key``."""
-        report = self._report(running, error)
+        said = text_of(error)
+        report = self._report(running, error, said)
         exception = await self._exception(running, error, key, report)
-        return Ended("failed", error_text(error), exception, report)
+        return Ended("failed", f"{class_name(error)}: {said}", exception, report)
 
-    def _report(self, running: Running, error: BaseException) -> FailureReport | None:
-        """What is kept of a failure for operators, if anything is."""
+    def _report(self, running: Running, error: BaseException, said: str) -> FailureReport | None:
+        """What is kept for operators, if anything is, of a failure whose error ``said`` this."""
         if not self.claims.failures_kept.any:
             return None
-        said = shortened(text_of(error), LONGEST_REASON)
-        return FailureReport(class_path(error), said, traceback_of(error), running.execution.started_at)
+        started_at, reason = running.execution.started_at, shortened(said, LONGEST_REASON)
+        return FailureReport(class_path(error), reason, traceback_of(error), started_at)
 
     async def _exception(
         self, running: Running, error: BaseException, key: str, report: FailureReport | None

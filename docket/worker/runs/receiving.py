@@ -47,13 +47,15 @@ class Receiver:
         """
         now, trusted_until = clock.now(), self.leases.trusted_until(began)
         subscribers, is_traced = run_listeners()
+        received: list[Running] = []
         for one in taken:
             try:
                 running = self._receive(one, began, trusted_until)
                 if running is not None:
                     running.execution.started_at, running.subscribers = now, subscribers
                     running.is_traced = is_traced or bool(running.execution.extra_fields)
-                    self.runner.start(running)
+                    self.runner.hold(running)
+                    received.append(running)
             except Exception as error:  # of this one
                 if isinstance(one, Delivery):
                     self.runner.set_aside(_unreceivable(one, error))
@@ -61,6 +63,12 @@ class Receiver:
                     logger.exception("Could not deal with a delivery that is not to run")
         if self.blocked_loop.is_resting:  # what begins now may be the last that the loop does for long
             self.blocked_loop.note_alive()
+        # A body that begins in here may block the loop: by now the leases of all are renewed meanwhile (I3).
+        for running in received:
+            try:
+                self.runner.start(running)
+            except Exception as error:  # noqa: BLE001 - a task factory of others (I9)
+                self.runner.set_aside(_unreceivable(running.delivery, error))
 
     def _receive(self, one: Taken, began: float, trusted_until: float) -> Running | None:
         """The claim to start; None where there is none."""

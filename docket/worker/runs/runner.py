@@ -74,10 +74,13 @@ class Runner:
     cut_off: list[Running] = attrs.field(init=False, factory=list[Running])
     """The claims that were cancelled before they were settled."""
 
-    def start(self, running: Running) -> None:
-        """Start the task of a claim."""
+    def hold(self, running: Running) -> None:
+        """Keep a claim from now on, which `start` begins: its lease, and its place among those that ask for slots."""
         self.roster.add(running)
         self.refusals.gate.line_up(running)
+
+    def start(self, running: Running) -> None:
+        """Start the task of a claim. It may begin, and end, in here."""
         self.caller.tasks.start(self.run, running)
 
     async def run(self, running: Running) -> None:
