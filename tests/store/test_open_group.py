@@ -42,11 +42,21 @@ async def put_off(store: Store, delivery: Delivery) -> None:
     await store.claims().reschedule(delivery, Again(delivery.message, same=True))
 
 
+async def lined_up(store: Store, delivery: Delivery) -> None:
+    """It is handed back, its task is paused, and resumed."""
+    claims = store.claims()
+    await claims.hand_back(delivery)
+    await store.pauses.pause("f", "", "")
+    await claims.take(1)
+    assert claims.lined_up == 1
+    assert await store.pauses.resume("f")
+
+
 async def lost(store: Store, delivery: Delivery) -> None:
     pass
 
 
-@pytest.mark.parametrize("interrupted", [handed_back, put_off, lost])
+@pytest.mark.parametrize("interrupted", [handed_back, put_off, lined_up, lost])
 async def test_a_parent_that_begins_anew_finds_its_group_and_its_children(
     store: Store, interrupted: object
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import attrs
 import pytest
 
 from docket.rules import Disposition
-from docket.store import FailuresKept
+from docket.store import HELD_LIMITS, Ended, FailuresKept, GroupNow
 from tests.store.conftest import FUTURE, PAST, Store, message
 from tests.store.test_failures import fail, failed, failures, keys, ops
 
@@ -26,6 +28,22 @@ async def test_a_retry_places_the_call_and_removes_the_failure(store: Store) -> 
     assert await ops(store) == {"d:ops:totals (expires)": {"bytes": "0"}}
     again = (await store.claimed()).message
     assert (again.args, again.kwargs, again.attempt, again.extra) == (b"ARGS", b"KWARGS", 1, {b"trace": b"T"})
+
+
+async def test_a_child_that_is_retried_is_nobodys_child(store: Store) -> None:
+    group = await store.groups.open("", 1, None, look_after=timedelta(seconds=30))
+    child = attrs.evolve(message(), extra={HELD_LIMITS: b"1 1:1:x", b"trace": b"T"})
+    await store.schedule.place(child, replace=False, child_of=group.id)
+    await store.claims().settle(await store.claimed(), failed())
+    kept = await failures(store).read("k")
+    assert kept is not None
+    call = kept.message(PAST)
+    assert call is not None
+    await failures(store).retry_many([(call, kept.failed_ms)], b"*")
+    again = await store.claimed()
+    assert again.message.extra == {b"trace": b"T"}
+    await store.claims().settle(again, Ended("completed"))
+    assert await store.groups.now(group) == GroupNow(is_open=True, under_way=0, failed=1)
 
 
 async def test_what_waits_or_runs_is_not_retried(store: Store) -> None:
