@@ -98,6 +98,25 @@ async def test_what_is_done_may_end_though_memory_is_short(
             assert await WRITES[write](store.claims(), delivery) is Settled.OK
 
 
+async def test_a_full_server_lets_children_end_and_be_cancelled_and_their_group_be_left(
+    server: Server, redis_url: str
+) -> None:
+    """All of that frees memory."""
+    async with Client.from_url(redis_url) as client:
+        store, look = Store(client), timedelta(seconds=10)
+        doomed, left = [await store.groups.open("", 1, None, look_after=look) for _ in range(2)]
+        for key, group in (("a", doomed), ("b", doomed), ("c", left)):
+            await store.schedule.place(message(key), replace=False, child_of=group.id)
+        delivery = await store.claimed()
+        with REFUSALS["OOM"](server):
+            await store.claims().settle(delivery, Ended("completed"))
+            await store.schedule.cancel("c")
+            assert await store.groups.close(left)
+            assert not await store.groups.cancel(doomed, look)
+        assert await store.groups.ended(doomed) == {"a", "b"}
+        assert await store.client.zcard("d:groups") == 0
+
+
 @pytest.mark.parametrize("name", ["BUSY", "MASTERDOWN"])
 async def test_a_server_that_answers_nothing_is_not_taken_for_an_empty_one(
     server: Server, redis_url: str, name: str

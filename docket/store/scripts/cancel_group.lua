@@ -6,6 +6,7 @@
 --   of its parent has it; the message id '' is for those who cancel it in any case
 -- USE errors events finish cancel_one leave_group later owns
 local member = group_id .. ' ' .. key
+redis.call('ZREM', groups, '')                                 -- there is none: after it a full server accepts what frees memory
 if redis.call('ZSCORE', children, '') ~= '-6' then
   local now = message_id ~= '' and redis.call('HMGET', run, 'generation', 'claim', 'worker') or {}
   if now[1] and not owns(now, message_id, generation, claim, holder) then return {'LOST', 0, 0, 0} end   -- I13

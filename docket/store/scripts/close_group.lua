@@ -7,9 +7,9 @@
 local now = key ~= '' and redis.call('HMGET', run, 'generation', 'claim', 'worker', 'groups') or {}
 if now[1] and not owns(now, message_id, generation, claim, holder) then return 'LOST' end   -- I13
 if redis.call('ZCOUNT', children, 2, 2.5) > 0 then return 'BUSY' end
+redis.call('ZREM', groups, group_id .. ' ' .. key)             -- first: after it a full server accepts the next write
 if redis.call('ZSCORE', children, '') ~= '-6' then redis.call('ZADD', children, 'XX', -4, '') end
 redis.call('PEXPIRE', children, kept_ms)                       -- I15
-redis.call('ZREM', groups, group_id .. ' ' .. key)
 if now[4] then
   local others = groups_without(now[4], group_id)
   if others then redis.call('HSET', run, 'groups', others) else redis.call('HDEL', run, 'groups') end

@@ -11,6 +11,7 @@ if not score or score == '-4' then
 end
 local due = redis.call('ZSCORE', groups, member)
 if not due or due == 'inf' or tonumber(due) > tonumber(later(0)) then return 'ALIVE' end   -- somebody was quicker, or it was renewed
+redis.call('ZREM', groups, '')                                 -- there is none: after it a full server accepts the next write
 if score ~= '-6' then
   local open = key ~= '' and redis.call('HGET', run, 'groups')
   if open and string.find(' ' .. open .. ' ', ' ' .. group_id .. ' ', 1, true)
