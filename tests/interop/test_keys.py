@@ -19,7 +19,8 @@ moments = pytest.mark.parametrize("seconds", [-1, 60], ids=["immediate", "future
 #: Parked where pydocket parks, these would overwrite the docket's own keys.
 RESERVED = [
     "stream", "queue", "workers", "strikes", "dead", "wake", "runs:x", "progress:x", "results:x", "known:x",
-    "parked:queue", "parked:x", "leases:redelivery-sweep", "worker-tasks:w", "task-workers:tally", "perpetual:lock",
+    "parked:queue", "parked:x", "groups", "group:x",
+    "leases:redelivery-sweep", "worker-tasks:w", "task-workers:tally", "perpetual:lock",
 ]  # fmt: skip
 
 

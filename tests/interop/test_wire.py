@@ -147,6 +147,10 @@ DIFFERENCES = {
     ): "ours tells its workers what to look at instead of having them poll; pydocket does not listen",
     (
         ".*",
+        r"<docket>:leases:task-groups.*",
+    ): "one worker of the fleet looks after task groups; pydocket has none",
+    (
+        ".*",
         r"<docket>:runs:.* \.claim",
     ): "the fence of a claim (I2); pydocket ignores fields that it does not know",
     (

@@ -290,5 +290,5 @@ async def test_what_is_lined_up_counts_as_scheduled_and_for_no_limit(store: Stor
     await place(store, "a", "b")
     await store.pauses.pause("f", "", "")
     await store.claims().take(10)
-    assert await store.records.depths() == Depths(due=0, later=2, waiting={})
+    assert await store.records.depths() == Depths(due=0, later=2, waiting={}, paused=frozenset({"f"}))
     assert await store.claims().unfinished() == 2
