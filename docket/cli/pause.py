@@ -112,8 +112,10 @@ def resume(
         paused = {each.task for each in await opened.pauses()}
         queued = await opened.resume(name)
         if name not in paused and not queued:
-            others = ", ".join(map(_shown, sorted(paused, key=lambda each: each or ""))) or "nothing"
-            raise CommandFailed(f"{_shown(name)} is not paused on docket {docket!r}, but {others}")
+            others = ", ".join(map(_shown, sorted(paused, key=lambda each: each or "")))
+            subject = "the docket as a whole" if name is None else _shown(name)
+            said = f"paused are: {others}" if others else "nothing is"
+            raise CommandFailed(f"{subject} is not paused on docket {docket!r}: {said}")
         return queued
 
     queued = with_docket(act, docket=docket, url=url, backend=backend)

@@ -178,8 +178,9 @@ async def _check_struck(docket: Docket, condition: Condition) -> None:
         for one in await docket.strikes()
     ]
     if _words(condition) not in [_words(one) for one in strikes]:
-        shown = ", ".join(map(_shown, strikes)) or "nothing"
-        raise CommandFailed(f"{_shown(condition)} is not struck on docket {docket.name!r}, but {shown}")
+        shown = ", ".join(map(_shown, strikes))
+        said = f"struck are: {shown}" if shown else "nothing is"
+        raise CommandFailed(f"{_shown(condition)} is not struck on docket {docket.name!r}: {said}")
 
 
 def _words(condition: Condition) -> tuple[object, ...]:

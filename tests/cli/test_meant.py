@@ -83,11 +83,11 @@ class TestStrike:
 
 class TestRestore:
     def test_what_is_not_struck_is_not_restored(self, here: Office, capsys: Any) -> None:
-        not_struck = "trace is not struck on docket 'docket', but "
-        assert complaint(capsys, 1, "restore", "trace") == f"{not_struck}nothing"
+        not_struck = "trace is not struck on docket 'docket': "
+        assert complaint(capsys, 1, "restore", "trace") == f"{not_struck}nothing is"
         said(capsys, "strike", "trace", "message", "==", "a")
         said(capsys, "strike", "fail")
-        assert complaint(capsys, 1, "restore", "trace") == f"{not_struck}fail, trace message == 'a'"
+        assert complaint(capsys, 1, "restore", "trace") == f"{not_struck}struck are: fail, trace message == 'a'"
         assert "is not struck" in complaint(capsys, 1, "restore", "trace", "message", "==", "b")
         assert len(here.ask(lambda docket: docket.strikes())) == 2
 

@@ -42,7 +42,7 @@ def test_a_task_is_paused_listed_and_resumed(here: Office, capsys: Any) -> None:
     )
     assert (
         complaint(capsys, 1, "resume", "paint")
-        == "task 'paint' is not paused on docket 'docket', but nothing"
+        == "task 'paint' is not paused on docket 'docket': nothing is"
     )
 
 
@@ -51,7 +51,7 @@ def test_a_whole_docket_is_paused_and_resumed(here: Office, capsys: Any) -> None
     said(capsys, "pause", "trace", "--force")
     assert "\n(all tasks)  " in said(capsys, "pauses")
     line = complaint(capsys, 1, "resume", "paint")
-    assert line == "task 'paint' is not paused on docket 'docket', but all tasks, task 'trace'"
+    assert line == "task 'paint' is not paused on docket 'docket': paused are: all tasks, task 'trace'"
     assert said(capsys, "resume", "*") == "Resumed all tasks on docket 'docket': 0 tasks are queued again\n"
     assert here.ask(lambda docket: docket.pauses())[0].task == "trace"
 
