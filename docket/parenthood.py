@@ -59,11 +59,12 @@ class Parent(Protocol):
         """The number of the group that it opens now, from 1."""
         ...
 
-    def seceded(self) -> AbstractAsyncContextManager[None]:
+    def seceded(self, *, finds: bool = False) -> AbstractAsyncContextManager[None]:
         """While it waits in here it does not count among those that its worker runs at a time (I14).
 
         It is left once there is a place to go on in; after a cancellation at once. It may be entered several times at
-        a time: the task counts again when all are left.
+        a time: the task counts again when all are left. ``finds``: begun anew, it finds what it waits for where it is,
+        as the children of a group; then a worker that drains hands it back at once, and not only at the deadline.
         """
         ...
 

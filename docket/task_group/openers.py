@@ -114,7 +114,7 @@ class RunningTask:
             self.parent.unfollow(self._channel)
 
     def stepping_aside(self) -> AbstractAsyncContextManager[None]:
-        return self.parent.seceded()
+        return self.parent.seceded(finds=True)
 
     def patient(self, scope: anyio.CancelScope) -> AbstractContextManager[object]:
         return self.parent.patient(scope)

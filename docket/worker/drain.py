@@ -34,8 +34,8 @@ SETTLING = 1.5
 class Drain:
     """Ends the intake and the work of one worker, in steps:
 
-    - `begin`: intake ends, so nothing new is taken; the bodies that run may finish. Those that only wait for other
-      tasks are stopped at once, and their tasks are queued again.
+    - `begin`: intake ends, so nothing new is taken; the bodies that run may finish. Those that only wait for the
+      children of a group are stopped at once, and their tasks are queued again.
     - ``timeout`` later, or at `hand_back`: the bodies that still run are stopped, and their tasks are queued again.
     - `CLOSING` later: work is cancelled, dependencies that have not closed included. Plain functions that run in
       threads are waited for first, since nothing can interrupt them.
@@ -63,7 +63,9 @@ class Drain:
         self.has_begun = True
         self.roster.places.close()
         for running in self.roster:
-            if running.only_waits:  # whoever runs it next finds the tasks that it waits for
+            if (
+                running.finding and running.only_waits
+            ):  # whoever runs it next finds the tasks that it waits for
                 running.stop(StopReason.DRAIN)
         if self.roster:
             logger.info("Shutdown requested, finishing %d active tasks...", len(self.roster))

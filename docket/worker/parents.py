@@ -61,15 +61,16 @@ class _Parent:
         return self.running.groups
 
     @asynccontextmanager
-    async def seceded(self) -> AsyncGenerator[None]:
+    async def seceded(self, *, finds: bool = False) -> AsyncGenerator[None]:
         running, places = self.running, self.parents.roster.places
         place = running.place = running.place or Place()
         is_one_too_many = self._is_one_too_many(place)
         if is_one_too_many and (running.uninterruptible or running.stopped_by is None):
             yield  # nothing can put it off, so it keeps its place
             return
-        if self.parents.stopping() and not running.uninterruptible:
-            running.stop(StopReason.DRAIN)  # whoever runs it next finds the tasks that it waits for
+        if finds and self.parents.stopping() and not running.uninterruptible:
+            running.stop(StopReason.DRAIN)
+        running.finding += finds
         places.step_aside(place)
         self.parents.roster.freed.notify()
         if is_one_too_many:
@@ -86,6 +87,7 @@ class _Parent:
         else:
             await self._come_back(place)
         finally:
+            running.finding -= finds
             self._tell(place)
 
     def _tell(self, place: Place) -> None:

@@ -100,6 +100,8 @@ class Running:
     # its place among those that the worker runs
     place: Place | None
     """None as long as it has not waited for other tasks."""
+    finding: int
+    """In how many places it waits for what it would find where it is, if it began anew."""
     groups: int
     """How many task groups it has opened."""
 
@@ -153,7 +155,7 @@ class Running:
         self.unknown = self.last = self.uninterruptible = self.detached = self.settling = self.settled = False
         self.is_traced = False
         self.rules = self.subscribers = self.patient = ()
-        self.mishaps = self.interruptions = self.groups = 0
+        self.mishaps = self.interruptions = self.finding = self.groups = 0
         self.place = self.reason = self.left_open = self._scope = None
         self.decided = self.end = self.report = None
 

@@ -87,7 +87,9 @@ class TestRestore:
         assert complaint(capsys, 1, "restore", "trace") == f"{not_struck}nothing is"
         said(capsys, "strike", "trace", "message", "==", "a")
         said(capsys, "strike", "fail")
-        assert complaint(capsys, 1, "restore", "trace") == f"{not_struck}struck are: fail, trace message == 'a'"
+        assert (
+            complaint(capsys, 1, "restore", "trace") == f"{not_struck}struck are: fail, trace message == 'a'"
+        )
         assert "is not struck" in complaint(capsys, 1, "restore", "trace", "message", "==", "b")
         assert len(here.ask(lambda docket: docket.strikes())) == 2
 

@@ -41,8 +41,7 @@ def test_a_task_is_paused_listed_and_resumed(here: Office, capsys: Any) -> None:
         == "Resumed task 'paint' on docket 'docket': 3 tasks are queued again\n"
     )
     assert (
-        complaint(capsys, 1, "resume", "paint")
-        == "task 'paint' is not paused on docket 'docket': nothing is"
+        complaint(capsys, 1, "resume", "paint") == "task 'paint' is not paused on docket 'docket': nothing is"
     )
 
 

@@ -333,34 +333,37 @@ async def test_a_tree_deeper_than_may_wait_ends_from_its_leaves_up(anyio_backend
 
 
 @virtual_time
-async def test_a_worker_that_stops_hands_back_at_once_what_only_waits(anyio_backend: Any) -> None:
+async def test_a_worker_that_stops_hands_back_at_once_only_who_finds_what_it_waits_for(
+    anyio_backend: Any,
+) -> None:
     waits = anyio.Event()
 
     async def child() -> None: ...
 
     async def parent(docket: Docket = CurrentDocket()) -> None:
-        execution = await docket.add(child, later(), key="child")()
-        waits.set()
-        await execution.get_result()
+        async with docket.task_group() as group:
+            await group.add(child, later())()
+            waits.set()
+
+    async def asks(docket: Docket = CurrentDocket()) -> None:
+        await (await docket.add(child, later())()).get_result(timeout=timedelta(seconds=4))
 
     async def working_on() -> None:
         await anyio.sleep(3)
 
     async with Docket("stops", "memory://") as docket:
-        execution = await docket.add(parent)()
-        other = await docket.add(working_on)()
-        worker = a_worker(docket)
+        executions = [await docket.add(task)() for task in (parent, asks, working_on)]
+        worker = a_worker(docket, concurrency=3)
         async with anyio.create_task_group() as group:
             group.start_soon(worker.run_forever)
             await waits.wait()
             await anyio.sleep(1)
             worker.stop()
             await anyio.sleep(1)
-            await execution.sync()
-            await other.sync()
-            assert (execution.state, other.state) == (ExecutionState.QUEUED, ExecutionState.RUNNING)
-        await other.sync()
-        assert other.state is ExecutionState.COMPLETED
+            states = [await execution.sync() or execution.state for execution in executions]
+            assert states == [ExecutionState.QUEUED, ExecutionState.RUNNING, ExecutionState.RUNNING]
+        states = [await execution.sync() or execution.state for execution in executions]
+        assert states == [ExecutionState.QUEUED, ExecutionState.FAILED, ExecutionState.COMPLETED]
 
 
 @virtual_time
