@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
-from typing import TYPE_CHECKING, TypeAlias
+from os.path import dirname, join
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ..standins import redis_errors
 from ..transport import Argument, Client, Lua, Reply
@@ -25,13 +25,18 @@ __all__ = ["Call", "run_each", "script"]
 #: A script with its keys and arguments, as ``Client.run`` takes them.
 Call: TypeAlias = tuple[Lua, list[Argument], list[Argument]]
 
-_FOLDER = files("docket.store") / "scripts"
+_FOLDER = join(dirname(__file__), "scripts")
 _USE = "-- USE "
+
+
+def _read(*path: str) -> str:
+    """A file of ours, also from within a zip archive. `importlib.resources` would load 20 modules for that."""
+    return cast("bytes", __spec__.loader.get_data(join(_FOLDER, *path))).decode()
 
 
 @functools.cache
 def _library(name: str) -> str:
-    return (_FOLDER / "lib" / f"{name}.lua").read_text("utf-8")
+    return _read("lib", f"{name}.lua")
 
 
 def _libraries(names: list[str]) -> str:
@@ -81,7 +86,7 @@ def _named(table: str, names: list[str]) -> str:
 @functools.cache
 def script(name: str) -> Lua:
     """The script ``scripts/{name}.lua``, bound and ready to run."""
-    text = (_FOLDER / f"{name}.lua").read_text("utf-8")
+    text = _read(f"{name}.lua")
     bound = "\n".join(_bind(line) if line.startswith("-- ") else line for line in text.splitlines())
     # Vouched: this room's methods are given what was checked above it.
     return Lua(bound, vouched=True, twin_of=_twin_of)
