@@ -19,11 +19,14 @@ class Channels:
     A forgotten connection unsubscribes wherever Python collects garbage, also in the midst of a loop over these.
     """
 
-    __slots__ = ("by_name", "by_pattern")
+    __slots__ = ("_beginnings", "by_name", "by_pattern")
 
     def __init__(self) -> None:
         self.by_name: dict[bytes, dict[Session, None]] = {}
         self.by_pattern: dict[bytes, dict[Session, None]] = {}
+        #: Each channel that a pattern matches begins with one of these, also of patterns that are gone. Most channels
+        #: do not: one call tells, whatever there is.
+        self._beginnings: tuple[bytes, ...] = ()
 
     def publish(self, channel: bytes, message: bytes) -> int:
         """Write the message to all subscribers; return how often."""
@@ -34,7 +37,9 @@ class Channels:
             for session in list(subscribers):
                 session.write(encoded)
                 count += 1
-        for pattern, matching in list(self.by_pattern.items()):
+        for pattern, matching in (
+            list(self.by_pattern.items()) if channel.startswith(self._beginnings) else ()
+        ):
             if _matches(pattern, channel):
                 encoded = encode([b"pmessage", pattern, channel, message])
                 for session in list(matching):
@@ -44,7 +49,11 @@ class Channels:
 
     def is_heard(self, channel: bytes) -> bool:
         """Whether ``publish`` would write a message to anybody."""
-        return channel in self.by_name or any(_matches(pattern, channel) for pattern in list(self.by_pattern))
+        if channel in self.by_name:
+            return True
+        if not channel.startswith(self._beginnings):
+            return False
+        return any(_matches(pattern, channel) for pattern in list(self.by_pattern))
 
     def subscribe(self, session: Session, names: Iterable[bytes]) -> None:
         for name in names:
@@ -56,6 +65,7 @@ class Channels:
         for pattern in patterns:
             session.patterns[pattern] = None
             self.by_pattern.setdefault(pattern, {})[session] = None
+            self._beginnings = tuple({*map(_beginning, self.by_pattern)})
             session.write(encode([b"psubscribe", pattern, session.subscriptions]))
 
     def unsubscribe(self, session: Session, names: list[bytes]) -> None:
@@ -80,12 +90,12 @@ class Channels:
 
 
 def _matches(pattern: bytes, channel: bytes) -> bool:
-    return channel.startswith(_beginning(pattern)) and glob(pattern).fullmatch(channel) is not None
+    return glob(pattern).fullmatch(channel) is not None
 
 
 @lru_cache(512)
 def _beginning(pattern: bytes) -> bytes:
-    """What each channel that matches a pattern begins with: quicker to ask than the pattern."""
+    """What each channel that matches a pattern begins with."""
     return split(rb"[*?\[\\]", pattern, maxsplit=1)[0]
 
 
