@@ -91,13 +91,18 @@ def _tried(turn: Turn, end: list[bytes]) -> bytes:
 class _Message:
     """An entry that is to be read."""
 
-    __slots__ = ("fields", "generation", "key", "message_id", "task")
+    __slots__ = ("fields", "generation", "key", "message_id", "task", "usual")
 
     def __init__(self, number: int, fields: list[bytes]) -> None:
-        named = dict(zip(fields[::2], fields[1::2], strict=True))
-        self.message_id, self.fields = print_id(number), fields
-        self.key, self.generation = named.get(b"key"), named.get(b"generation", b"0")
-        self.task = named.get(b"function")
+        self.message_id, self.fields, values = print_id(number), fields, fields[1::2]
+        #: The values, where it has the fields that most have.
+        self.usual = values if fields[::2] == USUAL_FIELDS else None
+        if self.usual is None:
+            named = dict(zip(fields[::2], values, strict=True))
+            self.key, self.generation = named.get(b"key"), named.get(b"generation", b"0")
+            self.task = named.get(b"function")
+        else:
+            self.key, self.task, self.generation = values[0], values[2], values[6]
 
     def claim(self, claimer: Claimer, reply: list[Reply]) -> bool:
         """Claim it, and add what is replied of it. Whether it was refused."""
@@ -105,8 +110,8 @@ class _Message:
         if self.key is not None and whole(self.generation) is not None:
             word, which, ttl = claimer.claim(self.message_id, self.key, self.generation)
         given = b"-" if ttl is None else ttl
-        if word == b"OK" and which == 1 and self.fields[::2] == USUAL_FIELDS:
-            reply += (self.message_id, b"USUAL", given, *self.fields[1::2])
+        if word == b"OK" and which == 1 and self.usual is not None:
+            reply += (self.message_id, b"USUAL", given, *self.usual)
             return False
         reply += (self.message_id, word, which, 1, given, len(self.fields))
         reply += self.fields
