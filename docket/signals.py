@@ -60,6 +60,9 @@ class Subscriber:
     def superseded(self, docket: str, worker: str, task: str) -> None:
         """A worker was given a delivery that a newer one has replaced."""
 
+    def worker_began(self, docket: str, worker: str, tasks: Collection[str]) -> None:
+        """A worker begins, which knows these tasks."""
+
     def run_started(self, docket: str, worker: str, task: str, *, late: float, redelivered: bool) -> None:
         """A run begins, ``late`` seconds after it was due."""
 

@@ -204,6 +204,9 @@ PAUSES_IN_EFFECT = meter.create_observable_gauge(
 )
 CACHE_SIZE = meter.create_gauge("docket_cache_size", description="Size of internal docket caches", unit="1")
 
+#: Tasks of a worker that are shown before they run.
+MOST_TASKS = 200
+
 
 class Metrics(Subscriber):
     """Counts what happens."""
@@ -249,6 +252,15 @@ class Metrics(Subscriber):
 
     def superseded(self, docket: str, worker: str, task: str) -> None:
         TASKS_SUPERSEDED.add(1, {**self._run(docket, worker, task), "docket.where": "worker"})
+
+    def worker_began(self, docket: str, worker: str, tasks: Collection[str]) -> None:
+        """Show zeros: what first appears with a one has not increased, for those who ask by how much it has."""
+        if not self.wants_runs():
+            return
+        REDIS_DISRUPTIONS.add(0, {"docket.name": docket, "docket.worker": worker})
+        for task in sorted(tasks)[:MOST_TASKS]:
+            for counter in TASKS_STARTED, TASKS_REDELIVERED, TASKS_COMPLETED, TASKS_FAILED, TASKS_RUNNING:
+                counter.add(0, self._run(docket, worker, task))
 
     def run_started(self, docket: str, worker: str, task: str, *, late: float, redelivered: bool) -> None:
         labels = self._run(docket, worker, task)

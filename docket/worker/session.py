@@ -40,7 +40,7 @@ from .intake.sweep import Sweep
 from .parents import Parents
 from .reports.journal import log_tasks
 from .reports.ledger import Ledger
-from .reports.reporting import Depths
+from .reports.reporting import Depths, emit_began
 from .roster import Roster
 from .runs.admission_gate import AdmissionGate
 from .runs.calling import Caller
@@ -250,6 +250,7 @@ class Session:
     # the nest --------------------------------------------------------------------------------------------
 
     async def _nest(self) -> None:
+        emit_began(self.docket.name, self.worker.name, self.docket.tasks)
         async with anyio.create_task_group() as upkeep:  # ends last: leases outlive claims (I3)
             self._start_upkeep(upkeep)
             async with anyio.create_task_group() as sharing:  # closes what tasks share after the last of them

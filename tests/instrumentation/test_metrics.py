@@ -37,12 +37,12 @@ async def refuse(retry: Retry = Retry(attempts=2)) -> None:
 
 
 def ended(found: dict[str, float], task: str, worker: str = "w") -> dict[str, float]:
-    """What is said of the runs of one task by one worker, sums of seconds left out."""
+    """What is said of the runs of one task by one worker; not sums of seconds, nor the zeros with which it begins."""
     labels = f"{{task={task},worker={worker}}}"
     return {
         name.removesuffix(labels): value
         for name, value in found.items()
-        if name.endswith(labels) and "_sum" not in name
+        if name.endswith(labels) and "_sum" not in name and (value or name.startswith("tasks_running"))
     }
 
 
@@ -170,7 +170,7 @@ async def test_a_strike_that_a_worker_finds(docket: Docket, scrape: Scrape) -> N
     found = scrape.of(docket.name)
     assert found["tasks_stricken{task=hello,where=worker,worker=w}"] == 1
     assert found["strikes_in_effect{operator===,parameter=name,task=hello,value='Jane'}"] == 1
-    assert ended(found, "hello") == {}
+    assert ended(found, "hello") == {"tasks_running": 0}
     await docket.restore(hello, "name", "==", "Jane")
     found = scrape.of(docket.name)
     assert found["strikes_in_effect{operator===,parameter=name,task=hello,value='Jane'}"] == 0

@@ -19,10 +19,8 @@ pytestmark = pytest.mark.anyio
 
 FOLDER = Path(__file__).parents[2] / "docs" / "operating"
 
-#: Counted only in an outage, and after a crash.
+#: Shown only where some wait.
 RARE = {
-    "docket_redis_disruptions_total": {"docket_name", "docket_worker"},
-    "docket_tasks_redelivered_total": {"docket_name", "docket_task", "docket_worker"},
     "docket_limit_waiters": {"docket_name", "docket_limit"},
 }
 
@@ -81,3 +79,20 @@ async def test_graphs_and_alerts_ask_for_what_is_there(docket: Docket, scrape: S
         wrong += [f"{word} of {sorted(metrics)}" for word in words & labels - allowed]
     assert not wrong
     assert len(asked) > 12
+
+
+async def test_what_is_counted_of_a_worker_begins_at_zero(docket: Docket, scrape: Scrape) -> None:
+    """Else the first failure, and the first run that begins again, increase nothing that a query could see."""
+    docket.register(fails)
+    async with Worker(docket, name="new") as worker:
+        await worker.run_until_finished()
+    shown = {
+        (sample.name, sample.labels.get("docket_task")): sample.value
+        for family in text_string_to_metric_families(scrape.text())
+        for sample in family.samples
+        if sample.labels.get("docket_worker") == "new"
+    }
+    counted = ("started", "redelivered", "completed", "failed")
+    expected = [(f"docket_tasks_{word}_total", "fails") for word in counted]
+    expected += [("docket_tasks_running", "fails"), ("docket_redis_disruptions_total", None)]
+    assert [shown.get(each) for each in expected] == [0] * 6

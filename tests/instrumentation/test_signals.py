@@ -173,7 +173,8 @@ async def main():
     counted = json.loads(reader.get_metrics_data().to_json())
     [[metrics]] = [[scope["metrics"] for scope in each["scope_metrics"]] for each in counted["resource_metrics"]]
     named = {metric["name"]: metric["data"]["data_points"] for metric in metrics}
-    print(json.dumps([named[name][0]["value"] for name in ("docket_tasks_started", "docket_tasks_running")]))
+    summed = {name: sum(point.get("value", 0) for point in points) for name, points in named.items()}
+    print(json.dumps([summed[name] for name in ("docket_tasks_started", "docket_tasks_running")]))
 
 anyio.run(main)
 """

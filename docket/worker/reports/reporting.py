@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
@@ -21,7 +21,8 @@ from ...values import define
 from ..roster import Detached, End, Running
 
 __all__ = [
-    "Depths", "Report", "emit_end", "emit_refused", "emit_unreadable", "emit_waits", "report_of", "run_listeners",
+    "Depths", "Report", "emit_began", "emit_end", "emit_refused", "emit_unreadable", "emit_waits", "report_of",
+    "run_listeners",
 ]  # fmt: skip
 
 
@@ -181,6 +182,13 @@ def emit_waits(running: Running, change: int) -> None:
     for each in running.subscribers:
         with suppress_errors:
             each.run_waits(execution.docket.name, execution.worker or "", execution.function_name, change)
+
+
+def emit_began(docket: str, worker: str, tasks: Collection[str]) -> None:
+    """Tell subscribers that a worker begins."""
+    for each in signals.subscribers:
+        with suppress_errors:
+            each.worker_began(docket, worker, tasks)
 
 
 def emit_refused(docket: str, worker: str, refused: Refused) -> None:
