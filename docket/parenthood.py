@@ -22,6 +22,7 @@ __all__ = [
     "Host",
     "Parent",
     "Tell",
+    "Tend",
     "current_host",
     "current_parent",
     "parent_on",
@@ -32,6 +33,10 @@ __all__ = [
 Tell: TypeAlias = Callable[["bytes | None"], Awaitable[None]]
 """Told what was published on a channel; None where something may have been missed. What it raises of Redis is put off:
 it is told None again."""
+
+
+Tend: TypeAlias = Callable[[], Awaitable[float]]
+"""Does what is due, and returns in how many seconds it is to be called again; infinity is never."""
 
 
 class Parent(Protocol):
@@ -81,6 +86,10 @@ class Parent(Protocol):
         Returns once the server has confirmed it, or it is known that the connection is lost: then it is told None as
         soon as there is another. Cancel: `unfollow` it.
         """
+        ...
+
+    def have_tended(self, channel: str, tend: Tend) -> None:
+        """Have its worker tend to what goes on by a channel, from now on until `unfollow`, whatever the body does."""
         ...
 
     def unfollow(self, channel: str) -> None:

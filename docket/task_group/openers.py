@@ -59,7 +59,7 @@ class Opener(Protocol):
         ...
 
     async def begin(self, view: View) -> None:
-        """Begin to tell. It never suspends, so no cancellation comes out (I6)."""
+        """Begin to tell, and to tend to the children. It never suspends, so no cancellation comes out (I6)."""
         ...
 
     async def stop_listening(self) -> None:
@@ -104,10 +104,11 @@ class RunningTask:
 
     async def listen(self, view: View) -> None:
         self._channel = self.store.keys.group(view.group.id)
-        await self.parent.follow(self._channel, view.tell)
+        await self.parent.follow(self._channel, view.tell)  # from the first moment on
 
     async def begin(self, view: View) -> None:
-        pass  # the listener of its worker tells from the first moment on
+        assert self._channel is not None
+        self.parent.have_tended(self._channel, view.tend)
 
     async def stop_listening(self) -> None:
         if self._channel is not None:
@@ -156,6 +157,7 @@ class Program:
         await nursery.__aenter__()  # suspends on no loop
         self._nursery = nursery
         self._start(nursery, lambda: _hear(subscription, view))
+        self._start(nursery, lambda: _tend(view))
         if not self.store.client.is_memory:
             self._start(nursery, lambda: self._renew(view))
 
@@ -200,6 +202,13 @@ class Program:
 
     def patient(self, scope: anyio.CancelScope) -> AbstractContextManager[object]:
         return nullcontext()
+
+
+async def _tend(view: View) -> None:
+    pause = 0.0
+    while pause < math.inf:
+        await anyio.sleep(pause)
+        pause = await insist(view.tend)
 
 
 async def _hear(subscription: Subscription, view: View) -> None:

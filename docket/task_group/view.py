@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import logging
 import math
 import random
 from collections.abc import Awaitable, Callable
@@ -20,10 +21,12 @@ from ..values import define
 
 __all__ = ["Stop", "View", "insist"]
 
+logger = logging.getLogger("docket.docket")
+
 T = TypeVar("T")
 
-#: After how many seconds a parent that waits looks by itself; where nothing is found it waits longer, up to the last.
-#: By this it learns what was published while nobody listened, and whom pydocket's workers have ended.
+#: After how many seconds children are looked at, whatever is heard; the pause grows where nothing is found. So becomes
+#: known what was published while nobody listened, and whom pydocket's workers have ended.
 FIRST_LOOK, LAST_LOOK = 1.0, 30.0
 
 #: So many children a second are looked at, at most: a look takes a command for each that is under way.
@@ -71,13 +74,16 @@ class View:
     """Those that nobody was given yet (`TaskGroup.results`), in the order of their ends."""
     stopped: Stop | None = attrs.field(init=False, default=None)
     is_watched: bool = attrs.field(init=False, default=False)
-    _next_look: float | None = attrs.field(init=False, default=None)
-    _next_keep: float = attrs.field(
-        init=False, default=attrs.Factory(lambda view: view.keep_at(), takes_self=True)
-    )
     _pause: float = attrs.field(init=False, default=FIRST_LOOK)
+    _next_look: float = attrs.field(init=False)
+    _next_keep: float = attrs.field(init=False)
     _heard: int = attrs.field(init=False, default=0)
     _event: anyio.Event | None = attrs.field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        # On memory:// nothing is missed, all who end children know of groups, and nothing polls (I10).
+        first = math.inf if self.groups.client.is_memory else FIRST_LOOK * random.uniform(0.75, 1.25)
+        self._next_look, self._next_keep = monotonic() + first, monotonic() + self._keep_every()
 
     def stop(self, why: Stop) -> None:
         """Note why the block is to end early; the first reason counts."""
@@ -153,35 +159,36 @@ class View:
             await self._wait_for_news(seen)
 
     async def _wait_for_news(self, seen: int) -> None:
-        """Wait for the first news after those that were ``seen``; look, if it is time to.
+        while self._heard == seen:
+            if self._event is None:
+                self._event = anyio.Event()
+            await self._event.wait()
 
-        The records and results of children that have ended are kept while their parent waits.
+    async def tend(self) -> float:
+        """Do what is due, whatever the body does: look, and keep what is known of children that have ended.
+
+        Returns in how many seconds the next is due. Raises: RedisError - an outage; then it is due still.
         """
-        if monotonic() >= self._next_keep:
-            await self.insist(lambda: self.groups.keep(self.group))
-            self._next_keep = self.keep_at()
-        if self.groups.client.is_memory:  # where nothing is missed, and nothing polls (I10)
-            self._next_look = math.inf
-        else:
-            self._next_look = self._next_look or monotonic() + FIRST_LOOK * random.uniform(0.75, 1.25)
-        with anyio.move_on_after(max(0.0, min(self._next_look, self._next_keep) - monotonic())):
-            while self._heard == seen:
-                if self._event is None:
-                    self._event = anyio.Event()
-                await self._event.wait()
-            return
-        if monotonic() < self._next_look:
-            return
-        found = await self.insist(lambda: self.groups.recheck(self.group))
-        await self.insist(self.look)
-        longest = max(LAST_LOOK, len(self.under_way) / LOOKED_AT)
-        self._pause = FIRST_LOOK if found else min(self._pause * 1.5, longest)
-        self._next_look = monotonic() + self._pause * random.uniform(0.75, 1.25)
+        try:
+            if monotonic() >= self._next_look:
+                found = await self.groups.recheck(self.group)
+                await self.look()
+                longest = max(LAST_LOOK, len(self.under_way) / LOOKED_AT)
+                self._pause = FIRST_LOOK if found else min(self._pause * 1.5, longest)
+                self._next_look = monotonic() + self._pause * random.uniform(0.75, 1.25)
+            if monotonic() >= self._next_keep:
+                await self.groups.keep(self.group)
+                self._next_keep = monotonic() + self._keep_every()
+        except redis_errors.RedisError as error:
+            if is_outage(error):
+                raise
+            logger.warning("Task group %s cannot be looked after: %s", self.group.id, error)
+            return LAST_LOOK
+        return max(0.0, min(self._next_look, self._next_keep) - monotonic())
 
-    def keep_at(self) -> float:
-        """When what is known of children that have ended is to be kept for longer, if the block is open then."""
+    def _keep_every(self) -> float:
         every = self.groups.keep_every
-        return math.inf if every is None else monotonic() + every.total_seconds()
+        return math.inf if every is None else every.total_seconds()
 
     async def is_idle(self) -> bool:
         """Whether nobody is under way, as the server has it. Raises: RedisError."""

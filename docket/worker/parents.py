@@ -13,7 +13,7 @@ import attrs
 from anyio import CancelScope, get_cancelled_exc_class
 
 from ..clock import monotonic
-from ..parenthood import Tell
+from ..parenthood import Tell, Tend
 from ..rules import StopReason, names_in
 from ..store import HELD_LIMITS, Fence
 from ..values import define
@@ -22,6 +22,7 @@ from .places import Place
 from .reports.reporting import emit_waits
 from .roster import Roster, Running
 from .upkeep.listener import Listener
+from .upkeep.tending import Tending
 
 __all__ = ["Parents"]
 
@@ -123,8 +124,12 @@ class _Parent:
     async def follow(self, channel: str, tell: Tell) -> None:
         await self.parents.listener.follow(channel, self.running, tell)
 
+    def have_tended(self, channel: str, tend: Tend) -> None:
+        self.parents.tending.begin(channel, self.running, tend)
+
     def unfollow(self, channel: str) -> None:
         self.parents.listener.unfollow(channel, self.running)
+        self.parents.tending.end(channel, self.running)
 
 
 @define(eq=False)
@@ -137,6 +142,7 @@ class Parents:
 
     roster: Roster
     listener: Listener
+    tending: Tending
     most: int
     stopping: Callable[[], bool]
     _thread: int = attrs.field(init=False, factory=threading.get_ident)

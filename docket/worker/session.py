@@ -60,6 +60,7 @@ from .upkeep.leases import Leases
 from .upkeep.listener import Listener
 from .upkeep.orphans import LOOK, Orphans
 from .upkeep.outages import Loop, Outages
+from .upkeep.tending import Tending
 from .worker_dependencies import lifecycles
 
 if TYPE_CHECKING:
@@ -136,7 +137,10 @@ class Session:
         finished = self.reader.lined_up  # or does not end by itself any more
         self.orphans = Orphans(store.groups, self.claims.sweeping, min(LOOK, renewal_interval(timeout)))
         self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep, self.orphans, finished)
-        self.parents = Parents(self.roster, self.listener, settings.max_waiting, lambda: self.stopping)
+        self.tending = Tending()
+        self.parents = Parents(
+            self.roster, self.listener, self.tending, settings.max_waiting, lambda: self.stopping
+        )
         self.late_progress = LateProgress()
         self.ledger = Ledger(store.ledger, worker.name)
         self.health = Health(self.outages, self.leases, lambda: self.stopping, store.expiry)
@@ -289,6 +293,7 @@ class Session:
             self.catalogue.run,
             self.listener.run,
             self.orphans.run,
+            self.tending.run,
             self.late_progress.run,
             self.ledger.run,
             self._load_errors,

@@ -22,7 +22,7 @@ from tests.task_groups import tasks
 _names = itertools.count()
 
 #: No test waits longer than this for anything.
-PATIENCE = 20
+PATIENCE = 40
 
 
 @pytest.fixture
@@ -37,10 +37,10 @@ async def docket(url: str, anyio_backend: Any) -> AsyncGenerator[Docket]:
 async def groups_left(docket: Docket) -> int:
     """How many groups are open, once those that are being left are closed."""
     async with docket.redis() as redis:
-        for _ in range(200):
+        for _ in range(150):
             if not (left := int(await redis.zcard(docket.keys.groups))):
                 break
-            await anyio.sleep(0.02)  # workers close them, and tell nobody
+            await anyio.sleep(0.1)  # workers close them, and tell nobody
         return left
 
 

@@ -98,7 +98,7 @@ async def test_no_more_than_max_running_are_under_way(docket: Docket, many: bool
     execution = await docket.add(parent)()
     async with working(docket, concurrency=8):
         await execution.get_result()
-    assert most == 2
+    assert 1 <= most <= 2
 
 
 async def test_the_first_result_ends_a_race(docket: Docket) -> None:

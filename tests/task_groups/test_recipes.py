@@ -36,3 +36,11 @@ async def test_the_recipes_run(docket: Docket, name: str, argument: str, result:
 
 def test_every_python_block_of_the_page_is_a_recipe_that_runs() -> None:
     assert len(RECIPES) == len([code for _, language, code in blocks(PAGE)[1] if language == "python"]) > 5
+
+
+def test_every_row_of_the_table_is_cited_by_a_test() -> None:
+    rows = re.findall(r"^\| (G\d+) \|", PAGE, re.MULTILINE)
+    cited = "".join(path.read_text(encoding="utf-8") for room in ("task_groups", "interop")
+                    for path in (ROOT / "tests" / room).glob("test_*.py"))  # fmt: skip
+    assert rows == [f"G{number}" for number in range(1, 16)]
+    assert [row for row in rows if not re.search(rf'"""{row}\b', cited)] == []

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import pytest
 
 from docket import CurrentDocket, Docket, ExecutionCancelled, ExecutionState, Retry, Worker, clock
+from docket.errors import DeliveryLimitExceeded
 from tests.task_groups import tasks
 from tests.task_groups.conftest import (
     coming_out,
     elsewhere,
+    groups_left,
     lose,
     process,
     reached,
@@ -25,6 +28,9 @@ pytestmark = pytest.mark.anyio
 
 SECOND = timedelta(seconds=1)
 AT_ONCE = timedelta(0)
+
+#: Milliseconds of a lease; workers look after groups each quarter of it.
+QUICK = 4000
 
 
 async def test_once_all_have_ended_the_parent_goes_on_with_its_place(docket: Docket) -> None:
@@ -180,26 +186,120 @@ async def test_a_parent_that_is_handed_back_finds_its_children(docket: Docket, w
             assert await execution.get_result() == 42
             second.hand_back()
     assert runs == 2
-    assert await counted(docket) == {"double 21": 1, "stopped child": 1}
+    assert (await counted(docket))["double 21"] == 1
 
 
 async def test_a_parent_whose_worker_is_lost_finds_its_children(docket: Docket) -> None:
     """G10; its process is killed, or (on memory://) its lease is over."""
-    quick = {"redelivery_timeout": 600, "concurrency": 1}
+    quick = {"redelivery_timeout": 2000, "concurrency": 1}
     execution = await docket.add(tasks.held_up)(3)
     if docket.client.is_memory:
-        async with working(docket, "lost", concurrency=1, redelivery_timeout=0.6 * SECOND) as [worker]:
+        async with working(docket, "lost", concurrency=1, redelivery_timeout=2 * SECOND) as [worker]:
             await reached(docket, execution.key, ExecutionState.RUNNING)
-            async with elsewhere(docket, redelivery_timeout=600):
+            async with elsewhere(docket, redelivery_timeout=2000):
                 await running(docket, "child")
                 lose(worker)
                 assert await execution.get_result() == 6
     else:
         with process(docket, **quick) as killed:
             await reached(docket, execution.key, ExecutionState.RUNNING)
-            async with working(docket, "next", concurrency=3, redelivery_timeout=0.6 * SECOND):
+            async with working(docket, "next", concurrency=3, redelivery_timeout=2 * SECOND):
                 await running(docket, "child")
                 killed.kill()
                 assert await execution.get_result() == 6
     once = {f"double {number}": 1 for number in range(3)}
     assert await counted(docket) == {"held up": 2, "stopped child": 1, **once}
+
+
+async def test_parents_that_are_too_many_begin_anew_and_find_their_children(docket: Docket) -> None:
+    """G9"""
+    parents = [await docket.add(tasks.total)(3) for _ in range(6)]
+    async with working(docket, concurrency=1, max_waiting=2):
+        assert [await parent.get_result() for parent in parents] == [6] * 6
+    assert await counted(docket) == {f"double {number}": 6 for number in range(3)}
+
+
+async def test_a_parent_that_is_given_up_takes_its_children_with_it(docket: Docket) -> None:
+    """G11; the worker that settles it never runs its body."""
+    quick: dict[str, Any] = {"concurrency": 1, "redelivery_timeout": 2 * SECOND}
+    execution = await docket.add(tasks.held_up)(1)
+    async with working(docket, "lost", **quick) as [worker]:
+        await running(docket, execution.key)
+        async with working(docket, "next", max_deliveries=1, **{**quick, "concurrency": 2}):
+            await running(docket, "child")
+            lose(worker)
+            with pytest.raises(DeliveryLimitExceeded):
+                await execution.get_result()
+            assert await states(docket, "child") == ["cancelled"]
+            assert await groups_left(docket) == 0
+
+
+async def test_a_parent_that_is_replaced_goes_on_without_a_group(docket: Docket) -> None:
+    """G11"""
+    came_out: list[BaseException] = []
+
+    async def parent(docket: Docket = CurrentDocket()) -> None:
+        try:
+            await tasks.root(docket)
+        except BaseException as error:
+            came_out.append(error)
+            raise
+
+    await docket.add(parent, key="root")()
+    async with working(docket, "here", concurrency=1) as [worker]:
+        async with elsewhere(docket, redelivery_timeout=QUICK):
+            await running(docket, "leaf")
+            await docket.replace(double, clock.now() + HOUR, "root")(1)
+            assert await states(docket, "middle", "leaf", "later") == ["cancelled"] * 3
+            assert await groups_left(docket) == 0
+        worker.stop()
+    assert [type(error) for error in came_out] == [ExecutionCancelled]
+    await docket.cancel("root")
+
+
+async def test_children_of_a_program_whose_process_has_died_are_cancelled(
+    redis_url: str, anyio_backend: Any
+) -> None:
+    """G12"""
+    async with Docket("program", redis_url) as docket:
+        for task in tasks.every:
+            docket.register(task)
+        async with working(docket, redelivery_timeout=4 * SECOND):
+            with process(docket, "open", lease=1500) as program:
+                await running(docket, "runs")
+                await reached(docket, "waits", ExecutionState.SCHEDULED)
+                await anyio.sleep(2)  # it gives signs of life
+                assert await counted(docket) == {}
+                program.kill()
+                assert await states(docket, "runs", "waits") == ["cancelled"] * 2
+
+
+@pytest.mark.pairs(("asyncio", "redis"), ("trio", "redis"))
+async def test_children_of_a_parent_without_a_record_are_cancelled(docket: Docket) -> None:
+    """G13; memory:// loses no records, and nobody looks there."""
+    await docket.add(tasks.root, key="root")()
+    async with working(docket, concurrency=3, redelivery_timeout=4 * SECOND):
+        await running(docket, "leaf")
+        async with docket.redis() as redis:
+            await redis.delete(docket.keys.run("root"))
+            for member, _ in await redis.zrange(docket.keys.groups, 0, -1, withscores=True):
+                if member.endswith(b" root"):
+                    await redis.zadd(docket.keys.groups, {member: 1})  # a minute later
+        assert await states(docket, "middle", "leaf", "later") == ["cancelled"] * 3
+        assert await groups_left(docket) == 0
+
+
+async def test_a_child_that_cannot_be_stopped_is_waited_for_as_patience_says(
+    docket: Docket, caplog: pytest.LogCaptureFixture
+) -> None:
+    """G15"""
+    async with elsewhere(docket, redelivery_timeout=QUICK):
+        with anyio.move_on_after(30) as scope:
+            async with docket.task_group(patience=0.1 * SECOND) as group:
+                child = await group.add(tasks.stubborn)(1.0)
+                await running(docket, child.key)
+                scope.cancel()
+        assert scope.cancelled_caught
+        assert "have not ended within 0.1" in caplog.text
+        assert await child.get_result() == "done"
+        assert await groups_left(docket) == 0

@@ -1,0 +1,84 @@
+"""What a parent does not hear of is found all the same; and its children are kept while its block is open."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import anyio
+import pytest
+
+from docket import CurrentDocket, Docket, ExecutionCancelled, ExecutionState, Worker, clock
+from tests.task_groups import tasks
+from tests.task_groups.conftest import coming_out, elsewhere, groups_left, running, working
+from tests.task_groups.tasks import HOUR, double
+from tests.where import virtual_time
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.pairs(("asyncio", "redis"), ("trio", "redis"))
+@pytest.mark.parametrize("waits", [True, False], ids=["waits", "is in its body"])
+async def test_a_failure_that_was_published_to_nobody_is_found(docket: Docket, waits: bool) -> None:
+    with coming_out() as errors, anyio.fail_after(20):
+        async with docket.task_group() as group:
+            child = await group.add(double, when=clock.now() + HOUR)(1)
+            await group.add(double, when=clock.now() + HOUR)(2)
+            view = group._opened().view
+            async with docket.redis() as redis:  # as settle.lua writes it
+                await redis.hset(docket.keys.run(child.key), "state", "failed")
+                await redis.zadd(docket.keys.group(view.group.id), {child.key: -1})
+            if not waits:
+                await anyio.sleep_forever()
+    assert f"execution {child.key!r} failed" in str(errors[0])
+
+
+async def test_patience_is_over_as_the_worker_hands_back(docket: Docket) -> None:
+    """What the worker waits for is its shutdown_timeout, not the patience of those that it has stopped."""
+
+    begun = anyio.Event()
+
+    async def parent(docket: Docket = CurrentDocket()) -> None:
+        async with docket.task_group(patience=timedelta(minutes=5)) as group:
+            await group.add(tasks.stubborn, key="stubborn")(3.0)
+            await begun.wait()
+
+    execution = await docket.add(parent)()
+    async with working(docket, "here", concurrency=1) as [worker]:
+        await running(docket, execution.key)
+        async with elsewhere(docket, redelivery_timeout=4000):
+            await running(docket, "stubborn")
+            begun.set()
+            await docket.cancel(execution.key)
+            await anyio.sleep(0.2)
+            worker.hand_back()
+            with pytest.raises(ExecutionCancelled):
+                await execution.get_result()
+            stubborn = await docket.get_execution("stubborn")
+            assert stubborn is not None
+            assert stubborn.state is ExecutionState.RUNNING
+            assert await stubborn.get_result() == "done"
+            assert await groups_left(docket) == 0
+
+
+@virtual_time
+async def test_children_are_kept_for_as_long_as_the_block_is_open(memory_url: str) -> None:
+    """Their records and results would be gone after a minute."""
+
+    async def nap(seconds: float) -> float:
+        await anyio.sleep(seconds)
+        return seconds
+
+    async def parent(docket: Docket = CurrentDocket()) -> list[float]:
+        async with docket.task_group() as group:
+            children = [await group.add(nap)(seconds) for seconds in (1, 7200)]
+        return [await child.get_result() for child in children]
+
+    async with Docket("kept", memory_url, execution_ttl=timedelta(minutes=1)) as docket:
+        execution = await docket.add(parent)()
+        async with docket.task_group() as group:
+            first = await group.add(nap)(1)
+            await group.add(nap)(7200)
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(Worker(docket, "w", concurrency=2).run_until_finished)
+                assert await execution.get_result() == [1, 7200]
+        assert await first.get_result() == 1
