@@ -11,7 +11,7 @@ from docket import CurrentDocket, Docket, ExecutionCancelled, ExecutionState, Wo
 from tests.task_groups import tasks
 from tests.task_groups.conftest import coming_out, elsewhere, groups_left, running, working
 from tests.task_groups.tasks import HOUR, double
-from tests.where import virtual_time
+from tests.where import few_pairs, slow, virtual_time
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +32,8 @@ async def test_a_failure_that_was_published_to_nobody_is_found(docket: Docket, w
     assert f"execution {child.key!r} failed" in str(errors[0])
 
 
+@few_pairs
+@slow
 async def test_patience_is_over_as_the_worker_hands_back(docket: Docket) -> None:
     """What the worker waits for is its shutdown_timeout, not the patience of those that it has stopped."""
 

@@ -23,6 +23,7 @@ from tests.task_groups.conftest import (
     working,
 )
 from tests.task_groups.tasks import HOUR, Boom, boom, counted, double, endless, flaky
+from tests.where import few_pairs, slow
 
 pytestmark = pytest.mark.anyio
 
@@ -189,6 +190,8 @@ async def test_a_parent_that_is_handed_back_finds_its_children(docket: Docket, w
     assert (await counted(docket))["double 21"] == 1
 
 
+@few_pairs
+@slow
 async def test_a_parent_whose_worker_is_lost_finds_its_children(docket: Docket) -> None:
     """G10; its process is killed, or (on memory://) its lease is over."""
     quick = {"redelivery_timeout": 2000, "concurrency": 1}
@@ -219,6 +222,8 @@ async def test_parents_that_are_too_many_begin_anew_and_find_their_children(dock
     assert await counted(docket) == {f"double {number}": 6 for number in range(3)}
 
 
+@few_pairs
+@slow
 async def test_a_parent_that_is_given_up_takes_its_children_with_it(docket: Docket) -> None:
     """G11; the worker that settles it never runs its body."""
     quick: dict[str, Any] = {"concurrency": 1, "redelivery_timeout": 2 * SECOND}
@@ -234,6 +239,8 @@ async def test_a_parent_that_is_given_up_takes_its_children_with_it(docket: Dock
             assert await groups_left(docket) == 0
 
 
+@few_pairs
+@slow
 async def test_a_parent_that_is_replaced_goes_on_without_a_group(docket: Docket) -> None:
     """G11"""
     came_out: list[BaseException] = []
@@ -246,7 +253,7 @@ async def test_a_parent_that_is_replaced_goes_on_without_a_group(docket: Docket)
             raise
 
     await docket.add(parent, key="root")()
-    async with working(docket, "here", concurrency=1) as [worker]:
+    async with working(docket, "here", concurrency=1, redelivery_timeout=4 * SECOND) as [worker]:
         async with elsewhere(docket, redelivery_timeout=QUICK):
             await running(docket, "leaf")
             await docket.replace(double, clock.now() + HOUR, "root")(1)
@@ -257,6 +264,7 @@ async def test_a_parent_that_is_replaced_goes_on_without_a_group(docket: Docket)
     await docket.cancel("root")
 
 
+@slow
 async def test_children_of_a_program_whose_process_has_died_are_cancelled(
     redis_url: str, anyio_backend: Any
 ) -> None:
@@ -275,6 +283,7 @@ async def test_children_of_a_program_whose_process_has_died_are_cancelled(
 
 
 @pytest.mark.pairs(("asyncio", "redis"), ("trio", "redis"))
+@slow
 async def test_children_of_a_parent_without_a_record_are_cancelled(docket: Docket) -> None:
     """G13; memory:// loses no records, and nobody looks there."""
     await docket.add(tasks.root, key="root")()
@@ -289,6 +298,8 @@ async def test_children_of_a_parent_without_a_record_are_cancelled(docket: Docke
         assert await groups_left(docket) == 0
 
 
+@few_pairs
+@slow
 async def test_a_child_that_cannot_be_stopped_is_waited_for_as_patience_says(
     docket: Docket, caplog: pytest.LogCaptureFixture
 ) -> None:
