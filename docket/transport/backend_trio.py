@@ -63,8 +63,6 @@ class TrioBackend:
             awaited.parked = None
             trio.lowlevel.reschedule(task)
 
-    wake_now = wake
-
     async def checkpoint(self) -> None:
         await trio.lowlevel.checkpoint()
 
