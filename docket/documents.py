@@ -91,6 +91,7 @@ def _execution(execution: Execution[Any]) -> dict[str, Any]:
         "state": execution.state,
         "when": execution.when,
         "attempt": execution.attempt,
+        "times_begun": execution.times_begun,
         "generation": execution.generation,
         "paused": execution.is_paused,
         "waits_for": execution.waits_for,

@@ -123,6 +123,8 @@ class Execution(Generic[R]):
     """Whether it waits because a worker did not know its task. Only `Docket.snapshot` tells."""
     worker_is_gone: bool = False
     """Whether it runs and its worker has no heartbeat any more: it waits to be redelivered. `sync` does not tell."""
+    times_begun: int = 0
+    """How often this attempt was begun, as far as is known: more than once where its delivery was redelivered."""
 
     def __init__(
         self,
@@ -341,6 +343,8 @@ class Execution(Generic[R]):
             execution.cancel_requested = True
         if entry.tried is not None:
             execution.last_error = entry.tried
+        if entry.begun:
+            execution.times_begun = entry.begun
         if entry.row is not None:
             execution.waits_for = waits_for(docket.keys, entry.row)
             execution.is_paused = execution.waits_for is None
@@ -397,6 +401,8 @@ class Execution(Generic[R]):
             self.last_error = last_error
         if record.cancel_requested or self.cancel_requested or self.worker_is_gone:
             self.cancel_requested, self.worker_is_gone = record.cancel_requested, False
+        if record.begun != self.times_begun:
+            self.times_begun = record.begun
         if self.is_paused and record.state not in WAITING:
             self.is_paused = False
         if record.row is not None or self.waits_for is not None:
@@ -552,7 +558,7 @@ class RunningExecution(Execution[Any]):
         self.worker = worker
         self.started = self.started_at = started
         self.cancel_requested = execution.cancel_requested
-        self.last_error = execution.last_error
+        self.last_error, self.times_begun = execution.last_error, execution.times_begun
 
 
 async def schedule_many(

@@ -46,6 +46,9 @@ def docket_app() -> App:
     app.command(
         "docket.cli.schedules:schedules", name="schedules", help="List the tasks that repeat themselves."
     )
+    app.command(
+        "docket.cli.dead:dead_letters", name="dead-letters", help="List deliveries that could not be read."
+    )
     app.command("docket.cli.retry:retry", name="retry", help="Run what has failed again.")
     app.command("docket.cli.retry:discard", name="discard", help="Forget failures.")
     app.command(

@@ -60,5 +60,7 @@ def status(
     print(f"paused   {counts.paused}")
     print(f"retrying {counts.retrying}")
     print(f"failed   {counts.failed}")
+    if counts.dead:
+        print(f"dead     {counts.dead}, which could not be read: see docket dead-letters")
     print(f"workers  {counts.workers}")
     print(f"pauses   {len(pauses)}")

@@ -19,5 +19,6 @@ def remarks_of(execution: Execution[Any]) -> list[str]:
         "worker gone": execution.worker_is_gone,
         "cancel requested": execution.cancel_requested,
         f"attempt {execution.attempt}": execution.attempt > 1,
+        f"begun {execution.times_begun} times": execution.times_begun > 1,
     }
     return [remark for remark, applies in found.items() if applies]

@@ -100,6 +100,7 @@ def _facts(execution: Execution[Any]) -> dict[str, Any]:
         "state": execution.state.value,
         "when": execution.when,
         "attempt": execution.attempt,
+        "begun": f"{execution.times_begun} times" if execution.times_begun > 1 else None,
         "paused": execution.is_paused,
         "waits_for": execution.waits_for,
         "cancel_requested": execution.cancel_requested,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import cast
 
@@ -16,12 +17,15 @@ from .records import read_mapping
 
 __all__ = ["DeadLetter", "DeadLetters"]
 
+LONGEST, MOST = 200, 30
+
 
 @frozen(kw_only=True)
 class DeadLetter:
     """A delivery that was set aside: when, which entry of the stream it was, and why.
 
-    ``entry`` is its place among the dead letters. ``function`` and ``key`` are empty where it has none.
+    ``entry`` is its place among the dead letters. ``function`` and ``key`` are empty where it has none. ``fields`` are
+    those of the delivery, each as Python writes its bytes, with at most `LONGEST` bytes of each, and `MOST` of them.
     """
 
     entry: str
@@ -30,6 +34,7 @@ class DeadLetter:
     reason: str
     function: str
     key: str
+    fields: Mapping[str, str] = {}
 
 
 @define(eq=False)
@@ -64,4 +69,14 @@ def _letter(entry: str, flat: list[bytes]) -> DeadLetter:
         reason=said(b"dead:reason"),
         function=said(b"function"),
         key=said(b"key"),
+        fields=_spelled(fields),
     )
+
+
+def _spelled(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    own = [name for name in fields if not name.startswith(b"dead:")]
+    return {text(name[:LONGEST]): _bytes(fields[name]) for name in own[:MOST]}
+
+
+def _bytes(value: bytes) -> str:
+    return repr(value) if len(value) <= LONGEST else f"{value[:LONGEST]!r}... ({len(value)} bytes)"

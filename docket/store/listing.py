@@ -20,7 +20,7 @@ from .codec import decode_message
 from .cursors import InQueue, InRow, checked_range, no_place, on_stream
 from .foreign import text, text_or_none
 from .keys import GROUP, Keys, paused_task
-from .records import PictureEntry, Records, read_mapping
+from .records import PictureEntry, Records, read_mapping, times_begun
 from .server_memory import ABOUT_MEMORY, is_full
 
 __all__ = ["MOST_LOOKED_AT", "Counts", "Listed", "Listing"]
@@ -46,7 +46,8 @@ class Counts:
     kept and over, ``retrying`` those whose failure is tried again. ``limited`` wait for a concurrency limit, ``paused``
     for their task to be resumed: the waiters of a thousand limits and paused tasks at most. ``oldest_due`` is since
     when the task waits that is next; None also where the user of the server may not see that. ``memory_full``: the
-    server refuses what adds to it, since its memory is full; None where its user may not see that.
+    server refuses what adds to it, since its memory is full; None where its user may not see that. ``dead`` deliveries
+    could not be read: see `Docket.dead_letters`.
     """
 
     due: int
@@ -59,6 +60,7 @@ class Counts:
     workers: int
     oldest_due: datetime | None
     memory_full: bool | None = None
+    dead: int = 0
 
 
 @frozen(kw_only=True)
@@ -116,10 +118,11 @@ class Listing:
             ("ZCOUNT", self.keys.workers, f"{sizes.now - self.expiry.total_seconds():.6f}", "+inf"),
             ("ZCARD", self.keys.failures),
             ("ZCARD", self.keys.retrying),
+            ("XLEN", self.keys.dead),
         ]
         *replies, about_memory = await self.client.call_many([*asked, ABOUT_MEMORY])
         memory_full = is_full(about_memory)
-        workers, failed, retrying = answers(replies)
+        workers, failed, retrying, dead = answers(replies)
         return Counts(
             due=sizes.due,
             later=sizes.later,
@@ -131,6 +134,7 @@ class Listing:
             workers=workers if isinstance(workers, int) else 0,
             oldest_due=await self._oldest_due() if sizes.due else None,
             memory_full=memory_full,
+            dead=dead if isinstance(dead, int) else 0,
         )
 
     async def _sizes(self) -> _Sizes:
@@ -393,7 +397,7 @@ class Listing:
             else None
             for reply in replies
         ]
-        names = (b"started_at", b"cancel_requested", b"generation", b"tried")
+        names = (b"started_at", b"cancel_requested", b"generation", b"tried", b"claim")
         asked = [("HMGET", self.keys.run(each.message.key), *names) for each in entries if each is not None]
         runs = iter(await self._many(asked))
         found: list[PictureEntry | None] = []
@@ -402,8 +406,8 @@ class Listing:
                 found.append(None)
                 continue
             fields = next(runs)
-            started, cancelled, generation, tried = (
-                [None] * 4 if isinstance(fields, Exception) else cast("list[bytes | None]", fields)
+            started, cancelled, generation, tried, claim = (
+                [None] * 5 if isinstance(fields, Exception) else cast("list[bytes | None]", fields)
             )
             found.append(
                 attrs.evolve(
@@ -412,6 +416,7 @@ class Listing:
                     started_at=read_moment(started),
                     cancel_requested=cancelled is not None and cancelled == (generation or b"0"),
                     tried=text_or_none(tried),
+                    begun=times_begun(claim),
                 )
             )
         return found

@@ -140,6 +140,8 @@ class Record:
     """Whether it was claimed by a program that is its own worker, and has no heartbeat."""
     row: str | None = None
     """The name of what it stands in a row for, where it does: see `waits_for`."""
+    begun: int = 0
+    """How often this attempt was begun, as far as is known."""
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
@@ -171,6 +173,7 @@ class Record:
             attempt=_number(get(b"attempt")) or 1,
             tried=text_or_none(get(b"tried")),
             by_hand=get(b"claim", b"").startswith(b"0-0."),
+            begun=times_begun(get(b"claim")),
             row=_row(get(b"waiter_stream")) if state is ExecutionState.SCHEDULED else None,
             cancel_requested=state is ExecutionState.RUNNING and _is_asked(fields),
         )
@@ -179,6 +182,12 @@ class Record:
 def _row(stream: bytes | None) -> str | None:
     """What a row of waiters, by the name of its stream, waits for."""
     return None if stream is None else text(stream).removesuffix(":waiters")
+
+
+def times_begun(claim: bytes | None) -> int:
+    """The number of a claim among those of its delivery; 0 where there is none, or a program is its own worker."""
+    delivery, _, number = (claim or b"").partition(b".")
+    return 0 if delivery == b"0-0" else _number(number or None) or 0
 
 
 def waits_for(keys: Keys, row: str | None) -> str | None:
@@ -239,6 +248,8 @@ class PictureEntry:
     """What it stands in a row for, where it does: see `waits_for`."""
     tried: str | None = None
     """The error of the attempt before this one, of one that is tried again."""
+    begun: int = 0
+    """How often this attempt was begun, as far as is known."""
 
 
 @frozen(kw_only=True)
@@ -457,7 +468,7 @@ class Records:
         return holders
 
     async def _running(self, held: Sequence[tuple[Message, str]]) -> list[PictureEntry]:
-        names = (b"started_at", b"cancel_requested", b"generation", b"tried")
+        names = (b"started_at", b"cancel_requested", b"generation", b"tried", b"claim")
         commands = [("HMGET", self.keys.run(m.key), *names) for m, _ in held]
         replies = [
             dict[bytes, bytes](zip(names, cast("list[bytes]", reply), strict=True))
@@ -473,6 +484,7 @@ class Records:
                 started_at=read_moment(run.get(b"started_at")) or message.when,
                 cancel_requested=bool(run.get(b"cancel_requested")) and _is_asked(run),
                 tried=text_or_none(run.get(b"tried")),
+                begun=times_begun(run.get(b"claim")),
             )
             for (message, worker), run in zip(held, replies, strict=True)
         ]

@@ -107,7 +107,7 @@ class Frame:
         for page in self.pages:
             if page.label:
                 number = _number_of(page, status)
-                kind = "count bad" if page.path == "failures" else "count"
+                kind = "count bad" if page.path in ("failures", "dead") else "count"
                 links.append(
                     el(
                         "a",
@@ -135,7 +135,8 @@ def _number_of(page: Page, status: Status | None) -> int:
         return 0
     counts = status.counts
     work = counts.due + counts.later + counts.running + counts.limited + counts.paused
-    return {"work": work, "failures": counts.failed, "workers": counts.workers}.get(page.path, 0)
+    numbers = {"work": work, "failures": counts.failed, "workers": counts.workers, "dead": counts.dead}
+    return numbers.get(page.path, 0)
 
 
 def _document(title: str, body: Safe) -> Safe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -129,3 +130,28 @@ def test_each_event_is_an_object_on_a_line(here: Office) -> None:
         status, rest, complaints = watch.ended()
     assert json.loads(rest.splitlines()[-1])["state"] == "cancelled"
     assert (status, complaints) == (0, "")
+
+
+async def spoil(docket: Docket) -> None:
+    """A delivery that nobody can read."""
+    async with docket.redis() as redis:
+        await redis.xadd(docket.stream_key, {"key": "k\n1", "function": "paint", "args": b"\x80" * 300})
+    await Worker(docket).run_until_finished()
+
+
+def test_what_could_not_be_read_is_listed_and_counted(
+    here: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.ask(lambda docket: docket.add("trace", key="t", when=clock.now() + DAY)("x"))
+    assert not any(line.startswith("dead") for line in said(capsys, "status").splitlines())
+    here.ask(lambda docket: docket.cancel("t"))
+    here.ask(spoil)
+    title, _, when, reason, *fields = said(capsys, "dead-letters").splitlines()
+    assert title == "Dead letters of docket 'docket', newest first: 1 of 1"
+    assert re.fullmatch(r"\S+ ago, delivery \d+-0", when)
+    assert reason.strip()
+    assert fields[:2] == [r"  key: b'k\n1'", "  function: b'paint'"]
+    assert fields[2].endswith(r"\x80'... (300 bytes)")
+    (letter,) = asked(capsys, "dead-letters")["dead_letters"]
+    assert (letter["key"], letter["fields"]["function"]) == ("k\n1", "b'paint'")
+    assert "dead     1, which could not be read: see docket dead-letters" in said(capsys, "status")

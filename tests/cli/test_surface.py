@@ -89,6 +89,7 @@ OWN: dict[str, list[tuple[str, str | None, object]]] = {
     "show": [KEY, DOCKET, URL],
     "limits": [DOCKET, URL],
     "strikes": [DOCKET, URL],
+    "dead-letters": [LIMIT, ("--before", None, None), DOCKET, URL],
     "schedules": [("--task", None, None), ("--contains", None, None), LIMIT, AFTER, DOCKET, URL],
     "tasks ls": [("--contains", None, None), LIMIT, AFTER, DOCKET, URL],
     "history": [

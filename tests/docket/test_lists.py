@@ -151,6 +151,8 @@ async def test_dead_letters_say_why(docket: Docket) -> None:
     assert letters[0].key == "k"
     assert letters[0].function == "paint"
     assert letters[0].reason
+    assert letters[0].fields == {"key": "b'k'", "function": "b'paint'", "args": r"b'\x80'"}
+    assert (await docket.counts()).dead == 1
     assert (await docket.dead_letters(before=letters[0].entry)) == ([], 1)
 
 

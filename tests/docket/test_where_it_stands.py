@@ -12,6 +12,7 @@ import pytest
 
 from docket import ConcurrencyLimit, Docket, Execution, Retry
 from docket.operating import WaitingState
+from docket.store import Delivery
 from tests import where
 from tests.docket.conftest import working
 
@@ -122,3 +123,18 @@ async def test_that_it_was_asked_to_stop_and_that_its_worker_is_gone(docket: Doc
         found = await views(docket, "runs", "running")
         assert [(each.cancel_requested, each.worker_is_gone) for each in found] == [(True, True)] * 3
         gate.go.set()
+
+
+async def test_how_often_an_attempt_was_begun(docket: Docket) -> None:
+    async def paint() -> None: ...
+
+    docket.register(paint)
+    await docket.add(paint, key="lost")()
+    lost = docket.store.claims("lost")
+    await lost.create_group()
+    (delivery,) = await lost.take(1)
+    assert isinstance(delivery, Delivery)
+    assert [each.times_begun for each in await views(docket, "lost", "running")] == [1] * 3
+    await docket.store.claims("heir").take_over([delivery.message_id], timedelta(0))
+    found = await views(docket, "lost", "running")
+    assert [(each.attempt, each.times_begun) for each in found] == [(1, 2)] * 3

@@ -385,3 +385,12 @@ async def test_a_server_that_is_away_is_said_with_503(caplog: pytest.LogCaptureF
     async with web.stream("live?of=") as events:
         assert await events.next("away")
     await web.app.aclose()
+
+
+async def test_a_delivery_that_could_not_be_read_is_counted_and_shown(docket: Docket, web: Caller) -> None:
+    async with docket.redis() as redis:
+        await redis.xadd(docket.stream_key, {"key": "k", "function": "paint", "args": b"<\x80>"})
+    await Worker(docket).run_until_finished()
+    page = (await web.get("dead")).text
+    assert r"b&#x27;&lt;\x80&gt;&#x27;" in page
+    assert 'Dead letters<span class="count bad">1</span>' in (await web.get("work")).text

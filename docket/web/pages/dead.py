@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..http import address
 from ..markup import Child, Safe, el
-from ..pieces import Column, card, empty, key_link, pages, table
+from ..pieces import Column, card, empty, facts, key_link, pages, table
 from ..view import Content, Page, Part, Query, Show, View
 from ..words import count, moment
 
@@ -48,7 +48,7 @@ def _list(letters: Sequence[DeadLetter], total: int, query: Query, view: View) -
             each.function,
             key_link(each.key) if each.key else None,
             el("code", each.message_id or each.entry),
-            each.reason,
+            _why(each),
         ]
         for each in letters
     ]
@@ -63,6 +63,14 @@ def _list(letters: Sequence[DeadLetter], total: int, query: Query, view: View) -
     title = f"{count(total)} in all; the newest about 1,000 are kept for a week"
     listing = card(None, table(columns, rows, caption=title, visible=True), class_="flush")
     return el("div", listing, pages(older, first=first))
+
+
+def _why(each: DeadLetter) -> Safe:
+    """The reason, and the delivery as it came."""
+    if not each.fields:
+        return el("div", each.reason)
+    pairs: list[tuple[str, Child]] = [(name, el("code", value)) for name, value in each.fields.items()]
+    return el("div", each.reason, el("details", el("summary", "Its fields"), facts(pairs)))
 
 
 DEAD = Page(path="dead", label="Dead letters", key="d", read=_read)

@@ -171,6 +171,7 @@ def _state(run: Execution[Any], failure: Failure | None, view: View) -> Safe:
 def _sentence(run: Execution[Any], view: View) -> Child:
     now = view.now
     attempt = f"attempt {run.attempt} " if run.attempt > 1 else ""
+    again = f", begun {run.times_begun} times" if run.times_begun > 1 else ""
     match run.state:
         case ExecutionState.SCHEDULED | ExecutionState.QUEUED:
             if run.is_paused:
@@ -185,7 +186,7 @@ def _sentence(run: Execution[Any], view: View) -> Child:
         case ExecutionState.RUNNING:
             gone = " — its worker is gone; another begins it soon" if run.worker_is_gone else None
             asked = " — it was asked to stop" if run.cancel_requested else None
-            return join(attempt, f"on {run.worker}, begun ", moment(run.started_at, now), gone, asked)
+            return join(attempt, f"on {run.worker}, begun ", moment(run.started_at, now), again, gone, asked)
         case _:
             return moment(run.completed_at, now)
 
@@ -253,6 +254,7 @@ def _facts(run: Execution[Any], view: View) -> Safe:
         ("Call", el("code", run.call_repr())),
         ("Task", task_link(run.function_name)),
         ("Attempt", run.attempt),
+        ("Begun", f"{count(run.times_begun)} times: workers were lost" if run.times_begun > 1 else None),
         ("Worker", run.worker and el("code", run.worker)),
         ("Generation", run.generation),
         ("Record kept", _kept(run)),

@@ -157,6 +157,7 @@ def _remarks(each: Execution[Any], view: View) -> Child:
         "no worker": each.worker_is_gone,
         "paused": each.is_paused,
         "unknown to a worker": each.is_put_back,
+        f"begun {each.times_begun} times": each.times_begun > 1,
     }
     badges = [state_badge(word) for word, applies in found.items() if applies]
     waits = el("span", "for ", limit_link(each.waits_for or "", view.docket), class_="remark")
