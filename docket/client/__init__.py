@@ -24,7 +24,7 @@ from .registry import (
     stand_in,
 )
 from .remote import RemoteTask, remote_task
-from .results import read_failure, wait_for_result
+from .results import over, read_failure, wait_for_result
 from .signatures import (
     AnyFunction,
     PerFunction,
@@ -84,6 +84,7 @@ __all__ = [
     "member_at",
     "name_of",
     "new_key",
+    "over",
     "place",
     "place_for",
     "place_many",

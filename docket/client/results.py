@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -21,7 +22,7 @@ from ..text import error_text, text_of
 from ..transport import faults, is_outage
 from .subscription import Followed, is_over
 
-__all__ = ["read_failure", "wait_for_result"]
+__all__ = ["over", "read_failure", "wait_for_result"]
 
 #: How often a wait looks at the record itself, in case the server lost it and with it the event.
 RECHECK = timedelta(seconds=30)
@@ -62,6 +63,12 @@ async def wait_for_result(
             return _outcome(execution, kept)
     said = f"Timeout waiting for execution {execution.key!r} of {execution.function_name!r}"
     raise TimeoutError(said if lost is None else f"{said}; Redis was away meanwhile: {lost}") from lost
+
+
+async def over(store: DocketStore, execution: Followed) -> None:
+    """Wait until a run has ended, or nothing is recorded of it any more. Raises: RedisError."""
+    with suppress(ResultExpired):
+        await _wait_until_final(store, execution)
 
 
 async def read_failure(store: DocketStore, execution: Followed) -> Exception:

@@ -62,6 +62,13 @@ class OpenGroup:
         """What stands for it among those that are looked after."""
         return f"{self.id} {self.parent}"
 
+    def before_it(self) -> list[OpenGroup]:
+        """The groups in whose place it was opened, since their children were being cancelled (open_group.lua)."""
+        nonce, _, numbers = self.id.partition(".")
+        ordinal, _, again = numbers.partition(".")
+        ids = [f"{nonce}.{ordinal}"] + [f"{nonce}.{ordinal}.{n}" for n in range(2, int(again or 1))]
+        return [OpenGroup(id=id, parent=self.parent) for id in ids] if again else []
+
 
 @frozen(kw_only=True)
 class GroupNow:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from anyio.lowlevel import checkpoint
 
 from .. import clock
-from ..client import place, place_many
+from ..client import over, place, place_many
 from ..errors import UsageError
 from ..execution import Execution
 from ..rules import Disposition, SlotRule, pack
@@ -78,6 +79,7 @@ class Nest:
             with signals.operation("docket.add", execution.labels) as span:
                 # Where the answer was lost it is there already, and the group has it under this key.
                 placed = await view.insist(lambda: place(store, execution, child_of=view.group.id))
+                placed = await self._once_free(execution, placed)
                 if span is not NOT_TRACED:
                     span.note("docket.disposition", execution.disposition.value)
         finally:
@@ -106,10 +108,30 @@ class Nest:
             placed = await view.insist(
                 lambda: place_many(store, chunk, None, replace=False, child_of=view.group.id)
             )
+            placed = [
+                await self._once_free(execution, each) if isinstance(each, Placed) else each
+                for execution, each in zip(chunk, placed, strict=True)
+            ]
         finally:
             for execution, each in zip(chunk, placed, strict=True):
                 self._take_in(execution, each)
         await self._check(chunk, placed)
+
+    async def _once_free(self, execution: Execution[Any], placed: Placed) -> Placed:
+        """Place a child whose key is that of one which is being cancelled, once that has ended.
+
+        An earlier delivery of the parent has added that one, and was failing: so this one began without it.
+        """
+        store, view = self.docket.store, self.view
+        while placed.disposition is Disposition.ALREADY_SCHEDULED and placed.in_group is None:
+            for group in view.group.before_it():
+                if not (await view.insist(partial(view.groups.members, group, [execution.key])))[0].has_ended:
+                    break
+            else:
+                break
+            await view.insist(lambda: over(store, execution))
+            placed = await view.insist(lambda: place(store, execution, child_of=view.group.id))
+        return placed
 
     async def _room(self) -> int | None:
         """Wait until fewer children than ``most`` are under way; for how many more there is room. None: for any number.

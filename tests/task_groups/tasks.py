@@ -112,6 +112,31 @@ async def held_up(numbers: int, docket: Docket = CurrentDocket()) -> int:
     return sum([await child.get_result() for child in children])
 
 
+async def lingering(begun: int, docket: Docket = CurrentDocket()) -> int:
+    """Takes its time to stop, the first time."""
+    if begun == 1:
+        try:
+            await count(docket, "lingers")
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await count(docket, "stops")
+                await anyio.sleep(4)  # longer than a lease
+    return begun
+
+
+async def unlucky(docket: Docket = CurrentDocket()) -> int:
+    """Another child fails, the first time."""
+    begun = await count(docket, "unlucky")
+    async with docket.task_group() as group:
+        child = await group.add(lingering, key="child")(begun)
+        if begun == 1:
+            while "lingers" not in await counted(docket):
+                await anyio.sleep(0.01)
+            await group.add(boom)()
+    return await child.get_result()
+
+
 every = [
     double,
     boom,
@@ -126,4 +151,6 @@ every = [
     root_in_time,
     root_in_a_scope,
     held_up,
+    lingering,
+    unlucky,
 ]

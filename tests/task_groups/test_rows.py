@@ -214,6 +214,25 @@ async def test_a_parent_whose_worker_is_lost_finds_its_children(docket: Docket) 
     assert await counted(docket) == {"held up": 2, "stopped child": 1, **once}
 
 
+@few_pairs
+@slow
+async def test_a_parent_that_was_failing_as_it_was_lost_waits_for_the_children_of_its_keys(
+    docket: Docket,
+) -> None:
+    """G10; who begins anew gets no child that is being cancelled, and its key only once that has ended."""
+    quick: dict[str, Any] = {"redelivery_timeout": 2 * SECOND}
+    execution = await docket.add(tasks.unlucky)()
+    async with working(docket, "lost", concurrency=1, **quick) as [worker]:
+        await running(docket, execution.key)
+        async with working(docket, "next", concurrency=3, **quick):
+            while "stops" not in await counted(docket):
+                await anyio.sleep(0.01)
+            lose(worker)
+            assert await execution.get_result() == 2
+            assert await groups_left(docket) == 0
+    assert await counted(docket) == {"unlucky": 2, "lingers": 1, "stops": 1}
+
+
 async def test_parents_that_are_too_many_begin_anew_and_find_their_children(docket: Docket) -> None:
     """G9"""
     parents = [await docket.add(tasks.total)(3) for _ in range(6)]
