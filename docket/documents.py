@@ -11,7 +11,7 @@ import attrs
 
 from . import clock
 from .execution import Execution, ExecutionState, RunningExecution
-from .operating import Failure, KnownTask, TaskSchedule
+from .operating import Ended, Failure, KnownTask, TaskSchedule
 from .snapshot import WorkerInfo
 from .text import readable
 
@@ -66,6 +66,11 @@ def _failure(failure: Failure) -> dict[str, Any]:
     return {"call": failure.call_repr(), **{name: getattr(failure, name) for name in _OF_A_FAILURE}}
 
 
+def _ended(ended: Ended) -> dict[str, Any]:
+    fields = {field.name: getattr(ended, field.name) for field in attrs.fields(Ended)}
+    return {**fields, "ended_at": ended.ended_at}
+
+
 def _known_task(task: KnownTask) -> dict[str, Any]:
     """What a document says of a task: of the last hour the sums."""
     fields = {field.name: getattr(task, field.name) for field in attrs.fields(KnownTask)}
@@ -118,6 +123,7 @@ _SPECIAL: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     RunningExecution: _execution,
     WorkerInfo: _worker,
     Failure: _failure,
+    Ended: _ended,
     KnownTask: _known_task,
     TaskSchedule: _schedule,
 }

@@ -10,6 +10,7 @@ from .existing import found_on
 from .json_output import Json, print_json
 from .loops import Backend
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .tables import counted
 
 if TYPE_CHECKING:
     from ..docket import Docket
@@ -48,7 +49,8 @@ def clear(
 
     if not yes and at_a_terminal():
         count = with_docket(waiting, docket=docket, url=url, backend=backend)
-        if count and not agrees(f"Cancel the {count} tasks that wait on docket {docket!r}?"):
+        which = "1 task that waits" if count == 1 else f"{count} tasks that wait"
+        if count and not agrees(f"Cancel the {which} on docket {docket!r}?"):
             raise CommandFailed("nothing was cleared")
     cleared = with_docket(
         lambda opened: found_on(opened, opened.clear()), docket=docket, url=url, backend=backend
@@ -56,4 +58,4 @@ def clear(
     if json:
         print_json(docket, cleared=cleared)
         return
-    print(f"Cleared {cleared} tasks from docket {docket!r}")
+    print(f"Cleared {counted(cleared, 'task')} from docket {docket!r}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 from cyclopts import Parameter
 
 from .. import clock
+from ..operating import latest_first
 from ..text import shortened
 from .existing import check_docket, found_on
 from .failures import LONGEST, Since, TaskName, Until
@@ -16,7 +17,7 @@ from .json_output import Json, print_json
 from .loops import Backend
 from .options import choice, duration, integer, option
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
-from .tables import print_table, relative, span
+from .tables import past, print_table, span
 
 if TYPE_CHECKING:
     from ..docket import Docket
@@ -76,7 +77,7 @@ def history(
         past = opened.history(task, key=key, state=state, since=since, until=until, limit=limit)
         return found_on(opened, past)
 
-    page = with_docket(read, docket=docket, url=url, backend=backend)
+    page = latest_first(with_docket(read, docket=docket, url=url, backend=backend))
     if json:
         print_json(docket, history=page)
         return
@@ -85,7 +86,7 @@ def history(
         now = clock.now()
         rows = [
             (
-                relative(one.ended_at, now),
+                past(one.ended_at, now),
                 one.function,
                 one.key,
                 one.state,

@@ -14,7 +14,7 @@ from .existing import check_docket, check_known, found_on
 from .json_output import Json, print_json
 from .loops import Backend
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
-from .tables import print_table, relative
+from .tables import past, print_table
 
 if TYPE_CHECKING:
     from ..docket import Docket
@@ -156,7 +156,7 @@ def pauses(
         (
             each.task or "(all tasks)",
             str(each.waiting),
-            relative(each.since, now) if each.since is not None else "",
+            past(each.since, now) if each.since is not None else "",
             each.by,
             each.reason,
         )

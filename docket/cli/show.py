@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from .. import clock
 from ..execution import Execution, ExecutionState
+from ..operating import latest_first
 from ..text import printable
 from .errors import CommandFailed
 from .existing import check_docket, found_on
 from .json_output import Json, print_json
 from .loops import Backend
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
-from .tables import print_table, relative, span
+from .tables import past, print_table, relative, span
 
 if TYPE_CHECKING:
     from ..docket import Docket
@@ -49,19 +50,19 @@ def show(
 
     async def read(opened: Docket) -> tuple[Execution[Any] | None, Failure | None, list[Ended]]:
         execution = await opened.get_execution(key)
-        failure, past = await opened.failure(key), await opened.history(key=key, limit=20)
-        if execution is None and failure is None and not past:
+        failure, ended = await opened.failure(key), await opened.history(key=key, limit=20)
+        if execution is None and failure is None and not ended:
             await check_docket(opened)
             raise CommandFailed(f"nothing is known under the key {key!r} on docket {docket!r}")
-        return execution, failure, past
+        return execution, failure, ended
 
-    execution, failure, past = with_docket(read, docket=docket, url=url, backend=backend)
+    execution, failure, ended = with_docket(read, docket=docket, url=url, backend=backend)
     if json:
-        print_json(docket, key=key, execution=execution, failure=failure, history=past)
+        print_json(docket, key=key, execution=execution, failure=failure, history=latest_first(ended))
         return
     now = clock.now()
     if execution is None:
-        print(f"The record of {printable(key)!r} has expired")
+        print(f"Nothing is recorded of {printable(key)!r} but what follows")
     else:
         print(printable(execution.call_repr()))
         for name, value in _facts(execution).items():
@@ -76,24 +77,24 @@ def show(
         print()
         for line in failure.traceback.splitlines():
             print(printable(line))
-    if past:
+    if ended:
         print()
         rows = [
             (
-                relative(one.ended_at, now),
+                past(one.ended_at, now),
                 one.state,
                 str(one.attempt),
                 "" if one.ran is None else span(one.ran),
                 one.worker,
             )
-            for one in past
+            for one in latest_first(ended)
         ]
         print_table(("Ended", "State", "Attempt", "Ran", "Worker"), rows)
 
 
 def _facts(execution: Execution[Any]) -> dict[str, Any]:
-    runs = execution.state is ExecutionState.RUNNING
     progress = execution.progress
+    reports = execution.state is ExecutionState.RUNNING and progress.updated_at is not None
     return {
         "call": execution.call_repr(),
         "function": execution.function_name,
@@ -108,8 +109,8 @@ def _facts(execution: Execution[Any]) -> dict[str, Any]:
         "worker": execution.worker,
         "started_at": execution.started_at,
         "completed_at": execution.completed_at,
-        "progress": f"{progress.current or 0} of {progress.total}" if runs else None,
-        "message": progress.message if runs else None,
+        "progress": f"{progress.current or 0} of {progress.total}" if reports else None,
+        "message": progress.message if reports else None,
         "error": execution.error or execution.last_error,
     }
 
@@ -178,10 +179,13 @@ def strikes(
     made = with_docket(
         lambda opened: found_on(opened, opened.strikes()), docket=docket, url=url, backend=backend
     )
-    found = [each.call_repr() for each in made]
     if json:
-        print_json(docket, strikes=found)
+        print_json(docket, strikes=[each.call_repr() for each in made])
         return
-    print(f"Strikes on docket {docket!r}: {len(found)}")
-    for each in found:
-        print(printable(each))
+    print(f"Strikes on docket {docket!r}: {len(made)}")
+    for each in made:
+        print(
+            printable(
+                each.call_repr() if each.parameter is not None else f"{each.function or '*'}(any arguments)"
+            )
+        )

@@ -16,7 +16,7 @@ from .options import Heartbeat, Missed, each, integer, option, path
 from .paths import check_paths
 from .remarks import remarks_of
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
-from .tables import print_table, relative
+from .tables import counted, past, print_table, relative
 
 if TYPE_CHECKING:
     from ..docket import Docket, DocketSnapshot
@@ -87,7 +87,7 @@ def snapshot(
     shown, left_out = tasks_in_order[:limit], max(len(tasks_in_order) - limit, 0)
     running, total = len(taken.running), taken.total_tasks
     if json:
-        counted = {"functions": _figures(taken)} if stats else {}
+        figures = {"functions": _figures(taken)} if stats else {}
         print_json(
             docket,
             total=total,
@@ -95,11 +95,11 @@ def snapshot(
             tasks=shown,
             left_out=left_out,
             workers=sorted(taken.workers, key=lambda worker: worker.name),
-            **counted,
+            **figures,
         )
         return
     print(f"Docket {docket!r} at {taken.taken:%Y-%m-%d %H:%M:%S %z}")
-    print(f"{len(taken.workers)} workers, {running}/{total} running")
+    print(f"{counted(len(taken.workers), 'worker')}, {running}/{total} running")
     print()
     rows = [_row(task, taken.taken) for task in shown]
     print_table(("When", "State", "Function", "Key", "Worker", "Started"), rows)
@@ -130,7 +130,7 @@ def _row(task: Execution[Any], now: datetime) -> Sequence[str]:
         task.function_name,
         task.key,
         task.worker or "",
-        relative(started, now) if started is not None else "",
+        past(started, now) if started is not None else "",
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from ..text import printable
 
-__all__ = ["has_rich_terminal", "print_table", "relative", "span"]
+__all__ = ["counted", "has_rich_terminal", "past", "print_table", "relative", "span"]
 
 WIDEST = 60
 """The most characters to which a column is padded; a longer cell widens only its own row."""
@@ -29,6 +29,16 @@ def span(length: timedelta) -> str:
 def relative(when: datetime, now: datetime) -> str:
     """The distance of a moment: ``in 0:01:30.000``, ``0:00:04.620 ago``."""
     return f"in {span(when - now)}" if when > now else f"{span(now - when)} ago"
+
+
+def past(when: datetime, now: datetime) -> str:
+    """The distance of what has happened: ``0:00:04.620 ago``; ``just now`` where another clock is ahead of ours."""
+    return "just now" if when > now else relative(when, now)
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 task``, ``2 tasks``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def has_rich_terminal() -> bool:

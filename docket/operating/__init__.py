@@ -10,7 +10,7 @@ from .catalogue import (
     TaskSchedule,
 )
 from .failures import BulkResult, DocketFailures, Failure, FailureGroup
-from .history import HISTORY_KEPT, HISTORY_TTL, Depth, DocketHistory, Ended, Interval
+from .history import HISTORY_KEPT, HISTORY_TTL, Depth, DocketHistory, Ended, Interval, latest_first
 from .lists import Counts, DeadLetter, DocketLists, Page, WaitingState
 from .pauses import DocketPauses, Pause
 
@@ -39,4 +39,5 @@ __all__ = [
     "TaskPage",
     "TaskSchedule",
     "WaitingState",
+    "latest_first",
 ]

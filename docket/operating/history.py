@@ -22,7 +22,7 @@ from ..text import text_of
 from ..values import frozen
 from .named import asked_task
 
-__all__ = ["HISTORY_KEPT", "HISTORY_TTL", "Depth", "DocketHistory", "Ended", "Interval"]
+__all__ = ["HISTORY_KEPT", "HISTORY_TTL", "Depth", "DocketHistory", "Ended", "Interval", "latest_first"]
 
 HISTORY_TTL, HISTORY_KEPT = timedelta(days=7), 1000
 """How long rows of ended runs are kept, and how many of each task, where nobody says anything."""
@@ -95,6 +95,11 @@ class Ended:
             left_out=row.left_out,
             id=row.id,
         )
+
+
+def latest_first(rows: Iterable[Ended]) -> list[Ended]:
+    """Rows in the order of their ends: workers write some at a time, so they are kept in about that order only."""
+    return sorted(rows, key=lambda row: row.ended_at, reverse=True)
 
 
 @frozen(kw_only=True)
@@ -208,9 +213,10 @@ class DocketHistory(abc.ABC):
         """How runs have ended, the latest first: of a task, or of all; of one ``key``; in one ``state`` ("completed",
         "failed", "retried", "cancelled"); ``since`` a moment and before ``until``.
 
-        At most ``limit`` (1 to 1000), and only those after ``before``, the last one of the page before. What workers
-        have written: the last two seconds may be missing, and only the latest ``history_kept`` of each task are there,
-        for ``history_ttl``. Without a task, ``key`` is looked for in that of its record, or else in all.
+        At most ``limit`` (1 to 1000), and only those after ``before``, the last one of the page before. They come in
+        about that order, that in which workers have written them; `latest_first` sorts them. The last two seconds may
+        be missing, and only the latest ``history_kept`` of each task are there, for ``history_ttl``. Without a task,
+        ``key`` is looked for in that of its record, or else in all.
 
         Raises: UsageError (a ValueError) - a naive moment, a limit out of range, a state or a name that is none;
         TypeError; RedisError.

@@ -62,8 +62,8 @@ def lines(
     return _chart(series, times, top, drawn, what, clock_format)
 
 
-def spark(values: Sequence[int], *, what: str, tone: str) -> Safe:
-    """A small row of bars, for a line of a table."""
+def spark(values: Sequence[int], *, what: str, tone: str, bad: Sequence[int] = ()) -> Safe:
+    """A small row of bars, for a line of a table; so many of each are ``bad``: these have the colour of failures."""
     top = max(max(values, default=0), 1)
     width = WIDTH / max(len(values), 1)
     drawn = [
@@ -71,7 +71,13 @@ def spark(values: Sequence[int], *, what: str, tone: str) -> Safe:
         for at, value in enumerate(values)
         if value
     ]
-    return _svg(drawn, f"{what}: {count(sum(values))} in all", "spark")
+    drawn += [
+        _bar(at * width, HEIGHT - value / top * HEIGHT, max(width - 3, 1), value / top * HEIGHT, "failed")
+        for at, value in enumerate(bad)
+        if value
+    ]
+    failed = f", {count(sum(bad))} failed or were tried again" if any(bad) else ""
+    return _svg(drawn, f"{what}: {count(sum(values))} in all{failed}", "spark")
 
 
 def _bar(x: float, y: float, width: float, height: float, tone: str) -> Safe:

@@ -135,7 +135,7 @@ async def _ask_about(docket: Docket, wanted: Mapping[str, Any], verb: str, then:
     number = await _how_many(docket, wanted)
     what = plural(number, "failure")
     return Ask(
-        question=f"{verb} {what}?",
+        question=f"{verb} {what} of docket {docket.name}?",
         detail=f"{_shown(wanted)}. {then} What fails later is left alone.",
         yes=f"{verb} {what}",
         fields=_moments_of(wanted),

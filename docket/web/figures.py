@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ..operating import latest_first
 from .charts import Series, bars, lines, spark
 from .http import address
 from .markup import Child, Safe, el
@@ -127,7 +128,8 @@ def ended_spark(intervals: Sequence[Interval], what: str) -> Safe | None:
     """A small row of bars; nothing where nothing has ended."""
     if not any(each.ended for each in intervals):
         return None
-    return spark([each.ended for each in intervals], what=what, tone="completed")
+    bad = [each.failed + each.retried for each in intervals]
+    return spark([each.ended for each in intervals], what=what, tone="completed", bad=bad)
 
 
 def failed_link(total: Total, task: str) -> Child:
@@ -148,6 +150,7 @@ def ended_table(rows: Sequence[Ended], view: View, *, with_keys: bool) -> Safe:
         Column("Worker", "worker"),
         Column("Error", "wide"),
     ]
+    latest = latest_first(rows)
     cells: list[list[Child]] = [
         [
             moment(each.ended_at, view.now),
@@ -158,11 +161,11 @@ def ended_table(rows: Sequence[Ended], view: View, *, with_keys: bool) -> Safe:
             el("code", each.worker),
             el("span", each.error, class_="errortext") if each.error else None,
         ]
-        for each in rows
+        for each in latest
     ]
     if with_keys:
         columns.insert(0, Column("Key", "key"))
-        for row, each in zip(cells, rows, strict=True):
+        for row, each in zip(cells, latest, strict=True):
             row.insert(0, key_link(each.key, each.function))
     return table(columns, cells, caption="Runs that have ended")
 

@@ -12,7 +12,7 @@ from .pieces import field, form, hidden, state_badge
 from .results import Ask, Done
 from .view import View, spelled
 from .visitors import Visitor
-from .words import moment
+from .words import since
 
 if TYPE_CHECKING:
     from ..docket import Docket
@@ -76,7 +76,6 @@ def pause_tools(view: View, task: str | None, paused: Mapping[str | None, Pause]
 
 def pause_words(pause: Pause, view: View) -> Safe:
     """Who has paused it, and why."""
-    since = join(" since ", moment(pause.since, view.now)) if pause.since is not None else None
     by = f" by {pause.by}" if pause.by else None
     reason = join(": ", pause.reason) if pause.reason else None
-    return join(state_badge("paused"), by, since, reason)
+    return join(state_badge("paused"), by, since(pause.since, view.now), reason)

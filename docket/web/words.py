@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from .markup import Safe, el
+from .markup import Safe, el, join
 
-__all__ = ["ago", "count", "moment", "plural", "short", "stamp"]
+__all__ = ["ago", "coming", "count", "moment", "plural", "short", "since", "stamp"]
 
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -57,3 +57,15 @@ def moment(when: datetime | None, now: datetime) -> Safe | str:
     if when is None:
         return ""
     return el("time", ago(when, now), datetime=when.astimezone(UTC).isoformat(), title=stamp(when))
+
+
+def coming(when: datetime, now: datetime) -> Safe | str:
+    """The moment at which something begins; what should have begun just now does so ``now``."""
+    return moment(when, min(when, now))
+
+
+def since(when: datetime | None, now: datetime) -> Safe | None:
+    """`` since 12 s ago``, `` just now``; to stand behind a word."""
+    if when is None:
+        return None
+    return join(" just " if ago(when, now) == "now" else " since ", moment(when, now))

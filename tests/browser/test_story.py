@@ -38,7 +38,7 @@ def test_a_failing_task_is_found_paused_and_retried(docket: SyncDocket, page: Pa
 
     page.goto("failures?error=disk+full")
     page.get_by_role("button", name="Retry all").click()
-    expect(page.get_by_role("heading", name="Retry 6 failures?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Retry 6 failures of docket orders?")).to_be_visible()
     page.get_by_role("button", name="Retry 6 failures").click()
     expect(page.locator(".told")).to_have_text("Retried 6 failures.")
     expect(page.locator("#rows .empty")).to_contain_text("No failure matches")

@@ -78,7 +78,7 @@ class TestTasks:
 
     def test_the_docket_may_be_another_one(self, here: Office, capsys: Any) -> None:
         assert "to docket 'orders'" in said(capsys, "tasks", "trace", "--docket", "orders")
-        assert said(capsys, "clear", "--docket", "orders") == "Cleared 1 tasks from docket 'orders'\n"
+        assert said(capsys, "clear", "--docket", "orders") == "Cleared 1 task from docket 'orders'\n"
 
     def test_a_task_that_is_struck_is_not_said_to_be_added(self, here: Office, capsys: Any) -> None:
         here.ask(lambda docket: docket.strike("trace"))
@@ -157,7 +157,7 @@ class TestSnapshot:
             here.ask(self.until_it_runs)
             out = said(capsys, "snapshot", "--stats", "--backend", backend)
         heading, tasks, counts = (part.splitlines() for part in out.split("\n\n"))
-        assert heading[1] == "1 workers, 1/3 running"
+        assert heading[1] == "1 worker, 1/3 running"
         assert re.fullmatch(rf"{SPAN} ago +running +paint +p1 +w1 +{SPAN} ago", tasks[1])
         assert [re.sub(SPAN, "SPAN", line).split() for line in tasks[2:]] == [
             ["in", "SPAN", "scheduled", "trace", "t1"],

@@ -36,6 +36,10 @@ def test_ended_runs_are_listed(here: Office, capsys: Any) -> None:
     )
     (one,) = json.loads(said(capsys, "history", "--state", "failed", "--key", "f", "--json"))["history"]
     assert (one["key"], one["state"], one["worker"]) == ("f", "failed", "w1")
+    all_of_them = json.loads(said(capsys, "history", "--json"))["history"]
+    ends = [each["ended_at"] for each in all_of_them]
+    assert ends == sorted(ends, reverse=True)
+    assert len(ends) == 5
 
 
 def test_minutes_and_hours_are_counted(here: Office, capsys: Any) -> None:

@@ -175,7 +175,7 @@ def test_nor_does_it_at_a_terminal(hostile: str, tokens: list[str], status: int)
 def test_rows_stay_rows(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(docket_app(), ["snapshot"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "1 workers, 1/4 running"
+    assert lines[1] == "1 worker, 1/4 running"
     assert [line.count(ESCAPED) for line in lines[4:]] == [3, 2, 2, 2]
     assert run(docket_app(), ["workers", "ls"]) == 0
     _, headers, row = capsys.readouterr().out.splitlines()

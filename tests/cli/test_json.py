@@ -155,3 +155,33 @@ def test_what_could_not_be_read_is_listed_and_counted(
     (letter,) = asked(capsys, "dead-letters")["dead_letters"]
     assert (letter["key"], letter["fields"]["function"]) == ("k\n1", "b'paint'")
     assert "dead     1, which could not be read: see docket dead-letters" in said(capsys, "status")
+
+
+def test_no_arguments_of_a_strike_are_said_in_words(here: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "strike", "trace")
+    assert said(capsys, "strikes").splitlines()[1:] == ["trace(any arguments)"]
+
+
+def test_a_key_without_a_record_is_not_said_to_have_had_one(
+    here: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def forget(docket: Docket) -> None:
+        await fill(docket)
+        async with docket.redis() as redis:
+            await redis.delete("docket:runs:again")
+
+    here.ask(forget)
+    assert said(capsys, "show", "again").splitlines()[0] == "Nothing is recorded of 'again' but what follows"
+
+
+def test_a_task_without_progress_shows_none(here: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    async def take(docket: Docket) -> None:
+        await docket.add("trace", key="t")("x")
+        claims = docket.store.claims("w")
+        await claims.create_group()
+        await claims.take(1)
+
+    here.ask(take)
+    lines = said(capsys, "show", "t").splitlines()
+    assert "state: running" in lines
+    assert not any(line.startswith(("progress", "message", "begun")) for line in lines)

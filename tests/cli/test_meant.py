@@ -170,7 +170,7 @@ class TestClear:
     def test_it_does_not_if_that_is_said(self, here: Office, redis_url: str) -> None:
         here.ask(lambda docket: docket.add("paint")(1))
         status, seen = self.answered(redis_url, b"", "--yes")
-        assert (status, "[y/N]" in seen, "Cleared 1 tasks" in seen) == (0, False, True)
+        assert (status, "[y/N]" in seen, "Cleared 1 task" in seen) == (0, False, True)
 
 
 def test_a_user_who_may_not_ask_whether_a_docket_exists_hears_of_none(capsys: Any) -> None:

@@ -40,3 +40,9 @@ def test_any_numbers_can_be_drawn(values: list[int]) -> None:
             assert 0 <= float(number) <= 600
         assert "nan" not in chart
     assert "in all" in spark(values, what="x", tone="due")
+
+
+def test_a_row_of_bars_shows_what_failed_in_the_colour_of_failures() -> None:
+    drawn = spark([4, 0, 2], what="Runs", tone="completed", bad=[3, 0, 0])
+    assert drawn.count('class="failed"') == 1
+    assert "Runs: 6 in all, 3 failed or were tried again" in drawn

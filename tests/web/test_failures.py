@@ -92,7 +92,7 @@ async def test_all_that_match_are_retried_as_of_the_moment_of_the_question(
 ) -> None:
     form = {"task": "bad", "error": "paint"}
     asked = (await web.post("retry-all", form)).text
-    assert "Retry 4 failures?" in asked
+    assert "Retry 4 failures of docket orders?" in asked
     until = asked.partition('name="until" value="')[2].partition('"')[0]
     await failed.add("bad", key="bad-later")("out of paint, later")
     async with Worker(failed) as worker, anyio.create_task_group() as group:
@@ -118,7 +118,7 @@ async def test_failures_of_a_span_of_time_are_listed_and_retried(failed: Docket,
         assert answer.status == 400
         assert "since takes how long ago" in answer.text
     asked = (await web.post("retry-all", {"since": "1h", "error": "paint"})).text
-    assert "Retry 4 failures?" in asked
+    assert "Retry 4 failures of docket orders?" in asked
     since = asked.partition('name="since" value="')[2].partition('"')[0]
     assert "T" in since  # an hour ago is another moment when the form comes back
     none = await web.post("retry-all", {"until": "1h", "sure": "1"})

@@ -15,7 +15,7 @@ from ..http import address
 from ..markup import Child, Safe, el
 from ..pieces import Column, card, empty, key_link, table, task_link, tile
 from ..view import Content, Page, Part, Query, Show, View
-from ..words import count, moment, short
+from ..words import coming, count, moment, short
 
 if TYPE_CHECKING:
     from ...docket import Docket
@@ -142,7 +142,7 @@ def _later(seen: _Seen, view: View) -> Safe:
     if not seen.later:
         return card("Next", empty("Nothing is scheduled for later."))
     rows = [
-        (task_link(each.function_name), key_link(each.key), moment(each.when, view.now))
+        (task_link(each.function_name), key_link(each.key), coming(each.when, view.now))
         for each in seen.later
     ]
     columns = (Column("Task", "name"), Column("Key", "key"), Column("Begins", "number"))

@@ -14,7 +14,7 @@ from ..figures import ended_table
 from ..markup import Child, Safe, el, join
 from ..pieces import button, card, empty, facts, form, hidden, limit_link, state_badge, task_link
 from ..view import Content, Page, Part, Query, Show, View, spelled
-from ..words import count, moment, short, stamp
+from ..words import coming, count, moment, short, stamp
 
 if TYPE_CHECKING:
     from ...docket import Docket
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["RUN"]
 
 ROWS = 20
+
+THREADS = "a plain function goes on in its thread until it returns, since nothing can interrupt a thread"
 
 LIVE = frozenset({ExecutionState.SCHEDULED, ExecutionState.QUEUED, ExecutionState.RUNNING})
 
@@ -108,7 +110,7 @@ def _only_failed(key: str, failure: Failure, ended: Sequence[Ended], view: View)
     line = el(
         "div",
         state_badge("failed"),
-        el("span", moment(failure.failed_at, view.now), "; its record is gone, its failure is kept"),
+        el("span", moment(failure.failed_at, view.now), "; nothing else is recorded of it"),
         class_="stateline",
     )
     pairs: list[tuple[str, Child]] = [
@@ -179,13 +181,13 @@ def _sentence(run: Execution[Any], view: View) -> Child:
             elif run.waits_for is not None:
                 row = join("waits for the limit ", limit_link(run.waits_for, view.docket))
             elif run.state is ExecutionState.SCHEDULED:
-                return join(attempt, "begins ", moment(run.when, now))
+                return join(attempt, "begins ", coming(run.when, now))
             else:
                 row = "waits for a worker"
             return join(attempt, row, ", due ", moment(run.when, now))
         case ExecutionState.RUNNING:
             gone = " — its worker is gone; another begins it soon" if run.worker_is_gone else None
-            asked = " — it was asked to stop" if run.cancel_requested else None
+            asked = f" — it was asked to stop; {THREADS}" if run.cancel_requested else None
             return join(attempt, f"on {run.worker}, begun ", moment(run.started_at, now), again, gone, asked)
         case _:
             return moment(run.completed_at, now)

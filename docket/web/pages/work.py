@@ -27,7 +27,7 @@ from ..pieces import (
     task_link,
 )
 from ..view import Content, Page, Part, Query, Show, View
-from ..words import count, moment
+from ..words import coming, count, moment
 
 if TYPE_CHECKING:
     from ...docket import Docket
@@ -131,7 +131,8 @@ def _rows(
         if state == "running":
             row += [each.worker, moment(each.started_at, now), _remarks(each, view)]
         else:
-            row += [moment(each.when, now), each.attempt if each.attempt > 1 else "", _remarks(each, view)]
+            when = coming(each.when, now) if state == "later" else moment(each.when, now)
+            row += [when, each.attempt if each.attempt > 1 else "", _remarks(each, view)]
         rows.append(row)
     if view.may_act:
         columns.insert(0, Column("", "check", "Check"))
