@@ -142,11 +142,11 @@ class Nest:
         if self.most is None:
             return None
         most, under_way = self.most, self.view.under_way
-        if len(under_way) >= most:
 
-            async def has_room() -> bool:
-                return len(under_way) < most or self.view.stopped is not None or self.is_left
+        async def has_room() -> bool:
+            return len(under_way) < most or self.view.stopped is not None or self.is_left
 
+        while len(under_way) >= most:  # others may take the room while this one waits for its place
             async with self.opener.stepping_aside():
                 await self.view.wait(has_room)
             await self._check_open()

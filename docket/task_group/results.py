@@ -23,11 +23,11 @@ class Results(AsyncIterator[Execution[Any]]):
         nest.check_not_left()
         if not view.is_watched:
             await view.insist(view.watch)
-        if not view.ended and view.under_way:
 
-            async def one_has_ended() -> bool:
-                return bool(view.ended) or not view.under_way or nest.is_left
+        async def one_has_ended() -> bool:
+            return bool(view.ended) or not view.under_way or nest.is_left
 
+        while not await one_has_ended():  # others may take it while this one waits for its place
             async with nest.opener.stepping_aside():
                 await view.wait(one_has_ended)
         if not view.ended:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import islice
 
@@ -9,6 +11,7 @@ import anyio
 import pytest
 
 from docket import Agenda, CurrentDocket, Docket
+from docket.task_group.openers import Program
 from tests.task_groups import tasks
 from tests.task_groups.conftest import coming_out, running, states, working
 from tests.task_groups.tasks import counted, double, endless
@@ -16,6 +19,21 @@ from tests.task_groups.tasks import counted, double, endless
 pytestmark = pytest.mark.anyio
 
 AT_ONCE = timedelta(0)
+
+
+class Aside:
+    """Who waits in a group steps aside, and has no place to go on in until it is given one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.has_begun, self.is_over, self.place = anyio.Event(), anyio.Event(), anyio.Event()
+        monkeypatch.setattr(Program, "stepping_aside", lambda _: self._wait())
+
+    @asynccontextmanager
+    async def _wait(self) -> AsyncGenerator[None]:
+        self.has_begun.set()
+        yield
+        self.is_over.set()
+        await self.place.wait()
 
 
 async def test_many_are_added_in_order(docket: Docket) -> None:
@@ -99,6 +117,61 @@ async def test_no_more_than_max_running_are_under_way(docket: Docket, many: bool
     async with working(docket, concurrency=8):
         await execution.get_result()
     assert 1 <= most <= 2
+
+
+async def test_room_that_another_takes_as_one_comes_back_to_its_place_is_waited_for_again(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work = most = 0
+
+    async def child(seconds: float) -> None:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await anyio.sleep(seconds)
+        at_work -= 1
+
+    aside = Aside(monkeypatch)
+    async with (
+        working(docket),
+        docket.task_group(max_running=1) as group,
+        anyio.create_task_group() as beside,
+    ):
+
+        async def add_two() -> None:
+            await group.add_many([group.call(child)(0), group.call(child)(0)])
+
+        await group.add(endless, key="first")("first")
+        beside.start_soon(add_two)
+        await running(docket, "first")
+        await aside.has_begun.wait()
+        await docket.cancel("first")
+        await aside.is_over.wait()
+        await group.add(child)(0.2)
+        aside.place.set()
+    assert most == 1
+
+
+async def test_an_end_that_another_takes_as_one_comes_back_to_its_place_is_not_the_last(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside, iterated = Aside(monkeypatch), list[object]()
+    async with working(docket), docket.task_group() as group, anyio.create_task_group() as beside:
+
+        async def iterate() -> None:
+            iterated.extend([child async for child in group.results()])
+
+        first, second = [await group.add(endless, key=key)(key) for key in ("first", "second")]
+        beside.start_soon(iterate)
+        await running(docket, "first", "second")
+        await aside.has_begun.wait()
+        await docket.cancel("first")
+        await aside.is_over.wait()
+        assert await anext(group.results()) is first
+        aside.place.set()
+        await anyio.wait_all_tasks_blocked()
+        await docket.cancel("second")
+    assert iterated == [second]
 
 
 async def test_the_first_result_ends_a_race(docket: Docket) -> None:
