@@ -34,6 +34,12 @@ TASK_LOOK = timedelta(minutes=1)
 DOOMED_LOOK = timedelta(seconds=10)
 
 
+_DOCKET_LEFT = (
+    "the docket was left while this task group was open, so that it hears nothing of its children, and they are "
+    "cancelled: leave its block first, as in `async with docket, docket.task_group() as group:`"
+)
+
+
 class Opener(Protocol):
     """Who has opened a group, to the group."""
 
@@ -222,7 +228,8 @@ async def _hear(subscription: Subscription, view: View) -> None:
         try:
             said = await subscription.receive()
         except faults.ClientClosed:
-            return  # what the group asks next says so
+            view.go_deaf(faults.ClientClosed(_DOCKET_LEFT))
+            return
         except (redis_errors.ConnectionError, redis_errors.TimeoutError):
             await insist(begin_anew)
         else:

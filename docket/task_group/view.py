@@ -78,6 +78,7 @@ class View:
     _next_look: float = attrs.field(init=False)
     _next_keep: float = attrs.field(init=False)
     _heard: int = attrs.field(init=False, default=0)
+    _deaf: Exception | None = attrs.field(init=False, default=None)
     _event: anyio.Event | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -103,6 +104,11 @@ class View:
         if self._event is not None:
             self._event.set()
             self._event = None
+
+    def go_deaf(self, why: Exception) -> None:
+        """Nothing more is heard, and that for good: the docket was left. Whoever waits is told why."""
+        self._deaf = why
+        self.notify()
 
     # what is heard ---------------------------------------------------------------------------------------
 
@@ -153,6 +159,8 @@ class View:
     async def wait(self, is_over: Callable[[], Awaitable[bool]]) -> None:
         """Wait until that is so: it is asked again after all news, and after each look. Raises: RedisError."""
         while True:
+            if self._deaf is not None:
+                raise self._deaf
             seen = self._heard
             if await is_over():
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -11,11 +12,11 @@ import anyio
 import anyio.from_thread
 import pytest
 
-from docket import ConcurrencyLimit, CurrentDocket, Docket, Perpetual
+from docket import ConcurrencyLimit, CurrentDocket, Docket, Perpetual, clock
 from docket.errors import UsageError
 from tests.task_groups import tasks
 from tests.task_groups.conftest import coming_out, states, working
-from tests.task_groups.tasks import Boom, boom, counted, double
+from tests.task_groups.tasks import HOUR, Boom, boom, counted, double
 
 pytestmark = pytest.mark.anyio
 
@@ -63,6 +64,17 @@ async def test_a_group_is_entered_once_and_used_inside_of_its_block(docket: Dock
     with pytest.raises(RuntimeError, match="entered once"):
         async with group:
             pass
+
+
+async def test_who_leaves_the_docket_inside_of_a_block_is_told(docket: Docket) -> None:
+    with coming_out() as errors:
+        async with AsyncExitStack() as stack:
+            inner = await stack.enter_async_context(Docket(docket.name, docket.url))
+            async with inner.task_group() as group:
+                child = await group.add(double, when=clock.now() + HOUR)(1)
+                await stack.aclose()
+    assert "the docket was left while this task group was open" in str(errors[0])
+    assert await states(docket, child.key) == ["cancelled"]
 
 
 async def test_what_is_being_cancelled_takes_no_more(docket: Docket) -> None:
