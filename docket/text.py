@@ -6,7 +6,7 @@ object's text is made by its own code, which may raise. For people surrogates ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from .errors import UsageError
@@ -20,6 +20,7 @@ __all__ = [
     "printable",
     "readable",
     "shortened",
+    "similar",
     "text_of",
 ]
 
@@ -115,3 +116,11 @@ def checked_name(given: object, what: str) -> str:
     if not given.isascii():
         check_encodable(given, what)
     return given
+
+
+def similar(name: str, names: Collection[str]) -> str:
+    """The end of a sentence that asks whether a similar name was meant; empty if there is none."""
+    import difflib  # of a mistake, and few make one
+
+    found = difflib.get_close_matches(name, sorted(names), n=1)
+    return f" (did you mean {found[0]!r}?)" if found else ""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
 
 from redis.exceptions import NoPermissionError
 
+from ..text import similar
 from .errors import CommandFailed
 
 if TYPE_CHECKING:
     from ..docket import Docket
 
-__all__ = ["check_docket", "check_known", "found_on", "similar"]
+__all__ = ["check_docket", "check_known", "found_on"]
 
 T = TypeVar("T")
 
@@ -56,9 +56,3 @@ async def check_known(docket: Docket, task: str, act: str) -> None:
         f"{known_by} a task {task!r}, and none waits on docket {docket.name!r}"
         f"{similar(task, names | docket.tasks.keys())}; --force {act}s it all the same"
     )
-
-
-def similar(name: str, names: set[str]) -> str:
-    """The end of a sentence that asks whether a similar name was meant; empty if there is none."""
-    found = difflib.get_close_matches(name, sorted(names), n=1)
-    return f" (did you mean {found[0]!r}?)" if found else ""

@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from .. import clock
+from ..text import similar
 from .errors import CommandFailed
-from .existing import check_docket, similar
+from .existing import check_docket
 from .json_output import Json, print_json
 from .loops import Backend
 from .options import Heartbeat, Missed

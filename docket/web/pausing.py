@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from .doubts import doubt
 from .fields import name_in, word_in
 from .http import Form
 from .markup import Safe, el, join
@@ -33,6 +34,8 @@ async def pause(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
             detail="Workers begin nothing more until it is resumed. What runs goes on, and so does adding.",
             yes="Pause all tasks",
         )
+    if task is not None and (asked := await doubt(docket, task, form, "Pause")) is not None:
+        return asked
     done = await docket.pause(task, reason=reason, by=visitor.name)
     what = "docket" if task is None else "task"
     names = ("all tasks" if task is None else task,)

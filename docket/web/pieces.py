@@ -108,6 +108,8 @@ def table(
 
 def _head(column: Column) -> Safe:
     title = column.title or el("span", column.spoken, class_="hidden")
+    if column.kind == "check":  # shown where a script runs, without which it could not work
+        title = el("input", type="checkbox", data_all=True, aria_label="Check all rows")
     return el("th", title, scope="col", class_=column.kind or None)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from .doubts import doubt
 from .fields import word_in
 from .http import Form
 from .results import Ask, Done
@@ -53,6 +54,8 @@ async def strike(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
     function, parameter = words["function"].strip() or None, words["parameter"].strip() or None
     if function is None and parameter is None:
         raise UsageError("name a task, an argument, or both")
+    if function is not None and (asked := await doubt(docket, function, form, "Strike")) is not None:
+        return asked
     if parameter is None:
         await docket.strike(function)
         return Done(word="struck", number=1, what="task", names=(function or "",))

@@ -51,8 +51,9 @@ def test_a_failing_task_is_found_paused_and_retried(docket: SyncDocket, page: Pa
     expect(page.locator(".told")).to_have_text("Resumed 6 waiting runs.")
     until(lambda: len(docket.failures(error="disk full")) == 6)  # it was not repaired, after all
     page.goto("failures?error=disk+full")
-    for box in page.locator("#rows tbody input[type=checkbox]").all()[:2]:
-        box.check()
+    page.get_by_label("Check all rows").check()
+    for box in page.locator("#rows tbody input[type=checkbox]").all()[2:]:
+        box.uncheck()
     page.get_by_role("button", name="Discard…").click()
     page.get_by_role("button", name="Discard 2 failures").click()
     expect(page.locator("#rows tbody tr")).to_have_count(4)

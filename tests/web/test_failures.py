@@ -62,6 +62,17 @@ async def test_failures_are_listed_grouped_and_filtered(failed: Docket, web: Cal
     assert (await web.get("failures?after=x")).status == 400
 
 
+async def test_the_task_of_a_group_is_paused_and_all_are_retried_from_above_the_rows(
+    failed: Docket, web: Caller
+) -> None:
+    page = (await web.get("failures")).text
+    groups, _, rows = page.partition('id="rows"')
+    assert 'action="pause"' in groups
+    assert 0 < rows.index("Retry all…") < rows.index("Check all rows") < rows.index('name="key"')
+    await web.post("pause", {"task": "bad"})
+    assert 'action="resume"' in (await web.get("failures")).text.partition('id="rows"')[0]
+
+
 async def test_a_run_that_failed_has_its_traceback(failed: Docket, web: Caller) -> None:
     page = (await web.get(f"run?key={quote('evil/?&#', safe='')}")).text
     assert "&lt;/pre&gt;&lt;img" in page

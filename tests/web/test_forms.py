@@ -113,6 +113,19 @@ async def test_tasks_and_the_docket_are_paused_and_resumed(docket: Docket, web: 
     assert not await docket.pauses()
 
 
+@pytest.mark.parametrize(("path", "field"), [("pause", "name"), ("strike", "function")])
+async def test_a_name_that_no_worker_knows_is_asked_about(
+    docket: Docket, web: Caller, path: str, field: str
+) -> None:
+    asked = await web.post(path, {field: "painnt"})
+    assert asked.status == 200
+    assert "which no worker knows?" in asked.text
+    assert "did you mean &#x27;paint&#x27;?" in asked.text
+    assert not [*await docket.pauses(), *await docket.strikes()]
+    assert (await web.post(path, {field: "painnt", "sure": "1"})).status == 303
+    assert len([*await docket.pauses(), *await docket.strikes()]) == 1
+
+
 @pytest.mark.parametrize(
     ("path", "form", "words"),
     [

@@ -139,6 +139,13 @@
     if (act) { event.preventDefault(); act(); }
   });
 
+  // The box above a column of boxes checks them all.
+  document.documentElement.dataset.script = "";
+  document.addEventListener("change", (event) => {
+    const table = event.target.matches("[data-all]") && event.target.closest("table");
+    for (const box of table ? table.querySelectorAll("tbody input[name=key]") : []) box.checked = event.target.checked;
+  });
+
   // Buttons that copy what stands beside them.
   document.addEventListener("click", (event) => {
     const from = event.target.closest?.("[data-copy]");

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from ..pieces import (
     table,
     task_link,
 )
-from ..view import Content, Page, Part, Query, Show, View
+from ..view import Content, Page, Part, Query, Show, View, spelled
 from ..words import count, moment, plural
 
 if TYPE_CHECKING:
@@ -49,11 +49,17 @@ async def _read(docket: Docket, query: Query) -> Show:
     read = docket.failures if state == "final" else docket.retrying
     rows = await read(**wanted, limit=ROWS + 1, after=query.get("after") or None)
     groups = await docket.failure_groups(**wanted, retrying=state == "retrying")
-    return partial(_show, state, query, rows, groups)
+    paused = {each.task for each in await docket.pauses()}
+    return partial(_show, state, query, rows, groups, paused)
 
 
 def _show(
-    state: str, query: Query, rows: Sequence[Failure], groups: Sequence[FailureGroup], view: View
+    state: str,
+    query: Query,
+    rows: Sequence[Failure],
+    groups: Sequence[FailureGroup],
+    paused: Collection[str | None],
+    view: View,
 ) -> Content:
     total = sum(group.count for group in groups)
     blocks: list[Safe | Part] = [
@@ -66,7 +72,7 @@ def _show(
             field("Until", "until", query.get("until", ""), hint="like 10m", class_="small"),
             kept={"state": state if state != "final" else ""},
         ),
-        Part("groups", _groups(state, query, groups, view)),
+        Part("groups", _groups(state, query, groups, paused, view)),
         Part("rows", _list(state, query, rows, total, view)),
     ]
     document = {
@@ -94,8 +100,17 @@ def _filter(query: Query) -> dict[str, str]:
     return {name: query[name] for name in FILTER if query.get(name)}
 
 
-def _groups(state: str, query: Query, groups: Sequence[FailureGroup], view: View) -> Safe:
-    if len(groups) < 2:
+def _pause(task: str, paused: Collection[str | None], view: View) -> Safe | None:
+    """Pause the task of a group, whose failures may go on otherwise; or resume it."""
+    verb = "Resume" if task in paused else "Pause"
+    which = hidden("task", spelled(task))
+    return form(view, which, el("button", verb, type="submit"), action=verb.lower())
+
+
+def _groups(
+    state: str, query: Query, groups: Sequence[FailureGroup], paused: Collection[str | None], view: View
+) -> Safe:
+    if len(groups) < (1 if view.may_act else 2):
         return Safe("")
     rows: list[list[Child]] = []
     for each in groups[:GROUPS]:
@@ -113,12 +128,16 @@ def _groups(state: str, query: Query, groups: Sequence[FailureGroup], view: View
                 moment(each.latest, view.now),
             ]
         )
-    columns = (
+    columns = [
         Column("Task", "name"),
         Column("Error", "key"),
         Column("Failures", "number"),
         Column("Latest", "number"),
-    )
+    ]
+    if view.may_act:
+        columns.append(Column("", "tools", "Actions"))
+        for row, each in zip(rows, groups, strict=False):
+            row.append(_pause(each.function, paused, view))
     more = f", the largest {GROUPS}" if len(groups) > GROUPS else ""
     caption = f"{plural(len(groups), 'group')} by task and error{more}"
     return card(None, table(columns, rows, caption=caption, visible=True), class_="flush")
@@ -150,8 +169,8 @@ def _list(state: str, query: Query, rows: Sequence[Failure], total: int, view: V
     whole = el("div", rows_form(view, listing, *tools), class_="card flush")
     return el(
         "div",
-        whole,
         _all(state, query, total, view),
+        whole,
         pages(older, first=first, text="Older" if state == "final" else "Later"),
     )
 
