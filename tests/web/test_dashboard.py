@@ -346,7 +346,7 @@ async def test_a_full_server_is_said_on_every_page_and_in_what_it_refuses(
     assert "is full" not in (await web.get("")).text
     with REFUSALS["OOM"](server), caplog.at_level(logging.INFO, "docket.web"):
         struck = {
-            "function": "f",
+            "function": "paint",
             "parameter": "x",
             "operator": "==",
             "value": "large" * 1000,
