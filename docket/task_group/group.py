@@ -102,7 +102,9 @@ class TaskGroup:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
+    ) -> (
+        bool | None
+    ):  # "bool" would have type checkers take all that a body binds for unbound behind the block
         assert self._nest is not None
         assert self._scope is not None
         scope, self._scope = self._scope, None

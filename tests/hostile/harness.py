@@ -24,7 +24,6 @@ from prometheus_client import REGISTRY
 
 from docket import Depends, Docket, Execution, ExecutionState, Worker
 from docket.errors import ExecutionCancelled, ExecutionFailed
-from docket.store import Depths
 from docket.text import error_text, readable, text_of
 from tests.instrumentation.spans import Heard
 
@@ -493,7 +492,8 @@ async def _still_works(docket: Docket) -> None:
 
 
 async def _nothing_is_left(docket: Docket) -> None:
-    assert await docket.store.records.depths() == Depths(due=0, later=0, waiting={})
+    depths = await docket.store.records.depths()
+    assert (depths.due, depths.later, depths.waiting) == (0, 0, {})
     async with docket.redis() as redis_client:
         try:
             pending = await redis_client.xpending(docket.stream_key, docket.worker_group_name)

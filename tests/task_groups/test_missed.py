@@ -16,6 +16,7 @@ from tests.where import few_pairs, slow, virtual_time
 pytestmark = pytest.mark.anyio
 
 
+@slow  # and not on memory://, where nothing is missed
 @pytest.mark.pairs(("asyncio", "redis"), ("trio", "redis"))
 @pytest.mark.parametrize("waits", [True, False], ids=["waits", "is in its body"])
 async def test_a_failure_that_was_published_to_nobody_is_found(docket: Docket, waits: bool) -> None:

@@ -17,7 +17,7 @@ from docket import ConcurrencyLimit, Depends, Docket, Execution, ExecutionState,
 from docket.dependencies import FailureHandler, TaskOutcome
 from docket.errors import BadSetting, DeliveryLimitExceeded
 from docket.rules import SlotRule
-from docket.store import GROUP, Delivery, Depths
+from docket.store import GROUP, Delivery
 from tests.durations import ms
 from tests.where import asyncio_and_trio, virtual_time
 from tests.worker.conftest import at_most, working
@@ -77,7 +77,8 @@ async def test_after_the_limit_it_fails_with_the_reason_and_does_not_run(
     assert execution.state is ExecutionState.FAILED
     assert str(execution.error).startswith("DeliveryLimitExceeded: ")
     assert ran == []
-    assert await docket.store.records.depths() == Depths(due=0, later=0, waiting={})
+    depths = await docket.store.records.depths()
+    assert (depths.due, depths.later, depths.waiting) == (0, 0, {})
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "deadly" in record.message
 
