@@ -73,6 +73,10 @@ class Parent(Protocol):
         """
         ...
 
+    def finding_no_more(self) -> AbstractContextManager[None]:
+        """In here it would not find any more what it waits for in `seceded`: its children are being cancelled."""
+        ...
+
     def patient(self, scope: CancelScope) -> AbstractContextManager[None]:
         """In here ``scope`` is cancelled once its worker waits no longer: it goes on elsewhere, or all is handed back.
 

@@ -76,7 +76,8 @@ class Leaving:
         """
         opener = self.nest.opener
         try:
-            async with opener.stepping_aside():
+            is_failing = error is not None or self.nest.view.stopped is not None
+            async with opener.stepping_aside(finds=not is_failing):
                 error = await self._until_nobody_is_under_way(error)
                 if error is not None and not isinstance(error, Exception):
                     raise error  # in here: then it does not wait for a place to go on in
@@ -98,7 +99,8 @@ class Leaving:
                 return error  # whoever runs it next finds the children where they are
             is_away = isinstance(error, redis_errors.RedisError)
             if error is not None or view.stopped is not None:
-                interruption = await self._cancel_children()
+                with opener.finding_no_more():
+                    interruption = await self._cancel_children()
                 is_away = is_away or isinstance(interruption, redis_errors.RedisError)
                 error = _first(interruption, error)
                 await self._close()
@@ -188,7 +190,7 @@ class Leaving:
             failure = await failure_of(self.docket, key, child)
             if failure is not None:
                 failures.append(failure)
-        if view.stopped is Stop.FAILURE and not failures:
+        if keys and not failures:
             failures.append(ExecutionFailed("a child failed, and another run has its key by now"))
         return failures
 

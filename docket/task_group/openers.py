@@ -72,8 +72,12 @@ class Opener(Protocol):
         """Tell nothing more; without effect if it does not listen."""
         ...
 
-    def stepping_aside(self) -> AbstractAsyncContextManager[None]:
+    def stepping_aside(self, *, finds: bool = True) -> AbstractAsyncContextManager[None]:
         """In there it waits for others, and holds none of its worker's places (I14)."""
+        ...
+
+    def finding_no_more(self) -> AbstractContextManager[object]:
+        """In there the children are being cancelled: who begins anew would not find them."""
         ...
 
     def patient(self, scope: anyio.CancelScope) -> AbstractContextManager[object]:
@@ -120,8 +124,11 @@ class RunningTask:
         if self._channel is not None:
             self.parent.unfollow(self._channel)
 
-    def stepping_aside(self) -> AbstractAsyncContextManager[None]:
-        return self.parent.seceded(finds=True)
+    def stepping_aside(self, *, finds: bool = True) -> AbstractAsyncContextManager[None]:
+        return self.parent.seceded(finds=finds)
+
+    def finding_no_more(self) -> AbstractContextManager[object]:
+        return self.parent.finding_no_more()
 
     def patient(self, scope: anyio.CancelScope) -> AbstractContextManager[object]:
         return self.parent.patient(scope)
@@ -203,7 +210,10 @@ class Program:
                 await ended.wait()
         await nursery.__aexit__(None, None, None)
 
-    def stepping_aside(self) -> AbstractAsyncContextManager[None]:
+    def stepping_aside(self, *, finds: bool = True) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
+    def finding_no_more(self) -> AbstractContextManager[object]:
         return nullcontext()
 
     def patient(self, scope: anyio.CancelScope) -> AbstractContextManager[object]:

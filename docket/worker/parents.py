@@ -91,6 +91,14 @@ class _Parent:
             running.finding -= finds
             self._tell(place)
 
+    @contextmanager
+    def finding_no_more(self) -> Generator[None]:
+        self.running.finding -= 1
+        try:
+            yield
+        finally:
+            self.running.finding += 1
+
     def _tell(self, place: Place) -> None:
         """Tell telemetry whether it only waits."""
         if place.is_told is not place.is_given_up:

@@ -101,7 +101,7 @@ class Running:
     place: Place | None
     """None as long as it has not waited for other tasks."""
     finding: int
-    """In how many places it waits for what it would find where it is, if it began anew."""
+    """In how many places it waits for what it would find if it began anew, less those of these where it would not."""
     groups: int
     """How many task groups it has opened."""
 

@@ -10,7 +10,7 @@ import pytest
 from docket import CurrentDocket, Docket, ExecutionCancelled, ExecutionState, Worker, clock
 from tests.task_groups import tasks
 from tests.task_groups.conftest import coming_out, elsewhere, groups_left, running, working
-from tests.task_groups.tasks import HOUR, double
+from tests.task_groups.tasks import HOUR, boom, double
 from tests.where import few_pairs, slow, virtual_time
 
 pytestmark = pytest.mark.anyio
@@ -61,6 +61,38 @@ async def test_patience_is_over_as_the_worker_hands_back(docket: Docket) -> None
             assert stubborn.state is ExecutionState.RUNNING
             assert await stubborn.get_result() == "done"
             assert await groups_left(docket) == 0
+
+
+@virtual_time
+async def test_a_parent_that_is_failing_as_its_worker_stops_has_failed(memory_url: str) -> None:
+    """Begun anew it would not find its children, which are being cancelled, and all would run again."""
+    begun, lingers = 0, anyio.Event()
+
+    async def lingering() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            lingers.set()
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(2)
+
+    async def parent(docket: Docket = CurrentDocket()) -> None:
+        nonlocal begun
+        begun += 1
+        async with docket.task_group() as group:
+            await group.add(lingering)()
+            await anyio.sleep(1)
+            await group.add(boom)()
+
+    async with Docket("fails", memory_url) as docket:
+        execution = await docket.add(parent)()
+        worker = Worker(docket, "w", concurrency=3)
+        async with anyio.create_task_group() as group:
+            group.start_soon(worker.run_forever)
+            await lingers.wait()
+            worker.stop()
+        await execution.sync()
+        assert (execution.state, begun) == (ExecutionState.FAILED, 1)
 
 
 @virtual_time

@@ -181,7 +181,9 @@ async def test_a_parent_that_is_handed_back_finds_its_children(docket: Docket, w
         await reached(docket, execution.key, ExecutionState.RUNNING)
         async with elsewhere(docket):
             await running(docket, "child")
-            second = Worker(docket, "second", concurrency=2)  # it may get the child, too, which the first has taken
+            second = Worker(
+                docket, "second", concurrency=2
+            )  # it may get the child, too, which the first has taken
             later.start_soon(second.run_forever)
             first.stop() if waits else first.hand_back()
             assert await execution.get_result() == 42
