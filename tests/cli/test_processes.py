@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_worker_process import BIN, TASKS, Process, add
-from tests.servers import free_port
+from tests.servers import free_ports
 
 Start = Callable[..., "Parent"]
 
@@ -109,7 +109,7 @@ def test_until_finished_ends_once_every_process_has(start: Start, redis_url: str
 
 
 def test_each_process_serves_health_checks_on_a_port_of_its_own(start: Start) -> None:
-    port = free_port()
+    port = free_ports()
     parent = start("--processes", "2", "--healthcheck-port", str(port))
     served = parent.read_until(r"Serving health checks on port (\d+)", 2)
     assert {int(port) for port in served} == {port, port + 1}

@@ -58,6 +58,8 @@ NO_KEYS = {
 NO_KEYS |= {"known", "stream_id"}
 #: What only the ledger of a worker writes, which ends with it where it is of another type (test_ledger.py).
 NO_KEYS |= {"ended_tasks", "written", "history", "counted", "depths", "depths_turn"}
+#: What only describes tasks for people, and what is known of one task group.
+NO_KEYS |= {"chains", "described_tasks", "seen_tasks", "recurrences", "group"}
 
 
 def test_each_key_has_its_type_here() -> None:

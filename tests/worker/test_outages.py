@@ -243,15 +243,18 @@ async def test_a_bug_in_a_loop_crashes_the_worker_with_its_traceback(
     docket: Docket, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """I7. Everything is torn down, running tasks included."""
-    closed = anyio.Event()
+    begun, closed = anyio.Event(), anyio.Event()
 
     async def broken(*args: Any, **kwargs: Any) -> Any:
+        if where == "reader":
+            await begun.wait()
         raise ZeroDivisionError("a bug")
 
     async def quick_task() -> None: ...
 
     async def endless() -> None:
         try:
+            begun.set()
             await anyio.sleep_forever()
         finally:
             closed.set()

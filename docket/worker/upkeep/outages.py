@@ -94,7 +94,10 @@ class Outages:
         if not self._is_logged and (now - self._began >= AFTERMATH or not is_aftermath):
             self._is_logged = True
             if isinstance(error, redis_errors.OutOfMemoryError):
-                text = "Redis at %s refuses writes, since its memory is full: %s; trying again until there is room"
+                text = (
+                    "Redis at %s is unavailable: it refuses writes, since its memory is full (%s); trying again until "
+                    "there is room"
+                )
             else:
                 text = "Redis at %s is unavailable: %s; trying again until it is back"
             logger.warning(text, self._address, error)
