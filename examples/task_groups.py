@@ -50,6 +50,7 @@ def added_up(package: str, parts: Iterable[Counts]) -> Counts:
 
 async def index(url: str, workers: int, concurrency: int) -> None:
     plan = modules()
+    totals: list[Counts] = []
     started = time.perf_counter()
     async with Docket(name="stdlib-groups", url=url) as docket, anyio.create_task_group() as fleet:
         for task in (index_module, index_package):
@@ -57,7 +58,6 @@ async def index(url: str, workers: int, concurrency: int) -> None:
         for number in range(workers):
             worker = Worker(docket, name=f"worker-{number + 1}", concurrency=concurrency)
             fleet.start_soon(worker.run_forever)
-        totals: list[Counts] = []
         async with docket.task_group() as group:
             await group.add_many(group.call(index_package)(package) for package in plan)
             results = group.results()
