@@ -118,7 +118,6 @@ class Session:
             settings.message_batch,
             timeout,
             self.outbox,
-            lambda: self.caller.tasks.time(),
         )
         self.sweep = Sweep(self.claims, self.roster, self.reader, timeout, store.expiry)
         # upkeep

@@ -20,6 +20,7 @@ from tests.servers import Server
 from tests.trouble import REFUSALS
 from tests.web.caller import Caller
 from tests.web.test_markup import Read
+from tests.where import slow
 
 pytestmark = [pytest.mark.anyio, where.few_pairs]
 
@@ -339,6 +340,7 @@ def test_a_password_may_not_be_missing() -> None:
     assert "secret" not in repr(basic("ops", "secret"))
 
 
+@slow  # and there is no full memory://
 @pytest.mark.pairs(("asyncio", "redis"), ("trio", "redis"))
 async def test_a_full_server_is_said_on_every_page_and_in_what_it_refuses(
     docket: Docket, web: Caller, server: Server, caplog: pytest.LogCaptureFixture

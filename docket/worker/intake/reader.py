@@ -62,8 +62,6 @@ class Reader:
     batch: int
     redelivery_timeout: timedelta
     outbox: Outbox
-    time: Callable[[], float]
-    """The time of the loop, as `clock.monotonic`, which has to find out each time which loop runs."""
     is_idle: bool = attrs.field(init=False, default=False)
     """Whether the reader waits for tasks, as there are none, or as all are paused."""
     recovered: Notification = attrs.field(init=False, factory=Notification)
@@ -81,8 +79,6 @@ class Reader:
     _abandoned: list[bytes] = attrs.field(init=False, factory=list[bytes])
     _none_abandoned: Notification = attrs.field(init=False, factory=Notification)
     _taking: anyio.CancelScope | None = attrs.field(init=False, default=None)
-    _scope: type[anyio.CancelScope] = attrs.field(init=False)
-    """The loop's own class of cancel scopes: anyio finds out again for each which loop runs."""
     _blocking: BlockingRead = attrs.field(init=False)
     _lost_answers: LostAnswers = attrs.field(init=False)
     _has_leisure: bool = attrs.field(init=False, default=True)
@@ -96,7 +92,7 @@ class Reader:
         await self.claims.create_group()
         if self._has_begun:
             self.recovered.notify()
-        self._has_begun, self._scope = True, type(anyio.CancelScope())
+        self._has_begun = True
         await self._claim_read()
         while True:
             await self._claim_lost()
@@ -118,7 +114,7 @@ class Reader:
             is_drained = is_drained or (was_last and not self.outbox)
             if self._must_look:
                 is_drained = self._must_look = False
-            asked, count = self.time(), self._promised()
+            asked, count = monotonic(), self._promised()
             was_paused, pauses = self.is_paused, self._pauses.count
             is_look_due = self._lost_answers.is_look_due
             if is_drained or self._abandoned or is_look_due:
@@ -175,17 +171,18 @@ class Reader:
 
     async def _wait_for_capacity(self) -> None:
         """Wait until the worker may run another task. The shutdown ends the reader here, and nowhere else."""
-        await checkpoint()  # those that begin and end in one turn of the loop leave together
-        if self._room() > 0:
-            if self.outbox:
-                self._has_leisure = False  # what was taken a moment ago has ended
-            return
-        full = monotonic()
-        while self._room() <= 0:
-            self.outbox.release()  # nothing is taken that they could leave with
-            await self.roster.freed.wait()
-            self._has_leisure = monotonic() - full > LEISURE_SECONDS
-            await checkpoint()  # those that end in one turn leave together; or one has come back meanwhile
+        was_full = self._room() <= 0
+        while True:
+            while self._room() <= 0:
+                self.outbox.release()  # nothing is taken that they could leave with
+                full = monotonic()
+                await self.roster.freed.wait()
+                self._has_leisure = monotonic() - full > LEISURE_SECONDS
+            await checkpoint()  # those that end in the same turn of the loop leave together
+            if self._room() > 0:
+                break  # else one that had stepped aside has come back meanwhile
+        if self.outbox and not was_full:
+            self._has_leisure = False  # what was taken a moment ago has ended
 
     def _room(self) -> int:
         """How many more tasks the worker may run. The first ones in the outbox are settled as others are taken."""
@@ -263,7 +260,7 @@ class Reader:
 
     async def _shielded(self, taking: Awaitable[Sequence[Taken]]) -> Sequence[Taken]:
         """Await the end of a request that moves ownership: cut off, it would strand the tasks that it brings."""
-        with self._scope(shield=True) as self._taking:
+        with anyio.CancelScope(shield=True) as self._taking:
             return await taking
         return ()  # the worker stopped, and the server did not answer for too long
 
