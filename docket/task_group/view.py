@@ -14,6 +14,7 @@ import attrs
 
 from ..clock import monotonic
 from ..execution import Execution
+from ..notification import Notification
 from ..standins import redis_errors
 from ..store import Groups, OpenGroup
 from ..transport import faults, is_outage
@@ -77,9 +78,8 @@ class View:
     _pause: float = attrs.field(init=False, default=FIRST_LOOK)
     _next_look: float = attrs.field(init=False)
     _next_keep: float = attrs.field(init=False)
-    _heard: int = attrs.field(init=False, default=0)
+    _news: Notification = attrs.field(init=False, factory=Notification)
     _deaf: Exception | None = attrs.field(init=False, default=None)
-    _event: anyio.Event | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         # On memory:// nothing is missed, all who end children know of groups, and nothing polls (I10).
@@ -100,10 +100,7 @@ class View:
 
     def notify(self) -> None:
         """Let those who wait look again."""
-        self._heard += 1
-        if self._event is not None:
-            self._event.set()
-            self._event = None
+        self._news.notify()
 
     def go_deaf(self, why: Exception) -> None:
         """Nothing more is heard, and that for good: the docket was left. Whoever waits is told why."""
@@ -161,16 +158,10 @@ class View:
         while True:
             if self._deaf is not None:
                 raise self._deaf
-            seen = self._heard
+            seen = self._news.count
             if await is_over():
                 return
-            await self._wait_for_news(seen)
-
-    async def _wait_for_news(self, seen: int) -> None:
-        while self._heard == seen:
-            if self._event is None:
-                self._event = anyio.Event()
-            await self._event.wait()
+            await self._news.wait_past(seen)
 
     async def tend(self) -> float:
         """Do what is due, whatever the body does: look, and keep what is known of children that have ended.

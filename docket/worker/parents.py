@@ -13,11 +13,11 @@ import attrs
 from anyio import CancelScope, get_cancelled_exc_class
 
 from ..clock import monotonic
+from ..notification import Notification
 from ..parenthood import Tell, Tend
 from ..rules import StopReason, names_in
 from ..store import HELD_LIMITS, Fence
 from ..values import define
-from .notification import Notification
 from .places import Place
 from .reports.reporting import emit_waits
 from .roster import Roster, Running

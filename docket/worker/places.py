@@ -8,8 +8,8 @@ from collections.abc import Callable, Sized
 import anyio
 import attrs
 
+from ..notification import Notification
 from ..values import define
-from .notification import Notification
 
 __all__ = ["Place", "Places"]
 

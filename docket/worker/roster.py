@@ -12,11 +12,11 @@ import attrs
 
 from ..errors import ScopeLeftOpen
 from ..execution import Execution
+from ..notification import Notification
 from ..rules import Complete, Fail, Outcome, Raised, Reschedule, Returned, StopReason, Verdict
 from ..signals import Subscriber
 from ..store import Again, Delivery, Ended, Holding, Settled
 from ..values import define
-from .notification import Notification
 from .places import Place, Places
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from tests.house.tree import PACKAGE, dotted, imports, label, sources, type_chec
 #: From the cellar up. Rooms of one floor do not see each other. A room is a folder, entered by its ``__init__.py``,
 #: or a file. The files between ``client`` and ``worker`` are what users hold.
 FLOORS = [
-    ["errors", "clock", "signals", "standins", "values", "mixture"],
+    ["errors", "clock", "notification", "signals", "standins", "values", "mixture"],
     ["text"],
     ["moments", "numbers", "variables", "instrumentation"],
     ["memory", "rules"],
@@ -36,7 +36,7 @@ FLOORS = [
 
 #: What is in worker/, from the bottom up: folders, which are entered by any of their files, and files.
 WORKER_FLOORS = [
-    ["settings", "fallback", "notification", "shutdown_signals", "worker_dependencies"],
+    ["settings", "fallback", "shutdown_signals", "worker_dependencies"],
     ["places"],
     ["roster"],
     ["reports", "intake"],

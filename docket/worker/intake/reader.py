@@ -12,10 +12,10 @@ import attrs
 from anyio.lowlevel import checkpoint
 
 from ...clock import monotonic
+from ...notification import Notification
 from ...store import Claims, Taken
 from ...transport import Connection
 from ...values import define
-from ..notification import Notification
 from ..roster import Roster
 from .blocking_read import BlockingRead
 from .lost_answers import LostAnswers

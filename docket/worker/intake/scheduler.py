@@ -11,9 +11,9 @@ import attrs
 
 from ... import clock
 from ...clock import monotonic
+from ...notification import Notification
 from ...store import DueTasks
 from ...values import define
-from ..notification import Notification
 
 __all__ = ["Scheduler"]
 

@@ -16,11 +16,11 @@ from ...client import automatic, check_arguments
 from ...clock import monotonic, wait_for_ever
 from ...execution import Execution
 from ...moments import check_moment
+from ...notification import Notification
 from ...rules import FINAL
 from ...store import about_key, chains, check_expires, is_shared, read_event, unreadable
 from ...text import text_of
 from ...values import define
-from ..notification import Notification
 
 if TYPE_CHECKING:
     from ...docket import Docket

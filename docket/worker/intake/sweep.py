@@ -12,10 +12,10 @@ import attrs
 
 from ... import clock
 from ...clock import monotonic
+from ...notification import Notification
 from ...rules import renewal_interval
 from ...store import PENDING_PAGE, Claims
 from ...values import define
-from ..notification import Notification
 from ..roster import Roster
 from .reader import Reader
 

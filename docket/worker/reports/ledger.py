@@ -18,6 +18,7 @@ import anyio
 import attrs
 
 from ... import clock
+from ...notification import Notification
 from ...rules import Abandon, AwaitSlot, Complete, Defer, Fail, HandBack, PassOn, Raised, Reschedule, Returned
 from ...standins import redis_errors
 from ...store import (
@@ -39,7 +40,6 @@ from ...store import Ledger as Store
 from ...text import error_text
 from ...transport import is_outage
 from ...values import define
-from ..notification import Notification
 from ..roster import End, Running
 
 __all__ = ["Ledger", "in_batches", "task_ends"]

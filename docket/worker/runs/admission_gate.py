@@ -12,11 +12,11 @@ from anyio.lowlevel import checkpoint
 
 from ...client import PerFunction
 from ...dependencies import Admission, Cooldown, Debounce, Dependency, admission_dependencies, rules_of_call
+from ...notification import Notification
 from ...rules import AdmissionRule, SlotRule, Verdict, pack
 from ...standins import redis_errors
 from ...store import Admissions, Asking
 from ...values import define
-from ..notification import Notification
 from ..roster import Running
 from ..upkeep.outages import Outages
 from .following import Ending, block, fail_unhandled

@@ -14,7 +14,7 @@ from anyio.abc import TaskStatus
 from trio.lowlevel import Task
 
 from ...dependencies import current_execution
-from ..notification import Notification
+from ...notification import Notification
 from ..roster import Running
 from .claim_tasks import ClaimTasks, Run
 

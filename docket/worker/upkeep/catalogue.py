@@ -10,11 +10,11 @@ import attrs
 
 from ...client import TaskFunction, described
 from ...clock import wait_for_ever
+from ...notification import Notification
 from ...standins import redis_errors
 from ...store import Catalogue as Store
 from ...transport import is_outage
 from ...values import define
-from ..roster import Notification
 
 __all__ = ["Catalogue"]
 

@@ -12,11 +12,11 @@ import anyio
 import attrs
 
 from ...clock import monotonic, wait_for_ever
+from ...notification import Notification
 from ...standins import redis_errors
 from ...store import Beat, Liveness
 from ...values import define
 from ..intake.scheduler import Scheduler
-from ..roster import Notification
 from .outages import Outages
 from .server_time import ServerTime
 

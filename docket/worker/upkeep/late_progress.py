@@ -8,9 +8,9 @@ from collections.abc import Callable
 import attrs
 
 from ...client import ExecutionProgress, keepers
+from ...notification import Notification
 from ...standins import redis_errors
 from ...values import define
-from ..notification import Notification
 from .outages import is_disruption
 
 __all__ = ["LateProgress"]

@@ -10,6 +10,7 @@ import anyio
 import attrs
 
 from ...clock import monotonic
+from ...notification import Notification
 from ...parenthood import Tell
 from ...rules import StopReason
 from ...standins import redis_errors
@@ -18,7 +19,6 @@ from ...transport import Published, PubSub, is_outage
 from ...values import define
 from ..intake.scheduler import Scheduler
 from ..intake.sweep import Sweep
-from ..notification import Notification
 from ..roster import Roster, Running
 from .orphans import Orphans
 

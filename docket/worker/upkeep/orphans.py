@@ -11,11 +11,11 @@ import anyio
 import attrs
 
 from ...clock import wait_for_ever
+from ...notification import Notification
 from ...standins import redis_errors
 from ...store import Groups, OpenGroup, Sweeping
 from ...transport import is_outage
 from ...values import define
-from ..notification import Notification
 
 __all__ = ["LOOK", "Orphans"]
 

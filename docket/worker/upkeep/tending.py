@@ -9,9 +9,9 @@ import anyio
 import attrs
 
 from ...clock import monotonic
+from ...notification import Notification
 from ...parenthood import Tend
 from ...values import define
-from ..notification import Notification
 from ..roster import Running
 
 __all__ = ["Tending"]
