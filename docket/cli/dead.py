@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +10,10 @@ from cyclopts import Parameter
 
 from .. import clock
 from ..text import printable
-from .existing import check_docket
+from .existing import found_on
 from .json_output import Json, print_json
 from .loops import Backend
-from .options import integer, option
+from .options import Limit
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .tables import relative
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["dead_letters"]
 
-Limit = Annotated[int, option("--limit", integer(1, 1000))]
 Before = Annotated[str | None, Parameter(name="--before")]
 
 
@@ -53,11 +53,9 @@ def dead_letters(
         The event loop: asyncio, uvloop or trio.
     """
 
-    async def read(opened: Docket) -> tuple[list[DeadLetter], int]:
-        found, total = await opened.dead_letters(limit=limit, before=before)
-        if not total:
-            await check_docket(opened)
-        return found, total
+    def read(opened: Docket) -> Awaitable[tuple[list[DeadLetter], int]]:
+        page = opened.dead_letters(limit=limit, before=before)
+        return found_on(opened, page, lambda page: page[1])
 
     letters, total = with_docket(read, docket=docket, url=url, backend=backend)
     following = letters[-1].entry if len(letters) == limit and total > limit else None

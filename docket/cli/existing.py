@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from redis.exceptions import NoPermissionError
@@ -31,10 +31,10 @@ async def check_docket(docket: Docket) -> None:
         raise CommandFailed(f"there is no docket {docket.name!r} on this server; see --docket and --url")
 
 
-async def found_on(docket: Docket, looking: Awaitable[T]) -> T:
-    """What is found on a docket; where that is nothing, `check_docket`."""
+async def found_on(docket: Docket, looking: Awaitable[T], what: Callable[[T], object] = bool) -> T:
+    """What is found on a docket; where ``what`` says that it is nothing, `check_docket`."""
     found = await looking
-    if not found:
+    if not what(found):
         await check_docket(docket)
     return found
 

@@ -13,7 +13,7 @@ from .errors import CommandFailed
 from .existing import check_docket, found_on
 from .json_output import Json, print_json
 from .loops import Backend
-from .options import integer, moment, option
+from .options import After, Limit, moment, option
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .tables import print_table, relative
 
@@ -27,8 +27,6 @@ TaskName = Annotated[str | None, Parameter(name="--task")]
 Error = Annotated[str | None, Parameter(name="--error")]
 Since = Annotated[datetime | None, option("--since", moment())]
 Until = Annotated[datetime | None, option("--until", moment())]
-Limit = Annotated[int, option("--limit", integer(1, 1000))]
-After = Annotated[str | None, Parameter(name="--after")]
 Groups = Annotated[bool, Parameter(name="--groups", negative=())]
 Retrying = Annotated[bool, Parameter(name="--retrying", negative=())]
 

@@ -11,11 +11,11 @@ from cyclopts import Parameter
 from .. import clock
 from ..operating import latest_first
 from ..text import shortened
-from .existing import check_docket, found_on
+from .existing import found_on
 from .failures import LONGEST, Since, TaskName, Until
 from .json_output import Json, print_json
 from .loops import Backend
-from .options import choice, duration, integer, option
+from .options import Limit, choice, duration, option
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .tables import past, print_table, span
 
@@ -27,7 +27,6 @@ __all__ = ["history", "throughput"]
 
 Key = Annotated[str | None, Parameter(name="--key")]
 State = Annotated[str | None, option("--state", choice("completed", "failed", "retried", "cancelled"))]
-Limit = Annotated[int, option("--limit", integer(1, 1000))]
 Lately = Annotated[timedelta, option("--since", duration())]
 Per = Annotated[str, option("--per", choice("minute", "hour"))]
 
@@ -138,11 +137,9 @@ def throughput(
         The event loop: asyncio, uvloop or trio.
     """
 
-    async def read(opened: Docket) -> list[Interval]:
-        found = await opened.throughput(task, since=since, per=cast("Literal['minute', 'hour']", per))
-        if not any(one.ended for one in found):
-            await check_docket(opened)
-        return found
+    def read(opened: Docket) -> Awaitable[list[Interval]]:
+        found = opened.throughput(task, since=since, per=cast("Literal['minute', 'hour']", per))
+        return found_on(opened, found, lambda found: any(one.ended for one in found))
 
     seen = with_docket(read, docket=docket, url=url, backend=backend)
     if json:

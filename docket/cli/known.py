@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
-
-from .existing import check_docket
+from .existing import found_on
 from .json_output import Json, print_json
 from .loops import Backend
-from .options import integer, option
+from .options import After, Contains, Limit
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .tables import print_table
 
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
     from ..operating import KnownTask, TaskPage
 
 __all__ = ["ls"]
-
-Contains = Annotated[str | None, Parameter(name="--contains")]
-Limit = Annotated[int, option("--limit", integer(1, 1000))]
-After = Annotated[str | None, Parameter(name="--after")]
 
 
 def ls(
@@ -54,11 +49,9 @@ def ls(
         The event loop: asyncio, uvloop or trio.
     """
 
-    async def read(opened: Docket) -> TaskPage:
-        page = await opened.known_tasks(contains=contains, limit=limit, after=after)
-        if not page.tasks:
-            await check_docket(opened)
-        return page
+    def read(opened: Docket) -> Awaitable[TaskPage]:
+        page = opened.known_tasks(contains=contains, limit=limit, after=after)
+        return found_on(opened, page, lambda page: page.tasks)
 
     page = with_docket(read, docket=docket, url=url, backend=backend)
     if json:

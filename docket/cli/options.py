@@ -13,7 +13,10 @@ from ..errors import BadUrl
 from ..moments import LONGEST, SINCE, check_duration, read_seconds, read_since
 
 __all__ = [
+    "After",
+    "Contains",
     "Heartbeat",
+    "Limit",
     "Missed",
     "choice",
     "duration",
@@ -151,6 +154,11 @@ def _url(text: str) -> str:
 
 #: The URL of a server.
 url: Reader = (_url, "the URL of a server")
+
+# Options of several commands. Those of a page of a list:
+Limit = Annotated[int, option("--limit", integer(1, 1000))]
+After = Annotated[str | None, Parameter(name="--after")]
+Contains = Annotated[str | None, Parameter(name="--contains")]
 
 Heartbeat = Annotated[timedelta, option("--heartbeat-interval", duration(), "DOCKET_HEARTBEAT_INTERVAL")]
 Missed = Annotated[int, option("--missed-heartbeats", integer(1), "DOCKET_MISSED_HEARTBEATS")]

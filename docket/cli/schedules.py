@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import attrs
-from cyclopts import Parameter
 
 from .. import clock
 from ..text import shortened
@@ -14,7 +13,7 @@ from .existing import check_docket
 from .failures import LONGEST, TaskName
 from .json_output import Json, print_json
 from .loops import Backend
-from .options import integer, option
+from .options import After, Contains, Limit
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .tables import print_table, relative
 
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from ..operating import SchedulePage, TaskSchedule
 
 __all__ = ["schedules"]
-
-Contains = Annotated[str | None, Parameter(name="--contains")]
-Limit = Annotated[int, option("--limit", integer(1, 1000))]
-After = Annotated[str | None, Parameter(name="--after")]
 
 #: Of so many pages the command looks at the waiting tasks, for chains that have not had a run yet.
 MOST_PAGES = 10

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from .existing import check_docket
+from .existing import found_on
 from .json_output import Json, print_json
 from .loops import Backend
 from .options import Heartbeat, Missed, each, integer, option, path
@@ -70,10 +70,7 @@ def snapshot(
     async def take(opened: Docket) -> DocketSnapshot:
         for collection in tasks:
             opened.register_collection(collection)
-        found = await opened.snapshot()
-        if not found.total_tasks and not found.workers:
-            await check_docket(opened)
-        return found
+        return await found_on(opened, opened.snapshot(), lambda found: found.total_tasks or found.workers)
 
     taken = with_docket(
         take,

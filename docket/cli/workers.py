@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import clock
 from ..text import similar
 from .errors import CommandFailed
-from .existing import check_docket
+from .existing import check_docket, found_on
 from .json_output import Json, print_json
 from .loops import Backend
 from .options import Heartbeat, Missed
@@ -49,14 +49,8 @@ def ls(
         The event loop: asyncio, uvloop or trio.
     """
 
-    async def live(opened: Docket) -> Collection[WorkerInfo]:
-        found = await opened.workers()
-        if not found:
-            await check_docket(opened)
-        return found
-
     workers = with_docket(
-        live,
+        lambda opened: found_on(opened, opened.workers()),
         docket=docket,
         url=url,
         backend=backend,
