@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Generic, TypeAlias, TypeVar
 
 from opentelemetry import metrics
 
@@ -112,25 +113,52 @@ STRIKES_IN_EFFECT = meter.create_up_down_counter(
     "docket_strikes_in_effect", description="How many strikes are currently in effect", unit="1"
 )
 
+#: Limits with a series of their own for each docket: those with most waiters. The others share one.
+MOST_LIMITS = 50
 
-class _Latest:
-    """The latest number of each docket. Read as metrics are collected: what nobody measures any more has no series."""
+T = TypeVar("T")
 
-    def __init__(self) -> None:
-        self._by_docket: dict[str, int] = {}
+Row: TypeAlias = "tuple[int, Mapping[str, str]]"
+"""A number, and the labels that it has besides the docket's."""
 
-    def keep(self, docket: str, number: int) -> None:
-        self._by_docket[docket] = number
+
+class _Latest(Generic[T]):
+    """What is known of each docket. Read as metrics are collected: what nobody measures any more has no series."""
+
+    def __init__(self, rows: Callable[[T], Iterable[Row]]) -> None:
+        self._rows, self._by_docket = rows, dict[str, T]()
+
+    def keep(self, docket: str, known: T) -> None:
+        self._by_docket[docket] = known
 
     def drop(self, docket: str) -> None:
         self._by_docket.pop(docket, None)
 
     def observe(self, options: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
-        for docket, number in self._by_docket.copy().items():
-            yield metrics.Observation(number, {"docket.name": docket})
+        for docket, known in self._by_docket.copy().items():
+            for number, labels in self._rows(known):
+                yield metrics.Observation(number, {"docket.name": docket, **labels})
 
 
-DUE, LATER = _Latest(), _Latest()
+def _number(number: int) -> Iterator[Row]:
+    yield number, {}
+
+
+def _limits(waiting: Mapping[str, int]) -> Iterator[Row]:
+    """Of each limit that has waiters; the shorter rows together."""
+    rows = sorted(waiting.items(), key=lambda row: (-row[1], row[0]))
+    rest = sum(count for _, count in rows[MOST_LIMITS:])
+    for limit, count in (*rows[:MOST_LIMITS], *((("(others)", rest),) if rest else ())):
+        yield count, {"docket.limit": limit}
+
+
+def _tasks(names: Collection[str]) -> Iterator[Row]:
+    for task in names:
+        yield 1, {"docket.task": task}
+
+
+DUE, LATER, FAILED = _Latest(_number), _Latest(_number), _Latest(_number)
+WAITERS, PAUSED = _Latest(_limits), _Latest(_tasks)
 QUEUE_DEPTH = meter.create_observable_gauge(
     "docket_queue_depth", [DUE.observe], description="How many tasks are due to be executed now", unit="1"
 )
@@ -140,65 +168,18 @@ SCHEDULE_DEPTH = meter.create_observable_gauge(
     description="How many tasks are scheduled to be executed in the future",
     unit="1",
 )
-#: Limits with a series of their own for each docket: those with most waiters. The others share one.
-MOST_LIMITS = 50
-
-
-class _Waiters:
-    """How many tasks wait for each limit. Read as metrics are collected: a limit without waiters has no series."""
-
-    def __init__(self) -> None:
-        self._by_docket: dict[str, Mapping[str, int]] = {}
-
-    def keep(self, docket: str, limits: Mapping[str, int]) -> None:
-        if limits:
-            self._by_docket[docket] = limits
-        else:
-            self._by_docket.pop(docket, None)
-
-    def observe(self, options: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
-        for docket, limits in self._by_docket.copy().items():
-            rows = sorted(limits.items(), key=lambda row: (-row[1], row[0]))
-            rest = sum(count for _, count in rows[MOST_LIMITS:])
-            for limit, count in (*rows[:MOST_LIMITS], *((("(others)", rest),) if rest else ())):
-                yield metrics.Observation(count, {"docket.name": docket, "docket.limit": limit})
-
-
-WAITERS = _Waiters()
 LIMIT_WAITERS = meter.create_observable_gauge(
     "docket_limit_waiters",
     [WAITERS.observe],
     description="How many tasks wait for a slot of a concurrency limit",
     unit="1",
 )
-FAILED = _Latest()
 FAILURES_KEPT = meter.create_observable_gauge(
     "docket_failures_kept",
     [FAILED.observe],
     description="How many keys have a failure that is kept",
     unit="1",
 )
-
-
-class _Paused:
-    """What is paused on each docket. Read as metrics are collected: what is not paused has no series."""
-
-    def __init__(self) -> None:
-        self._by_docket: dict[str, Collection[str]] = {}
-
-    def keep(self, docket: str, tasks: Collection[str]) -> None:
-        self._by_docket[docket] = tasks
-
-    def drop(self, docket: str) -> None:
-        self._by_docket.pop(docket, None)
-
-    def observe(self, options: metrics.CallbackOptions) -> Iterator[metrics.Observation]:
-        for docket, tasks in self._by_docket.copy().items():
-            for task in tasks:
-                yield metrics.Observation(1, {"docket.name": docket, "docket.task": task})
-
-
-PAUSED = _Paused()
 PAUSES_IN_EFFECT = meter.create_observable_gauge(
     "docket_pauses_in_effect", [PAUSED.observe], description="Which tasks are paused, * for all", unit="1"
 )
