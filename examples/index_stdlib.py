@@ -17,7 +17,7 @@ import sys
 import sysconfig
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
@@ -222,24 +222,30 @@ def shortened(name: str, most: int) -> str:
 
 AT_LEAST_ONE = validators.Number(gte=1)
 
-app = App(help="Index the standard library of the running Python with docket.")
 
+def command(index: Callable[[str, int, int], Awaitable[None]], title: str) -> App:
+    """The command line of an index."""
+    app = App(help=title)
 
-@app.default
-def main(
-    *,
-    url: Annotated[str, Parameter(help="The server of the docket.")] = "memory://stdlib",
-    backend: Annotated[
-        Literal["asyncio", "uvloop", "trio"], Parameter(help="The event loop to run on.")
-    ] = "asyncio",
-    workers: Annotated[int, Parameter(help="Workers in this process.", validator=AT_LEAST_ONE)] = 2,
-    concurrency: Annotated[int, Parameter(help="Tasks at a time, per worker.", validator=AT_LEAST_ONE)] = 10,
-) -> None:
-    try:
-        run(backend, index, url, workers, concurrency)
-    except (UsageError, ConnectionError) as error:
-        sys.exit(str(error))
+    @app.default
+    def main(
+        *,
+        url: Annotated[str, Parameter(help="The server of the docket.")] = "memory://stdlib",
+        backend: Annotated[
+            Literal["asyncio", "uvloop", "trio"], Parameter(help="The event loop to run on.")
+        ] = "asyncio",
+        workers: Annotated[int, Parameter(help="Workers in this process.", validator=AT_LEAST_ONE)] = 2,
+        concurrency: Annotated[
+            int, Parameter(help="Tasks at a time, per worker.", validator=AT_LEAST_ONE)
+        ] = 10,
+    ) -> None:
+        try:
+            run(backend, index, url, workers, concurrency)
+        except (UsageError, ConnectionError) as error:
+            sys.exit(str(error))
+
+    return app
 
 
 if __name__ == "__main__":
-    app()
+    command(index, "Index the standard library of the running Python with docket.")()

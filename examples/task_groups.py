@@ -10,21 +10,15 @@ that runs one task at a time is enough.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable
-from typing import Annotated, Literal
 
 import anyio
 import anyio.to_process
-from cyclopts import App, Parameter
-from index_stdlib import AT_LEAST_ONE, Counts, console, count, modules, show
-from loops import run
-from redis.exceptions import ConnectionError
+from index_stdlib import Counts, command, console, count, modules, show
 from rich.progress import track
 
 from docket import CurrentDocket, Docket, Worker
-from docket.errors import UsageError
 
 
 async def index_module(path: str) -> Counts:
@@ -70,24 +64,5 @@ async def index(url: str, workers: int, concurrency: int) -> None:
     console.print(f"{sum(map(len, plan.values()))} modules in {len(plan)} packages: {seconds:.1f} s")
 
 
-app = App(help="Index the standard library of the running Python by task groups.")
-
-
-@app.default
-def main(
-    *,
-    url: Annotated[str, Parameter(help="The server of the docket.")] = "memory://stdlib",
-    backend: Annotated[
-        Literal["asyncio", "uvloop", "trio"], Parameter(help="The event loop to run on.")
-    ] = "asyncio",
-    workers: Annotated[int, Parameter(help="Workers in this process.", validator=AT_LEAST_ONE)] = 2,
-    concurrency: Annotated[int, Parameter(help="Tasks at a time, per worker.", validator=AT_LEAST_ONE)] = 10,
-) -> None:
-    try:
-        run(backend, index, url, workers, concurrency)
-    except (UsageError, ConnectionError) as error:
-        sys.exit(str(error))
-
-
 if __name__ == "__main__":
-    app()
+    command(index, "Index the standard library of the running Python by task groups.")()
