@@ -64,10 +64,20 @@ class OpenGroup:
 
     def before_it(self) -> list[OpenGroup]:
         """The groups in whose place it was opened, since their children were being cancelled (open_group.lua)."""
+        nonce, ordinal, again = self._parts()
+        ids = [f"{nonce}.{ordinal}", *(f"{nonce}.{ordinal}.{n}" for n in range(2, again))]
+        return [OpenGroup(id=id, parent=self.parent) for id in ids] if again > 1 else []
+
+    def earlier(self) -> list[str]:
+        """The ids of the groups that the same run has opened before it, the latest first."""
+        nonce, ordinal, _ = self._parts()
+        return [f"{nonce}.{number}" for number in range(ordinal - 1, 0, -1)]
+
+    def _parts(self) -> tuple[str, int, int]:
+        """The nonce of the run, the number of the group in it, and which group in its place this is, from 1."""
         nonce, _, numbers = self.id.partition(".")
         ordinal, _, again = numbers.partition(".")
-        ids = [f"{nonce}.{ordinal}"] + [f"{nonce}.{ordinal}.{n}" for n in range(2, int(again or 1))]
-        return [OpenGroup(id=id, parent=self.parent) for id in ids] if again else []
+        return nonce, int(ordinal), int(again or 1)
 
 
 @frozen(kw_only=True)
@@ -199,11 +209,8 @@ class Groups:
 
         Of this group and of those that the same run has opened before: where it is redelivered, it asks for all.
         """
-        nonce, _, number = group.id.partition(".")
-        ordinal = int(number.partition(".")[0])
-        await self._keep(group.id)
-        for before in range(ordinal - 1, 0, -1):
-            await self._keep(f"{nonce}.{before}")
+        for group_id in (group.id, *group.earlier()):
+            await self._keep(group_id)
 
     async def _keep(self, group_id: str) -> None:
         keys, start = self.keys, 0
@@ -241,10 +248,6 @@ class Groups:
     async def under_way(self, group: OpenGroup) -> int:
         """How many children have not ended."""
         return cast("int", await self.client.call("ZCOUNT", self.keys.group(group.id), *_UNDER_WAY))
-
-    async def is_doomed(self, group: OpenGroup) -> bool:
-        """Whether the group takes nobody any more."""
-        return not (await self.now(group)).is_open
 
     async def failed(self, group: OpenGroup, most: int) -> list[str]:
         """The keys of children that have failed for good, ``most`` of them at most."""
