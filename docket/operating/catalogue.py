@@ -137,10 +137,8 @@ class TaskSchedule:
         """
         if self.is_live:
             return False
-        return self.state in _UNENDED or (self.recurrence.automatic and self.key == self.task)
-
-
-_UNENDED = frozenset({ExecutionState.SCHEDULED, ExecutionState.QUEUED, ExecutionState.RUNNING})
+        is_unended = self.state is not None and self.state not in FINAL
+        return is_unended or (self.recurrence.automatic and self.key == self.task)
 
 
 @frozen(kw_only=True)

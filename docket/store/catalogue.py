@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from ..moments import read_epoch
-from ..rules import ExecutionState
+from ..rules import FINAL
 from ..standins import redis_errors
 from ..transport import Client
 from ..values import define, frozen
@@ -171,7 +171,7 @@ class Catalogue:
             except ValueError:
                 record = None
             is_there = not isinstance(reply, Exception) and reply not in (None, [])
-            is_live = record is not None and record.state in _LIVE and (question is None or is_there)
+            is_live = record is not None and record.state not in FINAL and (question is None or is_there)
             found.append(ChainLook(record, is_live))
         return found
 
@@ -190,7 +190,6 @@ class Catalogue:
 
 
 _ENTRY = re.compile(rb"[0-9]{1,19}-[0-9]{1,19}")
-_LIVE = frozenset({ExecutionState.SCHEDULED, ExecutionState.QUEUED, ExecutionState.RUNNING})
 
 
 def _pairs(flat: Sequence[bytes]) -> zip[tuple[bytes, bytes]]:

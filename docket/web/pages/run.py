@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...documents import encoded
 from ...errors import UsageError
 from ...execution import Execution, ExecutionState
+from ...rules import FINAL
 from ..figures import ended_table
 from ..markup import Child, Safe, el, join
 from ..pieces import button, card, empty, facts, form, hidden, limit_link, state_badge, task_link
@@ -25,8 +26,6 @@ __all__ = ["RUN"]
 ROWS = 20
 
 THREADS = "a plain function goes on in its thread until it returns, since nothing can interrupt a thread"
-
-LIVE = frozenset({ExecutionState.SCHEDULED, ExecutionState.QUEUED, ExecutionState.RUNNING})
 
 
 async def _read(docket: Docket, query: Query) -> Show:
@@ -201,7 +200,7 @@ def _tools(run: Execution[Any], failure: Failure | None, view: View) -> Safe | N
         buttons.append(button("Retry", "retry", tone="main"))
     if failure is not None and failure.final:
         buttons.append(button("Discard…", "discard", tone="danger"))
-    if run.state in LIVE:
+    if run.state not in FINAL:
         buttons.append(button("Cancel…", "cancel", tone="danger"))
     if not buttons:
         return None
