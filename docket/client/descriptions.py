@@ -30,16 +30,13 @@ __all__ = ["described", "recurrence_of"]
 
 def recurrence_of(function: TaskFunction) -> Recurrence | None:
     """When a task repeats itself; None where it does not, or where its annotations cannot be read."""
-    try:
-        found = [each for each in get_dependency_parameters(function).values() if isinstance(each, Perpetual)]
-    except Exception:  # noqa: BLE001 - a function of the user's may be anything (I9)
-        return None
+    found = [each for each in _dependencies(function) if isinstance(each, Perpetual)]
     return _recurrence(found[0]) if found else None
 
 
 def described(function: TaskFunction) -> TaskDescription:
     """What can be said of a task; what its own code refuses to tell is left out (I9)."""
-    found: list[object] = _tried(lambda: [*get_dependency_parameters(function).values()]) or []
+    found = _dependencies(function)
     retries = [each for each in found if isinstance(each, Retry)]
     timeouts = [each.base for each in found if isinstance(each, Timeout)]
     return TaskDescription(
@@ -50,6 +47,11 @@ def described(function: TaskFunction) -> TaskDescription:
         limits=tuple(_tried(lambda: list(_limits(function))) or ()),
         recurrence=recurrence_of(function),
     )
+
+
+def _dependencies(function: TaskFunction) -> list[object]:
+    """What a task asks for in its signature; nothing where its annotations cannot be read."""
+    return _tried(lambda: [*get_dependency_parameters(function).values()]) or []
 
 
 def _tried(tell: Callable[[], Any]) -> Any:

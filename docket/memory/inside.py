@@ -75,11 +75,6 @@ class Inside:
         self._keys.expire_at(key, self._keys.now + milliseconds)
 
     # Hashes
-    def has_field(self, key: bytes, name: bytes) -> bool:
-        """HEXISTS; False where the key holds another type."""
-        value = self._keys.values.get(key)
-        return type(value) is Hash and name in value
-
     def set_fields(self, key: bytes, fields: Mapping[bytes, bytes], *, without: Sequence[bytes] = ()) -> None:
         """HSET, and HDEL of other fields."""
         value = self._keys.ensure(key, Hash)

@@ -142,10 +142,6 @@ class Listener:
         """Stop a claim whose cancellation was requested already. Raises: RedisError."""
         await self._stop_requested([running.delivery.message.key])
 
-    def expect_redelivery(self) -> None:
-        """Have the sweep look: this worker has left a claim to redelivery, which nobody announces."""
-        self.sweep.look_again()
-
     async def follow(self, channel: str, owner: object, tell: Tell) -> None:
         """Tell what is published on a channel. See `docket.parenthood.Parent.follow`. Raises: ResponseError."""
         name = channel.encode()
