@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -158,9 +159,10 @@ async def test_who_has_waited_goes_on_before_anything_new(anyio_backend: Any) ->
         await docket.add(parent)()
         await a_worker(docket, concurrency=1).run_until_finished()
     # The end of the child leaves with the next take, which brings another one before the parent can know of it; and one
-    # more, where that ends in its first step.
-    assert order.index("parent") <= 3
-    assert order[order.index("parent") + 1] == "parent again"
+    # more, where that has ended in the step that has started it.
+    eager = sys.version_info >= (3, 12) and anyio_backend[0] == "asyncio"
+    others = ["other 0", "other 1"] if eager else ["other 0"]
+    assert order[: len(others) + 3] == ["child", *others, "parent", "parent again"]
 
 
 @virtual_time
