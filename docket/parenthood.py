@@ -25,6 +25,7 @@ __all__ = [
     "Tend",
     "current_host",
     "current_parent",
+    "never",
     "parent_on",
     "seceded",
     "seceded_in_thread",
@@ -37,6 +38,10 @@ it is told None again."""
 
 Tend: TypeAlias = Callable[[], Awaitable[float]]
 """Does what is due, and returns in how many seconds it is to be called again; infinity is never."""
+
+
+def never() -> bool:
+    return False
 
 
 class Parent(Protocol):
@@ -64,17 +69,14 @@ class Parent(Protocol):
         """The number of the group that it opens now, from 1."""
         ...
 
-    def seceded(self, *, finds: bool = False) -> AbstractAsyncContextManager[None]:
+    def seceded(self, finds: Callable[[], bool] = never) -> AbstractAsyncContextManager[None]:
         """While it waits in here it does not count among those that its worker runs at a time (I14).
 
         It is left once there is a place to go on in; after a cancellation at once. It may be entered several times at
-        a time: the task counts again when all are left. ``finds``: begun anew, it finds what it waits for where it is,
-        as the children of a group; then a worker that drains hands it back at once, and not only at the deadline.
+        a time: the task counts again when all are left. ``finds`` says whether it would find what it waits for where it
+        is, if it began anew, as the children of a group; usually it would not. If it would of all that it waits for, a
+        worker that drains hands it back at once, and not only at the deadline.
         """
-        ...
-
-    def finding_no_more(self) -> AbstractContextManager[None]:
-        """In here it would not find any more what it waits for in `seceded`: its children are being cancelled."""
         ...
 
     def patient(self, scope: CancelScope) -> AbstractContextManager[None]:

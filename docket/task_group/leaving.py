@@ -74,10 +74,10 @@ class Leaving:
 
         Raises: what is no Exception, such as a cancellation.
         """
-        opener = self.nest.opener
+        opener, view = self.nest.opener, self.nest.view
         try:
-            is_failing = error is not None or self.nest.view.stopped is not None
-            async with opener.stepping_aside(finds=not is_failing):
+            view.is_cut_short = error is not None
+            async with opener.stepping_aside(view):
                 error = await self._until_nobody_is_under_way(error)
                 if error is not None and not isinstance(error, Exception):
                     raise error  # in here: then it does not wait for a place to go on in
@@ -99,8 +99,8 @@ class Leaving:
                 return error  # whoever runs it next finds the children where they are
             is_away = isinstance(error, redis_errors.RedisError)
             if error is not None or view.stopped is not None:
-                with opener.finding_no_more():
-                    interruption = await self._cancel_children()
+                view.is_cut_short = True
+                interruption = await self._cancel_children()
                 is_away = is_away or isinstance(interruption, redis_errors.RedisError)
                 error = _first(interruption, error)
                 await self._close()

@@ -147,7 +147,7 @@ class Nest:
             return len(under_way) < most or self.view.stopped is not None or self.is_left
 
         while len(under_way) >= most:  # others may take the room while this one waits for its place
-            async with self.opener.stepping_aside():
+            async with self.opener.stepping_aside(self.view):
                 await self.view.wait(has_room)
             await self._check_open()
         return most - len(under_way)

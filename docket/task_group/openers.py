@@ -72,12 +72,8 @@ class Opener(Protocol):
         """Tell nothing more; without effect if it does not listen."""
         ...
 
-    def stepping_aside(self, *, finds: bool = True) -> AbstractAsyncContextManager[None]:
+    def stepping_aside(self, view: View) -> AbstractAsyncContextManager[None]:
         """In there it waits for others, and holds none of its worker's places (I14)."""
-        ...
-
-    def finding_no_more(self) -> AbstractContextManager[object]:
-        """In there the children are being cancelled: who begins anew would not find them."""
         ...
 
     def patient(self, scope: anyio.CancelScope) -> AbstractContextManager[object]:
@@ -124,11 +120,8 @@ class RunningTask:
         if self._channel is not None:
             self.parent.unfollow(self._channel)
 
-    def stepping_aside(self, *, finds: bool = True) -> AbstractAsyncContextManager[None]:
-        return self.parent.seceded(finds=finds)
-
-    def finding_no_more(self) -> AbstractContextManager[object]:
-        return self.parent.finding_no_more()
+    def stepping_aside(self, view: View) -> AbstractAsyncContextManager[None]:
+        return self.parent.seceded(view.would_be_found)
 
     def patient(self, scope: anyio.CancelScope) -> AbstractContextManager[object]:
         return self.parent.patient(scope)
@@ -210,10 +203,7 @@ class Program:
                 await ended.wait()
         await nursery.__aexit__(None, None, None)
 
-    def stepping_aside(self, *, finds: bool = True) -> AbstractAsyncContextManager[None]:
-        return nullcontext()
-
-    def finding_no_more(self) -> AbstractContextManager[object]:
+    def stepping_aside(self, view: View) -> AbstractAsyncContextManager[None]:
         return nullcontext()
 
     def patient(self, scope: anyio.CancelScope) -> AbstractContextManager[object]:

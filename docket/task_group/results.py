@@ -28,7 +28,7 @@ class Results(AsyncIterator[Execution[Any]]):
             return bool(view.ended) or not view.under_way or nest.is_left
 
         while not await one_has_ended():  # others may take it while this one waits for its place
-            async with nest.opener.stepping_aside():
+            async with nest.opener.stepping_aside(view):
                 await view.wait(one_has_ended)
         if not view.ended:
             raise StopAsyncIteration

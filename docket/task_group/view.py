@@ -74,6 +74,8 @@ class View:
     ended: dict[str, Execution[Any]] = attrs.field(init=False, factory=dict[str, Execution[Any]])
     """Those that nobody was given yet (`TaskGroup.results`), in the order of their ends."""
     stopped: Stop | None = attrs.field(init=False, default=None)
+    is_cut_short: bool = attrs.field(init=False, default=False)
+    """Whether its children are to be cancelled since the body has failed, or as the wait for them was interrupted."""
     is_watched: bool = attrs.field(init=False, default=False)
     _pause: float = attrs.field(init=False, default=FIRST_LOOK)
     _next_look: float = attrs.field(init=False)
@@ -92,6 +94,10 @@ class View:
             self.stopped = why
             self.stop_body()
             self.notify()
+
+    def would_be_found(self) -> bool:
+        """Whether a parent that begins anew would find the children: they are not being cancelled."""
+        return self.stopped is None and not self.is_cut_short
 
     def note_end(self, key: str) -> None:
         """Note that a child has ended; without effect if that is known, or it is not one that was added here."""

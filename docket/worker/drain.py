@@ -63,9 +63,7 @@ class Drain:
         self.has_begun = True
         self.roster.places.close()
         for running in self.roster:
-            if (
-                running.finding and running.only_waits
-            ):  # whoever runs it next finds the tasks that it waits for
+            if running.would_find and running.only_waits:
                 running.stop(StopReason.DRAIN)
         if self.roster:
             logger.info("Shutdown requested, finishing %d active tasks...", len(self.roster))

@@ -14,7 +14,7 @@ from anyio import CancelScope, get_cancelled_exc_class
 
 from ..clock import monotonic
 from ..notification import Notification
-from ..parenthood import Tell, Tend
+from ..parenthood import Tell, Tend, never
 from ..rules import StopReason, names_in
 from ..store import HELD_LIMITS, Fence
 from ..values import define
@@ -62,16 +62,16 @@ class _Parent:
         return self.running.groups
 
     @asynccontextmanager
-    async def seceded(self, *, finds: bool = False) -> AsyncGenerator[None]:
+    async def seceded(self, finds: Callable[[], bool] = never) -> AsyncGenerator[None]:
         running, places = self.running, self.parents.roster.places
         place = running.place = running.place or Place()
         is_one_too_many = self._is_one_too_many(place)
         if is_one_too_many and (running.uninterruptible or running.stopped_by is None):
             yield  # nothing can put it off, so it keeps its place
             return
-        if finds and self.parents.stopping() and not running.uninterruptible:
+        running.waits = (*running.waits, finds)
+        if running.would_find and self.parents.stopping() and not running.uninterruptible:
             running.stop(StopReason.DRAIN)
-        running.finding += finds
         places.step_aside(place)
         self.parents.roster.freed.notify()
         if is_one_too_many:
@@ -88,16 +88,10 @@ class _Parent:
         else:
             await self._come_back(place)
         finally:
-            running.finding -= finds
+            left = list(running.waits)
+            left.remove(finds)
+            running.waits = tuple(left)
             self._tell(place)
-
-    @contextmanager
-    def finding_no_more(self) -> Generator[None]:
-        self.running.finding -= 1
-        try:
-            yield
-        finally:
-            self.running.finding += 1
 
     def _tell(self, place: Place) -> None:
         """Tell telemetry whether it only waits."""

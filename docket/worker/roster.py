@@ -100,8 +100,8 @@ class Running:
     # its place among those that the worker runs
     place: Place | None
     """None as long as it has not waited for other tasks."""
-    finding: int
-    """In how many places it waits for what it would find if it began anew, less those of these where it would not."""
+    waits: tuple[Callable[[], bool], ...]
+    """Of each wait for other tasks that its body is in, whether it would find these if it began anew."""
     groups: int
     """How many task groups it has opened."""
 
@@ -154,8 +154,8 @@ class Running:
         self.began, self.trusted_until = began, trusted_until
         self.unknown = self.last = self.uninterruptible = self.detached = self.settling = self.settled = False
         self.is_traced = False
-        self.rules = self.subscribers = self.patient = ()
-        self.mishaps = self.interruptions = self.finding = self.groups = 0
+        self.rules = self.subscribers = self.patient = self.waits = ()
+        self.mishaps = self.interruptions = self.groups = 0
         self.place = self.reason = self.left_open = self._scope = None
         self.decided = self.end = self.report = None
 
@@ -196,6 +196,11 @@ class Running:
         return (
             place is not None and place.is_given_up and place.returning is None and not self.uninterruptible
         )
+
+    @property
+    def would_find(self) -> bool:
+        """Whether it would find all that it waits for, if it began anew."""
+        return bool(self.waits) and all(finds() for finds in self.waits)
 
     @property
     def has_succeeded(self) -> bool:

@@ -26,7 +26,7 @@ class Aside:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.has_begun, self.is_over, self.place = anyio.Event(), anyio.Event(), anyio.Event()
-        monkeypatch.setattr(Program, "stepping_aside", lambda _, **how: self._wait())
+        monkeypatch.setattr(Program, "stepping_aside", lambda _, view: self._wait())
 
     @asynccontextmanager
     async def _wait(self) -> AsyncGenerator[None]:

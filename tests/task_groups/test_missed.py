@@ -64,7 +64,10 @@ async def test_patience_is_over_as_the_worker_hands_back(docket: Docket) -> None
 
 
 @virtual_time
-async def test_a_parent_that_is_failing_as_its_worker_stops_has_failed(memory_url: str) -> None:
+@pytest.mark.parametrize("by_itself", [False, True], ids=["a child has failed", "its body has"])
+async def test_a_parent_that_is_failing_as_its_worker_stops_has_failed(
+    memory_url: str, by_itself: bool
+) -> None:
     """Begun anew it would not find its children, which are being cancelled, and all would run again."""
     begun, lingers = 0, anyio.Event()
 
@@ -82,6 +85,8 @@ async def test_a_parent_that_is_failing_as_its_worker_stops_has_failed(memory_ur
         async with docket.task_group() as group:
             await group.add(lingering)()
             await anyio.sleep(1)
+            if by_itself:
+                await boom()
             await group.add(boom)()
 
     async with Docket("fails", memory_url) as docket:
