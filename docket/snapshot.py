@@ -10,7 +10,7 @@ from typing import Any
 from . import clock
 from .client import KeyName
 from .execution import Execution, RunningExecution
-from .store import EVERY_TASK, DocketStore, Keys, WorkerInfo
+from .store import DocketStore, Keys, WorkerInfo, is_among
 from .text import checked_name
 from .values import define
 
@@ -20,7 +20,7 @@ __all__ = ["DocketSnapshot", "DocketSnapshotMixin", "RunningExecution", "WorkerI
 def mark_paused(waiting: Iterable[Execution[Any]], paused: Collection[str]) -> None:
     """Note of what waits whether its task, or all tasks, are ``paused``."""
     for execution in waiting if paused else ():
-        if EVERY_TASK in paused or execution.function_name in paused:
+        if is_among(execution.function_name, paused):
             execution.is_paused = True
 
 

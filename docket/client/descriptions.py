@@ -30,8 +30,7 @@ __all__ = ["described", "recurrence_of"]
 
 def recurrence_of(function: TaskFunction) -> Recurrence | None:
     """When a task repeats itself; None where it does not, or where its annotations cannot be read."""
-    found = [each for each in _dependencies(function) if isinstance(each, Perpetual)]
-    return _recurrence(found[0]) if found else None
+    return _recurrence_among(_dependencies(function))
 
 
 def described(function: TaskFunction) -> TaskDescription:
@@ -45,7 +44,7 @@ def described(function: TaskFunction) -> TaskDescription:
         attempts=retries[0].attempts if retries else 1,
         timeout=timeouts[0] if timeouts else None,
         limits=tuple(_tried(lambda: list(_limits(function))) or ()),
-        recurrence=recurrence_of(function),
+        recurrence=_recurrence_among(found),
     )
 
 
@@ -60,6 +59,11 @@ def _tried(tell: Callable[[], Any]) -> Any:
         return tell()
     except Exception:  # noqa: BLE001 - it may raise anything (I9)
         return None
+
+
+def _recurrence_among(dependencies: list[object]) -> Recurrence | None:
+    found = [each for each in dependencies if isinstance(each, Perpetual)]
+    return _recurrence(found[0]) if found else None
 
 
 def _recurrence(perpetual: Perpetual) -> Recurrence | None:

@@ -19,7 +19,6 @@ from ..moments import read_epoch
 from ..numbers import check_whole, spelled
 from ..rules import FINAL, WAITING, ExecutionState
 from ..store import (
-    EVERY_TASK,
     ONCE,
     ChainLook,
     DocketStore,
@@ -28,6 +27,7 @@ from ..store import (
     Recurrence,
     TaskDescription,
     WorkerInfo,
+    is_among,
     waits_for,
 )
 from ..values import frozen
@@ -215,7 +215,7 @@ class DocketCatalogue(abc.ABC):
             KnownTask(
                 name=name,
                 workers=workers.get(name, 0),
-                paused=name in paused or EVERY_TASK in paused,
+                paused=is_among(name, paused),
                 description=said.get(name) or self._described_here(name),
                 described_at=seen.get(name),
                 last_ended=_moment(ended.get(name)),
@@ -305,7 +305,7 @@ class DocketCatalogue(abc.ABC):
                 if not recurrence.automatic or key != task:
                     continue
                 look = ChainLook(None, is_live=False)
-            is_paused = task in paused or EVERY_TASK in paused
+            is_paused = is_among(task, paused)
             found.append(_schedule(self.keys, (task, key), recurrence, look, (workers[task], is_paused)))
         return found
 

@@ -39,7 +39,7 @@ from .ledger import CHAINS_AT_ONCE, LONGEST_KEY, Ledger, Row, TaskEnds, row_text
 from .listing import Counts, Listed
 from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
-from .pauses import EVERY_TASK, PauseRecord, Pauses, TooManyPauses
+from .pauses import EVERY_TASK, PauseRecord, Pauses, TooManyPauses, is_among
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import ProgressReports, Report
 from .records import Depths, LastRun, Picture, PictureEntry, ProgressRecord, Record, Records, waits_for
@@ -152,6 +152,7 @@ __all__ = [
     "first_when",
     "fits",
     "is_about_a_key",
+    "is_among",
     "is_empty",
     "is_shared",
     "load",

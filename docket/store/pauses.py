@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
@@ -20,7 +21,7 @@ from .foreign import text
 from .keys import GROUP, Keys, paused_task
 from .records import members, read_mapping
 
-__all__ = ["EVERY_TASK", "PauseRecord", "Pauses", "TooManyPauses"]
+__all__ = ["EVERY_TASK", "PauseRecord", "Pauses", "TooManyPauses", "is_among"]
 
 EVERY_TASK = "*"
 """Stands for all tasks where a docket is paused as a whole."""
@@ -30,6 +31,11 @@ MOST = 500
 
 #: Messages that one script moves back: it keeps the server for two milliseconds.
 RESUME_CHUNK = 100
+
+
+def is_among(task: str, paused: Collection[str]) -> bool:
+    """Whether a task is among those that are paused, or all tasks are."""
+    return task in paused or EVERY_TASK in paused
 
 
 class TooManyPauses(Exception):
