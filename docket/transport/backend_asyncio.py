@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from contextvars import Context
+from contextvars import Context, copy_context
 from threading import get_ident
-from typing import Any
+from typing import Any, Self
 
 from .stream import Stream
 from .waiting import AwaitedReply
@@ -55,15 +55,19 @@ class AsyncioBackend:
         return True
 
     async def park(self, awaited: AwaitedReply) -> None:
-        awaited.parked = future = self._loop.create_future()
+        awaited.parked = parked = _Parked(loop=self._loop)
         try:
-            await future
+            await parked
         finally:
             awaited.parked = None
 
     def wake(self, awaited: AwaitedReply) -> None:
-        if awaited.parked is not None and not awaited.parked.done():
-            awaited.parked.set_result(None)
+        if awaited.parked is not None:
+            awaited.parked.wake()
+
+    def wake_now(self, awaited: AwaitedReply) -> None:
+        if awaited.parked is not None:
+            awaited.parked.wake_now()
 
     async def checkpoint(self) -> None:
         await asyncio.sleep(0)
@@ -82,6 +86,35 @@ class AsyncioBackend:
             return LoopWatch(self._loop, descriptor(), on_readable)
         except NotImplementedError:  # Windows' Proactor loop
             return None
+
+
+class _Parked(asyncio.Future[None]):
+    """A future for the one task that awaits it, which can also go on at once: not only in the next turn of the loop.
+
+    That turn, with its look at all sockets, is a twentieth of what adding a task one by one takes a client.
+    """
+
+    __slots__ = ("_context", "_go_on")
+
+    def add_done_callback(self, fn: Callable[[Self], object], /, *, context: Context | None = None) -> None:
+        """Called by the task, at once and once."""
+        self._go_on, self._context = fn, context or copy_context()
+
+    def wake(self) -> None:
+        if not self.done():
+            self.set_result(None)
+            self.get_loop().call_soon(self._go_on, self, context=self._context)
+
+    def wake_now(self) -> None:
+        if not self.done():
+            self.set_result(None)
+            self._context.run(self._go_on, self)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        if not super().cancel(msg):
+            return False
+        self.get_loop().call_soon(self._go_on, self, context=self._context)
+        return True
 
 
 class LoopWatch:

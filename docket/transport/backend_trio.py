@@ -63,6 +63,8 @@ class TrioBackend:
             awaited.parked = None
             trio.lowlevel.reschedule(task)
 
+    wake_now = wake
+
     async def checkpoint(self) -> None:
         await trio.lowlevel.checkpoint()
 

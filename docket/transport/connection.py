@@ -232,12 +232,16 @@ class Connection:
             self._leading = False
 
     def _on_readable(self) -> None:
-        """Do what ``_lead`` does, called by the loop."""
+        """Do what ``_lead`` does, called by the loop; a lone caller goes on at once."""
+        answered: list[AwaitedReply] = []
         try:
-            while self._pump() and self._watch is not None and self._watch.greedy:
+            while self._pump(answered.append) and self._watch is not None and self._watch.greedy:
                 pass
         except (OSError, redis_errors.RedisError) as error:
             self.fail(error)
+        go_on = self._backend.wake_now if len(answered) == 1 else self._wake
+        for awaited in answered:
+            go_on(awaited)
 
     def _stop_watching(self) -> None:
         if self._watch is not None:
@@ -259,9 +263,10 @@ class Connection:
                 if self._out:
                     self.fail(Closed("Closed: every caller was cancelled while sending"))
 
-    def _pump(self) -> bool:
+    def _pump(self, wake: Callable[[AwaitedReply], None] | None = None) -> bool:
         """Read once and hand out the replies; False if there was nothing to read. Never waits.
 
+        ``wake`` is called with each caller that has its reply and is parked; without it they are woken.
         Raises: OSError, RedisError - the connection is of no use any more.
         """
         data = self._stream.try_receive()
@@ -273,7 +278,8 @@ class Connection:
             raise OSError("the server closed the connection")
         self._progress, self._probed = perf_counter(), False
         self._reader.feed(data)
-        gets, pending, wake, resolved = self._reader.gets, self._pending, self._wake, 0
+        gets, pending, resolved = self._reader.gets, self._pending, 0
+        wake = wake or self._wake
         while pending and self._receiver is None:
             awaited = pending[0]
             reply = gets()

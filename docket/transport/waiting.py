@@ -75,6 +75,10 @@ class Backend(Protocol):
         """Let the caller that waits for ``awaited`` run, if it is parked. Only within the loop."""
         ...
 
+    def wake_now(self, awaited: AwaitedReply) -> None:
+        """`wake`, where no task runs and the loop has called us: the caller may run before this returns."""
+        ...
+
     async def checkpoint(self) -> None:
         """Let every task that is ready run once; a point of cancellation."""
         ...
