@@ -114,7 +114,13 @@ def _execution(execution: Execution[Any]) -> dict[str, Any]:
 
 
 def _worker(worker: WorkerInfo) -> dict[str, Any]:
-    return {"name": worker.name, "last_seen": worker.last_seen, "tasks": sorted(worker.tasks)}
+    tasks = sorted(worker.tasks)
+    return {
+        "name": worker.name,
+        "last_seen": worker.last_seen,
+        "tasks": tasks,
+        "draining": worker.draining,
+    }
 
 
 #: What a document has otherwise than by its fields.

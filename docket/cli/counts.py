@@ -62,5 +62,6 @@ def status(
     print(f"failed   {counts.failed}")
     if counts.dead:
         print(f"dead     {counts.dead}, which could not be read: see docket dead-letters")
-    print(f"workers  {counts.workers}")
+    draining = f", {counts.draining} of them draining" if counts.draining else ""
+    print(f"workers  {counts.workers}{draining}")
     print(f"pauses   {len(pauses)}")

@@ -119,6 +119,11 @@ def _print(title: str, docket: str, workers: Collection[WorkerInfo], *, as_json:
     now = clock.now()
     print(title)
     rows = [
-        (worker.name, relative(worker.last_seen, now), ", ".join(sorted(worker.tasks))) for worker in by_name
+        (
+            worker.name,
+            relative(worker.last_seen, now) + (", draining" if worker.draining else ""),
+            ", ".join(sorted(worker.tasks)),
+        )
+        for worker in by_name
     ]
     print_table(("Name", "Last Seen", "Tasks"), rows)

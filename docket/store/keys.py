@@ -129,6 +129,11 @@ class Keys(Channels):
         return f"{self.prefix}:waiting"
 
     @cached_property
+    def draining(self) -> str:
+        """The workers that were told to stop and finish what they run, by their last heartbeat; unknown to pydocket."""
+        return f"{self.prefix}:ops:draining"
+
+    @cached_property
     def pauses(self) -> str:
         """Hash of the tasks that are paused, each with who did that, when and why; unknown to pydocket."""
         return f"{self.prefix}:ops:pauses"

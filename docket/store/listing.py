@@ -47,7 +47,7 @@ class Counts:
     for their task to be resumed: the waiters of a thousand limits and paused tasks at most. ``oldest_due`` is since
     when the task waits that is next; None also where the user of the server may not see that. ``memory_full``: the
     server refuses what adds to it, since its memory is full; None where its user may not see that. ``dead`` deliveries
-    could not be read: see `Docket.dead_letters`.
+    could not be read: see `Docket.dead_letters`. ``draining`` of the ``workers`` were told to stop.
     """
 
     due: int
@@ -61,6 +61,7 @@ class Counts:
     oldest_due: datetime | None
     memory_full: bool | None = None
     dead: int = 0
+    draining: int = 0
 
 
 @frozen(kw_only=True)
@@ -114,15 +115,17 @@ class Listing:
         """
         sizes = await self._sizes()
         limited, paused = await self.rows()
+        alive = (f"{sizes.now - self.expiry.total_seconds():.6f}", "+inf")
         asked = [
-            ("ZCOUNT", self.keys.workers, f"{sizes.now - self.expiry.total_seconds():.6f}", "+inf"),
+            ("ZCOUNT", self.keys.workers, *alive),
+            ("ZCOUNT", self.keys.draining, *alive),
             ("ZCARD", self.keys.failures),
             ("ZCARD", self.keys.retrying),
             ("XLEN", self.keys.dead),
         ]
         *replies, about_memory = await self.client.call_many([*asked, ABOUT_MEMORY])
         memory_full = is_full(about_memory)
-        workers, failed, retrying, dead = answers(replies)
+        workers, draining, failed, retrying, dead = answers(replies)
         return Counts(
             due=sizes.due,
             later=sizes.later,
@@ -135,6 +138,7 @@ class Listing:
             oldest_due=await self._oldest_due() if sizes.due else None,
             memory_full=memory_full,
             dead=dead if isinstance(dead, int) else 0,
+            draining=draining if isinstance(draining, int) else 0,
         )
 
     async def _sizes(self) -> _Sizes:

@@ -24,11 +24,15 @@ __all__ = ["Beat", "Liveness", "WorkerInfo"]
 
 @define
 class WorkerInfo:
-    """A live worker: its name, its last heartbeat and the names of the tasks it can run."""
+    """A live worker: its name, its last heartbeat and the names of the tasks it can run.
+
+    ``draining``: it was told to stop, takes nothing new, and finishes what it runs.
+    """
 
     name: str
     last_seen: datetime
     tasks: set[str]
+    draining: bool = False
 
 
 @frozen
@@ -57,8 +61,10 @@ class Liveness:
     depths_too: bool = False
     """Whether the depths of the docket are noted, once a minute by whoever beats first."""
 
-    async def beat(self, worker: str, tasks: Collection[str], *, tasks_too: bool) -> Beat:
-        """Record that ``worker`` lives: now, by the server's clock.
+    async def beat(
+        self, worker: str, tasks: Collection[str], *, tasks_too: bool, drains: bool = False
+    ) -> Beat:
+        """Record that ``worker`` lives: now, by the server's clock; and whether it drains.
 
         A server whose memory is full takes that of a worker that is on its list, and refuses any other's.
         On memory:// one beat lasts until `leave`: worker and server share one process, and nothing polls there.
@@ -70,6 +76,7 @@ class Liveness:
             expiry_ms=0 if lasting else milliseconds(self.expiry),
             known_tasks=int(tasks_too),
             depths_too=int(self.depths_too and not lasting),
+            drains=int(drains),
             task_workers_prefix=self.keys.task_workers(""),
             tasks=[*tasks],
         )
@@ -83,8 +90,12 @@ class Liveness:
             refused=redis_errors.OutOfMemoryError(text(full)) if full else None,
         )
 
-    async def beat_again(self, worker: str, at: float, tasks: Collection[str] = ()) -> Beat:
+    async def beat_again(
+        self, worker: str, at: float, tasks: Collection[str] = (), *, drains: bool = False
+    ) -> Beat:
         """Record once more that ``worker`` lives, and that it knows ``tasks``: a command each, and one for what is due.
+
+        Another one where it ``drains``, as the last `beat` has told.
 
         ``at`` is the server's time in epoch seconds, of which the caller has kept count since the last `beat`. The
         lists keep the time to live that a `beat` has given them. Nothing is ``seen``.
@@ -95,7 +106,9 @@ class Liveness:
             ("ZRANGE", self.keys.queue, 0, 0, "WITHSCORES"),
             *(("ZADD", name, score, worker) for name in lists),
         ]
-        added, first, *listed = answers(await self.client.call_many(asked))
+        if drains:
+            asked.insert(0, ("ZADD", self.keys.draining, score, worker))
+        added, first, *listed = answers((await self.client.call_many(asked))[int(drains) :])
         named(added, self.keys.workers, "sorted set")
         due = cast("list[bytes]", named(first, self.keys.queue, "sorted set"))
         problems = [
@@ -110,6 +123,7 @@ class Liveness:
         await self.client.call_many(
             [
                 ("ZREM", self.keys.workers, worker),
+                ("ZREM", self.keys.draining, worker),
                 *(("ZREM", self.keys.task_workers(task), worker) for task in tasks),
                 ("DEL", self.keys.worker_tasks(worker)),
             ]
@@ -144,10 +158,12 @@ class Liveness:
         """The live workers; with ``task``, those that can run it. Raises: KeyUnreadable - their list is none."""
         live = await self._live(self.keys.workers if task is None else self.keys.task_workers(task))
         shelf = self.keys.worker_tasks("").encode()
-        tasks = await self.client.call_many([("SMEMBERS", shelf + name) for name, _ in live])
+        asked = [("ZRANGE", self.keys.draining, 0, -1), *(("SMEMBERS", shelf + name) for name, _ in live)]
+        draining, *tasks = answers(await self.client.call_many(asked)) if live else ((),)
+        stopping = _texts(draining)
         return [
-            WorkerInfo(text(name), _seen(score), _texts(members))
-            for (name, score), members in zip(live, answers(tasks), strict=True)
+            WorkerInfo(text(name), _seen(score), _texts(members), text(name) in stopping)
+            for (name, score), members in zip(live, tasks, strict=True)
         ]
 
 
@@ -163,7 +179,7 @@ def _seen(score: float) -> datetime:
 
 
 def _texts(members: object) -> set[str]:
-    """Names of tasks; what is no set of them counts as none."""
+    """Names; what is no set of them counts as none."""
     if isinstance(members, redis_errors.RedisError):
         return set()
     return {text(member) for member in cast("Iterable[bytes]", members)}

@@ -54,6 +54,7 @@ _TONES = {
     "limited": "limited",
     "paused": "paused",
     "at a limit": "limited",
+    "draining": "limited",
     "no worker": "failed",
     "broken": "failed",
     "gone": "failed",

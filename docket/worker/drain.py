@@ -50,6 +50,8 @@ class Drain:
     work: anyio.CancelScope | None = attrs.field(init=False, default=None)
     """The scopes to end; None before they are opened."""
     has_begun: bool = attrs.field(init=False, default=False)
+    lasts: anyio.Event = attrs.field(init=False, factory=anyio.Event)
+    """Set where something ran as it began, so that others can see this worker drain."""
     _begun: anyio.Event = attrs.field(init=False, factory=anyio.Event)
     _handing_back: anyio.Event = attrs.field(init=False, factory=anyio.Event)
 
@@ -67,6 +69,7 @@ class Drain:
                 running.stop(StopReason.DRAIN)
         if self.roster:
             logger.info("Shutdown requested, finishing %d active tasks...", len(self.roster))
+            self.lasts.set()
 
     def hand_back(self) -> None:
         """Begin, and stop at once what runs."""

@@ -124,15 +124,6 @@ class Session:
         self.leases = Leases(self.claims, self.roster, timeout)
         self.blocked_loop = BlockedLoopRenewal(self.leases, worker.name)
         self.catalogue = Catalogue(store.catalogue, worker.name, lambda: docket.tasks)
-        self.heartbeat = Heartbeat(
-            store.liveness,
-            worker.name,
-            lambda: docket.tasks,
-            docket.heartbeat_interval,
-            self.scheduler,
-            self.outages,
-            self.catalogue.changed,
-        )
         finished = self.reader.lined_up  # or does not end by itself any more
         self.orphans = Orphans(store.groups, self.claims.sweeping, min(LOOK, renewal_interval(timeout)))
         self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep, self.orphans, finished)
@@ -171,6 +162,16 @@ class Session:
             self._crash,
         )
         self.drain = Drain(settings.shutdown_timeout, self.roster, self.runner)
+        self.heartbeat = Heartbeat(
+            store.liveness,
+            worker.name,
+            lambda: docket.tasks,
+            docket.heartbeat_interval,
+            self.scheduler,
+            self.outages,
+            self.drain.lasts,
+            self.catalogue.changed,
+        )
         self.receiver = Receiver(
             worker, self.runner, self.leases, self.blocked_loop, lambda: self.drain.has_begun
         )

@@ -65,6 +65,18 @@ def test_workers(here: Office, capsys: pytest.CaptureFixture[str]) -> None:
             assert worker["name"] == "w1"
             assert worker["tasks"] == ["fail", "paint", "sleep", "trace"]
             assert worker["last_seen"].endswith("+00:00")
+            assert not worker["draining"]
+
+
+def test_a_worker_that_drains(here: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    here.ask(lambda docket: docket.store.liveness.beat("w1", ["paint"], tasks_too=True, drains=True))
+    for words in ("ls",), ("for-task", "paint"):
+        (worker,) = asked(capsys, "workers", *words)["workers"]
+        assert worker["draining"]
+        row = said(capsys, "workers", *words).splitlines()[-1]
+        assert re.fullmatch(r"w1 +0:00:\d\d\.\d{3} ago, draining +paint", row)
+    assert asked(capsys, "status")["counts"]["draining"] == 1
+    assert "\nworkers  1, 1 of them draining\n" in said(capsys, "status")
 
 
 def test_what_changes_something(here: Office, capsys: pytest.CaptureFixture[str]) -> None:

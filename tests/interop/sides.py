@@ -342,8 +342,15 @@ class Ours:
             while name not in await self.list_workers():
                 await anyio.sleep(0.01)  # the API tells nobody when a worker is there
 
+    async def drains(self, name: str) -> None:
+        """Tell a worker to stop, and wait until others see that it drains."""
+        self._workers[name][0].stop()
+        with anyio.fail_after(PATIENCE):
+            while name not in {worker.name for worker in await self.docket.workers() if worker.draining}:
+                await anyio.sleep(0.01)
+
     async def stop_worker(self, name: str) -> None:
         worker, over = self._workers.pop(name)
-        worker.stop()
+        worker.stop()  # without effect where it drains already
         with anyio.fail_after(PATIENCE):
             await over.wait()

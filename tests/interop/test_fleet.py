@@ -104,6 +104,29 @@ async def test_a_worker_that_leaves_finishes_what_it_has_and_leaves_the_rest_to_
     table.assert_left_clean()
 
 
+async def test_a_worker_of_ours_that_drains_is_for_pydocket_one_that_lives_until_it_has_left(
+    table: Table,
+) -> None:
+    for name in "ours", "theirs":
+        await table.side("ours" if name == "ours" else "pydocket").start_worker(name, concurrency=1)
+    await table.ours.add("hold", key="a")
+    await table.pydocket.add("hold", key="b")
+    assert {await table.begun("a"), await table.begun("b")} == {"ours", "theirs"}
+    await table.ours.drains("ours")
+    listed = await table.pydocket.list_workers("hold")
+    assert listed.keys() == {"ours", "theirs"}
+    assert listed["ours"][0] == listed["theirs"][0]
+    assert [worker.draining for worker in await table.ours.docket.workers() if worker.name == "theirs"] == [
+        False
+    ]
+    table.release()
+    await table.ours.stop_worker("ours")
+    assert (await table.pydocket.list_workers("hold")).keys() == {"theirs"}
+    assert await table.pydocket.outcome("a") == await table.ours.outcome("a")
+    await table.pydocket.stop_worker("theirs")
+    table.assert_left_clean()
+
+
 @pytest.mark.parametrize(("first", "second"), [("ours", "pydocket"), ("pydocket", "ours")])
 async def test_a_perpetual_task_goes_on_with_the_other_side_until_the_first_cancels_it(
     table: Table, first: str, second: str

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from docket.errors import KeyUnreadable
+from docket.store.listing import Listing
 from tests.store.conftest import FUTURE, Store, message
 
 pytestmark = pytest.mark.anyio
@@ -144,3 +145,46 @@ async def test_the_list_of_tasks_is_not_that_of_a_dead_process_of_the_same_name(
     await store.liveness.beat("w", ["g"], tasks_too=True)  # a namesake that lives may know others
     (worker,) = await store.liveness.workers()
     assert worker.tasks == {"f", "g"}
+
+
+async def drain_of(store: Store) -> set[str]:
+    """The workers that drain; as many are counted."""
+    found = {worker.name for worker in await store.liveness.workers() if worker.draining}
+    assert (await Listing(store.client, store.keys, store.liveness.expiry).counts()).draining == len(found)
+    return found
+
+
+async def test_a_worker_that_drains_is_told_from_the_others_until_it_has_left(store: Store) -> None:
+    for name in "v", "w":
+        await store.liveness.beat(name, ["f"], tasks_too=True)
+    assert await drain_of(store) == set()
+    at = (await store.liveness.beat("w", ["f"], tasks_too=False, drains=True)).at
+    before = await store.everything()
+    assert not (await store.liveness.beat_again("w", at, drains=True)).was_forgotten
+    assert await store.everything() == before
+    assert await drain_of(store) == {"w"}
+    assert (await store.client.pttl("d:ops:draining") > 0) is not store.client.is_memory
+    await store.liveness.leave("w", ["f"])
+    assert "ops:draining" not in str(await store.everything())
+
+
+@pytest.mark.pairs(("asyncio", "redis"))  # on memory:// a worker lives until it leaves
+async def test_a_worker_that_was_killed_as_it_drained_is_gone_and_the_next_of_its_name_does_not_drain(
+    store: Store,
+) -> None:
+    await store.liveness.beat("w", ["f"], tasks_too=True, drains=True)
+    for name in "d:workers", "d:ops:draining":
+        await store.client.zadd(name, {"w": 1_000_000_000})
+    assert await drain_of(store) == set()
+    await store.liveness.beat("w", ["f"], tasks_too=True, drains=True)
+    await store.liveness.beat("w", ["f"], tasks_too=True)
+    assert await drain_of(store) == set()
+
+
+async def test_what_is_no_list_of_those_that_drain_costs_the_mark_alone(store: Store) -> None:
+    """I9."""
+    await store.client.set("d:ops:draining", "something else")
+    at = (await store.liveness.beat("w", ["f"], tasks_too=True, drains=True)).at
+    assert not (await store.liveness.beat_again("w", at, drains=True)).was_forgotten
+    assert [worker.name for worker in await store.liveness.workers()] == ["w"]
+    assert await drain_of(store) == set()

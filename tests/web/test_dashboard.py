@@ -396,3 +396,14 @@ async def test_a_delivery_that_could_not_be_read_is_counted_and_shown(docket: Do
     page = (await web.get("dead")).text
     assert r"b&#x27;&lt;\x80&gt;&#x27;" in page
     assert 'Dead letters<span class="count bad">1</span>' in (await web.get("work")).text
+
+
+async def test_a_worker_that_drains_is_told_from_the_others(docket: Docket, web: Caller) -> None:
+    for name, drains in ("host#1", False), ("host#2", True):
+        await docket.store.liveness.beat(name, ["mail"], tasks_too=True, drains=drains)
+    assert "1 draining" in (await web.get("/")).text
+    shown = await web.get("/workers")
+    first, second = shown.text.split("host#1")[1].split("host#2")
+    assert ("draining" in first, "draining" in second) == (False, True)
+    told = (await web.get("/workers?format=json")).json["workers"]
+    assert {worker["name"]: worker["draining"] for worker in told} == {"host#1": False, "host#2": True}

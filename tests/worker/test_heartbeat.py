@@ -34,11 +34,15 @@ class Written(Liveness):
         self.began, self.scripts, self.again = clock.monotonic(), [], []  # type: ignore[var-annotated]
         self.forgets = False
 
-    async def beat(self, worker: str, tasks: Collection[str], *, tasks_too: bool) -> Beat:
+    async def beat(
+        self, worker: str, tasks: Collection[str], *, tasks_too: bool, drains: bool = False
+    ) -> Beat:
         self.scripts.append((round(clock.monotonic() - self.began), tasks_too))
         return Beat(None, None, clock.timestamp() + AHEAD)
 
-    async def beat_again(self, worker: str, at: float, tasks: Collection[str] = ()) -> Beat:
+    async def beat_again(
+        self, worker: str, at: float, tasks: Collection[str] = (), *, drains: bool = False
+    ) -> Beat:
         assert abs(at - clock.timestamp() - AHEAD) < 0.001
         self.again.append((round(clock.monotonic() - self.began), len(tasks)))
         return Beat(None, None, at, (), self.forgets)
@@ -47,7 +51,9 @@ class Written(Liveness):
 async def beats_of(seconds: float, written: Written, tasks: list[str]) -> None:
     scheduler: Any = SimpleNamespace(note_first=lambda when: None)  # type: ignore[var-annotated]
     outages = Outages(timedelta(seconds=1), "a server", ("d", "w"))
-    heartbeat = Heartbeat(written, "w", lambda: tasks, timedelta(seconds=2), scheduler, outages)
+    heartbeat = Heartbeat(
+        written, "w", lambda: tasks, timedelta(seconds=2), scheduler, outages, anyio.Event()
+    )
     with anyio.move_on_after(seconds):
         await heartbeat.run(lambda: None)
 

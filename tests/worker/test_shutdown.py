@@ -102,6 +102,28 @@ async def test_a_worker_cancelled_at_any_moment_of_its_start_ends(docket: Docket
         await Worker(docket, "next").run_until_finished()
 
 
+async def test_a_worker_that_drains_is_seen_to_at_once_and_is_gone_afterwards(url: str) -> None:
+    body = Body()
+    async with Docket("drains", url, heartbeat_interval=timedelta(hours=1)) as docket:
+        await body.add(docket)
+        worker = Worker(docket)
+        async with at_most(), anyio.create_task_group() as group:
+            group.start_soon(worker.run_forever)
+            await body.begun.wait()
+            (seen,) = await docket.workers()
+            assert not seen.draining
+            worker.stop()
+            while not seen.draining:
+                await anyio.sleep(0.001)  # no heartbeat is told of
+                (seen,) = await docket.workers()
+            (knows,) = await docket.task_workers("task")
+            counts = await docket.counts()
+            assert (knows.draining, counts.workers, counts.draining) == (True, 1, 1)
+            body.released.set()
+        counts = await docket.counts()
+        assert (counts.workers, counts.draining) == (0, 0)
+
+
 async def test_stop_finishes_running_tasks_takes_nothing_new_and_ends_normally(docket: Docket) -> None:
     body = Body()
     first = await body.add(docket)

@@ -74,7 +74,8 @@ def _tiles(counts: Counts, view: View) -> Safe:
     waits = None
     if counts.oldest_due is not None:
         waits = f"oldest waits {short(view.now - counts.oldest_due)}"
-    workers = "none is alive" if not counts.workers else None
+    draining = f"{count(counts.draining)} draining" if counts.draining else None
+    workers = draining if counts.workers else "none is alive"
     return el(
         "div",
         tile("Due", count(counts.due), waits, href=address("work", state="due"), tone="due"),

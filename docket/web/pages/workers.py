@@ -50,7 +50,7 @@ def _list(workers: list[WorkerInfo], runs: Mapping[str, list[str]], is_part: boo
     rows: list[list[Child]] = [
         [
             el("code", worker.name),
-            moment(worker.last_seen, view.now),
+            [moment(worker.last_seen, view.now), state_badge("draining") if worker.draining else None],
             _runs(runs.get(worker.name, []), is_part),
             _tasks(worker),
         ]

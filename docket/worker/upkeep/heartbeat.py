@@ -39,6 +39,7 @@ class Heartbeat:
     """Writes every ``interval`` that the worker lives, and less often which tasks it knows.
 
     Most beats are two plain commands: they go by the server's time as the script has returned it (`ServerTime`).
+    As soon as the worker ``drains`` one more beat says so, and each one after that.
     """
 
     liveness: Liveness
@@ -47,12 +48,15 @@ class Heartbeat:
     interval: timedelta
     scheduler: Scheduler
     outages: Outages
+    drains: anyio.Event
     changed: Notification = attrs.field(factory=Notification)
     """Notified where the tasks are others than those of the beat before."""
     _time: ServerTime = attrs.field(init=False, factory=ServerTime)
     _known: frozenset[str] | None = attrs.field(init=False, default=None)
     _advertised: frozenset[str] | None = attrs.field(init=False, default=None)
     """All tasks that some beat has named."""
+    _told_drain: bool = attrs.field(init=False, default=False)
+    """Whether some beat has told that the worker drains."""
     _lists_due: float = attrs.field(init=False, default=-math.inf)
     """The loop time at which the script writes the lists of tasks again."""
     _last_beat: float | None = attrs.field(init=False, default=None)
@@ -77,9 +81,13 @@ class Heartbeat:
             self._log_problems(beat)
             self.scheduler.note_first(beat.first_due)
             beats += 1
-            if self.liveness.client.is_memory:
-                await wait_for_ever()
-            await anyio.sleep(self.interval.total_seconds())
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Until the next beat is due (never on memory://), or the drain has begun, of which no beat has told."""
+        lasting = self.liveness.client.is_memory
+        with anyio.move_on_after(math.inf if lasting else self.interval.total_seconds()):
+            await (wait_for_ever() if self._told_drain else self.drains.wait())
 
     async def _beat(self, beats: int, tasks_too: bool) -> Beat:
         """Write beat number ``beats`` of this connection."""
@@ -87,15 +95,19 @@ class Heartbeat:
         if tasks != self._known:
             self.changed.notify()
         write_lists = tasks != self._known or began >= self._lists_due
+        drains = self.drains.is_set()
+        is_news, self._told_drain = drains and not self._told_drain, drains
         self._known, self._advertised = tasks, tasks | (self._advertised or frozenset())
-        at = None if write_lists or beats < FIRST_BEATS else self._time.now()
+        at = None if write_lists or is_news or beats < FIRST_BEATS else self._time.now()
         if at is not None:
             with suppress(redis_errors.OutOfMemoryError):  # the script renews what is there all the same
-                beat = await self.liveness.beat_again(self.worker, at, tasks if tasks_too else ())
+                beat = await self.liveness.beat_again(
+                    self.worker, at, tasks if tasks_too else (), drains=drains
+                )
                 if beat.was_forgotten:
                     self._lists_due = -math.inf
                 return beat
-        beat = await self.liveness.beat(self.worker, tasks, tasks_too=write_lists or tasks_too)
+        beat = await self.liveness.beat(self.worker, tasks, tasks_too=write_lists or tasks_too, drains=drains)
         self._time.read(beat.at, began)
         if write_lists:
             self._lists_due = began + LISTS_SECONDS
@@ -114,8 +126,8 @@ class Heartbeat:
         ``unsure``: it may also be that of a beat of our own which was written, but not answered.
         """
         expected = self._last_beat
-        if self.liveness.client.is_memory:
-            foreign = beat.seen is not None and not unsure
+        if self.liveness.client.is_memory:  # where our beats do not differ
+            foreign = expected is None and beat.seen is not None and not unsure
         else:
             foreign = expected is not None and beat.seen is not None and abs(beat.seen - expected) > 1e-4
         self._last_beat = beat.at
