@@ -60,7 +60,7 @@ def docket_app() -> App:
     )
     app.command("docket.cli.pause:pauses", name="pauses", help="List what is paused.")
     app.command("docket.cli.clear:clear", name="clear", help="Cancel everything that waits on a docket.")
-    app.command("docket.cli.cancel:cancel", name="cancel", help="Cancel one task, or ask it to stop.")
+    app.command("docket.cli.cancel:cancel", name="cancel", help="Cancel tasks, or ask them to stop.")
     app.command("docket.cli.snapshot:snapshot", name="snapshot", help="Show what waits and runs on a docket.")
     app.command("docket.cli.watch:watch", name="watch", help="Follow one task until it has ended.")
     app.command("docket.cli.web:web", name="web", help="Serve a dashboard for browsers.")
@@ -106,7 +106,8 @@ def run(app: App, tokens: Sequence[str]) -> int:
         _complain(app, str(error))
         return 2
     except CommandFailed as error:
-        _complain(app, str(error))
+        for line in error.args:
+            _complain(app, line)
         return 1
     except BrokenPipeError:
         return _discard_stdout()

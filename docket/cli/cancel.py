@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..rules import Cancellation
-from .errors import CommandFailed
-from .json_output import Json, print_json
+from .json_output import Json
 from .loops import Backend
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import DEFAULT_URL, DocketName, ServerUrl
+from .several import Said, each_key
+
+if TYPE_CHECKING:
+    from ..docket import Docket
 
 __all__ = ["cancel"]
 
@@ -14,20 +19,22 @@ __all__ = ["cancel"]
 def cancel(
     key: str,
     /,
-    *,
+    *more: str,
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
     json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
-    """Cancel a task: one that waits is cancelled, one that runs is asked to stop.
+    """Cancel tasks: one that waits is cancelled, one that runs is asked to stop.
 
-    The exit status is 1 if it was over before, or there is no such task.
+    The exit status is 1 if one was over before, or there is no such task; the others are cancelled all the same.
 
     Parameters
     ----------
     key
         The key of the task.
+    more
+        More keys.
     docket
         The name of the docket.
     url
@@ -37,16 +44,18 @@ def cancel(
     backend
         The event loop: asyncio, uvloop or trio.
     """
-    found = with_docket(lambda opened: opened.cancel(key), docket=docket, url=url, backend=backend)
-    if json and found:
-        print_json(docket, key=key, cancellation=found)
-        return
-    match found:
-        case Cancellation.CANCELLED:
-            print(f"Cancelled task {key!r} on docket {docket!r}")
-        case Cancellation.REQUESTED:
-            print(f"Asked task {key!r} on docket {docket!r}, which runs, to stop")
-        case Cancellation.ENDED:
-            raise CommandFailed(f"task {key!r} on docket {docket!r} was over before")
-        case Cancellation.NOT_FOUND:
-            raise CommandFailed(f"there is no task {key!r} on docket {docket!r}")
+
+    async def one(opened: Docket, name: str) -> Said:
+        found = await opened.cancel(name)
+        match found:
+            case Cancellation.CANCELLED:
+                text = f"Cancelled task {name!r} on docket {docket!r}"
+            case Cancellation.REQUESTED:
+                text = f"Asked task {name!r} on docket {docket!r}, which runs, to stop"
+            case Cancellation.ENDED:
+                text = f"task {name!r} on docket {docket!r} was over before"
+            case Cancellation.NOT_FOUND:
+                text = f"there is no task {name!r} on docket {docket!r}"
+        return Said(bool(found), text, {"cancellation": found})
+
+    each_key(one, (key, *more), json=json, docket=docket, url=url, backend=backend)

@@ -6,4 +6,4 @@ __all__ = ["CommandFailed"]
 
 
 class CommandFailed(Exception):
-    """The command line was right, but the command failed. The message is one line for people."""
+    """The command line was right, but the command failed. The message is a line for people, or several."""

@@ -13,11 +13,12 @@ from ..errors import NothingKept, UsageError
 from ..rules import Disposition
 from .asking import Yes, agrees, at_a_terminal
 from .errors import CommandFailed
-from .existing import check_docket, found_on
+from .existing import found_on
 from .failures import Error, Since, TaskName, Until
 from .json_output import Json, print_json
 from .loops import Backend
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .several import Said, each_key
 
 if TYPE_CHECKING:
     from ..docket import Docket
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["discard", "retry", "run_now"]
 
 All = Annotated[bool, Parameter(name="--all", negative=())]
-
-#: What becomes of one key: whether anything was done, and what is said of it.
-Said = tuple[bool, str]
 
 
 def retry(
@@ -79,14 +77,14 @@ def retry(
         try:
             execution = await opened.retry(name)
         except NothingKept as problem:
-            return False, str(problem)
+            return Said(False, str(problem))
         match execution.disposition:
             case Disposition.SCHEDULED:
-                return True, f"Retried task {name!r} on docket {docket!r}"
+                return Said(True, f"Retried task {name!r} on docket {docket!r}")
             case Disposition.STRUCK:
-                return False, f"a strike forbids task {name!r} on docket {docket!r}"
+                return Said(False, f"a strike forbids task {name!r} on docket {docket!r}")
             case _:
-                return False, f"task {name!r} on docket {docket!r} waits or runs already"
+                return Said(False, f"task {name!r} on docket {docket!r} waits or runs already")
 
     words = _Words(task, error, since, until)
     if all or not key:
@@ -97,7 +95,7 @@ def retry(
         )  # fmt: skip
     else:
         words.refuse()
-        _each(one, key, json=json, docket=docket, url=url, backend=backend)
+        each_key(one, key, json=json, docket=docket, url=url, backend=backend)
 
 
 def discard(
@@ -146,8 +144,8 @@ def discard(
 
     async def one(opened: Docket, name: str) -> Said:
         if await opened.discard(name):
-            return True, f"Discarded the failure of task {name!r} on docket {docket!r}"
-        return False, f"no failure is kept under the key {name!r} on docket {docket!r}"
+            return Said(True, f"Discarded the failure of task {name!r} on docket {docket!r}")
+        return Said(False, f"no failure is kept under the key {name!r} on docket {docket!r}")
 
     words = _Words(task, error, since, until)
     if all or not key:
@@ -158,7 +156,7 @@ def discard(
         )  # fmt: skip
     else:
         words.refuse()
-        _each(one, key, json=json, docket=docket, url=url, backend=backend)
+        each_key(one, key, json=json, docket=docket, url=url, backend=backend)
 
 
 def run_now(
@@ -192,10 +190,10 @@ def run_now(
 
     async def one(opened: Docket, name: str) -> Said:
         if await opened.run_now(name):
-            return True, f"Task {name!r} on docket {docket!r} runs now"
-        return False, f"nothing waits for its time under the key {name!r} on docket {docket!r}"
+            return Said(True, f"Task {name!r} on docket {docket!r} runs now")
+        return Said(False, f"nothing waits for its time under the key {name!r} on docket {docket!r}")
 
-    _each(one, (key, *more), json=json, docket=docket, url=url, backend=backend)
+    each_key(one, (key, *more), json=json, docket=docket, url=url, backend=backend)
 
 
 class _Words:
@@ -263,32 +261,3 @@ def _bulk(
         f"{done} {words.shown(result.done)} on docket {docket!r}"
         + (f"; skipped: {skipped}" if skipped else "")
     )
-
-
-def _each(
-    act: Callable[[Docket, str], Awaitable[Said]],
-    keys: tuple[str, ...],
-    *,
-    json: bool,
-    docket: str,
-    url: str,
-    backend: str,
-) -> None:
-    """Act on each key, and say what became of it. Raises: CommandFailed - nothing was done about some of them."""
-
-    async def each(opened: Docket) -> list[Said]:
-        said = [await act(opened, name) for name in keys]
-        if not any(done for done, _ in said):
-            await check_docket(opened)
-        return said
-
-    said = with_docket(each, docket=docket, url=url, backend=backend)
-    if json:
-        found = zip(keys, said, strict=True)
-        print_json(docket, keys=[{"key": name, "done": done, "said": text} for name, (done, text) in found])
-    else:
-        for done, text in said:
-            if done:
-                print(text)
-    if problems := [text for done, text in said if not done]:
-        raise CommandFailed("; ".join(problems))

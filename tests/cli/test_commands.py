@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import json
 import re
 import uuid
 from contextlib import aclosing
@@ -117,6 +118,27 @@ def test_cancel_says_what_it_did(here: Office, backend: str, capsys: Any) -> Non
         complaint(capsys, 1, "cancel", "k2", "--backend", backend)
         == "there is no task 'k2' on docket 'docket'"
     )
+
+
+def test_cancel_takes_several_keys_and_says_of_each_what_became_of_it(here: Office, capsys: Any) -> None:
+    here.ask(lambda docket: docket.add("paint", key="over")(1))
+    said(capsys, "cancel", "over")
+    for words in [], ["--json"]:
+        here.ask(lambda docket: docket.add_many(docket.call("paint", key=key)(1) for key in ("a", "b")))
+        assert run(docket_app(), ["cancel", "a", "over", "none", "b", "a", *words]) == 1
+        out, err = capsys.readouterr()
+        assert err.splitlines() == [
+            "docket: task 'over' on docket 'docket' was over before",
+            "docket: there is no task 'none' on docket 'docket'",
+        ]
+        if words:
+            answers = {each["key"]: (each["done"], each["cancellation"]) for each in json.loads(out)["keys"]}
+            assert answers == {
+                "a": (True, "cancelled"), "over": (False, "ended"), "none": (False, "not_found"),
+                "b": (True, "cancelled"),
+            }  # fmt: skip
+        else:
+            assert out.splitlines() == [f"Cancelled task {key!r} on docket 'docket'" for key in ("a", "b")]
 
 
 def test_cancel_asks_a_running_task_to_stop(here: Office, capsys: Any) -> None:

@@ -71,7 +71,7 @@ COMMANDS: dict[str, list[tuple[str, str | None, object]]] = {
         ("--docket", "DOCKET_NAME", "docket"),
         ("-d", "DOCKET_NAME", "docket"),
     ],
-    "cancel": [("KEY", None, REQUIRED), DOCKET, URL],
+    "cancel": [("KEY", None, REQUIRED), ("MORE", None, inspect.Parameter.empty), DOCKET, URL],
     "workers ls": [DOCKET, URL],
     "workers for-task": [("TASK", None, REQUIRED), DOCKET, URL],
 }
