@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +24,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "operating"
 #: Shown only where some wait.
 RARE = {
     "docket_limit_waiters": {"docket_name", "docket_limit"},
+    "docket_tasks_waiting": {"docket_name", "docket_task", "docket_worker"},
 }
 
 
@@ -79,6 +82,16 @@ async def test_graphs_and_alerts_ask_for_what_is_there(docket: Docket, scrape: S
         wrong += [f"{word} of {sorted(metrics)}" for word in words & labels - allowed]
     assert not wrong
     assert len(asked) > 12
+
+
+def test_alerts_fire_when_they_are_to_and_not_for_what_waits_for_a_limit_or_a_pause() -> None:
+    """alerts.yaml beside this file says which, and when."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("there is no promtool here, so nobody has tried the alerts: apt install prometheus")
+    asked = [promtool, "test", "rules", str(Path(__file__).with_name("alerts.yaml"))]
+    tried = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    assert tried.returncode == 0, tried.stdout + tried.stderr
 
 
 async def test_what_is_counted_of_a_worker_begins_at_zero(docket: Docket, scrape: Scrape) -> None:
