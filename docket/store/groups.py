@@ -283,8 +283,12 @@ class Groups:
         return [self.named(member) for member in found]
 
     async def first_due(self) -> float | None:
-        """In how many seconds somebody is to look after a group; None where that is never."""
-        return (await self._due(0))[0]
+        """In how many seconds somebody is to look after a group; None where that is never, in one command."""
+        with naming(self.keys.groups, "sorted set"):
+            first = cast(
+                "Sequence[bytes]", await self.client.call("ZRANGE", self.keys.groups, 0, 0, "WITHSCORES")
+            )
+        return None if not first or first[1] == b"inf" else (await self._due(0))[0]
 
     async def _due(self, limit: int) -> tuple[float | None, list[str]]:
         with naming(self.keys.groups, "sorted set"):

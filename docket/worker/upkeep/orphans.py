@@ -10,7 +10,6 @@ from datetime import timedelta
 import anyio
 import attrs
 
-from ...clock import wait_for_ever
 from ...notification import Notification
 from ...standins import redis_errors
 from ...store import Groups, OpenGroup, Sweeping
@@ -24,6 +23,9 @@ logger = logging.getLogger("docket.worker")
 #: How often somebody looks for groups whose parents are gone, on a real server.
 LOOK = timedelta(seconds=10)
 
+#: For how long a worker lets another one come first that looked the last time.
+STAND_BACK = timedelta(seconds=1)
+
 #: How many groups one look finds.
 MOST = 100
 
@@ -32,8 +34,9 @@ MOST = 100
 class Orphans:
     """Cancels who is in groups that are doomed, or whose parents are gone, until nobody is under way in them.
 
-    On a real server one worker of the fleet at a time looks, every ``period`` and whenever a group is doomed. On
-    memory:// nothing polls (I10): each worker looks when it is told, and when a group is due.
+    On a real server each worker asks every ``period``, and whenever a group is doomed, whether a group is due, in one
+    command while there is none; where one is, a worker that holds the lease looks after it. On memory:// nothing polls
+    (I10): each worker asks when it is told, and when a group is due.
     """
 
     groups: Groups
@@ -48,16 +51,20 @@ class Orphans:
     async def run(self, answered: Callable[[], None]) -> None:
         """Look until cancelled or until Redis is lost."""
         is_memory = self.groups.client.is_memory
+        is_first, is_well = True, True
         while True:
             seen = self._told.count
-            looks = is_memory or await self.sweeping.hold_groups_lease(1.5 * self.period)
-            is_well = await self._look() if looks else True
+            if await self.groups.first_due() == 0:
+                is_first = is_memory or await self.sweeping.hold_groups_lease(1.5 * self.period)
+                is_well = not is_first or await self._look()
             answered()
             seconds: float | None = self.period.total_seconds() * random.uniform(0.75, 1.25)
             if is_memory and is_well:
                 seconds = await self.groups.first_due()
             with anyio.move_on_after(seconds):
-                await (self._told.wait_past(seen) if looks else wait_for_ever())
+                await self._told.wait_past(seen)
+                if not is_first:  # whoever looked the last time looks at once, and most likely for all
+                    await anyio.sleep(random.uniform(0, STAND_BACK.total_seconds()))
 
     async def _look(self) -> bool:
         """Look after the groups that are due, each of which is due later then; whether that was possible."""
