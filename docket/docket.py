@@ -60,6 +60,7 @@ from .store import (
     Keys,
     LimitInUse,
     Message,
+    Payloads,
     ResultStorage,
     ServerResults,
     Strikes,
@@ -163,13 +164,16 @@ class Docket(DocketLists, DocketFailures, DocketPauses, DocketHistory, DocketCat
         self.parent_task_spans = check_switch("parent_task_spans", parent_task_spans)
         self._client = from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
         keys = Keys.on_cluster(name) if self._client.is_cluster else Keys(name)
+        self.payloads = Payloads(name)
+        """Makes and opens what stands for values on the server."""
         self._store = DocketStore(
             client=self._client,
             keys=keys,
             ttl=execution_ttl,
             expiry=heartbeat_interval * missed_heartbeats,
             result_storage=check_storage(result_storage),
-            strikes=Strikes(keys),
+            strikes=Strikes(keys, self.payloads),
+            payloads=self.payloads,
             ttl_travels=execution_ttl is not DEFAULT_TTL,
             failures_kept=FailuresKept(failure_ttl, failures_kept),
             subscriptions=Subscriptions(self._client),

@@ -51,9 +51,7 @@ from .store import (
     Record,
     StateEvent,
     decode_message,
-    dump,
     epoch,
-    load_call,
     waits_for,
 )
 from .text import printable, text_of
@@ -299,7 +297,7 @@ class Execution(Generic[R]):
         function = docket.tasks.get(decoded.function, fallback_task)
         if function is None:
             raise UnknownTask(f"no task named {decoded.function!r} is registered on docket {docket.name!r}")
-        call = load_call(decoded.args, decoded.kwargs, decoded.function)
+        call = docket.payloads.open_call(decoded, function)
         execution = cls.of_message(
             docket, decoded, function, *call, redelivered=redelivered, message_id=message_id
         )
@@ -318,7 +316,7 @@ class Execution(Generic[R]):
         redelivered: bool = False,
         message_id: bytes | None = None,
     ) -> Execution[Any]:
-        """The execution that a message describes, with its arguments, which `load_call` unpickles."""
+        """The execution that a message describes, with its arguments, which `Payloads.open_call` opens."""
         execution: Execution[Any] = Execution(
             docket, function, args, kwargs, message.key, message.when, message.attempt,
             None, redelivered, message.function, message.generation, message_id,
@@ -330,7 +328,7 @@ class Execution(Generic[R]):
     def to_show(cls, docket: Docket, message: Message) -> Execution[Any]:
         """The execution that a message describes, for people: its arguments stay pickled until a program reads them."""
         execution = cls.of_message(docket, message, docket.function_named(message.function), (), {})
-        execution._args = Packed(message.args, message.kwargs)
+        execution._args = Packed(message, execution._function, docket.payloads)
         return execution
 
     @classmethod
@@ -358,23 +356,25 @@ class Execution(Generic[R]):
         Raises: TypeError - the arguments cannot be pickled; TypeError, UsageError (a ValueError) - ``when`` is no
         moment that can be.
         """
-        held = self._args
-        packed = type(held) is Packed
+        held, when = self._args, check_moment("when", self.when)
+        args, kwargs = held.payloads if type(held) is Packed else self._dumped(held)
         return Message(
             key=self._key,
-            when=check_moment("when", self.when),
+            when=when,
             function=self._function_name,
-            args=held.args if packed else self._pickle(held),
-            kwargs=held.kwargs if packed else self._pickle(self._kwargs),
+            args=args,
+            kwargs=kwargs,
             attempt=self.attempt,
             generation=self._generation,
             extra=self.extra_fields,
             ttl=self.ttl,
         )
 
-    def _pickle(self, arguments: tuple[Any, ...] | dict[str, Any]) -> bytes:
+    def _dumped(self, args: tuple[Any, ...]) -> tuple[bytes, bytes]:
         try:
-            return dump(arguments)
+            return self._docket.payloads.call(
+                args, self._kwargs, task=self._function_name, key=self._key, function=self._function
+            )
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # pickling runs the argument's own code: it may raise anything

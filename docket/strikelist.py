@@ -26,7 +26,6 @@ from .store import (
     StrikeInstruction,
     StrikeMessage,
     Strikes,
-    load_plain,
 )
 from .text import checked_name
 from .transport import Client, Tail, from_url
@@ -314,7 +313,7 @@ class DocketStrikes(StrikeList):
 
         For programs that run where no code of others may, like the command line.
         """
-        self._strikes.start_anew(load_plain)
+        self._strikes.trust_nobody()
 
     def forbids(self, execution: Strikable) -> bool:
         """`is_stricken` for a worker, which has read what there was when it took the execution."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast, final
+from collections.abc import Callable
+from typing import Any, final
 
 import attrs
 
 from ..errors import DeliveryUnreadable
-from ..store import NotPlain, is_empty, load_call, read_plain
+from ..store import Message, Payloads, is_empty
 from ..text import error_text
 from ..values import define
 from .signatures import Unreadable
@@ -20,16 +21,22 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 @final
 @define(eq=False)
 class Packed:
-    """The pickled arguments of one call. Unpickling runs what was pickled, so it is done on demand."""
+    """The arguments of one call, as its message has them. Unpickling runs what was pickled, so it is done on demand."""
 
-    args: bytes
-    kwargs: bytes
+    message: Message
+    function: Callable[..., Any] | None
+    opener: Payloads
     _broken: Arguments | None = attrs.field(init=False, default=None)
+
+    @property
+    def payloads(self) -> tuple[bytes, bytes]:
+        """The positional and the named ones, as they are."""
+        return self.message.args, self.message.kwargs
 
     @property
     def is_empty(self) -> bool:
         """Whether it is a call without arguments, as far as the bytes show."""
-        return is_empty(self.args) and is_empty(self.kwargs)
+        return all(map(is_empty, self.payloads))
 
     def open(self) -> tuple[Arguments, bool]:
         """Unpickle them; also whether that was possible. If not, they are one `Unreadable`.
@@ -39,7 +46,7 @@ class Packed:
         if self._broken is not None:
             return self._broken, False
         try:
-            return load_call(self.args, self.kwargs, ""), True
+            return self.opener.open_call(self.message, self.function), True
         except DeliveryUnreadable as error:
             self._broken = (Unreadable(error_text(error.__cause__ or error)),), {}
             return self._broken, False
@@ -49,10 +56,4 @@ class Packed:
 
         Raises: NotPlain - they cannot be shown.
         """
-        args, kwargs = read_plain(self.args), read_plain(self.kwargs)
-        if type(args) is not tuple or type(kwargs) is not dict:
-            raise NotPlain("no arguments of a call")
-        named = cast("dict[Any, Any]", kwargs)
-        if not all(type(name) is str for name in named):
-            raise NotPlain("no names of parameters")
-        return cast("tuple[Any, ...]", args), named
+        return self.opener.look_at_call(self.message)

@@ -17,7 +17,7 @@ from ..moments import check_moment
 from ..parenthood import seceded
 from ..rules import FINAL, ExecutionState
 from ..standins import redis_errors
-from ..store import DocketStore, Record, load_value, read_event, restored
+from ..store import DocketStore, Record, read_event, restored
 from ..text import error_text, text_of
 from ..transport import faults, is_outage
 from .subscription import Followed, is_over
@@ -42,10 +42,10 @@ async def wait_for_result(
     lost: redis_errors.RedisError | None = None
     if limit == math.inf:
         await _wait_until_final(store, execution)
-        return _outcome(execution, await _kept(store, execution))
+        return _outcome(store, execution, await _kept(store, execution))
     if limit <= 0:
         if is_over(execution, await _read(store, execution)):
-            return _outcome(execution, await _kept(store, execution))
+            return _outcome(store, execution, await _kept(store, execution))
     else:
         kept: str | None = None
         with anyio.move_on_after(limit) as scope:
@@ -60,7 +60,7 @@ async def wait_for_result(
                     lost = error
                 await anyio.sleep(pause)
         if not scope.cancelled_caught:
-            return _outcome(execution, kept)
+            return _outcome(store, execution, kept)
     said = f"Timeout waiting for execution {execution.key!r} of {execution.function_name!r}"
     raise TimeoutError(said if lost is None else f"{said}; Redis was away meanwhile: {lost}") from lost
 
@@ -81,7 +81,7 @@ async def read_failure(store: DocketStore, execution: Followed) -> Exception:
     except (ExecutionFailed, ResultExpired) as failure:
         return failure
     try:
-        _outcome(execution, kept)
+        _outcome(store, execution, kept)
     except Exception as failure:  # noqa: BLE001 - the task's own, of any class
         return failure
     return _failure(execution)  # another run has ended under its key meanwhile
@@ -200,13 +200,20 @@ async def _kept(store: DocketStore, execution: Followed) -> str | None:
     return text
 
 
-def _outcome(execution: Followed, kept: str | None) -> Any:
+def _outcome(store: DocketStore, execution: Followed, kept: str | None) -> Any:
     """The result; raises the exception of a task that failed."""
     if kept is None:
         return None
     failed = execution.state is ExecutionState.FAILED
     try:
-        value: object = load_value(kept)
+        value: object = store.payloads.open_result(
+            kept,
+            task=execution.function_name,
+            key=execution.key,
+            generation=execution.generation,
+            failed=failed,
+            function=execution.function,
+        )
     except KeyboardInterrupt:
         raise
     except BaseException as problem:

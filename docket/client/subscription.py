@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -43,6 +43,8 @@ class Followed(Protocol):
 
     @property
     def key(self) -> str: ...
+    @property
+    def function(self) -> Callable[..., Any]: ...
     @property
     def function_name(self) -> str: ...
     @property

@@ -13,13 +13,7 @@ from .codec import (
     Message,
     PassedOn,
     decode_message,
-    dump,
-    dump_value,
     first_when,
-    is_empty,
-    load,
-    load_call,
-    load_value,
     state_event,
 )
 from .counted import ALL_TASKS, BOUNDS, KINDS_OF_SLOTS, STATES, Depth, EndState, RunCounts
@@ -27,7 +21,7 @@ from .dead_letters import DeadLetter
 from .descriptions import Recurrence, TaskDescription
 from .docket_store import DocketStore, ResultStorage
 from .due import DueTasks, Moved
-from .errors_kept import dump_error, restored, stand_in
+from .errors_kept import restored
 from .events import ProgressEvent, StateEvent, read_event
 from .failures import FailureRow, Failures
 from .failures_kept import FailureKept, FailureReport, FailuresKept, Wanted, epoch_ms
@@ -40,6 +34,8 @@ from .listing import Counts, Listed
 from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
 from .pauses import EVERY_TASK, PauseRecord, Pauses, TooManyPauses, is_among
+from .payloads import About, Payloads, Serializer, is_empty
+from .pickles import dump, dump_value
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import ProgressReports, Report
 from .records import Depths, LastRun, Picture, PictureEntry, ProgressRecord, Record, Records, waits_for
@@ -64,6 +60,7 @@ __all__ = [
     "PENDING_PAGE",
     "READ_AT_LEAST",
     "STATES",
+    "About",
     "Admissions",
     "Again",
     "Asking",
@@ -107,6 +104,7 @@ __all__ = [
     "PassedOn",
     "PauseRecord",
     "Pauses",
+    "Payloads",
     "PendingDelivery",
     "Picture",
     "PictureEntry",
@@ -124,6 +122,7 @@ __all__ = [
     "Row",
     "RunCounts",
     "Schedule",
+    "Serializer",
     "ServerResults",
     "Settled",
     "StateEvent",
@@ -145,7 +144,6 @@ __all__ = [
     "check_expires",
     "decode_message",
     "dump",
-    "dump_error",
     "dump_value",
     "epoch",
     "epoch_ms",
@@ -155,17 +153,13 @@ __all__ = [
     "is_among",
     "is_empty",
     "is_shared",
-    "load",
-    "load_call",
     "load_plain",
-    "load_value",
     "milliseconds",
     "misused",
     "read_event",
     "read_plain",
     "restored",
     "row_text",
-    "stand_in",
     "state_event",
     "unreadable",
     "waits_for",

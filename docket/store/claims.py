@@ -60,7 +60,7 @@ def _size_of(error: str | None, result: tuple[str, str | None] | None, failure: 
 class Ended:
     """How a call ended.
 
-    ``result`` is its key and its text (`dump_value`), or its key and None where it was put into another storage
+    ``result`` is its key and its text (`Payloads.result`), or its key and None where it was put into another storage
     already.
     """
 

@@ -1,25 +1,19 @@
-"""Between Python values and what Redis holds: pickles, times, events, results. Dicts and bytes stop here."""
+"""Between Python values and what Redis holds: messages, times, events, results. Dicts and bytes stop here."""
 
 from __future__ import annotations
 
 import functools
-import io
 import json
-import pickle
-from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
-from decimal import Decimal
-from typing import Any, TypeAlias, cast
-from uuid import UUID
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 import attrs
-import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
 
 from ..errors import DeliveryUnreadable
 from ..moments import TimeToLive, iso_text, moved
 from ..numbers import LARGEST_FIELD, check_whole, spelled
-from ..text import checked_name, error_text, readable
+from ..text import checked_name
 from ..transport import Apart, apart
 from ..values import frozen, hot_value
 from .fence import Fence
@@ -36,9 +30,6 @@ __all__ = [
     "decode_flat",
     "decode_message",
     "decode_usual",
-    "dump",
-    "dump_any",
-    "dump_value",
     "encode_json_string",
     "end_event",
     "end_fields",
@@ -46,11 +37,6 @@ __all__ = [
     "fields_of",
     "first_when",
     "further_fields",
-    "is_empty",
-    "is_plain",
-    "load",
-    "load_call",
-    "load_value",
     "open_envelope",
     "open_value",
     "read_ttl",
@@ -71,17 +57,7 @@ HELD_LIMITS = b"docket:held"
 #: A script can pass on some 4,000 fields, and nobody has an honest use for that many.
 MOST_FIELDS = 1000
 
-_PRIVATE = "docket.dependencies._"
 _MANY = LARGEST_FIELD + 1
-_PLAIN = frozenset({int, str, float, bool, type(None), bytes, timedelta, Decimal, UUID})
-#: The zones of plain moments: a program's own class of zones may have to travel with its code.
-_ZONES = frozenset({type(None), timezone})
-_SEQUENCES = frozenset({list, tuple})
-_cloudpickle = cast("Callable[[Any], bytes]", cloudpickle.dumps)  # pyright: ignore[reportUnknownMemberType]
-_EMPTY_DICT = _cloudpickle({})
-_EMPTY_TUPLE = _cloudpickle(())
-_NAMES = frozenset({str})
-_Dict: TypeAlias = dict[Any, Any]
 encode_json_string = json.encoder.encode_basestring_ascii
 #: What lib/slots.lua adds to a message while it waits for a slot; pydocket passes it on when it wakes it.
 _LIMITS = b"docket:limits"
@@ -90,113 +66,6 @@ _UNKNOWN = b"docket:unknown"
 #: The fields of most messages, in the order in which all implementations write them.
 USUAL_FIELDS = [b"key", b"when", b"function", b"args", b"kwargs", b"attempt", b"generation"]
 _NAMED = frozenset({*USUAL_FIELDS, _LIMITS, _UNKNOWN})
-
-
-def dump(value: tuple[Any, ...] | dict[str, Any]) -> bytes:
-    """Pickle the arguments of a call, as ``cloudpickle.dumps`` would.
-
-    Raises: whatever pickling raises (PicklingError, TypeError, ...).
-    """
-    if not value:
-        return _EMPTY_TUPLE if type(value) is tuple else _EMPTY_DICT
-    return dump_any(value)
-
-
-def dump_any(value: Any) -> bytes:
-    """Pickle a value by itself, as ``cloudpickle.dumps`` would. Raises: whatever pickling raises.
-
-    Plain values take the C pickler, which writes the same bytes for them an order of magnitude faster.
-    """
-    if is_plain(value):
-        return pickle.dumps(value, protocol=cloudpickle.DEFAULT_PROTOCOL)
-    return _cloudpickle(value)
-
-
-def is_plain(value: Any, depth: int = 4) -> bool:
-    """Whether a value, with all that is in it, is of classes that every pickler writes alike."""
-    kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
-    if kind in _PLAIN:
-        return True
-    if kind is datetime:
-        return type(cast("datetime", value).tzinfo) in _ZONES
-    if not depth:
-        return False
-    if kind is dict:
-        named = cast("_Dict", value)
-        return _NAMES.issuperset(map(type, named)) and _all_plain(named.values(), depth - 1)
-    return kind in _SEQUENCES and _all_plain(value, depth - 1)
-
-
-def _all_plain(values: Iterable[Any], depth: int) -> bool:
-    if _PLAIN.issuperset(map(type, values)):
-        return True
-    for each in values:  # noqa: SIM110 - a generator costs twice as much
-        if not is_plain(each, depth):
-            return False
-    return True
-
-
-def load(pickled: bytes) -> Any:
-    """The inverse of `dump` and of `dump_any`. Raises: anything, SystemExit among it: this runs foreign code."""
-    try:
-        return pickle.loads(pickled)
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith(_PRIVATE):
-            raise
-    return _PeersUnpickler(io.BytesIO(pickled)).load()
-
-
-class _PeersUnpickler(pickle.Unpickler):
-    """Finds the dependencies that pydocket's clients give as arguments: it has each in a private module."""
-
-    def find_class(self, module_name: str, global_name: str, /) -> Any:
-        public = _PRIVATE.removesuffix("._") if module_name.startswith(_PRIVATE) else module_name
-        return super().find_class(public, global_name)
-
-
-def is_empty(pickled: bytes) -> bool:
-    """Whether these are the pickled arguments of a call that has none, as all implementations write them."""
-    return pickled in (_EMPTY_TUPLE, _EMPTY_DICT)
-
-
-def load_call(args: bytes, kwargs: bytes, name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a call of the task ``name``.
-
-    Raises: DeliveryUnreadable - they cannot be unpickled, whatever that raises, or are no tuple and no dictionary with
-    names; KeyboardInterrupt.
-    """
-    try:
-        positional: Any = load(args)
-        named: Any = {} if kwargs == _EMPTY_DICT else load(kwargs)
-        if type(positional) is tuple and type(named) is dict and _NAMES.issuperset(map(type, named)):  # pyright: ignore[reportUnknownArgumentType]
-            return positional, named  # pyright: ignore[reportUnknownVariableType]
-        return _positional(positional), _named(named)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        reason = f"the arguments of task {name!r} cannot be unpickled: {error_text(error)}"
-        raise DeliveryUnreadable(readable(reason)) from error
-
-
-def _positional(value: Any) -> tuple[Any, ...]:
-    if not issubclass(type(value), tuple):
-        raise TypeError(f"the positional ones are {_class(value)}, not a tuple")
-    return tuple(cast("tuple[Any, ...]", value))
-
-
-def _named(value: Any) -> dict[str, Any]:
-    if not issubclass(type(value), dict):
-        raise TypeError(f"the named ones are {_class(value)}, not a dictionary")
-    named: dict[str, Any] = {}
-    for name, each in cast("_Dict", value).items():
-        if not issubclass(type(name), str):
-            raise TypeError(f"the named ones have a name that is {_class(name)}, not a string")
-        named[str.__str__(name)] = each
-    return named
-
-
-def _class(value: Any) -> str:
-    return type(value).__name__
 
 
 @frozen
@@ -426,16 +295,6 @@ def end_fields(at: str, error: str | None = None) -> list[str]:
 
 
 # Results --------------------------------------------------------------------------------------------------
-
-
-def dump_value(value: Any) -> str:
-    """A result or an exception as the text that is stored: base64 of its pickle."""
-    return b2a_base64(dump_any(value), newline=False).decode("ascii")
-
-
-def load_value(text: str) -> Any:
-    """The inverse of `dump_value`. Raises: anything, SystemExit among it: this runs foreign code."""
-    return pickle.loads(a2b_base64(text))
 
 
 def envelope(

@@ -24,6 +24,7 @@ from .ledger import Ledger
 from .listing import Listing
 from .liveness import Liveness
 from .pauses import Pauses
+from .payloads import Payloads
 from .progress import ProgressReports
 from .records import Records
 from .schedule import Schedule
@@ -66,6 +67,8 @@ class DocketStore:
     strikes: Strikes
     subscriptions: Subscriptions
     """Of all that follow executions, on one connection for each event loop."""
+    payloads: Payloads = attrs.field(factory=Payloads)
+    """Makes and opens what stands for values on the server."""
     ttl_travels: bool = False
     failures_kept: FailuresKept = attrs.field(factory=FailuresKept)
     history_ttl: timedelta = timedelta(0)

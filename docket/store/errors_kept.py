@@ -9,14 +9,13 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
-from binascii import b2a_base64
 from collections.abc import Mapping
 from typing import Any, cast
 
 import cloudpickle  # pyright: ignore[reportMissingTypeStubs]
 
 from ..errors import ExecutionFailed
-from .codec import dump_any, is_plain
+from .pickles import dump_any, is_plain
 
 __all__ = ["dump_error", "restored", "stand_in"]
 
@@ -55,17 +54,17 @@ class _ErrorPickler(cloudpickle.Pickler):
                 return reduced
 
 
-def dump_error(error: BaseException, note: str) -> str:
-    """The text that is stored of an exception: base64 of its pickle, with a note and as many causes as can be pickled.
+def dump_error(error: BaseException, note: str) -> bytes:
+    """The pickle that is stored of an exception, with a note and as many causes as can be pickled.
 
     Raises: whatever pickling the exception itself raises.
     """
     try:
-        return _text(error, _more(error, note))
+        return _pickled(error, _more(error, note))
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001 - the error's own code may raise anything (I9)
-        return _text(error, {})  # as it is
+        return _pickled(error, {})  # as it is
 
 
 def _more(error: BaseException, note: str) -> dict[int, _State]:
@@ -89,7 +88,7 @@ def _more(error: BaseException, note: str) -> dict[int, _State]:
     return more
 
 
-def stand_in(text: str, note: str) -> str:
+def stand_in(text: str, note: str) -> bytes:
     """What is stored instead of an exception that cannot be pickled: `restored` makes an ExecutionFailed of it."""
     failed = Exception(text)
     setattr(failed, _STAND_IN, True)
@@ -117,14 +116,14 @@ def _is_plain(error: BaseException) -> bool:
     return kind.__setstate__ is _SETSTATE and kind.__setattr__ is _SETATTR
 
 
-def _text(error: BaseException, more: Mapping[int, _State]) -> str:
+def _pickled(error: BaseException, more: Mapping[int, _State]) -> bytes:
     pickled = _simply_pickled(error, more)
     if pickled is None:
         file = io.BytesIO()
         pickler: Any = _ErrorPickler(file, more)
         pickler.dump(error)
         pickled = file.getvalue()
-    return b2a_base64(pickled, newline=False).decode("ascii")
+    return pickled
 
 
 def _simply_pickled(error: BaseException, more: Mapping[int, _State]) -> bytes | None:

@@ -8,13 +8,15 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 from ..rules import Condition, Operator
 from ..text import check_encodable, error_text, readable, text_of
-from .codec import dump_any, load
 from .foreign import shown
+from .payloads import Payloads
 from .plain import NotPlain
 
-__all__ = ["Restore", "Strike", "StrikeInstruction", "StrikeMessage", "instruction_in"]
+__all__ = ["Restore", "Strike", "StrikeInstruction", "StrikeMessage", "instruction_in", "message_of"]
 
 StrikeMessage: TypeAlias = dict[bytes, bytes]
+
+_PICKLES = Payloads()
 
 
 class StrikeInstruction(abc.ABC):
@@ -47,25 +49,11 @@ class StrikeInstruction(abc.ABC):
         return cls(condition.function, condition.parameter, condition.operator, condition.value)
 
     def as_message(self) -> StrikeMessage:
-        """The fields of the stream entry.
+        """The fields of the stream entry, with a plain pickle for the value.
 
         Raises: TypeError - the value cannot be pickled; UsageError (a ValueError) - UTF-8 cannot hold a name.
         """
-        for name, given in (("function", self.function), ("parameter", self.parameter)):
-            check_encodable(given or "", f"the {name} of a strike")
-        message = {b"direction": self.direction.encode()}
-        if self.function is not None:
-            message[b"function"] = self.function.encode()
-        if self.parameter is not None:
-            message[b"parameter"] = self.parameter.encode()
-        try:
-            value = dump_any(self.value)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # pickling runs the value's own code: it may raise anything
-            problem = f"{text_of(self.value, repr)}: {text_of(error)}"
-            raise TypeError(f"the value of a strike cannot be pickled: {problem}") from error
-        return message | {b"operator": Operator(self.operator).value.encode(), b"value": value}
+        return message_of(self, _PICKLES)
 
     @classmethod
     def from_message(cls, message: StrikeMessage) -> StrikeInstruction:
@@ -73,7 +61,7 @@ class StrikeInstruction(abc.ABC):
 
         Raises: KeyError, ValueError - they describe none, or the value cannot be unpickled.
         """
-        return instruction_in(message, load)
+        return instruction_in(message, _PICKLES.open_strike)
 
     def labels(self) -> Mapping[str, str]:
         """Its labels in telemetry."""
@@ -106,15 +94,34 @@ class Restore(StrikeInstruction):
     direction = "restore"
 
 
-def instruction_in(message: StrikeMessage, read: Callable[[bytes], Any]) -> StrikeInstruction:
-    """As `StrikeInstruction.from_message`; ``read`` unpickles the value. Raises: NotPlain, too, where that does."""
+def message_of(instruction: StrikeInstruction, payloads: Payloads) -> StrikeMessage:
+    """As `StrikeInstruction.as_message`, with the value as ``payloads`` have it."""
+    for name, given in (("function", instruction.function), ("parameter", instruction.parameter)):
+        check_encodable(given or "", f"the {name} of a strike")
+    message = {b"direction": instruction.direction.encode()}
+    if instruction.function is not None:
+        message[b"function"] = instruction.function.encode()
+    if instruction.parameter is not None:
+        message[b"parameter"] = instruction.parameter.encode()
+    try:
+        value = payloads.strike(instruction.value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # pickling runs the value's own code: it may raise anything
+        problem = f"{text_of(instruction.value, repr)}: {text_of(error)}"
+        raise TypeError(f"the value of a strike cannot be pickled: {problem}") from error
+    return message | {b"operator": Operator(instruction.operator).value.encode(), b"value": value}
+
+
+def instruction_in(message: StrikeMessage, read: Callable[[StrikeMessage], Any]) -> StrikeInstruction:
+    """As `StrikeInstruction.from_message`; ``read`` opens the value. Raises: NotPlain, too, where that does."""
     kind = _kind(message[b"direction"])
     function, parameter = message.get(b"function"), message.get(b"parameter")
     return kind(
         None if function is None else function.decode(),
         None if parameter is None else parameter.decode(),
         Operator(message[b"operator"].decode()),
-        _value(message[b"value"], read),
+        _value(message, read),
     )
 
 
@@ -125,9 +132,9 @@ def _kind(direction: bytes) -> type[Strike | Restore]:
     raise ValueError(f"{shown(direction)} is neither strike nor restore")
 
 
-def _value(pickled: bytes, read: Callable[[bytes], Any]) -> Any:
+def _value(message: StrikeMessage, read: Callable[[StrikeMessage], Any]) -> Any:
     try:
-        return read(pickled)
+        return read(message)
     except (KeyboardInterrupt, NotPlain):
         raise
     except BaseException as error:  # unpickling runs foreign code: it may raise anything

@@ -315,7 +315,7 @@ class Records:
             return _number(cast("bytes | None", await self.client.call("HGET", name, "generation")))
 
     async def result(self, result_key: str) -> str | None:
-        """The text of a stored result or exception (see `load_value`), from either place where it may be.
+        """The text of a stored result or exception (see `Payloads.open_result`), from either place where it may be.
 
         None where it is gone. Raises: ValueError - what is there is no result; RedisError.
         """

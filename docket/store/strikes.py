@@ -22,10 +22,11 @@ from ..transport import Client, Entry, entry_number
 from ..values import define, frozen
 from . import script_calls
 from .answers import naming
-from .codec import load
-from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage, instruction_in
+from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage, instruction_in, message_of
 from .keys import Keys
+from .payloads import Payloads
 from .plain import NotPlain
+from .tags import body_of
 
 __all__ = ["READ_AT_LEAST", "StrikeLog", "Strikes", "must_start_anew"]
 
@@ -54,7 +55,7 @@ def _identity(message: Mapping[bytes, bytes]) -> _Identity:
     function, parameter = message.get(b"function"), message.get(b"parameter")
     if parameter is None:
         return (function,)  # of a whole task nothing is compared
-    return (function, parameter, message.get(b"operator"), message.get(b"value"))
+    return (function, parameter, message.get(b"operator"), body_of(message.get(b"value", b"")))
 
 
 @frozen
@@ -70,12 +71,12 @@ class _Word:
 class StrikeLog:
     """Instructions read so far, and what they come down to. ``name`` is the docket's, for telemetry.
 
-    ``read`` unpickles their values. One that raises NotPlain (`load_plain`) leaves out what it does not know, and so
-    cannot decide that a `restore` of something else is spent.
+    ``read`` opens their values. One that raises NotPlain (`Payloads.look_at_strike`) leaves out what it does not know,
+    and so cannot decide that a `restore` of something else is spent.
     """
 
     name: str = ""
-    read: Callable[[bytes], Any] = load
+    read: Callable[[StrikeMessage], Any] = attrs.field(factory=lambda: Payloads().open_strike)
     effect: StrikesInEffect = attrs.field(factory=StrikesInEffect)
     version: bytes = b""
     """The id of the last instruction read; empty for none."""
@@ -223,7 +224,8 @@ class Strikes:
     """The strikes of one docket, as far as this process has read them, for all its threads and event loops."""
 
     keys: Keys
-    read: Callable[[bytes], Any] = load
+    payloads: Payloads = attrs.field(factory=Payloads)
+    read: Callable[[StrikeMessage], Any] = attrs.field(init=False)
     log: StrikeLog = attrs.field(init=False)
     lock: RLock = attrs.field(init=False, factory=RLock)
     """Held for what is one step on the log, never across a wait."""
@@ -231,12 +233,14 @@ class Strikes:
     """Predicates of this process on calls: one that is true strikes the call."""
 
     def __attrs_post_init__(self) -> None:
+        self.read = self.payloads.open_strike
         self.log = StrikeLog(self.keys.name, self.read)
 
-    def start_anew(self, read: Callable[[bytes], Any]) -> None:
-        """Forget everything, and unpickle values by ``read`` from now on."""
+    def trust_nobody(self) -> None:
+        """Forget everything, and run nothing foreign from now on: a value that is not plain is left out."""
         with self.lock:
-            self.read, self.log = read, StrikeLog(self.keys.name, read)
+            self.read = self.payloads.look_at_strike
+            self.log = StrikeLog(self.keys.name, self.read)
 
     async def catch_up(self, client: Client) -> None:
         """Read what was written since the last time; start anew where instructions may be gone unseen.
@@ -295,7 +299,7 @@ class Strikes:
 
         Raises: TypeError - the value cannot be pickled; redis.exceptions.RedisError - it may have been added.
         """
-        message = instruction.as_message()
+        message = message_of(instruction, self.payloads)
         if not self.log.version:
             await self.catch_up(client)  # to know what is spent
         log, since = self.log, self.log.version

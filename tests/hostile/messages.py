@@ -9,7 +9,7 @@ from typing import Any
 
 from docket import Docket, Execution
 from docket.errors import DeliveryUnreadable, ExecutionFailed
-from docket.store.codec import dump_any
+from docket.store.pickles import dump_any
 from tests.hostile.harness import KEY, NAME, End, Function, Row, ends, fails, returns, set_aside
 
 __all__ = ["MESSAGES"]

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from docket import ConcurrencyLimit, Cooldown, Docket, Perpetual, Progress, RateLimit, Retry, Worker
-from docket.store.codec import dump, dump_any
+from docket.store.pickles import dump, dump_any
 
 __all__ = ["Command", "Samples", "Step", "gather", "mutated", "steps"]
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
-from docket.store import Claims, Delivery, Ended, Settled, dump_value, load_value
+from docket.store import Claims, Delivery, Ended, Settled, dump_value
 from tests.store.conftest import FUTURE, PAST, Heard, Store, fields, message, run
 
 pytestmark = pytest.mark.anyio
@@ -58,7 +58,7 @@ async def test_a_result_is_kept_as_long_as_its_record(store: Store, settle: Sett
     envelope = json.loads(str(stored))
     assert envelope["collection"] == "d:results"
     assert envelope["key"] == "k:1"
-    assert load_value(envelope["value"]["data"]) == {"a": 1}
+    assert envelope["value"]["data"] == dump_value({"a": 1})
     assert base64.b64decode(envelope["value"]["data"])
     assert await store.client.pttl("d:results::k:1") == pytest.approx(900_000, abs=5000)
     assert await store.client.pttl("d:runs:k") == pytest.approx(900_000, abs=5000)

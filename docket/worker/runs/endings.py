@@ -6,11 +6,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 import attrs
 
 from ... import clock
+from ...client import TaskFunction
 from ...dependencies import cut_to_the_users_code
 from ...errors import DeliveryUnreadable, ResultNotStored
 from ...execution import ExecutionFailed
@@ -43,10 +44,6 @@ from ...store import (
     PassedOn,
     Settled,
     Unreadable,
-    dump,
-    dump_error,
-    dump_value,
-    stand_in,
 )
 from ...text import class_name, class_path, error_text, readable, shortened, text_of
 from ...values import define
@@ -70,6 +67,13 @@ LONGEST_TRACEBACK, FIRST_OF_TRACEBACK = 16_000, 4_000
 
 #: How many characters of its error the record of a task that is tried again keeps, and what is kept for operators.
 LONGEST_TEXT, LONGEST_REASON = 2000, 1000
+
+
+class _About(TypedDict):
+    task: str
+    key: str
+    generation: int
+    function: TaskFunction
 
 
 @define(eq=False)
@@ -105,7 +109,7 @@ class Endings:
                 return self._final(running, outcome, verdict, seconds, failed)
             case Reschedule():
                 try:
-                    following = _following(delivery.message, verdict)
+                    following = self._following(running, verdict)
                 except KeyboardInterrupt:
                     raise
                 except BaseException as error:  # noqa: BLE001 - pickling runs the arguments' own code
@@ -136,6 +140,16 @@ class Endings:
             return Settled.LOST
 
         return write
+
+    def _following(self, running: Running, verdict: Reschedule) -> Message:
+        message = running.delivery.message
+        following = message.again(verdict.when, verdict.attempt, verdict.first)
+        if verdict.call is None:
+            return following
+        args, kwargs = self.store.payloads.call(
+            *verdict.call, task=message.function, key=message.key, function=running.execution.function
+        )
+        return attrs.evolve(following, args=args, kwargs=kwargs)
 
     async def _failed(self, running: Running, error: BaseException, seconds: float | None) -> End:
         """Prepare the end of a run that failed by something else than its body."""
@@ -208,7 +222,7 @@ class Endings:
             return None
         name = running.execution.function_name
         try:
-            text = dump_value(value)
+            text = self.store.payloads.result(value, **_about(running))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - pickling runs the value's own code: it may raise anything
@@ -241,12 +255,7 @@ class Endings:
         if self.claims.kept_for(running.delivery) == NOT_KEPT or isinstance(error, ResultNotStored):
             return None
         note = _note(running, traceback_of(error) if report is None else report.traceback)
-        try:
-            text = dump_error(error, note)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: BLE001 - of an exception that cannot be pickled its text is kept
-            text = stand_in(error_text(error), note)
+        text = self.store.payloads.exception(error, note, **_about(running))
         try:
             return await self._kept(running, text, key)
         except Exception as problem:  # a result storage of the user's may raise anything
@@ -266,6 +275,16 @@ class Endings:
         kept = self.claims.kept_for(running.delivery)
         await storage.put(key, {"data": text}, ttl=None if kept is None else kept.total_seconds())
         return key, None
+
+
+def _about(running: Running) -> _About:
+    message = running.delivery.message
+    return {
+        "task": message.function,
+        "key": message.key,
+        "generation": message.generation,
+        "function": running.execution.function,
+    }
 
 
 def _result_key(running: Running) -> str:
@@ -309,14 +328,6 @@ def _put_off(message: Message, verdict: Defer | PassOn, due: datetime | None) ->
     if isinstance(verdict, Defer):
         return later
     return attrs.evolve(later, passed_on=PassedOn(verdict.times, verdict.waited, verdict.deliveries))
-
-
-def _following(message: Message, verdict: Reschedule) -> Message:
-    following = message.again(verdict.when, verdict.attempt, verdict.first)
-    if verdict.call is None:
-        return following
-    args, kwargs = verdict.call
-    return attrs.evolve(following, args=dump(args), kwargs=dump(kwargs))
 
 
 def _because(error: BaseException, problem: Exception) -> Exception:

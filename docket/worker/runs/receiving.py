@@ -10,7 +10,7 @@ from ... import clock
 from ...errors import DeliveryLimitExceeded, DeliveryUnreadable
 from ...execution import Execution
 from ...rules import StopReason
-from ...store import Delivery, Refused, Taken, Unreadable, load_call
+from ...store import Delivery, Refused, Taken, Unreadable
 from ...tasks import peer_tasks
 from ...text import error_text
 from ...values import define
@@ -106,7 +106,7 @@ class Receiver:
             )
         elif not unknown:
             try:
-                args, kwargs = load_call(message.args, message.kwargs, name)
+                args, kwargs = worker.docket.payloads.open_call(message, function)
             except DeliveryUnreadable as error:
                 broken = error
         called = worker.fallback_task if function is None else function
