@@ -96,6 +96,27 @@ async def test_a_busy_worker_takes_abandoned_deliveries_over_as_it_has_room(dock
     assert sorted(order) == [f"abandoned-{number}" for number in range(5)]
 
 
+async def test_new_tasks_and_abandoned_ones_take_turns(docket: Docket) -> None:
+    """A worker that has died may have left very many, that only waited for others."""
+    order: list[str] = []
+
+    async def task(name: str) -> None:
+        order.append(name)
+        await anyio.sleep(0)
+
+    executions = [await docket.add(task)("abandoned") for _ in range(20)]
+    dead = docket.store.claims("dead")
+    await dead.create_group()
+    assert len(await dead.take(20)) == 20
+    executions += [await docket.add(task)("new") for _ in range(20)]
+    await anyio.sleep(0.1)  # longer than the timeout
+    async with working(Worker(docket, "heir", concurrency=1, redelivery_timeout=ms(80))):
+        for execution in executions:
+            await execution.get_result()
+    halfway = order[:20]
+    assert 5 <= halfway.count("new") <= 15
+
+
 @virtual_time
 async def test_a_body_whose_lease_another_worker_took_is_stopped_and_writes_nothing(
     docket: Docket, caplog: pytest.LogCaptureFixture

@@ -50,7 +50,7 @@ Start: TypeAlias = Callable[[Sequence[Taken], float], None]
 
 @define(eq=False)
 class Reader:
-    """Takes tasks whenever the worker has capacity: first abandoned ones, then those that wait on the stream.
+    """Takes tasks whenever the worker has capacity: abandoned ones in turns with those that wait on the stream.
 
     Nothing else of a worker takes tasks. ``batch`` is how many it takes at a time. What it asks for has places from
     then on (`Places.promise`): tasks that had stepped aside may come back before the answer does.
@@ -105,7 +105,7 @@ class Reader:
 
     async def _read(self, connection: Connection, answered: Callable[[], None]) -> None:
         """Read until ``connection``, which waits in the server, is of no use any more."""
-        is_drained = was_last = False
+        is_drained = was_last = takes_over = False
         while True:
             if not is_drained:
                 self.outbox.open()
@@ -117,13 +117,16 @@ class Reader:
             asked, count = monotonic(), self._promised()
             was_paused, pauses = self.is_paused, self._pauses.count
             is_look_due = self._lost_answers.is_look_due
-            if is_drained or self._abandoned or is_look_due:
+            # In turns with what is new: a worker that has died may leave hundreds of parents that only wait, and what
+            # these wait for may be new.
+            takes_over = bool(self._abandoned) and not takes_over
+            if is_drained or takes_over or is_look_due:
                 self.outbox.close()
             if is_look_due:
                 await self._claim_lost()
                 continue
-            if self._abandoned:
-                taken, was_last = await self._take_over(count), False
+            if takes_over:
+                taken, was_last, is_drained = await self._take_over(count), False, False
             elif not is_drained:
                 taken = await self._take(count)
                 is_drained, was_last = self._is_drained(taken, count)
