@@ -18,6 +18,7 @@ from .strikes import (
     checked_condition,
 )
 from .verdicts import (
+    PUT_OFF,
     Abandon,
     AwaitSlot,
     Blocked,
@@ -44,6 +45,7 @@ from .verdicts import (
 __all__ = [
     "FINAL",
     "LEASE_RENEWAL_FACTOR",
+    "PUT_OFF",
     "VIXIE_KEYWORDS",
     "WAITING",
     "Abandon",

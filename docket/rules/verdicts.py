@@ -16,6 +16,7 @@ from ..moments import check_moment
 from ..values import frozen, hot_value
 
 __all__ = [
+    "PUT_OFF",
     "Abandon",
     "AwaitSlot",
     "Blocked",
@@ -70,11 +71,16 @@ class Raised:
     error: BaseException
 
 
+#: For how long at least a run is put off that may not wait here.
+PUT_OFF = timedelta(seconds=5)
+
+
 @frozen
 class Stopped:
-    """The body was stopped from outside, or before it began, for this reason."""
+    """The body was stopped from outside, or before it began, for this reason; to be put off for ``wait``, if so."""
 
     reason: StopReason
+    wait: timedelta = PUT_OFF
 
 
 @frozen
@@ -196,13 +202,9 @@ Verdict: TypeAlias = (
 
 _COMPLETED = Complete(None)
 
-#: For how long a run is put off that may not wait here.
-PUT_OFF = timedelta(seconds=5)
-
 _STOPPED: dict[StopReason, Verdict] = {
     StopReason.ASKED: Cancel(),
     StopReason.DRAIN: HandBack(),
-    StopReason.PUT_OFF: Defer(PUT_OFF),
     StopReason.LOST: Abandon(),
 }
 
@@ -214,6 +216,7 @@ def decide(outcome: Outcome, following: Reschedule | None = None) -> Verdict:
         return following or (_COMPLETED if outcome.value is None else Complete(outcome.value))
     match outcome:
         case Raised(error):              return following or Fail(error)
+        case Stopped(StopReason.PUT_OFF, wait): return Defer(wait)
         case Stopped(reason):            return _STOPPED[reason]
         case Struck() | Spent():         return Cancel()
         case Blocked(Drop() as verdict): return following or verdict

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -15,7 +17,7 @@ from anyio import CancelScope, get_cancelled_exc_class
 from ..clock import monotonic
 from ..notification import Notification
 from ..parenthood import Tell, Tend, never
-from ..rules import StopReason, names_in
+from ..rules import PUT_OFF, StopReason, names_in
 from ..store import HELD_LIMITS, Fence
 from ..values import define
 from .places import Place
@@ -28,6 +30,10 @@ __all__ = ["Parents"]
 
 #: For how many seconds a task may wait that is one too many.
 GRACE = 1.0
+
+#: The part of a worker's places that those it has put off have, as they begin anew, in the long run. The others are for
+#: what they wait for, and for tasks that wait for none.
+SHARE = 0.5
 
 _ELSEWHERE = StopReason.DRAIN, StopReason.PUT_OFF, StopReason.LOST
 
@@ -64,10 +70,13 @@ class _Parent:
     @asynccontextmanager
     async def seceded(self, finds: Callable[[], bool] = never) -> AsyncGenerator[None]:
         running, places = self.running, self.parents.roster.places
-        place = running.place = running.place or Place()
+        place = running.place = running.place or Place(since=running.began)
+        if not place.is_given_up:
+            place.seconds += monotonic() - place.since
         is_one_too_many = self._is_one_too_many(place)
         if is_one_too_many and (running.uninterruptible or running.stopped_by is None):
             yield  # nothing can put it off, so it keeps its place
+            place.since = monotonic()
             return
         running.waits = (*running.waits, finds)
         if running.would_find and self.parents.stopping() and not running.uninterruptible:
@@ -91,6 +100,7 @@ class _Parent:
             left = list(running.waits)
             left.remove(finds)
             running.waits = tuple(left)
+            place.since = monotonic()
             self._tell(place)
 
     def _tell(self, place: Place) -> None:
@@ -150,6 +160,8 @@ class Parents:
     _thread: int = attrs.field(init=False, factory=threading.get_ident)
     _late: deque[tuple[float, Running]] = attrs.field(init=False, factory=deque[tuple[float, Running]])
     """Those that are to be put off, each with the loop time at which."""
+    _next: float = attrs.field(init=False, default=-math.inf)
+    """The loop time at which another that is put off may begin anew, at the earliest."""
     _more: Notification = attrs.field(init=False, factory=Notification)
 
     async def run(self) -> None:
@@ -160,7 +172,16 @@ class Parents:
             at, running = self._late.popleft()
             await anyio.sleep_until(at)
             if running.only_waits and running.reason is None and self.roster.places.waiting > self.most:
+                assert running.place is not None  # it has given up one
+                running.place.put_off_for = self._turn(running.place.seconds)
                 running.stop(StopReason.PUT_OFF)
+
+    def _turn(self, seconds: float) -> timedelta:
+        """In what time one may begin anew that takes a place for so many seconds, beside others that were put off."""
+        now = monotonic()
+        turn = max(self._next, now + PUT_OFF.total_seconds())
+        self._next = turn + seconds / (SHARE * self.roster.places.concurrency())
+        return timedelta(seconds=turn - now)
 
     def put_off_later(self, running: Running) -> None:
         self._late.append((monotonic() + GRACE, running))

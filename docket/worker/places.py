@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sized
+from datetime import timedelta
 
 import anyio
 import attrs
 
 from ..notification import Notification
+from ..rules import PUT_OFF
 from ..values import define
 
 __all__ = ["Place", "Places"]
@@ -18,12 +20,18 @@ __all__ = ["Place", "Places"]
 class Place:
     """The place of a task that has waited for other tasks."""
 
+    since: float
+    """The loop time since which it is for the task, where it is."""
+    seconds: float = 0.0
+    """For how long the task has had it before."""
     waits: int = 0
     """How many waits there are in it: a body may have several tasks of the event loop."""
     is_given_up: bool = False
     """Whether it is for others now."""
     is_told: bool = False
     """Whether telemetry was told that it is."""
+    put_off_for: timedelta = PUT_OFF
+    """For how long the task is put off, if it is."""
     returning: anyio.Event | None = None
     """Set once it has its place again, for which it waits in line; None: it does not."""
 

@@ -318,6 +318,34 @@ async def test_so_many_wait_at_a_time_and_one_more_begins_anew_later(
 
 
 @virtual_time
+async def test_those_that_are_put_off_leave_places_to_others(anyio_backend: Any) -> None:
+    """However many they are, and however long each has a place before it waits."""
+    parents, late = 30, list[float]()
+
+    async def other(added: float) -> None:
+        late.append(anyio.current_time() - added)
+
+    async def parent(wanted: str, docket: Docket = CurrentDocket()) -> None:
+        await anyio.sleep(1)
+        execution = await docket.get_execution(wanted)
+        assert execution is not None
+        await execution.get_result()
+
+    async with Docket("places", "memory://") as docket:
+        wanted = await docket.add(other, when=later(), key="wanted")(0)
+        for _ in range(parents):
+            await docket.add(parent)(wanted.key)
+        async with anyio.create_task_group() as group:
+            group.start_soon(a_worker(docket, concurrency=2, max_waiting=1).run_forever)
+            await anyio.sleep(parents)  # each has waited once, and was put off
+            for _ in range(20):
+                await docket.add(other)(anyio.current_time())
+                await anyio.sleep(3)
+            group.cancel_scope.cancel()
+    assert max(late) < 3
+
+
+@virtual_time
 async def test_a_tree_deeper_than_may_wait_ends_from_its_leaves_up(anyio_backend: Any) -> None:
     ended: list[int] = []
 

@@ -101,7 +101,7 @@ class Caller:
             if isinstance(running.broken, DeliveryLimitExceeded):  # else the next run has the same arguments
                 outcome, following = fail_unhandled(running.execution, running.broken)
         elif running.reason is not None:  # stopped before it began
-            outcome = Stopped(running.reason)
+            outcome = _stopped(running)
         else:
             way = self._way(running.execution.function)
             if way.is_plain:
@@ -202,7 +202,7 @@ class Caller:
             await self._resolved(call, await resolve(stack, function, given, self.dependencies, begun))
             return
         # A dependency has suppressed what the body raised; it cannot undo that the body was stopped (I6).
-        await self._ended(call, Returned(None) if running.reason is None else Stopped(running.reason))
+        await self._ended(call, Returned(None) if running.reason is None else _stopped(running))
 
     async def _resolved(self, call: _Call, found: Resolved) -> None:
         """Call the body, if all its dependencies are there."""
@@ -296,7 +296,7 @@ class Caller:
         if running.reason is not None:
             if not self._is_stop(error):
                 journal.log_raised_while_stopped(running, error)
-            return Stopped(running.reason)
+            return _stopped(running)
         if not self._is_stop(error):
             return Raised(error)
         if self.tasks.is_cancellation(error):
@@ -314,7 +314,11 @@ class Caller:
 
 def _stopped(running: Running) -> Stopped:
     assert running.reason is not None  # only `Running.stop` cancels the body's scope
-    return Stopped(running.reason)
+    return (
+        Stopped(running.reason)
+        if running.place is None
+        else Stopped(running.reason, running.place.put_off_for)
+    )
 
 
 def _left_open(running: Running, tasks: Sequence[str]) -> ScopeLeftOpen:
