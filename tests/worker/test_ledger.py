@@ -72,6 +72,24 @@ async def test_every_end_of_a_run_is_in_the_history(full: Docket) -> None:
     ]
 
 
+class Declined(Exception):
+    """There may be others of this name."""
+
+
+async def test_an_error_is_named_by_its_class_with_the_module(docket: Docket) -> None:
+    async def charge(retry: Retry = Retry(attempts=2)) -> None:
+        raise Declined("Declined: no cover")
+
+    docket.register(charge)
+    await docket.add(charge, key="k")()
+    await work(docket)
+    assert {one.state: one.error for one in await docket.history(charge)} == dict.fromkeys(
+        ("failed", "retried"), "tests.worker.test_ledger.Declined: Declined: no cover"
+    )
+    (failure,) = await docket.failures()
+    assert failure.type == "tests.worker.test_ledger.Declined"
+
+
 async def test_the_history_can_be_asked_for_a_part(full: Docket) -> None:
     async def keys(*task: Any, **filters: Any) -> list[str]:
         return [one.key for one in await full.history(*task, **filters)]

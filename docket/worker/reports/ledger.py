@@ -37,7 +37,7 @@ from ...store import (
     row_text,
 )
 from ...store import Ledger as Store
-from ...text import error_text
+from ...text import class_name, class_path, error_text, text_of
 from ...transport import is_outage
 from ...values import define
 from ..roster import End, Running
@@ -144,7 +144,7 @@ class Ledger:
         key = unreadable.key or ""
         key = key.decode(errors="backslashreplace") if isinstance(key, bytes) else key
         if unreadable.task and not self._is_off:
-            why = error_text(unreadable.reason)
+            why = f"{class_path(unreadable.reason)}: {text_of(unreadable.reason)}"
             self._noted.append(
                 (unreadable.task, FAILED, None, None, clock.now(), key, unreadable.generation, 1, why)
             )
@@ -232,11 +232,7 @@ class Ledger:
 
 def _state_of(running: Running, end: End) -> tuple[EndState, str | None]:
     """How a run that did not simply complete ended, and with which error."""
-    verdict, written, error = end.verdict, end.ended, None
-    if isinstance(written, Again):
-        error = written.tried or (None if written.ended is None else written.ended.error)
-    elif written is not None:
-        error = written.error
+    verdict, error = end.verdict, _error_of(end)
     if isinstance(verdict, Reschedule):
         if verdict.retries(running.delivery.message.attempt):
             return RETRIED, error
@@ -244,6 +240,18 @@ def _state_of(running: Running, end: End) -> tuple[EndState, str | None]:
             return COMPLETED, None
         return (FAILED, error) if isinstance(end.outcome, Raised) else (CANCELLED, None)
     return (FAILED, error) if isinstance(verdict, Fail) else (CANCELLED, None)
+
+
+def _error_of(end: End) -> str | None:
+    """The error as a record has it, with the module of its class: other modules may have one of that name."""
+    written = end.ended
+    ended = written.ended if isinstance(written, Again) else written
+    text = (isinstance(written, Again) and written.tried) or (ended and ended.error)
+    if text and isinstance(end.outcome, Raised):
+        name = f"{class_name(end.outcome.error)}:"
+        if text.startswith(name):
+            return f"{class_path(end.outcome.error)}:{text[len(name) :]}"
+    return text or None
 
 
 # from single runs to what is written of them: as few steps for each as can be ---------------------------------
