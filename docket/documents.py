@@ -104,6 +104,7 @@ def _execution(execution: Execution[Any]) -> dict[str, Any]:
         "cancel_requested": execution.cancel_requested,
         "worker_is_gone": execution.worker_is_gone,
         "worker": execution.worker,
+        "queued_at": execution.queued_at,
         "started_at": execution.started_at,
         "completed_at": execution.completed_at,
         "progress": {"current": progress.current, "total": progress.total, "message": progress.message}

@@ -52,6 +52,7 @@ from .store import (
     StateEvent,
     decode_message,
     epoch,
+    queued_at,
     waits_for,
 )
 from .text import printable, text_of
@@ -121,6 +122,7 @@ class Execution(Generic[R]):
     """Whether it waits because a worker did not know its task. Only `Docket.snapshot` tells."""
     worker_is_gone: bool = False
     """Whether it runs and its worker has no heartbeat any more: it waits to be redelivered. `sync` does not tell."""
+    _entry: bytes | None = None
     times_begun: int = 0
     """How often this attempt was begun, as far as is known: more than once where its delivery was redelivered."""
 
@@ -350,6 +352,14 @@ class Execution(Generic[R]):
             execution.is_put_back = True
         return execution
 
+    @property
+    def queued_at(self) -> datetime | None:
+        """When it was queued for the workers last, by the server's clock (UTC), as of the last `sync`.
+
+        None where it waits for its time, was read from a list, or ran on a worker of pydocket's.
+        """
+        return queued_at(self._entry)
+
     def message(self) -> Message:
         """This execution as it travels.
 
@@ -401,6 +411,8 @@ class Execution(Generic[R]):
             self.last_error = last_error
         if record.cancel_requested or self.cancel_requested or self.worker_is_gone:
             self.cancel_requested, self.worker_is_gone = record.cancel_requested, False
+        if record.entry != self._entry:
+            self._entry = record.entry
         if record.begun != self.times_begun:
             self.times_begun = record.begun
         if self.is_paused and record.state not in WAITING:

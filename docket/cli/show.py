@@ -107,6 +107,7 @@ def _facts(execution: Execution[Any]) -> dict[str, Any]:
         "cancel_requested": execution.cancel_requested,
         "worker_is_gone": execution.worker_is_gone,
         "worker": execution.worker,
+        "queued_at": execution.queued_at,
         "started_at": execution.started_at,
         "completed_at": execution.completed_at,
         "progress": f"{progress.current or 0} of {progress.total}" if reports else None,

@@ -38,7 +38,17 @@ from .payloads import About, Payloads, Serializer, is_empty
 from .pickles import dump, dump_value
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import ProgressReports, Report
-from .records import Depths, LastRun, Picture, PictureEntry, ProgressRecord, Record, Records, waits_for
+from .records import (
+    Depths,
+    LastRun,
+    Picture,
+    PictureEntry,
+    ProgressRecord,
+    Record,
+    Records,
+    queued_at,
+    waits_for,
+)
 from .schedule import ANY_STRIKES, InGroup, Placed, Schedule, epoch, milliseconds
 from .server_results import ServerResults
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
@@ -156,6 +166,7 @@ __all__ = [
     "load_plain",
     "milliseconds",
     "misused",
+    "queued_at",
     "read_event",
     "read_plain",
     "restored",

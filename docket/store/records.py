@@ -30,6 +30,7 @@ __all__ = [
     "Record",
     "Records",
     "members",
+    "queued_at",
     "read_mapping",
     "waiters",
     "waits_for",
@@ -142,6 +143,8 @@ class Record:
     """The name of what it stands in a row for, where it does: see `waits_for`."""
     begun: int = 0
     """How often this attempt was begun, as far as is known."""
+    entry: bytes | None = None
+    """The id of its entry on the stream: where it waits, runs, or was claimed by a worker of docket's."""
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
@@ -174,14 +177,31 @@ class Record:
             tried=text_or_none(get(b"tried")),
             by_hand=get(b"claim", b"").startswith(b"0-0."),
             begun=times_begun(get(b"claim")),
+            entry=_entry(state, fields),
             row=_row(get(b"waiter_stream")) if state is ExecutionState.SCHEDULED else None,
             cancel_requested=state is ExecutionState.RUNNING and _is_asked(fields),
         )
 
 
+def _entry(state: ExecutionState, fields: Mapping[bytes, bytes]) -> bytes | None:
+    """The id of the entry on the stream; what is left of an earlier run counts for nothing."""
+    if state is ExecutionState.SCHEDULED:
+        return None
+    claimed = fields.get(b"claim") if b"started_at" in fields else None
+    return fields.get(b"stream_id") or (claimed and claimed.partition(b".")[0])
+
+
 def _row(stream: bytes | None) -> str | None:
     """What a row of waiters, by the name of its stream, waits for."""
     return None if stream is None else text(stream).removesuffix(":waiters")
+
+
+def queued_at(entry: bytes | None) -> datetime | None:
+    """When an entry was put on the stream, as its id says by the server's clock; None where there is none."""
+    written = _number((entry or b"").partition(b"-")[0] or None)
+    return (
+        read_epoch(written / 1000) if written else None
+    )  # those that a program began itself have the id 0-0
 
 
 def times_begun(claim: bytes | None) -> int:

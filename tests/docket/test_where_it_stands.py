@@ -10,7 +10,7 @@ import anyio
 import attrs
 import pytest
 
-from docket import ConcurrencyLimit, Docket, Execution, Retry
+from docket import ConcurrencyLimit, Docket, Execution, Retry, clock
 from docket.operating import WaitingState
 from docket.store import Delivery
 from tests import where
@@ -138,3 +138,41 @@ async def test_how_often_an_attempt_was_begun(docket: Docket) -> None:
     await docket.store.claims("heir").take_over([delivery.message_id], timedelta(0))
     found = await views(docket, "lost", "running")
     assert [(each.attempt, each.times_begun) for each in found] == [(1, 2)] * 3
+
+
+async def test_when_it_was_queued(docket: Docket) -> None:
+    async def paint(retry: Retry = Retry(attempts=2, delay=DAY)) -> None:
+        raise ValueError("no rows")
+
+    docket.register(paint)
+    before = clock.now() - timedelta(seconds=1)
+    tried = await docket.add(paint, key="k", when=before + DAY)()
+    seen: list[bool] = []
+
+    async def look() -> None:
+        await tried.sync()
+        seen.append(
+            tried.queued_at is not None and before < tried.queued_at < clock.now() + timedelta(seconds=1)
+        )
+
+    await look()
+    assert tried.queued_at is None
+    await docket.run_now("k")
+    await docket.store.due.move(1)
+    await look()
+    first = tried.queued_at
+    async with working(docket):
+        async for event in tried.subscribe():
+            if event["type"] == "state" and event["state"] == "scheduled":
+                break
+    await look()  # it is tried again tomorrow
+    assert tried.queued_at is None
+    await docket.run_now("k")
+    async with working(docket):
+        with pytest.raises(ValueError, match="no rows"):
+            await tried.get_result(timeout=timedelta(seconds=20))
+    await look()
+    assert seen == [False, True, False, True]
+    assert tried.queued_at is not None
+    assert first is not None
+    assert tried.queued_at > first

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -396,6 +398,7 @@ async def test_a_delivery_that_could_not_be_read_is_counted_and_shown(docket: Do
     page = (await web.get("dead")).text
     assert r"b&#x27;&lt;\x80&gt;&#x27;" in page
     assert 'Dead letters<span class="count bad">1</span>' in (await web.get("work")).text
+    assert 'Dead letters</span><strong class="number">1</strong>' in (await web.get("")).text
 
 
 async def test_a_worker_that_drains_is_told_from_the_others(docket: Docket, web: Caller) -> None:
@@ -407,3 +410,31 @@ async def test_a_worker_that_drains_is_told_from_the_others(docket: Docket, web:
     assert ("draining" in first, "draining" in second) == (False, True)
     told = (await web.get("/workers?format=json")).json["workers"]
     assert {worker["name"]: worker["draining"] for worker in told} == {"host#1": False, "host#2": True}
+
+
+async def test_a_run_shows_when_it_was_due_queued_begun_and_over(docket: Docket, web: Caller) -> None:
+    async def stations() -> list[str]:
+        await anyio.sleep(0.03)  # as long as what was read before is young enough
+        page = (await web.get("run?key=k")).text
+        way = page.split('<ol class="way">')[1].split("</ol>")[0]
+        return re.findall(r"<strong>(.*?)</strong>", way)
+
+    async def mail() -> None:
+        gate.begun.set()
+        await gate.go.wait()
+
+    gate = SimpleNamespace(begun=anyio.Event(), go=anyio.Event())
+    docket.register(mail)
+    await docket.add(mail, when=clock.now() + timedelta(days=1), key="k")()
+    assert await stations() == ["Due"]
+    await docket.run_now("k")
+    await docket.store.due.move(1)
+    assert await stations() == ["Due", "Queued", "Waits for a worker"]
+    async with anyio.create_task_group() as group:
+        worker = Worker(docket)
+        group.start_soon(worker.run_forever)
+        await gate.begun.wait()
+        assert await stations() == ["Due", "Queued", "Begun", "Running"]
+        worker.stop()
+        gate.go.set()
+    assert await stations() == ["Due", "Queued", "Begun", "Completed"]

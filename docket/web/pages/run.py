@@ -226,6 +226,10 @@ def _way(run: Execution[Any], view: View) -> Safe:
     """The stations of the run so far, and the next one."""
     now = view.now
     steps: list[Safe] = [_step("Due", run.when, now, done=run.when <= now)]
+    if run.queued_at is not None:
+        steps.append(_step("Queued", run.queued_at, now))
+    if run.state is ExecutionState.QUEUED:
+        steps.append(_step("Waits for a worker", None, now, done=False))
     if run.started_at is not None:
         late = run.started_at - run.when
         remark = f"{short(late)} after it was due" if late.total_seconds() > 0.001 else ""
