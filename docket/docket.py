@@ -48,6 +48,7 @@ from .operating import (
     DocketHistory,
     DocketLists,
     DocketPauses,
+    DocketTrees,
 )
 from .rules import WAITING, Cancellation, Disposition, ExecutionState
 from .signals import signals, suppress_errors
@@ -100,7 +101,15 @@ CLEAR_BATCH = 100
 """How many tasks `Docket.clear` cancels in one step: it keeps the server for a few milliseconds."""
 
 
-class Docket(DocketLists, DocketFailures, DocketPauses, DocketHistory, DocketCatalogue, DocketSnapshotMixin):
+class Docket(
+    DocketLists,
+    DocketFailures,
+    DocketPauses,
+    DocketHistory,
+    DocketCatalogue,
+    DocketTrees,
+    DocketSnapshotMixin,
+):
     """A named collection of scheduled calls on one server, shared by every process that opens it.
 
     ``async with Docket(...)`` may be entered and left in different tasks, threads and event loops, and again after it

@@ -13,11 +13,13 @@ from .failures import BulkResult, DocketFailures, Failure, FailureGroup
 from .history import HISTORY_KEPT, HISTORY_TTL, Depth, DocketHistory, Ended, Interval, latest_first
 from .lists import Counts, DeadLetter, DocketLists, Page, WaitingState
 from .pauses import DocketPauses, Pause
+from .trees import ChildPage, DocketTrees, GroupState, Tree, TreeGroup, TreeRun
 
 __all__ = [
     "HISTORY_KEPT",
     "HISTORY_TTL",
     "BulkResult",
+    "ChildPage",
     "Counts",
     "DeadLetter",
     "Depth",
@@ -26,9 +28,11 @@ __all__ = [
     "DocketHistory",
     "DocketLists",
     "DocketPauses",
+    "DocketTrees",
     "Ended",
     "Failure",
     "FailureGroup",
+    "GroupState",
     "Interval",
     "KnownTask",
     "Page",
@@ -38,6 +42,9 @@ __all__ = [
     "TaskDescription",
     "TaskPage",
     "TaskSchedule",
+    "Tree",
+    "TreeGroup",
+    "TreeRun",
     "WaitingState",
     "latest_first",
 ]

@@ -54,6 +54,7 @@ from .server_results import ServerResults
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
 from .sweeping import PENDING_PAGE, PendingDelivery, Sweeping
 from .taken import Refused, Taken, Unreadable
+from .trees import Child, GroupState, GroupStood, RunNow, Trees
 
 __all__ = [
     "ALL_TASKS",
@@ -79,6 +80,7 @@ __all__ = [
     "Catalogue",
     "Chain",
     "ChainLook",
+    "Child",
     "Claims",
     "Counts",
     "DeadLetter",
@@ -97,6 +99,8 @@ __all__ = [
     "Fence",
     "GroupLost",
     "GroupNow",
+    "GroupState",
+    "GroupStood",
     "Groups",
     "Holding",
     "InGroup",
@@ -131,6 +135,7 @@ __all__ = [
     "ResultStorage",
     "Row",
     "RunCounts",
+    "RunNow",
     "Schedule",
     "Serializer",
     "ServerResults",
@@ -146,6 +151,7 @@ __all__ = [
     "TaskDescription",
     "TaskEnds",
     "TooManyPauses",
+    "Trees",
     "Unreadable",
     "Wanted",
     "WorkerInfo",

@@ -29,6 +29,7 @@ from .progress import ProgressReports
 from .records import Records
 from .schedule import Schedule
 from .strikes import Strikes
+from .trees import Trees
 
 __all__ = ["DocketStore", "ResultStorage"]
 
@@ -98,6 +99,8 @@ class DocketStore:
     """What is kept of failures, for operators."""
     groups: Groups = attrs.field(init=False)
     """Opens and leaves task groups, and looks after who is in them."""
+    trees: Trees = attrs.field(init=False)
+    """Reads runs and the groups that they have opened."""
     ledger: Ledger = attrs.field(init=False)
     """How runs have ended."""
     catalogue: Catalogue = attrs.field(init=False)
@@ -117,6 +120,7 @@ class DocketStore:
         self.catalogue = Catalogue(client, keys, self.expiry)
         self.listing = Listing(client, keys, self.expiry)
         self.groups = Groups(client, keys, ttl)
+        self.trees = Trees(client, keys)
         self.dead_letters = DeadLetters(client, keys)
         self.failures = Failures(client, keys, self.failures_kept)
 

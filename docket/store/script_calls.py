@@ -47,6 +47,7 @@ __all__ = [
     "resume",
     "retire",
     "retry",
+    "running_keys",
     "schedule",
     "settle",
     "strike",
@@ -603,6 +604,23 @@ def retry(
         [
             keys.prefix, GROUP, key, failed_at, failed_generation, when, due, state_event, known_strikes,
             ttl, *call,
+        ],
+    )
+
+
+def running_keys(
+    keys: Keys, *,
+    most: Argument, most_bytes: Argument,
+) -> Call:
+    """The keys of tasks that workers have, the oldest deliveries first: `most` at most, and no more once
+    `most_bytes` of messages were looked at."""
+    return (
+        script("running_keys"),
+        [
+            keys.stream,
+        ],
+        [
+            GROUP, most, most_bytes,
         ],
     )
 

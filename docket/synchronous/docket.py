@@ -34,6 +34,7 @@ from .catalogue import SyncCatalogue
 from .execution import SyncExecution, wrapped
 from .history import SyncHistory
 from .loop import LoopThread
+from .trees import SyncTrees
 
 if TYPE_CHECKING:
     from ..agenda import Agenda
@@ -75,7 +76,7 @@ class _Words(TypedDict):
     until: datetime | None
 
 
-class SyncDocket(SyncHistory, SyncCatalogue):
+class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
     """A docket for threads without an event loop; `Docket.sync` makes it. Each method waits for its end.
 
     One serves all threads of a process, for as long as that lives. It starts an event loop in a thread of its own when

@@ -70,6 +70,13 @@ class TaskGroup:
         how = "not open" if nest is None else "left" if nest.is_left else nest.view.group.id
         return f"<TaskGroup of docket {self._docket.name!r}: {how}>"
 
+    @property
+    def id(self) -> str:
+        """By which `Docket.children` knows it. Raises: RuntimeError - the block was not entered."""
+        if self._nest is None:
+            raise RuntimeError("this task group has no id yet: it gets one as its block is entered")
+        return self._nest.view.group.id
+
     # the block -------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:

@@ -59,6 +59,7 @@ FOR_TYPES_ONLY = {
     ("docket/synchronous/docket.py", "docket.docket"): "a SyncDocket works on the Docket that made it",
     ("docket/synchronous/catalogue.py", "docket.docket"): "the Docket that it asks",
     ("docket/synchronous/history.py", "docket.docket"): "the Docket that it asks",
+    ("docket/synchronous/trees.py", "docket.docket"): "the Docket that it asks",
     ("docket/synchronous/loop.py", "docket.docket"): "its thread enters the Docket",
     ("docket/task_group/failures.py", "docket.docket"): "the Docket whose runs have failed",
     ("docket/task_group/group.py", "docket.docket"): "a TaskGroup works on the Docket that made it",

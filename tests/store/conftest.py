@@ -20,6 +20,7 @@ from docket.store import (
     Pauses,
     Records,
     Schedule,
+    Trees,
 )
 from docket.transport import Client
 from tests.store.keyspace import keyspace
@@ -82,6 +83,10 @@ class Store:
     @property
     def groups(self) -> Groups:
         return Groups(self.client, self.keys, self.ttl)
+
+    @property
+    def trees(self) -> Trees:
+        return Trees(self.client, self.keys)
 
     @property
     def pauses(self) -> Pauses:

@@ -9,6 +9,9 @@ from tests.store.conftest import FUTURE, Heard, Store, message
 
 LOOK = timedelta(seconds=60)
 
+#: The score of the parent among the members of its group.
+PARENT = -9
+
 
 async def of_program(store: Store) -> OpenGroup:
     return await store.groups.open("", 1, None, look_after=LOOK)
@@ -26,9 +29,9 @@ async def add(store: Store, group: OpenGroup, key: str = "child", *, later: bool
 
 
 async def scores(store: Store, group: OpenGroup) -> dict[str, float]:
-    """Of the children, and of the group itself as ''."""
+    """Of the children, and of the group itself as ''; its parent is left out."""
     found = await store.client.zrange(store.keys.group(group.id), 0, -1, withscores=True)
-    return {name.decode(): score for name, score in found}
+    return {name.decode(): score for name, score in found if score != PARENT}
 
 
 async def end_one(store: Store, state: str = "completed") -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import attrs
 import pytest
 
 from docket.store import Again, Delivery, Ended, Fence, GroupLost, GroupNow, InGroup
 from tests.store.conftest import Store
-from tests.store.groups import LOOK, add, end_one, of_task, scores
+from tests.store.groups import LOOK, PARENT, add, end_one, of_task, scores
 
 pytestmark = pytest.mark.anyio
 
@@ -21,6 +22,26 @@ async def test_a_group_of_a_task_is_named_in_its_record_and_looked_after(store: 
     (member,) = await store.client.zrange("d:groups", 0, -1)
     assert store.groups.named(member.decode()) == group
     assert await scores(store, group) == {"": -5}
+
+
+async def test_a_group_names_its_parent_and_a_record_its_latest_group(store: Store) -> None:
+    group, delivery = await of_task(store)
+    members = await store.client.zrange(store.keys.group(group.id), 0, -1, withscores=True)
+    assert members == [(b"\xffparent", PARENT), (b"", -5)]
+    assert await store.client.hget("d:runs:parent", "opened") == b"1"
+    await store.groups.open("parent", 3, delivery.fence, look_after=LOOK)
+    await store.groups.open("parent", 2, delivery.fence, look_after=LOOK)
+    assert await store.client.hget("d:runs:parent", "opened") == b"3"
+
+
+async def test_an_attempt_begins_with_its_first_group(store: Store) -> None:
+    _, delivery = await of_task(store)
+    await store.groups.open("parent", 7, delivery.fence, look_after=LOOK)
+    again = Again(attrs.evolve(delivery.message, attempt=2), tried="Boom")
+    await store.claims().reschedule(delivery, again)
+    delivery = await store.claimed()
+    await store.groups.open("parent", 1, delivery.fence, look_after=LOOK)
+    assert await store.client.hget("d:runs:parent", "opened") == b"1"
 
 
 async def test_only_the_claim_that_runs_opens_groups(store: Store) -> None:

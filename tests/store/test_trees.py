@@ -13,7 +13,7 @@ import pytest
 
 from docket.store import Again, ByHand, Delivery, Ended, GroupLost, InGroup, OpenGroup
 from tests.store.conftest import FUTURE, Heard, Store, message
-from tests.store.groups import LOOK
+from tests.store.groups import LOOK, PARENT
 
 pytestmark = pytest.mark.anyio
 
@@ -217,7 +217,9 @@ class Tree:
         for group in self.groups:
             name = self.store.keys.group(group.id)
             members = {
-                key.decode(): score for key, score in await client.zrange(name, 0, -1, withscores=True)
+                key.decode(): score
+                for key, score in await client.zrange(name, 0, -1, withscores=True)
+                if score != PARENT
             }
             if members:
                 own = members.pop("")

@@ -3,12 +3,13 @@
 -- ARGV prefix message_id generation claim holder key ordinal nonce look_after_ms
 -- REPLY {'OK' | 'JOINED' | 'LOST', id}; of a program the key is ''. JOINED: an earlier delivery of the run has opened it, and its
 --   children are there still. LOST: the fence does not own the run. `nonce` becomes that of a run that has none; with
---   `look_after_ms` '' nobody needs to look whether the parent lives
+--   `look_after_ms` '' nobody needs to look whether the parent lives. For people the record says which group was the latest (`opened`),
+--   and the group who has opened it: a member at -9, the key behind the byte 255, with which no text begins
 -- USE owns later open_groups
 local function score_of(id) return redis.call('ZSCORE', prefix .. ':group:' .. id, '') end
 local id, found = nonce .. '.' .. ordinal, nil
 if key ~= '' then
-  local now = redis.call('HMGET', run, 'generation', 'claim', 'worker', 'state', 'nonce', 'groups')
+  local now = redis.call('HMGET', run, 'generation', 'claim', 'worker', 'state', 'nonce', 'groups', 'opened')
   if now[4] ~= 'running' or not owns(now, message_id, generation, claim, holder) then return {'LOST', ''} end   -- I13
   local open = now[6]
   if now[5] then
@@ -21,10 +22,13 @@ if key ~= '' then
     end
   end
   local others = groups_without(open, id)
-  redis.call('HSET', run, 'nonce', now[5] or nonce, 'groups', others and others .. ' ' .. id or id)
+  local opened = now[5] and tonumber(now[7]) or 0              -- a run begins without a nonce, and with what others have opened
+  redis.call('HSET', run, 'nonce', now[5] or nonce, 'groups', others and others .. ' ' .. id or id,
+    'opened', opened > tonumber(ordinal) and now[7] or ordinal)
 end
 local children = prefix .. ':group:' .. id
-redis.call('ZADD', children, -5, '')
+if key == '' then redis.call('ZADD', children, -5, '')
+else redis.call('ZADD', children, -5, '', -9, '\255' .. key) end
 if found then redis.call('PERSIST', children) end
 redis.call('ZADD', groups, later(look_after_ms), id .. ' ' .. key)   -- I15
 return {found and 'JOINED' or 'OK', id}

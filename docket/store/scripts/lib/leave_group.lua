@@ -1,6 +1,6 @@
 -- Task groups. `{prefix}:group:{id}` is a zset of the children of a group, by what has become of each: 2 under way, 2.5 asked to
--- stop, 1 completed, 0 cancelled, -1 failed. Its member '' (no task has that key) says how the group is: -5 open; 3 open, and
--- every end is published; -4 left; -6 doomed. Its name is also a channel: `{state} {key}` for an end, and `doomed `.
+-- stop, 1 completed, 0 cancelled, -1 failed. Its member '' (no task has that key) says how the group is: -5 open; 3 open, and every end
+-- is published; -4 left; -6 doomed. Its parent, a task, is named at -9 (open_group.lua). Its name is also a channel: `{state} {key}` for an end, and `doomed `.
 -- `{prefix}:groups` is a zset of `{id} {key of the parent}`, by the moment at which somebody is to look after the group.
 -- A child has ended for good: it leaves its group, once, however often that is said (I11). Published are failures, the last end,
 -- and all ends where somebody wants them. Returns whether it was under way.
