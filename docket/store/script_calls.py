@@ -225,12 +225,11 @@ def conclude(
     return (
         script("conclude"),
         [
-            keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.progress(key),
-            keys.queue, keys.reserved_queue, keys.plain_parked(key),
+            keys.run(key), keys.parked(key), keys.queue_of(key), keys.stream, keys.queue,
+            keys.reserved_queue,
         ],
         [
-            key, generation, message_id, GROUP, ttl_ms, keys.state_channel(key), state_event, keys.wake,
-            keys.prefix, *record,
+            key, generation, message_id, GROUP, ttl_ms, state_event, keys.wake, keys.prefix, *record,
         ],
     )
 

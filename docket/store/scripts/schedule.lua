@@ -24,12 +24,12 @@ if how == '' and call[5] == '1' and redis.call('EXISTS', run, prefix .. ':strike
   redis.call('PUBLISH', prefix .. ':state:' .. key, state_event)
   return 'OK 1'
 end
--- USE group how_placed ack place strikes vacate
+-- USE group how_placed ack known_strikes place_call
 local due, replace, rescheduled, expected, known_strikes, key_queue, child_of = how_placed(prefix, how)
 -- Seldom has anybody struck anything, or is a key used again: then one command finds out both.
 local is_used = known_strikes ~= '' or redis.call('EXISTS', run, prefix .. ':strikes') > 0
 if is_used then
-  if known_strikes ~= '*' and last_strike(prefix .. ':strikes') ~= known_strikes then return 'STRIKES 0' end
+  if not knows_strikes(prefix, known_strikes) then return 'STRIKES 0' end
   is_used = redis.call('EXISTS', run) == 1
 end
 local children = child_of ~= '' and prefix .. ':group:' .. child_of
@@ -39,28 +39,12 @@ if children then
   if redis.call('ZADD', children, 'NX', 2, key) == 0 then return 'MEMBER 0' end
 end
 if rescheduled ~= '' then ack(stream, group, rescheduled) end
-local generation, no, give_back = 0, expected ~= '0' and 'SUPERSEDED', nil
-if is_used then
-  generation, no, give_back =
-    vacate(prefix, stream, group, run, key, key_queue, prefix .. ':queue', replace, rescheduled, expected)
+local function placed()
+  return place_call(prefix, stream, group, key, key_queue, is_used, replace, rescheduled, expected, when, due, state_event, ttl,
+    children and child_of, call)
 end
-if no then
-  if children then redis.call('ZREM', children, key) end
-  return no .. ' ' .. generation
-end
-generation = string.format('%d', generation + 1)             -- I5: whatever is older is refused from here on
-local more = {}
-if call[5] ~= '1' then more = {'attempt', call[5]} end
-if ttl ~= '-' then more[#more + 1], more[#more + 2] = 'ttl', ttl end
-if children then
-  more[#more + 1], more[#more + 2] = 'group', child_of
-  local ok, problem = pcall(place, prefix, stream, key_queue, key, when, due, state_event, generation, call, unpack(more))
-  if not ok then                                             -- it is not waited for
-    redis.call('ZREM', children, key)
-    error(problem, 0)
-  end
-else
-  place(prefix, stream, key_queue, key, when, due, state_event, generation, call, unpack(more))
-end
-if give_back then give_back() end
-return 'OK ' .. generation
+if not children then return (placed()) end
+local ok, reply, is_placed = pcall(placed)
+if not is_placed then redis.call('ZREM', children, key) end  -- it is not waited for
+if not ok then error(reply, 0) end
+return reply

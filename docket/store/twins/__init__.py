@@ -20,7 +20,7 @@ __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
     "8a85a35b6f2fc70c36a48bca7cd67751a8ea454d": claim,
-    "b307dc397a8407a6b7e5cf6a2227530ec21bf8c7": schedule,
+    "818fb084dbe3cc13b15ac9f6fe478dd9a64d9931": schedule,
     "92b4f68b7c00d55bf231bdfdfc3e6db8a1a2252d": settle,
     "278f3c8d7dfb209a1d22f07cb1991983cce75e83": take,
 }
