@@ -66,17 +66,19 @@ from .store import (
     ServerResults,
     Strikes,
     WorkerInfo,
+    name_of_exception,
 )
 from .strikelist import DocketStrikes, LiteralOperator, Operator, Strike
 from .tasks import standard_tasks
-from .text import checked_name
+from .text import checked_name, text_of
 from .transport import Client, Subscriptions, from_url, with_command_methods
-from .variables import check_switch, switched_on
+from .variables import check_switch, is_set, switched_on
 
 if TYPE_CHECKING:
     from redis.credentials import CredentialProvider
 
     from .memory import Hold
+    from .serializers import HasDumpsAndLoads
     from .synchronous import SyncDocket
     from .task_group import OnFailure, TaskGroup
 
@@ -130,6 +132,12 @@ class Docket(
     ``failure_ttl`` and ``failures_kept``: of each key that has failed the last failure is kept for so long, and of so
     many keys at most, the newest; see `failures`. Zero of either: none. What the workers' docket says counts.
 
+    ``serializer`` is how arguments, results and strikes travel: ``"pickle"``, ``"json"`` (as annotations say; the extra
+    ``json``), or an object with a ``name``, ``dumps`` and ``loads``, like `docket.serializers.Sealed`. None: as the
+    variable ``DOCKET_SERIALIZER`` says, else pickles. ``accept`` are the names of those that are read, or they
+    themselves: what this docket writes and pickles, unless it or the variable ``DOCKET_ACCEPT`` says otherwise. Without
+    ``"pickle"`` among them nothing that others have written to the server runs code here.
+
     Raises: BadUrl (a ValueError) - the URL names no server; BadSetting (a ValueError), also as it is entered: a
     ``result_storage`` that cannot work on the running event loop.
     """
@@ -149,6 +157,8 @@ class Docket(
         failures_kept: int = 10_000,
         history_ttl: timedelta = HISTORY_TTL,
         history_kept: int = HISTORY_KEPT,
+        serializer: str | HasDumpsAndLoads | None = None,
+        accept: Iterable[str | HasDumpsAndLoads] | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise BadSetting(f"name takes a non-empty string, not {name!r}")
@@ -173,8 +183,15 @@ class Docket(
         self.parent_task_spans = check_switch("parent_task_spans", parent_task_spans)
         self._client = from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
         keys = Keys.on_cluster(name) if self._client.is_cluster else Keys(name)
-        self.payloads = Payloads(name)
-        """Makes and opens what stands for values on the server."""
+        self._remarks = Remarks()
+        if serializer is None and accept is None and not is_set("DOCKET_SERIALIZER", "DOCKET_ACCEPT"):
+            self.payloads = Payloads(name)
+        else:
+            from .serializers import chosen  # most dockets have pickles, and need none of it
+
+            serializers = chosen(serializer, accept)
+            self.payloads = serializers.payloads(name)
+            self._remarks.check = serializers.check
         self._store = DocketStore(
             client=self._client,
             keys=keys,
@@ -191,7 +208,6 @@ class Docket(
         )
         self._server_results = ServerResults(lambda: self.client, keys)
         self.tasks: dict[str, TaskFunction] = {task.__name__: task for task in standard_tasks}
-        self._remarks = Remarks()
         self.strike_list = DocketStrikes(
             name, url, self._store.strikes, lambda: self.client, enable_internal_instrumentation
         )
@@ -365,6 +381,20 @@ class Docket(
         `register`; ImportError, AttributeError - nothing is there.
         """
         register_collection(self.tasks, self._remarks, collection_at(collection_path), names)
+
+    def register_exception(self, *types: type[BaseException]) -> None:
+        """Have `Execution.get_result` raise exceptions of these types, where a task has raised one that is not pickled.
+
+        With ``serializer="json"`` exceptions travel as the name of their type, their text and arguments. Those of
+        Python and docket are raised as they were; others only if they are registered where the result is awaited.
+        Without that, and of types with the same module and name, `ExecutionFailed` has all that is known.
+
+        Raises: TypeError - something is no exception type.
+        """
+        for kind in types:
+            if not isinstance(kind, type) or not issubclass(kind, BaseException):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"register_exception takes exception types, not {text_of(kind, repr)}")
+            self.payloads.exceptions[name_of_exception(kind)] = kind
 
     def function_named(self, name: str) -> TaskFunction:
         """The task of that name, or a stand-in that can only be shown."""

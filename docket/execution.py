@@ -389,7 +389,8 @@ class Execution(Generic[R]):
             raise
         except BaseException as error:  # pickling runs the argument's own code: it may raise anything
             raise TypeError(
-                f"the arguments of task {self._function_name!r} cannot be pickled: {text_of(error)}"
+                f"the arguments of task {self._function_name!r} cannot be {self._docket.payloads.written}: "
+                f"{text_of(error)}"
             ) from error
 
     def as_message(self) -> dict[bytes, bytes]:

@@ -7,7 +7,7 @@ import os
 from .errors import BadSetting
 from .text import text_of
 
-__all__ = ["check_switch", "switched_on"]
+__all__ = ["check_switch", "is_set", "switched_on"]
 
 _WORDS = {
     **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
@@ -25,6 +25,11 @@ def switched_on(name: str) -> bool:
         return _WORDS[text.strip().lower()]
     except KeyError:
         raise BadSetting(f"the variable {name} takes true or false, not {text!r}") from None
+
+
+def is_set(*names: str) -> bool:
+    """Whether one of some variables is set, and not empty."""
+    return any(os.environ.get(name) for name in names)
 
 
 def check_switch(name: str, given: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, cast
 
 from ..dependencies import (
@@ -49,6 +49,8 @@ class Remarks:
         self.automatic = set[str]()
         """The names of those that workers schedule by themselves: each add asks."""
         self._said = set[tuple[str, str]]()
+        self.check: Callable[[TaskFunction, str], None] | None = None
+        """Refuses a task that the docket's serializer cannot be used with."""
 
     def warn_once(self, name: str, what: str, message: str) -> None:
         """Log a warning about the task of this name, the first time that it is about ``what``."""
@@ -112,6 +114,8 @@ def register_task(
     if isinstance(names, str):
         raise TypeError(f"names= takes a list of names, not {names!r}")
     free = [checked_name(name, "the name of a task") for name in names or [name_of(function)]]
+    if remarks.check is not None:
+        remarks.check(function, free[0])
     for name in free:
         _check_free(tasks, remarks, name, function, named=bool(names))
     tasks.update(dict.fromkeys(free, function))

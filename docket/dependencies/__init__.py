@@ -54,7 +54,7 @@ from .resolution import (
 )
 from .retry import ExponentialRetry, ForcedRetry, Retry
 from .shared import SharedContext, SharedHost, is_hosting
-from .signatures import arguments_of, content_of_cell, get_signature, shown_name, signature_cache
+from .signatures import Evaluator, arguments_of, content_of_cell, get_signature, shown_name, signature_cache
 from .timeout import Timeout
 from .tracebacks import DependencyStack, clear_calls, cut_to_the_users_code
 
@@ -81,6 +81,7 @@ __all__ = [
     "DependencyFunction",
     "DependencyStack",
     "Depends",
+    "Evaluator",
     "ExponentialRetry",
     "FailedDependency",
     "FailureHandler",

@@ -6,6 +6,7 @@ import ast
 import functools
 import inspect
 import sys
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from types import CellType, MethodType
 from typing import Any, cast
@@ -180,6 +181,22 @@ class Evaluator:
         for names in self._names:
             try:
                 return eval(text, names)
+            except Exception as error:  # noqa: BLE001 - is raised below
+                failed = failed or error
+        raise failed or NameError("it has no names")
+
+    def resolved(self, annotation: Any) -> Any:
+        """An annotation without text: that of the whole, or of its parts, is evaluated."""
+        if self._names is None:
+            self._names = [*_namespaces(self._function)]
+
+        def holder() -> None: ...
+
+        holder.__annotations__ = {"it": annotation}
+        failed: Exception | None = None
+        for names in self._names:
+            try:
+                return typing.get_type_hints(holder, names, include_extras=True)["it"]
             except Exception as error:  # noqa: BLE001 - is raised below
                 failed = failed or error
         raise failed or NameError("it has no names")

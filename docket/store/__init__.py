@@ -22,6 +22,7 @@ from .descriptions import Recurrence, TaskDescription
 from .docket_store import DocketStore, ResultStorage
 from .due import DueTasks, Moved
 from .errors_kept import restored
+from .errors_told import Told, name_of_exception, tell
 from .events import ProgressEvent, StateEvent, read_event
 from .failures import FailureRow, Failures
 from .failures_kept import FailureKept, FailureReport, FailuresKept, Wanted, epoch_ms
@@ -34,7 +35,7 @@ from .listing import Counts, Listed
 from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
 from .pauses import EVERY_TASK, PauseRecord, Pauses, TooManyPauses, is_among
-from .payloads import About, Payloads, Serializer, is_empty
+from .payloads import About, Payloads, Pickles, Serializer, is_empty
 from .pickles import dump, dump_value
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import ProgressReports, Report
@@ -53,6 +54,7 @@ from .schedule import ANY_STRIKES, InGroup, Placed, Schedule, epoch, millisecond
 from .server_results import ServerResults
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
 from .sweeping import PENDING_PAGE, PendingDelivery, Sweeping
+from .tags import PICKLE
 from .taken import Refused, Taken, Unreadable
 from .trees import Child, GroupState, GroupStood, RunNow, Trees
 
@@ -69,6 +71,7 @@ __all__ = [
     "LONGEST_KEY",
     "ONCE",
     "PENDING_PAGE",
+    "PICKLE",
     "READ_AT_LEAST",
     "STATES",
     "About",
@@ -120,6 +123,7 @@ __all__ = [
     "Pauses",
     "Payloads",
     "PendingDelivery",
+    "Pickles",
     "Picture",
     "PictureEntry",
     "Placed",
@@ -150,6 +154,7 @@ __all__ = [
     "Taken",
     "TaskDescription",
     "TaskEnds",
+    "Told",
     "TooManyPauses",
     "Trees",
     "Unreadable",
@@ -172,12 +177,14 @@ __all__ = [
     "load_plain",
     "milliseconds",
     "misused",
+    "name_of_exception",
     "queued_at",
     "read_event",
     "read_plain",
     "restored",
     "row_text",
     "state_event",
+    "tell",
     "unreadable",
     "waits_for",
 ]

@@ -109,7 +109,7 @@ def message_of(instruction: StrikeInstruction, payloads: Payloads) -> StrikeMess
         raise
     except BaseException as error:  # pickling runs the value's own code: it may raise anything
         problem = f"{text_of(instruction.value, repr)}: {text_of(error)}"
-        raise TypeError(f"the value of a strike cannot be pickled: {problem}") from error
+        raise TypeError(f"the value of a strike cannot be {payloads.written}: {problem}") from error
     return message | {b"operator": Operator(instruction.operator).value.encode(), b"value": value}
 
 

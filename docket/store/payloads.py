@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast, final
 
 import attrs
 
@@ -17,11 +17,12 @@ from ..text import error_text, readable
 from ..values import define, frozen
 from .codec import Message
 from .errors_kept import dump_error, stand_in
+from .errors_told import Told
 from .pickles import EMPTY_DICT, EMPTY_TUPLE, dump, dump_any, load
 from .plain import NotPlain, load_plain, read_plain
 from .tags import PICKLE, Tag, body_of, split
 
-__all__ = ["About", "Arguments", "Payloads", "Serializer", "is_empty"]
+__all__ = ["About", "Arguments", "Payloads", "Pickles", "Serializer", "Shows", "is_empty"]
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 Kind: TypeAlias = Literal["args", "kwargs", "result", "exception", "strike"]
@@ -57,6 +58,37 @@ class Serializer(Protocol):
     def loads(self, payload: bytes, about: About) -> Any: ...
 
 
+class Shows(Protocol):
+    """A serializer whose payloads people can look at: ``look`` runs nothing. Raises: NotPlain, or a TypeError."""
+
+    def look(self, payload: bytes, about: About) -> Any: ...
+
+
+@final
+class Pickles:
+    """The serializer ``pickle``, for those that wrap it: pickles as docket writes them without one."""
+
+    name = PICKLE
+
+    def dumps(self, value: Any, about: About) -> bytes:
+        """Raises: anything: this runs the value's own code."""
+        return _pickled_error(value, about.note) if about.kind == "exception" else dump_any(value)
+
+    def loads(self, payload: bytes, about: About) -> Any:
+        """Raises: anything, SystemExit among it: this runs foreign code."""
+        return load(payload)
+
+
+def _pickled_error(error: BaseException, note: str) -> bytes:
+    """An exception, with a note; of one that cannot be pickled what it says."""
+    try:
+        return dump_error(error, note)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - pickling runs the error's own code
+        return stand_in(error_text(error), note)
+
+
 @define(eq=False)
 class Payloads:
     """How one docket makes payloads and opens them.
@@ -69,10 +101,19 @@ class Payloads:
     serializer: Serializer | None = None
     serializers: Mapping[str, Serializer | None] = attrs.field(factory=lambda: {PICKLE: None})
     """None stands for pickles."""
+    exceptions: dict[str, type[BaseException]] = attrs.field(factory=dict[str, type[BaseException]])
+    """The types that the program has registered, for exceptions that are told instead of pickled."""
+    shows_errors: bool = True
+    """Whether what errors say may stand where anybody can read it; otherwise only their types do."""
     _no_pickles: bool = attrs.field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
         self._no_pickles = PICKLE not in self.serializers
+
+    @property
+    def written(self) -> str:
+        """The word for what cannot be done to a value that it refuses: ``pickled``, ``written as json``."""
+        return "pickled" if self.serializer is None else f"written as {self.serializer.name}"
 
     # calls -----------------------------------------------------------------------------------------------
 
@@ -114,8 +155,11 @@ class Payloads:
         except (KeyboardInterrupt, DeliveryUnreadable):
             raise
         except BaseException as error:
-            reason = f"the arguments of task {message.function!r} cannot be unpickled: {error_text(error)}"
-            raise DeliveryUnreadable(readable(reason)) from error
+            name = _serializer_of(args)
+            said = f"cannot be {'unpickled' if name == PICKLE else f'read as {name}'}: {error_text(error)}"
+            raise DeliveryUnreadable(
+                readable(f"the arguments of task {message.function!r} {said}")
+            ) from error
 
     def _open_tagged(self, message: Message, function: Callable[..., Any] | None) -> tuple[Any, Any]:
         args, tag = split(message.args)
@@ -134,9 +178,13 @@ class Payloads:
             body, tag = split(message.args)
         except ValueError as error:
             raise NotPlain(str(error)) from None
-        if tag.serializer != PICKLE:
-            raise NotPlain(f"written by the serializer {tag.serializer!r}")
-        args, kwargs = read_plain(body), read_plain(message.kwargs)
+        if tag.serializer == PICKLE:
+            args, kwargs = read_plain(body), read_plain(message.kwargs)
+        else:
+            about = About(kind="args", docket=self.docket, task=message.function, key=message.key)
+            args = self._look(body, tag.serializer, about)
+            kwargs = self._look(message.kwargs, tag.serializer, attrs.evolve(about, kind="kwargs"))
+            args = tuple(cast("list[Any]", args)) if type(args) is list else args
         if type(args) is not tuple or type(kwargs) is not dict:
             raise NotPlain("no arguments of a call")
         named = cast("dict[Any, Any]", kwargs)
@@ -169,12 +217,7 @@ class Payloads:
     ) -> str:
         """An exception, with a note, as the text that is stored; of one that cannot be written what it says."""
         if self.serializer is None:
-            try:
-                return _text(dump_error(error, note))
-            except KeyboardInterrupt:
-                raise
-            except BaseException:  # noqa: BLE001 - pickling runs the error's own code
-                return _text(stand_in(error_text(error), note))
+            return _text(_pickled_error(error, note))
         about = About(
             kind="exception",
             docket=self.docket,
@@ -209,7 +252,8 @@ class Payloads:
             generation=generation,
             function=function,
         )
-        return self._open(body, tag.serializer, about)
+        value = self._open(body, tag.serializer, about)
+        return value.made(self.exceptions) if type(value) is Told else value
 
     # strikes ---------------------------------------------------------------------------------------------
 
@@ -227,9 +271,10 @@ class Payloads:
     def look_at_strike(self, message: Mapping[bytes, bytes]) -> Any:
         """The value of an instruction, without running anything. Raises: NotPlain - it is not plain; ValueError."""
         body, tag = split(message[b"value"])
-        if tag.serializer != PICKLE:
-            raise NotPlain(f"written by the serializer {tag.serializer!r}")
-        return load_plain(body)
+        if tag.serializer == PICKLE:
+            return load_plain(body)
+        value = self._look(body, tag.serializer, About(kind="strike", docket=self.docket))
+        return tuple(cast("list[Any]", value)) if type(value) is list else value
 
     # inside ----------------------------------------------------------------------------------------------
 
@@ -240,6 +285,16 @@ class Payloads:
         serializer = self._reader(name)
         return load(body) if serializer is None else serializer.loads(body, about)
 
+    def _look(self, body: bytes, name: str, about: About) -> Any:
+        """What is known of a payload without running anything. Raises: NotPlain."""
+        serializer = self.serializers.get(name)
+        if not hasattr(serializer, "look"):
+            raise NotPlain(f"written by the serializer {name!r}")
+        try:
+            return cast("Shows", serializer).look(body, about)
+        except TypeError as error:
+            raise NotPlain(str(error)) from None
+
     def _reader(self, name: str) -> Serializer | None:
         try:
             return self.serializers[name]
@@ -248,6 +303,13 @@ class Payloads:
             raise ValueError(
                 f"it was written by the serializer {name!r}, and this docket accepts: {known}"
             ) from None
+
+
+def _serializer_of(payload: bytes) -> str:
+    try:
+        return split(payload)[1].serializer
+    except ValueError:
+        return PICKLE
 
 
 def is_empty(payload: bytes) -> bool:

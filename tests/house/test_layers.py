@@ -16,6 +16,7 @@ FLOORS = [
     ["transport"],
     ["store"],
     ["dependencies"],
+    ["serializers"],
     ["parenthood"],
     ["client"],
     ["annotations", "_execution_progress", "strikelist", "execution"],

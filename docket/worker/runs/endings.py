@@ -13,7 +13,7 @@ import attrs
 from ... import clock
 from ...client import TaskFunction
 from ...dependencies import cut_to_the_users_code
-from ...errors import DeliveryUnreadable, ResultNotStored
+from ...errors import DeliveryLimitExceeded, DeliveryUnreadable, ResultNotStored
 from ...execution import ExecutionFailed
 from ...moments import moved
 from ...rules import (
@@ -65,6 +65,9 @@ LONGEST = 500 * 1024 * 1024
 #: How many characters a traceback has that is kept, and how many of these are its first: the last ones say more.
 LONGEST_TRACEBACK, FIRST_OF_TRACEBACK = 16_000, 4_000
 
+#: Errors of docket whose texts show no value of a task.
+_TELL_NOTHING = frozenset({DeliveryLimitExceeded, DeliveryUnreadable})
+
 #: How many characters of its error the record of a task that is tried again keeps, and what is kept for operators.
 LONGEST_TEXT, LONGEST_REASON = 2000, 1000
 
@@ -114,7 +117,7 @@ class Endings:
                     raise
                 except BaseException as error:  # noqa: BLE001 - pickling runs the arguments' own code
                     name = running.execution.function_name
-                    reason = f"the next arguments of task {name!r} cannot be pickled: {text_of(error)}"
+                    reason = f"the next arguments of task {name!r} {self._refused(error)}"
                     return await self._failed(running, _because(error, TypeError(reason)), seconds)
                 retries = verdict.retries(running.execution.attempt)
                 again = await self._again(running, outcome, following, retries=retries)
@@ -180,8 +183,8 @@ class Endings:
             return Again(following, ended=await self._over(running, outcome))
         if not isinstance(outcome, Raised):
             return Again(following)
-        said = text_of(outcome.error)
-        tried = shortened(f"{class_name(outcome.error)}: {said}", LONGEST_TEXT)
+        said = self._said(outcome.error)
+        tried = shortened(_reason(outcome.error, said), LONGEST_TEXT)
         return Again(following, tried=tried, failure=self._report(running, outcome.error, said))
 
     async def _over(self, running: Running, outcome: Outcome) -> Ended:
@@ -226,7 +229,7 @@ class Endings:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - pickling runs the value's own code: it may raise anything
-            reason = f"the result of task {name!r} cannot be pickled: {text_of(error)}"
+            reason = f"the result of task {name!r} {self._refused(error)}"
             return _because(error, TypeError(reason))
         try:
             return await self._kept(running, text, key)
@@ -234,19 +237,31 @@ class Endings:
             reason = f"the result of task {name!r} cannot be stored: {text_of(error)}"
             return _because(error, ResultNotStored(reason))
 
+    def _refused(self, error: BaseException) -> str:
+        return f"cannot be {self.store.payloads.written}: {text_of(error)}"
+
     async def _has_failed(self, running: Running, error: BaseException, key: str) -> Ended:
         """The end of a call that has failed: what who awaits its result gets is kept under ``key``."""
-        said = text_of(error)
+        said = self._said(error)
         report = self._report(running, error, said)
         exception = await self._exception(running, error, key, report)
-        return Ended("failed", f"{class_name(error)}: {said}", exception, report)
+        return Ended("failed", _reason(error, said), exception, report)
 
-    def _report(self, running: Running, error: BaseException, said: str) -> FailureReport | None:
+    def _said(self, error: BaseException) -> str | None:
+        """The text of an error where anybody reads it; None where that may not be: it may show what is sealed."""
+        hidden = not self.store.payloads.shows_errors and type(error) not in _TELL_NOTHING
+        return None if hidden else text_of(error)
+
+    def _report(self, running: Running, error: BaseException, said: str | None) -> FailureReport | None:
         """What is kept for operators, if anything is, of a failure whose error ``said`` this."""
         if not self.claims.failures_kept.any:
             return None
-        started_at, reason = running.execution.started_at, shortened(said, LONGEST_REASON)
-        return FailureReport(class_path(error), reason, traceback_of(error), started_at)
+        started_at = running.execution.started_at
+        if said is None:
+            return FailureReport(class_path(error), "", "", started_at)
+        return FailureReport(
+            class_path(error), shortened(said, LONGEST_REASON), traceback_of(error), started_at
+        )
 
     async def _exception(
         self, running: Running, error: BaseException, key: str, report: FailureReport | None
@@ -254,7 +269,7 @@ class Endings:
         """What is kept of an exception; of one that cannot be pickled its text."""
         if self.claims.kept_for(running.delivery) == NOT_KEPT or isinstance(error, ResultNotStored):
             return None
-        note = _note(running, traceback_of(error) if report is None else report.traceback)
+        note = _note(running, (report and report.traceback) or traceback_of(error))
         text = self.store.payloads.exception(error, note, **_about(running))
         try:
             return await self._kept(running, text, key)
@@ -296,6 +311,11 @@ def traceback_of(error: BaseException) -> str:
     """The traceback of an error as it is kept: from the user's code on, and not longer than anybody reads."""
     cut_to_the_users_code(error)
     return readable(shortened(traceback_text(error), LONGEST_TRACEBACK, FIRST_OF_TRACEBACK))
+
+
+def _reason(error: BaseException, said: str | None) -> str:
+    """What the record of a run has of its error."""
+    return class_name(error) if said is None else f"{class_name(error)}: {said}"
 
 
 def _note(running: Running, traceback: str) -> str:
