@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -13,7 +13,8 @@ from rich.text import Text
 
 from .. import clock
 from ..text import printable
-from .status import TaskStatus
+from .status import TaskStatus, What
+from .trees import can_draw, lines_of
 
 __all__ = ["LiveView"]
 
@@ -30,6 +31,7 @@ class LiveView:
 
     def __init__(self) -> None:
         self._status: TaskStatus | None = None
+        self._boxes = can_draw()  # `Live` puts something else in the place of stdout
         self._live = Live(get_renderable=self._picture, refresh_per_second=4)
 
     def __enter__(self) -> Self:
@@ -44,7 +46,7 @@ class LiveView:
     def begin(self, status: TaskStatus) -> None:
         self._status = status
 
-    def show(self, status: TaskStatus, what: Literal["state", "progress"]) -> None:
+    def show(self, status: TaskStatus, what: What) -> None:
         self._live.refresh()
 
     def _picture(self) -> Group:
@@ -60,4 +62,21 @@ class LiveView:
             bar = ProgressBar(total=max(status.total, 1), completed=status.current or 0, width=40)
             row.add_row(bar, Text(status.progress_line().partition("] ")[2]))
             lines.append(row)
+        lines += self._tree(status)
         return Group(*lines)
+
+    def _tree(self, status: TaskStatus) -> list[Text]:
+        """The lines of its tree that there is room for."""
+        if status.tree is None:
+            return []
+        drawn = lines_of(status.tree, clock.now(), boxes=self._boxes)
+        room = max(Console().height - 6, 5)
+        texts = [
+            Text.assemble((line.branch, "dim"), (line.text, COLOURS.get(line.state, "")), no_wrap=True)
+            for line in drawn[: room if len(drawn) <= room else room - 1]
+        ]
+        for text in texts:
+            text.overflow = "ellipsis"
+        if len(drawn) > room:
+            texts.append(Text(f"{len(drawn) - len(texts)} more lines", style="dim"))
+        return texts

@@ -2,42 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from .. import clock
+from ..errors import UsageError
 from ..execution import Execution, ExecutionState
 from ..operating import latest_first
 from ..text import printable
+from .children import list_children
 from .errors import CommandFailed
 from .existing import check_docket, found_on
 from .json_output import Json, print_json
 from .loops import Backend
+from .options import After, Limit, integer, option
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .tables import past, print_table, relative, span
+from .trees import counts_of, lines_of
 
 if TYPE_CHECKING:
     from ..docket import Docket
-    from ..operating import Ended, Failure
+    from ..operating import Ended, Failure, Tree
 
 __all__ = ["limits", "show", "strikes"]
+
+Depth = Annotated[int, option("--depth", integer(0, 10))]
+WholeKeys = Annotated[bool, Parameter(name="--keys", negative=())]
+Group = Annotated[str | None, Parameter(name="--group")]
+
+#: Lines of a tree, at most.
+MOST_LINES = 1000
 
 
 def show(
     key: str,
     /,
     *,
+    depth: Depth = 3,
+    limit: Limit = 20,
+    keys: WholeKeys = False,
+    group: Group = None,
+    after: After = None,
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
     json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
-    """Show one task: its call, where it stands, its error and its past runs.
+    """Show one task: its call, where it stands, the tree of its children, its error, its past runs.
 
     Parameters
     ----------
     key
         The key of the task; the exit status is 1 if nothing is known under it.
+    depth
+        So many levels of children are shown.
+    limit
+        So many children of each group, at most 1000: failures first, then those that run.
+    keys
+        Show children by their whole keys, not by their places.
+    group
+        List the children of this group only: those that have failed, are under way, were cancelled, completed.
+    after
+        With --group: go on behind this place, which the page before has named.
     docket
         The name of the docket.
     url
@@ -48,31 +77,49 @@ def show(
         The event loop: asyncio, uvloop or trio.
     """
 
-    async def read(opened: Docket) -> tuple[Execution[Any] | None, Failure | None, list[Ended]]:
+    if group is not None:
+        list_children(group, limit, after, as_json=json, docket=docket, url=url, backend=backend)
+        return
+    if after is not None:
+        raise UsageError("--after goes on in the list of one group: name it by --group")
+
+    async def read(
+        opened: Docket,
+    ) -> tuple[Execution[Any] | None, Failure | None, list[Ended], Tree | None]:
         execution = await opened.get_execution(key)
+        tree = await opened.tree(key, depth=depth, limit=limit, most=MOST_LINES)
         failure, ended = await opened.failure(key), await opened.history(key=key, limit=20)
         if execution is None and failure is None and not ended:
             await check_docket(opened)
             raise CommandFailed(f"nothing is known under the key {key!r} on docket {docket!r}")
-        return execution, failure, ended
+        return execution, failure, ended, tree
 
-    execution, failure, ended = with_docket(read, docket=docket, url=url, backend=backend)
+    execution, failure, ended, tree = with_docket(read, docket=docket, url=url, backend=backend)
     if json:
-        print_json(docket, key=key, execution=execution, failure=failure, history=latest_first(ended))
+        history = latest_first(ended)
+        print_json(docket, key=key, execution=execution, failure=failure, history=history, tree=tree)
         return
     now = clock.now()
     if execution is None:
         print(f"Nothing is recorded of {printable(key)!r} but what follows")
     else:
-        print(printable(execution.call_repr()))
-        for name, value in _facts(execution).items():
-            if name not in ("call", "function") and value not in (None, False):
-                said = (
-                    f"{value.isoformat()} ({relative(value, now)})"
-                    if isinstance(value, datetime)
-                    else str(value)
-                )
-                print(printable(f"{name.replace('_', ' ')}: {said}"))
+        _print_facts(execution, now)
+    if tree is not None:
+        _print_tree(tree, now, whole_keys=keys)
+    _print_past(failure, ended, now)
+
+
+def _print_facts(execution: Execution[Any], now: datetime) -> None:
+    print(printable(execution.call_repr()))
+    for name, value in _facts(execution).items():
+        if name not in ("call", "function") and value not in (None, False):
+            said = (
+                f"{value.isoformat()} ({relative(value, now)})" if isinstance(value, datetime) else str(value)
+            )
+            print(printable(f"{name.replace('_', ' ')}: {said}"))
+
+
+def _print_past(failure: Failure | None, ended: Sequence[Ended], now: datetime) -> None:
     if failure is not None and failure.traceback:
         print()
         for line in failure.traceback.splitlines():
@@ -90,6 +137,18 @@ def show(
             for one in latest_first(ended)
         ]
         print_table(("Ended", "State", "Attempt", "Ran", "Worker"), rows)
+
+
+def _print_tree(tree: Tree, now: datetime, *, whole_keys: bool) -> None:
+    for above in tree.parents:
+        print(printable(f"child of: {above}"))
+    if tree.of_program:
+        print("child of: a program")
+    if tree.run.has_children:
+        print()
+        print(", ".join(map(counts_of, tree.run.groups)) or "It has children")
+        for line in lines_of(tree, now, whole_keys=whole_keys):
+            print(line)
 
 
 def _facts(execution: Execution[Any]) -> dict[str, Any]:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, TextIO
+from typing import Any, Literal, Protocol, Self, TextIO, TypeAlias
+
+import attrs
 
 from .. import clock
 from ..execution import Execution, ExecutionState
 from ..moments import read_moment
+from ..operating import Tree, TreeRun
 from ..store import ProgressEvent, StateEvent
 from ..text import printable
 from ..values import define
 from .json_output import print_json
 from .remarks import remarks_of
 from .tables import relative, span
+from .trees import lines_of, said_of
 
-__all__ = ["JsonView", "LineView", "TaskStatus", "View"]
+__all__ = ["JsonView", "LineView", "TaskStatus", "View", "What"]
 
 BAR = 20
 """How many characters a full progress bar has."""
@@ -43,6 +47,8 @@ class TaskStatus:
     """What no event tells: see `remarks_of`."""
     tried: str | None = None
     """The error of the attempt before, where it is tried again."""
+    tree: Tree | None = None
+    """What is below it, once there is anything."""
 
     def note(self, execution: Execution[Any] | None) -> bool:
         """Take over what the record says beside the events; whether that is anything new."""
@@ -103,21 +109,25 @@ class TaskStatus:
         return printable(line.rstrip())
 
 
+What: TypeAlias = Literal["state", "progress", "tree"]
+
+
 class View(Protocol):
     """Shows the status of one task."""
 
     def begin(self, status: TaskStatus) -> None: ...
 
-    def show(self, status: TaskStatus, what: Literal["state", "progress"]) -> None:
+    def show(self, status: TaskStatus, what: What) -> None:
         """Show what has changed."""
         ...
 
 
 @define(eq=False)
 class LineView:
-    """Prints a line for each event."""
+    """Prints a line for each event; a tree once as it is drawn, then a line for each run in it that has changed."""
 
     out: TextIO
+    _told: dict[str, tuple[object, ...]] = attrs.field(init=False, factory=dict[str, "tuple[object, ...]"])
 
     def __enter__(self) -> Self:
         return self
@@ -129,19 +139,42 @@ class LineView:
     def begin(self, status: TaskStatus) -> None:
         self._print(printable(status.title))
 
-    def show(self, status: TaskStatus, what: Literal["state", "progress"]) -> None:
+    def show(self, status: TaskStatus, what: What) -> None:
         if what == "state":
             self._print(status.state_line(clock.now()))
+        elif what == "tree":
+            self._show_tree(status.tree)
         elif status.has_progress:
             self._print(status.progress_line())
+
+    def _show_tree(self, tree: Tree | None) -> None:
+        if tree is None:
+            return
+        now, is_new = clock.now(), not self._told
+        below = [run for run in tree.runs() if run is not tree.run]
+        changed = [run for run in below if self._told.get(run.key) != _seen(run)]
+        self._told |= {run.key: _seen(run) for run in changed}
+        for line in lines_of(tree, now) if is_new else ():
+            self._print(str(line))
+        for run in () if is_new else changed:
+            name = f"{run.function or '(nothing recorded)'}{{{run.key}}}"
+            self._print(printable(f"{name} {said_of(run, now)}"))
 
     def _print(self, line: str) -> None:
         print(line, file=self.out, flush=True)
 
 
+def _seen(run: TreeRun) -> tuple[object, ...]:
+    """What of a run is told when it changes."""
+    return run.state, run.attempt, run.worker, run.waits_for, run.paused, run.cancel_requested
+
+
 @define(eq=False)
 class JsonView:
-    """Prints an object for each event, a line each: what `docket show` has of the task, as the events add up."""
+    """Prints an object for each event, a line each: what `docket show` has of the task, as the events add up.
+
+    For each change of its tree one with that.
+    """
 
     docket: str
     key: str
@@ -156,7 +189,11 @@ class JsonView:
 
     def begin(self, status: TaskStatus) -> None: ...
 
-    def show(self, status: TaskStatus, what: Literal["state", "progress"]) -> None:
+    def show(self, status: TaskStatus, what: What) -> None:
+        if what == "tree":
+            print_json(self.docket, key=self.key, event=what, tree=status.tree)
+            self.out.flush()
+            return
         progress = {"current": status.current, "total": status.total, "message": status.message}
         print_json(
             self.docket,

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from ..rules import FINAL, alone
 from .errors import CommandFailed
 from .existing import check_docket
+from .growing import Growing
 from .json_output import Json
 from .loops import Backend
 from .options import each, option, path
@@ -23,6 +24,7 @@ from .tables import has_rich_terminal
 
 if TYPE_CHECKING:
     from ..docket import Docket
+    from ..operating import Tree
     from .status import TaskStatus, View
 
 __all__ = ["watch"]
@@ -51,7 +53,7 @@ def watch(
     json: Json = False,
     backend: Backend = "asyncio",
 ) -> int:
-    """Follow a task until it has ended: its state, its worker, its progress, how long it takes.
+    """Follow a task until it has ended: its state, its worker, its progress, how long it takes, and its children.
 
     A line for each event; at a terminal one picture that is kept up to date. The exit status is 0 however the
     task ends (but see --exit-status), and 1 if there is no such task.
@@ -95,15 +97,25 @@ async def _follow(
     status = TaskStatus(f"{execution.call_repr()} on docket {docket.name!r}")
     with view() as shown, alone():
         shown.begin(status)
+
+        def grown(tree: Tree) -> None:
+            status.tree = tree
+            shown.show(status, "tree")
+
+        growing = Growing(docket, key, grown)
         async with anyio.create_task_group() as group:
             group.start_soon(_look_again, docket, key, status, shown)
             async with aclosing(execution.subscribe()) as events:
                 async for event in events:
+                    is_first = status.state is None
                     status.update(event)
                     if event["type"] == "state" and status.state not in FINAL:
                         status.note(await docket.get_execution(key))
                     shown.show(status, event["type"])
+                    if is_first:
+                        group.start_soon(growing.run)
             group.cancel_scope.cancel()
+        await growing.look()  # how its last children have ended
     if status.state is None:
         raise CommandFailed(f"the record of {key!r} on docket {docket.name!r} is no longer kept")
     return status.state.value

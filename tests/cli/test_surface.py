@@ -157,6 +157,7 @@ BEYOND_OF = {
     "strike": {"--force"},
     "clear": {"--yes", "-y"},
     "snapshot": {"--limit"},
+    "show": {"--depth", "--limit", "--keys", "--group", "--after"},
 }
 
 
