@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .execution import Disposition as Disposition
     from .execution import Execution as Execution
     from .execution import ExecutionCancelled as ExecutionCancelled
+    from .execution import ExecutionExpired as ExecutionExpired
     from .execution import ExecutionState as ExecutionState
     from .execution import RemoteTask as RemoteTask
     from .execution import TaskCall as TaskCall
@@ -69,6 +70,7 @@ __all__ = [
     "EndedRun",
     "Execution",
     "ExecutionCancelled",
+    "ExecutionExpired",
     "ExecutionState",
     "ExponentialRetry",
     "Logged",
@@ -99,6 +101,7 @@ _HOMES = {
             "Disposition",
             "Execution",
             "ExecutionCancelled",
+            "ExecutionExpired",
             "ExecutionState",
             "RemoteTask",
             "TaskCall",

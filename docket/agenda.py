@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, overload
 from . import clock
 from .client import TaskFunction, check_arguments, check_function, check_key, name_of
 from .errors import UsageError
-from .moments import TimeToLive, check_duration, check_moment, check_ttl, moved
+from .moments import (
+    Expires,
+    TimeToLive,
+    check_duration,
+    check_expires,
+    check_moment,
+    check_ttl,
+    moved,
+)
 from .text import checked_name
 
 if TYPE_CHECKING:
@@ -34,7 +42,7 @@ class Agenda:
 
     def __init__(self) -> None:
         self._items: list[Item] = []
-        self._ttls: list[TimeToLive] = []
+        self._kept: list[tuple[TimeToLive, Expires]] = []
 
     def __len__(self) -> int:
         return len(self._items)
@@ -44,15 +52,27 @@ class Agenda:
 
     @overload
     def add(
-        self, function: Callable[P, Any], key: str | None = None, ttl: TimeToLive = ...
+        self,
+        function: Callable[P, Any],
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, None]: ...
     @overload
-    def add(self, function: str, key: str | None = None, ttl: TimeToLive = ...) -> Callable[..., None]: ...
     def add(
-        self, function: TaskFunction | str, key: str | None = None, ttl: TimeToLive = ...
+        self, function: str, key: str | None = None, ttl: TimeToLive = ..., *, expires: Expires = None
+    ) -> Callable[..., None]: ...
+    def add(
+        self,
+        function: TaskFunction | str,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., None]:
         """Add a call: ``agenda.add(function)(arguments)``. Without a key it gets a new one in every scatter.
-        ``ttl`` is as with `Docket.add`.
+        ``ttl`` and ``expires`` are as with `Docket.add`: a duration counts from when the call is due.
 
         Raises: at once, TypeError for what is no task function or key; by the returned function, TypeError for
         arguments that do not fit. Those of a task given by name are checked by `scatter`, where its docket is known.
@@ -65,19 +85,20 @@ class Agenda:
         if key is not None:
             key = check_key(key)
         check_ttl(ttl)
+        check_expires(expires, None)
 
         def adding(*args: Any, **kwargs: Any) -> None:
             if not isinstance(function, str):
                 check_arguments(function, name, args, kwargs)
             self._items.append((function, args, kwargs, key))
-            self._ttls.append(ttl)
+            self._kept.append((ttl, expires))
 
         return adding
 
     def clear(self) -> None:
         """Remove every call."""
         self._items.clear()
-        self._ttls.clear()
+        self._kept.clear()
 
     async def scatter(
         self,
@@ -116,10 +137,12 @@ class Agenda:
         )
         calls: list[Any] = []
         try:
-            for (function, args, kwargs, key), ttl, when in zip(
-                self._items, self._ttls, moments, strict=True
+            for (function, args, kwargs, key), (ttl, expires), when in zip(
+                self._items, self._kept, moments, strict=True
             ):
-                calls.append(docket.call(function, when=when, key=key, ttl=ttl)(*args, **kwargs))
+                calls.append(
+                    docket.call(function, when=when, key=key, ttl=ttl, expires=expires)(*args, **kwargs)
+                )
         except Exception:
             await docket.add_many(calls)
             raise

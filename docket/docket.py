@@ -38,7 +38,16 @@ from .client import (
 )
 from .errors import BadSetting
 from .execution import Execution, RunningExecution
-from .moments import DEFAULT_TTL, LONGEST, TimeToLive, check_moment, check_setting, check_ttl
+from .moments import (
+    DEFAULT_TTL,
+    LONGEST,
+    Expires,
+    TimeToLive,
+    check_expires,
+    check_moment,
+    check_setting,
+    check_ttl,
+)
 from .numbers import check_whole
 from .operating import (
     HISTORY_KEPT,
@@ -418,6 +427,8 @@ class Docket(
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
@@ -426,10 +437,18 @@ class Docket(
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
-        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
+        self,
+        function: str,
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def add(
         self,
@@ -437,21 +456,25 @@ class Docket(
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Schedule a call: ``await docket.add(function)(arguments)``.
 
         A key that is already scheduled, queued or running is left as it is (see the execution's
         ``disposition``). ``when`` is an aware datetime; the past and None mean now. ``ttl`` is how long the record and
         the result of this task are kept after its end, whichever worker runs it: a duration (zero: not at all), or None
-        for ever. Without it ``execution_ttl`` counts.
+        for ever. Without it ``execution_ttl`` counts. What has not begun by ``expires`` is not begun but cancelled: a
+        moment by the server's clock, or a duration that counts from ``when``, or from the placing where there is none.
+        Once it has begun it does not expire any more: a retry, a redelivery and the next run of a chain have no expiry.
 
-        Raises: at once, ValueError for a naive ``when`` or a ``ttl`` out of range, TypeError for a key that is not a
-        string, UnknownTask (a KeyError) for a name that is not registered; when awaited, TypeError for arguments that
-        do not fit the signature or cannot be pickled, redis.exceptions.RedisError when the server cannot be reached in
-        bounded time or refuses.
+        Raises: at once, ValueError for a naive ``when`` or ``expires`` or a ``ttl`` out of range, TypeError for a key
+        that is not a string or an ``expires`` that is neither, UnknownTask (a KeyError) for a name that is not
+        registered; when awaited, TypeError for arguments that do not fit the signature or cannot be pickled,
+        redis.exceptions.RedisError when the server cannot be reached in bounded time or refuses.
         Cancel: the task may or may not have been placed.
         """
-        return self._placing("docket.add", function, when, key, ttl)
+        return self._placing("docket.add", function, when, key, ttl, expires)
 
     @overload
     def run_once(
@@ -460,6 +483,8 @@ class Docket(
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def run_once(
@@ -468,10 +493,18 @@ class Docket(
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def run_once(
-        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
+        self,
+        function: str,
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def run_once(
         self,
@@ -479,17 +512,25 @@ class Docket(
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Schedule one run of a task with Perpetual or Cron, which no other run follows: for a button "run it now".
 
         The chain of the task, if it has one, goes on beside it, untouched. A retry is part of the run. For other tasks
         it is the same as `add`, whose arguments and errors it has.
         """
-        return self._placing("docket.add", function, when, key, ttl, extra=_ONCE)
+        return self._placing("docket.add", function, when, key, ttl, expires, extra=_ONCE)
 
     @overload
     def replace(
-        self, function: Callable[P, Awaitable[R]], when: datetime, key: str, ttl: TimeToLive = ...
+        self,
+        function: Callable[P, Awaitable[R]],
+        when: datetime,
+        key: str,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def replace(
@@ -498,19 +539,27 @@ class Docket(
         when: datetime,
         key: str,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def replace(
-        self, function: str, when: datetime, key: str, ttl: TimeToLive = ...
+        self, function: str, when: datetime, key: str, ttl: TimeToLive = ..., *, expires: Expires = None
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def replace(
-        self, function: TaskFunction | str, when: datetime, key: str, ttl: TimeToLive = ...
+        self,
+        function: TaskFunction | str,
+        when: datetime,
+        key: str,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Schedule a call instead of the one that its key has. A run in progress continues, its outcome is discarded.
 
         Raises: as `add`.
         """
-        return self._placing("docket.replace", function, when, key, ttl, replace=True)
+        return self._placing("docket.replace", function, when, key, ttl, expires, replace=True)
 
     @overload
     def call(
@@ -519,6 +568,8 @@ class Docket(
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
@@ -527,10 +578,18 @@ class Docket(
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
-        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
+        self,
+        function: str,
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., TaskCall[Any]]: ...
     def call(
         self,
@@ -538,13 +597,16 @@ class Docket(
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., TaskCall[Any]]:
         """Prepare and check a call for `add_many` or `replace_many`; nothing is sent. Raises as `add`, at once."""
         name, found, key = self._look_up(function, when, key, ttl)
+        until = None if expires is None else check_expires(expires, when)
 
         def prepared(*args: Any, **kwargs: Any) -> TaskCall[Any]:
             check_arguments(found, name, args, kwargs)
-            return TaskCall(found, args, kwargs, key or new_key(), when or clock.now(), name, ttl)
+            return TaskCall(found, args, kwargs, key or new_key(), when or clock.now(), name, ttl, until)
 
         return prepared
 
@@ -610,11 +672,13 @@ class Docket(
         when: datetime | None,
         key: str | None,
         ttl: TimeToLive,
+        expires: Expires,
         *,
         extra: Mapping[bytes, bytes] | None = None,
         replace: bool = False,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         name, found, key = self._look_up(function, when, key, ttl, once=extra is not None)
+        until = None if expires is None else check_expires(expires, when)
 
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
             check_arguments(found, name, args, kwargs)
@@ -624,6 +688,8 @@ class Docket(
             execution.ttl = ttl
             if extra is not None:
                 execution.extra_fields = extra
+            if until is not None:
+                execution.expire(until)
             return await place_for(operation, self.store, execution, replace=replace)
 
         return scheduler
@@ -679,6 +745,8 @@ class Docket(
             self, call.function, call.args, call.kwargs, key, call.when, 1, function_name=name
         )
         execution.ttl = check_ttl(call.ttl)
+        if call.expires is not None:
+            execution.expire(check_expires(call.expires, None))
         return execution
 
     async def schedule(self, execution: Execution[Any]) -> None:

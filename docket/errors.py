@@ -16,6 +16,7 @@ __all__ = [
     "DocketError",
     "ExecutionCancelled",
     "ExecutionError",
+    "ExecutionExpired",
     "ExecutionFailed",
     "KeyUnreadable",
     "NothingKept",
@@ -70,6 +71,10 @@ class ExecutionError(DocketError):
 
 class ExecutionCancelled(ExecutionError):
     """The task was cancelled before it could finish."""
+
+
+class ExecutionExpired(ExecutionCancelled):
+    """The task had not begun by the moment that was given for it (``expires``), so it was cancelled."""
 
 
 class ExecutionFailed(ExecutionError):

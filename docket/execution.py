@@ -33,6 +33,7 @@ from .client import (
 )
 from .errors import (
     ExecutionCancelled,
+    ExecutionExpired,
     ExecutionFailed,
     ResultExpired,
     ResultUnreadable,
@@ -44,6 +45,7 @@ from .numbers import check_whole, spelled
 from .rules import WAITING, Cancellation, Disposition, ExecutionState, waiting_state
 from .signals import Labels
 from .store import (
+    EXPIRES,
     Fence,
     Message,
     PictureEntry,
@@ -52,8 +54,12 @@ from .store import (
     StateEvent,
     decode_message,
     epoch,
+    expires_field,
+    expires_of,
     queued_at,
     waits_for,
+    why_expired,
+    without_expiry,
 )
 from .text import printable, text_of
 
@@ -69,6 +75,7 @@ __all__ = [
     "Disposition",
     "Execution",
     "ExecutionCancelled",
+    "ExecutionExpired",
     "ExecutionFailed",
     "ExecutionProgress",
     "ExecutionState",
@@ -164,6 +171,11 @@ class Execution(Generic[R]):
 
     def __repr__(self) -> str:
         return f"<Execution {printable(self._function_name)} key={self._key!r} {self.state.value}>"
+
+    @property
+    def expires(self) -> datetime | None:
+        """By when it is to have begun, or to be cancelled; None for any time. Unknown of one that has begun."""
+        return expires_of(self.extra_fields, self.when) if self.extra_fields else None
 
     # its call --------------------------------------------------------------------------------------------
 
@@ -405,6 +417,8 @@ class Execution(Generic[R]):
         self.state, self.worker, self.error = record.state, record.worker, record.error
         self.started_at, self.completed_at = record.started_at, record.completed_at
         self.result_key, self.ttl = record.result_key, record.ttl
+        if record.expires is not None:
+            self.expire(record.expires)
         if record.generation != self._generation:  # else we know what the message says
             self.attempt = record.attempt
         last_error = record.error or record.tried
@@ -439,6 +453,10 @@ class Execution(Generic[R]):
             self.state = waiting_state(self.when, clock.now())
         elif disposition is Disposition.ALREADY_SCHEDULED:
             self._generation = generation
+        elif disposition is Disposition.EXPIRED:
+            self._generation, self.state = generation, ExecutionState.CANCELLED
+            self.error = self.last_error = why_expired(self.expires or self.when)
+            self.completed_at = clock.now()
 
     async def schedule(
         self, replace: bool = False, reschedule_message: bytes | None = None, expected_generation: int = 0
@@ -462,6 +480,11 @@ class Execution(Generic[R]):
             expected=expected_generation,
         )
         return self.disposition
+
+    def expire(self, expires: timedelta | datetime | None) -> None:
+        """Have it cancelled unless it begins by a moment, or so long after it was placed; with None at any time."""
+        extra = without_expiry(self.extra_fields)
+        self.extra_fields = extra if expires is None else {EXPIRES: expires_field(expires), **extra}
 
     # by hand ---------------------------------------------------------------------------------------------
 

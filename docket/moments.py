@@ -25,8 +25,10 @@ __all__ = [
     "LAST_EPOCH",
     "LONGEST",
     "SINCE",
+    "Expires",
     "TimeToLive",
     "check_duration",
+    "check_expires",
     "check_moment",
     "check_setting",
     "check_ttl",
@@ -46,6 +48,9 @@ LONGEST = timedelta(days=36_525)
 
 TimeToLive: TypeAlias = timedelta | EllipsisType | None
 """How long the record of one task is kept: zero is not at all, None for ever, ``...`` as its docket says."""
+
+Expires: TypeAlias = timedelta | datetime | None
+"""By when a call is to have begun: a moment, or how long after it is due; None for any time."""
 
 DEFAULT_TTL = timedelta(minutes=15)
 """How long records and results are kept where nobody says anything. Any other object was given by a program."""
@@ -82,6 +87,21 @@ def check_setting(name: str, given: Any, *, positive: bool = False) -> timedelta
 def check_ttl(given: Any) -> TimeToLive:
     """Return ``given`` if it is a `TimeToLive`. Raises: as `check_duration`."""
     return given if given is None or given is ... else check_duration("ttl", given)
+
+
+def check_expires(given: Any, when: datetime | None) -> timedelta | datetime | None:
+    """Return when a call expires that is due at ``when``: a moment, or how long after it was placed.
+
+    A duration counts from ``when``, where that is given; one that is over already does no harm.
+    Raises: TypeError - it is neither; UsageError (a ValueError) - a moment without a time zone, or out of range.
+    """
+    if given is None or isinstance(given, datetime):
+        return None if given is None else check_moment("expires", given)
+    if not isinstance(given, timedelta):
+        raise TypeError(
+            f"expires takes a timedelta or an aware datetime, not {type(given).__name__}: {text_of(given, repr)}"
+        )
+    return given if when is None else moved(when, given)
 
 
 def check_moment(name: str, given: Any) -> datetime:

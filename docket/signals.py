@@ -57,6 +57,9 @@ class Subscriber:
     def stricken(self, docket: str, worker: str, task: str) -> None:
         """A worker found a strike against a task that it took."""
 
+    def expired(self, docket: str, worker: str, task: str) -> None:
+        """A task was cancelled that had not begun by the moment that its caller gave."""
+
     def superseded(self, docket: str, worker: str, task: str) -> None:
         """A worker was given a delivery that a newer one has replaced."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -17,7 +17,7 @@ from .errors import CommandFailed
 from .existing import check_known
 from .json_output import Json, print_json
 from .loops import Backend
-from .options import duration, option
+from .options import duration, option, until
 from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
 from .values import value_of
 
@@ -31,6 +31,7 @@ __all__ = ["add"]
 Arguments = Annotated[str, Parameter(name="ARGUMENT", allow_leading_hyphen=True)]
 Delay = Annotated[timedelta, option("--delay", duration(zero=True))]
 Key = Annotated[str | None, Parameter(name="--key")]
+Expires = Annotated[timedelta | datetime | None, option("--expires", until())]
 Force = Annotated[bool, Parameter(name="--force", negative=())]
 
 #: Stands for a default: what is missing is for a worker to judge.
@@ -43,6 +44,7 @@ def add(
     *arguments: Arguments,
     key: Key = None,
     delay: Delay = timedelta(0),
+    expires: Expires = None,
     force: Force = False,
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
@@ -66,6 +68,8 @@ def add(
         The key of the call; one of its own if not given.
     delay
         How long from now the task is due.
+    expires
+        How long after it is due the task is cancelled unless it has begun; or a moment with a time zone.
     force
         Add also a task that no live worker knows and that waits nowhere.
     docket
@@ -84,13 +88,16 @@ def add(
             await check_known(opened, task, "add")
         function = await _stub(opened, task, args, kwargs)
         try:
-            return await opened.add(function, clock.now() + delay, key)(*args, **kwargs)
+            when = clock.now() + delay if delay else None
+            return await opened.add(function, when, key, expires=expires)(*args, **kwargs)
         except TypeError as error:  # it cannot be pickled
             raise UsageError(str(error)) from error
 
     added = with_docket(act, docket=docket, url=url, backend=backend)
     if added.disposition is Disposition.STRUCK:
         raise CommandFailed(f"nothing was added: a strike on docket {docket!r} forbids this call of {task!r}")
+    if added.disposition is Disposition.EXPIRED:
+        raise CommandFailed(f"task {added.key!r} had expired before it was added, and is cancelled")
     if added.disposition is Disposition.ALREADY_SCHEDULED:
         raise CommandFailed(
             f"nothing was added: task {added.key!r} waits or runs on docket {docket!r} already"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, cast
 
 from cyclopts import CoercionError, Parameter, Token
 
 from .. import clock
 from ..errors import BadUrl
-from ..moments import LONGEST, SINCE, check_duration, read_seconds, read_since
+from ..moments import LONGEST, SINCE, check_duration, check_moment, read_seconds, read_since
 
 __all__ = [
     "After",
@@ -26,6 +26,7 @@ __all__ = [
     "option",
     "path",
     "ttl",
+    "until",
     "url",
 ]
 
@@ -119,6 +120,19 @@ def moment() -> Reader:
     """Moments: how long ago, or ISO 8601 with a time zone."""
 
     return lambda text: read_since(text, clock.now()), SINCE
+
+
+def until() -> Reader:
+    """How long something is good for: a duration, or a moment in ISO 8601 with a time zone."""
+    read, takes = duration(zero=True)
+
+    def either(text: str) -> timedelta | datetime:
+        try:
+            return read(text)
+        except ValueError:
+            return check_moment("it", datetime.fromisoformat(text.strip()))
+
+    return either, f"{takes}; or a moment like 2026-11-28T12:00:00+00:00"
 
 
 def choice(*words: str, upper: bool = False) -> Reader:

@@ -231,6 +231,10 @@ def _with_trace_fields(fields: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
 
 
 def _emit_placed(store: DocketStore, call: Placeable, *, replace: bool) -> None:
+    if call.disposition is Disposition.EXPIRED:
+        logger.warning(
+            "%r, key %r, had expired before it was placed: it is cancelled", call.function_name, call.key
+        )
     for each in signals.subscribers:
         with suppress_errors:
             each.placed(

@@ -12,7 +12,14 @@ from typing import Any, cast
 import anyio
 
 from .. import clock
-from ..errors import ExecutionCancelled, ExecutionFailed, ResultExpired, ResultUnreadable, UsageError
+from ..errors import (
+    ExecutionCancelled,
+    ExecutionExpired,
+    ExecutionFailed,
+    ResultExpired,
+    ResultUnreadable,
+    UsageError,
+)
 from ..moments import check_moment
 from ..parenthood import seceded
 from ..rules import FINAL, ExecutionState
@@ -184,7 +191,7 @@ async def _kept(store: DocketStore, execution: Followed) -> str | None:
     """
     key, failed = execution.key, execution.state is ExecutionState.FAILED
     if execution.state is ExecutionState.CANCELLED:
-        raise ExecutionCancelled(f"execution {key!r} of {execution.function_name!r} was cancelled")
+        raise _cancelled(execution)
     if execution.result_key is None:
         if failed:
             raise _failure(execution)
@@ -233,6 +240,14 @@ def _error_to_raise(execution: Followed, kept: object) -> Exception:
     if issubclass(type(kept), BaseException):
         failure.__cause__ = cast("BaseException", kept)
     return failure
+
+
+def _cancelled(execution: Followed) -> ExecutionCancelled:
+    said = f"execution {execution.key!r} of {execution.function_name!r} was cancelled"
+    name, colon, why = (execution.error or "").partition(": ")
+    if colon and name == ExecutionExpired.__name__:
+        return ExecutionExpired(f"{said}: {why}")
+    return ExecutionCancelled(f"{said}: {execution.error}" if execution.error else said)
 
 
 def _nothing_kept(execution: Followed) -> ResultExpired:

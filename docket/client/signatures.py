@@ -20,7 +20,7 @@ from ..dependencies import (
     signature_cache,
 )
 from ..errors import UsageError
-from ..moments import TimeToLive
+from ..moments import Expires, TimeToLive
 from ..text import checked_name, text_of
 from ..values import define, frozen
 
@@ -240,3 +240,4 @@ class TaskCall(Generic[R]):
     when: datetime
     function_name: str | None = None
     ttl: TimeToLive = ...
+    expires: Expires = None

@@ -61,6 +61,11 @@ TASKS_REDELIVERED = meter.create_counter(
 TASKS_STRICKEN = meter.create_counter(
     "docket_tasks_stricken", description="How many tasks have been stricken from executing", unit="1"
 )
+TASKS_EXPIRED = meter.create_counter(
+    "docket_tasks_expired",
+    description="How many tasks were cancelled since they had not begun in time",
+    unit="1",
+)
 TASKS_SUPERSEDED = meter.create_counter(
     "docket_tasks_superseded",
     description="How many tasks were superseded by a newer schedule before execution",
@@ -217,6 +222,8 @@ class Metrics(Subscriber):
             return
         if disposition in ("failed", "superseded"):
             return
+        if disposition == "expired":
+            TASKS_EXPIRED.add(1, {**labels, "docket.where": "docket"})
         if disposition == "scheduled":
             TASKS_SCHEDULED.add(1, labels)
         if replacing:
@@ -230,6 +237,9 @@ class Metrics(Subscriber):
 
     def stricken(self, docket: str, worker: str, task: str) -> None:
         TASKS_STRICKEN.add(1, {**self._run(docket, worker, task), "docket.where": "worker"})
+
+    def expired(self, docket: str, worker: str, task: str) -> None:
+        TASKS_EXPIRED.add(1, {**self._run(docket, worker, task), "docket.where": "worker"})
 
     def superseded(self, docket: str, worker: str, task: str) -> None:
         TASKS_SUPERSEDED.add(1, {**self._run(docket, worker, task), "docket.where": "worker"})

@@ -53,6 +53,8 @@ class Disposition(enum.Enum):
     """Nothing was written: a strike forbids it."""
     SUPERSEDED = "superseded"
     """Nothing was written: a newer generation owns the key."""
+    EXPIRED = "expired"
+    """The moment had passed by which it was to begin: it is cancelled, and that is recorded."""
     FAILED = "failed"
     """Nothing was written: the server refused, for the reason in ``Execution.schedule_exception``."""
 

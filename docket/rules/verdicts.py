@@ -24,6 +24,7 @@ __all__ = [
     "Complete",
     "Defer",
     "Drop",
+    "Expired",
     "Fail",
     "HandBack",
     "Outcome",
@@ -94,13 +95,20 @@ class Spent:
 
 
 @frozen
+class Expired:
+    """It had not begun by the moment that its caller gave."""
+
+    moment: datetime
+
+
+@frozen
 class Blocked:
     """The run was not admitted, or this worker does not know its task; whoever found that says what to do."""
 
     verdict: Verdict
 
 
-Outcome: TypeAlias = Returned | Raised | Stopped | Struck | Spent | Blocked
+Outcome: TypeAlias = Returned | Raised | Stopped | Struck | Spent | Expired | Blocked
 
 
 # Verdicts -------------------------------------------------------------------------------------------------
@@ -219,6 +227,7 @@ def decide(outcome: Outcome, following: Reschedule | None = None) -> Verdict:
         case Stopped(StopReason.PUT_OFF, wait): return Defer(wait)
         case Stopped(reason):            return _STOPPED[reason]
         case Struck() | Spent():         return Cancel()
+        case Expired():                  return following or Cancel()
         case Blocked(Drop() as verdict): return following or verdict
         case Blocked(verdict):           return verdict
 # fmt: on

@@ -7,6 +7,7 @@ from .catalogue import Catalogue, ChainLook
 from .chain import Chain, chains
 from .claims import Again, Claims, Ended, Settled
 from .codec import (
+    EXPIRES,
     HELD_LIMITS,
     ONCE,
     Delivery,
@@ -24,6 +25,8 @@ from .due import DueTasks, Moved
 from .errors_kept import restored
 from .errors_told import Told, name_of_exception, tell
 from .events import ProgressEvent, StateEvent, read_event
+from .expiring import Expired, Expiring
+from .expiry import expires_field, expires_of, why_expired, without_expiry
 from .failures import FailureRow, Failures
 from .failures_kept import FailureKept, FailureReport, FailuresKept, Wanted, epoch_ms
 from .fence import Fence
@@ -64,6 +67,7 @@ __all__ = [
     "BOUNDS",
     "CHAINS_AT_ONCE",
     "EVERY_TASK",
+    "EXPIRES",
     "GROUP",
     "HELD_LIMITS",
     "KINDS",
@@ -94,6 +98,8 @@ __all__ = [
     "DueTasks",
     "EndState",
     "Ended",
+    "Expired",
+    "Expiring",
     "FailureKept",
     "FailureReport",
     "FailureRow",
@@ -168,6 +174,8 @@ __all__ = [
     "dump_value",
     "epoch",
     "epoch_ms",
+    "expires_field",
+    "expires_of",
     "first_when",
     "fits",
     "is_about_a_key",
@@ -187,4 +195,6 @@ __all__ = [
     "tell",
     "unreadable",
     "waits_for",
+    "why_expired",
+    "without_expiry",
 ]

@@ -15,7 +15,7 @@ from ..values import define, hot_value
 from . import script_calls
 from .admission import Admissions
 from .answers import answers
-from .codec import Delivery, Message, bare_result, end_event, fields_of, result_envelope
+from .codec import EXPIRES, Delivery, Message, bare_result, end_event, fields_of, result_envelope
 from .failures import Failures
 from .failures_kept import FailureReport, FailuresKept
 from .foreign import is_whole, text
@@ -317,6 +317,8 @@ class Claims:
             fields = fields_of(flat)
             if b"key" in fields and is_whole(generation := fields.get(b"generation", b"0")):
                 good.append((message_id, flat))
+                if (expires := fields.get(EXPIRES)) and b" " not in expires:
+                    generation += b" " + expires
                 deliveries += (message_id, fields[b"key"], generation)
             else:
                 taken.append(decoded(message_id, flat, 0, self.worker, redelivered=False))
@@ -434,8 +436,11 @@ class Claims:
             script(name)
         await self.client.call("SCRIPT", "LOAD", script("handback").text)
 
-    async def hand_back(self, delivery: Delivery) -> Settled:
-        """Queue the task again at once for any worker; this attempt does not count."""
+    async def hand_back(self, delivery: Delivery, *, begun: bool = True) -> Settled:
+        """Queue the task again at once for any worker; this attempt does not count.
+
+        One whose body has not ``begun`` may still expire.
+        """
         key = delivery.message.key
         call = script_calls.handback(
             self.keys,
@@ -443,6 +448,7 @@ class Claims:
             key=key,
             now_epoch=epoch(clock.now()),
             slots=delivery.slots,
+            begun=int(begun),
         )
         return Settled(await self.client.run(*call))
 

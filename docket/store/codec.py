@@ -20,6 +20,7 @@ from .fence import Fence
 from .foreign import LARGEST, moment, whole
 
 __all__ = [
+    "EXPIRES",
     "HELD_LIMITS",
     "ONCE",
     "USUAL_FIELDS",
@@ -50,6 +51,10 @@ FIRST_WHEN = b"first_when"
 
 #: In the message of a run, and of each that comes of it, that no chain of runs follows.
 ONCE = b"docket:once"
+
+#: In the message of a run that is cancelled unless it begins in time: until when (epoch seconds of the server); as it
+#: is sent to be placed also how long after that (a plus sign and ms).
+EXPIRES = b"docket:expires"
 
 #: A field of the messages of children: which limits their parents hold slots of, packed (`docket.rules.pack`).
 HELD_LIMITS = b"docket:held"
@@ -195,6 +200,8 @@ class Delivery:
     redelivered: bool
     slots: str = ""
     deliveries: int = 1
+    expired: bool = False
+    """Whether it had not begun in time, and may not any more."""
 
     @property
     def message_id(self) -> bytes:
@@ -203,7 +210,7 @@ class Delivery:
 
     def holding(self, slots: str) -> Delivery:
         """The same delivery with these slots."""
-        return Delivery(self.message, self.fence, self.redelivered, slots, self.deliveries)
+        return Delivery(self.message, self.fence, self.redelivered, slots, self.deliveries, self.expired)
 
 
 def read_ttl(text: bytes) -> TimeToLive:

@@ -16,6 +16,7 @@ from .catalogue import Catalogue
 from .claims import Claims
 from .dead_letters import DeadLetters
 from .due import DueTasks
+from .expiring import Expiring
 from .failures import Failures
 from .failures_kept import FailuresKept
 from .groups import Groups
@@ -79,6 +80,8 @@ class DocketStore:
 
     schedule: Schedule = attrs.field(init=False)
     """Places and cancels."""
+    expiring: Expiring = attrs.field(init=False)
+    """Ends what expires as it waits."""
     due: DueTasks = attrs.field(init=False)
     """Moves what is due to the stream."""
     by_hand: ByHand = attrs.field(init=False)
@@ -110,6 +113,7 @@ class DocketStore:
         client, keys, ttl = self.client, self.keys, self.ttl
         self.schedule = Schedule(client, keys, ttl, ttl if self.ttl_travels else ...)
         self.due = DueTasks(client, keys, ttl, self.failures_kept)
+        self.expiring = Expiring(client, keys, ttl)
         self.by_hand = ByHand(client, keys, ttl)
         self.progress = ProgressReports(client, keys, ttl)
         self.records = Records(client, keys)

@@ -11,7 +11,7 @@ import attrs
 
 from ..moments import TimeToLive, iso_text, read_moment
 from ..values import frozen
-from .codec import HELD_LIMITS, Message, further_fields
+from .codec import EXPIRES, HELD_LIMITS, Message, further_fields
 from .foreign import is_whole, text
 from .schedule import milliseconds
 
@@ -145,8 +145,8 @@ class FailureKept:
         if self.args is None or self.kwargs is None or not self.function:
             return None
         extra = {
-            name: value for name, value in self.extra.items() if name != HELD_LIMITS
-        }  # it is nobody's child now
+            name: value for name, value in self.extra.items() if name not in (HELD_LIMITS, EXPIRES)
+        }  # it is nobody's child now, and has begun once
         failed = Message(self.key, when, self.function, self.args, self.kwargs, extra=extra, ttl=ttl)
         return failed.again(when, 1)
 

@@ -139,6 +139,11 @@ class Keys(Channels):
         return f"{self.prefix}:ops:pauses"
 
     @cached_property
+    def expiring(self) -> str:
+        """Sorted set of the keys that expire unless they begin in time, by when that is; unknown to pydocket."""
+        return f"{self.prefix}:ops:expiring"
+
+    @cached_property
     def groups(self) -> str:
         """Sorted set of the open task groups, each with its parent, by when to look after it; unknown to pydocket."""
         return f"{self.prefix}:groups"

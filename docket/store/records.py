@@ -12,7 +12,7 @@ import attrs
 from .. import clock
 from ..errors import DeliveryUnreadable
 from ..moments import TimeToLive, read_epoch, read_moment
-from ..rules import ExecutionState
+from ..rules import WAITING, ExecutionState
 from ..standins import redis_errors
 from ..transport import Client
 from ..values import define, frozen
@@ -145,6 +145,8 @@ class Record:
     """How often this attempt was begun, as far as is known."""
     entry: bytes | None = None
     """The id of its entry on the stream: where it waits, runs, or was claimed by a worker of docket's."""
+    expires: datetime | None = None
+    """By when it is to begin, or to be cancelled; only as long as it has not begun."""
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
@@ -178,6 +180,7 @@ class Record:
             by_hand=get(b"claim", b"").startswith(b"0-0."),
             begun=times_begun(get(b"claim")),
             entry=_entry(state, fields),
+            expires=read_epoch(get(b"expires")) if state in WAITING else None,
             row=_row(get(b"waiter_stream")) if state is ExecutionState.SCHEDULED else None,
             cancel_requested=state is ExecutionState.RUNNING and _is_asked(fields),
         )

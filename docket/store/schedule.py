@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+import attrs
+
 from .. import clock
 from ..moments import LAST_EPOCH, LONGEST, TimeToLive, iso_text
 from ..rules import Cancellation, Disposition, ExecutionState, waiting_state
@@ -16,7 +18,8 @@ from ..standins import redis_errors
 from ..transport import Client
 from ..values import define, hot_value
 from . import script_calls
-from .codec import Message, end_fields, state_event
+from .codec import EXPIRES, Message, end_fields, state_event
+from .expiry import expires_of, without_expiry
 from .keys import Keys
 from .lua import Call, run_each
 from .misuse import named_after
@@ -50,6 +53,7 @@ _DISPOSITIONS = {
     b"GONE": Disposition.SUPERSEDED,
     b"MEMBER": Disposition.ALREADY_SCHEDULED,
     b"CLOSED": Disposition.SUPERSEDED,
+    b"EXPIRED": Disposition.EXPIRED,
 }
 
 
@@ -113,12 +117,15 @@ def how_placed(
     expected: int,
     known_strikes: bytes,
     child_of: bytes = b"",
+    expiry: bytes = b"",
 ) -> bytes:
     """How a task is to be placed, as lib/how_placed.lua reads it."""
     is_reserved = Keys.is_reserved(key)
-    if due and not (replace or rescheduled or expected or known_strikes or is_reserved or child_of):
+    if due and not (replace or rescheduled or expected or known_strikes or is_reserved or child_of or expiry):
         return b""  # most are
     how = b"%d %d %b %d %b %d" % (due, replace, rescheduled, expected, known_strikes, is_reserved)
+    if expiry:
+        return b"%b %b %b" % (how, child_of, expiry)
     return b"%b %b" % (how, child_of) if child_of else how
 
 
@@ -166,15 +173,28 @@ class Schedule:
         ttl = message.ttl
         if ttl is ... and not rescheduled and not expected:  # what continues a chain keeps what that has
             ttl = self.travels
+        expiry = b""
+        if EXPIRES in message.extra:
+            if rescheduled:  # it has begun
+                message = attrs.evolve(message, extra=without_expiry(message.extra))
+            else:
+                expiry = self._if_expired(message, now)
         return script_calls.schedule(
             self.keys,
             key=message.key,
             when=epoch(message.when),
             state_event=event,
             ttl=NOT_GIVEN if ttl is ... else time_to_live(ttl),
-            how=how_placed(message.key, due, replace, rescheduled, expected, strikes, child_of.encode()),
+            how=how_placed(
+                message.key, due, replace, rescheduled, expected, strikes, child_of.encode(), expiry
+            ),
             call=message.to_send(when),
         )
+
+    def _if_expired(self, message: Message, now: datetime) -> bytes:
+        """What the end of a call needs that has expired before it is placed, as lib/how_placed.lua reads it."""
+        moment = expires_of(message.extra, now) or now
+        return f"{time_to_live(self.ttl)} {now.isoformat()} {moment.isoformat()}".encode()
 
     async def place(
         self,

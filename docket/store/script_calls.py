@@ -29,6 +29,7 @@ __all__ = [
     "discard_failure",
     "due",
     "due_groups",
+    "expire",
     "group",
     "handback",
     "heartbeat",
@@ -303,6 +304,22 @@ def due_groups(
     )
 
 
+def expire(
+    keys: Keys, *,
+    at: Argument, ttl_ms: Argument, limit: Argument, decided: Sequence[Argument],
+) -> Call:
+    """End runs that have expired as they wait, on time, and say which are next."""
+    return (
+        script("expire"),
+        [
+            keys.stream, keys.queue, keys.reserved_queue, keys.expiring,
+        ],
+        [
+            keys.prefix, GROUP, at, ttl_ms, limit, keys.wake, *decided,
+        ],
+    )
+
+
 def group(
     keys: Keys,
 ) -> Call:
@@ -320,7 +337,7 @@ def group(
 
 def handback(
     keys: Keys, *,
-    key: str, fence: Fence, now_epoch: Argument, slots: Argument,
+    key: str, fence: Fence, now_epoch: Argument, slots: Argument, begun: Argument,
 ) -> Call:
     """Give one claim back: its message is queued again at once, and the attempt does not count."""
     return (
@@ -330,7 +347,7 @@ def handback(
         ],
         [
             fence.message_id, fence.generation, fence.claim, fence.holder, GROUP, key, now_epoch,
-            keys.state_channel(key), keys.wake, keys.prefix, slots,
+            keys.state_channel(key), keys.wake, keys.prefix, slots, begun,
         ],
     )
 

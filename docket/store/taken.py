@@ -106,10 +106,11 @@ def decoded(
     redelivered: bool,
     times: int = 1,
     ttl: bytes = NOT_GIVEN,
+    expired: bool = False,
 ) -> Delivery | Unreadable:
     """A delivery that ``holder`` has claimed.
 
-    ``times`` is how often it was delivered, ``ttl`` the time to live that its record has.
+    ``times`` is how often it was delivered, ``ttl`` the time to live that its record has; ``expired`` as in `Delivery`.
     """
     try:
         message = decode_flat(flat)
@@ -122,7 +123,7 @@ def decoded(
     if message.passed_on is not None:
         times += message.passed_on.deliveries
     fence = Fence(message_id, message.generation, claim, holder)
-    return Delivery(message, fence, redelivered, "", times)
+    return Delivery(message, fence, redelivered, "", times, expired)
 
 
 def usual(one: Sequence[bytes], holder: str, redelivered: bool) -> Delivery | Unreadable:
@@ -148,6 +149,8 @@ def reply_of(
     """One delivery, by the word that a script replied for it; None where there is nothing to report."""
     if word == b"OK" or word == b"UNREADABLE":
         return decoded(message_id, flat, claim, holder, redelivered, times, ttl)
+    if word == b"EXPIRED":
+        return decoded(message_id, flat, claim, holder, redelivered, times, ttl, expired=True)
     if word == b"BROKEN":
         return _unreadable(message_id, flat, f"its run cannot be claimed: {text(claim)}")
     return _refused(word, flat)

@@ -24,7 +24,7 @@ from typing import (
 from ..client import AnyFunction, TaskCall, TaskFunction
 from ..errors import UsageError
 from ..execution import Execution
-from ..moments import TimeToLive
+from ..moments import Expires, TimeToLive
 from ..operating import BulkResult, Counts, DeadLetter, Failure, FailureGroup, Pause, WaitingState
 from ..rules import Cancellation
 from ..store import LimitInUse, WorkerInfo
@@ -141,6 +141,8 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def add(
@@ -149,10 +151,18 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def add(
-        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
+        self,
+        function: str,
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., SyncExecution[Any]]: ...
     def add(
         self,
@@ -160,9 +170,11 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., SyncExecution[Any]]:
         """Schedule a call: ``docket.add(function)(arguments)``. See `Docket.add`."""
-        return self._placing(self.docket.add(cast("TaskFunction", function), when, key, ttl))
+        return self._placing(self.docket.add(cast("TaskFunction", function), when, key, ttl, expires=expires))
 
     @overload
     def run_once(
@@ -171,6 +183,8 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def run_once(
@@ -179,10 +193,18 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def run_once(
-        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
+        self,
+        function: str,
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., SyncExecution[Any]]: ...
     def run_once(
         self,
@@ -190,13 +212,23 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., SyncExecution[Any]]:
         """Schedule one run of a task, which no other run of its chain follows. See `Docket.run_once`."""
-        return self._placing(self.docket.run_once(cast("TaskFunction", function), when, key, ttl))
+        return self._placing(
+            self.docket.run_once(cast("TaskFunction", function), when, key, ttl, expires=expires)
+        )
 
     @overload
     def replace(
-        self, function: Callable[P, Awaitable[R]], when: datetime, key: str, ttl: TimeToLive = ...
+        self,
+        function: Callable[P, Awaitable[R]],
+        when: datetime,
+        key: str,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def replace(
@@ -205,16 +237,26 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         when: datetime,
         key: str,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def replace(
-        self, function: str, when: datetime, key: str, ttl: TimeToLive = ...
+        self, function: str, when: datetime, key: str, ttl: TimeToLive = ..., *, expires: Expires = None
     ) -> Callable[..., SyncExecution[Any]]: ...
     def replace(
-        self, function: TaskFunction | str, when: datetime, key: str, ttl: TimeToLive = ...
+        self,
+        function: TaskFunction | str,
+        when: datetime,
+        key: str,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., SyncExecution[Any]]:
         """Schedule a call instead of the one that its key has. See `Docket.replace`."""
-        return self._placing(self.docket.replace(cast("TaskFunction", function), when, key, ttl))
+        return self._placing(
+            self.docket.replace(cast("TaskFunction", function), when, key, ttl, expires=expires)
+        )
 
     def _placing(self, place: Callable[..., Awaitable[Execution[Any]]]) -> Callable[..., SyncExecution[Any]]:
         def placing(*args: Any, **kwargs: Any) -> SyncExecution[Any]:
@@ -229,6 +271,8 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
@@ -237,10 +281,18 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
-        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
+        self,
+        function: str,
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., TaskCall[Any]]: ...
     def call(
         self,
@@ -248,9 +300,11 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., TaskCall[Any]]:
         """Prepare and check a call for `add_many` or `replace_many`; nothing is sent. See `Docket.call`."""
-        return self.docket.call(cast("TaskFunction", function), when, key, ttl)
+        return self.docket.call(cast("TaskFunction", function), when, key, ttl, expires=expires)
 
     def add_many(
         self, calls: Iterable[TaskCall[R]], *, chunk_size: int | None = 1000

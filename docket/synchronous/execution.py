@@ -104,6 +104,7 @@ class SyncExecution(Generic[R]):
     worker_is_gone = _of_execution(lambda execution: execution.worker_is_gone)
     redelivered = _of_execution(lambda execution: execution.redelivered)
     ttl = _of_execution(lambda execution: execution.ttl)
+    expires = _of_execution(lambda execution: execution.expires)
 
     @property
     def progress(self) -> SyncProgress:

@@ -16,7 +16,7 @@ from ..dependencies import (
 )
 from ..errors import UsageError
 from ..execution import Execution
-from ..moments import TimeToLive
+from ..moments import Expires, TimeToLive
 from ..rules import SlotRule
 from ..text import class_name
 from ..values import define, frozen
@@ -49,6 +49,7 @@ class Wanted:
     key: str | None
     when: datetime | None
     ttl: TimeToLive
+    expires: Expires
 
     def check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Refuse a call that does not fit, or that has no end. Raises: TypeError; UsageError (a ValueError)."""

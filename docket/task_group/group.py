@@ -15,7 +15,7 @@ from ..client import TaskFunction, check_chunk_size
 from ..dependencies import current_execution
 from ..errors import UsageError
 from ..execution import Execution
-from ..moments import TimeToLive, check_duration
+from ..moments import Expires, TimeToLive, check_duration, check_expires
 from ..numbers import check_whole, spelled
 from ..parenthood import parent_on
 from ..text import class_name
@@ -157,6 +157,8 @@ class TaskGroup:
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
@@ -165,10 +167,18 @@ class TaskGroup:
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
-        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
+        self,
+        function: str,
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def add(
         self,
@@ -176,6 +186,8 @@ class TaskGroup:
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Add a child: ``await group.add(function)(arguments)``, as `Docket.add`.
 
@@ -187,7 +199,7 @@ class TaskGroup:
         (a ValueError) - the task repeats itself for ever, it needs a slot that a parent keeps, the key is that of a
         task which is not this group's and waits or runs, or another task was added in this place before.
         """
-        wanted = Wanted(*self._look_up(function, when, key, ttl), when, ttl)
+        wanted = Wanted(*self._look_up(function, when, key, ttl), when, ttl, check_expires(expires, when))
 
         def scheduler(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Execution[Any]]:
             nest = self._opened()
@@ -208,6 +220,8 @@ class TaskGroup:
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, ChildCall[R]]: ...
     @overload
     def call(
@@ -216,10 +230,18 @@ class TaskGroup:
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[P, ChildCall[R]]: ...
     @overload
     def call(
-        self, function: str, when: datetime | None = None, key: str | None = None, ttl: TimeToLive = ...
+        self,
+        function: str,
+        when: datetime | None = None,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., ChildCall[Any]]: ...
     def call(
         self,
@@ -227,15 +249,25 @@ class TaskGroup:
         when: datetime | None = None,
         key: str | None = None,
         ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
     ) -> Callable[..., ChildCall[Any]]:
         """Prepare and check a call for `add_many`; nothing is sent. Raises as `add`, at once."""
-        wanted = Wanted(*self._look_up(function, when, key, ttl), when, ttl)
+        wanted = Wanted(*self._look_up(function, when, key, ttl), when, ttl, check_expires(expires, when))
 
         def prepared(*args: Any, **kwargs: Any) -> ChildCall[Any]:
             self._opened()
             wanted.check(args, kwargs)
             return ChildCall(
-                wanted.function, args, kwargs, wanted.key or "", when or clock.now(), wanted.name, ttl, self
+                wanted.function,
+                args,
+                kwargs,
+                wanted.key or "",
+                when or clock.now(),
+                wanted.name,
+                ttl,
+                wanted.expires,
+                self,
             )
 
         return prepared
@@ -254,7 +286,8 @@ class TaskGroup:
         children: list[Execution[Any]] = []
         for call in calls:
             self._check_call(call)
-            wanted = Wanted(call.function_name or "", call.function, call.key, call.when, call.ttl)
+            expires = check_expires(call.expires, None)
+            wanted = Wanted(call.function_name or "", call.function, call.key, call.when, call.ttl, expires)
             children.append(nest.child(wanted, call.key or nest.next_key(), call.args, call.kwargs))
         await nest.add_many(children, chunk_size)
         return children

@@ -61,10 +61,12 @@ class Nest:
             function_name=wanted.name,
         )
         execution.ttl = wanted.ttl
+        if wanted.expires is not None:
+            execution.expire(wanted.expires)
         if held := self.opener.held:
             check_limits(execution, held)
             packed = pack((SlotRule(name, 1) for name in sorted(held)), timedelta(0))
-            execution.extra_fields = {HELD_LIMITS: packed.encode()}
+            execution.extra_fields = {**execution.extra_fields, HELD_LIMITS: packed.encode()}
         return execution
 
     # placing ---------------------------------------------------------------------------------------------
@@ -174,6 +176,13 @@ class Nest:
         is_child = isinstance(placed, Placed) and (
             placed.in_group is InGroup.MEMBER or placed.disposition is Disposition.SCHEDULED
         )
+        if (
+            isinstance(placed, Placed)
+            and placed.disposition is Disposition.EXPIRED
+            and placed.in_group is None
+        ):
+            self.view.note_end(execution.key)  # a child that is cancelled
+            return
         if not is_child and self.view.under_way.get(execution.key) is execution:
             del self.view.under_way[execution.key]
             self.view.notify()

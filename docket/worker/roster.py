@@ -108,6 +108,8 @@ class Running:
     # its body
     begins_in: object
     """Stands for the task of the event loop that is to run it and has not begun, or is not made; None once one has."""
+    has_begun: bool
+    """Whether its dependencies or its body have been called."""
     reason: StopReason | None
     """Why the body was stopped, or is not to begin."""
     uninterruptible: bool
@@ -153,7 +155,7 @@ class Running:
         self.delivery, self.execution, self.broken = delivery, execution, broken
         self.began, self.trusted_until = began, trusted_until
         self.unknown = self.last = self.uninterruptible = self.detached = self.settling = self.settled = False
-        self.is_traced = False
+        self.is_traced = self.has_begun = False
         self.rules = self.subscribers = self.patient = self.waits = ()
         self.mishaps = self.interruptions = self.groups = 0
         self.place = self.reason = self.left_open = self._scope = None

@@ -7,7 +7,7 @@
        └─ upkeep                leases, heartbeat, listener, drain; ends last
           └─ sharing            host of what tasks share; closes it
              └─ work            one child per claim
-                └─ intake       reader, sweep, scheduler, seeder; ends first
+                └─ intake       reader, sweep, scheduler, expiry, seeder; ends first
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ..standins import load_errors
 from ..store import EVERY_TASK, misused
 from ..text import error_text, printable
 from .drain import CLOSING, Drain
+from .intake.expiry import Expiry
 from .intake.outbox import Outbox
 from .intake.reader import Reader
 from .intake.scheduler import Scheduler
@@ -126,13 +127,18 @@ class Session:
         self.catalogue = Catalogue(store.catalogue, worker.name, lambda: docket.tasks)
         finished = self.reader.lined_up  # or does not end by itself any more
         self.orphans = Orphans(store.groups, self.claims.sweeping, min(LOOK, renewal_interval(timeout)))
-        self.listener = Listener(self.claims, self.roster, self.scheduler, self.sweep, self.orphans, finished)
+        self.ledger = Ledger(store.ledger, worker.name)
+        self.expiry = Expiry(
+            store.expiring, (docket.name, worker.name), lambda: docket.tasks, self.ledger.note_expired
+        )
+        self.listener = Listener(
+            self.claims, self.roster, self.scheduler, self.sweep, self.orphans, self.expiry, finished
+        )
         self.tending = Tending()
         self.parents = Parents(
             self.roster, self.listener, self.tending, settings.max_waiting, lambda: self.stopping
         )
         self.late_progress = LateProgress()
-        self.ledger = Ledger(store.ledger, worker.name)
         self.health = Health(self.outages, self.leases, lambda: self.stopping, store.expiry)
         # runs
         self.shared = SharedHost()
@@ -302,7 +308,7 @@ class Session:
             upkeep.start_soon(self._supervise, loop)
 
     def _start_intake(self, intake: TaskGroup) -> None:
-        loops: list[Loop] = [self.scheduler.run, self.sweep.run, self.reader.run]
+        loops: list[Loop] = [self.scheduler.run, self.expiry.run, self.sweep.run, self.reader.run]
         if self.settings.schedule_automatic_tasks:
             loops += self.seeder.run, self.seeder.seed_after_outages
         if self.until_finished:

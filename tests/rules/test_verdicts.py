@@ -23,6 +23,7 @@ from docket.rules import (
     Defer,
     Drop,
     ExecutionState,
+    Expired,
     Fail,
     HandBack,
     Outcome,
@@ -39,8 +40,8 @@ from docket.rules import (
     decide_last,
 )
 
-ERROR = ValueError("no")
-NEXT = Reschedule(datetime(2026, 1, 1, tzinfo=UTC), attempt=2)
+ERROR, MOMENT = ValueError("no"), datetime(2026, 1, 1, tzinfo=UTC)
+NEXT = Reschedule(MOMENT, attempt=2)
 PUT_OFF = Defer(timedelta(seconds=5))
 SLOT, LATER, NEVER = AwaitSlot("limit"), Defer(timedelta(1)), Drop("rule")
 ELSEWHERE = PassOn(timedelta(1), times=1, waited=timedelta(1), deliveries=0)
@@ -49,6 +50,7 @@ ELSEWHERE = PassOn(timedelta(1), times=1, waited=timedelta(1), deliveries=0)
 TABLE: list[tuple[str, Outcome, Verdict, bool]] = [
     ("a strike forbids it", Struck(), Cancel(), False),
     ("its key has run as often as `run_at_most` allows", Spent(), Cancel(), False),
+    ("it had not begun by the moment that its caller gave", Expired(MOMENT), Cancel(), True),
     ("its task is unknown here", Blocked(ELSEWHERE), ELSEWHERE, False),
     ("a concurrency limit is full", Blocked(SLOT), SLOT, False),
     ('a rate is exceeded, or a dependency says "not now"', Blocked(LATER), LATER, False),

@@ -40,6 +40,7 @@ STATES = ["scheduled", "queued", "running", "running", "running", "completed", "
 TTLS = ["", "0", "1", "1500", "900000"]
 LIMITS = "60000 1:7:d:limit"
 HEARD = [(), (b"*",), (b"*",), (b"d:cancel:*", b"d:state:[kl]"), (b"d:cancel:*", b"d:\\wak?")]
+EXPIRES = ["+0", "+5000", "1000000000", "3000000000", "x"]
 WHENS = ["1000000000", "1000000000.5", "3000000000", "3000000000.25"]
 
 
@@ -205,11 +206,14 @@ class Fuzz:
     def _schedule(self) -> tuple[str, Call]:
         pick, name, when = self.random.choice, self._name(), self.random.choice(WHENS)
         call = ["W", "f", b"A\x80", "{}", pick(("1", "1", "2"))]
+        expiry = pick((b"",) * 5 + (b"900000 N U",))
+        if expiry:
+            call += ["docket:expires", pick(EXPIRES)]
         if pick((True, False)):
             call += ["docket:once", "1"]
         how = how_placed(
             name, int(when < "2"), pick((False, False, True)), pick((b"", b"", b"", self._id())),
-            pick((0, 0, 0, 1)), pick((b"*", b"", b"", *self._ids(KEYS.strikes))), pick((b"", b"", b"", b"g.1")),
+            pick((0, 0, 0, 1)), pick((b"*", b"", b"", *self._ids(KEYS.strikes))), pick((b"", b"", b"", b"g.1")), expiry,
         )  # fmt: skip
         return "schedule", script_calls.schedule(
             KEYS, key=name, when=when, state_event=f"placed {name}", ttl=pick(("-", "-", *TTLS)), how=how,
@@ -254,7 +258,11 @@ class Fuzz:
                 ):
                     deliveries += (message_id, named[b"key"], named.get(b"generation", b"0"))
         for _ in range(self.random.choice((0, 0, 1, 2))):
-            deliveries += (self._id(), self._name(), self.random.choice(("0", "1", "2")))
+            deliveries += (
+                self._id(),
+                self._name(),
+                self.random.choice(("0", "1", "2", "1 1", "1 3000000000")),
+            )
         return "claim", script_calls.claim(
             KEYS, worker=worker, started_at="S", asked=self._asked(), deliveries=deliveries
         )
@@ -297,7 +305,7 @@ class Fuzz:
             "claim": self._id() + pick((b".1", b".2", b".", b".x", b".99999999999999", b".999999999999998")),
             "asked": pick(("a", "b")), "ttl": pick(TTLS), "known": "1", "stream_id": self._id(),
             "result_key": name, "error": "before", "cancel_requested": "1",
-            "noted": "1",
+            "noted": "1", "expires": "3000000000",
         }  # fmt: skip
         rare = {
             "reserved": f"1 {LIMITS}",
@@ -322,6 +330,7 @@ class Fuzz:
             ("generation", self.random.choice(GENERATIONS)),
             ("key", name),
             ("function", self.random.choice(("f", "g"))),
+            ("docket:expires", self.random.choice(EXPIRES)),
         ]
         chosen = self.random.sample(fields, self.random.randint(1, 4))
         return ("XADD", KEYS.stream, "*", *(part for pair in chosen for part in pair))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 import anyio
 import pytest
@@ -273,9 +274,9 @@ async def test_a_cancellation_asked_for_while_a_run_is_handed_back_is_not_lost(
     """Who takes it next may have begun to listen since."""
     hand_back, begun = Claims.hand_back, anyio.Event()
 
-    async def late(claims: Claims, delivery: Delivery) -> Settled:
+    async def late(claims: Claims, delivery: Delivery, **how: Any) -> Settled:
         await docket.cancel("k")
-        return await hand_back(claims, delivery)
+        return await hand_back(claims, delivery, **how)
 
     async def endless() -> None:
         begun.set()

@@ -234,9 +234,9 @@ async def test_tasks_that_a_turn_brings_after_the_work_was_cut_off_are_handed_ba
     take_settling, hand_back = Claims.take_settling, Claims.hand_back
     worker = Worker(scene.docket, "leaves", 3)
 
-    async def slowly(claims: Claims, delivery: Delivery) -> Settled:
+    async def slowly(claims: Claims, delivery: Delivery, **how: Any) -> Settled:
         await anyio.sleep(0.1)  # a worker that did not wait for this would be gone
-        return await hand_back(claims, delivery)
+        return await hand_back(claims, delivery, **how)
 
     async def late(claims: Claims, *args: Any, **options: Any) -> Any:
         reply = await take_settling(claims, *args, **options)

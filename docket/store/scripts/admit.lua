@@ -5,7 +5,7 @@
 --   {'SUPERSEDED'} | {'LOST'}. PARKED is written and acknowledged; after DEFERRED, DROPPED and CANCELLED nothing is held,
 --   and the caller settles. `rules` are in sixes: 'rate' name moments most window_ms drop; 'cooldown' name '' '' window_ms
 --   ''; 'debounce' winner last_seen '' settle_ms ''.
--- USE ack fence running finish slots alive
+-- USE ack fence running finish slots alive expiring
 local lib = limits_lib()
 local site = lib.site_of(prefix, stream, wake_channel)
 local live = check_fence(run, stream, group, message_id, generation, claim, holder)
@@ -30,6 +30,16 @@ if not entry then
   return refused('LOST')
 end
 if record[3] == generation then return refused('CANCELLED') end
+
+-- When a message expires that has not begun. One that was redelivered may have, and does not expire any more.
+local function expiry_of(fields)
+  local lib_of = #fields > 14 and expiring_lib(prefix)
+  local at = lib_of and lib_of.find(fields, 1)
+  if not at then return end
+  if redelivered ~= '1' then return fields[at] end
+  table.remove(fields, at)
+  table.remove(fields, at - 1)
+end
 
 -- First what drops or defers, since a run that has to wait for a slot is admitted later, or never.
 local wait, settled, marks = 0, true, {}                        -- `marks`: what is written once it is admitted
@@ -135,12 +145,14 @@ if full then
   for at = 1, #kept, 2 do
     if kept[at] == 'generation' then kept[at + 1] = generation + 1 end
   end
+  local expires = expiry_of(kept)
   kept[#kept + 1], kept[#kept + 2] = 'docket:limits', limits
   redis.call('DEL', progress)                                  -- first: a full server accepts writes once memory is freed
   lib.enqueue(site, run, full, kept, 'HSET')
   redis.call('HSET', run, 'state', 'scheduled', 'generation', generation + 1, 'known', site.now)
   if record[2] == generation then redis.call('HSET', run, 'admitted', generation + 1) end
   leave_running(run, 'reserved')
+  if expires then expiring_lib(prefix).note(run, key, expires) end
   ack(stream, group, message_id)                               -- I1
   redis.call('PUBLISH', state_channel, state_event)
   lib.release(site, limits, key, message_id, generation, reserved)

@@ -2,8 +2,9 @@
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked deliveries...
 -- REPLY {id of the last strike or '', replies...}; of each delivery: 'OK' | 'SUPERSEDED' | 'CANCELLED' | 'PAUSED' | 'LOST' |
---   'BROKEN', claim, how often it was delivered, its time to live ('-' where none was given); with 'BROKEN' the reason stands
---   for the claim, and 'PAUSED' for the strike where all tasks are paused; `deliveries` are triples of id, key, generation;
+--   'BROKEN' | 'EXPIRED', claim, how often it was delivered, its time to live ('-' where none was given); with 'BROKEN' the reason stands
+--   for the claim, and 'PAUSED' for the strike where all tasks are paused; `deliveries` are triples of id, key, generation, with
+--   a space and the moment after this where the message says when it expires;
 --   `asked` as in lib/claim_one.lua. A delivery is LOST, too, where another process of the same name, which had lost the answer
 --   to a read, has claimed it before (unheard.lua)
 -- USE holds claim_one finish forget strikes pauses put_back
@@ -24,13 +25,14 @@ for at = 1, #deliveries, 3 do
   local word, claim, ttl = 'LOST', 0, nil                      -- taken over between the read and this call
   local times = holds(stream, group, worker, id)
   if times then
-    local entry = paused and redis.call('XRANGE', stream, id, id)[1]
-    word, claim, ttl = try_claim(id, key, generation, true, entry and entry[2], times)
+    local entry, expires = paused and redis.call('XRANGE', stream, id, id)[1], nil
+    if string.find(generation, ' ', 1, true) then generation, expires = string.match(generation, '^(%S+) (%S+)$') end
+    word, claim, ttl = try_claim(id, key, generation, true, entry and entry[2], times, expires)
     held[#held + 1] = id
   end
   local last = #replies
   replies[last + 1], replies[last + 2], replies[last + 3], replies[last + 4] = word, claim, times or 0, ttl or '-'
-  refused = refused or word ~= 'OK'
+  refused = refused or (word ~= 'OK' and word ~= 'EXPIRED')
 end
 if #held > 0 then                                              -- the lease begins now, however long ago it was read
   held[#held + 1] = 'JUSTID'

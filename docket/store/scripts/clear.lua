@@ -2,12 +2,12 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix group completed_at ttl_ms limit start wake_channel
 -- REPLY {cancelled, where to go on in the stream, or '' where all is done}
--- USE ack events finish slots ending kept failures kin
+-- USE ack events finish slots ending kept failures kin expiring
 local count, left, last, kept, lib = 0, tonumber(limit), '', {}, limits_lib()   -- `left`: how much this step may still look at
 local site = lib.site_of(prefix, stream, wake_channel)
 local function cancel(key)
   local run = prefix .. ':runs:' .. key
-  local now = redis.pcall('HMGET', run, 'reserved', 'ttl', 'noted', 'group', 'groups')
+  local now = redis.pcall('HMGET', run, 'reserved', 'ttl', 'noted', 'group', 'groups', 'expires')
   local progress, channel = prefix .. ':progress:' .. key, prefix .. ':state:' .. key
   local event = event_of(key, 'cancelled', ',"completed_at":"' .. completed_at .. '"')
   if now.err then                                              -- what is no record is not ours to change (I9)
@@ -18,6 +18,7 @@ local function cancel(key)
     end_run(run, progress, kept_for(now[2], ttl_ms), {'state', 'cancelled', 'completed_at', completed_at}, channel, event)
     if now[3] then failures_lib(prefix).try('give_up', key) end
     if now[4] or now[5] then end_in_groups(prefix, key, 'cancelled', now[4], now[5]) end
+    if now[6] then expiring_lib(prefix).forget(run, key) end
   end
   count = count + 1
 end

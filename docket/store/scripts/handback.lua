@@ -1,17 +1,26 @@
 -- Give one claim back: its message is queued again at once, and the attempt does not count.
 -- KEYS run stream progress queue reserved_queue
--- ARGV message_id generation claim holder group key now_epoch state_channel wake_channel prefix slots
+-- ARGV message_id generation claim holder group key now_epoch state_channel wake_channel prefix slots begun
 -- REPLY 'OK' | 'SUPERSEDED' | 'LOST' | 'ASKED'; with that its cancellation was requested, and nothing is written. `slots` as in
---   settle.lua. What is reserved for a run that has not begun stays so.
--- USE ack events fence carry queued running finish give_back
+--   settle.lua. What is reserved for a run that has not begun stays so, and so does when it expires;
+--   with `begun` '1' it has.
+-- USE ack events fence carry queued running finish give_back expiring
 local live = check_fence(run, stream, group, message_id, generation, claim, holder)
 if live == 'LIVE' and redis.call('HGET', run, 'cancel_requested') == generation then return 'ASKED' end
 local is_ours = live ~= 'LOST'
 local entry = live == 'LIVE' and redis.call('XRANGE', stream, message_id, message_id)[1]
 if entry then
   redis.call('DEL', progress)                                -- first: a full server accepts writes once memory is freed
-  put_on_stream(redis.call, stream, run, carry(entry[2]), 'known', now_epoch)
+  local fields, lib = carry(entry[2]), #entry[2] > 14 and expiring_lib(prefix)
+  local at = lib and lib.find(fields, 1)
+  if at and begun == '1' then
+    table.remove(fields, at)
+    table.remove(fields, at - 1)
+    at = nil
+  end
+  put_on_stream(redis.call, stream, run, fields, 'known', now_epoch)
   leave_running(run)
+  if at then lib.note(run, key, fields[at]) end
   ack(stream, group, message_id)                             -- I1
   redis.call('PUBLISH', state_channel, event_of(key, 'queued'))
   live = 'OK'

@@ -2,7 +2,7 @@
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked count ended...
 -- REPLY {id of the last strike or '', settled, taken...}; of each entry that was taken: message_id, 'OK' | 'SUPERSEDED' |
---   'CANCELLED' | 'PAUSED' | 'UNREADABLE' | 'BROKEN', claim, how often it was delivered, its time to live ('-' where none was
+--   'CANCELLED' | 'PAUSED' | 'UNREADABLE' | 'BROKEN' | 'EXPIRED' (it is claimed, and is not to begin any more), claim, how often it was delivered, its time to live ('-' where none was
 --   given), how many names and values of fields follow, and these; with 'BROKEN' the reason stands for the claim. Of most, which
 --   are OK, the first claim of the first delivery, and have no other fields than all have: message_id, 'USUAL', time to live, and
 --   the values of their fields in the order of codec.py. Nothing taken: no id; 'PAUSED' stands for it where all tasks are paused.

@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "8a85a35b6f2fc70c36a48bca7cd67751a8ea454d": claim,
-    "818fb084dbe3cc13b15ac9f6fe478dd9a64d9931": schedule,
-    "92b4f68b7c00d55bf231bdfdfc3e6db8a1a2252d": settle,
-    "278f3c8d7dfb209a1d22f07cb1991983cce75e83": take,
+    "71a9cfaf843c225052ff78a1a5419bd35400e5c4": claim,
+    "5051bf803b0a80f6b0a0a06014fe4f105424cdb0": schedule,
+    "d6afb909e2baf6a5b1f1fbfdc13547506ea3a7de": settle,
+    "d7b5a0b836005bcaaf6025c0c43a2f8353822d99": take,
 }
 """By the digest of the script, as `Lua` has it."""

@@ -19,6 +19,8 @@ def claim(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftT
     pauses = prefix + b":ops:pauses"
     if not inside.is_a(stream, StreamValue) or not inside.is_a(pauses, Hash) or inside.get(pauses, Hash):
         return LEFT_TO_LUA
+    if any(b" " in generation for _, _, generation in deliveries):  # they expire
+        return LEFT_TO_LUA
     if any(is_tied(inside, prefix + b":runs:" + key) for _, key, _ in deliveries):
         return LEFT_TO_LUA
     replies: list[Reply] = [b""]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...memory import LEFT_TO_LUA, ErrorReply, Hash, Inside, LeftToLua, Reply, StreamValue, print_id
-from ..codec import USUAL_FIELDS
+from ..codec import EXPIRES, USUAL_FIELDS
 from .claiming import UNREADABLE, Claimer
 from .events import publish_if_finished
 from .numbers import whole
@@ -60,12 +60,12 @@ def _ends(argv: list[bytes]) -> Iterator[list[bytes]]:
 
 
 def _are_rare(inside: Inside, runs: bytes, ends: list[list[bytes]], messages: list[_Message]) -> bool:
-    """Whether a next run, a failure, limits or groups have to do with it, or an entry ends here that was not read."""
+    """Whether a next run, a failure, limits, groups or expiry are in it, or an entry ends here that was not read."""
     ended = {end[0] for end in ends}
     return (
         any(is_rare(inside, runs + end[KEY], end) for end in ends)
         or any(is_tied(inside, runs + message.key) for message in messages if message.key is not None)
-        or any(message.message_id in ended for message in messages)
+        or any(message.message_id in ended or message.expires for message in messages)
     )
 
 
@@ -91,7 +91,7 @@ def _tried(turn: Turn, end: list[bytes]) -> bytes:
 class _Message:
     """An entry that is to be read."""
 
-    __slots__ = ("fields", "generation", "key", "message_id", "task", "usual")
+    __slots__ = ("expires", "fields", "generation", "key", "message_id", "task", "usual")
 
     def __init__(self, number: int, fields: list[bytes]) -> None:
         self.message_id, self.fields, values = print_id(number), fields, fields[1::2]
@@ -100,9 +100,9 @@ class _Message:
         if self.usual is None:
             named = dict(zip(fields[::2], values, strict=True))
             self.key, self.generation = named.get(b"key"), named.get(b"generation", b"0")
-            self.task = named.get(b"function")
+            self.task, self.expires = named.get(b"function"), EXPIRES in named
         else:
-            self.key, self.task, self.generation = values[0], values[2], values[6]
+            self.key, self.task, self.generation, self.expires = values[0], values[2], values[6], False
 
     def claim(self, claimer: Claimer, reply: list[Reply]) -> bool:
         """Claim it, and add what is replied of it. Whether it was refused."""

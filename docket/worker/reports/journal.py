@@ -31,6 +31,7 @@ from ...rules import (
     Blocked,
     Defer,
     Drop,
+    Expired,
     Raised,
     Reschedule,
     Returned,
@@ -174,6 +175,9 @@ def _log_end(running: Running, end: End) -> None:
         case Struck():
             if logger.isEnabledFor(logging.WARNING):
                 logger.warning("🗙 %s", execution.call_repr(), extra=_extra(execution))
+            return
+        case Expired(moment):
+            logger.info("⌛ %s had not begun by %s", execution.call_repr(), moment, extra=_extra(execution))
             return
         case Blocked():
             _log_blocked(execution, end.verdict)

@@ -29,12 +29,14 @@ from ...store import (
     STATES,
     Again,
     EndState,
+    Expired,
     Message,
     RunCounts,
     Settled,
     TaskEnds,
     Unreadable,
     row_text,
+    why_expired,
 )
 from ...store import Ledger as Store
 from ...text import class_name, class_path, error_text, text_of
@@ -150,6 +152,15 @@ class Ledger:
             )
             self._woken.notify()
 
+    def note_expired(self, expired: Expired) -> None:
+        """Keep that a task was cancelled as it waited, since it had not begun in time."""
+        if expired.task and not self._is_off:
+            due, why = expired.when or expired.moment, why_expired(expired.moment)
+            self._noted.append(
+                (expired.task, CANCELLED, None, expired.moment, due, expired.key, expired.generation, 1, why)
+            )
+            self._woken.notify()
+
     # writing -----------------------------------------------------------------------------------------------
 
     async def run(self, answered: Callable[[], None]) -> None:
@@ -238,8 +249,8 @@ def _state_of(running: Running, end: End) -> tuple[EndState, str | None]:
             return RETRIED, error
         if isinstance(end.outcome, Returned):
             return COMPLETED, None
-        return (FAILED, error) if isinstance(end.outcome, Raised) else (CANCELLED, None)
-    return (FAILED, error) if isinstance(verdict, Fail) else (CANCELLED, None)
+        return (FAILED if isinstance(end.outcome, Raised) else CANCELLED), error
+    return (FAILED if isinstance(verdict, Fail) else CANCELLED), error
 
 
 def _error_of(end: End) -> str | None:

@@ -14,7 +14,7 @@ from ... import clock
 from ...client import signature_cache
 from ...clock import monotonic
 from ...dependencies import current_worker
-from ...rules import Raised, Returned, Struck
+from ...rules import Expired, Raised, Returned, Struck
 from ...signals import NOT_TRACED, Labels, Operation, Subscriber, signals, suppress_errors
 from ...store import Records, Refused, Unreadable
 from ...values import define
@@ -152,7 +152,7 @@ def report_of(running: Running) -> Report:
 
 
 def emit_end(running: Running, end: End) -> None:
-    """Publish how a run ended. Of those that did not begin, only failures and strikes are published."""
+    """Publish how a run ended. Of those that did not begin, only failures, strikes and what has expired."""
     outcome, execution = end.outcome, running.execution
     if running.detached:  # its own task ends its span
         return
@@ -160,6 +160,10 @@ def emit_end(running: Running, end: End) -> None:
         for each in signals.subscribers:
             with suppress_errors:
                 each.stricken(execution.docket.name, execution.worker or "", execution.function_name)
+    elif isinstance(outcome, Expired):
+        for each in signals.subscribers:
+            with suppress_errors:
+                each.expired(execution.docket.name, execution.worker or "", execution.function_name)
     report = running.report
     if report is None and isinstance(outcome, Raised):
         with report_of(running):

@@ -103,6 +103,7 @@ class Caller:
         elif running.reason is not None:  # stopped before it began
             outcome = _stopped(running)
         else:
+            running.has_begun = True
             way = self._way(running.execution.function)
             if way.is_plain:
                 outcome = await self._plainly(running, way)

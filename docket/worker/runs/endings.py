@@ -19,10 +19,12 @@ from ...moments import moved
 from ...rules import (
     Abandon,
     AwaitSlot,
+    Blocked,
     Cancel,
     Complete,
     Defer,
     Drop,
+    Expired,
     Fail,
     HandBack,
     Outcome,
@@ -44,6 +46,8 @@ from ...store import (
     PassedOn,
     Settled,
     Unreadable,
+    why_expired,
+    without_expiry,
 )
 from ...text import class_name, class_path, error_text, readable, shortened, text_of
 from ...values import define
@@ -123,13 +127,15 @@ class Endings:
                 again = await self._again(running, outcome, following, retries=retries)
                 write = partial(self._reschedule, running, again)
             case Cancel() | Drop():
-                return self._final(running, outcome, verdict, seconds, _CANCELLED)
+                return self._final(running, outcome, verdict, seconds, _cancelled(outcome))
             case HandBack():
                 write = partial(self._hand_back, running)
             case Abandon() | AwaitSlot():
                 write = write_nothing
             case Defer() | PassOn():
                 later = _put_off(delivery.message, verdict, due_of_chain(running.execution))
+                if delivery.redelivered or (running.has_begun and not isinstance(outcome, Blocked)):
+                    later = attrs.evolve(later, extra=without_expiry(later.extra))
                 again = Again(later, same=True, tried=_unknown(running, verdict))
                 write = partial(self._reschedule, running, again)
         return End(outcome, verdict, write, seconds, again)
@@ -147,6 +153,8 @@ class Endings:
     def _following(self, running: Running, verdict: Reschedule) -> Message:
         message = running.delivery.message
         following = message.again(verdict.when, verdict.attempt, verdict.first)
+        if following.extra:
+            following = attrs.evolve(following, extra=without_expiry(following.extra))
         if verdict.call is None:
             return following
         args, kwargs = self.store.payloads.call(
@@ -168,7 +176,9 @@ class Endings:
         return await self._unless_asked(running, await self.claims.reschedule(running.delivery, again))
 
     async def _hand_back(self, running: Running) -> Settled:
-        return await self._unless_asked(running, await self.claims.hand_back(running.delivery))
+        return await self._unless_asked(
+            running, await self.claims.hand_back(running.delivery, begun=running.has_begun)
+        )
 
     async def _unless_asked(self, running: Running, settled: Settled) -> Settled:
         if settled is Settled.ASKED:
@@ -202,7 +212,7 @@ class Endings:
                     result = None
                 return Ended("completed", result=result)
             case _:
-                return Ended("cancelled")  # it was not admitted
+                return _cancelled(outcome)  # it was not admitted
 
     async def _completed(
         self, running: Running, outcome: Outcome, verdict: Verdict, value: Any, seconds: float | None
@@ -341,6 +351,10 @@ def _unknown(running: Running, verdict: Defer | PassOn) -> str:
         "for one that does",
         LONGEST_TEXT,
     )
+
+
+def _cancelled(outcome: Outcome) -> Ended:
+    return Ended("cancelled", why_expired(outcome.moment)) if isinstance(outcome, Expired) else _CANCELLED
 
 
 def _put_off(message: Message, verdict: Defer | PassOn, due: datetime | None) -> Message:

@@ -20,14 +20,22 @@ from ...dependencies import (
     dependencies_of_call,
 )
 from ...moments import clamped
-from ...rules import Abandon, Blocked, Defer, Drop, Outcome, Raised, Reschedule, Returned, Verdict
-from ...store import ONCE, first_when
+from ...rules import Abandon, Blocked, Defer, Drop, Expired, Outcome, Raised, Reschedule, Returned, Verdict
+from ...store import ONCE, expires_of, first_when
 from ...text import error_text
 
 if TYPE_CHECKING:
     from ...execution import Execution
 
-__all__ = ["Ending", "ask_handlers", "block", "due_of_chain", "fail_unhandled", "on_admission_blocked"]
+__all__ = [
+    "Ending",
+    "ask_handlers",
+    "block",
+    "due_of_chain",
+    "expire",
+    "fail_unhandled",
+    "on_admission_blocked",
+]
 
 Ending: TypeAlias = "tuple[Outcome, Reschedule | None]"
 """How a run ended, and the run that is to follow: what `decide` makes a verdict of."""
@@ -106,6 +114,16 @@ def block(execution: Execution[Any], verdict: Verdict) -> Ending:
         perpetual.args, perpetual.kwargs = execution.args, execution.kwargs
         following = perpetual.following()
     return Blocked(verdict), following
+
+
+def expire(execution: Execution[Any]) -> Ending:
+    """The ending of a run that may not begin any more; a perpetual task goes on with its next run."""
+    moment = expires_of(execution.extra_fields) or execution.when
+    perpetual = _perpetual_of(execution)
+    if perpetual is None:
+        return Expired(moment), None
+    perpetual.args, perpetual.kwargs = execution.args, execution.kwargs
+    return Expired(moment), perpetual.following()
 
 
 def on_admission_blocked(execution: Execution[Any], error: AdmissionBlocked) -> Ending:

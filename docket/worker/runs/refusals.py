@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ...clock import monotonic
-from ...rules import Blocked, Drop, PassOn, Spent, Struck, delay_until_known
+from ...rules import Blocked, Drop, Expired, PassOn, Spent, Struck, delay_until_known
 from ...store import Claims, PassedOn
 from ...values import define
 from ..roster import Running
 from ..upkeep.outages import Outages
 from .admission_gate import AdmissionGate
-from .following import Ending, block, fail_unhandled
+from .following import Ending, block, expire, fail_unhandled
 from .leased import retry_while_leased
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ _HOW = (
 
 @define(eq=False)
 class Refusals:
-    """Checks a claim of one worker before it begins, in this order: strikes, known tasks, admission, limited runs."""
+    """Checks a claim of one worker before it begins: strikes, known tasks, expiry, admission, limited runs."""
 
     docket: Docket
     claims: Claims
@@ -120,6 +120,7 @@ class Refusals:
         return bool(
             running.rules
             or running.unknown
+            or running.delivery.expired
             or self.limits
             or self.docket.strike_list.may_concern(self.claims.newest_strike)
         )
@@ -135,6 +136,8 @@ class Refusals:
         if ending is None and running.unknown and running.reason is None:
             put_back = await self.unknown.put_back(running)
             ending = None if put_back is None else block(running.execution, put_back)
+        if ending is None and running.delivery.expired and running.reason is None:
+            ending = expire(running.execution)
         if ending is None and running.rules:
             ending = await self.gate.admit(running)
         is_a_run = running.reason is None and (ending is None or _was_dropped(ending))
@@ -177,4 +180,7 @@ class Refusals:
 
 def _was_dropped(ending: Ending) -> bool:
     """Whether its turn is over without it: that counts as a run, else a chain whose runs are dropped would not end."""
-    return isinstance(ending[0], Blocked) and isinstance(ending[0].verdict, Drop)
+    outcome = ending[0]
+    return isinstance(outcome, Expired) or (
+        isinstance(outcome, Blocked) and isinstance(outcome.verdict, Drop)
+    )

@@ -17,6 +17,7 @@ from ...standins import redis_errors
 from ...store import EVERY_TASK, Claims
 from ...transport import Published, PubSub, is_outage
 from ...values import define
+from ..intake.expiry import Expiry
 from ..intake.scheduler import Scheduler
 from ..intake.sweep import Sweep
 from ..roster import Roster, Running
@@ -42,6 +43,7 @@ class Listener:
     scheduler: Scheduler
     sweep: Sweep
     orphans: Orphans
+    expiry: Expiry
     finished: Notification
     """Notified when the last task of the docket may have been finished, here or elsewhere."""
     _unclaimed: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
@@ -85,6 +87,7 @@ class Listener:
         A run that was claimed before now is on the roster, or re-checks its own cancellation (`must_recheck`).
         """
         self.scheduler.wake()
+        self.expiry.look_again()
         self.sweep.look_again()
         self.finished.notify()
         self.sweep.reader.go_on()
@@ -110,6 +113,8 @@ class Listener:
         match word:
             case "due":
                 self.scheduler.announce(value)
+            case "expires":
+                self.expiry.announce(value)
             case "claimed":
                 if value != self.claims.worker:
                     self.sweep.look_again()

@@ -1,9 +1,10 @@
--- What cancels what waits under a key, and asks the worker where it runs; with `child_of` only a child of that group (I13). It returns
+-- What cancels what waits under a key, and asks the worker where it runs; with `child_of` only a child of that group (I13); `why` is
+-- the reason for its record, if there is one. It returns
 -- as cancel.lua replies, and the state that the run had. `parked` and `key_queue` are those of the key; those of names that are
 -- reserved do for every key.
 -- USE alive kept end_waiting
 local function canceller(prefix, stream, group, queue, reserved_queue, wake_channel, completed_at, ttl_ms)
-  return function(key, parked, key_queue, event, child_of)
+  return function(key, parked, key_queue, event, child_of, why)
     local run = prefix .. ':runs:' .. key
     local now = where_it_waits(run)
     if child_of and now[9] ~= child_of then return 'NOTHING' end
@@ -18,6 +19,7 @@ local function canceller(prefix, stream, group, queue, reserved_queue, wake_chan
       -- and the next generation must not be the same again (I5).
       local kept = ttl == '0' and state ~= 'scheduled' and not entry_id(now[2])
       local record = {'state', 'cancelled', 'completed_at', completed_at}
+      if why then record[5], record[6] = 'error', why end
       end_waiting(prefix, stream, group, queue, wake_channel, key, parked, key_queue, now, kept and 900000 or ttl, record, event)
       return 'CANCELLED', state
     end

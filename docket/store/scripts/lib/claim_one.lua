@@ -10,6 +10,11 @@ local function forget_refused(prefix, stream, key, generation, is_cancelled)
     lib.forget(lib.site_of(prefix, stream, prefix .. ':wake'), key, reserved)
   end
 end
+-- What lib/expiring.lua makes, for those that expire.
+local function expiry_of(prefix)
+  -- USE expiring
+  return expiring_lib(prefix)
+end
 -- What claims deliveries for one worker at one moment: {one =, try =, entry =}. What is the same for all of them is made once.
 -- `asked` names the request that brought them, '' where requests have no names. A run has no progress until it reports some;
 -- names under which earlier ones may have left theirs go to `over`, as in lib/settle.lua. `paused` are the tasks that are paused
@@ -22,8 +27,9 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over, p
   -- Claim one delivery, unless a newer generation or a cancellation took the key from it (then it is acknowledged and
   -- gone). Returns what happened, which claim of this delivery it is, from 1, and the time to live that was given for the task
   -- (lib/kept.lua). With `first` only another process of the same name can have claimed it before (LOST). `fields` and `times`
-  -- are those of the entry, and how often it was delivered.
-  local function one(id, key, generation, first, fields, times)
+  -- are those of the entry, and how often it was delivered; `expires` is until when it is to begin, if that is said (lib/expiring.lua):
+  -- what has not begun by then is claimed all the same (EXPIRED), for the worker to end.
+  local function one(id, key, generation, first, fields, times, expires)
     local run = runs .. key
     local now = redis.call('HMGET', run, 'generation', 'state', 'claim', 'ttl')
     if now[1] ~= generation then
@@ -41,7 +47,9 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over, p
       forget_refused(prefix, stream, key, generation, true)
       return 'CANCELLED', 0
     end
-    if line_up and fields and line_up(id, key, generation, fields, times) then return 'PAUSED', 0 end
+    local lib = expires and expiry_of(prefix)
+    local expired = lib and lib.is_over(run, now[2], now[3], expires)
+    if line_up and fields and not expired and line_up(id, key, generation, fields, times) then return 'PAUSED', 0 end
     local claim, fence, before = 1, id .. '.1', now[3]
     if before and string.sub(before, 1, #id + 1) == id .. '.' then
       local by = first and redis.call('HGET', run, 'asked')
@@ -58,6 +66,8 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over, p
       redis.call('HDEL', run, 'known', 'stream_id')
     end
     forget(progresses .. key, over)
+    if expired then return 'EXPIRED', claim, now[4] end
+    if lib then lib.forget(run, key) end
     redis.call('PUBLISH', states .. key, event_of(key, 'running', how))
     return 'OK', claim, now[4]
   end
@@ -75,16 +85,17 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over, p
     local id, f = found[1], found[2] or {}
     local usual = f[13] == 'generation' and f[11] == 'attempt' and f[9] == 'kwargs' and f[7] == 'args' and f[5] == 'function'
       and f[3] == 'when' and f[1] == 'key' and not f[15]
-    local key, generation = f[2], f[14]
+    local key, generation, expires = f[2], f[14], nil
     if not usual then
       key, generation = nil, '0'
       for at = 1, #f, 2 do
-        if f[at] == 'key' then key = f[at + 1] elseif f[at] == 'generation' then generation = f[at + 1] end
+        if f[at] == 'key' then key = f[at + 1] elseif f[at] == 'generation' then generation = f[at + 1]
+        elseif f[at] == 'docket:expires' then expires = f[at + 1] end
       end
     end
     wholes[generation] = wholes[generation] or whole(generation)
     local word, claim, ttl = 'UNREADABLE', 0, nil
-    if key and wholes[generation] then word, claim, ttl = try(id, key, generation, false, f, times) end
+    if key and wholes[generation] then word, claim, ttl = try(id, key, generation, false, f, times, expires) end
     local at = #reply
     reply[at + 1] = id                                         -- in their order, in which a list grows best
     if usual and times == 1 and claim == 1 then
@@ -100,7 +111,7 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over, p
     reply[at + 6] = #f
     at = at + 6
     for each = 1, #f do reply[at + each] = f[each] end
-    return word ~= 'OK' and word ~= 'UNREADABLE'
+    return word ~= 'OK' and word ~= 'UNREADABLE' and word ~= 'EXPIRED'
   end
   return {one = one, try = try, entry = entry}
 end

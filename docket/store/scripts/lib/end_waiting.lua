@@ -1,8 +1,8 @@
 -- Two steps about a run that may wait. What its record says of where it does:
--- USE numbers unplace ending failures kin
+-- USE numbers unplace ending failures kin expiring
 local function where_it_waits(run)
   return redis.call('HMGET', run, 'state', 'stream_id', 'generation', 'waiter_stream', 'waiter_entry_id', 'reserved', 'ttl', 'noted',
-    'group', 'groups')
+    'group', 'groups', 'expires')
 end
 -- And, with that: end it by the fields of `record`, the second of which is the state, and remove what would run it again.
 local function end_waiting(prefix, stream, group, queue, wake_channel, key, parked, key_queue, now, ttl_ms, record, event)
@@ -11,4 +11,5 @@ local function end_waiting(prefix, stream, group, queue, wake_channel, key, park
   leave_limits(prefix, stream, wake_channel, key, now[4], now[5], now[6])
   if now[8] then failures_lib(prefix).try(record[2] == 'completed' and 'drop' or 'give_up', key) end
   if now[9] or now[10] then end_in_groups(prefix, key, record[2], now[9], now[10]) end
+  if now[11] then expiring_lib(prefix).forget(prefix .. ':runs:' .. key, key) end
 end

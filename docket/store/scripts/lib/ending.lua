@@ -11,6 +11,6 @@ end
 -- End a run that may wait, by the fields of `record`: it has no progress, and nothing left of what those that wait have.
 local function end_run(run, progress, ttl_ms, record, channel, event)
   redis.call('DEL', progress)                                -- first: a full server accepts writes once memory is freed
-  redis.call('HDEL', run, 'known', 'stream_id', 'waiter_stream', 'waiter_entry_id')
+  redis.call('HDEL', run, 'known', 'stream_id', 'waiter_stream', 'waiter_entry_id', 'expires')
   end_claimed(run, ttl_ms, channel, event, unpack(record))
 end

@@ -1,3 +1,8 @@
+-- A run waits again: until when, if its call says so.
+local function note_expiry(prefix, run, key, fields, from)
+  -- USE expiring
+  expiring_lib(prefix).note_again(run, key, fields, from)
+end
 -- What ends claims of one worker whose keys run again (a retry, a perpetual task, a run that is put off): it places the next run
 -- in the same step. It returns what lib/settle.lua does, and 'ASKED' where the cancellation of the run was requested: then
 -- nothing is written. `over` as there. With `same` '1' the run is not over, and what admission it has stays. Where a call is
@@ -36,6 +41,7 @@ local function follower(prefix, stream, group, wake_channel, holder, ended_at, o
     if same == '1' then leave_running(run, 'cancel_requested')
     elseif not is_other then leave_running(run, 'cancel_requested', 'nonce', 'groups')
     else leave_running(run, 'cancel_requested', 'nonce', 'groups', 'attempt', 'tried', 'group') end
+    if call[6] and same == '1' then note_expiry(prefix, run, key, call, 6) end
     child_of = is_other and child_of
     groups = same ~= '1' and groups                            -- a run that is put off finds them again
     if child_of or groups then end_in_groups(prefix, key, state ~= '' and state or 'cancelled', child_of, groups) end

@@ -1,9 +1,9 @@
 -- Have what is recorded under a key give way to what is to be placed there. Returns the generation of the key, why it does not
 -- give way ('EXISTS' | 'SUPERSEDED', as in schedule.lua) if it does not, and what gives back what it has of limits.
 local function vacate(prefix, stream, group, run, key, key_queue, queue, replace, rescheduled, expected)
-  -- USE numbers running unplace alive failures kin
+  -- USE numbers running unplace alive failures kin expiring
   local now = redis.call('HMGET', run, 'state', 'known', 'generation', 'stream_id', 'waiter_stream', 'waiter_entry_id', 'reserved',
-    'noted', 'group', 'groups')
+    'noted', 'group', 'groups', 'expires')
   local state, generation = now[1], whole(now[3]) or 0
   if expected ~= '0' and tonumber(expected) ~= generation then return generation, 'SUPERSEDED' end
   if replace == '0' and rescheduled == '' and (now[2] or state == 'running' or (state == 'scheduled' and now[5]))
@@ -19,6 +19,7 @@ local function vacate(prefix, stream, group, run, key, key_queue, queue, replace
     leave_running(run, 'stream_id', 'cancel_requested', 'attempt', 'tried', 'nonce', 'groups', is_other and 'ttl' or 'stream_id',
       is_other and 'group' or 'stream_id')
     if now[5] then redis.call('HDEL', run, 'waiter_stream', 'waiter_entry_id') end
+    if now[11] then expiring_lib(prefix).forget(run, key) end
     if now[8] and is_other then
       redis.call('HDEL', run, 'noted')
       failures_lib(prefix).try('give_up', key)
