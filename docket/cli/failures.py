@@ -167,7 +167,10 @@ def _print_one(docket: str, one: Failure, *, json: bool) -> None:
     if one.goes_on:
         print("its next run follows")
     if not one.retryable:
-        print("its arguments were too large to be kept: it cannot be retried once its record has expired")
+        print(
+            "its arguments are not kept: they were too large, or its message could not be read (docket dead-letters)"
+        )
+        print("it cannot be retried once its record has expired")
     print()
     for line in (one.traceback or _error(one)).splitlines():
         print(printable(line))

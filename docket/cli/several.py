@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from ..client import check_key
 from .errors import CommandFailed
 from .existing import check_docket
 from .json_output import print_json
@@ -38,9 +39,9 @@ def each_key(
 ) -> None:
     """Act on each key, and say what became of it; a key that is given twice counts once.
 
-    Raises: CommandFailed - nothing was done about some of them.
+    Raises: CommandFailed - nothing was done about some of them; UsageError - one is no key, and nothing was done.
     """
-    keys = tuple(dict.fromkeys(keys))
+    keys = tuple(dict.fromkeys(map(check_key, keys)))
 
     async def each(opened: Docket) -> list[Said]:
         said: list[Said] = []

@@ -66,7 +66,7 @@ class Failure:
     goes_on: bool
     """Whether the next run of a perpetual task follows."""
     args: bytes | None = attrs.field(repr=False)
-    """The pickled positional arguments; None where they were too large to be kept. Nothing here unpickles them."""
+    """The pickled positional arguments; None where they were too large or unreadable. Nothing here unpickles them."""
     kwargs: bytes | None = attrs.field(repr=False)
     """The pickled named arguments."""
     cursor: str = attrs.field(repr=False)
@@ -226,7 +226,7 @@ class DocketFailures(abc.ABC):
         SCHEDULED, ALREADY_SCHEDULED - the key waits or runs, as that of a chain that goes on does - or STRUCK. What
         failed on a worker that keeps no failures (pydocket's) is retried from its record, for its ``execution_ttl``.
         Nothing is unpickled for it, unless a strike concerns the task.
-        Raises: NothingKept (a KeyError) - there is no failure, or its arguments were too large; UsageError (a
+        Raises: NothingKept (a KeyError) - there is no failure, or its arguments are not kept; UsageError (a
         ValueError) - a naive ``when``; redis.exceptions.RedisError. Cancel: it may have been placed.
         """
         key = check_key(key)
@@ -395,8 +395,8 @@ class DocketFailures(abc.ABC):
         if kept is None:
             raise NothingKept(f"no failure is kept under the key {key!r} on docket {docket!r}")
         raise NothingKept(
-            f"the arguments of {key!r} on docket {docket!r} were too large to be kept with its failure; "
-            "add the task again"
+            f"the arguments of {key!r} on docket {docket!r} are not kept with its failure: they were too large, "
+            "or its message could not be read; add the task again"
         )
 
     async def _each(

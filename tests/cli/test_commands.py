@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import pytest
 
-from docket import Docket, remote_task
+from docket import Docket, clock, remote_task
 from docket.cli.app import docket_app, run
 from docket.cli.values import value_of
 from docket.errors import UsageError
@@ -139,6 +139,13 @@ def test_cancel_takes_several_keys_and_says_of_each_what_became_of_it(here: Offi
             }  # fmt: skip
         else:
             assert out.splitlines() == [f"Cancelled task {key!r} on docket 'docket'" for key in ("a", "b")]
+
+
+@pytest.mark.parametrize("command", ["cancel", "run-now", "retry", "discard"])
+def test_where_one_of_several_keys_is_none_nothing_is_done(here: Office, command: str, capsys: Any) -> None:
+    here.ask(lambda docket: docket.add("paint", key="a", when=clock.now() + datetime.timedelta(1))(1))
+    assert "may not be empty" in complaint(capsys, 2, command, "a", "")
+    assert "state: scheduled" in said(capsys, "show", "a")
 
 
 def test_cancel_asks_a_running_task_to_stop(here: Office, capsys: Any) -> None:

@@ -398,7 +398,7 @@ async def test_a_delivery_that_could_not_be_read_is_counted_and_shown(docket: Do
     page = (await web.get("dead")).text
     assert r"b&#x27;&lt;\x80&gt;&#x27;" in page
     assert 'Dead letters<span class="count bad">1</span>' in (await web.get("work")).text
-    assert 'Dead letters</span><strong class="number">1</strong>' in (await web.get("")).text
+    assert 'Dead</span><strong class="number">1</strong>' in (await web.get("")).text
 
 
 async def test_a_worker_that_drains_is_told_from_the_others(docket: Docket, web: Caller) -> None:

@@ -44,18 +44,18 @@ def _list(letters: Sequence[DeadLetter], total: int, query: Query, view: View) -
         return el("div", nothing, pages(None, first=first))
     rows: list[list[Child]] = [
         [
-            moment(each.at, view.now),
-            each.function,
+            each.function or "(unknown)",
             key_link(each.key) if each.key else None,
+            moment(each.at, view.now),
             el("code", each.message_id or each.entry),
             _why(each),
         ]
         for each in letters
     ]
     columns = (
-        Column("Set aside"),
         Column("Task", "name"),
         Column("Key", "key"),
+        Column("Set aside", "number"),
         Column("Entry", "key"),
         Column("Reason", "wide"),
     )

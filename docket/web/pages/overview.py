@@ -87,9 +87,7 @@ def _tiles(counts: Counts, view: View) -> Safe:
         else None,
         tile("Failed", count(counts.failed), href="failures", tone="failed"),
         tile("Paused", count(counts.paused), href="pauses", tone="paused") if counts.paused else None,
-        tile("Dead letters", count(counts.dead), "could not be read", href="dead", tone="failed")
-        if counts.dead
-        else None,
+        tile("Dead", count(counts.dead), href="dead", tone="failed") if counts.dead else None,
         tile(
             "Workers",
             count(counts.workers),

@@ -111,7 +111,9 @@ def _sums(intervals: Sequence[Interval]) -> Safe | None:
     total = total_of(intervals)
     if not total.ended:
         return None
-    return el("span", f"{count(total.completed)} completed, {count(total.failed)} failed", class_="remark")
+    retried = f", {count(total.retried)} retried" if total.retried else ""
+    words = f"{count(total.completed)} completed, {count(total.failed)} failed{retried}"
+    return el("span", words, class_="remark")
 
 
 def _history(told: _Told, view: View) -> Safe:

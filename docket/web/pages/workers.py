@@ -49,8 +49,8 @@ def _list(workers: list[WorkerInfo], runs: Mapping[str, list[str]], is_part: boo
     alive = {worker.name for worker in workers}
     rows: list[list[Child]] = [
         [
-            el("code", worker.name),
-            [moment(worker.last_seen, view.now), state_badge("draining") if worker.draining else None],
+            _name(worker),
+            moment(worker.last_seen, view.now),
             _runs(runs.get(worker.name, []), is_part),
             _tasks(worker),
         ]
@@ -74,6 +74,12 @@ def _list(workers: list[WorkerInfo], runs: Mapping[str, list[str]], is_part: boo
     )
     title = f"{plural(len(workers), 'worker')} alive"
     return card(None, table(columns, rows, caption=title, visible=True), class_="flush")
+
+
+def _name(worker: WorkerInfo) -> Safe:
+    """It drains once it was told to stop, until what it runs has ended."""
+    name = el("code", worker.name)
+    return el("div", name, state_badge("draining"), class_="names") if worker.draining else name
 
 
 def _runs(keys: Sequence[str], is_part: bool) -> Child:
