@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "71a9cfaf843c225052ff78a1a5419bd35400e5c4": claim,
-    "5051bf803b0a80f6b0a0a06014fe4f105424cdb0": schedule,
+    "83f8befb06955c9eaf0350dfc8a8fc6c36fe6253": claim,
+    "5f22853fdf4d7d7dfb1d2dea8a10705a3c02c029": schedule,
     "d6afb909e2baf6a5b1f1fbfdc13547506ea3a7de": settle,
-    "d7b5a0b836005bcaaf6025c0c43a2f8353822d99": take,
+    "82cff70efeb2a7ff5af3da91366cf0711b87425a": take,
 }
 """By the digest of the script, as `Lua` has it."""

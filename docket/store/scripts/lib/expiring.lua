@@ -34,7 +34,7 @@ local function expiring_lib(prefix)
   -- or was claimed by a worker that knows of none.
   function lib.is_over(run, state, claim, moment)
     if not lib.has_passed(moment) then return false end
-    return state ~= 'running' or (claim and redis.call('HEXISTS', run, 'expires') == 1)
+    return state ~= 'running' or (claim and redis.call('HGET', run, 'expires'))
   end
   -- A run begins, or does not wait any more.
   function lib.forget(run, key)
