@@ -12,7 +12,7 @@ from ..text import printable, shortened
 from ..values import define, frozen
 from .tables import relative, span
 
-__all__ = ["Line", "can_draw", "counts_of", "lines_of", "said_of", "short_name"]
+__all__ = ["Line", "can_draw", "counts_of", "lines_of", "said_of"]
 
 #: How much of an error is shown of a child: `docket show` of it has the whole.
 MOST_OF_ERROR = 100
@@ -67,22 +67,22 @@ def _drawn(nodes: Sequence[_Node], before: str, drawing: Sequence[str]) -> Itera
 
 def _below(run: TreeRun, now: datetime, whole_keys: bool) -> list[_Node]:
     if len(run.groups) == 1 and not run.groups_before:  # the line of the run counts its children
-        return _children(run, run.groups[0], now, whole_keys)
+        return _children(run.groups[0], now, whole_keys)
     before = f"{run.groups_before:,} {'group' if run.groups_before == 1 else 'groups'} before"
     return [
         *([_Node(before)] if run.groups_before else []),
         *(
-            _Node(f"group {_number(each)}, {counts_of(each)}", "", _children(run, each, now, whole_keys))
+            _Node(f"group {_number(each)}, {counts_of(each)}", "", _children(each, now, whole_keys))
             for each in run.groups
         ),
     ]
 
 
-def _children(run: TreeRun, group: TreeGroup, now: datetime, whole_keys: bool) -> list[_Node]:
+def _children(group: TreeGroup, now: datetime, whole_keys: bool) -> list[_Node]:
     nodes: list[_Node] = []
     for child in group.children:
         is_whole = whole_keys or child.state is ExecutionState.FAILED
-        text = f"{short_name(child, run, group, whole=is_whole)}  {said_of(child, now)}"
+        text = f"{_named(child, group, whole=is_whole)}  {said_of(child, now)}"
         state = child.state.value if child.state is not None else ""
         nodes.append(_Node(text, state, _below(child, now, whole_keys)))
     if group.left_out:
@@ -95,13 +95,11 @@ def _number(group: TreeGroup) -> str:
     return group.id.partition(".")[2]
 
 
-def short_name(run: TreeRun, parent: TreeRun, group: TreeGroup, *, whole: bool = False) -> str:
+def _named(run: TreeRun, group: TreeGroup, *, whole: bool) -> str:
     """The name of a task with its key, or with its place in the group where it has a key by that."""
-    place = run.key.removeprefix(f"{parent.key}:{group.id}:")
+    place = None if whole else group.place_of(run.key)
     name = run.function or "(nothing recorded)"
-    if not whole and place != run.key and place.isdigit():
-        return printable(f"{name} #{place}")
-    return printable(f"{name}{{{run.key}}}")
+    return printable(f"{name}{{{run.key}}}" if place is None else f"{name} #{place}")
 
 
 def counts_of(group: TreeGroup) -> str:

@@ -88,6 +88,12 @@ class TreeGroup:
         """How many of them are not among ``children``."""
         return self.total - len(self.children)
 
+    def place_of(self, key: str) -> str | None:
+        """The number of a child in it, where it has its key by that."""
+        before, _, number = key.rpartition(":")
+        is_by_place = number.isdigit() and f":{before}".endswith(f":{self.id}")
+        return number if is_by_place else None
+
 
 @frozen(kw_only=True)
 class Tree:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeAlias, TypeVar, get_args, overload
@@ -18,6 +19,7 @@ from ..execution import Execution
 from ..moments import Expires, TimeToLive, check_duration, check_expires
 from ..numbers import check_whole, spelled
 from ..parenthood import parent_on
+from ..signals import NOT_TRACED, Operation, signals
 from ..text import class_name
 from .children import ChildCall, LookUp, Wanted
 from .leaving import Leaving
@@ -64,6 +66,7 @@ class TaskGroup:
         self._is_entered = False
         self._nest: Nest | None = None
         self._scope: anyio.CancelScope | None = None
+        self._span = ExitStack()
 
     def __repr__(self) -> str:
         nest = self._nest
@@ -86,7 +89,19 @@ class TaskGroup:
         parent = parent_on(store)
         self._is_entered = True
         opener: Opener = Program(store) if parent is None else RunningTask(store, parent)
+        with ExitStack() as stack:
+            # What its body adds is added in this span, to which the runs of the children are linked by that.
+            span = stack.enter_context(signals.operation("docket.task_group", self._docket.labels))
+            await self._open(opener, span)
+            self._span = stack.pop_all()
+        return self
+
+    async def _open(self, opener: Opener, span: Operation) -> None:
+        store = self._docket.store
         group = await opener.open()
+        if span is not NOT_TRACED:
+            span.note("docket.group", group.id)
+            span.note("docket.key", group.parent)
         stops = self._on_failure == "cancel"
         view = View(store.groups, group, stops, self._stop_body, opener.most_outage)
         nest = Nest(self._docket, opener, view, self._most)
@@ -105,7 +120,6 @@ class TaskGroup:
         self._scope.__enter__()
         if view.stopped is not None:
             self._scope.cancel()
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -121,7 +135,8 @@ class TaskGroup:
         except BaseException as left:  # noqa: BLE001 - what is left of a group that had our cancellation in it
             error = left
         try:
-            await self._leaving(self._nest).leave(error)
+            with self._span:
+                await self._leaving(self._nest).leave(error)
         finally:
             del error, trace  # lead to this frame
         return True

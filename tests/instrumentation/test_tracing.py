@@ -427,3 +427,69 @@ def test_a_propagator_reads_and_writes_the_fields_of_a_message() -> None:
     assert message_getter.get(message, "tracestate") == ["a=b"]
     assert message_getter.get(message, "baggage") is None
     assert message_getter.keys(message) == ["key", "tracestate"]
+
+
+# task groups ---------------------------------------------------------------------------------------------
+
+
+async def gather(names: list[str], docket: Docket = CurrentDocket()) -> None:
+    async with docket.task_group() as group:
+        for name in names:
+            await group.add(hello if name else refuse)(*[name] * bool(name))
+
+
+async def test_a_task_group_is_a_span_in_the_run_of_its_parent_and_children_lead_to_it(
+    docket: Docket, heard: Heard
+) -> None:
+    docket.register(gather)
+    await docket.add(gather, key="top")(["Jane", "Joan"])
+    await drained(docket)
+    run, group = heard.only(docket.name, "gather"), heard.only(docket.name, "docket.task_group")
+    assert group.parent == run.get_span_context()
+    attributes = group.attributes or {}
+    assert (attributes["docket.key"], attributes["docket.group"]) == ("top", str(attributes["docket.group"]))
+    adds = [span for span in heard.of(docket.name) if span.name == "docket.add" and span.parent]
+    assert [add.parent for add in adds] == [group.get_span_context()] * 2
+    children = [span for span in heard.of(docket.name) if span.name == "hello"]
+    assert sorted(linked(child)[0] for child in children) == sorted(map(context_id, adds))
+    assert {child.parent for child in children} == {None}
+    assert group.status.status_code is StatusCode.UNSET
+    assert all((group.end_time or 0) >= (child.end_time or 0) for child in children)
+
+
+async def test_children_are_in_the_trace_of_their_parent_where_runs_are_children_of_what_added_them(
+    docket: Docket, heard: Heard
+) -> None:
+    docket.register(gather)
+    with users.start_as_current_span("request") as request:
+        await docket.add(gather)(["Jane"])
+    async with Worker(docket, parent_task_spans=True) as worker:
+        await worker.run_until_finished()
+    trace_id = request.get_span_context().trace_id
+    traces = {span.name: context_id(span)[0] for span in heard.of(docket.name)}
+    assert traces == dict.fromkeys(("docket.add", "gather", "docket.task_group", "hello"), trace_id)
+
+
+async def test_the_span_of_a_group_has_the_failures_that_come_out_of_it(docket: Docket, heard: Heard) -> None:
+    docket.register(gather)
+    docket.register(refuse)
+    await docket.add(gather)([""])
+    await drained(docket)
+    group = heard.only(docket.name, "docket.task_group")
+    assert group.status.status_code is StatusCode.ERROR
+    assert [event.name for event in group.events] == ["exception"]
+
+
+async def test_a_group_of_a_program_is_a_span_in_its_trace_and_ends_as_it_is_cancelled(
+    docket: Docket, heard: Heard
+) -> None:
+    with users.start_as_current_span("request") as request:
+        with anyio.CancelScope() as scope:
+            async with docket.task_group() as group:
+                await group.add(hello, FUTURE)("Jane")
+                scope.cancel()
+        assert trace.get_current_span() is request
+    span = heard.only(docket.name, "docket.task_group")
+    assert span.parent == request.get_span_context()
+    assert span.status.status_code is StatusCode.UNSET
+    assert (span.attributes or {})["docket.key"] == ""

@@ -29,10 +29,14 @@ pytestmark = [pytest.mark.anyio, where.few_pairs]
 ODD = "a/b?c#d%&é <img src=x onerror=y> \r\n\t\u202e"
 
 
+#: Pages that are about one thing, with one that is not there.
+OF_ONE = {"run": "?key=k", "task": "?name=t", "group": "?id=g.1"}
+
+
 async def test_every_page_is_there_on_an_empty_docket(web: Caller) -> None:
     for page in PAGES:
-        answer = await web.get(page.path + {"run": "?key=k", "task": "?name=t"}.get(page.path, ""))
-        assert answer.status == (404 if page.path in ("run", "task") else 200), page.path
+        answer = await web.get(page.path + OF_ONE.get(page.path, ""))
+        assert answer.status == (404 if page.path in OF_ONE else 200), page.path
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
         assert "trusted-types docket" in answer.headers["content-security-policy"]
         assert answer.headers["cache-control"] == "no-store"
@@ -78,7 +82,14 @@ async def test_a_filter_stands_in_the_address(docket: Docket, web: Caller) -> No
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("nowhere", 404), ("run", 400), ("work?state=x", 400), ("work?after=x", 400), ("live?of=x", 204)],
+    [
+        ("nowhere", 404),
+        ("run", 400),
+        ("group", 400),
+        ("work?state=x", 400),
+        ("work?after=x", 400),
+        ("live?of=x", 204),
+    ],
 )
 async def test_what_is_not_there_is_said_in_a_page(web: Caller, path: str, status: int) -> None:
     assert (await web.get(path)).status == status

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..view import Page
 from .dead import DEAD
 from .failures import FAILURES
+from .group import GROUP
 from .limits import LIMITS
 from .overview import OVERVIEW
 from .pauses import PAUSES
@@ -21,5 +22,5 @@ from .workers import WORKERS
 __all__ = ["PAGES"]
 
 PAGES: Sequence[Page] = (
-    OVERVIEW, WORK, FAILURES, TASKS, SCHEDULES, WORKERS, LIMITS, PAUSES, STRIKES, DEAD, RUN, TASK,
+    OVERVIEW, WORK, FAILURES, TASKS, SCHEDULES, WORKERS, LIMITS, PAUSES, STRIKES, DEAD, RUN, TASK, GROUP,
 )  # fmt: skip

@@ -14,16 +14,20 @@ from ...rules import FINAL
 from ..figures import ended_table
 from ..markup import Child, Safe, el, join
 from ..pieces import button, card, empty, facts, form, hidden, limit_link, state_badge, task_link
+from ..trees import parent_links, tree_card
 from ..view import Content, Page, Part, Query, Show, View, spelled
 from ..words import coming, count, moment, short, stamp
 
 if TYPE_CHECKING:
     from ...docket import Docket
-    from ...operating import Ended, Failure
+    from ...operating import Ended, Failure, Tree
 
 __all__ = ["RUN"]
 
 ROWS = 20
+
+#: Of each task group so many children are shown, and so many runs and groups in all.
+CHILDREN, LINES = 10, 60
 
 THREADS = "a plain function goes on in its thread until it returns, since nothing can interrupt a thread"
 
@@ -37,11 +41,17 @@ async def _read(docket: Docket, query: Query) -> Show:
     known = [run and run.function_name, failure and failure.function, query.get("task")]
     name = next(filter(None, known), None)
     ended = await docket.history(name, key=key, limit=ROWS) if name is not None else []
-    return partial(_show, key, run, failure, ended)
+    tree = await docket.tree(key, limit=CHILDREN, most=LINES)
+    return partial(_show, key, run, failure, ended, tree)
 
 
 def _show(
-    key: str, run: Execution[Any] | None, failure: Failure | None, ended: Sequence[Ended], view: View
+    key: str,
+    run: Execution[Any] | None,
+    failure: Failure | None,
+    ended: Sequence[Ended],
+    tree: Tree | None,
+    view: View,
 ) -> Content:
     if run is None and failure is not None:
         return _only_failed(key, failure, ended, view)
@@ -57,14 +67,17 @@ def _show(
         _key_line(key),
         Part("state", _state(run, failure, view)),
         Part("way", _way(run, view), "half"),
-        Part("facts", _facts(run, view), "half"),
+        Part("facts", _facts(run, tree, view), "half"),
     ]
     blocks += _ended(ended, view)
+    if tree is not None:
+        blocks.insert(2, Part("tree", tree_card(tree, view) or Safe("")))
     if failure is not None and run.state is not ExecutionState.COMPLETED:
         blocks.insert(2, Part("error", _failure(failure, view)))
     elif run.last_error:
         blocks.insert(2, Part("error", _error(run)))
-    return Content(title=run.function_name, blocks=blocks, document=encoded(run))
+    document = {**encoded(run), "tree": tree}
+    return Content(title=run.function_name, blocks=blocks, document=document)
 
 
 def _key_line(key: str) -> Safe:
@@ -254,10 +267,11 @@ def _step(
     )
 
 
-def _facts(run: Execution[Any], view: View) -> Safe:
+def _facts(run: Execution[Any], tree: Tree | None, view: View) -> Safe:
     pairs: list[tuple[str, Child]] = [
         ("Call", el("code", run.call_repr())),
         ("Task", task_link(run.function_name)),
+        ("Child of", tree and parent_links(tree)),
         ("Attempt", run.attempt),
         ("Begun", f"{count(run.times_begun)} times: workers were lost" if run.times_begun > 1 else None),
         ("Worker", run.worker and el("code", run.worker)),
