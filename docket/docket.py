@@ -142,10 +142,11 @@ class Docket(
     many keys at most, the newest; see `failures`. Zero of either: none. What the workers' docket says counts.
 
     ``serializer`` is how arguments, results and strikes travel: ``"pickle"``, ``"json"`` (as annotations say; the extra
-    ``json``), or an object with a ``name``, ``dumps`` and ``loads``, like `docket.serializers.Sealed`. None: as the
-    variable ``DOCKET_SERIALIZER`` says, else pickles. ``accept`` are the names of those that are read, or they
-    themselves: what this docket writes and pickles, unless it or the variable ``DOCKET_ACCEPT`` says otherwise. Without
-    ``"pickle"`` among them nothing that others have written to the server runs code here.
+    ``json``), either of them behind ``sealed:`` (with the keys of the variable ``DOCKET_SEALING_KEYS``), or an object
+    with a ``name``, ``dumps`` and ``loads``, like `docket.serializers.Sealed`. None: as the variable
+    ``DOCKET_SERIALIZER`` says, else pickles. ``accept`` are the names of those that are read, or they themselves: what
+    this docket writes and pickles, unless it or the variable ``DOCKET_ACCEPT`` says otherwise. Without ``"pickle"``
+    among them nothing that others have written to the server runs code here.
 
     Raises: BadUrl (a ValueError) - the URL names no server; BadSetting (a ValueError), also as it is entered: a
     ``result_storage`` that cannot work on the running event loop.

@@ -93,6 +93,7 @@ def _execution(execution: Execution[Any]) -> dict[str, Any]:
         "key": execution.key,
         "function": execution.function_name,
         "call": execution.call_repr(),
+        "serializer": execution.serializer,
         "state": execution.state,
         "when": execution.when,
         "attempt": execution.attempt,

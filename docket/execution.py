@@ -46,6 +46,7 @@ from .rules import WAITING, Cancellation, Disposition, ExecutionState, waiting_s
 from .signals import Labels
 from .store import (
     EXPIRES,
+    PICKLE,
     Fence,
     Message,
     PictureEntry,
@@ -57,6 +58,7 @@ from .store import (
     expires_field,
     expires_of,
     queued_at,
+    serializer_of,
     waits_for,
     why_expired,
     without_expiry,
@@ -207,6 +209,15 @@ class Execution(Generic[R]):
         if complete:
             self._args, self._kwargs = opened
         return opened
+
+    @property
+    def serializer(self) -> str:
+        """The name of the serializer that its arguments are written with: ``pickle``, ``json``, ``sealed:json``."""
+        held = self._args
+        if type(held) is Packed:
+            return serializer_of(held.payloads[0])
+        written = self._docket.payloads.serializer
+        return PICKLE if written is None else written.name
 
     @property
     def key(self) -> str:

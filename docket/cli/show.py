@@ -157,6 +157,7 @@ def _facts(execution: Execution[Any]) -> dict[str, Any]:
     return {
         "call": execution.call_repr(),
         "function": execution.function_name,
+        "serializer": None if execution.serializer == "pickle" else execution.serializer,
         "state": execution.state.value,
         "when": execution.when,
         "attempt": execution.attempt,

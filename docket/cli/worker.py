@@ -22,6 +22,11 @@ from .processes import Processes, check_processes, number_of_this, while_parent_
 
 __all__ = ["work"]
 
+
+def _without_commas(text: str) -> str:
+    return text.strip(",")
+
+
 Tasks = Annotated[tuple[str, ...], each("--tasks", path("a collection of tasks"), "DOCKET_TASKS")]
 DocketName = Annotated[str, Parameter(name="--docket", env_var="DOCKET_NAME")]
 Url = Annotated[str, option("--url", url, "DOCKET_URL")]
@@ -35,6 +40,10 @@ Dependencies = Annotated[
 ]
 RunEnded = Annotated[
     tuple[str, ...], each("--on-run-ended", path("a function"), "DOCKET_WORKER_ON_RUN_ENDED")
+]
+Serializer = Annotated[str | None, Parameter(name="--serializer", env_var="DOCKET_SERIALIZER")]
+Accept = Annotated[
+    tuple[str, ...], each("--accept", (_without_commas, "the name of a serializer"), "DOCKET_ACCEPT")
 ]
 Concurrency = Annotated[int, option("--concurrency", integer(1), "DOCKET_WORKER_CONCURRENCY")]
 MessageBatch = Annotated[int, option("--message-batch", integer(1), "DOCKET_WORKER_MESSAGE_BATCH")]
@@ -113,6 +122,8 @@ def work(
     history_ttl: HistoryTtl = timedelta(days=7),
     history_kept: HistoryKept = 1000,
     result_storage: Storage = None,
+    serializer: Serializer = None,
+    accept: Accept = (),
     heartbeat_interval: Heartbeat = timedelta(seconds=2),
     missed_heartbeats: Missed = 5,
     schedule_automatic_tasks: Automatic = True,
@@ -184,6 +195,10 @@ def work(
     result_storage
         Keeps the results of tasks instead of the server, module:name of a store of py-key-value-aio or of a function
         that makes one.
+    serializer
+        How arguments, results and strikes travel: pickle, json, sealed:json or sealed:pickle.
+    accept
+        Which of these are read, if not that and pickle; may be given several times.
     heartbeat_interval
         How often this worker shows that it is there.
     missed_heartbeats
@@ -255,6 +270,8 @@ def work(
         history_ttl=history_ttl,
         history_kept=history_kept,
         result_storage=result_storage,
+        serializer=serializer,
+        accept=accept or None,
         heartbeat_interval=heartbeat_interval,
         missed_heartbeats=missed_heartbeats,
         schedule_automatic_tasks=schedule_automatic_tasks,

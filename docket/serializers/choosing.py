@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from ..errors import BadSetting
-from ..store import PICKLE, Payloads, Pickles, Serializer
+from ..store import PICKLE, SEALED, Payloads, Pickles, Serializer
 from ..text import similar, text_of
 from ..values import frozen
 from .custom import Custom
 from .json import Json
+from .keys import keys_of_environment
 from .sealed import Sealed
 
 __all__ = ["Serializers", "chosen", "written_by"]
@@ -48,13 +49,15 @@ class Serializers:
 def chosen(serializer: object = None, accept: Iterable[object] | None = None) -> Serializers:
     """What the settings of a docket mean. Without them: the variables DOCKET_SERIALIZER and DOCKET_ACCEPT.
 
+    ``sealed:json`` and ``sealed:pickle`` are sealed with the keys of DOCKET_SEALING_KEYS or DOCKET_SEALING_KEYS_FILE.
+
     Raises: BadSetting (a ValueError) - an unknown name, an object that is no serializer, two of one name; ``accept``
     leaves out what is written; ModuleNotFoundError - what one of them needs is not installed.
     """
     if serializer is None:
         serializer = os.environ.get("DOCKET_SERIALIZER", "").strip() or PICKLE
     if accept is None and (words := os.environ.get("DOCKET_ACCEPT", "").strip()):
-        accept = [word.strip() for word in words.split(",") if word.strip()]
+        accept = words.replace(",", " ").split()
     written = written_by(serializer)
     read: dict[str, Serializer] = {written.name: written}
     if accept is None:
@@ -87,12 +90,13 @@ def _accepted(each: object, serializer: object, written: Serializer) -> Serializ
 def written_by(serializer: object, setting: str = "serializer") -> Serializer:
     """The serializer that a name or an object means. Raises: as `chosen`."""
     if isinstance(serializer, str):
-        if serializer not in _OURS:
+        inner = serializer.removeprefix(SEALED)
+        if inner not in _OURS:
             hint = similar(serializer, _OURS)
             raise BadSetting(
                 f"{setting} takes 'pickle', 'json', or an object with a name, dumps and loads, not {serializer!r}{hint}"
             )
-        return _OURS[serializer]()
+        return _OURS[inner]() if inner == serializer else Sealed(inner, keys=keys_of_environment())
     if isinstance(serializer, Json | Sealed | Pickles | Custom):
         return serializer
     name: object = getattr(serializer, "name", None)

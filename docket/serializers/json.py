@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..dependencies import PerFunction
 from ..errors import BadSetting
-from ..store import About, Told, tell
+from ..store import JSON, About, Told, tell
 from ..text import text_of
 from .calls import ANY_CALL, CallShape, shape_of_call
 from .custom import as_tuple
@@ -40,7 +40,7 @@ class Json:
     of another form.
     """
 
-    name = "json"
+    name = JSON
 
     def __init__(self, types: Mapping[type, Turns] | None = None) -> None:
         try:
@@ -104,10 +104,6 @@ class Json:
                 return Told(read)
             case "strike":
                 return as_tuple(read)
-
-    def look(self, payload: bytes, about: About) -> Any:
-        """What JSON has, for people. Raises: Misfit."""
-        return decoded(payload)
 
     def _call(self, function: Callable[..., Any] | None) -> CallShape:
         if function is None:

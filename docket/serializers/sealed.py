@@ -6,20 +6,18 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from ..errors import BadSetting
-from ..store import About, NotPlain, Serializer
+from ..store import SEALED, About, Serializer, key_id_of, sealed_head
 
 __all__ = ["LEAST_KEY", "Sealed", "SealedOtherwise"]
 
 #: How many bytes a key has at least.
 LEAST_KEY = 16
 
-_VERSION = b"\x01"
-_ID, _NONCE = 4, 12
-_GENERATION = 8
-_HEAD = len(_VERSION) + _ID + _GENERATION + _NONCE
+_ID, _GENERATION, _NONCE = 4, 8, 12
+_HEAD = len(sealed_head(bytes(_ID))) + _GENERATION + _NONCE
 
 
 class SealedOtherwise(ValueError):
@@ -61,7 +59,7 @@ class Sealed:
         self.inner: Serializer = written_by(serializer)
         if isinstance(self.inner, Sealed):
             raise BadSetting("Sealed seals what another serializer writes, not what is sealed already")
-        self.name = f"sealed:{self.inner.name}"
+        self.name = f"{SEALED}{self.inner.name}"
         self.show_errors = show_errors
         self._cipher: Callable[[bytes], _Cipher] = AESGCM
         self._broken: type[Exception] = InvalidTag
@@ -81,7 +79,7 @@ class Sealed:
         inner = self.inner.dumps(value, about)
         place, nonce = _place(about), os.urandom(_NONCE)
         cipher = self._cipher_for(self._newest, place)
-        head = _VERSION + self._newest + about.generation.to_bytes(_GENERATION) + nonce
+        head = sealed_head(self._newest) + about.generation.to_bytes(_GENERATION) + nonce
         return head + cipher.encrypt(nonce, inner, head + place + about.kind.encode())
 
     def loads(self, payload: bytes, about: About) -> Any:
@@ -102,14 +100,6 @@ class Sealed:
             raise SealedOtherwise("what is sealed belongs to an earlier run of this key")
         return self.inner.loads(inner, about)
 
-    def look(self, payload: bytes, about: About) -> NoReturn:
-        """Raises: NotPlain, which names the key: nothing of it is shown to people."""
-        try:
-            key_id = _key_id_of(payload)
-        except SealedOtherwise as error:
-            raise NotPlain(str(error)) from None
-        raise NotPlain(f"sealed with the key {key_id.hex()}")
-
     def _cipher_for(self, key_id: bytes, place: bytes) -> _Cipher:
         # A key of its own for each task key: so random nonces of 96 bits serve for any number of messages (NIST
         # SP 800-38D allows 2**32 for one key).
@@ -117,9 +107,10 @@ class Sealed:
 
 
 def _key_id_of(payload: bytes) -> bytes:
-    if payload[:1] != _VERSION or len(payload) <= _HEAD:
+    key_id = key_id_of(payload)
+    if not key_id or len(payload) <= _HEAD:
         raise SealedOtherwise("it is not sealed")
-    return payload[len(_VERSION) : len(_VERSION) + _ID]
+    return key_id
 
 
 def _place(about: About) -> bytes:

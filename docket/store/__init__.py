@@ -37,8 +37,9 @@ from .ledger import CHAINS_AT_ONCE, LONGEST_KEY, Ledger, Row, TaskEnds, row_text
 from .listing import Counts, Listed
 from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
+from .others import JSON, SEALED, key_id_of, sealed_head
 from .pauses import EVERY_TASK, PauseRecord, Pauses, TooManyPauses, is_among
-from .payloads import About, Payloads, Pickles, Serializer, is_empty
+from .payloads import About, Payloads, Pickles, Serializer, is_empty, serializer_of
 from .pickles import dump, dump_value
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import ProgressReports, Report
@@ -70,6 +71,7 @@ __all__ = [
     "EXPIRES",
     "GROUP",
     "HELD_LIMITS",
+    "JSON",
     "KINDS",
     "KINDS_OF_SLOTS",
     "LONGEST_KEY",
@@ -77,6 +79,7 @@ __all__ = [
     "PENDING_PAGE",
     "PICKLE",
     "READ_AT_LEAST",
+    "SEALED",
     "STATES",
     "About",
     "Admissions",
@@ -182,6 +185,7 @@ __all__ = [
     "is_among",
     "is_empty",
     "is_shared",
+    "key_id_of",
     "load_plain",
     "milliseconds",
     "misused",
@@ -191,6 +195,8 @@ __all__ = [
     "read_plain",
     "restored",
     "row_text",
+    "sealed_head",
+    "serializer_of",
     "state_event",
     "tell",
     "unreadable",

@@ -18,11 +18,12 @@ from ..values import define, frozen
 from .codec import Message
 from .errors_kept import dump_error, stand_in
 from .errors_told import Told
+from .others import JSON, SEALED, key_id_of, read_json
 from .pickles import EMPTY_DICT, EMPTY_TUPLE, dump, dump_any, load
 from .plain import NotPlain, load_plain, read_plain
 from .tags import PICKLE, Tag, body_of, split
 
-__all__ = ["About", "Arguments", "Payloads", "Pickles", "Serializer", "Shows", "is_empty"]
+__all__ = ["About", "Arguments", "Payloads", "Pickles", "Serializer", "is_empty", "serializer_of"]
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 Kind: TypeAlias = Literal["args", "kwargs", "result", "exception", "strike"]
@@ -56,12 +57,6 @@ class Serializer(Protocol):
     def dumps(self, value: Any, about: About) -> bytes: ...
 
     def loads(self, payload: bytes, about: About) -> Any: ...
-
-
-class Shows(Protocol):
-    """A serializer whose payloads people can look at: ``look`` runs nothing. Raises: NotPlain, or a TypeError."""
-
-    def look(self, payload: bytes, about: About) -> Any: ...
 
 
 @final
@@ -155,7 +150,7 @@ class Payloads:
         except (KeyboardInterrupt, DeliveryUnreadable):
             raise
         except BaseException as error:
-            name = _serializer_of(args)
+            name = serializer_of(args)
             said = f"cannot be {'unpickled' if name == PICKLE else f'read as {name}'}: {error_text(error)}"
             raise DeliveryUnreadable(
                 readable(f"the arguments of task {message.function!r} {said}")
@@ -181,9 +176,7 @@ class Payloads:
         if tag.serializer == PICKLE:
             args, kwargs = read_plain(body), read_plain(message.kwargs)
         else:
-            about = About(kind="args", docket=self.docket, task=message.function, key=message.key)
-            args = self._look(body, tag.serializer, about)
-            kwargs = self._look(message.kwargs, tag.serializer, attrs.evolve(about, kind="kwargs"))
+            args, kwargs = (self._look(part, tag.serializer) for part in (body, message.kwargs))
             args = tuple(cast("list[Any]", args)) if type(args) is list else args
         if type(args) is not tuple or type(kwargs) is not dict:
             raise NotPlain("no arguments of a call")
@@ -273,7 +266,7 @@ class Payloads:
         body, tag = split(message[b"value"])
         if tag.serializer == PICKLE:
             return load_plain(body)
-        value = self._look(body, tag.serializer, About(kind="strike", docket=self.docket))
+        value = self._look(body, tag.serializer)
         return tuple(cast("list[Any]", value)) if type(value) is list else value
 
     # inside ----------------------------------------------------------------------------------------------
@@ -285,15 +278,13 @@ class Payloads:
         serializer = self._reader(name)
         return load(body) if serializer is None else serializer.loads(body, about)
 
-    def _look(self, body: bytes, name: str, about: About) -> Any:
-        """What is known of a payload without running anything. Raises: NotPlain."""
-        serializer = self.serializers.get(name)
-        if not hasattr(serializer, "look"):
-            raise NotPlain(f"written by the serializer {name!r}")
-        try:
-            return cast("Shows", serializer).look(body, about)
-        except TypeError as error:
-            raise NotPlain(str(error)) from None
+    def _look(self, body: bytes, name: str) -> Any:
+        """What is known of a payload without running anything, and without a key. Raises: NotPlain."""
+        if name == JSON:
+            return read_json(body)
+        if name.startswith(SEALED):
+            raise NotPlain(f"sealed with the key {key_id_of(body).hex() or '?'}")
+        raise NotPlain(f"written by the serializer {name!r}")
 
     def _reader(self, name: str) -> Serializer | None:
         try:
@@ -305,7 +296,8 @@ class Payloads:
             ) from None
 
 
-def _serializer_of(payload: bytes) -> str:
+def serializer_of(payload: bytes) -> str:
+    """The name of the serializer that wrote a payload, by its tag."""
     try:
         return split(payload)[1].serializer
     except ValueError:

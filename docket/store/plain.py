@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from .plainvalues import NotPlain, NotShown, called, check_key, fits, strange, uuid_of
 
-__all__ = ["NotPlain", "NotShown", "fits", "load_plain", "read_plain"]
+__all__ = ["MOST_BYTES", "NotPlain", "NotShown", "fits", "load_plain", "read_plain"]
 
 #: Bytes and opcodes of a pickle: so many of the latter are read in about 10 ms.
 MOST_BYTES, MOST_STEPS = 4 * 2**20, 20_000

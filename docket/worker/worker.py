@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
@@ -34,6 +34,9 @@ from .settings import (
 )
 from .shutdown_signals import stop_on_signals
 from .worker_dependencies import dependencies_at, named_dependencies
+
+if TYPE_CHECKING:
+    from ..serializers import HasDumpsAndLoads
 
 __all__ = ["Worker"]
 
@@ -297,6 +300,8 @@ class Worker:
         heartbeat_interval: timedelta = timedelta(seconds=2),
         missed_heartbeats: int = 5,
         result_storage: ResultStorage | str | None = None,
+        serializer: str | HasDumpsAndLoads | None = None,
+        accept: Iterable[str | HasDumpsAndLoads] | None = None,
         failure_ttl: timedelta = timedelta(days=7),
         failures_kept: int = 10_000,
         history_ttl: timedelta = timedelta(days=7),
@@ -324,6 +329,8 @@ class Worker:
                     missed_heartbeats=missed_heartbeats,
                     execution_ttl=execution_ttl,
                     result_storage=storage_at(result_storage),
+                    serializer=serializer,
+                    accept=accept,
                     failure_ttl=failure_ttl,
                     failures_kept=failures_kept,
                     history_ttl=history_ttl,

@@ -142,6 +142,8 @@ BEYOND = {
     "--history-ttl": "DOCKET_HISTORY_TTL",
     "--history-kept": "DOCKET_HISTORY_KEPT",
     "--result-storage": "DOCKET_RESULT_STORAGE",
+    "--serializer": "DOCKET_SERIALIZER",
+    "--accept": "DOCKET_ACCEPT",
     "--heartbeat-interval": "DOCKET_HEARTBEAT_INTERVAL",
     "--missed-heartbeats": "DOCKET_MISSED_HEARTBEATS",
     "--parent-task-spans": "DOCKET_PARENT_TASK_SPANS",

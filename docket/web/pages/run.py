@@ -272,6 +272,7 @@ def _facts(run: Execution[Any], tree: Tree | None, view: View) -> Safe:
         ("Call", el("code", run.call_repr())),
         ("Task", task_link(run.function_name)),
         ("Child of", tree and parent_links(tree)),
+        ("Serializer", None if run.serializer == "pickle" else run.serializer),
         ("Attempt", run.attempt),
         ("Begun", f"{count(run.times_begun)} times: workers were lost" if run.times_begun > 1 else None),
         ("Worker", run.worker and el("code", run.worker)),
