@@ -182,6 +182,7 @@ class Workers:
     """Worker processes of a docket; all are killed at the end of the block."""
 
     def __init__(self, docket: str, url: str, directory: Path) -> None:
+        self.directory = directory
         self._given = {"docket": docket, "url": url, "directory": str(directory)}
         self._living: list[tuple[int, str]] = []
         self._names = iter(range(10**6))
