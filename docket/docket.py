@@ -632,6 +632,7 @@ class Docket(
     def task_group(
         self,
         *,
+        name: str | None = None,
         on_failure: OnFailure = "cancel",
         max_running: int | None = None,
         patience: timedelta = timedelta(seconds=30),
@@ -645,12 +646,14 @@ class Docket(
         children are under way, `TaskGroup.add` waits.
 
         In a task the group belongs to its run. While that waits, it holds no place of its worker; where it is
-        redelivered or handed back, it finds its children where they are. In a plain program the children are cancelled
-        once it has given no sign of life for 30 seconds. Groups nest to any depth.
+        redelivered or handed back, it finds its children where they are: by the ``name`` of the group, or its number
+        among those of the run. So groups that are open side by side need names. In a plain program the children are
+        cancelled once it has given no sign of life for 30 seconds. Groups nest to any depth.
 
         Raises: UsageError (a ValueError) - ``on_failure`` is neither of the two, ``max_running`` is below 1,
         ``patience`` is below zero; no event loop runs in this thread. As the block is entered: RuntimeError - the
-        docket was not; ExecutionCancelled - another run has taken the place of this task;
+        docket was not; UsageError - the run has had a group of this name, or has one open in another task of the event
+        loop, and neither has a name; ExecutionCancelled - another run has taken the place of this task;
         redis.exceptions.RedisError. Out of the block: an ExceptionGroup of what the body has raised, if anything, and
         what children have failed with, 100 at most; a cancellation as it is; ExecutionCancelled - others have cancelled
         the group, since its parent is over for them.
@@ -658,7 +661,12 @@ class Docket(
         from .task_group import TaskGroup  # most programs open none
 
         return TaskGroup(
-            self, self._look_up_child, on_failure=on_failure, max_running=max_running, patience=patience
+            self,
+            self._look_up_child,
+            name=name,
+            on_failure=on_failure,
+            max_running=max_running,
+            patience=patience,
         )
 
     def _look_up_child(

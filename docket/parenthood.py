@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import (
     AbstractAsyncContextManager,
@@ -13,13 +15,19 @@ from contextlib import (
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias
 
+import attrs
 from anyio import CancelScope, from_thread
 
+from .clock import monotonic
 from .dependencies import current_execution
-from .store import DocketStore, Fence
+from .standins import redis_errors
+from .store import DocketStore, Fence, Groups
+from .transport import is_outage
+from .values import define
 
 __all__ = [
     "Host",
+    "Keeping",
     "Parent",
     "Tell",
     "Tend",
@@ -30,6 +38,8 @@ __all__ = [
     "seceded",
     "seceded_in_thread",
 ]
+
+logger = logging.getLogger("docket.docket")
 
 Tell: TypeAlias = Callable[["bytes | None"], Awaitable[None]]
 """Told what was published on a channel; None where something may have been missed. What it raises of Redis is put off:
@@ -42,6 +52,40 @@ Tend: TypeAlias = Callable[[], Awaitable[float]]
 
 def never() -> bool:
     return False
+
+
+@define(eq=False)
+class Keeping:
+    """Pushes back when what is known of the children of some groups expires, by their ids."""
+
+    groups: Groups
+    ids: list[str]
+    _next: float = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._next = monotonic() + self._every()
+
+    async def tend(self) -> float:
+        """See `Tend`. Raises: RedisError - an outage; then it is due still."""
+        if monotonic() >= self._next:
+            for group_id in list(self.ids):
+                await self._keep(group_id)
+            self._next = monotonic() + self._every()
+        return self._next - monotonic()
+
+    async def _keep(self, group_id: str) -> None:
+        try:
+            await self.groups.keep(group_id)
+        except redis_errors.RedisError as error:
+            if is_outage(error):
+                raise
+            # Somebody keeps something else under one of its names, which harms no other group (I9).
+            logger.warning("The children of task group %s cannot be kept: %s", group_id, error)
+            self.ids.remove(group_id)
+
+    def _every(self) -> float:
+        every = self.groups.keep_every
+        return math.inf if every is None else every.total_seconds()
 
 
 class Parent(Protocol):
@@ -65,8 +109,22 @@ class Parent(Protocol):
         """The concurrency limits that it holds a slot of, and those that its parents do."""
         ...
 
-    def next_group(self) -> int:
-        """The number of the group that it opens now, from 1."""
+    def open_group(self, name: str | None) -> str:
+        """The place of the group that it opens now among its groups: the same in each delivery of the run.
+
+        Raises: UsageError (a ValueError) - it would not be, for sure.
+        """
+        ...
+
+    def left_group(self, place: str) -> None:
+        """The group in this place was left. Idempotent."""
+        ...
+
+    def keep_children(self, group_id: str) -> None:
+        """Have its worker keep what is known of the children of a group for as long as the run goes on.
+
+        Where it is redelivered it asks for all of them, also of groups that it has left long ago.
+        """
         ...
 
     def seceded(self, finds: Callable[[], bool] = never) -> AbstractAsyncContextManager[None]:

@@ -20,7 +20,7 @@ from .codec import (
 from .counted import ALL_TASKS, BOUNDS, KINDS_OF_SLOTS, STATES, Depth, EndState, RunCounts
 from .dead_letters import DeadLetter
 from .descriptions import Recurrence, TaskDescription
-from .docket_store import DocketStore, ResultStorage
+from .docket_store import DocketStore
 from .due import DueTasks, Moved
 from .errors_kept import restored
 from .errors_told import Told, name_of_exception, tell
@@ -54,6 +54,7 @@ from .records import (
     queued_at,
     waits_for,
 )
+from .result_storage import ResultStorage
 from .schedule import ANY_STRIKES, InGroup, Placed, Schedule, epoch, milliseconds
 from .server_results import ServerResults
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes

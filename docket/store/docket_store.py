@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Protocol
 
 import attrs
 
@@ -28,26 +26,12 @@ from .pauses import Pauses
 from .payloads import Payloads
 from .progress import ProgressReports
 from .records import Records
+from .result_storage import ResultStorage
 from .schedule import Schedule
 from .strikes import Strikes
 from .trees import Trees
 
-__all__ = ["DocketStore", "ResultStorage"]
-
-
-class ResultStorage(Protocol):
-    """py-key-value-aio's ``AsyncKeyValue``, as far as results need it."""
-
-    async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None: ...
-
-    async def put(
-        self,
-        key: str,
-        value: Mapping[str, Any],
-        *,
-        collection: str | None = None,
-        ttl: float | None = None,
-    ) -> None: ...
+__all__ = ["DocketStore"]
 
 
 @define(eq=False, kw_only=True)
@@ -123,7 +107,7 @@ class DocketStore:
         self.ledger = Ledger(client, keys, self.history_ttl, self.history_kept)
         self.catalogue = Catalogue(client, keys, self.expiry)
         self.listing = Listing(client, keys, self.expiry)
-        self.groups = Groups(client, keys, ttl)
+        self.groups = Groups(client, keys, ttl, self.result_storage)
         self.trees = Trees(client, keys)
         self.dead_letters = DeadLetters(client, keys)
         self.failures = Failures(client, keys, self.failures_kept)

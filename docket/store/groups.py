@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 import attrs
 
 from .. import clock
+from ..text import error_text, readable
 from ..transport import Client
 from ..values import define, frozen
 from . import script_calls
@@ -17,9 +19,12 @@ from .answers import answers, named, naming
 from .fence import NO_FENCE, Fence
 from .foreign import text
 from .keys import Keys
+from .result_storage import ResultStorage
 from .schedule import milliseconds, time_to_live
 
 __all__ = ["GroupLost", "GroupNow", "Groups", "Member", "OpenGroup"]
+
+logger = logging.getLogger("docket.docket")
 
 #: Children that one step cancels, looks at, or keeps: each keeps the server for two or three milliseconds.
 CANCEL_BATCH = 50
@@ -64,20 +69,11 @@ class OpenGroup:
 
     def before_it(self) -> list[OpenGroup]:
         """The groups in whose place it was opened, since their children were being cancelled (open_group.lua)."""
-        nonce, ordinal, again = self._parts()
-        ids = [f"{nonce}.{ordinal}", *(f"{nonce}.{ordinal}.{n}" for n in range(2, again))]
-        return [OpenGroup(id=id, parent=self.parent) for id in ids] if again > 1 else []
-
-    def earlier(self) -> list[str]:
-        """The ids of the groups that the same run has opened before it, the latest first."""
-        nonce, ordinal, _ = self._parts()
-        return [f"{nonce}.{number}" for number in range(ordinal - 1, 0, -1)]
-
-    def _parts(self) -> tuple[str, int, int]:
-        """The nonce of the run, the number of the group in it, and which group in its place this is, from 1."""
-        nonce, _, numbers = self.id.partition(".")
-        ordinal, _, again = numbers.partition(".")
-        return nonce, int(ordinal), int(again or 1)
+        # The nonce of the run, the place of the group in it, and which group in that place this is.
+        nonce, _, rest = self.id.partition(".")
+        place, _, again = rest.partition(".")
+        ids = [f"{nonce}.{place}", *(f"{nonce}.{place}.{n}" for n in range(2, int(again or 1)))]
+        return [OpenGroup(id=id, parent=self.parent) for id in ids] if again else []
 
 
 @frozen(kw_only=True)
@@ -107,13 +103,13 @@ class Groups:
     client: Client
     keys: Keys
     ttl: timedelta | None
+    storage: ResultStorage | None = None
+    """Where results are kept, if not on the server."""
 
     # the parent's ------------------------------------------------------------------------------------------
 
-    async def open(
-        self, parent: str, ordinal: int, fence: Fence | None, *, look_after: timedelta
-    ) -> OpenGroup:
-        """Open the group that is the ``ordinal``-th of a run, from 1, or find it as an earlier delivery has left it.
+    async def open(self, parent: str, place: str, fence: Fence | None, *, look_after: timedelta) -> OpenGroup:
+        """Open the group that has a place in its run, or find it as an earlier delivery has left it.
 
         A plain program has no ``parent`` and no fence, and repeats an opening at the price of a group that nobody
         uses. ``look_after`` is when somebody else is to look whether the parent lives.
@@ -123,7 +119,7 @@ class Groups:
             self.keys,
             key=parent,
             fence=fence or NO_FENCE,
-            ordinal=ordinal,
+            place=place,
             nonce=uuid.uuid4().hex[:12],
             # In this process the end of a parent is told, and nothing polls (I10).
             look_after_ms="" if self.client.is_memory else milliseconds(look_after),
@@ -204,17 +200,15 @@ class Groups:
         """How often a parent that goes on calls `keep`; None: nothing that it could keep expires."""
         return self.ttl / PUSHES if self.ttl else None
 
-    async def keep(self, group: OpenGroup) -> None:
-        """Push back when the records and results of children that have ended expire.
+    async def keep(self, group_id: str) -> None:
+        """Push back when the records and results of the children of a group that have ended expire.
 
-        Of this group and of those that the same run has opened before: where it is redelivered, it asks for all.
+        Raises: RedisError. What the storage of results raises is logged: nothing can be done about it.
         """
-        for group_id in (group.id, *group.earlier()):
-            await self._keep(group_id)
-
-    async def _keep(self, group_id: str) -> None:
         keys, start = self.keys, 0
         results = keys.result_bare("") if keys.tagged else keys.result_envelope("")
+        if self.storage is not None:
+            results = ""
         while True:
             call = script_calls.keep_children(
                 keys,
@@ -225,10 +219,23 @@ class Groups:
                 kept_ms=milliseconds(KEPT),
                 results_prefix=results,
             )
-            looked = cast("int", await self.client.run(*call))
+            looked, *elsewhere = cast("list[Any]", await self.client.run(*call))
+            for result_key, ms in zip(elsewhere[::2], elsewhere[1::2], strict=True):
+                await self._put_again(text(result_key), int(ms) / 1000)
             if looked < KEEP_BATCH:
                 return
             start += looked
+
+    async def _put_again(self, result_key: str, seconds: float) -> None:
+        """Have the storage of results, whose protocol has no other way, keep one for so long from now on."""
+        assert self.storage is not None  # else the script names none
+        try:
+            if (value := await self.storage.get(result_key)) is not None:
+                await self.storage.put(result_key, value, ttl=seconds)
+        except Exception as error:  # noqa: BLE001 - somebody else's, which may raise anything
+            logger.warning(
+                "The result %s cannot be kept for longer: %s", readable(result_key), error_text(error)
+            )
 
     # how it stands -----------------------------------------------------------------------------------------
 

@@ -426,9 +426,9 @@ def look_group(
 
 def open_group(
     keys: Keys, *,
-    key: str, fence: Fence, ordinal: Argument, nonce: Argument, look_after_ms: Argument,
+    key: str, fence: Fence, place: Argument, nonce: Argument, look_after_ms: Argument,
 ) -> Call:
-    """Open a group: that of a running task by its number among the groups of the run, or that of a plain
+    """Open a group: that of a running task by its place among the groups of the run, or that of a plain
     program."""
     return (
         script("open_group"),
@@ -436,7 +436,7 @@ def open_group(
             keys.run(key), keys.groups,
         ],
         [
-            keys.prefix, fence.message_id, fence.generation, fence.claim, fence.holder, key, ordinal, nonce,
+            keys.prefix, fence.message_id, fence.generation, fence.claim, fence.holder, key, place, nonce,
             look_after_ms,
         ],
     )

@@ -44,7 +44,7 @@ _KINDS = list(_SCORES)
 
 _FIELDS = (
     b"state", b"generation", b"when", b"worker", b"started_at", b"completed_at", b"error", b"function", b"attempt",
-    b"tried", b"cancel_requested", b"waiter_stream", b"claim", b"group", b"nonce", b"groups", b"opened",
+    b"tried", b"cancel_requested", b"waiter_stream", b"claim", b"group", b"nonce", b"groups", b"opened", b"named",
 )  # fmt: skip
 
 
@@ -52,8 +52,8 @@ _FIELDS = (
 class RunNow:
     """What is recorded of one run, without its arguments.
 
-    ``group`` is the id of the group whose child it is. ``groups`` are the ids of those that it has opened last and of
-    those that are open, ``before`` how many it has opened before these.
+    ``group`` is the id of the group whose child it is. ``groups`` are the ids of those that it has opened last, with a
+    name and without, and of those that are open; ``before`` how many without a name it has opened before these.
     """
 
     record: Record
@@ -215,7 +215,8 @@ def _run_of(reply: Sequence[bytes | None]) -> RunNow | None:
     listed = text(fields.get(b"groups", b"")).split()
     opened = int(fields[b"opened"]) if fields.get(b"opened", b"").isdigit() else 0
     latest = range(max(1, opened - LATEST_GROUPS + 1), opened + 1)
-    ids = [f"{text(nonce)}.{number}" for number in latest] if nonce is not None else []
+    places = [*map(str, latest), *text(fields.get(b"named", b"")).split()]
+    ids = [f"{text(nonce)}.{place}" for place in places] if nonce is not None else []
     ids += [each for each in listed[:LATEST_GROUPS] if each not in ids]
     return RunNow(
         record=record,

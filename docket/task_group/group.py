@@ -20,7 +20,7 @@ from ..moments import Expires, TimeToLive, check_duration, check_expires
 from ..numbers import check_whole, spelled
 from ..parenthood import parent_on
 from ..signals import NOT_TRACED, Operation, signals
-from ..text import class_name
+from ..text import checked_name, class_name
 from .children import ChildCall, LookUp, Wanted
 from .leaving import Leaving
 from .nest import Nest
@@ -51,6 +51,7 @@ class TaskGroup:
         docket: Docket,
         look_up: LookUp,
         *,
+        name: str | None,
         on_failure: OnFailure,
         max_running: int | None,
         patience: timedelta,
@@ -60,6 +61,7 @@ class TaskGroup:
         if max_running is not None:
             check_whole("max_running", max_running, takes=", or None")
         check_duration("patience", patience)
+        self._name = None if name is None else checked_name(name, "the name of a task group")
         _check_on_a_loop(docket)
         self._docket, self._look_up = docket, look_up
         self._on_failure, self._most, self._patience = on_failure, max_running, patience
@@ -88,7 +90,7 @@ class TaskGroup:
         store = self._docket.store
         parent = parent_on(store)
         self._is_entered = True
-        opener: Opener = Program(store) if parent is None else RunningTask(store, parent)
+        opener: Opener = Program(store) if parent is None else RunningTask(store, parent, self._name)
         with ExitStack() as stack:
             # What its body adds is added in this span, to which the runs of the children are linked by that.
             span = stack.enter_context(signals.operation("docket.task_group", self._docket.labels))

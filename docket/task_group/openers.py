@@ -14,7 +14,7 @@ import attrs
 from anyio.abc import TaskGroup as Nursery
 
 from ..errors import ExecutionCancelled
-from ..parenthood import Parent
+from ..parenthood import Keeping, Parent, Tend
 from ..standins import redis_errors
 from ..store import DocketStore, GroupLost, OpenGroup
 from ..transport import Subscription, faults
@@ -87,8 +87,10 @@ class RunningTask:
 
     store: DocketStore
     parent: Parent
+    name: str | None = None
     most_outage: float = math.inf  # its worker stops it where its lease is lost
     _channel: str | None = attrs.field(init=False, default=None)
+    _place: str = attrs.field(init=False, default="")
 
     @property
     def held(self) -> frozenset[str]:
@@ -100,13 +102,16 @@ class RunningTask:
 
     async def open(self) -> OpenGroup:
         parent, groups = self.parent, self.store.groups
-        number = parent.next_group()
+        self._place = place = parent.open_group(self.name)
         try:
-            return await insist(lambda: groups.open(parent.key, number, parent.fence, look_after=TASK_LOOK))
+            return await insist(lambda: groups.open(parent.key, place, parent.fence, look_after=TASK_LOOK))
         except GroupLost:
             raise ExecutionCancelled(
                 f"another run has taken the place of this one under the key {parent.key!r}: it opens no task group"
             ) from None
+        except BaseException:
+            parent.left_group(place)
+            raise
 
     async def listen(self, view: View) -> None:
         self._channel = self.store.keys.group(view.group.id)
@@ -115,8 +120,10 @@ class RunningTask:
     async def begin(self, view: View) -> None:
         assert self._channel is not None
         self.parent.have_tended(self._channel, view.tend)
+        self.parent.keep_children(view.group.id)
 
     async def stop_listening(self) -> None:
+        self.parent.left_group(self._place)
         if self._channel is not None:
             self.parent.unfollow(self._channel)
 
@@ -148,7 +155,7 @@ class Program:
         groups = self.store.groups
         group: OpenGroup | None = None
         with anyio.CancelScope(shield=self.store.client.is_memory):
-            group = await groups.open("", 1, None, look_after=PROGRAM_LEASE)
+            group = await groups.open("", "1", None, look_after=PROGRAM_LEASE)
         assert group is not None  # nobody cancels the scope
         return group
 
@@ -163,7 +170,8 @@ class Program:
         await nursery.__aenter__()  # suspends on no loop
         self._nursery = nursery
         self._start(nursery, lambda: _hear(subscription, view))
-        self._start(nursery, lambda: _tend(view))
+        self._start(nursery, lambda: _tend(view.tend))
+        self._start(nursery, lambda: _tend(Keeping(view.groups, [view.group.id]).tend))
         if not self.store.client.is_memory:
             self._start(nursery, lambda: self._renew(view))
 
@@ -210,11 +218,11 @@ class Program:
         return nullcontext()
 
 
-async def _tend(view: View) -> None:
+async def _tend(tend: Tend) -> None:
     pause = 0.0
     while pause < math.inf:
         await anyio.sleep(pause)
-        pause = await insist(view.tend)
+        pause = await insist(tend)
 
 
 async def _hear(subscription: Subscription, view: View) -> None:

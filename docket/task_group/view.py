@@ -79,14 +79,13 @@ class View:
     is_watched: bool = attrs.field(init=False, default=False)
     _pause: float = attrs.field(init=False, default=FIRST_LOOK)
     _next_look: float = attrs.field(init=False)
-    _next_keep: float = attrs.field(init=False)
     _news: Notification = attrs.field(init=False, factory=Notification)
     _deaf: Exception | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         # On memory:// nothing is missed, all who end children know of groups, and nothing polls (I10).
         first = math.inf if self.groups.client.is_memory else FIRST_LOOK * random.uniform(0.75, 1.25)
-        self._next_look, self._next_keep = monotonic() + first, monotonic() + self._keep_every()
+        self._next_look = monotonic() + first
 
     def stop(self, why: Stop) -> None:
         """Note why the block is to end early; the first reason counts."""
@@ -170,7 +169,7 @@ class View:
             await self._news.wait_past(seen)
 
     async def tend(self) -> float:
-        """Do what is due, whatever the body does: look, and keep what is known of children that have ended.
+        """Look at the children where that is due, whatever the body does.
 
         Returns in how many seconds the next is due. Raises: RedisError - an outage; then it is due still.
         """
@@ -181,19 +180,12 @@ class View:
                 longest = max(LAST_LOOK, len(self.under_way) / LOOKED_AT)
                 self._pause = FIRST_LOOK if found else min(self._pause * 1.5, longest)
                 self._next_look = monotonic() + self._pause * random.uniform(0.75, 1.25)
-            if monotonic() >= self._next_keep:
-                await self.groups.keep(self.group)
-                self._next_keep = monotonic() + self._keep_every()
         except redis_errors.RedisError as error:
             if is_outage(error):
                 raise
             logger.warning("Task group %s cannot be looked after: %s", self.group.id, error)
             return LAST_LOOK
-        return max(0.0, min(self._next_look, self._next_keep) - monotonic())
-
-    def _keep_every(self) -> float:
-        every = self.groups.keep_every
-        return math.inf if every is None else every.total_seconds()
+        return max(0.0, self._next_look - monotonic())
 
     async def is_idle(self) -> bool:
         """Whether nobody is under way, as the server has it. Raises: RedisError."""

@@ -16,10 +16,11 @@ from anyio import CancelScope, get_cancelled_exc_class
 
 from ..clock import monotonic
 from ..notification import Notification
-from ..parenthood import Tell, Tend, never
+from ..parenthood import Keeping, Tell, Tend, never
 from ..rules import PUT_OFF, StopReason, names_in
-from ..store import HELD_LIMITS, Fence
+from ..store import HELD_LIMITS, Fence, Groups
 from ..values import define
+from .opened import Opened
 from .places import Place
 from .reports.reporting import emit_waits
 from .roster import Roster, Running
@@ -63,9 +64,24 @@ class _Parent:
         of_parents = delivery.message.extra.get(HELD_LIMITS, b"").decode(errors="replace")
         return names_in(delivery.slots) | names_in(of_parents)
 
-    def next_group(self) -> int:
-        self.running.groups += 1
-        return self.running.groups
+    def open_group(self, name: str | None) -> str:
+        running = self.running
+        running.groups = running.groups or Opened()
+        return running.groups.place(name)
+
+    def left_group(self, place: str) -> None:
+        assert self.running.groups is not None  # it was opened
+        self.running.groups.left(place)
+
+    def keep_children(self, group_id: str) -> None:
+        assert self.running.groups is not None  # it was opened
+        kept = self.running.groups.kept
+        if not kept and self.parents.groups.keep_every is not None:
+            self.parents.tending.begin(
+                _keeping(self.running), self.running, Keeping(self.parents.groups, kept).tend
+            )
+        if group_id not in kept:
+            kept.append(group_id)
 
     @asynccontextmanager
     async def seceded(self, finds: Callable[[], bool] = never) -> AsyncGenerator[None]:
@@ -155,6 +171,7 @@ class Parents:
     roster: Roster
     listener: Listener
     tending: Tending
+    groups: Groups
     most: int
     stopping: Callable[[], bool]
     _thread: int = attrs.field(init=False, factory=threading.get_ident)
@@ -163,6 +180,12 @@ class Parents:
     _next: float = attrs.field(init=False, default=-math.inf)
     """The loop time at which another that is put off may begin anew, at the earliest."""
     _more: Notification = attrs.field(init=False, factory=Notification)
+
+    def __attrs_post_init__(self) -> None:
+        self.roster.left = self._left
+
+    def _left(self, running: Running) -> None:
+        self.tending.end(_keeping(running), running)
 
     async def run(self) -> None:
         """Put off who waits although it is one too many, until cancelled."""
@@ -196,3 +219,8 @@ class Parents:
         if running is None or running.execution is not execution or running.settling:
             return None
         return _Parent(self, running)
+
+
+def _keeping(running: Running) -> str:
+    """What stands for its children among what is tended to; no channel has that name."""
+    return f"children of {running.delivery.fence.message_id!r}"

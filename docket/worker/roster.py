@@ -17,6 +17,7 @@ from ..rules import Complete, Fail, Outcome, Raised, Reschedule, Returned, StopR
 from ..signals import Subscriber
 from ..store import Again, Delivery, Ended, Holding, Settled
 from ..values import define
+from .opened import Opened
 from .places import Place, Places
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ class Running:
     """None as long as it has not waited for other tasks."""
     waits: tuple[Callable[[], bool], ...]
     """Of each wait for other tasks that its body is in, whether it would find these if it began anew."""
-    groups: int
-    """How many task groups it has opened."""
+    groups: Opened | None
+    """Its task groups; None as long as it has opened none."""
 
     # its body
     begins_in: object
@@ -157,8 +158,8 @@ class Running:
         self.unknown = self.last = self.uninterruptible = self.detached = self.settling = self.settled = False
         self.is_traced = self.has_begun = False
         self.rules = self.subscribers = self.patient = self.waits = ()
-        self.mishaps = self.interruptions = self.groups = 0
-        self.place = self.reason = self.left_open = self._scope = None
+        self.mishaps = self.interruptions = 0
+        self.groups = self.place = self.reason = self.left_open = self._scope = None
         self.decided = self.end = self.report = None
 
     def scope(self, kind: Callable[[], BodyScope]) -> BodyScope:
@@ -245,6 +246,8 @@ class Roster:
         self.places = Places(self._running, concurrency)
         self.freed = Notification()
         """Notified as a claim ends, or steps aside."""
+        self.left: Callable[[Running], None] = lambda _: None
+        """Called with each that has opened task groups, as it is removed."""
         self._filled, self._emptied = Notification(), Notification()
 
     def __len__(self) -> int:
@@ -267,6 +270,8 @@ class Roster:
             del self._running[message_id]
             if self.places.aside:
                 self.places.left(running.place)
+            if running.groups is not None:
+                self.left(running)
             self.freed.notify()
             if not self._running:
                 self._emptied.notify()

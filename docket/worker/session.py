@@ -136,7 +136,12 @@ class Session:
         )
         self.tending = Tending()
         self.parents = Parents(
-            self.roster, self.listener, self.tending, settings.max_waiting, lambda: self.stopping
+            self.roster,
+            self.listener,
+            self.tending,
+            store.groups,
+            settings.max_waiting,
+            lambda: self.stopping,
         )
         self.late_progress = LateProgress()
         self.health = Health(self.outages, self.leases, lambda: self.stopping, store.expiry)

@@ -38,7 +38,7 @@ FLOORS = [
 #: What is in worker/, from the bottom up: folders, which are entered by any of their files, and files.
 WORKER_FLOORS = [
     ["settings", "fallback", "shutdown_signals", "worker_dependencies"],
-    ["places"],
+    ["opened", "places"],
     ["roster"],
     ["reports", "intake"],
     ["upkeep"],

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 async def group(table: Table) -> AsyncGenerator[tuple[OpenGroup, Callable[..., Awaitable[None]]]]:
     """An open group of a program, and what adds a child to it."""
     store = table.ours.docket.store
-    opened = await store.groups.open("", 1, None, look_after=timedelta(seconds=30))
+    opened = await store.groups.open("", "1", None, look_after=timedelta(seconds=30))
 
     async def add(key: str, function: str, *args: object, later: bool = False) -> None:
         when = clock.now() + timedelta(hours=later)

@@ -14,13 +14,13 @@ PARENT = -9
 
 
 async def of_program(store: Store) -> OpenGroup:
-    return await store.groups.open("", 1, None, look_after=LOOK)
+    return await store.groups.open("", "1", None, look_after=LOOK)
 
 
 async def of_task(store: Store) -> tuple[OpenGroup, Delivery]:
     """That of a running task."""
     delivery = await store.running("parent")
-    return await store.groups.open("parent", 1, delivery.fence, look_after=LOOK), delivery
+    return await store.groups.open("parent", "1", delivery.fence, look_after=LOOK), delivery
 
 
 async def add(store: Store, group: OpenGroup, key: str = "child", *, later: bool = False) -> InGroup | None:

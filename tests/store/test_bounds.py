@@ -265,7 +265,7 @@ async def test_renewing_slots(store: Store) -> None:
 
 async def filled_group(store: Store, kind: str) -> OpenGroup:
     """An open group of a program, of which all tasks are children."""
-    group = await store.groups.open("", 1, None, look_after=timedelta(seconds=30))
+    group = await store.groups.open("", "1", None, look_after=timedelta(seconds=30))
     await fill(store, kind)
     await for_all(store, ADOPT, group)
     return group

@@ -18,7 +18,7 @@ async def test_a_replaced_parent_dooms_its_groups(store: Store) -> None:
     assert await scores(store, group) == {"": -6}
     assert not {b"nonce", b"groups"} & (await store.client.hgetall("d:runs:parent")).keys()
     with pytest.raises(GroupLost):
-        await store.groups.open("parent", 2, delivery.fence, look_after=LOOK)
+        await store.groups.open("parent", "2", delivery.fence, look_after=LOOK)
 
 
 async def test_a_child_is_placed_once_and_under_a_key_that_is_free(store: Store) -> None:

@@ -60,7 +60,7 @@ async def test_the_life_of_a_task_takes_fourteen_commands(store: Store) -> None:
 async def test_a_child_of_a_group_takes_four_commands_more(store: Store) -> None:
     """Two to be placed: is the group open, and it is added; two to end: it is marked, and is anybody under way?"""
     meter, claims, count = Meter(store), store.claims(), 100
-    group = await store.groups.open("", 1, None, look_after=timedelta(seconds=30))
+    group = await store.groups.open("", "1", None, look_after=timedelta(seconds=30))
     await store.schedule.place(message("warm up"), replace=False, strikes=b"", child_of=group.id)
     await claims.take_settling(1, [(await store.claimed(), Ended("completed"))])
     await meter.commands()

@@ -29,29 +29,38 @@ async def test_a_group_names_its_parent_and_a_record_its_latest_group(store: Sto
     members = await store.client.zrange(store.keys.group(group.id), 0, -1, withscores=True)
     assert members == [(b"\xffparent", PARENT), (b"", -5)]
     assert await store.client.hget("d:runs:parent", "opened") == b"1"
-    await store.groups.open("parent", 3, delivery.fence, look_after=LOOK)
-    await store.groups.open("parent", 2, delivery.fence, look_after=LOOK)
+    await store.groups.open("parent", "3", delivery.fence, look_after=LOOK)
+    await store.groups.open("parent", "2", delivery.fence, look_after=LOOK)
     assert await store.client.hget("d:runs:parent", "opened") == b"3"
+
+
+async def test_a_record_names_the_latest_groups_that_have_names(store: Store) -> None:
+    _, delivery = await of_task(store)
+    for place in ("=b", "=a", "=b", "=c", "=d", "=e", "=f"):
+        await store.groups.open("parent", place, delivery.fence, look_after=LOOK)
+    named, opened = await store.client.hmget("d:runs:parent", "named", "opened")
+    assert (named, opened) == (b"=b =c =d =e =f", b"1")
 
 
 async def test_an_attempt_begins_with_its_first_group(store: Store) -> None:
     _, delivery = await of_task(store)
-    await store.groups.open("parent", 7, delivery.fence, look_after=LOOK)
+    await store.groups.open("parent", "7", delivery.fence, look_after=LOOK)
+    await store.groups.open("parent", "=name", delivery.fence, look_after=LOOK)
     again = Again(attrs.evolve(delivery.message, attempt=2), tried="Boom")
     await store.claims().reschedule(delivery, again)
     delivery = await store.claimed()
-    await store.groups.open("parent", 1, delivery.fence, look_after=LOOK)
-    assert await store.client.hget("d:runs:parent", "opened") == b"1"
+    await store.groups.open("parent", "1", delivery.fence, look_after=LOOK)
+    assert await store.client.hmget("d:runs:parent", "opened", "named") == [b"1", None]
 
 
 async def test_only_the_claim_that_runs_opens_groups(store: Store) -> None:
     delivery = await store.running("parent")
     for stale in (Fence(delivery.message_id, 1, 2, "w"), Fence(delivery.message_id, 1, 1, "other")):
         with pytest.raises(GroupLost):
-            await store.groups.open("parent", 1, stale, look_after=LOOK)
+            await store.groups.open("parent", "1", stale, look_after=LOOK)
     await store.claims().settle(delivery, Ended("completed"))
     with pytest.raises(GroupLost):
-        await store.groups.open("parent", 1, delivery.fence, look_after=LOOK)
+        await store.groups.open("parent", "1", delivery.fence, look_after=LOOK)
     assert not await store.client.keys("d:group*")
 
 
@@ -90,7 +99,7 @@ async def test_a_parent_that_begins_anew_finds_its_group_and_its_children(
         assert isinstance(again, Delivery)
     else:
         again = await store.claimed()
-    joined = await store.groups.open("parent", 1, again.fence, look_after=LOOK)
+    joined = await store.groups.open("parent", "1", again.fence, look_after=LOOK)
     assert (joined.id, joined.joined) == (group.id, True)
     assert await add(store, joined) is InGroup.MEMBER
     assert await store.groups.now(joined) == GroupNow(is_open=True, under_way=0, failed=1)
@@ -100,13 +109,13 @@ async def test_a_parent_that_begins_anew_finds_its_group_and_its_children(
 async def test_a_doomed_group_is_not_joined_again_and_its_neighbours_are(store: Store) -> None:
     first, delivery = await of_task(store)
     await store.groups.close(first)
-    second = await store.groups.open("parent", 2, delivery.fence, look_after=LOOK)
+    second = await store.groups.open("parent", "2", delivery.fence, look_after=LOOK)
     await add(store, second)
     assert await store.groups.cancel(second, LOOK) is False
     await store.claims().hand_back(delivery)
     fence = (await store.claimed()).fence
-    again = await store.groups.open("parent", 1, fence, look_after=LOOK)
-    fresh = await store.groups.open("parent", 2, fence, look_after=LOOK)
+    again = await store.groups.open("parent", "1", fence, look_after=LOOK)
+    fresh = await store.groups.open("parent", "2", fence, look_after=LOOK)
     assert (again.id, again.joined) == (first.id, True)
     assert (fresh.id, fresh.joined) == (f"{second.id}.2", False)
     assert await store.client.hget("d:runs:parent", "groups") == f"{first.id} {fresh.id}".encode()

@@ -72,7 +72,7 @@ async def test_what_took_the_place_of_a_cancelled_group_is_read_with_it(store: S
     await add(store, first)
     await store.groups.cancel(first, LOOK)
     await store.claims().hand_back(delivery)
-    again = await store.groups.open("parent", 1, (await store.claimed()).fence, look_after=LOOK)
+    again = await store.groups.open("parent", "1", (await store.claimed()).fence, look_after=LOOK)
     stood = await store.trees.groups([first.id], 1)
     assert [(each.id, each.state) for each in stood] == [(first.id, "cancelled"), (again.id, "open")]
 
@@ -80,12 +80,13 @@ async def test_what_took_the_place_of_a_cancelled_group_is_read_with_it(store: S
 async def test_of_a_run_with_many_groups_the_latest_and_the_open_ones_are_known(store: Store) -> None:
     group, delivery = await of_task(store)
     for number in range(2, 20):
-        each = await store.groups.open("parent", number, delivery.fence, look_after=LOOK)
+        each = await store.groups.open("parent", str(number), delivery.fence, look_after=LOOK)
         await store.groups.close(each)
+    await store.groups.close(await store.groups.open("parent", "=name", delivery.fence, look_after=LOOK))
     (now,) = await store.trees.runs(["parent"])
     assert now is not None
     nonce = group.id.partition(".")[0]
-    assert now.groups == [*(f"{nonce}.{number}" for number in range(15, 20)), group.id]
+    assert now.groups == [*(f"{nonce}.{number}" for number in range(15, 20)), f"{nonce}.=name", group.id]
     assert now.before == 14
 
 

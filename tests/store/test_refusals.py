@@ -104,7 +104,7 @@ async def test_a_full_server_lets_children_end_and_be_cancelled_and_their_group_
     """All of that frees memory."""
     async with Client.from_url(redis_url) as client:
         store, look = Store(client), timedelta(seconds=10)
-        doomed, left = [await store.groups.open("", 1, None, look_after=look) for _ in range(2)]
+        doomed, left = [await store.groups.open("", "1", None, look_after=look) for _ in range(2)]
         for key, group in (("a", doomed), ("b", doomed), ("c", left)):
             await store.schedule.place(message(key), replace=False, child_of=group.id)
         delivery = await store.claimed()

@@ -31,7 +31,7 @@ async def test_a_retry_places_the_call_and_removes_the_failure(store: Store) -> 
 
 
 async def test_a_child_that_is_retried_is_nobodys_child(store: Store) -> None:
-    group = await store.groups.open("", 1, None, look_after=timedelta(seconds=30))
+    group = await store.groups.open("", "1", None, look_after=timedelta(seconds=30))
     child = attrs.evolve(message(), extra={HELD_LIMITS: b"1 1:1:x", b"trace": b"T"})
     await store.schedule.place(child, replace=False, child_of=group.id)
     await store.claims().settle(await store.claimed(), failed())

@@ -48,7 +48,7 @@ class Tree:
     async def begin(self) -> None:
         for worker in WORKERS:
             await self.store.claims(worker).create_group()
-        self.program = await self.store.groups.open("", 1, None, look_after=LOOK)
+        self.program = await self.store.groups.open("", "1", None, look_after=LOOK)
         self.groups.append(self.program)
         for _ in range(3):
             await self.add()
@@ -98,7 +98,7 @@ class Tree:
             parent = self.random.choice(self.running)
             key, fence = parent.delivery.message.key, parent.delivery.fence
             try:
-                group = await self.store.groups.open(key, parent.opened + 1, fence, look_after=LOOK)
+                group = await self.store.groups.open(key, str(parent.opened + 1), fence, look_after=LOOK)
             except GroupLost:
                 return
             parent.opened += 1

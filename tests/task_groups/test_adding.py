@@ -236,3 +236,13 @@ async def test_of_many_failures_a_hundred_come_out(docket: Docket) -> None:
             async with docket.task_group(on_failure="wait") as group:
                 await group.add_many(group.call(tasks.boom)() for _ in range(101))
     assert len(raised.value.exceptions) == 100
+
+
+async def test_a_key_that_is_added_again_runs_once_and_is_given_for_each_time(docket: Docket) -> None:
+    async with working(docket), docket.task_group() as group:
+        given: list[str] = []
+        for _ in range(2):
+            await group.add(double, key="again")(21)
+            given += [child.key async for child in group.results()]
+    assert given == ["again", "again"]
+    assert (await counted(docket))["double 21"] == 1

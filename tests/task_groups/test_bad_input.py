@@ -32,6 +32,8 @@ async def forever(every: Perpetual = Perpetual()) -> None: ...
         ({"max_running": True}, TypeError, "max_running takes a whole number, or None, not bool: True"),
         ({"patience": timedelta(seconds=-1)}, UsageError, "patience takes a duration from zero"),
         ({"patience": 30}, TypeError, "patience takes a timedelta, not int: 30"),
+        ({"name": ""}, UsageError, "the name of a task group may not be empty"),
+        ({"name": 3}, TypeError, "the name of a task group is a str, not int: 3"),
     ],
 )
 def test_settings_are_checked_at_once(settings: Any, error: type[Exception], says: str) -> None:

@@ -176,7 +176,7 @@ class Books:
             async for name in redis.scan_iter(match=f"{docket.keys.group('')}*", count=1000):
                 short = name.decode().removeprefix(docket.keys.group(""))
                 members = await redis.zrange(name, 0, -1, withscores=True)
-                groups[short] = {member.decode(): score for member, score in members}
+                groups[short] = {member.decode(): score for member, score in members if member[:1] != b"\xff"}
                 assert await redis.pttl(name) > 0, f"group {short} would stay for ever"
             for key in {*runs, *(key for members in groups.values() for key in members if key)}:
                 if (execution := await docket.get_execution(key)) is not None:

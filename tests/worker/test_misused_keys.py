@@ -114,7 +114,7 @@ async def test_a_misused_key_of_the_docket_is_an_outage_that_names_it(
     for task in (fine, again, tick):
         docket.register(task)
     if member == "groups_lease":  # nobody takes it until a group is due
-        await docket.store.groups.open("", 1, None, look_after=ms(1))
+        await docket.store.groups.open("", "1", None, look_after=ms(1))
     await misuse(docket, name, KINDS[member])
     worker = a_worker(docket, redelivery_timeout=ms(400), reconnection_delay=ms(50))
     async with working(worker):
@@ -235,7 +235,7 @@ async def test_a_lease_that_does_not_expire_is_nobodys(
         pytest.skip("there is no such lease in one process")
     docket.register(tick)
     if member == "groups_lease":  # nobody takes it until a group is due
-        await docket.store.groups.open("", 1, None, look_after=ms(1))
+        await docket.store.groups.open("", "1", None, look_after=ms(1))
     name = str(getattr(docket.keys, member))
     await docket.client.set(name, "mine")
     async with working(a_worker(docket, redelivery_timeout=ms(400), reconnection_delay=ms(50))):

@@ -43,7 +43,7 @@ async def test_a_program_that_gives_no_sign_of_life_leaves_nobody_behind(
 ) -> None:
     async with Docket("program", redis_url) as docket:
         docket.register(child)
-        group = await docket.store.groups.open("", 1, None, look_after=ms(200))
+        group = await docket.store.groups.open("", "1", None, look_after=ms(200))
         async with working(a_worker(docket, redelivery_timeout=ms(800))):
             await are_cancelled(*[await added_to(docket, group, later=later) for later in (False, True)])
 
@@ -56,7 +56,7 @@ async def test_the_children_of_a_run_that_ends_are_cancelled_at_once(anyio_backe
     async def parent(docket: Docket = CurrentDocket()) -> None:
         here = current_parent()
         assert here is not None
-        group = await docket.store.groups.open(here.key, here.next_group(), here.fence, look_after=LOOK)
+        group = await docket.store.groups.open(here.key, here.open_group(None), here.fence, look_after=LOOK)
         children.extend([await added_to(docket, group, later=later) for later in (False, True)])
         added.set()
         await anyio.sleep_forever()
@@ -88,12 +88,12 @@ async def test_one_worker_looks_and_another_one_after_it(
     monkeypatch.setattr(Groups, "look_after", counted)
     async with Docket("fleet", redis_url) as docket:
         docket.register(child)
-        first = await docket.store.groups.open("", 1, None, look_after=ms(1))
+        first = await docket.store.groups.open("", "1", None, look_after=ms(1))
         for_first = await added_to(docket, first, later=True)
         async with working(*(a_worker(docket, f"w{n}", redelivery_timeout=ms(2000)) for n in range(5))):
             await are_cancelled(for_first)
         assert looks[first.id] == 1
-        second = await docket.store.groups.open("", 1, None, look_after=ms(1))
+        second = await docket.store.groups.open("", "1", None, look_after=ms(1))
         for_second = await added_to(docket, second, later=True)
         async with working(a_worker(docket, "later", redelivery_timeout=ms(2000))):
             await are_cancelled(for_second)

@@ -272,7 +272,7 @@ async def test_only_a_task_that_runs_here_has_a_worker_to_wait_with(docket: Dock
         found["in a thread"] = await anyio.to_thread.run_sync(current_parent)
         assert found["here"] is not None
         assert (found["here"].key, found["here"].fence.message_id) == (execution.key, execution.message_id)
-        assert [found["here"].next_group() for _ in range(2)] == [1, 2]
+        assert [found["here"].open_group(None) for _ in range(2)] == ["1", "2"]
 
     execution = await docket.add(task)()
     async with working(a_worker(docket)):
