@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from threading import Lock
@@ -17,6 +26,8 @@ from .client import (
     AnyFunction,
     KeyName,
     Remarks,
+    SigningKey,
+    SigningMode,
     TaskCall,
     TaskCollection,
     TaskFunction,
@@ -34,6 +45,7 @@ from .client import (
     place_many,
     register_collection,
     register_task,
+    signatures_of,
     stand_in,
 )
 from .errors import BadSetting
@@ -148,6 +160,12 @@ class Docket(
     this docket writes and pickles, unless it or the variable ``DOCKET_ACCEPT`` says otherwise. Without ``"pickle"``
     among them nothing that others have written to the server runs code here.
 
+    ``signing_keys``, the newest first, each of 16 bytes or characters at least: what is put on the docket is signed
+    with the first, and nothing is opened that none of them has signed. ``signatures="accept"`` lets pass what has no
+    signature, for a while; "require" (else) does not. What is not given the environment says: ``DOCKET_SIGNING_KEYS``
+    or ``DOCKET_SIGNING_KEYS_FILE``, ``DOCKET_SIGNATURES``, ``DOCKET_SIGNATURE_MAX_AGE``. ``signature_max_age``: how
+    long after it was due a call may begin. See docs/security.md.
+
     Raises: BadUrl (a ValueError) - the URL names no server; BadSetting (a ValueError), also as it is entered: a
     ``result_storage`` that cannot work on the running event loop.
     """
@@ -169,6 +187,9 @@ class Docket(
         history_kept: int = HISTORY_KEPT,
         serializer: str | HasDumpsAndLoads | None = None,
         accept: Iterable[str | HasDumpsAndLoads] | None = None,
+        signing_keys: Sequence[SigningKey] | None = None,
+        signatures: SigningMode | None = None,
+        signature_max_age: timedelta | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise BadSetting(f"name takes a non-empty string, not {name!r}")
@@ -202,6 +223,8 @@ class Docket(
             serializers = chosen(serializer, accept)
             self.payloads = serializers.payloads(name)
             self._remarks.check = serializers.check
+        if (signed := signatures_of(name, signing_keys, signatures, signature_max_age)) is not None:
+            self.payloads = attrs.evolve(self.payloads, signatures=signed)
         self._store = DocketStore(
             client=self._client,
             keys=keys,

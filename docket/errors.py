@@ -27,6 +27,7 @@ __all__ = [
     "ScopeLeftOpen",
     "TaskExited",
     "UnknownTask",
+    "Untrusted",
     "UsageError",
 ]
 
@@ -118,3 +119,10 @@ class ResultNotStored(ExecutionError):
 
 class DeliveryUnreadable(DocketError):
     """A message on the stream that cannot be decoded (I9); it is set aside as failed, with this reason."""
+
+
+class Untrusted(DeliveryUnreadable, ResultUnreadable):
+    """What Redis holds was not signed by a key that is known here, so it was not opened; the message says what and why.
+
+    A worker sets such a delivery aside, and who awaits a result gets this instead.
+    """

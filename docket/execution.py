@@ -38,6 +38,7 @@ from .errors import (
     ResultExpired,
     ResultUnreadable,
     UnknownTask,
+    Untrusted,
     UsageError,
 )
 from .moments import TimeToLive, check_moment, read_moment
@@ -89,6 +90,7 @@ __all__ = [
     "StateEvent",
     "TaskCall",
     "TaskFunction",
+    "Untrusted",
     "compact_signature",
     "get_signature",
     "remote_task",
@@ -315,14 +317,15 @@ class Execution(Generic[R]):
     ) -> Execution[Any]:
         """The execution that the fields of a stream entry describe; with ``sync``, where it stands.
 
-        Raises: DeliveryUnreadable - they describe none, or the arguments cannot be unpickled; UnknownTask (a
+        Raises: DeliveryUnreadable - they describe none, or the arguments cannot be unpickled; Untrusted - their
+        signature does not hold; UnknownTask (a
         KeyError) - a task that is not registered, and there is no ``fallback_task``.
         """
         decoded = decode_message(message)
         function = docket.tasks.get(decoded.function, fallback_task)
         if function is None:
             raise UnknownTask(f"no task named {decoded.function!r} is registered on docket {docket.name!r}")
-        call = docket.payloads.open_call(decoded, function)
+        call = docket.payloads.open_call(decoded, function, to_run=True)
         execution = cls.of_message(
             docket, decoded, function, *call, redelivered=redelivered, message_id=message_id
         )
@@ -390,7 +393,7 @@ class Execution(Generic[R]):
         moment that can be.
         """
         held, when = self._args, check_moment("when", self.when)
-        args, kwargs = held.payloads if type(held) is Packed else self._dumped(held)
+        args, kwargs = held.payloads if type(held) is Packed else self._dumped(held, when)
         return Message(
             key=self._key,
             when=when,
@@ -403,10 +406,15 @@ class Execution(Generic[R]):
             ttl=self.ttl,
         )
 
-    def _dumped(self, args: tuple[Any, ...]) -> tuple[bytes, bytes]:
+    def _dumped(self, args: tuple[Any, ...], when: datetime) -> tuple[bytes, bytes]:
         try:
             return self._docket.payloads.call(
-                args, self._kwargs, task=self._function_name, key=self._key, function=self._function
+                args,
+                self._kwargs,
+                task=self._function_name,
+                key=self._key,
+                when=when,
+                function=self._function,
             )
         except KeyboardInterrupt:
             raise
@@ -581,7 +589,8 @@ class Execution(Generic[R]):
         Raises: the task's own exception where it failed; ExecutionCancelled; ResultExpired - the record or the
         result is no longer kept (``execution_ttl``); ExecutionFailed - it failed and its exception is not kept,
         cannot be unpickled here, or would end the program (SystemExit); ResultUnreadable - what is kept of the
-        result cannot be unpickled here; KeyUnreadable - there is something else than a record; TimeoutError - it
+        result cannot be unpickled here; Untrusted (a ResultUnreadable) - what is kept is not signed by a key that is
+        known here; KeyUnreadable - there is something else than a record; TimeoutError - it
         did not end in time; redis.exceptions.ConnectionError.
         """
         return cast("R", await wait_for_result(self._docket.store, self, timeout, deadline))

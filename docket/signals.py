@@ -104,6 +104,12 @@ class Subscriber:
     def unmeasured(self, docket: str) -> None:
         """Nobody measures these numbers of the docket any more: its worker has ended, or cannot reach the server."""
 
+    def unsigned(self, docket: str) -> None:
+        """Something without a signature was opened, where none is required."""
+
+    def untrusted(self, docket: str) -> None:
+        """Something was not opened since it is not signed, or not by a key that is known."""
+
     def strikes(self, labels: Labels, change: int) -> None:
         """A strike came into effect (1) or was lifted (-1); ``labels`` are the docket's and the strike's."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .client import Strikable, are_struck, is_struck
+from .client import SigningKey, SigningMode, Strikable, are_struck, is_struck, signatures_of
 from .rules import (
     LiteralOperator,
     MinimalStrike,
@@ -21,6 +21,7 @@ from .standins import redis_errors
 from .store import (
     READ_AT_LEAST,
     Keys,
+    Payloads,
     Restore,
     Strike,
     StrikeInstruction,
@@ -77,6 +78,8 @@ class StrikeList:
         name: str = "strikelist",
         enable_internal_instrumentation: bool = False,
         credential_provider: CredentialProvider | None = None,
+        signing_keys: Sequence[SigningKey] | None = None,
+        signatures: SigningMode | None = None,
     ) -> None:
         name = checked_name(name, "the name of a docket")
         self.url, self.name = url, name
@@ -85,7 +88,10 @@ class StrikeList:
         if url is not None:
             self._client = from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
         on_cluster = self._client is not None and self._client.is_cluster
-        self._strikes = Strikes(Keys.on_cluster(name) if on_cluster else Keys(name))
+        keys = Keys.on_cluster(name) if on_cluster else Keys(name)
+        self._strikes = Strikes(
+            keys, Payloads(name, signatures=signatures_of(name, signing_keys, signatures, None))
+        )
         self._tail: Tail | None = None
         self._entered = 0
         self._entering = Lock()

@@ -62,6 +62,7 @@ ROOMS: dict[str, list[pytest.MarkDecorator]] = {
     "store": [slow, one_loop],  # the server's scripts know neither Python nor loops
     "task_groups": [asyncio_and_trio],
     "topologies": [slow, asyncio_and_trio],  # tests/transport reaches them on every loop
+    "trust": [slow],
     "types": [pytest.mark.checkers],
 }
 

@@ -7,6 +7,7 @@ from .annotations import Annotation, Logged, logged_parameters
 from .by_hand import claim_by_hand, end_by_hand
 from .descriptions import described, recurrence_of
 from .key_names import KeyName
+from .keyring import SigningKey, SigningMode, read_key_file, signatures_of
 from .packed import Packed
 from .paths import member_at
 from .placement import check_chunk_size, place, place_for, place_many, retry_many
@@ -57,6 +58,8 @@ __all__ = [
     "Remarks",
     "RemoteTask",
     "Settable",
+    "SigningKey",
+    "SigningMode",
     "Strikable",
     "TaskCall",
     "TaskCollection",
@@ -89,6 +92,7 @@ __all__ = [
     "place_for",
     "place_many",
     "read_failure",
+    "read_key_file",
     "recurrence_of",
     "register_collection",
     "register_task",
@@ -97,6 +101,7 @@ __all__ = [
     "show_call",
     "show_packed",
     "signature_cache",
+    "signatures_of",
     "stand_in",
     "storage_at",
     "wait_for_result",

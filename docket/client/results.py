@@ -18,6 +18,7 @@ from ..errors import (
     ExecutionFailed,
     ResultExpired,
     ResultUnreadable,
+    Untrusted,
     UsageError,
 )
 from ..moments import check_moment
@@ -221,7 +222,7 @@ def _outcome(store: DocketStore, execution: Followed, kept: str | None) -> Any:
             failed=failed,
             function=execution.function,
         )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Untrusted):
         raise
     except BaseException as problem:
         # Unpickling runs foreign code, which may lack here what it needs, or mean to end the program that asks.

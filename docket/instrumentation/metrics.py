@@ -14,6 +14,8 @@ __all__ = [
     "FAILURES_KEPT",
     "LIMIT_WAITERS",
     "PAUSES_IN_EFFECT",
+    "PAYLOADS_UNSIGNED",
+    "PAYLOADS_UNTRUSTED",
     "QUEUE_DEPTH",
     "REDIS_DISRUPTIONS",
     "SCHEDULE_DEPTH",
@@ -112,6 +114,16 @@ TASKS_WAITING = meter.create_up_down_counter(
 REDIS_DISRUPTIONS = meter.create_counter(
     "docket_redis_disruptions",
     description="How many times Redis dropped, timed out, or refused a command that the worker then retried",
+    unit="1",
+)
+PAYLOADS_UNSIGNED = meter.create_counter(
+    "docket_payloads_unsigned",
+    description="How many arguments, results and strikes were accepted without a signature",
+    unit="1",
+)
+PAYLOADS_UNTRUSTED = meter.create_counter(
+    "docket_payloads_untrusted",
+    description="How many arguments, results and strikes were refused, since nobody known had signed them",
     unit="1",
 )
 STRIKES_IN_EFFECT = meter.create_up_down_counter(
@@ -282,6 +294,12 @@ class Metrics(Subscriber):
 
     def disrupted(self, docket: str, worker: str) -> None:
         REDIS_DISRUPTIONS.add(1, {"docket.name": docket, "docket.worker": worker})
+
+    def unsigned(self, docket: str) -> None:
+        PAYLOADS_UNSIGNED.add(1, {"docket.name": docket})
+
+    def untrusted(self, docket: str) -> None:
+        PAYLOADS_UNTRUSTED.add(1, {"docket.name": docket})
 
     def wants_depths(self) -> bool:
         return self.wants_runs()

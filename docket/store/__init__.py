@@ -39,7 +39,7 @@ from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
 from .others import JSON, SEALED, key_id_of, sealed_head
 from .pauses import EVERY_TASK, PauseRecord, Pauses, TooManyPauses, is_among
-from .payloads import About, Payloads, Pickles, Serializer, is_empty, serializer_of
+from .payloads import Payloads, is_empty, serializer_of, signed_by
 from .pickles import dump, dump_value
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import ProgressReports, Report
@@ -56,7 +56,9 @@ from .records import (
 )
 from .result_storage import ResultStorage
 from .schedule import ANY_STRIKES, InGroup, Placed, Schedule, epoch, milliseconds
+from .serializing import About, Pickles, Serializer
 from .server_results import ServerResults
+from .signing import Signatures
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
 from .sweeping import PENDING_PAGE, PendingDelivery, Sweeping
 from .tags import PICKLE
@@ -154,6 +156,7 @@ __all__ = [
     "Serializer",
     "ServerResults",
     "Settled",
+    "Signatures",
     "StateEvent",
     "Strike",
     "StrikeInstruction",
@@ -198,6 +201,7 @@ __all__ = [
     "row_text",
     "sealed_head",
     "serializer_of",
+    "signed_by",
     "state_event",
     "tell",
     "unreadable",

@@ -10,6 +10,7 @@ from typing import Any, cast
 import attrs
 
 from .. import clock
+from ..errors import Untrusted
 from ..transport import Argument, Client, Connection, apart
 from ..values import define, hot_value
 from . import script_calls
@@ -470,6 +471,7 @@ class Claims:
             state_event=event,
             slots=unreadable.slots,
             generation=unreadable.generation,
+            forged=int(isinstance(unreadable.reason, Untrusted)),
             **self.failures_kept.bounds(now),
         )
         await self.client.run(*call)

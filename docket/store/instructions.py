@@ -6,6 +6,7 @@ import abc
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
+from ..errors import Untrusted
 from ..rules import Condition, Operator
 from ..text import check_encodable, error_text, readable, text_of
 from .foreign import shown
@@ -103,14 +104,15 @@ def message_of(instruction: StrikeInstruction, payloads: Payloads) -> StrikeMess
         message[b"function"] = instruction.function.encode()
     if instruction.parameter is not None:
         message[b"parameter"] = instruction.parameter.encode()
+    message[b"operator"] = Operator(instruction.operator).value.encode()
     try:
-        value = payloads.strike(instruction.value)
+        value = payloads.strike(instruction.value, message)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # pickling runs the value's own code: it may raise anything
         problem = f"{text_of(instruction.value, repr)}: {text_of(error)}"
         raise TypeError(f"the value of a strike cannot be {payloads.written}: {problem}") from error
-    return message | {b"operator": Operator(instruction.operator).value.encode(), b"value": value}
+    return message | {b"value": value}
 
 
 def instruction_in(message: StrikeMessage, read: Callable[[StrikeMessage], Any]) -> StrikeInstruction:
@@ -135,7 +137,7 @@ def _kind(direction: bytes) -> type[Strike | Restore]:
 def _value(message: StrikeMessage, read: Callable[[StrikeMessage], Any]) -> Any:
     try:
         return read(message)
-    except (KeyboardInterrupt, NotPlain):
+    except (KeyboardInterrupt, NotPlain, Untrusted):
         raise
     except BaseException as error:  # unpickling runs foreign code: it may raise anything
         raise ValueError(f"the value cannot be unpickled: {error_text(error)}") from error

@@ -8,88 +8,41 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias, cast, final
+from datetime import datetime
+from typing import Any, TypeAlias, cast
 
 import attrs
 
+from .. import clock
 from ..errors import DeliveryUnreadable
 from ..text import error_text, readable
-from ..values import define, frozen
+from ..values import define
 from .codec import Message
-from .errors_kept import dump_error, stand_in
 from .errors_told import Told
+from .foreign import text
 from .others import JSON, SEALED, key_id_of, read_json
 from .pickles import EMPTY_DICT, EMPTY_TUPLE, dump, dump_any, load
 from .plain import NotPlain, load_plain, read_plain
-from .tags import PICKLE, Tag, body_of, split
+from .serializing import About, Kind, Serializer, pickled_error
+from .signing import Signatures
+from .tags import PICKLE, Tag, body_of, split, unsigned
 
-__all__ = ["About", "Arguments", "Payloads", "Pickles", "Serializer", "is_empty", "serializer_of"]
+__all__ = ["Arguments", "Payloads", "is_empty", "serializer_of", "signed_by"]
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
-Kind: TypeAlias = Literal["args", "kwargs", "result", "exception", "strike"]
 
 _NAMES = frozenset({str})
+_KINDS: tuple[Kind, Kind] = "result", "exception"
 _EMPTY = frozenset({EMPTY_TUPLE, EMPTY_DICT, b"[]", b"{}"})
-
-
-@frozen(kw_only=True)
-class About:
-    """What a payload is, and of which task: what a serializer may want to know.
-
-    ``function`` is that of the task, where it is known; ``note`` what an exception says to who awaits the result.
-    """
-
-    kind: Kind
-    docket: str
-    task: str = ""
-    key: str = ""
-    generation: int = 0
-    function: Callable[..., Any] | None = None
-    note: str = ""
-
-
-class Serializer(Protocol):
-    """Makes bytes of values, and values of bytes. Its ``name`` travels with these: ASCII, without spaces."""
-
-    @property
-    def name(self) -> str: ...
-
-    def dumps(self, value: Any, about: About) -> bytes: ...
-
-    def loads(self, payload: bytes, about: About) -> Any: ...
-
-
-@final
-class Pickles:
-    """The serializer ``pickle``, for those that wrap it: pickles as docket writes them without one."""
-
-    name = PICKLE
-
-    def dumps(self, value: Any, about: About) -> bytes:
-        """Raises: anything: this runs the value's own code."""
-        return _pickled_error(value, about.note) if about.kind == "exception" else dump_any(value)
-
-    def loads(self, payload: bytes, about: About) -> Any:
-        """Raises: anything, SystemExit among it: this runs foreign code."""
-        return load(payload)
-
-
-def _pickled_error(error: BaseException, note: str) -> bytes:
-    """An exception, with a note; of one that cannot be pickled what it says."""
-    try:
-        return dump_error(error, note)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 - pickling runs the error's own code
-        return stand_in(error_text(error), note)
 
 
 @define(eq=False)
 class Payloads:
     """How one docket makes payloads and opens them.
 
-    ``serializer`` writes them, ``serializers`` are those that may have written what is opened, by name. Without either
-    they are plain pickles, as pydocket's.
+    ``serializer`` writes them, ``serializers`` are those that may have written what is opened, by name. With
+    ``signatures`` each is signed, and nothing is opened before its signature holds. Without any of these they are plain
+    pickles, as pydocket's.
     """
 
     docket: str = ""
@@ -100,10 +53,17 @@ class Payloads:
     """The types that the program has registered, for exceptions that are told instead of pickled."""
     shows_errors: bool = True
     """Whether what errors say may stand where anybody can read it; otherwise only their types do."""
-    _no_pickles: bool = attrs.field(init=False, default=False)
+    signatures: Signatures | None = None
+    _is_usual: bool = attrs.field(init=False, default=False)
+    """Whether what is made is a plain pickle."""
+    _reads_usual: bool = attrs.field(init=False, default=False)
+    """Whether a plain pickle may be opened as it is."""
+    _prefix: str = attrs.field(init=False, default="")
 
     def __attrs_post_init__(self) -> None:
-        self._no_pickles = PICKLE not in self.serializers
+        self._is_usual = self.serializer is None and self.signatures is None
+        self._reads_usual = self.signatures is None and PICKLE in self.serializers
+        self._prefix = f" {len(self.docket)}:{self.docket}"
 
     @property
     def written(self) -> str:
@@ -119,50 +79,101 @@ class Payloads:
         *,
         task: str,
         key: str,
+        when: datetime,
         function: Callable[..., Any] | None = None,
     ) -> tuple[bytes, bytes]:
-        """The arguments of a call, as its message has them. Raises: anything: this runs the arguments' own code."""
-        if self.serializer is None:
-            return dump(args), dump(kwargs)
-        about = About(kind="args", docket=self.docket, task=task, key=key, function=function)
-        named = self.serializer.dumps(kwargs, attrs.evolve(about, kind="kwargs"))
-        return self._tagged(self.serializer.dumps(args, about)), named
+        """The arguments of a call that is due at ``when``, as its message has them.
 
-    def open_call(self, message: Message, function: Callable[..., Any] | None = None) -> Arguments:
-        """The arguments of a call.
-
-        Raises: DeliveryUnreadable - they cannot be opened, whatever that raises, or are no tuple and no dictionary with
-        names; KeyboardInterrupt.
+        Raises: anything: this runs the arguments' own code.
         """
-        args, kwargs = message.args, message.kwargs
+        if self._is_usual:
+            return dump(args), dump(kwargs)
+        if self.serializer is None:
+            body, named = dump(args), dump(kwargs)
+        else:
+            about = About(kind="args", docket=self.docket, task=task, key=key, function=function)
+            body = self.serializer.dumps(args, about)
+            named = self.serializer.dumps(kwargs, attrs.evolve(about, kind="kwargs"))
+        return self._tagged_call(self._name, task, key, when, body, named), named
+
+    @property
+    def _name(self) -> str:
+        return PICKLE if self.serializer is None else self.serializer.name
+
+    def _tagged_call(
+        self, name: str, task: str, key: str, when: datetime, body: bytes, kwargs: bytes
+    ) -> bytes:
+        if self.signatures is None:
+            return body + unsigned(name)
+        moment = int(1000 * max(clock.timestamp(), when.timestamp()))
+        return self.signatures.signed(
+            self._head_of_call(task, key), body, kwargs, serializer=name, moment=moment
+        )
+
+    def _head_of_call(self, task: str, key: str) -> str:
+        """What a call is signed with, before its arguments: in one way, with the length of each part before it."""
+        return f"call{self._prefix}{len(task)}:{task}{len(key)}:{key}"
+
+    def signed_anew(self, message: Message) -> Message:
+        """A call whose arguments were opened here and that follows itself, with a signature of now.
+
+        So a chain outlives the key that its first run was signed with, and a retry its age.
+        """
+        if self.signatures is None:
+            return message
+        body, tag = split(message.args)
+        args = self._tagged_call(
+            text(tag.serializer), message.function, message.key, message.when, body, message.kwargs
+        )
+        return attrs.evolve(message, args=args)
+
+    def open_call(
+        self, message: Message, function: Callable[..., Any] | None = None, *, to_run: bool = False
+    ) -> Arguments:
+        """The arguments of a call; ``to_run`` it now, so that it may not be too old.
+
+        Raises: Untrusted (a DeliveryUnreadable) - its signature does not hold, and nothing was opened;
+        DeliveryUnreadable - they cannot be opened, whatever that raises, or are no tuple and no dictionary with names;
+        KeyboardInterrupt.
+        """
+        args, kwargs, name = message.args, message.kwargs, PICKLE
+        if not self._reads_usual or args[-1:] == b"\n":
+            args, name = self._checked_call(message, to_run)
         positional: Any
         named: Any
         try:
-            if args[-1:] == b"\n":
-                positional, named = self._open_tagged(message, function)
-            else:
-                if self._no_pickles:
-                    self._reader(PICKLE)
+            serializer = None if self._reads_usual and name == PICKLE else self._reader(name)
+            if serializer is None:
                 positional, named = load(args), {} if kwargs == EMPTY_DICT else load(kwargs)
+            else:
+                about = About(
+                    kind="args", docket=self.docket, task=message.function, key=message.key, function=function
+                )
+                positional = serializer.loads(args, about)
+                named = serializer.loads(kwargs, attrs.evolve(about, kind="kwargs"))
             if type(positional) is tuple and type(named) is dict and _NAMES.issuperset(map(type, named)):  # pyright: ignore[reportUnknownArgumentType]
                 return positional, named  # pyright: ignore[reportUnknownVariableType]
             return _positional(positional), _named(named)
-        except (KeyboardInterrupt, DeliveryUnreadable):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:
-            name = serializer_of(args)
             said = f"cannot be {'unpickled' if name == PICKLE else f'read as {name}'}: {error_text(error)}"
             raise DeliveryUnreadable(
                 readable(f"the arguments of task {message.function!r} {said}")
             ) from error
 
-    def _open_tagged(self, message: Message, function: Callable[..., Any] | None) -> tuple[Any, Any]:
-        args, tag = split(message.args)
-        about = About(
-            kind="args", docket=self.docket, task=message.function, key=message.key, function=function
-        )
-        positional = self._open(args, tag.serializer, about)
-        return positional, self._open(message.kwargs, tag.serializer, attrs.evolve(about, kind="kwargs"))
+    def _checked_call(self, message: Message, to_run: bool) -> tuple[bytes, str]:
+        """The positional arguments of a call without their tag, and the serializer that it names. Raises: Untrusted."""
+        body, tag = self._split(message.args, _what_call, message)
+        signatures = self.signatures
+        if signatures is not None:
+            head = self._head_of_call(message.function, message.key)
+            reason = signatures.objection(tag, head, message.args, message.kwargs)
+            if to_run and signatures.max_age is not None:
+                reason = reason or signatures.objection_to_age(tag)
+            if reason or not tag.signature:
+                self._judge(reason, tag, _what_call, message)
+        return body, PICKLE if tag.serializer == b"pickle" else text(tag.serializer)
 
     def look_at_call(self, message: Message) -> Arguments:
         """The arguments of a call as far as they are plain values, without running anything.
@@ -173,10 +184,11 @@ class Payloads:
             body, tag = split(message.args)
         except ValueError as error:
             raise NotPlain(str(error)) from None
-        if tag.serializer == PICKLE:
+        name = text(tag.serializer)
+        if name == PICKLE:
             args, kwargs = read_plain(body), read_plain(message.kwargs)
         else:
-            args, kwargs = (self._look(part, tag.serializer) for part in (body, message.kwargs))
+            args, kwargs = (self._look(part, name) for part in (body, message.kwargs))
             args = tuple(cast("list[Any]", args)) if type(args) is list else args
         if type(args) is not tuple or type(kwargs) is not dict:
             raise NotPlain("no arguments of a call")
@@ -191,12 +203,21 @@ class Payloads:
         self, value: Any, *, task: str, key: str, generation: int, function: Callable[..., Any] | None = None
     ) -> str:
         """A result as the text that is stored. Raises: anything: this runs the value's own code."""
+        if self._is_usual:
+            return _stored(dump_any(value))
         if self.serializer is None:
-            return _text(dump_any(value))
-        about = About(
-            kind="result", docket=self.docket, task=task, key=key, generation=generation, function=function
-        )
-        return _text(self._tagged(self.serializer.dumps(value, about)))
+            body = dump_any(value)
+        else:
+            about = About(
+                kind="result",
+                docket=self.docket,
+                task=task,
+                key=key,
+                generation=generation,
+                function=function,
+            )
+            body = self.serializer.dumps(value, about)
+        return _stored(self._tagged_result("result", key, generation, body))
 
     def exception(
         self,
@@ -210,21 +231,38 @@ class Payloads:
     ) -> str:
         """An exception, with a note, as the text that is stored; of one that cannot be written what it says."""
         if self.serializer is None:
-            return _text(_pickled_error(error, note))
-        about = About(
-            kind="exception",
-            docket=self.docket,
-            task=task,
-            key=key,
+            body = pickled_error(error, note)
+        else:
+            about = About(
+                kind="exception",
+                docket=self.docket,
+                task=task,
+                key=key,
+                generation=generation,
+                function=function,
+                note=note,
+            )
+            body = self.serializer.dumps(error, about)
+        return _stored(self._tagged_result("exception", key, generation, body))
+
+    def _tagged_result(self, kind: Kind, key: str, generation: int, body: bytes) -> bytes:
+        if self.signatures is None:
+            return body if self.serializer is None else body + unsigned(self._name)
+        return self.signatures.signed(
+            self._head_of_result(kind, key),
+            body,
+            b"",
+            serializer=self._name,
+            moment=int(1000 * clock.timestamp()),
             generation=generation,
-            function=function,
-            note=note,
         )
-        return _text(self._tagged(self.serializer.dumps(error, about)))
+
+    def _head_of_result(self, kind: Kind, key: str) -> str:
+        return f"{kind}{self._prefix}{len(key)}:{key}"
 
     def open_result(
         self,
-        text: str,
+        stored: str,
         *,
         task: str,
         key: str,
@@ -234,45 +272,95 @@ class Payloads:
     ) -> Any:
         """A result, or the exception of a run that has ``failed``, from its text.
 
-        Raises: anything, SystemExit among it: this runs foreign code.
+        It may be of a later ``generation`` of the key.
+        Raises: Untrusted - its signature does not hold, and nothing was opened; anything else, SystemExit among it:
+        this runs foreign code.
         """
-        body, tag = split(a2b_base64(text))
+        payload, kind = a2b_base64(stored), _KINDS[failed]
+        body, tag = self._split(payload, _what_result, (kind, task, key))
+        if self.signatures is not None:
+            reason = self.signatures.objection(tag, self._head_of_result(kind, key), payload)
+            if reason and not tag.signature:
+                reason += ": its worker has no signing_keys, or somebody else has written it"
+            if not reason and tag.signature and int(tag.generation) < generation:
+                reason = (
+                    f"is of generation {int(tag.generation)} of its key, and that of this run is {generation}"
+                )
+            self._judge(reason, tag, _what_result, (kind, task, key))
         about = About(
-            kind="exception" if failed else "result",
-            docket=self.docket,
-            task=task,
-            key=key,
-            generation=generation,
-            function=function,
+            kind=kind, docket=self.docket, task=task, key=key, generation=generation, function=function
         )
-        value = self._open(body, tag.serializer, about)
+        value = self._open(body, text(tag.serializer), about)
         return value.made(self.exceptions) if type(value) is Told else value
 
     # strikes ---------------------------------------------------------------------------------------------
 
-    def strike(self, value: Any) -> bytes:
-        """The value of a strike. Raises: anything: this runs the value's own code."""
-        if self.serializer is None:
+    def strike(self, value: Any, message: Mapping[bytes, bytes]) -> bytes:
+        """The value of an instruction with these other fields. Raises: anything: this runs the value's own code."""
+        if self._is_usual:
             return dump_any(value)
-        return self._tagged(self.serializer.dumps(value, About(kind="strike", docket=self.docket)))
+        if self.serializer is None:
+            body = dump_any(value)
+        else:
+            body = self.serializer.dumps(value, About(kind="strike", docket=self.docket))
+        if self.signatures is None:
+            return body + unsigned(self._name)
+        return self.signatures.signed(
+            *self._strike_signed(message, body), serializer=self._name, moment=int(1000 * clock.timestamp())
+        )
 
     def open_strike(self, message: Mapping[bytes, bytes]) -> Any:
-        """The value of an instruction. Raises: anything, SystemExit among it: this runs foreign code."""
-        body, tag = split(message[b"value"])
-        return self._open(body, tag.serializer, About(kind="strike", docket=self.docket))
+        """The value of an instruction.
+
+        Raises: Untrusted - its signature does not hold, and nothing was opened; anything else, SystemExit among it:
+        this runs foreign code.
+        """
+        body, tag = self._checked_strike(message)
+        return self._open(body, text(tag.serializer), About(kind="strike", docket=self.docket))
 
     def look_at_strike(self, message: Mapping[bytes, bytes]) -> Any:
-        """The value of an instruction, without running anything. Raises: NotPlain - it is not plain; ValueError."""
-        body, tag = split(message[b"value"])
-        if tag.serializer == PICKLE:
+        """The value of an instruction, without running anything.
+
+        Raises: Untrusted; NotPlain - it is not plain; ValueError - its tag is none.
+        """
+        body, tag = self._checked_strike(message)
+        if (name := text(tag.serializer)) == PICKLE:
             return load_plain(body)
-        value = self._look(body, tag.serializer)
+        value = self._look(body, name)
         return tuple(cast("list[Any]", value)) if type(value) is list else value
+
+    def _checked_strike(self, message: Mapping[bytes, bytes]) -> tuple[bytes, Tag]:
+        body, tag = self._split(message[b"value"], _what_strike, message)
+        if self.signatures is not None:
+            head, value, rest = self._strike_signed(message, message[b"value"])
+            reason = self.signatures.objection(tag, head, value, rest)
+            self._judge(reason, tag, _what_strike, message)
+        return body, tag
+
+    def _strike_signed(self, message: Mapping[bytes, bytes], value: bytes) -> tuple[str, bytes, bytes]:
+        """What an instruction is signed with: what is before its value, that, and what follows it."""
+        named = (message.get(name) for name in (b"direction", b"function", b"parameter", b"operator"))
+        rest = b"".join(b"-" if each is None else b"%d:%b" % (len(each), each) for each in named)
+        return f"strike{self._prefix}", value, rest
 
     # inside ----------------------------------------------------------------------------------------------
 
-    def _tagged(self, body: bytes) -> bytes:
-        return body if self.serializer is None else body + Tag(self.serializer.name).line()
+    def _split(self, payload: bytes, what: Callable[[Any], str], of: Any) -> tuple[bytes, Tag]:
+        try:
+            return split(payload)
+        except ValueError as error:
+            if self.signatures is None:
+                raise DeliveryUnreadable(readable(f"{what(of)} cannot be read: {error}")) from error
+            self.signatures.refuse(f"{what(of)} cannot be trusted: {error}")
+
+    def _judge(self, reason: str, tag: Tag, what: Callable[[Any], str], of: Any) -> None:
+        """Raise Untrusted for a reason; note what is opened without a signature."""
+        if self.signatures is None:
+            return
+        if reason:
+            self.signatures.refuse(f"{what(of)} {reason}")
+        if not tag.signature:
+            self.signatures.note_unsigned(what(of))
 
     def _open(self, body: bytes, name: str, about: About) -> Any:
         serializer = self._reader(name)
@@ -296,12 +384,33 @@ class Payloads:
             ) from None
 
 
+def _what_call(message: Message) -> str:
+    return f"the call of task {message.function!r} under the key {message.key!r}"
+
+
+def _what_result(of: tuple[Kind, str, str]) -> str:
+    kind, task, key = of
+    return f"the {kind} of task {task!r} under the key {key!r}"
+
+
+def _what_strike(message: Mapping[bytes, bytes]) -> str:
+    return f"a strike on {message.get(b'function', b'*').decode(errors='replace')!r}"
+
+
 def serializer_of(payload: bytes) -> str:
     """The name of the serializer that wrote a payload, by its tag."""
     try:
-        return split(payload)[1].serializer
+        return text(split(payload)[1].serializer)
     except ValueError:
         return PICKLE
+
+
+def signed_by(payload: bytes) -> str | None:
+    """The id of the key that a payload says it is signed by, which nobody has checked; None where it says none."""
+    try:
+        return text(split(payload)[1].key_id) or None
+    except ValueError:
+        return None
 
 
 def is_empty(payload: bytes) -> bool:
@@ -309,7 +418,7 @@ def is_empty(payload: bytes) -> bool:
     return body_of(payload) in _EMPTY
 
 
-def _text(payload: bytes) -> str:
+def _stored(payload: bytes) -> str:
     return b2a_base64(payload, newline=False).decode("ascii")
 
 

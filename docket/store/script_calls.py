@@ -239,7 +239,7 @@ def discard(
     keys: Keys, *,
     message_id: Argument, worker: Argument, reason: Argument, at: Argument, ttl_ms: Argument, key: Argument,
     state_event: Argument, slots: Argument, generation: Argument, failures_kept: Argument,
-    failure_ttl: Argument, failed_at: Argument,
+    failure_ttl: Argument, failed_at: Argument, forged: Argument,
 ) -> Call:
     """Set a delivery aside that cannot be decoded (I9): its fields and the reason are kept for a while, its
     run fails."""
@@ -250,7 +250,7 @@ def discard(
         ],
         [
             message_id, GROUP, worker, reason, at, ttl_ms, key, state_event, keys.wake, keys.prefix, slots,
-            generation, failures_kept, failure_ttl, failed_at,
+            generation, failures_kept, failure_ttl, failed_at, forged,
         ],
     )
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
+from ..errors import Untrusted
 from ..rules import Operator, StrikesInEffect
 from ..signals import signals, suppress_errors
 from ..standins import redis_errors
@@ -101,13 +102,15 @@ class StrikeLog:
                 self._fold_one(entry_id, dict(zip(flat[::2], flat[1::2], strict=True)))
 
     def _fold_one(self, entry_id: bytes, message: StrikeMessage) -> None:
-        identity = _identity(message)
-        self._override(identity)
         about: Hashable = None
         instruction = None
         try:
             instruction = instruction_in(message, self.read)
             about = self._apply(instruction)
+        except Untrusted as error:  # it overrides nothing, and nobody who knows the keys removes it
+            logger.warning("Strike instruction %s is skipped: %s", entry_id.decode(), error)
+            self.version = entry_id
+            return
         except KeyboardInterrupt:
             raise
         except NotPlain as error:
@@ -119,6 +122,8 @@ class StrikeLog:
                 entry_id.decode(),
                 error_text(error),
             )
+        identity = _identity(message)
+        self._override(identity)
         word = self._last[identity] = _Word(entry_id, about)
         if about is not None:
             self._count(about, 1)

@@ -208,7 +208,10 @@ def test_an_instruction_travels_as_pydocket_writes_it() -> None:
 def test_the_names_and_signatures_are_those_of_pydocket() -> None:
     words = "(function=None, parameter=None, operator='==', value=None)"
     expected = {
-        StrikeList: "(url=None, name='strikelist', enable_internal_instrumentation=False, credential_provider=None)",
+        StrikeList: (
+            "(url=None, name='strikelist', enable_internal_instrumentation=False, credential_provider=None, "
+            "signing_keys=None, signatures=None)"  # these are ours
+        ),
         StrikeList.strike: words,
         StrikeList.restore: words,
         Docket.strike: words,

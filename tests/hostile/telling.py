@@ -118,6 +118,8 @@ def a_subscriber_that_always_raises() -> Generator[None]:
         "depths",
         "waiting",
         "strikes",
+        "unsigned",
+        "untrusted",
         "cached",
     ]
     subscriber = type(

@@ -1,8 +1,15 @@
 -- Set a delivery aside that cannot be decoded (I9): its fields and the reason are kept for a while, its run fails.
 -- KEYS stream dead queue reserved_queue
--- ARGV message_id group worker reason at ttl_ms key state_event wake_channel prefix slots generation failures_kept failure_ttl failed_at
--- REPLY 'OK' | 'LOST'; `key` is '' where even that could not be read; `slots` as in lib/settle.lua; the last three as in due.lua
+-- ARGV message_id group worker reason at ttl_ms key state_event wake_channel prefix slots generation failures_kept failure_ttl failed_at forged
+-- REPLY 'OK' | 'LOST'; `key` is '' where even that could not be read; `slots` as in lib/settle.lua; the three after `generation` as in due.lua
+-- Of a `forged` one ('1') the run fails only if its record has the same call: it may be that of another.
 -- USE ack holds carry finish give_back ending kept failures kin
+-- Whether the record of a run has the task and the arguments of an entry.
+local function has_call(run, entry)
+  local call, fields = redis.pcall('HMGET', run, 'function', 'args', 'kwargs'), {}
+  for at = 1, #(entry and entry[2] or {}), 2 do fields[entry[2][at]] = entry[2][at + 1] end
+  return call[1] == fields['function'] and call[2] == fields.args and call[3] == fields.kwargs
+end
 if not holds(stream, group, worker, message_id) then return 'LOST' end
 local entry = redis.call('XRANGE', stream, message_id, message_id)[1]
 if entry then
@@ -14,8 +21,9 @@ ack(stream, group, message_id)                               -- I1
 if key ~= '' then                                            -- it may be no UTF-8
   local run = prefix .. ':runs:' .. key
   local now = redis.pcall('HMGET', run, 'claim', 'stream_id', 'reserved', 'ttl', 'attempt', 'started_at', 'group', 'groups')  -- what is no hash is not ours to repair
-  local claimed = now[1] and string.sub(now[1], 1, #message_id + 1) == message_id .. '.'
-  if claimed or now[2] == message_id then                    -- I2: a newer generation is left alone
+  local own = forged ~= '1' or has_call(run, entry)
+  local claimed = own and now[1] and string.sub(now[1], 1, #message_id + 1) == message_id .. '.'
+  if claimed or (own and now[2] == message_id) then                    -- I2: a newer generation is left alone
     generation = string.match(now[3] or '', '^(%d+) ') or generation   -- the message may not say which it is
     local record = {'state', 'failed', 'completed_at', at, 'error', 'DeliveryUnreadable: ' .. reason}
     end_run(run, prefix .. ':progress:' .. key, kept_for(now[4], ttl_ms), record, prefix .. ':state:' .. key, state_event)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ... import clock
-from ...errors import DeliveryLimitExceeded, DeliveryUnreadable
+from ...errors import DeliveryLimitExceeded, DeliveryUnreadable, Untrusted
 from ...execution import Execution
 from ...rules import StopReason
 from ...store import Delivery, Refused, Taken, Unreadable
@@ -82,7 +82,11 @@ class Receiver:
         if (ours := self.runner.roster.get(one.fence.message_id)) is not None and ours.reason is None:
             ours.claimed_again(one, trusted_until)
             return None
-        running = self._claim(one, began, trusted_until)
+        try:
+            running = self._claim(one, began, trusted_until)
+        except Untrusted as error:  # nothing of it was opened
+            self.runner.set_aside(Unreadable.of(one, error))
+            return None
         if self.stopping():  # it was on its way when the worker stopped
             running.stop(StopReason.DRAIN)
         return running
@@ -106,7 +110,9 @@ class Receiver:
             )
         elif not unknown:
             try:
-                args, kwargs = worker.docket.payloads.open_call(message, function)
+                args, kwargs = worker.docket.payloads.open_call(message, function, to_run=True)
+            except Untrusted:
+                raise
             except DeliveryUnreadable as error:
                 broken = error
         called = worker.fallback_task if function is None else function
