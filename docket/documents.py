@@ -12,6 +12,7 @@ import attrs
 from . import clock
 from .execution import Execution, ExecutionState, RunningExecution
 from .operating import Ended, Failure, KnownTask, TaskSchedule
+from .rules import WAITING
 from .snapshot import WorkerInfo
 from .text import readable
 
@@ -100,6 +101,7 @@ def _execution(execution: Execution[Any]) -> dict[str, Any]:
         "times_begun": execution.times_begun,
         "generation": execution.generation,
         "paused": execution.is_paused,
+        "expires": execution.expires if execution.state in WAITING else None,
         "waits_for": execution.waits_for,
         "unknown_to_a_worker": execution.is_put_back,
         "cancel_requested": execution.cancel_requested,

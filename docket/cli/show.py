@@ -12,6 +12,7 @@ from .. import clock
 from ..errors import UsageError
 from ..execution import Execution, ExecutionState
 from ..operating import latest_first
+from ..rules import WAITING
 from ..text import printable
 from .children import list_children
 from .errors import CommandFailed
@@ -162,6 +163,7 @@ def _facts(execution: Execution[Any]) -> dict[str, Any]:
         "when": execution.when,
         "attempt": execution.attempt,
         "begun": f"{execution.times_begun} times" if execution.times_begun > 1 else None,
+        "expires": execution.expires if execution.state in WAITING else None,
         "paused": execution.is_paused,
         "waits_for": execution.waits_for,
         "cancel_requested": execution.cancel_requested,

@@ -219,6 +219,9 @@ async def test_a_take_ends_what_has_expired_even_where_no_loop_has_seen_it(docke
     with pytest.raises(ExecutionExpired):
         await execution.get_result()
     assert task.ran == 0
+    assert execution.started_at is None
+    (ended,) = await docket.history("nothing")
+    assert (ended.error or "").startswith("ExecutionExpired: ")
 
 
 @one_loop

@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "83f8befb06955c9eaf0350dfc8a8fc6c36fe6253": claim,
+    "8213473615d871454fad68f2382b50f54c05240b": claim,
     "5f22853fdf4d7d7dfb1d2dea8a10705a3c02c029": schedule,
     "d6afb909e2baf6a5b1f1fbfdc13547506ea3a7de": settle,
-    "82cff70efeb2a7ff5af3da91366cf0711b87425a": take,
+    "605935c7c44d3efd16e20da513d0fca40380f736": take,
 }
 """By the digest of the script, as `Lua` has it."""

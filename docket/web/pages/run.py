@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...documents import encoded
 from ...errors import UsageError
 from ...execution import Execution, ExecutionState
-from ...rules import FINAL
+from ...rules import FINAL, WAITING
 from ..figures import ended_table
 from ..markup import Child, Safe, el, join
 from ..pieces import button, card, empty, facts, form, hidden, limit_link, state_badge, task_link
@@ -230,8 +230,12 @@ def _progress(run: Execution[Any]) -> Safe | None:
     return el("div", bar, el("p", words, el("span", progress.message, class_="remark")), class_="progress")
 
 
+#: What the error of a run is called, by its state.
+_ERRORS = {ExecutionState.FAILED: "Error", ExecutionState.CANCELLED: "Reason"}
+
+
 def _error(run: Execution[Any]) -> Safe:
-    title = "Error" if run.state is ExecutionState.FAILED else "Error of the attempt before"
+    title = _ERRORS.get(run.state, "Error of the attempt before")
     return card(title, el("pre", run.last_error, tabindex=0), class_="bad")
 
 
@@ -243,6 +247,8 @@ def _way(run: Execution[Any], view: View) -> Safe:
         steps.append(_step("Queued", run.queued_at, now))
     if run.state is ExecutionState.QUEUED:
         steps.append(_step("Waits for a worker", None, now, done=False))
+    if run.expires is not None and run.state in WAITING:
+        steps.append(_step("Expires unless it has begun", run.expires, now, done=False))
     if run.started_at is not None:
         late = run.started_at - run.when
         remark = f"{short(late)} after it was due" if late.total_seconds() > 0.001 else ""

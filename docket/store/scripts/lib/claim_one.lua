@@ -66,7 +66,10 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over, p
       redis.call('HDEL', run, 'known', 'stream_id')
     end
     forget(progresses .. key, over)
-    if expired then return 'EXPIRED', claim, now[4] end
+    if expired then
+      redis.call('HDEL', run, 'started_at')
+      return 'EXPIRED', claim, now[4]
+    end
     if lib then lib.forget(run, key) end
     redis.call('PUBLISH', states .. key, event_of(key, 'running', how))
     return 'OK', claim, now[4]
