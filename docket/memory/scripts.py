@@ -21,13 +21,14 @@ class Scripts:
     script.
     """
 
-    __slots__ = ("_call", "_compiled", "_lua", "read_only", "running")
+    __slots__ = ("_by_text", "_call", "_compiled", "_lua", "read_only", "running")
 
     def __init__(self, call: Callable[[list[bytes]], Reply]) -> None:
         self._call = call
         self.running = False
         self.read_only = False
         self._compiled: dict[bytes, Any] = {}
+        self._by_text: dict[str, bytes] = {}
         self._lua: Lua | None = None
 
     def __contains__(self, sha: bytes) -> bool:
@@ -46,6 +47,12 @@ class Scripts:
             self._compiled[sha] = self._lua.compile(source)
         return sha
 
+    def sha_of(self, text: str) -> bytes:
+        """The SHA of a script that is handed over as it is, compiled. Texts are long, and few: each is hashed once."""
+        if (sha := self._by_text.get(text)) is None:
+            sha = self._by_text[text] = self.load(text.encode())
+        return sha
+
     def run(self, sha: bytes, keys: list[bytes], argv: list[bytes], *, read_only: bool) -> Reply:
         """Run a known script; raises the error that it ends with."""
         assert self._lua is not None  # made when the script was compiled
@@ -57,6 +64,7 @@ class Scripts:
 
     def flush(self) -> None:
         self._compiled.clear()
+        self._by_text.clear()
 
     def close(self) -> None:
         self.flush()

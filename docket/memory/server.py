@@ -85,7 +85,7 @@ class Server:
                 if not isinstance(reply, LeftToLua):
                     return reply
             core.nested = True
-            sha = core.scripts.load(script.text.encode())
+            sha = core.scripts.sha_of(script.text)
             return as_read(core.scripts.run(sha, keys, argv, read_only=False), error_of)
         except ErrorReply as error:
             return as_read(error, error_of)
