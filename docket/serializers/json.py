@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..dependencies import PerFunction
@@ -27,6 +27,12 @@ def _no_constant(text: str) -> NoReturn:
 
 _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _decoder = json.JSONDecoder(parse_constant=_no_constant)
+_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+_make: Any = getattr(json.encoder, "c_make_encoder", None)
+#: What `_encoder` makes for each value anew.
+_chunks: Callable[[Any, int], Iterable[str]] | None = _make and _make(
+    None, _encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, False
+)
 
 
 class Json:
@@ -114,14 +120,21 @@ class Json:
         return known
 
 
+_EMPTY: dict[Any, bytes] = {list: b"[]", dict: b"{}"}
+_OPENS = frozenset("[{")
+
+
 def _are_turns(turns: object) -> bool:
     return isinstance(turns, tuple) and len(turns) == 2 and all(map(callable, turns))  # pyright: ignore[reportUnknownArgumentType]
 
 
 def encoded(written: Any) -> bytes:
     """What JSON has, as bytes. Raises: Misfit - it is nested too deeply, or has a number that is too long."""
+    if not written and type(written) in _EMPTY:
+        return _EMPTY[type(written)]
     try:
-        return _encoder.encode(written).encode("ascii")
+        text = _encoder.encode(written) if _chunks is None else "".join(_chunks(written, 0))
+        return text.encode("ascii")
     except RecursionError:
         raise Misfit("it is nested too deeply") from None
     except ValueError as error:
@@ -130,11 +143,20 @@ def encoded(written: Any) -> bytes:
 
 def decoded(payload: bytes) -> Any:
     """What JSON has of bytes. Raises: Misfit - they are none."""
+    if payload == b"{}":
+        return {}
     try:
-        return _decoder.decode(payload.decode())
+        text = payload.decode()
+        if text[:1] in _OPENS:  # without looking for spaces around it
+            value, end = _scan(text, 0)
+            if end == len(text):
+                return value
+        return _decoder.decode(text)
     except Misfit:
         raise
     except RecursionError:
         raise Misfit("it is nested too deeply") from None
+    except StopIteration:
+        raise Misfit("it is no JSON: it has no end") from None
     except ValueError as error:
         raise Misfit(f"it is no JSON: {error}") from None

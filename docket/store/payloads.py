@@ -93,7 +93,7 @@ class Payloads:
         else:
             about = About(kind="args", docket=self.docket, task=task, key=key, function=function)
             body = self.serializer.dumps(args, about)
-            named = self.serializer.dumps(kwargs, attrs.evolve(about, kind="kwargs"))
+            named = self.serializer.dumps(kwargs, about.of_named())
         return self._tagged_call(self._name, task, key, when, body, named), named
 
     @property
@@ -150,7 +150,7 @@ class Payloads:
                     kind="args", docket=self.docket, task=message.function, key=message.key, function=function
                 )
                 positional = serializer.loads(args, about)
-                named = serializer.loads(kwargs, attrs.evolve(about, kind="kwargs"))
+                named = serializer.loads(kwargs, about.of_named())
             if type(positional) is tuple and type(named) is dict and _NAMES.issuperset(map(type, named)):  # pyright: ignore[reportUnknownArgumentType]
                 return positional, named  # pyright: ignore[reportUnknownVariableType]
             return _positional(positional), _named(named)

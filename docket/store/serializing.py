@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeAlias, final
 
 from ..text import error_text
-from ..values import frozen
+from ..values import hot_value
 from .errors_kept import dump_error, stand_in
 from .pickles import dump_any, load
 from .tags import PICKLE
@@ -16,7 +16,7 @@ __all__ = ["About", "Kind", "Pickles", "Serializer", "pickled_error"]
 Kind: TypeAlias = Literal["args", "kwargs", "result", "exception", "strike"]
 
 
-@frozen(kw_only=True)
+@hot_value
 class About:
     """What a payload is, and of which task: what a serializer may want to know.
 
@@ -30,6 +30,10 @@ class About:
     generation: int = 0
     function: Callable[..., Any] | None = None
     note: str = ""
+
+    def of_named(self) -> About:
+        """Of positional arguments: what is to be known of the named ones of the same call."""
+        return About("kwargs", self.docket, self.task, self.key, self.generation, self.function)
 
 
 class Serializer(Protocol):

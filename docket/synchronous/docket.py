@@ -128,6 +128,10 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         """See `Docket.register`."""
         self.docket.register(function, names)
 
+    def register_exception(self, *types: type[BaseException]) -> None:
+        """See `Docket.register_exception`."""
+        self.docket.register_exception(*types)
+
     def register_collection(self, collection_path: str, names: Mapping[str, list[str]] | None = None) -> None:
         """See `Docket.register_collection`."""
         self.docket.register_collection(collection_path, names)
