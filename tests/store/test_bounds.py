@@ -26,6 +26,7 @@ from docket.store import (
     Catalogue,
     Delivery,
     Ended,
+    Expiring,
     FailureReport,
     FailuresKept,
     Holding,
@@ -43,6 +44,7 @@ from docket.store.catalogue import AT_ONCE
 from docket.store.fence import NO_FENCE
 from docket.store.groups import CANCEL_BATCH, KEEP_BATCH, RECHECK_BATCH
 from docket.transport import Client
+from docket.worker.intake.expiry import BATCH as EXPIRY_BATCH
 from docket.worker.intake.outbox import MOST
 from docket.worker.intake.reader import TAKE_BATCH
 from docket.worker.intake.scheduler import DUE_BATCH
@@ -91,6 +93,16 @@ end
 """
 
 
+#: Tasks that wait have expired.
+EXPIRE = """
+for n = ARGV[1], ARGV[2] do
+  redis.call('ZADD', 'd:ops:expiring', 1, n)
+  redis.call('HSET', 'd:runs:' .. n, 'expires', 1)
+  redis.call('HSET', 'd:' .. n, 'docket:expires', 1)
+end
+"""
+
+
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[Store]:
     async with Client.from_url(redis_url) as client:
@@ -132,6 +144,23 @@ async def assert_short(
 async def test_moving_what_is_due(store: Store) -> None:
     await fill(store, "due")
     await assert_short(store, lambda: store.due.move(DUE_BATCH))
+
+
+@pytest.mark.parametrize("how", ["end", "move"])
+async def test_ending_what_has_expired(store: Store, how: str) -> None:
+    await fill(store, "due")
+    for start in range(0, COUNT, 5000):
+        await store.client.call("EVAL", EXPIRE, 0, start, start + 4999)
+    expiring = Expiring(store.client, store.keys, timedelta(minutes=15))
+    look = await expiring.look([], [], EXPIRY_BATCH)
+
+    async def step() -> None:
+        nonlocal look
+        due = look.due
+        assert len(due) == EXPIRY_BATCH
+        look = await expiring.look(due if how == "end" else [], due if how == "move" else [], EXPIRY_BATCH)
+
+    await assert_short(store, step)
 
 
 async def test_cancelling_what_is_scheduled(store: Store) -> None:

@@ -25,7 +25,7 @@ __all__ = ["Expiry"]
 logger = logging.getLogger("docket.worker")
 
 #: Tasks per script: each keeps the server for a millisecond or so (tests/store/test_bounds.py).
-BATCH = 50
+BATCH = 40
 
 
 @define(eq=False)
