@@ -104,6 +104,7 @@ def _execution(execution: Execution[Any]) -> dict[str, Any]:
         "expires": execution.expires if execution.state in WAITING else None,
         "waits_for": execution.waits_for,
         "unknown_to_a_worker": execution.is_put_back,
+        "is_parent": execution.is_parent,
         "cancel_requested": execution.cancel_requested,
         "worker_is_gone": execution.worker_is_gone,
         "worker": execution.worker,

@@ -134,6 +134,8 @@ class Execution(Generic[R]):
     worker_is_gone: bool = False
     """Whether it runs and its worker has no heartbeat any more: it waits to be redelivered. `sync` does not tell."""
     _entry: bytes | None = None
+    is_parent: bool = False
+    """Whether it runs and has a task group open. While it only waits for that it holds no place of its worker."""
     times_begun: int = 0
     """How often this attempt was begun, as far as is known: more than once where its delivery was redelivered."""
 
@@ -369,6 +371,8 @@ class Execution(Generic[R]):
             execution.cancel_requested = True
         if entry.tried is not None:
             execution.last_error = entry.tried
+        if entry.is_parent:
+            execution.is_parent = True
         if entry.begun:
             execution.times_begun = entry.begun
         if entry.row is not None:
@@ -447,6 +451,8 @@ class Execution(Generic[R]):
             self.cancel_requested, self.worker_is_gone = record.cancel_requested, False
         if record.entry != self._entry:
             self._entry = record.entry
+        if record.is_parent or self.is_parent:
+            self.is_parent = record.is_parent
         if record.begun != self.times_begun:
             self.times_begun = record.begun
         if self.is_paused and record.state not in WAITING:
@@ -574,8 +580,8 @@ class Execution(Generic[R]):
         self.started_at = read_moment(event["started_at"]) or self.started_at
         self.completed_at = read_moment(event["completed_at"]) or self.completed_at
         self.error = event["error"] if event["error"] is not None else self.error
-        if self.cancel_requested or self.worker_is_gone:
-            self.cancel_requested = self.worker_is_gone = False
+        if self.cancel_requested or self.worker_is_gone or self.is_parent:
+            self.cancel_requested = self.worker_is_gone = self.is_parent = False
         if self.waits_for is not None:  # it stands in no row, or the next `sync` tells in which
             self.waits_for = None
 
@@ -615,6 +621,8 @@ class RunningExecution(Execution[Any]):
         self.started = self.started_at = started
         self.cancel_requested = execution.cancel_requested
         self.last_error, self.times_begun = execution.last_error, execution.times_begun
+        if execution.is_parent:
+            self.is_parent = True
 
 
 async def schedule_many(

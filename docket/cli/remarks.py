@@ -18,6 +18,7 @@ def remarks_of(execution: Execution[Any]) -> list[str]:
         f"waits for {execution.waits_for}": execution.waits_for is not None,
         "worker gone": execution.worker_is_gone,
         "cancel requested": execution.cancel_requested,
+        "has a task group open": execution.is_parent,
         f"attempt {execution.attempt}": execution.attempt > 1,
         f"begun {execution.times_begun} times": execution.times_begun > 1,
     }

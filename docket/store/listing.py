@@ -401,7 +401,7 @@ class Listing:
             else None
             for reply in replies
         ]
-        names = (b"started_at", b"cancel_requested", b"generation", b"tried", b"claim")
+        names = (b"started_at", b"cancel_requested", b"generation", b"tried", b"claim", b"groups")
         asked = [("HMGET", self.keys.run(each.message.key), *names) for each in entries if each is not None]
         runs = iter(await self._many(asked))
         found: list[PictureEntry | None] = []
@@ -410,8 +410,8 @@ class Listing:
                 found.append(None)
                 continue
             fields = next(runs)
-            started, cancelled, generation, tried, claim = (
-                [None] * 5 if isinstance(fields, Exception) else cast("list[bytes | None]", fields)
+            started, cancelled, generation, tried, claim, groups = (
+                [None] * 6 if isinstance(fields, Exception) else cast("list[bytes | None]", fields)
             )
             found.append(
                 attrs.evolve(
@@ -421,6 +421,7 @@ class Listing:
                     cancel_requested=cancelled is not None and cancelled == (generation or b"0"),
                     tried=text_or_none(tried),
                     begun=times_begun(claim),
+                    is_parent=bool(groups),
                 )
             )
         return found

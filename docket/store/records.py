@@ -143,6 +143,8 @@ class Record:
     """The name of what it stands in a row for, where it does: see `waits_for`."""
     begun: int = 0
     """How often this attempt was begun, as far as is known."""
+    is_parent: bool = False
+    """Whether it runs and has a task group open."""
     entry: bytes | None = None
     """The id of its entry on the stream: where it waits, runs, or was claimed by a worker of docket's."""
     expires: datetime | None = None
@@ -183,6 +185,7 @@ class Record:
             expires=read_epoch(get(b"expires")) if state in WAITING else None,
             row=_row(get(b"waiter_stream")) if state is ExecutionState.SCHEDULED else None,
             cancel_requested=state is ExecutionState.RUNNING and _is_asked(fields),
+            is_parent=state is ExecutionState.RUNNING and bool(get(b"groups")),
         )
 
 
@@ -273,6 +276,8 @@ class PictureEntry:
     """The error of the attempt before this one, of one that is tried again."""
     begun: int = 0
     """How often this attempt was begun, as far as is known."""
+    is_parent: bool = False
+    """Whether it has a task group open."""
 
 
 @frozen(kw_only=True)
@@ -491,7 +496,7 @@ class Records:
         return holders
 
     async def _running(self, held: Sequence[tuple[Message, str]]) -> list[PictureEntry]:
-        names = (b"started_at", b"cancel_requested", b"generation", b"tried", b"claim")
+        names = (b"started_at", b"cancel_requested", b"generation", b"tried", b"claim", b"groups")
         commands = [("HMGET", self.keys.run(m.key), *names) for m, _ in held]
         replies = [
             dict[bytes, bytes](zip(names, cast("list[bytes]", reply), strict=True))
@@ -508,6 +513,7 @@ class Records:
                 cancel_requested=bool(run.get(b"cancel_requested")) and _is_asked(run),
                 tried=text_or_none(run.get(b"tried")),
                 begun=times_begun(run.get(b"claim")),
+                is_parent=bool(run.get(b"groups")),
             )
             for (message, worker), run in zip(held, replies, strict=True)
         ]

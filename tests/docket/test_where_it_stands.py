@@ -103,6 +103,26 @@ async def test_which_attempt_is_next_when_and_after_which_error(docket: Docket) 
     assert [(each.attempt, each.last_error) for each in found] == [(2, "ValueError: no rows")] * 3
 
 
+async def test_that_it_has_a_task_group_open(docket: Docket) -> None:
+    gate = Gate()
+
+    async def gather() -> None:
+        async with docket.task_group():
+            gate.begun.set()
+            await gate.go.wait()
+
+    docket.register(gather)
+    await docket.add(gather, key="runs")()
+    async with working(docket, "w"):
+        await gate.begun.wait()
+        found = await views(docket, "runs", "running")
+        assert [each.is_parent for each in found] == [True] * 3
+        gate.go.set()
+        await found[0].get_result()
+        await found[0].sync()
+    assert not found[0].is_parent
+
+
 async def test_that_it_was_asked_to_stop_and_that_its_worker_is_gone(docket: Docket) -> None:
     gate = Gate()
 

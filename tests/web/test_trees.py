@@ -64,6 +64,8 @@ async def test_a_child_leads_to_what_is_above_it(docket: Docket, web: Caller) ->
     page = (await web.get("run?key=top")).text
     assert page.count('class="tree"') == 2
     assert "Child of" not in page
+    assert "2 with a task group open" in (await web.get("workers")).text
+    assert (await web.get("work?state=running")).text.count(">parent<") == 2
 
 
 async def test_the_children_of_a_group_are_listed_page_by_page(docket: Docket, web: Caller) -> None:

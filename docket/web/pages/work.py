@@ -155,6 +155,7 @@ def _remarks(each: Execution[Any], view: View) -> Child:
     """What to know of it beside its state, and the error of the attempt before."""
     found = {
         "asked to stop": each.cancel_requested,
+        "parent": each.is_parent,
         "no worker": each.worker_is_gone,
         "paused": each.is_paused,
         "unknown to a worker": each.is_put_back,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,20 +28,33 @@ async def _read(docket: Docket, query: Query) -> Show:
     workers = sorted(await docket.workers(), key=lambda worker: worker.name)
     running = await docket.executions("running", limit=MOST)
     runs: dict[str, list[str]] = {}
+    parents = Counter(each.worker or "" for each in running.executions if each.is_parent)
     for each in running.executions:
         runs.setdefault(each.worker or "", []).append(each.key)
-    return partial(_show, workers, runs, running.total > MOST)
+    return partial(_show, workers, runs, parents, running.total > MOST)
 
 
-def _show(workers: list[WorkerInfo], runs: Mapping[str, list[str]], is_part: bool, view: View) -> Content:
+def _show(
+    workers: list[WorkerInfo],
+    runs: Mapping[str, list[str]],
+    parents: Mapping[str, int],
+    is_part: bool,
+    view: View,
+) -> Content:
     return Content(
         title="Workers",
-        blocks=[Part("workers", _list(workers, runs, is_part, view))],
+        blocks=[Part("workers", _list(workers, runs, parents, is_part, view))],
         document={"workers": workers},
     )
 
 
-def _list(workers: list[WorkerInfo], runs: Mapping[str, list[str]], is_part: bool, view: View) -> Safe:
+def _list(
+    workers: list[WorkerInfo],
+    runs: Mapping[str, list[str]],
+    parents: Mapping[str, int],
+    is_part: bool,
+    view: View,
+) -> Safe:
     if not workers and not runs:
         return empty(
             "No worker is alive.",
@@ -51,7 +65,7 @@ def _list(workers: list[WorkerInfo], runs: Mapping[str, list[str]], is_part: boo
         [
             _name(worker),
             moment(worker.last_seen, view.now),
-            _runs(runs.get(worker.name, []), is_part),
+            _runs(runs.get(worker.name, []), parents.get(worker.name, 0), is_part),
             _tasks(worker),
         ]
         for worker in workers
@@ -60,7 +74,7 @@ def _list(workers: list[WorkerInfo], runs: Mapping[str, list[str]], is_part: boo
         [
             el("code", name),
             state_badge("gone"),
-            _runs(keys, is_part),
+            _runs(keys, parents.get(name, 0), is_part),
             "what it ran is begun again soon",
         ]
         for name, keys in sorted(runs.items())
@@ -82,11 +96,12 @@ def _name(worker: WorkerInfo) -> Safe:
     return el("div", name, state_badge("draining"), class_="names") if worker.draining else name
 
 
-def _runs(keys: Sequence[str], is_part: bool) -> Child:
+def _runs(keys: Sequence[str], parents: int, is_part: bool) -> Child:
     """What a worker runs."""
     more = len(keys) - SHOWN_RUNS
     rest = el("span", f"and {count(more)}{'+' * is_part} more", class_="remark") if more > 0 else None
-    return el("div", *map(key_link, keys[:SHOWN_RUNS]), rest, class_="names") if keys else "nothing"
+    waits = el("span", f"{count(parents)} with a task group open", class_="remark") if parents else None
+    return el("div", *map(key_link, keys[:SHOWN_RUNS]), rest, waits, class_="names") if keys else "nothing"
 
 
 def _tasks(worker: WorkerInfo) -> Safe:
