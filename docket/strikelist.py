@@ -8,6 +8,8 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import attrs
+
 from .client import SigningKey, SigningMode, Strikable, are_struck, is_struck, signatures_of
 from .rules import (
     LiteralOperator,
@@ -30,6 +32,7 @@ from .store import (
 )
 from .text import checked_name
 from .transport import Client, Tail, from_url
+from .variables import is_set
 
 if TYPE_CHECKING:
     from redis.credentials import CredentialProvider
@@ -67,7 +70,8 @@ class StrikeList:
     other processes have struck. Where that connection is lost, or somebody struck or restored about a hundred times
     since the list was last used, the strikes known so far stay in force (which is logged once) until one of the
     asynchronous methods is used, which begins anew. ``async with`` may be entered and left in different tasks, and
-    again; it does not fail if the server cannot be reached. Threads and event loops may share a list.
+    again; it does not fail if the server cannot be reached. Threads and event loops may share a list. Values of strikes
+    travel as the variables ``DOCKET_SERIALIZER`` and ``DOCKET_ACCEPT`` say (`Docket`), else as pickles.
 
     Raises: BadUrl (a ValueError) - the URL names no server; UsageError (a ValueError) - the name cannot be in a key.
     """
@@ -89,9 +93,13 @@ class StrikeList:
             self._client = from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
         on_cluster = self._client is not None and self._client.is_cluster
         keys = Keys.on_cluster(name) if on_cluster else Keys(name)
-        self._strikes = Strikes(
-            keys, Payloads(name, signatures=signatures_of(name, signing_keys, signatures, None))
-        )
+        payloads = Payloads(name)
+        if is_set("DOCKET_SERIALIZER", "DOCKET_ACCEPT"):
+            from .serializers import chosen  # most have pickles, and need none of it
+
+            payloads = chosen().payloads(name)
+        signed = signatures_of(name, signing_keys, signatures, None)
+        self._strikes = Strikes(keys, attrs.evolve(payloads, signatures=signed))
         self._tail: Tail | None = None
         self._entered = 0
         self._entering = Lock()

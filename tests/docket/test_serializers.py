@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from docket import Agenda, Docket, Execution, Logged, Perpetual, Retry, Worker, remote_task
+from docket import Agenda, Docket, Execution, Logged, Perpetual, Retry, StrikeList, Worker, remote_task
 from docket.docket import Disposition
 from docket.errors import DeliveryUnreadable, ExecutionFailed, ResultUnreadable
 from docket.serializers import Json, Sealed
@@ -353,3 +353,14 @@ async def test_a_sealed_message_under_another_key_fails_there(sealed: Docket) ->
     await work(sealed)
     mine = await sealed.get_execution("mine")
     assert mine is None or "belongs to another docket, task or key" in str(mine.error)
+
+
+@pytest.mark.pairs(("asyncio", "redis"))
+async def test_a_list_of_strikes_reads_what_the_variables_say(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKET_SERIALIZER", "json")
+    await docket.strike(count, "number", "==", 5)
+    async with StrikeList(docket.url, docket.name) as strikes:
+        await strikes.wait_for_strikes_loaded()
+        assert [strike.value for strike in strikes.strikes()] == [5]
