@@ -60,6 +60,7 @@ from .store import (
     expires_of,
     queued_at,
     serializer_of,
+    signed_by,
     waits_for,
     why_expired,
     without_expiry,
@@ -222,6 +223,15 @@ class Execution(Generic[R]):
             return serializer_of(held.payloads[0])
         written = self._docket.payloads.serializer
         return PICKLE if written is None else written.name
+
+    @property
+    def signed_by(self) -> str | None:
+        """The id of the key that its arguments say they are signed by, which nobody has checked; None for none."""
+        held = self._args
+        if type(held) is Packed:
+            return signed_by(held.payloads[0])
+        signatures = self._docket.payloads.signatures
+        return None if signatures is None else signatures.newest
 
     @property
     def key(self) -> str:

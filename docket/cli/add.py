@@ -18,7 +18,7 @@ from .existing import check_known
 from .json_output import Json, print_json
 from .loops import Backend
 from .options import duration, option, until
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import DEFAULT_URL, DocketName, KeyFile, ServerUrl, signing, with_docket
 from .values import value_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def add(
     force: Force = False,
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
+    signing_key_file: KeyFile = None,
     json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
@@ -76,6 +77,8 @@ def add(
         The name of the docket.
     url
         The server of the docket.
+    signing_key_file
+        A file with the keys that sign, one a line, the newest first.
     json
         Print it as JSON.
     backend
@@ -93,7 +96,7 @@ def add(
         except TypeError as error:  # it cannot be pickled
             raise UsageError(str(error)) from error
 
-    added = with_docket(act, docket=docket, url=url, backend=backend)
+    added = with_docket(act, docket=docket, url=url, backend=backend, **signing(signing_key_file))
     if added.disposition is Disposition.STRUCK:
         raise CommandFailed(f"nothing was added: a strike on docket {docket!r} forbids this call of {task!r}")
     if added.disposition is Disposition.EXPIRED:

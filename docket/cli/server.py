@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
@@ -16,7 +17,7 @@ from .options import Reader, option, url
 if TYPE_CHECKING:
     from ..docket import Docket
 
-__all__ = ["DEFAULT_URL", "DocketName", "ServerUrl", "server_url", "with_docket"]
+__all__ = ["DEFAULT_URL", "DocketName", "KeyFile", "ServerUrl", "server_url", "signing", "with_docket"]
 
 T = TypeVar("T")
 
@@ -34,7 +35,17 @@ def _server_url(text: str) -> str:
 server_url: Reader = (_server_url, url[1])
 
 DocketName = Annotated[str, Parameter(name="--docket", env_var="DOCKET_NAME")]
+KeyFile = Annotated[Path | None, Parameter(name="--signing-key-file", env_var="DOCKET_SIGNING_KEYS_FILE")]
 ServerUrl = Annotated[str, option("--url", server_url, "DOCKET_URL")]
+
+
+def signing(key_file: Path | None) -> dict[str, Any]:
+    """The settings of a docket whose keys are in a file, if they are. Raises: BadSetting - they are not."""
+    if key_file is None:
+        return {}
+    from ..client import read_key_file
+
+    return {"signing_keys": read_key_file(key_file)}
 
 
 def with_docket(

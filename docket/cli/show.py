@@ -158,6 +158,7 @@ def _facts(execution: Execution[Any]) -> dict[str, Any]:
     return {
         "call": execution.call_repr(),
         "function": execution.function_name,
+        "signed_by": execution.signed_by,
         "serializer": None if execution.serializer == "pickle" else execution.serializer,
         "state": execution.state.value,
         "when": execution.when,

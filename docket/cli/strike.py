@@ -18,7 +18,7 @@ from .existing import check_docket, check_known
 from .json_output import Json, print_json
 from .loops import Backend
 from .options import choice, option
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import DEFAULT_URL, DocketName, KeyFile, ServerUrl, signing, with_docket
 from .values import value_of
 
 __all__ = ["restore", "strike"]
@@ -37,6 +37,7 @@ def strike(
     *,
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
+    signing_key_file: KeyFile = None,
     force: Force = False,
     json: Json = False,
     backend: Backend = "asyncio",
@@ -61,6 +62,8 @@ def strike(
         The name of the docket.
     url
         The server of the docket.
+    signing_key_file
+        A file with the keys that sign, one a line, the newest first.
     force
         Strike also a docket that nobody has used, and a task that no live worker knows and that waits nowhere.
     json
@@ -77,7 +80,7 @@ def strike(
                 await check_known(opened, condition.function, "strike")
         await _send(partial(Docket.strike, opened), condition)
 
-    with_docket(act, docket=docket, url=url, backend=backend)
+    with_docket(act, docket=docket, url=url, backend=backend, **signing(signing_key_file))
     if json:
         print_json(docket, strike=_shown(condition))
     else:
@@ -93,6 +96,7 @@ def restore(
     *,
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
+    signing_key_file: KeyFile = None,
     json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
@@ -116,6 +120,8 @@ def restore(
         The name of the docket.
     url
         The server of the docket.
+    signing_key_file
+        A file with the keys that sign, one a line, the newest first.
     json
         Print it as JSON.
     backend
@@ -128,7 +134,7 @@ def restore(
         await _check_struck(opened, condition)
         await _send(partial(Docket.restore, opened), condition)
 
-    with_docket(act, docket=docket, url=url, backend=backend)
+    with_docket(act, docket=docket, url=url, backend=backend, **signing(signing_key_file))
     if json:
         print_json(docket, restored=_shown(condition))
     else:

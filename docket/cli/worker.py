@@ -19,6 +19,7 @@ from .loops import BACKENDS, check_backend, run_on
 from .options import Heartbeat, Missed, choice, duration, each, integer, option, path, ttl, url
 from .paths import check_paths
 from .processes import Processes, check_processes, number_of_this, while_parent_lives
+from .server import KeyFile, signing
 
 __all__ = ["work"]
 
@@ -122,6 +123,7 @@ def work(
     history_ttl: HistoryTtl = timedelta(days=7),
     history_kept: HistoryKept = 1000,
     result_storage: Storage = None,
+    signing_key_file: KeyFile = None,
     serializer: Serializer = None,
     accept: Accept = (),
     heartbeat_interval: Heartbeat = timedelta(seconds=2),
@@ -195,6 +197,8 @@ def work(
     result_storage
         Keeps the results of tasks instead of the server, module:name of a store of py-key-value-aio or of a function
         that makes one.
+    signing_key_file
+        A file with the keys that sign, one a line, the newest first.
     serializer
         How arguments, results and strikes travel: pickle, json, sealed:json or sealed:pickle.
     accept
@@ -271,6 +275,7 @@ def work(
         history_kept=history_kept,
         result_storage=result_storage,
         serializer=serializer,
+        **signing(signing_key_file),
         accept=accept or None,
         heartbeat_interval=heartbeat_interval,
         missed_heartbeats=missed_heartbeats,

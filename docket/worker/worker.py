@@ -36,6 +36,7 @@ from .shutdown_signals import stop_on_signals
 from .worker_dependencies import dependencies_at, named_dependencies
 
 if TYPE_CHECKING:
+    from ..client import SigningKey
     from ..serializers import HasDumpsAndLoads
 
 __all__ = ["Worker"]
@@ -302,6 +303,7 @@ class Worker:
         result_storage: ResultStorage | str | None = None,
         serializer: str | HasDumpsAndLoads | None = None,
         accept: Iterable[str | HasDumpsAndLoads] | None = None,
+        signing_keys: Sequence[SigningKey] | None = None,
         failure_ttl: timedelta = timedelta(days=7),
         failures_kept: int = 10_000,
         history_ttl: timedelta = timedelta(days=7),
@@ -331,6 +333,7 @@ class Worker:
                     result_storage=storage_at(result_storage),
                     serializer=serializer,
                     accept=accept,
+                    signing_keys=signing_keys,
                     failure_ttl=failure_ttl,
                     failures_kept=failures_kept,
                     history_ttl=history_ttl,

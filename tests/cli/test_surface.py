@@ -144,6 +144,7 @@ BEYOND = {
     "--result-storage": "DOCKET_RESULT_STORAGE",
     "--serializer": "DOCKET_SERIALIZER",
     "--accept": "DOCKET_ACCEPT",
+    "--signing-key-file": "DOCKET_SIGNING_KEYS_FILE",
     "--heartbeat-interval": "DOCKET_HEARTBEAT_INTERVAL",
     "--missed-heartbeats": "DOCKET_MISSED_HEARTBEATS",
     "--parent-task-spans": "DOCKET_PARENT_TASK_SPANS",

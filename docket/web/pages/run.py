@@ -278,6 +278,7 @@ def _facts(run: Execution[Any], tree: Tree | None, view: View) -> Safe:
         ("Call", el("code", run.call_repr())),
         ("Task", task_link(run.function_name)),
         ("Child of", tree and parent_links(tree)),
+        ("Signed by", run.signed_by and el("code", run.signed_by)),
         ("Serializer", None if run.serializer == "pickle" else run.serializer),
         ("Attempt", run.attempt),
         ("Begun", f"{count(run.times_begun)} times: workers were lost" if run.times_begun > 1 else None),
