@@ -99,7 +99,7 @@ if TYPE_CHECKING:
     from redis.credentials import CredentialProvider
 
     from .memory import Hold
-    from .serializers import HasDumpsAndLoads
+    from .serializers import AnySerializer
     from .synchronous import SyncDocket
     from .task_group import OnFailure, TaskGroup
 
@@ -185,8 +185,8 @@ class Docket(
         failures_kept: int = 10_000,
         history_ttl: timedelta = HISTORY_TTL,
         history_kept: int = HISTORY_KEPT,
-        serializer: str | HasDumpsAndLoads | None = None,
-        accept: Iterable[str | HasDumpsAndLoads] | None = None,
+        serializer: AnySerializer | None = None,
+        accept: Iterable[AnySerializer] | None = None,
         signing_keys: Sequence[SigningKey] | None = None,
         signatures: SigningMode | None = None,
         signature_max_age: timedelta | None = None,

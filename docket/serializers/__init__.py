@@ -7,9 +7,18 @@ made.
 from __future__ import annotations
 
 from .choosing import Serializers, chosen
-from .custom import HasDumpsAndLoads
+from .custom import AnySerializer, HasDumpsAndLoads
 from .json import Json
 from .misfit import Misfit
 from .sealed import Sealed, SealedOtherwise
 
-__all__ = ["HasDumpsAndLoads", "Json", "Misfit", "Sealed", "SealedOtherwise", "Serializers", "chosen"]
+__all__ = [
+    "AnySerializer",
+    "HasDumpsAndLoads",
+    "Json",
+    "Misfit",
+    "Sealed",
+    "SealedOtherwise",
+    "Serializers",
+    "chosen",
+]

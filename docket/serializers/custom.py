@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
-from ..store import About, Told, tell
+from ..store import About, Serializer, Told, tell
 from ..values import define
 
-__all__ = ["Custom", "HasDumpsAndLoads", "as_tuple"]
+__all__ = ["AnySerializer", "Custom", "HasDumpsAndLoads", "as_tuple"]
 
 
 class HasDumpsAndLoads(Protocol):
@@ -23,6 +23,10 @@ class HasDumpsAndLoads(Protocol):
     def name(self) -> str: ...
     def dumps(self, value: Any, /) -> bytes: ...
     def loads(self, payload: bytes, /) -> Any: ...
+
+
+AnySerializer: TypeAlias = str | HasDumpsAndLoads | Serializer
+"""What a docket takes for one: a name, one of docket's own, or one of the program's."""
 
 
 def as_tuple(value: Any) -> Any:

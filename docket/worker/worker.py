@@ -37,7 +37,7 @@ from .worker_dependencies import dependencies_at, named_dependencies
 
 if TYPE_CHECKING:
     from ..client import SigningKey
-    from ..serializers import HasDumpsAndLoads
+    from ..serializers import AnySerializer
 
 __all__ = ["Worker"]
 
@@ -301,8 +301,8 @@ class Worker:
         heartbeat_interval: timedelta = timedelta(seconds=2),
         missed_heartbeats: int = 5,
         result_storage: ResultStorage | str | None = None,
-        serializer: str | HasDumpsAndLoads | None = None,
-        accept: Iterable[str | HasDumpsAndLoads] | None = None,
+        serializer: AnySerializer | None = None,
+        accept: Iterable[AnySerializer] | None = None,
         signing_keys: Sequence[SigningKey] | None = None,
         failure_ttl: timedelta = timedelta(days=7),
         failures_kept: int = 10_000,
