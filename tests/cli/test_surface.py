@@ -160,6 +160,7 @@ BEYOND_OF = {
     "strike": {"--force"},
     "clear": {"--yes", "-y"},
     "snapshot": {"--limit"},
+    "add": {"--expires"},
     "show": {"--depth", "--limit", "--keys", "--group", "--after"},
 }
 

@@ -34,6 +34,12 @@ async def docket(url: str, anyio_backend: Any) -> AsyncGenerator[Docket]:
         assert await groups_left(docket) == 0
 
 
+@pytest.fixture
+def soon_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers look after a second at a group whose parent left it doomed, not after ten."""
+    monkeypatch.setattr("docket.task_group.leaving.DOOMED_LOOK", timedelta(seconds=1))
+
+
 async def groups_left(docket: Docket) -> int:
     """How many groups are open, once those that are being left are closed."""
     async with docket.redis() as redis:

@@ -35,6 +35,7 @@ async def test_a_failure_that_was_published_to_nobody_is_found(docket: Docket, w
 
 @few_pairs
 @slow
+@pytest.mark.usefixtures("soon_closed")
 async def test_patience_is_over_as_the_worker_hands_back(docket: Docket) -> None:
     """What the worker waits for is its shutdown_timeout, not the patience of those that it has stopped."""
 

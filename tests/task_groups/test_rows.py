@@ -218,6 +218,7 @@ async def test_a_parent_whose_worker_is_lost_finds_its_children(docket: Docket) 
 
 @few_pairs
 @slow
+@pytest.mark.usefixtures("soon_closed")
 async def test_a_parent_that_was_failing_as_it_was_lost_waits_for_the_children_of_its_keys(
     docket: Docket,
 ) -> None:
@@ -262,6 +263,7 @@ async def test_a_parent_that_is_given_up_takes_its_children_with_it(docket: Dock
 
 @few_pairs
 @slow
+@pytest.mark.usefixtures("soon_closed")
 async def test_a_parent_that_is_replaced_goes_on_without_a_group(docket: Docket) -> None:
     """G11"""
     came_out: list[BaseException] = []
@@ -321,6 +323,7 @@ async def test_children_of_a_parent_without_a_record_are_cancelled(docket: Docke
 
 @few_pairs
 @slow
+@pytest.mark.usefixtures("soon_closed")
 async def test_a_child_that_cannot_be_stopped_is_waited_for_as_patience_says(
     docket: Docket, caplog: pytest.LogCaptureFixture
 ) -> None:
