@@ -39,6 +39,8 @@ class Nest:
     most: int | None
     is_left: bool = attrs.field(init=False, default=False)
     _order: int = attrs.field(init=False, default=0)
+    _cut_off: dict[str, Execution[Any]] = attrs.field(init=False, factory=dict[str, Execution[Any]])
+    """Those whose `add` was cancelled on its way, by their keys: the server knows whether they are children."""
 
     def next_key(self) -> str:
         """A key by the place in the group: the same in each delivery of a parent that adds in a fixed order."""
@@ -143,6 +145,7 @@ class Nest:
         await self._check_open()
         if self.most is None:
             return None
+        await self._count_cut_off()
         most, under_way = self.most, self.view.under_way
 
         async def has_room() -> bool:
@@ -153,6 +156,23 @@ class Nest:
                 await self.view.wait(has_room)
             await self._check_open()
         return most - len(under_way)
+
+    async def _count_cut_off(self) -> None:
+        """Have those count for ``most`` that are children although nobody has waited for the answer."""
+        view = self.view
+        while self._cut_off:
+            key, execution = self._cut_off.popitem()
+            view.under_way.setdefault(key, execution)  # first: it may end at once
+            has_ended: bool | None = None
+            try:
+                found = await view.insist(partial(view.groups.members, view.group, [key]))
+                has_ended = found[0].has_ended  # or never was one
+            finally:
+                if has_ended is None:
+                    self._cut_off[key] = execution
+                if has_ended is not False and view.under_way.get(key) is execution:
+                    del view.under_way[key]
+                    view.notify()
 
     def check_not_left(self) -> None:
         """Raise RuntimeError where the block was left."""
@@ -185,6 +205,8 @@ class Nest:
             return
         if not is_child and self.view.under_way.get(execution.key) is execution:
             del self.view.under_way[execution.key]
+            if placed is None and self.most is not None:
+                self._cut_off[execution.key] = execution
             self.view.notify()
 
     async def _check(

@@ -6,11 +6,15 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import islice
+from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from docket import Agenda, CurrentDocket, Docket
+from docket.client import place
+from docket.task_group import nest
 from docket.task_group.openers import Program
 from tests.task_groups import tasks
 from tests.task_groups.conftest import coming_out, running, states, working
@@ -150,6 +154,45 @@ async def test_room_that_another_takes_as_one_comes_back_to_its_place_is_waited_
         await group.add(child)(0.2)
         aside.place.set()
     assert most == 1
+
+
+@pytest.mark.parametrize("is_placed", [True, False], ids=["on its way back", "before it was sent"])
+async def test_a_child_whose_add_is_cancelled_counts_for_max_running_if_it_is_one(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch, is_placed: bool
+) -> None:
+    cut, aside = anyio.CancelScope(), Aside(monkeypatch)
+    aside.place.set()
+    added = anyio.Event()
+
+    async def cut_off(*given: Any, **how: Any) -> Any:
+        monkeypatch.setattr(nest, "place", place)
+        if is_placed:
+            await place(*given, **how)
+        cut.cancel()
+        await checkpoint()
+
+    monkeypatch.setattr(nest, "place", cut_off)
+    async with (
+        working(docket),
+        docket.task_group(max_running=1) as group,
+        anyio.create_task_group() as beside,
+    ):
+
+        async def add_second() -> None:
+            await group.add(double)(1)
+            added.set()
+
+        with cut:
+            await group.add(endless, key="first")("first")
+        assert cut.cancelled_caught
+        beside.start_soon(add_second)
+        if is_placed:
+            await aside.has_begun.wait()
+            assert not added.is_set()
+            await running(docket, "first")
+            await docket.cancel("first")
+        await added.wait()
+        assert aside.has_begun.is_set() is is_placed
 
 
 async def test_an_end_that_another_takes_as_one_comes_back_to_its_place_is_not_the_last(
