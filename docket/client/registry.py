@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, cast
 
 from ..dependencies import (
@@ -87,6 +87,13 @@ def register_task(
     automatic task that needs arguments; UsageError (a ValueError) - a name stands for another function, or cannot be
     part of a key; ValueError - its dependencies contradict each other.
     """
+    if isinstance(function, Coroutine):  # as asyncio is given one
+        called = cast("Coroutine[Any, Any, Any]", function)
+        called.close()  # or Python warns that nobody has awaited it
+        raise TypeError(
+            f"a task is a callable, and {called!r} is what one returns: give the function, and its arguments apart, "
+            "as in `add(function)(arguments)`"
+        )
     if not callable(function):
         raise TypeError(f"a task is a callable, not {function!r}")
     if isinstance(function, RemoteTask):

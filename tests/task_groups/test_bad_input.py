@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import threading
 from contextlib import AsyncExitStack
@@ -45,6 +46,14 @@ async def test_a_group_is_opened_in_a_docket_that_was_entered(memory_url: str, a
     with pytest.raises(RuntimeError, match="use `async with docket:`"):
         async with Docket("x", memory_url).task_group():
             pass
+
+
+async def test_a_coroutine_where_a_function_belongs_is_refused_and_closed(docket: Docket) -> None:
+    coroutine: Any = double(1)
+    async with docket.task_group() as group:
+        with pytest.raises(TypeError, match=re.escape("as in `add(function)(arguments)`")):
+            group.add(coroutine)
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
 
 
 async def test_a_group_is_entered_once_and_used_inside_of_its_block(docket: Docket) -> None:
