@@ -107,8 +107,12 @@ class Caller:
         async def send(message: Any) -> None:
             await sending.send(message)
 
+        async def run() -> None:
+            async with sending:
+                await self.app(self.scope("GET", path, {}), receive, send)
+
         async with anyio.create_task_group() as group:
-            group.start_soon(self.app, self.scope("GET", path, {}), receive, send)
+            group.start_soon(run)
             try:
                 yield Events(receiving)
             finally:
@@ -118,7 +122,6 @@ class Caller:
                         if not _.get("more_body", _["type"].endswith("start")):
                             break
                 group.cancel_scope.cancel()
-        sending.close()
         receiving.close()
 
 
