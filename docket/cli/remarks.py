@@ -6,20 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..execution import Execution
+    from ..operating import TreeRun
 
-__all__ = ["remarks_of"]
+__all__ = ["remarks", "remarks_of"]
 
 
 def remarks_of(execution: Execution[Any]) -> list[str]:
     """``paused``, ``waits for LIMIT``, ``worker gone``, ``attempt 2`` and the like; none of most tasks."""
+    return remarks(
+        execution,
+        unknown=execution.is_put_back,
+        paused=execution.is_paused,
+        is_parent=execution.is_parent,
+    )
+
+
+def remarks(
+    run: Execution[Any] | TreeRun, *, paused: bool, unknown: bool = False, is_parent: bool = False
+) -> list[str]:
+    """The same of a task as it is known in a tree, which says less."""
     found = {
-        "unknown to a worker": execution.is_put_back,
-        "paused": execution.is_paused,
-        f"waits for {execution.waits_for}": execution.waits_for is not None,
-        "worker gone": execution.worker_is_gone,
-        "cancel requested": execution.cancel_requested,
-        "has a task group open": execution.is_parent,
-        f"attempt {execution.attempt}": execution.attempt > 1,
-        f"begun {execution.times_begun} times": execution.times_begun > 1,
+        "unknown to a worker": unknown,
+        "paused": paused,
+        f"waits for {run.waits_for}": run.waits_for is not None,
+        "worker gone": run.worker_is_gone,
+        "cancel requested": run.cancel_requested,
+        "has a task group open": is_parent,
+        f"attempt {run.attempt}": run.attempt > 1,
+        f"begun {run.times_begun} times": run.times_begun > 1,
     }
     return [remark for remark, applies in found.items() if applies]

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from ..operating import Tree, TreeGroup, TreeRun
-from ..rules import FINAL, ExecutionState
+from ..rules import FINAL, WAITING, ExecutionState
 from ..text import printable, shortened
 from ..values import define, frozen
+from .remarks import remarks
 from .tables import relative, span
 
 __all__ = ["Line", "can_draw", "counts_of", "lines_of", "said_of"]
@@ -72,7 +73,7 @@ def _below(run: TreeRun, now: datetime, whole_keys: bool) -> list[_Node]:
     return [
         *([_Node(before)] if run.groups_before else []),
         *(
-            _Node(f"group {_number(each)}, {counts_of(each)}", "", _children(each, now, whole_keys))
+            _Node(f"group {each.place}, {counts_of(each)}", "", _children(each, now, whole_keys))
             for each in run.groups
         ),
     ]
@@ -90,11 +91,6 @@ def _children(group: TreeGroup, now: datetime, whole_keys: bool) -> list[_Node]:
     return nodes
 
 
-def _number(group: TreeGroup) -> str:
-    """Which group of its run it is."""
-    return group.id.partition(".")[2]
-
-
 def _named(run: TreeRun, group: TreeGroup, *, whole: bool) -> str:
     """The name of a task with its key, or with its place in the group where it has a key by that."""
     place = None if whole else group.place_of(run.key)
@@ -104,13 +100,7 @@ def _named(run: TreeRun, group: TreeGroup, *, whole: bool) -> str:
 
 def counts_of(group: TreeGroup) -> str:
     """``40 children: 1 failed, 3 under way, 36 completed``."""
-    counts = {
-        "failed": group.failed,
-        "under way": group.under_way,
-        "cancelled": group.cancelled,
-        "completed": group.completed,
-    }
-    some = ", ".join(f"{number:,} {word}" for word, number in counts.items() if number)
+    some = ", ".join(f"{number:,} {word}" for word, number in group.counts.items() if number)
     total = f"{group.total:,} {'child' if group.total == 1 else 'children'}"
     stopping = " - asked to stop" if group.state == "cancelling" else ""
     return f"{total}: {some}{stopping}" if some else f"no children yet{stopping}"
@@ -121,19 +111,11 @@ def said_of(run: TreeRun, now: datetime) -> str:
     words = [run.state.value if run.state is not None else "gone"]
     if run.state is ExecutionState.SCHEDULED and run.when is not None and run.waits_for is None:
         words.append(relative(run.when, now))
-    if run.worker is not None and run.started_at is not None and run.state not in _WAITING:
+    if run.worker is not None and run.started_at is not None and run.state not in WAITING:
         ended = run.completed_at or now
         how = "after" if run.completed_at is not None else "for"
         words.append(f"on {run.worker} {how} {span(max(ended - run.started_at, timedelta(0)))}")
-    remarks = {
-        "paused": run.paused,
-        f"waits for {run.waits_for}": run.waits_for is not None,
-        "worker gone": run.worker_is_gone,
-        "cancel requested": run.cancel_requested,
-        f"attempt {run.attempt}": run.attempt > 1,
-        f"begun {run.times_begun} times": run.times_begun > 1,
-    }
-    line = ", ".join([" ".join(words), *(remark for remark, is_so in remarks.items() if is_so)])
+    line = ", ".join([" ".join(words), *remarks(run, paused=run.paused)])
     if len(run.groups) == 1 and not run.groups_before:
         line = f"{line}, {counts_of(run.groups[0])}"
     elif run.is_cut:
@@ -142,6 +124,3 @@ def said_of(run: TreeRun, now: datetime) -> str:
         how = ": " if run.state in FINAL else ", after "
         line = f"{line}{how}{shortened(run.error, MOST_OF_ERROR, MOST_OF_ERROR - 3)}"
     return printable(line)
-
-
-_WAITING = (ExecutionState.SCHEDULED, ExecutionState.QUEUED)

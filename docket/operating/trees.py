@@ -81,7 +81,22 @@ class TreeGroup:
     @property
     def total(self) -> int:
         """How many children it has."""
-        return self.completed + self.failed + self.cancelled + self.under_way
+        return sum(self.counts.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many children stand how, in words, what needs attention first."""
+        return {
+            "failed": self.failed,
+            "under way": self.under_way,
+            "cancelled": self.cancelled,
+            "completed": self.completed,
+        }
+
+    @property
+    def place(self) -> str:
+        """Its place among the groups of its run: a number, or a name."""
+        return self.id.partition(".")[2]
 
     @property
     def left_out(self) -> int:

@@ -14,7 +14,10 @@ from .words import coming, count, moment, plural, short
 if TYPE_CHECKING:
     from ..operating import Tree, TreeGroup, TreeRun
 
-__all__ = ["child_name", "children_bar", "children_words", "parent_links", "remarks_of", "tree_card"]
+__all__ = ["badge_of", "child_name", "counts_of", "error_of", "parent_links", "remarks_of", "tree_card"]
+
+#: The tones of a bar, where they are not named as what they stand for.
+_TONES = {"under way": "running", "cancelled": "quiet"}
 
 #: How many units the whole width of a bar has.
 WIDTH = 1000
@@ -27,14 +30,14 @@ def tree_card(tree: Tree, view: View) -> Safe | None:
         return None
     if len(run.groups) == 1 and not run.groups_before:
         [group] = run.groups
-        return card("Children", _counts(group), _list(group, view), tools=_all_link(group))
+        return card("Children", counts_of(group), _list(group, view), tools=_all_link(group))
     before = (
         el("p", f"{plural(run.groups_before, 'group')} before", class_="remark")
         if run.groups_before
         else None
     )
     groups = [
-        el("div", el("h3", f"Group {_number(group)}"), _counts(group), _list(group, view), _all_link(group))
+        el("div", el("h3", f"Group {group.place}"), counts_of(group), _list(group, view), _all_link(group))
         for group in run.groups
     ]
     return card("Task groups", before, *groups, class_="groups")
@@ -53,32 +56,24 @@ def parent_links(tree: Tree) -> Child:
     )
 
 
-def _counts(group: TreeGroup) -> Safe:
-    return el("div", children_bar(group), el("p", children_words(group), class_="remark"), class_="counts")
+def counts_of(group: TreeGroup) -> Safe:
+    """How the children of a group stand, as a bar and in words."""
+    return el("div", _bar(group), el("p", _words(group), class_="remark"), class_="counts")
 
 
 def _all_link(group: TreeGroup) -> Safe:
     return el("a", f"All {count(group.total)} as a list", href=address("group", id=group.id))
 
 
-def _number(group: TreeGroup) -> str:
-    return group.id.partition(".")[2]
-
-
-def children_bar(group: TreeGroup) -> Safe | None:
+def _bar(group: TreeGroup) -> Safe | None:
     """How the children of a group stand, as a bar; the words beside it say the same."""
     total = group.total
     if not total:
         return None
-    shares = {
-        "failed": group.failed,
-        "running": group.under_way,
-        "quiet": group.cancelled,
-        "completed": group.completed,
-    }
     drawn: list[Safe] = []
     at = 0.0
-    for tone, number in shares.items():
+    for kind, number in group.counts.items():
+        tone = _TONES.get(kind, kind)
         width = WIDTH * number / total
         if number:
             drawn.append(el("rect", x=f"{at:.1f}", y=0, width=f"{width:.1f}", height=10, class_=tone))
@@ -87,15 +82,9 @@ def children_bar(group: TreeGroup) -> Safe | None:
     return el("svg", *drawn, viewBox=box, preserveAspectRatio="none", class_="share", aria_hidden="true")
 
 
-def children_words(group: TreeGroup) -> str:
+def _words(group: TreeGroup) -> str:
     """``1 failed, 3 under way, 36 completed``."""
-    counts = {
-        "failed": group.failed,
-        "under way": group.under_way,
-        "cancelled": group.cancelled,
-        "completed": group.completed,
-    }
-    some = ", ".join(f"{count(number)} {word}" for word, number in counts.items() if number)
+    some = ", ".join(f"{count(number)} {word}" for word, number in group.counts.items() if number)
     words = f"{plural(group.total, 'child', 'children')}: {some}" if some else "no children yet"
     return f"{words}; asked to stop" if group.state == "cancelling" else words
 
@@ -112,19 +101,17 @@ def _row(run: TreeRun, group: TreeGroup, view: View) -> Safe:
     """One child, and what is below it."""
     line = el(
         "div",
-        _badge(run),
+        badge_of(run),
         child_name(run, group.place_of(run.key)),
         el("span", join(*remarks_of(run, view)), class_="remark"),
-        el("span", run.error, class_="errortext")
-        if run.error and run.state is not ExecutionState.COMPLETED
-        else None,
+        error_of(run),
         class_="run",
     )
     below = [
         el(
             "div",
-            children_bar(each),
-            el("span", children_words(each), class_="remark"),
+            _bar(each),
+            el("span", _words(each), class_="remark"),
             _list(each, view),
             class_="below",
         )
@@ -135,8 +122,16 @@ def _row(run: TreeRun, group: TreeGroup, view: View) -> Safe:
     return el("li", line, *below)
 
 
-def _badge(run: TreeRun) -> Safe:
+def badge_of(run: TreeRun) -> Safe:
+    """The state of a run; ``gone`` where nothing is recorded of it any more."""
     return state_badge(run.state.value if run.state is not None else "gone")
+
+
+def error_of(run: TreeRun) -> Safe | None:
+    """The error of a run, or of the attempt before it, as long as it has not completed."""
+    if not run.error or run.state is ExecutionState.COMPLETED:
+        return None
+    return el("span", run.error, class_="errortext")
 
 
 def child_name(run: TreeRun, place: str | None) -> Safe:

@@ -6,11 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...rules import ExecutionState
 from ..http import address
 from ..markup import Child, Safe, el, join
-from ..pieces import Column, card, empty, facts, key_link, pages, state_badge, table
-from ..trees import child_name, children_bar, children_words, remarks_of
+from ..pieces import Column, card, empty, facts, key_link, pages, table
+from ..trees import badge_of, child_name, counts_of, error_of, remarks_of
 from ..view import Content, Page, Part, Query, Show, View
 
 if TYPE_CHECKING:
@@ -43,13 +42,10 @@ def _show(group: str, after: str | None, page: ChildPage | None, view: View) -> 
         ("State", page.group.state),
         ("Id", el("code", group)),
     ]
-    counts = el(
-        "div", children_bar(page.group), el("p", children_words(page.group), class_="remark"), class_="counts"
-    )
     return Content(
         title="Task group",
         blocks=[
-            Part("group", card(None, counts, facts(pairs))),
+            Part("group", card(None, counts_of(page.group), facts(pairs))),
             Part("children", _children(group, after, page, view)),
         ],
         document={"group": page.group, "parent": page.parent, "children": page.children, "next": page.after},
@@ -73,12 +69,11 @@ def _children(group: str, after: str | None, page: ChildPage, view: View) -> Saf
 
 
 def _row(child: TreeRun, page: ChildPage, view: View) -> list[Child]:
-    failed = child.error is not None and child.state is not ExecutionState.COMPLETED
     return [
         child_name(child, page.group.place_of(child.key)),
-        state_badge(child.state.value if child.state is not None else "gone"),
+        badge_of(child),
         el("span", *remarks_of(child, view)),
-        el("span", child.error, class_="errortext") if failed else None,
+        error_of(child),
     ]
 
 
