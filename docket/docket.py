@@ -626,7 +626,7 @@ class Docket(
     ) -> Callable[..., TaskCall[Any]]:
         """Prepare and check a call for `add_many` or `replace_many`; nothing is sent. Raises as `add`, at once."""
         name, found, key = self._look_up(function, when, key, ttl)
-        until = None if expires is None else check_expires(expires, when)
+        until = check_expires(expires, when)
 
         def prepared(*args: Any, **kwargs: Any) -> TaskCall[Any]:
             check_arguments(found, name, args, kwargs)
@@ -710,7 +710,7 @@ class Docket(
         replace: bool = False,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         name, found, key = self._look_up(function, when, key, ttl, once=extra is not None)
-        until = None if expires is None else check_expires(expires, when)
+        until = check_expires(expires, when)
 
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
             check_arguments(found, name, args, kwargs)

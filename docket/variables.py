@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
+from pathlib import Path
 
 from .errors import BadSetting
 from .text import text_of
 
-__all__ = ["check_switch", "is_set", "switched_on"]
+__all__ = ["check_switch", "is_set", "key_lines", "switched_on"]
 
 _WORDS = {
     **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
@@ -30,6 +33,23 @@ def switched_on(name: str) -> bool:
 def is_set(*names: str) -> bool:
     """Whether one of some variables is set, and not empty."""
     return any(os.environ.get(name) for name in names)
+
+
+def key_lines(path: str | Path, name: str, what: str, logger: logging.Logger) -> list[str]:
+    """The keys in a file, one a line, in their order; empty lines and those with a ``#`` in front count nothing.
+
+    One that everybody may read is taken, and logged as the file of ``what``. ``name`` is of the setting that names it.
+    Raises: BadSetting - it cannot be read.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            lines = [line.strip() for line in file]
+    except (OSError, ValueError) as error:
+        raise BadSetting(f"{name}: the file cannot be read: {error}") from error
+    if os.name == "posix" and stat.S_ISREG(mode) and mode & stat.S_IROTH:
+        logger.warning("The file of %s %s may be read by every user of this machine: chmod o-r", what, path)
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def check_switch(name: str, given: object) -> bool:

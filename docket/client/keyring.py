@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from ..errors import BadSetting
 from ..moments import check_setting, read_seconds
 from ..store import Signatures
 from ..text import text_of
+from ..variables import key_lines
 
 __all__ = ["LEAST", "SigningKey", "SigningMode", "read_key_file", "signatures_of"]
 
@@ -114,17 +114,7 @@ def read_key_file(path: str | Path, name: str = "--signing-key-file") -> tuple[b
     One that everybody may read is taken, and logged.
     Raises: BadSetting - it cannot be read, or has no key, or one that is too short.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            lines = [line.strip() for line in file]
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise BadSetting(f"{name}: the file cannot be read: {error}") from error
-    if stat.S_ISREG(mode) and mode & stat.S_IROTH and os.name == "posix":
-        logger.warning(
-            "The file of signing keys %s may be read by every user of this machine: chmod o-r", path
-        )
-    keys = _checked([line for line in lines if line and not line.startswith("#")], f"{name} {path}")
+    keys = _checked(key_lines(path, name, "signing keys", logger), f"{name} {path}")
     if not keys:
         raise BadSetting(f"{name}: there is no key in {path}")
     return keys

@@ -174,29 +174,24 @@ class Evaluator:
 
     def value(self, expression: str | ast.expr) -> Any:
         """The value of an expression, from the first namespace that has all of its names."""
-        if self._names is None:
-            self._names = [*_namespaces(self._function)]
         text = expression if isinstance(expression, str) else ast.unparse(expression)
-        failed: Exception | None = None
-        for names in self._names:
-            try:
-                return eval(text, names)
-            except Exception as error:  # noqa: BLE001 - is raised below
-                failed = failed or error
-        raise failed or NameError("it has no names")
+        return self._first(lambda names: eval(text, names))
 
     def resolved(self, annotation: Any) -> Any:
         """An annotation without text: that of the whole, or of its parts, is evaluated."""
-        if self._names is None:
-            self._names = [*_namespaces(self._function)]
 
         def holder() -> None: ...
 
         holder.__annotations__ = {"it": annotation}
+        return self._first(lambda names: typing.get_type_hints(holder, names, include_extras=True)["it"])
+
+    def _first(self, evaluate: Callable[[dict[str, Any]], Any]) -> Any:
+        if self._names is None:
+            self._names = [*_namespaces(self._function)]
         failed: Exception | None = None
         for names in self._names:
             try:
-                return typing.get_type_hints(holder, names, include_extras=True)["it"]
+                return evaluate(names)
             except Exception as error:  # noqa: BLE001 - is raised below
                 failed = failed or error
         raise failed or NameError("it has no names")

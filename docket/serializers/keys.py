@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 
 from ..errors import BadSetting
+from ..variables import key_lines
 
 __all__ = ["KEYS", "KEYS_FILE", "keys_of_environment"]
 
@@ -28,12 +28,4 @@ def keys_of_environment() -> list[str]:
         raise BadSetting(f"what is sealed needs keys, by the variable {KEYS} or {KEYS_FILE}; {said}")
     if text:
         return text.split()
-    try:
-        with open(path, encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            lines = [line.strip() for line in file]
-    except (OSError, ValueError) as error:
-        raise BadSetting(f"the variable {KEYS_FILE}: the file cannot be read: {error}") from error
-    if os.name == "posix" and stat.S_ISREG(mode) and mode & stat.S_IROTH:
-        logger.warning("Every user of this machine may read the file of keys %s: chmod o-r", path)
-    return [line for line in lines if line and not line.startswith("#")]
+    return key_lines(path, f"the variable {KEYS_FILE}", "sealing keys", logger)

@@ -208,14 +208,7 @@ class Payloads:
         if self.serializer is None:
             body = dump_any(value)
         else:
-            about = About(
-                kind="result",
-                docket=self.docket,
-                task=task,
-                key=key,
-                generation=generation,
-                function=function,
-            )
+            about = About("result", self.docket, task, key, generation, function)
             body = self.serializer.dumps(value, about)
         return _stored(self._tagged_result("result", key, generation, body))
 
@@ -233,15 +226,7 @@ class Payloads:
         if self.serializer is None:
             body = pickled_error(error, note)
         else:
-            about = About(
-                kind="exception",
-                docket=self.docket,
-                task=task,
-                key=key,
-                generation=generation,
-                function=function,
-                note=note,
-            )
+            about = About("exception", self.docket, task, key, generation, function, note)
             body = self.serializer.dumps(error, about)
         return _stored(self._tagged_result("exception", key, generation, body))
 
@@ -287,9 +272,7 @@ class Payloads:
                     f"is of generation {int(tag.generation)} of its key, and that of this run is {generation}"
                 )
             self._judge(reason, tag, _what_result, (kind, task, key))
-        about = About(
-            kind=kind, docket=self.docket, task=task, key=key, generation=generation, function=function
-        )
+        about = About(kind, self.docket, task, key, generation, function)
         value = self._open(body, text(tag.serializer), about)
         return value.made(self.exceptions) if type(value) is Told else value
 

@@ -54,13 +54,14 @@ class Orphans:
         is_first, is_well = True, True
         while True:
             seen = self._told.count
-            if await self.groups.first_due() == 0:
+            if (due_in := await self.groups.first_due()) == 0:
                 is_first = is_memory or await self.sweeping.hold_groups_lease(1.5 * self.period)
                 is_well = not is_first or await self._look()
+                if is_memory:
+                    due_in = await self.groups.first_due()
             answered()
-            seconds: float | None = self.period.total_seconds() * random.uniform(0.75, 1.25)
-            if is_memory and is_well:
-                seconds = await self.groups.first_due()
+            is_told = is_memory and is_well
+            seconds = due_in if is_told else self.period.total_seconds() * random.uniform(0.75, 1.25)
             with anyio.move_on_after(seconds):
                 await self._told.wait_past(seen)
                 if not is_first:  # whoever looked the last time looks at once, and most likely for all
