@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .execution import RemoteTask as RemoteTask
     from .execution import TaskCall as TaskCall
     from .execution import remote_task as remote_task
+    from .rules import Priority as Priority
     from .strikelist import StrikeList as StrikeList
     from .task_group import TaskGroup as TaskGroup
     from .worker import EndedRun as EndedRun
@@ -75,6 +76,7 @@ __all__ = [
     "ExponentialRetry",
     "Logged",
     "Perpetual",
+    "Priority",
     "Progress",
     "RateLimit",
     "RemoteTask",
@@ -111,6 +113,7 @@ _HOMES = {
     ),
     "Agenda": "agenda",
     "Docket": "docket",
+    "Priority": "rules",
     "StrikeList": "strikelist",
     "TaskGroup": "task_group",
     "Logged": "annotations",

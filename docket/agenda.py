@@ -19,6 +19,7 @@ from .moments import (
     check_ttl,
     moved,
 )
+from .rules import Level, check_priority
 from .text import checked_name
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Agenda:
 
     def __init__(self) -> None:
         self._items: list[Item] = []
-        self._kept: list[tuple[TimeToLive, Expires]] = []
+        self._kept: list[tuple[TimeToLive, Expires, Level]] = []
 
     def __len__(self) -> int:
         return len(self._items)
@@ -58,10 +59,17 @@ class Agenda:
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, None]: ...
     @overload
     def add(
-        self, function: str, key: str | None = None, ttl: TimeToLive = ..., *, expires: Expires = None
+        self,
+        function: str,
+        key: str | None = None,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., None]: ...
     def add(
         self,
@@ -70,9 +78,10 @@ class Agenda:
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., None]:
         """Add a call: ``agenda.add(function)(arguments)``. Without a key it gets a new one in every scatter.
-        ``ttl`` and ``expires`` are as with `Docket.add`: a duration counts from when the call is due.
+        ``ttl``, ``expires`` and ``priority`` are as with `Docket.add`: a duration counts from when the call is due.
 
         Raises: at once, TypeError for what is no task function or key; by the returned function, TypeError for
         arguments that do not fit. Those of a task given by name are checked by `scatter`, where its docket is known.
@@ -86,12 +95,13 @@ class Agenda:
             key = check_key(key)
         check_ttl(ttl)
         check_expires(expires, None)
+        level = None if priority is None else check_priority(priority)
 
         def adding(*args: Any, **kwargs: Any) -> None:
             if not isinstance(function, str):
                 check_arguments(function, name, args, kwargs)
             self._items.append((function, args, kwargs, key))
-            self._kept.append((ttl, expires))
+            self._kept.append((ttl, expires, level))
 
         return adding
 
@@ -137,12 +147,11 @@ class Agenda:
         )
         calls: list[Any] = []
         try:
-            for (function, args, kwargs, key), (ttl, expires), when in zip(
+            for (function, args, kwargs, key), (ttl, expires, priority), when in zip(
                 self._items, self._kept, moments, strict=True
             ):
-                calls.append(
-                    docket.call(function, when=when, key=key, ttl=ttl, expires=expires)(*args, **kwargs)
-                )
+                call = docket.call(function, when=when, key=key, ttl=ttl, expires=expires, priority=priority)
+                calls.append(call(*args, **kwargs))
         except Exception:
             await docket.add_many(calls)
             raise

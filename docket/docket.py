@@ -71,7 +71,7 @@ from .operating import (
     DocketPauses,
     DocketTrees,
 )
-from .rules import WAITING, Cancellation, Disposition, ExecutionState
+from .rules import WAITING, Cancellation, Disposition, ExecutionState, Level, Priority, check_priority
 from .signals import signals, suppress_errors
 from .snapshot import DocketSnapshot, DocketSnapshotMixin
 from .store import (
@@ -396,24 +396,41 @@ class Docket(
 
     # tasks -----------------------------------------------------------------------------------------------
 
-    def register(self, function: TaskFunction | AnyFunction, names: list[str] | None = None) -> None:
+    def register(
+        self,
+        function: TaskFunction | AnyFunction,
+        names: list[str] | None = None,
+        *,
+        priority: Level = None,
+    ) -> None:
         """Make a function known as a task, by its own name or by ``names``. The name is what a task is known by.
 
-        Raises: TypeError - not a callable with a name; ValueError - its dependencies contradict each other, or a name
-        stands for another function. One that was written in the same place is replaced: a module may be loaded again.
-        """
-        register_task(self.tasks, self._remarks, cast("TaskFunction", function), names)
+        ``priority`` is the level of those calls that are added here and given none. Without it that is the `Priority`
+        which is the default of a parameter of the task, if there is one.
 
-    def register_collection(self, collection_path: str, names: Mapping[str, list[str]] | None = None) -> None:
+        Raises: TypeError - not a callable with a name; ValueError - its dependencies contradict each other, a name
+        stands for another function, or the level is none. A function that was written in the same place is replaced: a
+        module may be loaded again.
+        """
+        register_task(self.tasks, self._remarks, cast("TaskFunction", function), names, priority)
+
+    def register_collection(
+        self,
+        collection_path: str,
+        names: Mapping[str, list[str]] | None = None,
+        *,
+        priority: Level = None,
+    ) -> None:
         """Register every function of a collection: ``"module.path:name"`` of an iterable of functions.
 
         A mapping of names to functions registers them by these. ``names`` are as in `register`, for some of the
         functions, by the name that each goes by in the collection: ``{"send_mail": ["send_mail", "send_email"]}``.
+        ``priority`` is that of all of them.
 
         Raises: ValueError - the path is not of that form, ``names`` is about a function that is not there, or as
         `register`; ImportError, AttributeError - nothing is there.
         """
-        register_collection(self.tasks, self._remarks, collection_at(collection_path), names)
+        register_collection(self.tasks, self._remarks, collection_at(collection_path), names, priority)
 
     def register_exception(self, *types: type[BaseException]) -> None:
         """Have `Execution.get_result` raise exceptions of these types, where a task has raised one that is not pickled.
@@ -453,6 +470,7 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
@@ -463,6 +481,7 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
@@ -473,6 +492,7 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def add(
         self,
@@ -482,6 +502,7 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Schedule a call: ``await docket.add(function)(arguments)``.
 
@@ -491,14 +512,17 @@ class Docket(
         for ever. Without it ``execution_ttl`` counts. What has not begun by ``expires`` is not begun but cancelled: a
         moment by the server's clock, or a duration that counts from ``when``, or from the placing where there is none.
         Once it has begun it does not expire any more: a retry, a redelivery and the next run of a chain have no expiry.
+        What is due of a higher ``priority`` begins first (`Priority`, or "high", "normal", "low"); without one it is
+        that of the task, else normal. Retries and the next runs of a chain keep it.
 
-        Raises: at once, ValueError for a naive ``when`` or ``expires`` or a ``ttl`` out of range, TypeError for a key
+        Raises: at once, ValueError for a naive ``when`` or ``expires``, a ``ttl`` out of range or an unknown
+        ``priority``, TypeError for a key
         that is not a string or an ``expires`` that is neither, UnknownTask (a KeyError) for a name that is not
         registered; when awaited, TypeError for arguments that do not fit the signature or cannot be pickled,
         redis.exceptions.RedisError when the server cannot be reached in bounded time or refuses.
         Cancel: the task may or may not have been placed.
         """
-        return self._placing("docket.add", function, when, key, ttl, expires)
+        return self._placing("docket.add", function, when, key, ttl, expires, priority)
 
     @overload
     def run_once(
@@ -509,6 +533,7 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def run_once(
@@ -519,6 +544,7 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def run_once(
@@ -529,6 +555,7 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def run_once(
         self,
@@ -538,13 +565,14 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Schedule one run of a task with Perpetual or Cron, which no other run follows: for a button "run it now".
 
         The chain of the task, if it has one, goes on beside it, untouched. A retry is part of the run. For other tasks
         it is the same as `add`, whose arguments and errors it has.
         """
-        return self._placing("docket.add", function, when, key, ttl, expires, extra=_ONCE)
+        return self._placing("docket.add", function, when, key, ttl, expires, priority, extra=_ONCE)
 
     @overload
     def replace(
@@ -555,6 +583,7 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def replace(
@@ -565,10 +594,18 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def replace(
-        self, function: str, when: datetime, key: str, ttl: TimeToLive = ..., *, expires: Expires = None
+        self,
+        function: str,
+        when: datetime,
+        key: str,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def replace(
         self,
@@ -578,12 +615,13 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Schedule a call instead of the one that its key has. A run in progress continues, its outcome is discarded.
 
         Raises: as `add`.
         """
-        return self._placing("docket.replace", function, when, key, ttl, expires, replace=True)
+        return self._placing("docket.replace", function, when, key, ttl, expires, priority, replace=True)
 
     @overload
     def call(
@@ -594,6 +632,7 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
@@ -604,6 +643,7 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
@@ -614,6 +654,7 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., TaskCall[Any]]: ...
     def call(
         self,
@@ -623,14 +664,18 @@ class Docket(
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., TaskCall[Any]]:
         """Prepare and check a call for `add_many` or `replace_many`; nothing is sent. Raises as `add`, at once."""
         name, found, key = self._look_up(function, when, key, ttl)
         until = check_expires(expires, when)
+        given = None if priority is None else check_priority(priority)
 
         def prepared(*args: Any, **kwargs: Any) -> TaskCall[Any]:
             check_arguments(found, name, args, kwargs)
-            return TaskCall(found, args, kwargs, key or new_key(), when or clock.now(), name, ttl, until)
+            return TaskCall(
+                found, args, kwargs, key or new_key(), when or clock.now(), name, ttl, until, given
+            )
 
         return prepared
 
@@ -697,6 +742,12 @@ class Docket(
     ) -> tuple[str, TaskFunction, str | None]:
         return self._look_up(function, when, key, ttl, once=True)  # a group refuses what begins a chain
 
+    def own_level(
+        self, name: str, function: TaskFunction, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Priority | None:
+        """The level that a task gives to a call which is given none: see `register`. None where it gives none."""
+        return self._remarks.level_of(name, function, args, kwargs)
+
     def _placing(
         self,
         operation: str,
@@ -705,12 +756,14 @@ class Docket(
         key: str | None,
         ttl: TimeToLive,
         expires: Expires,
+        priority: Level,
         *,
         extra: Mapping[bytes, bytes] | None = None,
         replace: bool = False,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         name, found, key = self._look_up(function, when, key, ttl, once=extra is not None)
         until = check_expires(expires, when)
+        given = None if priority is None else check_priority(priority)
 
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
             check_arguments(found, name, args, kwargs)
@@ -722,6 +775,8 @@ class Docket(
                 execution.extra_fields = extra
             if until is not None:
                 execution.expire(until)
+            if (level := given or self._remarks.level_of(name, found, args, kwargs)) is not None:
+                execution.prioritize(level)
             return await place_for(operation, self.store, execution, replace=replace)
 
         return scheduler
@@ -779,6 +834,11 @@ class Docket(
         execution.ttl = check_ttl(call.ttl)
         if call.expires is not None:
             execution.expire(check_expires(call.expires, None))
+        given = None if call.priority is None else check_priority(call.priority)
+        if (
+            level := given or self._remarks.level_of(name, call.function, call.args, call.kwargs)
+        ) is not None:
+            execution.prioritize(level)
         return execution
 
     async def schedule(self, execution: Execution[Any]) -> None:
@@ -895,8 +955,11 @@ class Docket(
         execution.progress.apply(progress)
         if record.state in WAITING and await store.pauses.is_paused(record.function):
             execution.is_paused = True
-        if record.state is ExecutionState.SCHEDULED and record.attempt == 1:
-            execution.attempt = await store.records.attempt_of_waiting(key)
+        if record.state is ExecutionState.SCHEDULED:
+            attempt, level = await store.records.of_scheduled(key, record)
+            execution.prioritize(level)
+            if record.attempt == 1:  # pydocket records none
+                execution.attempt = attempt
         elif record.state is ExecutionState.RUNNING and record.worker is not None and not record.by_hand:
             execution.worker_is_gone = not await store.liveness.lives(record.worker)
         return execution

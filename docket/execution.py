@@ -43,7 +43,16 @@ from .errors import (
 )
 from .moments import TimeToLive, check_moment, read_moment
 from .numbers import check_whole, spelled
-from .rules import WAITING, Cancellation, Disposition, ExecutionState, waiting_state
+from .rules import (
+    WAITING,
+    Cancellation,
+    Disposition,
+    ExecutionState,
+    Level,
+    Priority,
+    check_priority,
+    waiting_state,
+)
 from .signals import Labels
 from .store import (
     EXPIRES,
@@ -58,11 +67,13 @@ from .store import (
     epoch,
     expires_field,
     expires_of,
+    level_of,
     queued_at,
     serializer_of,
     signed_by,
     waits_for,
     why_expired,
+    with_level,
     without_expiry,
 )
 from .text import printable, text_of
@@ -102,6 +113,7 @@ _signature_cache = signature_cache  # a name that users of pydocket rely on
 
 #: To look a member of an enumeration up costs as much as to call a function, and each run asks for these.
 _SCHEDULED, _RUNNING, _LOADED = ExecutionState.SCHEDULED, ExecutionState.RUNNING, Disposition.LOADED
+_NORMAL = Priority.NORMAL
 
 
 class Execution(Generic[R]):
@@ -183,6 +195,11 @@ class Execution(Generic[R]):
     def expires(self) -> datetime | None:
         """By when it is to have begun, or to be cancelled; None for any time. Unknown of one that has begun."""
         return expires_of(self.extra_fields, self.when) if self.extra_fields else None
+
+    @property
+    def priority(self) -> Priority:
+        """Its level: what is due of a higher one begins first."""
+        return level_of(self.extra_fields) if self.extra_fields else _NORMAL
 
     # its call --------------------------------------------------------------------------------------------
 
@@ -460,7 +477,7 @@ class Execution(Generic[R]):
         if record.cancel_requested or self.cancel_requested or self.worker_is_gone:
             self.cancel_requested, self.worker_is_gone = record.cancel_requested, False
         if record.entry != self._entry:
-            self._entry = record.entry
+            self._is_at(record)
         if record.is_parent or self.is_parent:
             self.is_parent = record.is_parent
         if record.begun != self.times_begun:
@@ -472,6 +489,12 @@ class Execution(Generic[R]):
         # The record has a double of the seconds: of the microseconds and of the offset we may know more than it does.
         if record.when is not None and epoch(record.when) != epoch(self.when):
             self.when = record.when
+
+    def _is_at(self, record: Record) -> None:
+        """Take over where the record says that its entry is: on the lane of its level."""
+        self._entry = record.entry
+        if record.entry is not None:
+            self.prioritize(record.level)
 
     def claimed(self, fence: Fence) -> None:
         """Note the claim that a worker runs it under."""
@@ -520,6 +543,11 @@ class Execution(Generic[R]):
         """Have it cancelled unless it begins by a moment, or so long after it was placed; with None at any time."""
         extra = without_expiry(self.extra_fields)
         self.extra_fields = extra if expires is None else {EXPIRES: expires_field(expires), **extra}
+
+    def prioritize(self, priority: Level) -> None:
+        """Give it a level, before it is placed. Raises: UsageError (a ValueError) - it is none."""
+        if (level := check_priority(priority)) is not self.priority:
+            self.extra_fields = with_level(self.extra_fields, level)
 
     # by hand ---------------------------------------------------------------------------------------------
 

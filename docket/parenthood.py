@@ -20,6 +20,7 @@ from anyio import CancelScope, from_thread
 
 from .clock import monotonic
 from .dependencies import current_execution
+from .rules import Priority
 from .standins import redis_errors
 from .store import DocketStore, Fence, Groups
 from .transport import is_outage
@@ -107,6 +108,11 @@ class Parent(Protocol):
     @property
     def holds(self) -> frozenset[str]:
         """The concurrency limits that it holds a slot of, and those that its parents do."""
+        ...
+
+    @property
+    def priority(self) -> Priority:
+        """Its level."""
         ...
 
     def open_group(self, name: str | None) -> str:

@@ -8,6 +8,7 @@ from .by_hand import claim_by_hand, end_by_hand
 from .descriptions import described, recurrence_of
 from .key_names import KeyName
 from .keyring import SigningKey, SigningMode, read_key_file, signatures_of
+from .levels import own_level
 from .packed import Packed
 from .paths import member_at
 from .placement import check_chunk_size, place, place_for, place_many, retry_many
@@ -88,6 +89,7 @@ __all__ = [
     "name_of",
     "new_key",
     "over",
+    "own_level",
     "place",
     "place_for",
     "place_many",

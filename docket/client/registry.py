@@ -15,8 +15,10 @@ from ..dependencies import (
     validate_dependencies,
 )
 from ..errors import UnknownTask, UsageError
+from ..rules import Level, Priority, check_priority
 from ..text import checked_name, text_of
 from .identity import are_alike, is_same, origin_of, share_origin
+from .levels import forget_level, level_in_signature, own_level
 from .paths import member_at
 from .remote import RemoteTask
 from .signatures import TaskFunction, check_arguments, check_function
@@ -51,6 +53,22 @@ class Remarks:
         self._said = set[tuple[str, str]]()
         self.check: Callable[[TaskFunction, str], None] | None = None
         """Refuses a task that the docket's serializer cannot be used with."""
+        self._levels: dict[str, Priority] = {}
+
+    def note_level(self, name: str, level: Priority | None, *, again: bool) -> None:
+        """Note the level that a task is registered with; without one it keeps what it has if it comes ``again``."""
+        if level is not None:
+            self._levels[name] = level
+        elif not again:
+            self._levels.pop(name, None)
+
+    def level_of(
+        self, name: str, function: TaskFunction, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Priority | None:
+        """The level of a call that is given none: as registered, or by the signature of its task."""
+        if self._levels and (level := self._levels.get(name)) is not None:
+            return level
+        return own_level(function, args, kwargs)
 
     def warn_once(self, name: str, what: str, message: str) -> None:
         """Log a warning about the task of this name, the first time that it is about ``what``."""
@@ -77,6 +95,7 @@ def register_task(
     remarks: Remarks,
     function: TaskFunction,
     names: list[str] | None = None,
+    priority: Level = None,
 ) -> None:
     """Enter a function under ``names``, or under its own.
 
@@ -85,7 +104,7 @@ def register_task(
 
     Raises: TypeError - not a callable, or without a name, or a generator function, or it depends on one, or an
     automatic task that needs arguments; UsageError (a ValueError) - a name stands for another function, or cannot be
-    part of a key; ValueError - its dependencies contradict each other.
+    part of a key; ValueError - its dependencies contradict each other, or its level is none or twofold.
     """
     if isinstance(function, Coroutine):  # as asyncio is given one
         called = cast("Coroutine[Any, Any, Any]", function)
@@ -109,10 +128,13 @@ def register_task(
             f"a task is a callable that can be hashed, and {text_of(function, repr)} cannot be hashed: "
             "give its class a __hash__"
         ) from None
+    level = None if priority is None else check_priority(priority)
     forget(function)
+    forget_level(function)
     validate_dependencies(function)
     check_suppliers(get_dependency_parameters(function).values())
     check_admission(function)
+    level_in_signature(function)
     if automatic(function):
         try:
             check_arguments(function, name_of(function), (), {})
@@ -125,6 +147,8 @@ def register_task(
         remarks.check(function, free[0])
     for name in free:
         _check_free(tasks, remarks, name, function, named=bool(names))
+    for name in free:
+        remarks.note_level(name, level, again=is_same(tasks.get(name), function))
     tasks.update(dict.fromkeys(free, function))
     remarks.automatic.difference_update(free)
     if automatic(function):
@@ -180,6 +204,7 @@ def register_collection(
     remarks: Remarks,
     collection: TaskCollection,
     names: Mapping[str, list[str]] | None = None,
+    priority: Level = None,
 ) -> None:
     """Enter every function of a collection, some by ``names``: of each, by the name that it goes by there.
 
@@ -189,7 +214,7 @@ def register_collection(
     for name, function in _named(collection):
         own = name_of(function) if name is None and left else name
         given = None if own is None else left.pop(own, None)
-        register_task(tasks, remarks, function, given or (None if name is None else [name]))
+        register_task(tasks, remarks, function, given or (None if name is None else [name]), priority)
     if left:
         raise UsageError(f"names= is about {', '.join(map(repr, left))}, of which the collection has none")
 

@@ -21,6 +21,7 @@ from ..dependencies import (
 )
 from ..errors import UsageError
 from ..moments import Expires, TimeToLive
+from ..rules import Level
 from ..text import checked_name, text_of
 from ..values import define, frozen
 
@@ -241,3 +242,4 @@ class TaskCall(Generic[R]):
     function_name: str | None = None
     ttl: TimeToLive = ...
     expires: Expires = None
+    priority: Level = None

@@ -15,9 +15,9 @@ from ..errors import NothingKept, UsageError
 from ..execution import Execution
 from ..moments import LAST, check_moment
 from ..numbers import check_whole
-from ..rules import Cancellation, Disposition, ExecutionState
+from ..rules import Cancellation, Disposition, ExecutionState, Level, check_priority
 from ..signals import Labels, signals
-from ..store import DocketStore, FailureKept, FailureRow, Keys, Message, Wanted, epoch_ms
+from ..store import DocketStore, FailureKept, FailureRow, Keys, Message, Wanted, epoch_ms, with_level
 from ..text import text_of
 from ..values import frozen
 from .named import asked_task
@@ -294,15 +294,17 @@ class DocketFailures(abc.ABC):
         with signals.operation("docket.discard_all", self.labels):
             return await self._each(wanted, self._discard_some)
 
-    async def run_now(self, key: str) -> bool:
+    async def run_now(self, key: str, *, priority: Level = None) -> bool:
         """Let what waits for its time under ``key`` run now; whether anything did.
 
         That is a task for later, the next attempt of one that failed, the next run of a perpetual task, whose chain
-        goes on from there. Raises: as `cancel`.
+        goes on from there. With a ``priority`` that is its level from now on.
+        Raises: UsageError (a ValueError) - there is no such level; else as `cancel`.
         """
         key = check_key(key)
+        level = None if priority is None else check_priority(priority)
         with signals.operation("docket.run_now", lambda: {**self.labels(), "docket.key": key}):
-            return await self.store.failures.promote(key, clock.now())
+            return await self.store.failures.promote(key, clock.now(), level=level)
 
     # inside ----------------------------------------------------------------------------------------------
 
@@ -389,7 +391,7 @@ class DocketFailures(abc.ABC):
         ):
             return Message(
                 key, when, record.function, record.args, record.kwargs,
-                generation=max(record.generation, 0), ttl=record.ttl,
+                generation=max(record.generation, 0), extra=with_level({}, record.level), ttl=record.ttl,
             )  # fmt: skip
         docket = self.keys.name
         if kept is None:

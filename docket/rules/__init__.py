@@ -6,6 +6,7 @@ from .cron import VIXIE_KEYWORDS, BadCronLine, CronLine
 from .exceptions import alone, is_a, leaves, only_one_of, unfolds
 from .leases import LEASE_RENEWAL_FACTOR, lease_trusted_until, renewal_interval
 from .passing import delay_until_known
+from .priority import LEVELS, Level, Priority, check_lanes, check_priority
 from .states import FINAL, WAITING, Cancellation, Disposition, ExecutionState, waiting_state
 from .strikes import (
     Condition,
@@ -46,6 +47,7 @@ from .verdicts import (
 __all__ = [
     "FINAL",
     "LEASE_RENEWAL_FACTOR",
+    "LEVELS",
     "PUT_OFF",
     "VIXIE_KEYWORDS",
     "WAITING",
@@ -68,12 +70,14 @@ __all__ = [
     "Expired",
     "Fail",
     "HandBack",
+    "Level",
     "LiteralOperator",
     "MinimalStrike",
     "Operator",
     "Outcome",
     "ParameterStrikes",
     "PassOn",
+    "Priority",
     "Raised",
     "RateRule",
     "Reschedule",
@@ -88,6 +92,8 @@ __all__ = [
     "TaskStrikes",
     "Verdict",
     "alone",
+    "check_lanes",
+    "check_priority",
     "checked_condition",
     "decide",
     "decide_last",

@@ -34,6 +34,7 @@ from .groups import GroupLost, GroupNow, Groups, OpenGroup
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
 from .ledger import CHAINS_AT_ONCE, LONGEST_KEY, Ledger, Row, TaskEnds, row_text
+from .levels import lane_of, level_of, level_of_entry, with_level
 from .listing import Counts, Listed
 from .liveness import Beat, Liveness, WorkerInfo
 from .misuse import KINDS, is_shared, misused
@@ -190,6 +191,9 @@ __all__ = [
     "is_empty",
     "is_shared",
     "key_id_of",
+    "lane_of",
+    "level_of",
+    "level_of_entry",
     "load_plain",
     "milliseconds",
     "misused",
@@ -207,5 +211,6 @@ __all__ = [
     "unreadable",
     "waits_for",
     "why_expired",
+    "with_level",
     "without_expiry",
 ]

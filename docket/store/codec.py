@@ -22,6 +22,7 @@ from .foreign import LARGEST, moment, whole
 __all__ = [
     "EXPIRES",
     "HELD_LIMITS",
+    "LANE",
     "ONCE",
     "USUAL_FIELDS",
     "Delivery",
@@ -55,6 +56,9 @@ ONCE = b"docket:once"
 #: In the message of a run that is cancelled unless it begins in time: until when (epoch seconds of the server); as it
 #: is sent to be placed also how long after that (a plus sign and ms).
 EXPIRES = b"docket:expires"
+
+#: In the message of a call of another level than normal: which one that is.
+LANE = b"docket:lane"
 
 #: A field of the messages of children: which limits their parents hold slots of, packed (`docket.rules.pack`).
 HELD_LIMITS = b"docket:held"

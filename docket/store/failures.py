@@ -8,6 +8,7 @@ from typing import cast
 
 from .. import clock
 from ..moments import iso_text
+from ..rules import Priority
 from ..standins import redis_errors
 from ..transport import Client
 from ..values import define, frozen
@@ -168,10 +169,13 @@ class Failures:
                 raise reply
         return [bool(cast("int", reply)) for reply in replies]
 
-    async def promote(self, key: str, when: datetime, failed_at: bytes = b"") -> bool:
+    async def promote(
+        self, key: str, when: datetime, failed_at: bytes = b"", level: Priority | None = None
+    ) -> bool:
         """Let what waits for its time under a key run at ``when`` instead; whether anything did wait.
 
-        With ``failed_at`` only the next attempt of the failure that is kept with that moment.
+        Without a ``level`` it keeps its own. With ``failed_at`` only the next attempt of the failure that is kept with
+        that moment.
         """
         call = script_calls.promote(
             self.keys,
@@ -180,6 +184,7 @@ class Failures:
             now_epoch=epoch(when),
             now_text=iso_text(when),
             state_event=state_event(key, "scheduled", "when", iso_text(when)),
+            level="" if level is None else level.value,
         )
         return bool(cast("int", await self.client.run(*call)))
 

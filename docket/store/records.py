@@ -12,14 +12,15 @@ import attrs
 from .. import clock
 from ..errors import DeliveryUnreadable
 from ..moments import TimeToLive, read_epoch, read_moment
-from ..rules import WAITING, ExecutionState
+from ..rules import LEVELS, WAITING, ExecutionState, Priority
 from ..standins import redis_errors
 from ..transport import Client
 from ..values import define, frozen
 from .answers import answers, is_about_a_key, named, naming, unreadable
-from .codec import Message, decode_message, open_envelope, read_ttl
+from .codec import LANE, Message, decode_message, open_envelope, read_ttl
 from .foreign import shown, text, text_or_none, whole
 from .keys import GROUP, Keys, paused_task
+from .levels import any_leveled, lane_of, level_of, level_of_entry
 
 __all__ = [
     "Depths",
@@ -149,6 +150,13 @@ class Record:
     """The id of its entry on the stream: where it waits, runs, or was claimed by a worker of docket's."""
     expires: datetime | None = None
     """By when it is to begin, or to be cancelled; only as long as it has not begun."""
+    place: bytes | None = None
+    """The id of its entry in the row, where it stands in one."""
+
+    @property
+    def level(self) -> Priority:
+        """Its level, where its ``entry`` is known; else normal."""
+        return Priority.NORMAL if self.entry is None else level_of_entry(self.entry)
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
@@ -184,6 +192,7 @@ class Record:
             entry=_entry(state, fields),
             expires=read_epoch(get(b"expires")) if state in WAITING else None,
             row=_row(get(b"waiter_stream")) if state is ExecutionState.SCHEDULED else None,
+            place=get(b"waiter_entry_id") if state is ExecutionState.SCHEDULED else None,
             cancel_requested=state is ExecutionState.RUNNING and _is_asked(fields),
             is_parent=state is ExecutionState.RUNNING and bool(get(b"groups")),
         )
@@ -293,13 +302,15 @@ class Depths:
     """How many tasks are ``due`` (those that run among them), and how many are scheduled for ``later``.
 
     Those that wait for a concurrency limit, or for a resume, count as scheduled; ``waiting`` has the numbers of the
-    former by the name of the limit. ``failed`` keys have a failure that is kept, and over; ``paused`` are the names of
-    paused tasks, `EVERY_TASK` for all.
+    former by the name of the limit. ``levels`` has those of the ``due`` ones that are on the lane of each level, where
+    there are any of another than normal. ``failed`` keys have a failure that is kept, and over; ``paused`` are the
+    names of paused tasks, `EVERY_TASK` for all.
     """
 
     due: int
     later: int
     waiting: Mapping[str, int]
+    levels: Mapping[Priority, int] = attrs.field(factory=dict[Priority, int])
     failed: int = 0
     paused: frozenset[str] = frozenset()
 
@@ -331,10 +342,25 @@ class Records:
         runs = record is not None and record.state is ExecutionState.RUNNING
         return record, ProgressRecord.of(read_mapping(progress), runs=runs)
 
-    async def attempt_of_waiting(self, key: str) -> int:
-        """The attempt of what waits for its time: pydocket records none. Raises: RedisError."""
-        (attempt,) = answers(await self.client.call_many([("HGET", self.keys.parked(key), "attempt")]))
-        return _number(attempt) or 1 if isinstance(attempt, bytes) else 1
+    async def of_scheduled(self, key: str, record: Record) -> tuple[int, Priority]:
+        """The attempt and the level of what waits for its time or in a row, as its message has them.
+
+        Raises: RedisError.
+        """
+        names = (b"attempt", LANE)
+        if record.row is not None and record.place is not None:
+            asked = ("XRANGE", f"{record.row}:waiters", record.place, record.place)
+        else:
+            asked = ("HMGET", self.keys.parked(key), *names)
+        (reply,) = answers(await self.client.call_many([asked]))
+        fields: dict[bytes, bytes] = {}
+        if isinstance(reply, list) and reply:
+            values = cast("list[Any]", reply)
+            if asked[0] == "XRANGE":
+                fields = read_mapping(values[0][1])
+            else:
+                fields = {name: each for name, each in zip(names, values, strict=True) if each is not None}
+        return _number(fields.get(b"attempt")) or 1, level_of(fields)
 
     async def generation(self, key: str) -> int | None:
         """The live generation of a key; None where none is recorded. Raises: KeyUnreadable; RedisError."""
@@ -362,7 +388,7 @@ class Records:
     async def exists(self) -> bool:
         """Whether somebody has used the docket: added what is not over, worked, or struck. Raises: RedisError."""
         names = (
-            self.keys.stream,
+            *(lane_of(self.keys, level) for level in LEVELS),
             self.keys.workers,
             self.keys.queue,
             self.keys.reserved_queue,
@@ -377,9 +403,10 @@ class Records:
         """
         now = f"{clock.timestamp():.6f}"
         queues = (self.keys.queue, self.keys.reserved_queue)
+        lanes = [lane_of(self.keys, level) for level in LEVELS]
         counts = await self.client.call_many(
             [
-                ("XLEN", self.keys.stream),
+                *(("XLEN", lane) for lane in lanes),
                 *(("ZCOUNT", queue, "-inf", now) for queue in queues),
                 *(("ZCOUNT", queue, f"({now}", "+inf") for queue in queues),
                 ("SCARD", self.keys.waiting),
@@ -388,18 +415,26 @@ class Records:
             ]
         )
         *counts, limits, failed, paused = answers(counts)
-        names = [(self.keys.stream, "stream"), *((queue, "sorted set") for queue in (*queues, *queues))]
+        names = [
+            *((lane, "stream") for lane in lanes),
+            *((queue, "sorted set") for queue in (*queues, *queues)),
+        ]
         for count, (name, kind) in zip(counts, names, strict=True):
             named(count, name, kind)
-        stream, *queued = cast("list[int]", counts)
+        lengths, queued = (
+            cast("list[int]", counts[: len(LEVELS)]),
+            cast("list[int]", counts[len(LEVELS) :]),
+        )
+        levels = dict(zip(LEVELS, lengths, strict=True))
         # Who waits for a limit names a spoiled list; the other depths are to be had without it (I9).
         waiting = await waiters(self.client, self.keys) if isinstance(limits, int) and limits else {}
         later = sum(queued[2:]) + sum(waiting.values())
         limited = {name: count for name, count in waiting.items() if paused_task(self.keys, name) is None}
         return Depths(
-            due=stream + sum(queued[:2]),
+            due=sum(lengths) + sum(queued[:2]),
             later=later,
             waiting=limited,
+            levels=levels if any_leveled(levels) else {},
             failed=failed if isinstance(failed, int) else 0,
             paused=frozenset(map(text, cast("list[bytes]", paused)))
             if isinstance(paused, list)
@@ -416,11 +451,20 @@ class Records:
         waiting |= await self._parked(self.keys.reserved_queue, self.keys.reserved_queue)
         waiting |= await self._without_slots()
         running: list[PictureEntry] = []
-        holders = await self._holders()
+        for level in LEVELS:
+            await self._on_lane(lane_of(self.keys, level), waiting, running)
+        in_order = sorted(waiting.values(), key=lambda entry: entry.message.when)
+        return Picture(waiting=await self.tried(in_order), running=running)
+
+    async def _on_lane(
+        self, lane: str, waiting: dict[tuple[str, int], PictureEntry], running: list[PictureEntry]
+    ) -> None:
+        """Add what is due of a level, and what runs of it."""
+        holders = await self._holders(lane)
         start: str | None = "-"
         while start:
-            with naming(self.keys.stream, "stream"):
-                page, start = await self._page("XRANGE", self.keys.stream, start, "+", "COUNT", PAGE)
+            with naming(lane, "stream"):
+                page, start = await self._page("XRANGE", lane, start, "+", "COUNT", PAGE)
             held: list[tuple[Message, str]] = []
             for message_id, flat in page:
                 try:
@@ -435,8 +479,6 @@ class Records:
                     waiting.pop((message.key, message.generation), None)
                     held.append((message, holder))
             running += await self._running(held)
-        in_order = sorted(waiting.values(), key=lambda entry: entry.message.when)
-        return Picture(waiting=await self.tried(in_order), running=running)
 
     async def _without_slots(self) -> dict[tuple[str, int], PictureEntry]:
         """Who waits for a concurrency limit."""
@@ -480,14 +522,14 @@ class Records:
         page = cast("list[Any]", await self.client.call(*command))
         return page, f"({page[-1][0].decode()}" if len(page) == PAGE else None
 
-    async def _holders(self) -> dict[bytes, str]:
-        """Message id to consumer, for everything that is delivered and not acknowledged."""
+    async def _holders(self, lane: str) -> dict[bytes, str]:
+        """Message id to consumer, for everything of a lane that is delivered and not acknowledged."""
         holders: dict[bytes, str] = {}
         start: str | None = "-"
         while start:
             try:
-                with naming(self.keys.stream, "stream"):
-                    page, start = await self._page("XPENDING", self.keys.stream, GROUP, start, "+", PAGE)
+                with naming(lane, "stream"):
+                    page, start = await self._page("XPENDING", lane, GROUP, start, "+", PAGE)
             except redis_errors.ResponseError as error:
                 if str(error).startswith("NOGROUP"):
                     return holders

@@ -479,15 +479,16 @@ def progress(
 def promote(
     keys: Keys, *,
     key: str, failed_at: Argument, now_epoch: Argument, now_text: Argument, state_event: Argument,
+    level: Argument,
 ) -> Call:
-    """Let a task that waits for its time run now."""
+    """Let a task that waits for its time run now, and give it a level."""
     return (
         script("promote"),
         [
             keys.run(key), keys.parked(key), keys.queue_of(key), keys.retrying, keys.failure(key),
         ],
         [
-            keys.prefix, key, failed_at, now_epoch, now_text, state_event,
+            keys.prefix, key, failed_at, now_epoch, now_text, state_event, level,
         ],
     )
 

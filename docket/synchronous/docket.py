@@ -26,7 +26,7 @@ from ..errors import UsageError
 from ..execution import Execution
 from ..moments import Expires, TimeToLive
 from ..operating import BulkResult, Counts, DeadLetter, Failure, FailureGroup, Pause, WaitingState
-from ..rules import Cancellation
+from ..rules import Cancellation, Level
 from ..store import LimitInUse, WorkerInfo
 from ..strikelist import LiteralOperator, Operator, Strike
 from ..values import define, frozen
@@ -124,17 +124,29 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
 
     # tasks -----------------------------------------------------------------------------------------------
 
-    def register(self, function: TaskFunction | AnyFunction, names: list[str] | None = None) -> None:
+    def register(
+        self,
+        function: TaskFunction | AnyFunction,
+        names: list[str] | None = None,
+        *,
+        priority: Level = None,
+    ) -> None:
         """See `Docket.register`."""
-        self.docket.register(function, names)
+        self.docket.register(function, names, priority=priority)
 
     def register_exception(self, *types: type[BaseException]) -> None:
         """See `Docket.register_exception`."""
         self.docket.register_exception(*types)
 
-    def register_collection(self, collection_path: str, names: Mapping[str, list[str]] | None = None) -> None:
+    def register_collection(
+        self,
+        collection_path: str,
+        names: Mapping[str, list[str]] | None = None,
+        *,
+        priority: Level = None,
+    ) -> None:
         """See `Docket.register_collection`."""
-        self.docket.register_collection(collection_path, names)
+        self.docket.register_collection(collection_path, names, priority=priority)
 
     # scheduling; for the overloads see Docket ------------------------------------------------------------
 
@@ -147,6 +159,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def add(
@@ -157,6 +170,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def add(
@@ -167,6 +181,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., SyncExecution[Any]]: ...
     def add(
         self,
@@ -176,9 +191,14 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., SyncExecution[Any]]:
         """Schedule a call: ``docket.add(function)(arguments)``. See `Docket.add`."""
-        return self._placing(self.docket.add(cast("TaskFunction", function), when, key, ttl, expires=expires))
+        return self._placing(
+            self.docket.add(
+                cast("TaskFunction", function), when, key, ttl, expires=expires, priority=priority
+            )
+        )
 
     @overload
     def run_once(
@@ -189,6 +209,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def run_once(
@@ -199,6 +220,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def run_once(
@@ -209,6 +231,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., SyncExecution[Any]]: ...
     def run_once(
         self,
@@ -218,10 +241,13 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., SyncExecution[Any]]:
         """Schedule one run of a task, which no other run of its chain follows. See `Docket.run_once`."""
         return self._placing(
-            self.docket.run_once(cast("TaskFunction", function), when, key, ttl, expires=expires)
+            self.docket.run_once(
+                cast("TaskFunction", function), when, key, ttl, expires=expires, priority=priority
+            )
         )
 
     @overload
@@ -233,6 +259,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def replace(
@@ -243,10 +270,18 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def replace(
-        self, function: str, when: datetime, key: str, ttl: TimeToLive = ..., *, expires: Expires = None
+        self,
+        function: str,
+        when: datetime,
+        key: str,
+        ttl: TimeToLive = ...,
+        *,
+        expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., SyncExecution[Any]]: ...
     def replace(
         self,
@@ -256,10 +291,13 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., SyncExecution[Any]]:
         """Schedule a call instead of the one that its key has. See `Docket.replace`."""
         return self._placing(
-            self.docket.replace(cast("TaskFunction", function), when, key, ttl, expires=expires)
+            self.docket.replace(
+                cast("TaskFunction", function), when, key, ttl, expires=expires, priority=priority
+            )
         )
 
     def _placing(self, place: Callable[..., Awaitable[Execution[Any]]]) -> Callable[..., SyncExecution[Any]]:
@@ -277,6 +315,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
@@ -287,6 +326,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
@@ -297,6 +337,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., TaskCall[Any]]: ...
     def call(
         self,
@@ -306,9 +347,12 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., TaskCall[Any]]:
         """Prepare and check a call for `add_many` or `replace_many`; nothing is sent. See `Docket.call`."""
-        return self.docket.call(cast("TaskFunction", function), when, key, ttl, expires=expires)
+        return self.docket.call(
+            cast("TaskFunction", function), when, key, ttl, expires=expires, priority=priority
+        )
 
     def add_many(
         self, calls: Iterable[TaskCall[R]], *, chunk_size: int | None = 1000
@@ -453,9 +497,9 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         words = _Words(error=error, since=since, until=until)
         return self._loop.call(partial(self.docket.discard_all, task, **words))
 
-    def run_now(self, key: str) -> bool:
+    def run_now(self, key: str, *, priority: Level = None) -> bool:
         """Let what waits for its time under ``key`` run now. See `Docket.run_now`."""
-        return self._loop.call(self.docket.run_now, key)
+        return self._loop.call(partial(self.docket.run_now, key, priority=priority))
 
     # striking --------------------------------------------------------------------------------------------
 

@@ -105,6 +105,7 @@ class SyncExecution(Generic[R]):
     redelivered = _of_execution(lambda execution: execution.redelivered)
     ttl = _of_execution(lambda execution: execution.ttl)
     expires = _of_execution(lambda execution: execution.expires)
+    priority = _of_execution(lambda execution: execution.priority)
 
     @property
     def progress(self) -> SyncProgress:

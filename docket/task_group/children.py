@@ -17,7 +17,7 @@ from ..dependencies import (
 from ..errors import UsageError
 from ..execution import Execution
 from ..moments import Expires, TimeToLive
-from ..rules import SlotRule
+from ..rules import Priority, SlotRule
 from ..text import class_name
 from ..values import define, frozen
 
@@ -50,6 +50,7 @@ class Wanted:
     when: datetime | None
     ttl: TimeToLive
     expires: Expires
+    priority: Priority | None
 
     def check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Refuse a call that does not fit, or that has no end. Raises: TypeError; UsageError (a ValueError)."""

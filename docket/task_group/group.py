@@ -19,6 +19,7 @@ from ..execution import Execution
 from ..moments import Expires, TimeToLive, check_duration, check_expires
 from ..numbers import check_whole, spelled
 from ..parenthood import parent_on
+from ..rules import Level, check_priority
 from ..signals import NOT_TRACED, Operation, signals
 from ..text import checked_name, class_name
 from .children import ChildCall, LookUp, Wanted
@@ -176,6 +177,7 @@ class TaskGroup:
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
@@ -186,6 +188,7 @@ class TaskGroup:
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
@@ -196,6 +199,7 @@ class TaskGroup:
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def add(
         self,
@@ -205,24 +209,39 @@ class TaskGroup:
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Add a child: ``await group.add(function)(arguments)``, as `Docket.add`.
 
         Without a ``key`` it gets one by its place among the calls of the group: a parent that runs anew, since its
         worker died or was drained, finds by that what it has added before, and nothing runs twice. So add in a fixed
         order, or give keys. It waits while ``max_running`` children are under way, and for a server that is away.
+        Where neither the call nor the task has a ``priority``, it is that of the parent.
 
         Raises: as `Docket.add`; RuntimeError - the group was left, or its children are being cancelled; UsageError
         (a ValueError) - the task repeats itself for ever, it needs a slot that a parent keeps, the key is that of a
         task which is not this group's and waits or runs, or another task was added in this place before.
         """
-        wanted = Wanted(*self._look_up(function, when, key, ttl), when, ttl, check_expires(expires, when))
+        wanted = self._wanted(function, when, key, ttl, expires, priority)
 
         def scheduler(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Execution[Any]]:
             nest = self._opened()
             return self._add(nest, wanted, wanted.key or nest.next_key(), args, kwargs)
 
         return scheduler
+
+    def _wanted(
+        self,
+        function: TaskFunction | str,
+        when: datetime | None,
+        key: str | None,
+        ttl: TimeToLive,
+        expires: Expires,
+        priority: Level,
+    ) -> Wanted:
+        looked_up = self._look_up(function, when, key, ttl)
+        level = None if priority is None else check_priority(priority)
+        return Wanted(*looked_up, when, ttl, check_expires(expires, when), level)
 
     async def _add(
         self, nest: Nest, wanted: Wanted, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -239,6 +258,7 @@ class TaskGroup:
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, ChildCall[R]]: ...
     @overload
     def call(
@@ -249,6 +269,7 @@ class TaskGroup:
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[P, ChildCall[R]]: ...
     @overload
     def call(
@@ -259,6 +280,7 @@ class TaskGroup:
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., ChildCall[Any]]: ...
     def call(
         self,
@@ -268,9 +290,10 @@ class TaskGroup:
         ttl: TimeToLive = ...,
         *,
         expires: Expires = None,
+        priority: Level = None,
     ) -> Callable[..., ChildCall[Any]]:
         """Prepare and check a call for `add_many`; nothing is sent. Raises as `add`, at once."""
-        wanted = Wanted(*self._look_up(function, when, key, ttl), when, ttl, check_expires(expires, when))
+        wanted = self._wanted(function, when, key, ttl, expires, priority)
 
         def prepared(*args: Any, **kwargs: Any) -> ChildCall[Any]:
             self._opened()
@@ -284,6 +307,7 @@ class TaskGroup:
                 wanted.name,
                 ttl,
                 wanted.expires,
+                wanted.priority,
                 self,
             )
 
@@ -304,7 +328,9 @@ class TaskGroup:
         for call in calls:
             self._check_call(call)
             expires = check_expires(call.expires, None)
-            wanted = Wanted(call.function_name or "", call.function, call.key, call.when, call.ttl, expires)
+            level = None if call.priority is None else check_priority(call.priority)
+            name = call.function_name or ""
+            wanted = Wanted(name, call.function, call.key, call.when, call.ttl, expires, level)
             children.append(nest.child(wanted, call.key or nest.next_key(), call.args, call.kwargs))
         await nest.add_many(children, chunk_size)
         return children

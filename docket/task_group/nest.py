@@ -65,6 +65,8 @@ class Nest:
         execution.ttl = wanted.ttl
         if wanted.expires is not None:
             execution.expire(wanted.expires)
+        own = wanted.priority or self.docket.own_level(wanted.name, wanted.function, args, kwargs)
+        execution.prioritize(own or self.opener.priority)
         if held := self.opener.held:
             check_limits(execution, held)
             packed = pack((SlotRule(name, 1) for name in sorted(held)), timedelta(0))

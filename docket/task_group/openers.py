@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup as Nursery
 
 from ..errors import ExecutionCancelled
 from ..parenthood import Keeping, Parent, Tend
+from ..rules import Priority
 from ..standins import redis_errors
 from ..store import DocketStore, GroupLost, OpenGroup
 from ..transport import Subscription, faults
@@ -49,6 +50,11 @@ class Opener(Protocol):
     @property
     def held(self) -> frozenset[str]:
         """The concurrency limits that it holds a slot of while it waits."""
+        ...
+
+    @property
+    def priority(self) -> Priority:
+        """The level of children that have none of their own."""
         ...
 
     @property
@@ -95,6 +101,10 @@ class RunningTask:
     @property
     def held(self) -> frozenset[str]:
         return self.parent.holds
+
+    @property
+    def priority(self) -> Priority:
+        return self.parent.priority
 
     @property
     def goes_on_elsewhere(self) -> bool:
@@ -144,6 +154,7 @@ class Program:
     store: DocketStore
     most_outage: float = PROGRAM_LEASE.total_seconds()
     held: frozenset[str] = frozenset()
+    priority: Priority = Priority.NORMAL
     goes_on_elsewhere: bool = False
     _nursery: Nursery | None = attrs.field(init=False, default=None)
     _subscription: Subscription | None = attrs.field(init=False, default=None)

@@ -17,8 +17,8 @@ from anyio import CancelScope, get_cancelled_exc_class
 from ..clock import monotonic
 from ..notification import Notification
 from ..parenthood import Keeping, Tell, Tend, never
-from ..rules import PUT_OFF, StopReason, names_in
-from ..store import HELD_LIMITS, Fence, Groups
+from ..rules import PUT_OFF, Priority, StopReason, names_in
+from ..store import HELD_LIMITS, Fence, Groups, level_of
 from ..values import define
 from .opened import Opened
 from .places import Place
@@ -63,6 +63,10 @@ class _Parent:
         delivery = self.running.delivery
         of_parents = delivery.message.extra.get(HELD_LIMITS, b"").decode(errors="replace")
         return names_in(delivery.slots) | names_in(of_parents)
+
+    @property
+    def priority(self) -> Priority:
+        return level_of(self.running.delivery.message.extra)
 
     def open_group(self, name: str | None) -> str:
         running = self.running

@@ -124,6 +124,8 @@ class Seeder:
                 execution: Execution[Any] = Execution(
                     self.docket, function, (), {}, name, due, 1, function_name=name
                 )
+                if (level := self.docket.own_level(name, function, (), {})) is not None:
+                    execution.prioritize(level)
                 # A record of this generation may say that it waits, which is wrong. A newer generation is alive.
                 await execution.schedule(replace=chain.generation > 0, expected_generation=chain.generation)
             except TypeError as error:  # registered past `Docket.register`, which refuses it

@@ -13,6 +13,7 @@ from docket import (
     Depends,
     Docket,
     Execution,
+    Priority,
     Progress,
     Shared,
     TaskCall,
@@ -58,6 +59,9 @@ async def results(docket: Docket, when: datetime) -> None:
     assert_type(execution, Execution[int])
     assert_type(await execution.get_result(), int)
     assert_type(await (await docket.add(nothing, key="k")("x")).get_result(), None)
+    assert_type(await docket.add(add, priority="high")(1), Execution[int])
+    assert_type(await docket.replace(add, when, "k", priority=Priority.LOW)(1), Execution[int])
+    assert_type(execution.priority, Priority)
     assert_type(await (await docket.replace(add, when, "k")(1)).get_result(), int)
     assert_type(await docket.add("add")(1), Execution[Any])
     assert_type(await docket.add(plain)("x"), Execution[list[str]])

@@ -21,6 +21,7 @@ async def use(docket: Docket) -> None:
     text: str = await (await docket.add(add)(1)).get_result()  # refused
     print(text)
     docket.register("add")  # refused
+    await docket.add(add, priority="urgent")(1)  # refused
     [execution] = await docket.add_many([docket.call(add)(1)])
     words: list[str] = await execution.get_result()  # refused
     print(words)
