@@ -122,7 +122,8 @@ class DeliveryUnreadable(DocketError):
 
 
 class Untrusted(DeliveryUnreadable, ResultUnreadable):
-    """What Redis holds was not signed by a key that is known here, so it was not opened; the message says what and why.
+    """What Redis holds may not be opened here, so it was not; the message says what and why.
 
-    A worker sets such a delivery aside, and who awaits a result gets this instead.
+    No key that is known here has signed it, a serializer wrote it that is not accepted, or it is sealed otherwise. A
+    worker sets such a delivery aside, and who awaits a result gets this instead.
     """

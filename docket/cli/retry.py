@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from .. import clock
-from ..errors import NothingKept, UsageError
+from ..errors import NothingKept, Untrusted, UsageError
 from ..rules import Disposition
 from .asking import Yes, agrees, at_a_terminal
 from .errors import CommandFailed
@@ -17,7 +17,7 @@ from .existing import found_on
 from .failures import Error, Since, TaskName, Until
 from .json_output import Json, print_json
 from .loops import Backend
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import DEFAULT_URL, DocketName, KeyFile, ServerUrl, signing, with_docket
 from .several import Said, each_key
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def retry(
     yes: Yes = False,
     docket: DocketName = "docket",
     url: ServerUrl = DEFAULT_URL,
+    signing_key_file: KeyFile = None,
     json: Json = False,
     backend: Backend = "asyncio",
 ) -> None:
@@ -67,6 +68,8 @@ def retry(
         The name of the docket.
     url
         The server of the docket.
+    signing_key_file
+        A file with the keys that sign, one a line, the newest first: what failed long ago is signed anew.
     json
         Print it as JSON.
     backend
@@ -76,7 +79,7 @@ def retry(
     async def one(opened: Docket, name: str) -> Said:
         try:
             execution = await opened.retry(name)
-        except NothingKept as problem:
+        except (NothingKept, Untrusted) as problem:
             return Said(False, str(problem))
         match execution.disposition:
             case Disposition.SCHEDULED:
@@ -91,11 +94,12 @@ def retry(
         words.check(key, "retry", everything=all)
         _bulk(
             "Retry", "Retried", lambda opened: opened.retry_all, words, yes=yes, json=json, docket=docket,
-            url=url, backend=backend,
+            url=url, backend=backend, **signing(signing_key_file),
         )  # fmt: skip
     else:
         words.refuse()
-        each_key(one, key, json=json, docket=docket, url=url, backend=backend)
+        keys = signing(signing_key_file)
+        each_key(one, key, json=json, docket=docket, url=url, backend=backend, **keys)
 
 
 def discard(
@@ -235,6 +239,7 @@ def _bulk(
     docket: str,
     url: str,
     backend: str,
+    **settings: Any,
 ) -> None:
     """Act on all failures that are meant, once somebody has agreed."""
     if not yes and not at_a_terminal():
@@ -252,7 +257,7 @@ def _bulk(
     counted = with_docket(count, docket=docket, url=url, backend=backend)
     if counted and not yes and not agrees(f"{verb} {words.shown(counted)} on docket {docket!r}?"):
         raise CommandFailed(f"nothing was {done.lower()}")
-    result = with_docket(everything, docket=docket, url=url, backend=backend)
+    result = with_docket(everything, docket=docket, url=url, backend=backend, **settings)
     if json:
         print_json(docket, done=result.done, skipped=result.skipped)
         return

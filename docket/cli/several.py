@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -36,8 +36,9 @@ def each_key(
     docket: str,
     url: str,
     backend: str,
+    **settings: Any,
 ) -> None:
-    """Act on each key, and say what became of it; a key that is given twice counts once.
+    """Act on each key, with ``settings`` of the docket, and say what became of it; a key given twice counts once.
 
     Raises: CommandFailed - nothing was done about some of them; UsageError - one is no key, and nothing was done.
     """
@@ -53,7 +54,7 @@ def each_key(
             await check_docket(opened)
         return said
 
-    said = with_docket(each, docket=docket, url=url, backend=backend)
+    said = with_docket(each, docket=docket, url=url, backend=backend, **settings)
     if json:
         rows = [
             {"key": name, "done": one.done, "said": one.text, **one.more}

@@ -11,7 +11,7 @@ import attrs
 
 from .. import clock
 from ..client import TaskFunction, check_key, retry_many
-from ..errors import NothingKept, UsageError
+from ..errors import NothingKept, Untrusted, UsageError
 from ..execution import Execution
 from ..moments import LAST, check_moment
 from ..numbers import check_whole
@@ -36,7 +36,7 @@ _REASONS = {
     Disposition.SUPERSEDED: "failed again, or gone",
     Disposition.FAILED: "refused by the server",
 }
-_NO_ARGUMENTS = "arguments not kept"
+_NO_ARGUMENTS, _NOT_TRUSTED = "arguments not kept", "not trusted"
 
 
 @frozen(kw_only=True)
@@ -225,9 +225,11 @@ class DocketFailures(abc.ABC):
         Of what is tried again anyway the next attempt is moved there. Its ``disposition`` says what happened:
         SCHEDULED, ALREADY_SCHEDULED - the key waits or runs, as that of a chain that goes on does - or STRUCK. What
         failed on a worker that keeps no failures (pydocket's) is retried from its record, for its ``execution_ttl``.
-        Nothing is unpickled for it, unless a strike concerns the task.
-        Raises: NothingKept (a KeyError) - there is no failure, or its arguments are not kept; UsageError (a
-        ValueError) - a naive ``when``; redis.exceptions.RedisError. Cancel: it may have been placed.
+        Nothing is unpickled for it, unless a strike concerns the task. A docket with signing keys signs the call anew
+        if its signature holds, however old that is; one without keys leaves the signature as it is.
+        Raises: NothingKept (a KeyError) - there is no failure, or its arguments are not kept; Untrusted - the docket
+        has signing keys, and the signature of what is kept does not hold; UsageError (a ValueError) - a naive ``when``;
+        redis.exceptions.RedisError. Cancel: it may have been placed.
         """
         key = check_key(key)
         if when is not None:
@@ -241,7 +243,7 @@ class DocketFailures(abc.ABC):
                     if execution is not None:
                         return execution
                 message = await self._message_of(key, kept, at)
-                execution = Execution.to_show(self._docket, message)
+                execution = Execution.to_show(self._docket, self.store.payloads.retried(message))
                 await retry_many(self.store, [execution], [b"" if kept is None else kept.failed_ms])
                 if execution.schedule_exception is not None:
                     raise execution.schedule_exception
@@ -421,8 +423,15 @@ class DocketFailures(abc.ABC):
     async def _retry_some(self, kept: Sequence[FailureKept], skipped: dict[str, int]) -> int:
         now = clock.now()
         calls = [(one.message(now), one.failed_ms) for one in kept]
-        known = [(Execution.to_show(self._docket, call), at) for call, at in calls if call is not None]
-        _count(skipped, _NO_ARGUMENTS, len(calls) - len(known))
+        known = list[tuple[Execution[Any], bytes]]()
+        for call, at in calls:
+            if call is None:
+                _count(skipped, _NO_ARGUMENTS, 1)
+                continue
+            try:
+                known.append((Execution.to_show(self._docket, self.store.payloads.retried(call)), at))
+            except Untrusted:
+                _count(skipped, _NOT_TRUSTED, 1)
         executions = [execution for execution, _ in known]
         if executions:
             await retry_many(self.store, executions, [at for _, at in known])

@@ -16,7 +16,8 @@ class HasDumpsAndLoads(Protocol):
     ``name`` travels with all that it writes: letters, digits, ``-`` and ``_``. ``dumps`` is given a tuple of positional
     arguments, a dictionary of named ones, a result, the value of a strike, or a dictionary that tells of an exception
     (text, lists and numbers, as JSON has them). ``loads`` gives back what ``dumps`` was given; of a tuple a list will
-    do. Both may raise anything, which refuses the value.
+    do. Both may raise anything, which refuses the value; of what ``loads`` refuses by `docket.errors.Untrusted` the
+    delivery is set aside.
     """
 
     @property
@@ -40,6 +41,7 @@ class Custom:
 
     own: HasDumpsAndLoads
     name: str
+    key_id = b""
 
     def dumps(self, value: Any, about: About) -> bytes:
         """Raises: anything; TypeError - it makes no bytes."""

@@ -46,7 +46,7 @@ class Json:
     of another form.
     """
 
-    name = JSON
+    name, key_id = JSON, b""
 
     def __init__(self, types: Mapping[type, Turns] | None = None) -> None:
         try:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from ..errors import BadSetting
+from ..errors import BadSetting, Untrusted
 from ..store import SEALED, About, Serializer, key_id_of, sealed_head
 
 __all__ = ["LEAST_KEY", "Sealed", "SealedOtherwise"]
@@ -20,7 +20,7 @@ _ID, _GENERATION, _NONCE = 4, 8, 12
 _HEAD = len(sealed_head(bytes(_ID))) + _GENERATION + _NONCE
 
 
-class SealedOtherwise(ValueError):
+class SealedOtherwise(Untrusted, ValueError):
     """It is sealed with a key that is not here, was changed, or belongs to another task, key or docket."""
 
 
@@ -73,6 +73,11 @@ class Sealed:
     def key_ids(self) -> list[str]:
         """The ids of its keys, the newest first; they tell nothing of these."""
         return [key_id.hex() for key_id in self._keys]
+
+    @property
+    def key_id(self) -> bytes:
+        """The id of the key that seals."""
+        return self._newest
 
     def dumps(self, value: Any, about: About) -> bytes:
         """Raises: as the inner serializer."""

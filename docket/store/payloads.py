@@ -6,15 +6,17 @@ runs foreign code, or reads what strangers may have written.
 
 from __future__ import annotations
 
+import logging
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias, cast
 
 import attrs
 
 from .. import clock
-from ..errors import DeliveryUnreadable
+from ..errors import DeliveryUnreadable, Untrusted
+from ..signals import signals, suppress_errors
 from ..text import error_text, readable
 from ..values import define
 from .codec import Message
@@ -25,9 +27,11 @@ from .pickles import EMPTY_DICT, EMPTY_TUPLE, dump, dump_any, load
 from .plain import NotPlain, load_plain, read_plain
 from .serializing import About, Kind, Serializer, pickled_error
 from .signing import Signatures
-from .tags import PICKLE, Tag, body_of, split, unsigned
+from .tags import END, PICKLE, Tag, body_of, split, unsigned
 
 __all__ = ["Arguments", "Payloads", "is_empty", "serializer_of", "signed_by"]
+
+logger = logging.getLogger("docket.docket")
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -114,17 +118,47 @@ class Payloads:
         """What a call is signed with, before its arguments: in one way, with the length of each part before it."""
         return f"call{self._prefix}{len(task)}:{task}{len(key)}:{key}"
 
-    def signed_anew(self, message: Message) -> Message:
-        """A call whose arguments were opened here and that follows itself, with a signature of now.
+    def written_anew(self, message: Message, function: Callable[..., Any] | None = None) -> Message:
+        """A call whose arguments were opened here and that follows itself, as this docket writes it, signed now.
 
-        So a chain outlives the key that its first run was signed with, and a retry its age.
+        So a chain outlives the serializer and the keys that its first run was written with, and a retry its age. What
+        cannot be written as the docket does stays as it is.
+        """
+        if self._is_usual and message.args[-1:] != END:
+            return message
+        body, tag = split(message.args)
+        serializer = self.serializer
+        is_ours = text(tag.serializer) == self._name
+        if not is_ours or (serializer is not None and serializer.key_id not in (b"", key_id_of(body))):
+            try:
+                args, kwargs = self.open_call(message, function)
+                task, key, when = message.function, message.key, message.when
+                body, named = self.call(args, kwargs, task=task, key=key, when=when, function=function)
+                return attrs.evolve(message, args=body, kwargs=named)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - what was opened runs its own code
+                logger.info("%s stays as it was written: %s", _what_call(message), error_text(error))
+        return message if self.signatures is None else self._signed_again(message, body, tag)
+
+    def retried(self, message: Message) -> Message:
+        """The call of a failure, signed anew if its signature holds: how old that is does not count.
+
+        Nothing is opened. What is not signed, and is accepted, stays so: nobody is to vouch for it unasked.
+        Raises: Untrusted - its signature does not hold.
         """
         if self.signatures is None:
             return message
-        body, tag = split(message.args)
-        args = self._tagged_call(
-            text(tag.serializer), message.function, message.key, message.when, body, message.kwargs
+        body, tag = self._split(message.args, _what_call, message)
+        head = self._head_of_call(message.function, message.key)
+        self._judge(
+            self.signatures.objection(tag, head, message.args, message.kwargs), tag, _what_call, message
         )
+        return self._signed_again(message, body, tag) if tag.signature else message
+
+    def _signed_again(self, message: Message, body: bytes, tag: Tag) -> Message:
+        name = text(tag.serializer)
+        args = self._tagged_call(name, message.function, message.key, message.when, body, message.kwargs)
         return attrs.evolve(message, args=args)
 
     def open_call(
@@ -132,17 +166,18 @@ class Payloads:
     ) -> Arguments:
         """The arguments of a call; ``to_run`` it now, so that it may not be too old.
 
-        Raises: Untrusted (a DeliveryUnreadable) - its signature does not hold, and nothing was opened;
-        DeliveryUnreadable - they cannot be opened, whatever that raises, or are no tuple and no dictionary with names;
-        KeyboardInterrupt.
+        Raises: Untrusted (a DeliveryUnreadable) - its signature does not hold or its serializer is not accepted, and
+        nothing was opened; DeliveryUnreadable - they cannot be opened, whatever that raises, or are no tuple and no
+        dictionary with names; KeyboardInterrupt.
         """
         args, kwargs, name = message.args, message.kwargs, PICKLE
         if not self._reads_usual or args[-1:] == b"\n":
             args, name = self._checked_call(message, to_run)
         positional: Any
         named: Any
+        usual = self._reads_usual and name == PICKLE
+        serializer = None if usual else self._reader(name, _what_call, message)
         try:
-            serializer = None if self._reads_usual and name == PICKLE else self._reader(name)
             if serializer is None:
                 positional, named = load(args), {} if kwargs == EMPTY_DICT else load(kwargs)
             else:
@@ -156,6 +191,8 @@ class Payloads:
             return _positional(positional), _named(named)
         except KeyboardInterrupt:
             raise
+        except Untrusted as error:
+            self._refuse(f"{_what_call(message)} cannot be trusted: {error}")
         except BaseException as error:
             said = f"cannot be {'unpickled' if name == PICKLE else f'read as {name}'}: {error_text(error)}"
             raise DeliveryUnreadable(
@@ -258,8 +295,8 @@ class Payloads:
         """A result, or the exception of a run that has ``failed``, from its text.
 
         It may be of a later ``generation`` of the key.
-        Raises: Untrusted - its signature does not hold, and nothing was opened; anything else, SystemExit among it:
-        this runs foreign code.
+        Raises: Untrusted - its signature does not hold or its serializer is not accepted, and nothing was opened;
+        anything else, SystemExit among it: this runs foreign code.
         """
         payload, kind = a2b_base64(stored), _KINDS[failed]
         body, tag = self._split(payload, _what_result, (kind, task, key))
@@ -273,7 +310,7 @@ class Payloads:
                 )
             self._judge(reason, tag, _what_result, (kind, task, key))
         about = About(kind, self.docket, task, key, generation, function)
-        value = self._open(body, text(tag.serializer), about)
+        value = self._open(body, text(tag.serializer), about, _what_result, (kind, task, key))
         return value.made(self.exceptions) if type(value) is Told else value
 
     # strikes ---------------------------------------------------------------------------------------------
@@ -295,11 +332,12 @@ class Payloads:
     def open_strike(self, message: Mapping[bytes, bytes]) -> Any:
         """The value of an instruction.
 
-        Raises: Untrusted - its signature does not hold, and nothing was opened; anything else, SystemExit among it:
-        this runs foreign code.
+        Raises: Untrusted - its signature does not hold or its serializer is not accepted, and nothing was opened;
+        anything else, SystemExit among it: this runs foreign code.
         """
         body, tag = self._checked_strike(message)
-        return self._open(body, text(tag.serializer), About(kind="strike", docket=self.docket))
+        about = About(kind="strike", docket=self.docket)
+        return self._open(body, text(tag.serializer), about, _what_strike, message)
 
     def look_at_strike(self, message: Mapping[bytes, bytes]) -> Any:
         """The value of an instruction, without running anything.
@@ -332,22 +370,32 @@ class Payloads:
         try:
             return split(payload)
         except ValueError as error:
-            if self.signatures is None:
-                raise DeliveryUnreadable(readable(f"{what(of)} cannot be read: {error}")) from error
-            self.signatures.refuse(f"{what(of)} cannot be trusted: {error}")
+            self._refuse(f"{what(of)} cannot be trusted: {error}")
 
     def _judge(self, reason: str, tag: Tag, what: Callable[[Any], str], of: Any) -> None:
         """Raise Untrusted for a reason; note what is opened without a signature."""
         if self.signatures is None:
             return
         if reason:
-            self.signatures.refuse(f"{what(of)} {reason}")
+            self._refuse(f"{what(of)} {reason}")
         if not tag.signature:
             self.signatures.note_unsigned(what(of))
 
-    def _open(self, body: bytes, name: str, about: About) -> Any:
-        serializer = self._reader(name)
-        return load(body) if serializer is None else serializer.loads(body, about)
+    def _refuse(self, reason: str) -> NoReturn:
+        """Count what is not opened, and raise the error about it."""
+        for each in signals.subscribers:
+            with suppress_errors:
+                each.untrusted(self.docket)
+        raise Untrusted(readable(reason))
+
+    def _open(self, body: bytes, name: str, about: About, what: Callable[[Any], str], of: Any) -> Any:
+        serializer = self._reader(name, what, of)
+        if serializer is None:
+            return load(body)
+        try:
+            return serializer.loads(body, about)
+        except Untrusted as error:
+            self._refuse(f"{what(of)} cannot be trusted: {error}")
 
     def _look(self, body: bytes, name: str) -> Any:
         """What is known of a payload without running anything, and without a key. Raises: NotPlain."""
@@ -357,14 +405,15 @@ class Payloads:
             raise NotPlain(f"sealed with the key {key_id_of(body).hex() or '?'}")
         raise NotPlain(f"written by the serializer {name!r}")
 
-    def _reader(self, name: str) -> Serializer | None:
+    def _reader(self, name: str, what: Callable[[Any], str], of: Any) -> Serializer | None:
+        """The serializer of this name, None for pickles. Raises: Untrusted - the docket does not accept it."""
         try:
             return self.serializers[name]
         except KeyError:
             known = ", ".join(sorted(self.serializers))
-            raise ValueError(
-                f"it was written by the serializer {name!r}, and this docket accepts: {known}"
-            ) from None
+            self._refuse(
+                f"{what(of)} was written by the serializer {name!r}, and this docket accepts: {known}"
+            )
 
 
 def _what_call(message: Message) -> str:

@@ -37,10 +37,15 @@ class About:
 
 
 class Serializer(Protocol):
-    """Makes bytes of values, and values of bytes. Its ``name`` travels with these: ASCII, without spaces."""
+    """Makes bytes of values, and values of bytes. Its ``name`` travels with these: ASCII, without spaces.
+
+    ``loads`` raises Untrusted for what it may not open. ``key_id`` is that of the key with which it seals, if it does.
+    """
 
     @property
     def name(self) -> str: ...
+    @property
+    def key_id(self) -> bytes: ...
 
     def dumps(self, value: Any, about: About) -> bytes: ...
 
@@ -51,7 +56,7 @@ class Serializer(Protocol):
 class Pickles:
     """The serializer ``pickle``, for those that wrap it: pickles as docket writes them without one."""
 
-    name = PICKLE
+    name, key_id = PICKLE, b""
 
     def dumps(self, value: Any, about: About) -> bytes:
         """Raises: anything: this runs the value's own code."""

@@ -12,12 +12,11 @@ from binascii import b2a_base64
 from collections.abc import Sequence
 from datetime import timedelta
 from hmac import compare_digest
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import attrs
 
 from .. import clock
-from ..errors import Untrusted
 from ..signals import signals, suppress_errors
 from ..text import readable
 from ..values import define
@@ -130,15 +129,9 @@ class Signatures:
         if age <= self.max_age:
             return ""
         return (
-            f"was signed to begin {age} ago, and signature_max_age is {self.max_age}: it may be a repetition"
+            f"was signed to begin {age} ago, and signature_max_age is {self.max_age}: it may be a repetition (a retry "
+            "by a docket with signing_keys signs it anew)"
         )
-
-    def refuse(self, reason: str) -> NoReturn:
-        """Count what is not opened, and raise the error about it."""
-        for each in signals.subscribers:
-            with suppress_errors:
-                each.untrusted(self.docket)
-        raise Untrusted(readable(reason))
 
     def note_unsigned(self, what: str) -> None:
         """Count, and log now and then, what is opened without a signature."""

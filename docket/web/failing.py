@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from .. import clock
-from ..errors import NothingKept, UsageError
+from ..errors import NothingKept, Untrusted, UsageError
 from ..moments import SINCE, read_since
 from ..rules import Disposition
 from .fields import keys_in, word_in
@@ -40,7 +40,7 @@ async def retry(docket: Docket, form: Form, visitor: Visitor) -> Done | Ask:
     for key in keys:
         try:
             execution = await docket.retry(key)
-        except NothingKept:
+        except (NothingKept, Untrusted):
             continue
         done += execution.disposition is Disposition.SCHEDULED
     return Done(word="retried", number=done, what="failure", others=len(keys) - done, names=keys)

@@ -98,6 +98,20 @@ def test_failures_are_retried_by_key(here: Office, capsys: Any) -> None:
     assert complaint(capsys, 1, "retry", "c-2") == "a strike forbids task 'c-2' on docket 'docket'"
 
 
+def test_a_key_refuses_to_sign_what_nobody_known_has_signed(here: Office, capsys: Any, tmp_path: Any) -> None:
+    here.ask(fail_some)
+    file = tmp_path / "keys"
+    file.write_text("a key of sixteen bytes and more\n")
+    file.chmod(0o600)
+    signing = "--signing-key-file", str(file)
+    assert complaint(capsys, 1, "retry", "c-0", *signing).startswith(
+        "the call of task 'charge' under the key 'c-0' is not signed"
+    )
+    done = json.loads(said(capsys, "retry", "--all", "--yes", "--json", *signing))
+    assert (done["done"], done["skipped"]) == (0, {"not trusted": 4})
+    assert said(capsys, "retry", "c-0").startswith("Retried")  # without a key it works on the bytes
+
+
 def test_all_that_match_are_retried_or_discarded(here: Office, capsys: Any) -> None:
     here.ask(fail_some)
     out = said(capsys, "retry", "--all", "--error", "timeout", "--yes")

@@ -218,9 +218,7 @@ async def test_pickles_are_read_while_they_are_accepted_and_refused_afterwards(d
             await old.get_result()
         refused = await before.add(count)(1)
         await work(docket)
-        said = (
-            "unpickled: ValueError: it was written by the serializer 'pickle', and this docket accepts: json"
-        )
+        said = "was written by the serializer 'pickle', and this docket accepts: json"
         with pytest.raises(ExecutionFailed, match=said):
             await refused.get_result()
 
@@ -240,9 +238,7 @@ async def test_a_serializer_that_nobody_knows_fails_the_task_that_names_it(docke
         other.register(count)
         refused = await other.add(count)(1)
         await work(docket)
-        said = (
-            "read as own: ValueError: it was written by the serializer 'own', and this docket accepts: json"
-        )
+        said = "was written by the serializer 'own', and this docket accepts: json"
         assert said in str((await docket.get_execution(refused.key)).error)  # type: ignore[union-attr]
         fine = await other.add(count)(1)
         await work(other)

@@ -192,11 +192,15 @@ async def test_of_forged_results_records_strikes_and_failures_nothing_is_opened(
                     await redis.xadd(docket.keys.strikes, {**struck, "value": value})
                 assert await docket.strikes() == []
                 await redis.hset(docket.runs_key("two"), mapping={"state": "failed", "error": "forged"})
-            retried = await docket.retry("two")
+            with pytest.raises(Untrusted):
+                await docket.retry("two")
+            async with opened(url, key=None) as without_keys:
+                without_keys.strike_list.trust_nobody()  # as commands and dashboards do
+                await without_keys.retry("two")
             async with Worker(docket) as worker:
                 await worker.run_until_finished()
-        await retried.sync()
-        assert retried.state is ExecutionState.FAILED
+        await two.sync()
+        assert two.state is ExecutionState.FAILED
         assert TRACES == []
-        assert counts.refused >= len(forged) + 4
+        assert counts.refused >= len(forged) + 5
         assert await one.get_result() == "1"

@@ -11,6 +11,7 @@ import pytest
 from docket import Agenda, Docket, Perpetual, Retry, StrikeList, Worker, clock
 from docket.errors import Untrusted
 from docket.execution import ExecutionState
+from docket.rules import Disposition
 from docket.store import signed_by
 from tests.trust.traps import KEY, OTHER, TRACES, counted, trap
 from tests.where import asyncio_and_trio, few_pairs
@@ -172,6 +173,50 @@ async def test_a_failure_is_retried_as_it_was_signed_by_a_docket_without_keys(ur
         with counted() as counts:
             await drained(docket)
         assert (done, counts.refused) == ([1, 1], 0)
+
+
+async def test_a_failure_older_than_signatures_may_be_is_signed_anew_by_who_has_a_key(url: str) -> None:
+    age = timedelta(seconds=1)
+    async with opened(url, KEY, signature_max_age=age) as docket, opened(url) as plain:
+        for key in "one", "two":
+            await docket.add(failing, key=key)(1)
+        await drained(docket)
+        await anyio.sleep(2.1)
+        await plain.retry("one")  # it works on the bytes, and has no key
+        await drained(docket)
+        assert done == [1, 1]
+        failure = await docket.failure("one")
+        assert failure is not None
+        assert "a retry by a docket with signing_keys signs it anew" in failure.error
+        assert (await docket.retry("one")).disposition is Disposition.SCHEDULED
+        assert (await docket.retry_all()).done == 1
+        await drained(docket)
+        assert done == [1] * 4
+
+
+async def test_a_retry_signs_nothing_that_does_not_hold(url: str) -> None:
+    async with opened(url, KEY) as docket, opened(url, OTHER) as other, opened(url) as plain:
+        for each in docket, other, plain:
+            await each.add(failing, key="k")(1)
+            await drained(each)
+            if each is docket:
+                assert (await docket.retry("k")).disposition is Disposition.SCHEDULED
+                await docket.cancel("k")
+                continue
+            with counted() as counts, pytest.raises(Untrusted):
+                await docket.retry("k")
+            assert (await docket.retry_all()).skipped == {"not trusted": 1}
+            assert counts.refused == 1
+            assert await docket.discard("k")
+
+
+async def test_a_retry_vouches_for_nothing_that_is_accepted_unsigned(url: str) -> None:
+    async with opened(url, KEY, signatures="accept") as docket, opened(url) as plain:
+        await plain.add(failing, key="k")(1)
+        await drained(plain)
+        retried = await docket.retry("k")
+        assert retried.disposition is Disposition.SCHEDULED
+        assert signed_by(retried.as_message()[b"args"]) is None
 
 
 async def test_a_docket_without_keys_lists_counts_cancels_pauses_and_discards(url: str) -> None:

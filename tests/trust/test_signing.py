@@ -110,7 +110,7 @@ def test_a_call_is_of_the_moment_when_it_is_due() -> None:
     assert ours.open_call(old) == ((), {})  # to look at it
     with pytest.raises(Untrusted, match=r"was signed to begin 2:00:00 ago, and signature_max_age is 1:00:00"):
         ours.open_call(old, to_run=True)
-    assert ours.open_call(ours.signed_anew(old), to_run=True) == ((), {})
+    assert ours.open_call(ours.written_anew(old), to_run=True) == ((), {})
 
 
 def test_results_are_of_their_run_alone() -> None:

@@ -136,7 +136,7 @@ class Endings:
                 later = _put_off(delivery.message, verdict, due_of_chain(running.execution))
                 if delivery.redelivered or (running.has_begun and not isinstance(outcome, Blocked)):
                     later = attrs.evolve(later, extra=without_expiry(later.extra))
-                later = self._signed_anew(running, later)
+                later = self._written_anew(running, later)
                 again = Again(later, same=True, tried=_unknown(running, verdict))
                 write = partial(self._reschedule, running, again)
         return End(outcome, verdict, write, seconds, again)
@@ -157,7 +157,7 @@ class Endings:
         if following.extra:
             following = attrs.evolve(following, extra=without_expiry(following.extra))
         if verdict.call is None:
-            return self._signed_anew(running, following)
+            return self._written_anew(running, following)
         args, kwargs = self.store.payloads.call(
             *verdict.call,
             task=message.function,
@@ -167,10 +167,12 @@ class Endings:
         )
         return attrs.evolve(following, args=args, kwargs=kwargs)
 
-    def _signed_anew(self, running: Running, following: Message) -> Message:
+    def _written_anew(self, running: Running, following: Message) -> Message:
         """What follows with the same arguments. What was not opened here is not signed here."""
         is_open = running.broken is None and not running.unknown
-        return self.store.payloads.signed_anew(following) if is_open else following
+        if not is_open:
+            return following
+        return self.store.payloads.written_anew(following, running.execution.function)
 
     async def _failed(self, running: Running, error: BaseException, seconds: float | None) -> End:
         """Prepare the end of a run that failed by something else than its body."""
