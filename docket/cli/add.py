@@ -13,12 +13,12 @@ from cyclopts import Parameter
 from .. import clock
 from ..errors import UsageError
 from ..rules import Disposition
+from .at import HERE, Here
 from .errors import CommandFailed
 from .existing import check_known
 from .json_output import Json, print_json
-from .loops import Backend
 from .options import duration, option, until
-from .server import DEFAULT_URL, DocketName, KeyFile, ServerUrl, signing, with_docket
+from .server import with_docket
 from .values import value_of
 
 if TYPE_CHECKING:
@@ -46,11 +46,8 @@ def add(
     delay: Delay = timedelta(0),
     expires: Expires = None,
     force: Force = False,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
-    signing_key_file: KeyFile = None,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Add a call of a task.
 
@@ -73,16 +70,8 @@ def add(
         How long after it is due the task is cancelled unless it has begun; or a moment with a time zone.
     force
         Add also a task that no live worker knows and that waits nowhere.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
-    signing_key_file
-        A file with the keys that sign, one a line, the newest first.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
     args, kwargs = _read(arguments)
 
@@ -96,19 +85,21 @@ def add(
         except TypeError as error:  # it cannot be pickled
             raise UsageError(str(error)) from error
 
-    added = with_docket(act, docket=docket, url=url, backend=backend, **signing(signing_key_file))
+    added = with_docket(act, at)
     if added.disposition is Disposition.STRUCK:
-        raise CommandFailed(f"nothing was added: a strike on docket {docket!r} forbids this call of {task!r}")
+        raise CommandFailed(
+            f"nothing was added: a strike on docket {at.docket!r} forbids this call of {task!r}"
+        )
     if added.disposition is Disposition.EXPIRED:
         raise CommandFailed(f"task {added.key!r} had expired before it was added, and is cancelled")
     if added.disposition is Disposition.ALREADY_SCHEDULED:
         raise CommandFailed(
-            f"nothing was added: task {added.key!r} waits or runs on docket {docket!r} already"
+            f"nothing was added: task {added.key!r} waits or runs on docket {at.docket!r} already"
         )
     if json:
-        print_json(docket, key=added.key, function=task, when=added.when)
+        print_json(at.docket, key=added.key, function=task, when=added.when)
         return
-    print(f"Added {task} task {added.key!r} to docket {docket!r}")
+    print(f"Added {task} task {added.key!r} to docket {at.docket!r}")
 
 
 async def _stub(docket: Docket, task: str, args: list[Any], kwargs: dict[str, Any]) -> TaskFunction:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..rules import Cancellation
+from .at import HERE, Here
 from .json_output import Json
-from .loops import Backend
-from .server import DEFAULT_URL, DocketName, ServerUrl
 from .several import Said, each_key
 
 if TYPE_CHECKING:
@@ -20,10 +19,8 @@ def cancel(
     key: str,
     /,
     *more: str,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Cancel tasks: one that waits is cancelled, one that runs is asked to stop.
 
@@ -35,27 +32,21 @@ def cancel(
         The key of the task.
     more
         More keys.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     async def one(opened: Docket, name: str) -> Said:
         found = await opened.cancel(name)
         match found:
             case Cancellation.CANCELLED:
-                text = f"Cancelled task {name!r} on docket {docket!r}"
+                text = f"Cancelled task {name!r} on docket {at.docket!r}"
             case Cancellation.REQUESTED:
-                text = f"Asked task {name!r} on docket {docket!r}, which runs, to stop"
+                text = f"Asked task {name!r} on docket {at.docket!r}, which runs, to stop"
             case Cancellation.ENDED:
-                text = f"task {name!r} on docket {docket!r} was over before"
+                text = f"task {name!r} on docket {at.docket!r} was over before"
             case Cancellation.NOT_FOUND:
-                text = f"there is no task {name!r} on docket {docket!r}"
+                text = f"there is no task {name!r} on docket {at.docket!r}"
         return Said(bool(found), text, {"cancellation": found})
 
-    each_key(one, (key, *more), json=json, docket=docket, url=url, backend=backend)
+    each_key(one, (key, *more), at, json=json)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import clock
 from ..text import printable
+from .at import At
 from .errors import CommandFailed
 from .existing import check_docket
 from .json_output import print_json
@@ -20,21 +21,19 @@ if TYPE_CHECKING:
 __all__ = ["list_children"]
 
 
-def list_children(
-    group: str, limit: int, after: str | None, *, as_json: bool, docket: str, url: str, backend: str
-) -> None:
+def list_children(group: str, limit: int, after: str | None, at: At, *, as_json: bool) -> None:
     """Print a page of them. Raises: CommandFailed - nothing is known of the group."""
 
     async def read(opened: Docket) -> ChildPage:
         page = await opened.children(group, limit=limit, after=after)
         if page is None:
             await check_docket(opened)
-            raise CommandFailed(f"nothing is known of a task group {group!r} on docket {docket!r}")
+            raise CommandFailed(f"nothing is known of a task group {group!r} on docket {at.docket!r}")
         return page
 
-    page = with_docket(read, docket=docket, url=url, backend=backend)
+    page = with_docket(read, at)
     if as_json:
-        print_json(docket, group=page.group, parent=page.parent, children=page.children, next=page.after)
+        print_json(at.docket, group=page.group, parent=page.parent, children=page.children, next=page.after)
         return
     now = clock.now()
     owner = "a program" if page.parent is None else printable(page.parent)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .asking import Yes, agrees, at_a_terminal
+from .at import HERE, Here
 from .errors import CommandFailed
 from .existing import found_on
 from .json_output import Json, print_json
-from .loops import Backend
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import with_docket
 from .tables import counted
 
 if TYPE_CHECKING:
@@ -20,11 +20,9 @@ __all__ = ["clear"]
 
 def clear(
     *,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     yes: Yes = False,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Cancel everything that waits on a docket, for now or for later. What runs goes on.
 
@@ -32,30 +30,22 @@ def clear(
 
     Parameters
     ----------
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     yes
         Do not ask.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     async def waiting(opened: Docket) -> int:
         return len((await opened.snapshot()).future)
 
     if not yes and at_a_terminal():
-        count = with_docket(waiting, docket=docket, url=url, backend=backend)
+        count = with_docket(waiting, at)
         which = "1 task that waits" if count == 1 else f"{count} tasks that wait"
-        if count and not agrees(f"Cancel the {which} on docket {docket!r}?"):
+        if count and not agrees(f"Cancel the {which} on docket {at.docket!r}?"):
             raise CommandFailed("nothing was cleared")
-    cleared = with_docket(
-        lambda opened: found_on(opened, opened.clear()), docket=docket, url=url, backend=backend
-    )
+    cleared = with_docket(lambda opened: found_on(opened, opened.clear()), at)
     if json:
-        print_json(docket, cleared=cleared)
+        print_json(at.docket, cleared=cleared)
         return
-    print(f"Cleared {counted(cleared, 'task')} from docket {docket!r}")
+    print(f"Cleared {counted(cleared, 'task')} from docket {at.docket!r}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import clock
+from .at import HERE, Here
 from .existing import check_docket
 from .json_output import Json, print_json
-from .loops import Backend
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import with_docket
 from .tables import relative
 
 if TYPE_CHECKING:
@@ -20,37 +20,29 @@ __all__ = ["status"]
 
 def status(
     *,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Count what waits, runs and has failed on a docket, its workers and its pauses. Cheap, whatever is on it.
 
     Parameters
     ----------
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     async def read(opened: Docket) -> tuple[Counts, list[Pause]]:
         await check_docket(opened)
         return await opened.counts(), await opened.pauses()
 
-    counts, pauses = with_docket(read, docket=docket, url=url, backend=backend)
+    counts, pauses = with_docket(read, at)
     if json:
-        print_json(docket, counts=counts, pauses=pauses)
+        print_json(at.docket, counts=counts, pauses=pauses)
         return
     oldest = (
         "" if counts.oldest_due is None else f", the first one {relative(counts.oldest_due, clock.now())}"
     )
-    print(f"Docket {docket!r}")
+    print(f"Docket {at.docket!r}")
     if counts.memory_full:
         print("Redis    is full: it refuses whatever needs more memory, and workers begin nothing")
     print(f"due      {counts.due}{oldest}")

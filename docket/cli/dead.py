@@ -10,11 +10,11 @@ from cyclopts import Parameter
 
 from .. import clock
 from ..text import printable
+from .at import HERE, Here
 from .existing import found_on
 from .json_output import Json, print_json
-from .loops import Backend
 from .options import Limit
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import with_docket
 from .tables import relative
 
 if TYPE_CHECKING:
@@ -30,10 +30,8 @@ def dead_letters(
     *,
     limit: Limit = 100,
     before: Before = None,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """List deliveries that could not be read and were set aside, the newest first: why, and what was in each.
 
@@ -43,26 +41,20 @@ def dead_letters(
         How many to list at most.
     before
         Go on behind the page before, whose "next" this is.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     def read(opened: Docket) -> Awaitable[tuple[list[DeadLetter], int]]:
         page = opened.dead_letters(limit=limit, before=before)
         return found_on(opened, page, lambda page: page[1])
 
-    letters, total = with_docket(read, docket=docket, url=url, backend=backend)
+    letters, total = with_docket(read, at)
     following = letters[-1].entry if len(letters) == limit and total > limit else None
     if json:
-        print_json(docket, total=total, dead_letters=letters, next=following)
+        print_json(at.docket, total=total, dead_letters=letters, next=following)
         return
-    print(f"Dead letters of docket {docket!r}, newest first: {len(letters)} of {total}")
+    print(f"Dead letters of docket {at.docket!r}, newest first: {len(letters)} of {total}")
     now = clock.now()
     for each in letters:
         _print(each, now)

@@ -9,12 +9,12 @@ from cyclopts import Parameter
 
 from .. import clock
 from ..text import printable, shortened
+from .at import HERE, Here
 from .errors import CommandFailed
 from .existing import check_docket, found_on
 from .json_output import Json, print_json
-from .loops import Backend
 from .options import After, Limit, moment, option
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import with_docket
 from .tables import print_table, relative
 
 if TYPE_CHECKING:
@@ -46,10 +46,8 @@ def failures(
     after: After = None,
     groups: Groups = False,
     retrying: Retrying = False,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """List what has failed, the newest first; or show one failure with its traceback.
 
@@ -75,21 +73,15 @@ def failures(
         Count them by task and class of the error instead.
     retrying
         List what is tried again instead, the soonest first.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     async def one(opened: Docket) -> Failure:
         found = await opened.failure(key or "")
         if found is None:
             await check_docket(opened)
-            raise CommandFailed(f"no failure is kept under the key {key!r} on docket {docket!r}")
+            raise CommandFailed(f"no failure is kept under the key {key!r} on docket {at.docket!r}")
         return found
 
     async def many(opened: Docket) -> tuple[list[FailureGroup], list[Failure]]:
@@ -103,19 +95,19 @@ def failures(
         return await found_on(opened, counting), page
 
     if key is not None:
-        _print_one(docket, with_docket(one, docket=docket, url=url, backend=backend), json=json)
+        _print_one(at.docket, with_docket(one, at), json=json)
         return
-    counted, page = with_docket(many, docket=docket, url=url, backend=backend)
+    counted, page = with_docket(many, at)
     total = sum(group.count for group in counted)
     if json and groups:
-        print_json(docket, total=total, groups=counted)
+        print_json(at.docket, total=total, groups=counted)
     elif json:
         following = page[-1].cursor if len(page) == limit else None
-        print_json(docket, total=total, next=following, failures=page)
+        print_json(at.docket, total=total, next=following, failures=page)
     elif groups:
-        _print_groups(docket, counted, total)
+        _print_groups(at.docket, counted, total)
     else:
-        _print_page(docket, page, total, retrying=retrying)
+        _print_page(at.docket, page, total, retrying=retrying)
 
 
 def _print_page(docket: str, page: list[Failure], total: int, *, retrying: bool) -> None:

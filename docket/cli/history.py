@@ -11,12 +11,12 @@ from cyclopts import Parameter
 from .. import clock
 from ..operating import latest_first
 from ..text import shortened
+from .at import HERE, Here
 from .existing import found_on
 from .failures import LONGEST, Since, TaskName, Until
 from .json_output import Json, print_json
-from .loops import Backend
 from .options import Limit, choice, duration, option
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import with_docket
 from .tables import past, print_table, span
 
 if TYPE_CHECKING:
@@ -39,10 +39,8 @@ def history(
     since: Since = None,
     until: Until = None,
     limit: Limit = 100,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """List runs that have ended, the latest first.
 
@@ -62,25 +60,19 @@ def history(
         Only those that ended before then.
     limit
         How many to list at most.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     def read(opened: Docket) -> Awaitable[list[Ended]]:
         past = opened.history(task, key=key, state=state, since=since, until=until, limit=limit)
         return found_on(opened, past)
 
-    page = latest_first(with_docket(read, docket=docket, url=url, backend=backend))
+    page = latest_first(with_docket(read, at))
     if json:
-        print_json(docket, history=page)
+        print_json(at.docket, history=page)
         return
-    print(f"Runs of docket {docket!r} that have ended, the latest first: {len(page)}")
+    print(f"Runs of docket {at.docket!r} that have ended, the latest first: {len(page)}")
     if page:
         now = clock.now()
         rows = [
@@ -110,10 +102,8 @@ def throughput(
     task: TaskName = None,
     since: Lately = timedelta(hours=1),
     per: Per = "minute",
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Count the runs that ended in each minute or hour, and how long they took.
 
@@ -127,25 +117,19 @@ def throughput(
         For how long, up to now: up to a day by minutes, up to 31 days by hours.
     per
         The interval: minute or hour.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     def read(opened: Docket) -> Awaitable[list[Interval]]:
         found = opened.throughput(task, since=since, per=cast("Literal['minute', 'hour']", per))
         return found_on(opened, found, lambda found: any(one.ended for one in found))
 
-    seen = with_docket(read, docket=docket, url=url, backend=backend)
+    seen = with_docket(read, at)
     if json:
-        print_json(docket, per=per, throughput=seen)
+        print_json(at.docket, per=per, throughput=seen)
         return
-    print(f"Runs of docket {docket!r} that have ended: {sum(one.ended for one in seen)}")
+    print(f"Runs of docket {at.docket!r} that have ended: {sum(one.ended for one in seen)}")
     rows = [
         (
             f"{one.at:%Y-%m-%d %H:%M} UTC",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from .at import HERE, Here
 from .existing import found_on
 from .json_output import Json, print_json
-from .loops import Backend
 from .options import After, Contains, Limit
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import with_docket
 from .tables import print_table
 
 if TYPE_CHECKING:
@@ -24,10 +24,8 @@ def ls(
     contains: Contains = None,
     limit: Limit = 100,
     after: After = None,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """List the tasks that workers know, or have known in the last 30 days, with what the last hour saw of each.
 
@@ -39,25 +37,19 @@ def ls(
         How many to list at most.
     after
         Only those behind this name.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     def read(opened: Docket) -> Awaitable[TaskPage]:
         page = opened.known_tasks(contains=contains, limit=limit, after=after)
         return found_on(opened, page, lambda page: page.tasks)
 
-    page = with_docket(read, docket=docket, url=url, backend=backend)
+    page = with_docket(read, at)
     if json:
-        print_json(docket, total=page.total, tasks=page.tasks, next=page.after)
+        print_json(at.docket, total=page.total, tasks=page.tasks, next=page.after)
         return
-    print(f"Tasks of docket {docket!r}: {len(page.tasks)} of {page.total}")
+    print(f"Tasks of docket {at.docket!r}: {len(page.tasks)} of {page.total}")
     if page.tasks:
         headers = ("Task", "Workers", "Completed", "Failed", "Retried", "Remark")
         print_table(headers, [_row(each) for each in page.tasks], numbers=4)

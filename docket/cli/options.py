@@ -28,6 +28,7 @@ __all__ = [
     "ttl",
     "until",
     "url",
+    "word_or_path",
 ]
 
 #: A reader of text, and the words for what it takes; it raises ValueError for anything else.
@@ -54,9 +55,13 @@ def each(name: str, reader: Reader, variable: str | None = None) -> Parameter:
     read, takes = reader
 
     def convert(_: Any, tokens: Sequence[Token]) -> tuple[Any, ...]:
-        return tuple(_read(read, takes, word, token) for token in tokens for word in token.value.split())
+        return tuple(_read(read, takes, word, token) for token in tokens for word in _words(token.value))
 
     return Parameter(name=name, env_var=variable, converter=convert, negative=(), show_default=_spelled)
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
 
 
 def _spelled(default: object) -> str | None:
@@ -157,6 +162,11 @@ def _member(text: str) -> str:
 def path(what: str) -> Reader:
     """The path of an object: ``package.module:name``."""
     return _member, f"{what} as 'package.module:name'"
+
+
+def word_or_path(what: str, *words: str) -> Reader:
+    """One of some words as it is, or the path of an object: ``package.module:name``."""
+    return lambda text: text if text in words else _member(text), f"{', '.join(words)}, or {path(what)[1]}"
 
 
 def _url(text: str) -> str:

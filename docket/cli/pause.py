@@ -9,11 +9,11 @@ from cyclopts import Parameter
 
 from .. import clock
 from ..text import printable
+from .at import HERE, Here
 from .errors import CommandFailed
 from .existing import check_docket, check_known, found_on
 from .json_output import Json, print_json
-from .loops import Backend
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import with_docket
 from .tables import past, print_table
 
 if TYPE_CHECKING:
@@ -33,11 +33,9 @@ def pause(
     *,
     reason: Reason = "",
     by: By = None,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     force: Force = False,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Have workers begin no more runs of a task, or of any, until it is resumed. What runs goes on.
 
@@ -49,16 +47,10 @@ def pause(
         Why, for those who look at it.
     by
         Who does it; the name of the user if not given.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     force
         Pause also on a docket that nobody has used, and a task that no live worker knows and that waits nowhere.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
     name = _named(task)
 
@@ -70,23 +62,21 @@ def pause(
         paused = await opened.pause(name, reason=reason, by=_user() if by is None else by)
         return paused, next((each for each in await opened.pauses() if each.task == name), None)
 
-    paused, made = with_docket(act, docket=docket, url=url, backend=backend)
+    paused, made = with_docket(act, at)
     if json:
-        print_json(docket, paused=paused, pause=made)
+        print_json(at.docket, paused=paused, pause=made)
     elif paused:
-        print(f"Paused {_shown(name)} on docket {docket!r}{_waiting(made)}")
+        print(f"Paused {_shown(name)} on docket {at.docket!r}{_waiting(made)}")
     else:
-        print(f"Nothing to do: {_shown(name)} was paused before on docket {docket!r}{_waiting(made)}")
+        print(f"Nothing to do: {_shown(name)} was paused before on docket {at.docket!r}{_waiting(made)}")
 
 
 def resume(
     task: str = "*",
     /,
     *,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Have workers run a task again, or all of them. The exit status is 1 if it is not paused.
 
@@ -96,14 +86,8 @@ def resume(
     ----------
     task
         The name of the task; * or nothing is every task.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
     name = _named(task)
 
@@ -115,41 +99,31 @@ def resume(
             others = ", ".join(map(_shown, sorted(paused, key=lambda each: each or "")))
             subject = "the docket as a whole" if name is None else _shown(name)
             said = f"paused are: {others}" if others else "nothing is"
-            raise CommandFailed(f"{subject} is not paused on docket {docket!r}: {said}")
+            raise CommandFailed(f"{subject} is not paused on docket {at.docket!r}: {said}")
         return queued
 
-    queued = with_docket(act, docket=docket, url=url, backend=backend)
+    queued = with_docket(act, at)
     if json:
-        print_json(docket, task=name, queued=queued)
+        print_json(at.docket, task=name, queued=queued)
     else:
-        print(f"Resumed {_shown(name)} on docket {docket!r}: {_tasks(queued)} queued again")
+        print(f"Resumed {_shown(name)} on docket {at.docket!r}: {_tasks(queued)} queued again")
 
 
 def pauses(
     *,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """List what is paused on a docket.
 
     Parameters
     ----------
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
-    found = with_docket(
-        lambda opened: found_on(opened, opened.pauses()), docket=docket, url=url, backend=backend
-    )
+    found = with_docket(lambda opened: found_on(opened, opened.pauses()), at)
     if json:
-        print_json(docket, pauses=found)
+        print_json(at.docket, pauses=found)
         return
     now = clock.now()
     rows = [
@@ -162,7 +136,7 @@ def pauses(
         )
         for each in found
     ]
-    print(f"Pauses of docket {docket!r}")
+    print(f"Pauses of docket {at.docket!r}")
     print_table(("Task", "Waiting", "Since", "By", "Reason"), rows, numbers=1)
 
 

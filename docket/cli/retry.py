@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -12,12 +12,12 @@ from .. import clock
 from ..errors import NothingKept, Untrusted, UsageError
 from ..rules import Disposition
 from .asking import Yes, agrees, at_a_terminal
+from .at import HERE, At, Here
 from .errors import CommandFailed
 from .existing import found_on
 from .failures import Error, Since, TaskName, Until
 from .json_output import Json, print_json
-from .loops import Backend
-from .server import DEFAULT_URL, DocketName, KeyFile, ServerUrl, signing, with_docket
+from .server import with_docket
 from .several import Said, each_key
 
 if TYPE_CHECKING:
@@ -37,11 +37,8 @@ def retry(
     since: Since = None,
     until: Until = None,
     yes: Yes = False,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
-    signing_key_file: KeyFile = None,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Run what has failed again, with the same arguments, under the same keys.
 
@@ -64,16 +61,8 @@ def retry(
         With --all: only those until then.
     yes
         Do not ask.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
-    signing_key_file
-        A file with the keys that sign, one a line, the newest first: what failed long ago is signed anew.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     async def one(opened: Docket, name: str) -> Said:
@@ -83,23 +72,19 @@ def retry(
             return Said(False, str(problem))
         match execution.disposition:
             case Disposition.SCHEDULED:
-                return Said(True, f"Retried task {name!r} on docket {docket!r}")
+                return Said(True, f"Retried task {name!r} on docket {at.docket!r}")
             case Disposition.STRUCK:
-                return Said(False, f"a strike forbids task {name!r} on docket {docket!r}")
+                return Said(False, f"a strike forbids task {name!r} on docket {at.docket!r}")
             case _:
-                return Said(False, f"task {name!r} on docket {docket!r} waits or runs already")
+                return Said(False, f"task {name!r} on docket {at.docket!r} waits or runs already")
 
     words = _Words(task, error, since, until)
     if all or not key:
         words.check(key, "retry", everything=all)
-        _bulk(
-            "Retry", "Retried", lambda opened: opened.retry_all, words, yes=yes, json=json, docket=docket,
-            url=url, backend=backend, **signing(signing_key_file),
-        )  # fmt: skip
+        _bulk("Retry", "Retried", lambda opened: opened.retry_all, words, at, yes=yes, json=json)
     else:
         words.refuse()
-        keys = signing(signing_key_file)
-        each_key(one, key, json=json, docket=docket, url=url, backend=backend, **keys)
+        each_key(one, key, at, json=json)
 
 
 def discard(
@@ -110,10 +95,8 @@ def discard(
     since: Since = None,
     until: Until = None,
     yes: Yes = False,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Forget failures. The next attempt of one that is tried again is cancelled.
 
@@ -136,41 +119,30 @@ def discard(
         With --all: only those until then.
     yes
         Do not ask.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     async def one(opened: Docket, name: str) -> Said:
         if await opened.discard(name):
-            return Said(True, f"Discarded the failure of task {name!r} on docket {docket!r}")
-        return Said(False, f"no failure is kept under the key {name!r} on docket {docket!r}")
+            return Said(True, f"Discarded the failure of task {name!r} on docket {at.docket!r}")
+        return Said(False, f"no failure is kept under the key {name!r} on docket {at.docket!r}")
 
     words = _Words(task, error, since, until)
     if all or not key:
         words.check(key, "discard", everything=all)
-        _bulk(
-            "Discard", "Discarded", lambda opened: opened.discard_all, words, yes=yes, json=json, docket=docket,
-            url=url, backend=backend,
-        )  # fmt: skip
+        _bulk("Discard", "Discarded", lambda opened: opened.discard_all, words, at, yes=yes, json=json)
     else:
         words.refuse()
-        each_key(one, key, json=json, docket=docket, url=url, backend=backend)
+        each_key(one, key, at, json=json)
 
 
 def run_now(
     key: str,
     /,
     *more: str,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Have a task that waits for its time run now: one for later, a next attempt, the next run of a schedule.
 
@@ -182,22 +154,16 @@ def run_now(
         The key of the task.
     more
         More keys.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     async def one(opened: Docket, name: str) -> Said:
         if await opened.run_now(name):
-            return Said(True, f"Task {name!r} on docket {docket!r} runs now")
-        return Said(False, f"nothing waits for its time under the key {name!r} on docket {docket!r}")
+            return Said(True, f"Task {name!r} on docket {at.docket!r} runs now")
+        return Said(False, f"nothing waits for its time under the key {name!r} on docket {at.docket!r}")
 
-    each_key(one, (key, *more), json=json, docket=docket, url=url, backend=backend)
+    each_key(one, (key, *more), at, json=json)
 
 
 class _Words:
@@ -233,13 +199,10 @@ def _bulk(
     done: str,
     act: Callable[[Docket], Callable[..., Awaitable[BulkResult]]],
     words: _Words,
+    at: At,
     *,
     yes: bool,
     json: bool,
-    docket: str,
-    url: str,
-    backend: str,
-    **settings: Any,
 ) -> None:
     """Act on all failures that are meant, once somebody has agreed."""
     if not yes and not at_a_terminal():
@@ -254,15 +217,15 @@ def _bulk(
     async def everything(opened: Docket) -> BulkResult:
         return await act(opened)(words.task, **named)
 
-    counted = with_docket(count, docket=docket, url=url, backend=backend)
-    if counted and not yes and not agrees(f"{verb} {words.shown(counted)} on docket {docket!r}?"):
+    counted = with_docket(count, at)
+    if counted and not yes and not agrees(f"{verb} {words.shown(counted)} on docket {at.docket!r}?"):
         raise CommandFailed(f"nothing was {done.lower()}")
-    result = with_docket(everything, docket=docket, url=url, backend=backend, **settings)
+    result = with_docket(everything, at)
     if json:
-        print_json(docket, done=result.done, skipped=result.skipped)
+        print_json(at.docket, done=result.done, skipped=result.skipped)
         return
     skipped = ", ".join(f"{number} {reason}" for reason, number in result.skipped.items())
     print(
-        f"{done} {words.shown(result.done)} on docket {docket!r}"
+        f"{done} {words.shown(result.done)} on docket {at.docket!r}"
         + (f"; skipped: {skipped}" if skipped else "")
     )

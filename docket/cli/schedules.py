@@ -9,12 +9,12 @@ import attrs
 
 from .. import clock
 from ..text import shortened
+from .at import HERE, Here
 from .existing import check_docket
 from .failures import LONGEST, TaskName
 from .json_output import Json, print_json
-from .loops import Backend
 from .options import After, Contains, Limit
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import with_docket
 from .tables import print_table, relative
 
 if TYPE_CHECKING:
@@ -33,10 +33,8 @@ def schedules(
     contains: Contains = None,
     limit: Limit = 100,
     after: After = None,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """List the tasks that repeat themselves: when each runs next, and how it ended last.
 
@@ -50,14 +48,8 @@ def schedules(
         How many to list at most.
     after
         Go on behind the page before, whose "next" this is.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     async def read(opened: Docket) -> SchedulePage:
@@ -76,11 +68,11 @@ def schedules(
             await check_docket(opened)
         return page
 
-    page = with_docket(read, docket=docket, url=url, backend=backend)
+    page = with_docket(read, at)
     if json:
-        print_json(docket, schedules=page.schedules, looked_at=page.looked_at, next=page.after)
+        print_json(at.docket, schedules=page.schedules, looked_at=page.looked_at, next=page.after)
         return
-    print(f"Schedules of docket {docket!r}: {len(page.schedules)}")
+    print(f"Schedules of docket {at.docket!r}: {len(page.schedules)}")
     if page.schedules:
         now = clock.now()
         rows = [_row(each, now) for each in page.schedules]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
 from ..client import check_key
+from .at import At
 from .errors import CommandFailed
 from .existing import check_docket
 from .json_output import print_json
@@ -31,14 +32,11 @@ class Said:
 def each_key(
     act: Callable[[Docket, str], Awaitable[Said]],
     keys: tuple[str, ...],
+    at: At,
     *,
     json: bool,
-    docket: str,
-    url: str,
-    backend: str,
-    **settings: Any,
 ) -> None:
-    """Act on each key, with ``settings`` of the docket, and say what became of it; a key given twice counts once.
+    """Act on each key, and say what became of it; a key given twice counts once.
 
     Raises: CommandFailed - nothing was done about some of them; UsageError - one is no key, and nothing was done.
     """
@@ -54,12 +52,12 @@ def each_key(
             await check_docket(opened)
         return said
 
-    said = with_docket(each, docket=docket, url=url, backend=backend, **settings)
+    said = with_docket(each, at)
     if json:
         rows = [
             {"key": name, "done": one.done, "said": one.text, **one.more}
             for name, one in zip(keys, said, strict=True)
         ]
-        print_json(docket, keys=rows)
+        print_json(at.docket, keys=rows)
     if problems := [one.text for one in said if not one.done]:
         raise CommandFailed(*problems)

@@ -14,13 +14,13 @@ from ..execution import Execution, ExecutionState
 from ..operating import latest_first
 from ..rules import WAITING
 from ..text import printable
+from .at import HERE, Here
 from .children import list_children
 from .errors import CommandFailed
 from .existing import check_docket, found_on
 from .json_output import Json, print_json
-from .loops import Backend
 from .options import After, Limit, integer, option
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import with_docket
 from .tables import past, print_table, relative, span
 from .trees import counts_of, lines_of
 
@@ -47,10 +47,8 @@ def show(
     keys: WholeKeys = False,
     group: Group = None,
     after: After = None,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Show one task: its call, where it stands, the tree of its children, its error, its past runs.
 
@@ -68,18 +66,12 @@ def show(
         List the children of this group only: those that have failed, are under way, were cancelled, completed.
     after
         With --group: go on behind this place, which the page before has named.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     if group is not None:
-        list_children(group, limit, after, as_json=json, docket=docket, url=url, backend=backend)
+        list_children(group, limit, after, at, as_json=json)
         return
     if after is not None:
         raise UsageError("--after goes on in the list of one group: name it by --group")
@@ -92,13 +84,13 @@ def show(
         failure, ended = await opened.failure(key), await opened.history(key=key, limit=20)
         if execution is None and failure is None and not ended:
             await check_docket(opened)
-            raise CommandFailed(f"nothing is known under the key {key!r} on docket {docket!r}")
+            raise CommandFailed(f"nothing is known under the key {key!r} on docket {at.docket!r}")
         return execution, failure, ended, tree
 
-    execution, failure, ended, tree = with_docket(read, docket=docket, url=url, backend=backend)
+    execution, failure, ended, tree = with_docket(read, at)
     if json:
         history = latest_first(ended)
-        print_json(docket, key=key, execution=execution, failure=failure, history=history, tree=tree)
+        print_json(at.docket, key=key, execution=execution, failure=failure, history=history, tree=tree)
         return
     now = clock.now()
     if execution is None:
@@ -181,31 +173,21 @@ def _facts(execution: Execution[Any]) -> dict[str, Any]:
 
 def limits(
     *,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """List the concurrency limits in use: who runs under each, and who waits for it.
 
     Parameters
     ----------
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
-    found = with_docket(
-        lambda opened: found_on(opened, opened.concurrency()), docket=docket, url=url, backend=backend
-    )
+    found = with_docket(lambda opened: found_on(opened, opened.concurrency()), at)
     if json:
-        print_json(docket, limits=found)
+        print_json(at.docket, limits=found)
         return
-    print(f"Limits in use on docket {docket!r}: {len(found)}")
+    print(f"Limits in use on docket {at.docket!r}: {len(found)}")
     if found:
         rows = [
             (
@@ -222,31 +204,21 @@ def limits(
 
 def strikes(
     *,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """List the strikes in effect.
 
     Parameters
     ----------
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
-    made = with_docket(
-        lambda opened: found_on(opened, opened.strikes()), docket=docket, url=url, backend=backend
-    )
+    made = with_docket(lambda opened: found_on(opened, opened.strikes()), at)
     if json:
-        print_json(docket, strikes=[each.call_repr() for each in made])
+        print_json(at.docket, strikes=[each.call_repr() for each in made])
         return
-    print(f"Strikes on docket {docket!r}: {len(made)}")
+    print(f"Strikes on docket {at.docket!r}: {len(made)}")
     for each in made:
         print(
             printable(

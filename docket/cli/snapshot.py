@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from .at import HERE, Here
 from .existing import found_on
 from .json_output import Json, print_json
-from .loops import Backend
 from .options import Heartbeat, Missed, each, integer, option, path
 from .paths import check_paths
 from .remarks import remarks_of
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import with_docket
 from .tables import counted, past, print_table, relative
 
 if TYPE_CHECKING:
@@ -32,14 +32,12 @@ Stats = Annotated[bool, Parameter(name="--stats", negative=())]
 def snapshot(
     *,
     tasks: Tasks = ("docket.tasks:standard_tasks",),
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     stats: Stats = False,
     limit: Limit = 1000,
     heartbeat_interval: Heartbeat = timedelta(seconds=2),
     missed_heartbeats: Missed = 5,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Show what waits and what runs on a docket right now.
 
@@ -48,10 +46,6 @@ def snapshot(
     tasks
         A collection of tasks to register, module:name of an iterable of functions; may be repeated. Tasks that
         nobody registered are shown as well.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     stats
         Also count the tasks of each function.
     limit
@@ -62,8 +56,6 @@ def snapshot(
         After so many heartbeats that did not come a worker is gone.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
     check_paths({"--tasks": tasks})
 
@@ -74,9 +66,7 @@ def snapshot(
 
     taken = with_docket(
         take,
-        docket=docket,
-        url=url,
-        backend=backend,
+        at,
         heartbeat_interval=heartbeat_interval,
         missed_heartbeats=missed_heartbeats,
     )
@@ -86,7 +76,7 @@ def snapshot(
     if json:
         figures = {"functions": _figures(taken)} if stats else {}
         print_json(
-            docket,
+            at.docket,
             total=total,
             running=running,
             tasks=shown,
@@ -95,7 +85,7 @@ def snapshot(
             **figures,
         )
         return
-    print(f"Docket {docket!r} at {taken.taken:%Y-%m-%d %H:%M:%S %z}")
+    print(f"Docket {at.docket!r} at {taken.taken:%Y-%m-%d %H:%M:%S %z}")
     print(f"{counted(len(taken.workers), 'worker')}, {running}/{total} running")
     print()
     rows = [_row(task, taken.taken) for task in shown]

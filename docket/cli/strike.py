@@ -13,12 +13,12 @@ from ..errors import UsageError
 from ..rules import Condition, Operator, checked_condition
 from ..store import dump, load_plain
 from ..text import printable
+from .at import HERE, Here
 from .errors import CommandFailed
 from .existing import check_docket, check_known
 from .json_output import Json, print_json
-from .loops import Backend
 from .options import choice, option
-from .server import DEFAULT_URL, DocketName, KeyFile, ServerUrl, signing, with_docket
+from .server import with_docket
 from .values import value_of
 
 __all__ = ["restore", "strike"]
@@ -35,12 +35,9 @@ def strike(
     value: Value = None,
     /,
     *,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
-    signing_key_file: KeyFile = None,
+    at: Here = HERE,
     force: Force = False,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Forbid a task, or calls with a certain argument.
 
@@ -58,18 +55,10 @@ def strike(
         How it is compared: ==, !=, >, >=, <, <= or between.
     value
         What it is compared with; none: is None.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
-    signing_key_file
-        A file with the keys that sign, one a line, the newest first.
     force
         Strike also a docket that nobody has used, and a task that no live worker knows and that waits nowhere.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
     condition = _condition(function, parameter, operator, value)
 
@@ -80,9 +69,9 @@ def strike(
                 await check_known(opened, condition.function, "strike")
         await _send(partial(Docket.strike, opened), condition)
 
-    with_docket(act, docket=docket, url=url, backend=backend, **signing(signing_key_file))
+    with_docket(act, at)
     if json:
-        print_json(docket, strike=_shown(condition))
+        print_json(at.docket, strike=_shown(condition))
     else:
         print(f"Striking {_shown(condition)}")
 
@@ -94,11 +83,8 @@ def restore(
     value: Value = None,
     /,
     *,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
-    signing_key_file: KeyFile = None,
+    at: Here = HERE,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Take back a strike: the one that was made with the same words. The exit status is 1 if there is none.
 
@@ -116,16 +102,8 @@ def restore(
         How it is compared: ==, !=, >, >=, <, <= or between.
     value
         What it is compared with; none: is None.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
-    signing_key_file
-        A file with the keys that sign, one a line, the newest first.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
     condition = _condition(function, parameter, operator, value)
 
@@ -134,9 +112,9 @@ def restore(
         await _check_struck(opened, condition)
         await _send(partial(Docket.restore, opened), condition)
 
-    with_docket(act, docket=docket, url=url, backend=backend, **signing(signing_key_file))
+    with_docket(act, at)
     if json:
-        print_json(docket, restored=_shown(condition))
+        print_json(at.docket, restored=_shown(condition))
     else:
         print(f"Restoring {_shown(condition)}")
 

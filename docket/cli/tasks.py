@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from .. import clock
 from ..rules import Disposition
+from .at import HERE, At, Here
 from .errors import CommandFailed
 from .json_output import Json, print_json
-from .loops import Backend
 from .options import duration, option
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import with_docket
 
 if TYPE_CHECKING:
     from ..docket import Docket
@@ -28,11 +28,9 @@ def trace(
     message: str = "Howdy!",
     /,
     *,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     delay: Delay = timedelta(0),
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Add a task that logs a message, with where and when it was added and run.
 
@@ -40,29 +38,21 @@ def trace(
     ----------
     message
         The message to log.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     delay
         How long from now the task is due.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
-    _add("trace", message, delay, docket=docket, url=url, json=json, backend=backend)
+    _add("trace", message, delay, at, json=json)
 
 
 def fail(
     message: str = "Howdy!",
     /,
     *,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     delay: Delay = timedelta(0),
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Add a task that fails with a message, is tried once more, and fails again.
 
@@ -70,18 +60,12 @@ def fail(
     ----------
     message
         The message to fail with.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     delay
         How long from now the task is due.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
-    _add("fail", message, delay, docket=docket, url=url, json=json, backend=backend)
+    _add("fail", message, delay, at, json=json)
 
 
 def _seconds(text: str) -> float:
@@ -98,11 +82,9 @@ def sleep(
     seconds: Seconds = 1.0,
     /,
     *,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     delay: Delay = timedelta(0),
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """Add a task that does nothing for a while.
 
@@ -110,31 +92,23 @@ def sleep(
     ----------
     seconds
         How long.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     delay
         How long from now the task is due.
     json
         Print it as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
-    _add("sleep", seconds, delay, docket=docket, url=url, json=json, backend=backend)
+    _add("sleep", seconds, delay, at, json=json)
 
 
-def _add(
-    name: str, argument: object, delay: timedelta, *, docket: str, url: str, json: bool, backend: str
-) -> None:
+def _add(name: str, argument: object, delay: timedelta, at: At, *, json: bool) -> None:
     async def add(opened: Docket) -> Execution[Any]:
         prepare: Callable[..., Any] = opened.add(name, when=clock.now() + delay)
         return await prepare(argument)
 
-    added = with_docket(add, docket=docket, url=url, backend=backend)
+    added = with_docket(add, at)
     if added.disposition is Disposition.STRUCK:
-        raise CommandFailed(f"nothing was added: {name} is struck on docket {docket!r}")
+        raise CommandFailed(f"nothing was added: {name} is struck on docket {at.docket!r}")
     if json:
-        print_json(docket, key=added.key, function=name, when=added.when)
+        print_json(at.docket, key=added.key, function=name, when=added.when)
         return
-    print(f"Added {name} task {added.key!r} to docket {docket!r}")
+    print(f"Added {name} task {added.key!r} to docket {at.docket!r}")

@@ -9,17 +9,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
+import attrs
 from cyclopts import Parameter
 
 from ..rules import FINAL, alone
+from .at import DEFAULT_URL, At, server_url
 from .errors import CommandFailed
 from .existing import check_docket
 from .growing import Growing
 from .json_output import Json
-from .loops import Backend
 from .options import each, option, path
 from .paths import check_paths
-from .server import DEFAULT_URL, server_url, with_docket
+from .server import with_docket
 from .tables import has_rich_terminal
 
 if TYPE_CHECKING:
@@ -35,6 +36,26 @@ Name = Annotated[str, Parameter(name=("--docket", "-d"), env_var="DOCKET_NAME")]
 Tasks = Annotated[tuple[str, ...], each("--tasks", path("a collection of tasks"), "DOCKET_TASKS")]
 ExitStatus = Annotated[bool, Parameter(name="--exit-status", negative=())]
 
+
+@attrs.frozen(kw_only=True)
+class WatchedAt(At):
+    """Where the task is that is watched, with the short names of pydocket for the first two options.
+
+    Parameters
+    ----------
+    url
+        The server of the docket.
+    docket
+        The name of the docket.
+    """
+
+    url: Url = DEFAULT_URL
+    docket: Name = "docket"
+
+
+Watched = Annotated[WatchedAt, Parameter(name="*")]
+WATCHED = WatchedAt()
+
 #: How often it looks for what no event tells.
 LOOK_SECONDS = 2.0
 
@@ -47,11 +68,9 @@ def watch(
     /,
     *,
     tasks: Tasks = ("docket.tasks:standard_tasks",),
-    url: Url = DEFAULT_URL,
-    docket: Name = "docket",
+    at: Watched = WATCHED,
     exit_status: ExitStatus = False,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> int:
     """Follow a task until it has ended: its state, its worker, its progress, how long it takes, and its children.
 
@@ -65,20 +84,14 @@ def watch(
     tasks
         A collection of tasks to register, module:name of an iterable of functions; may be repeated. Of their
         arguments those are shown that are marked with Logged and are plain values.
-    url
-        The server of the docket.
-    docket
-        The name of the docket.
     exit_status
         Exit with 3 if the task fails, and with 4 if it is cancelled.
     json
         Print a JSON object for each event, a line each.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
     check_paths({"--tasks": tasks})
-    view = partial(_json_view, docket, key) if json else _view
-    state = with_docket(partial(_follow, key, tasks, view), docket=docket, url=url, backend=backend)
+    view = partial(_json_view, at.docket, key) if json else _view
+    state = with_docket(partial(_follow, key, tasks, view), at)
     return STATUS.get(state, 0) if exit_status else 0
 
 

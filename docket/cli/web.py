@@ -12,10 +12,10 @@ from cyclopts import Parameter
 
 from ..errors import UsageError
 from . import logs
+from .at import DEFAULT_URL, NO_TRUST, ServerUrl, TrustOptions
 from .loops import Backend, check_backend, run_on
 from .options import each, integer, option, path
 from .paths import check_paths
-from .server import DEFAULT_URL, ServerUrl
 
 if TYPE_CHECKING:
     from ..web import Serveable
@@ -51,6 +51,7 @@ def web(
     tasks: Tasks = ("docket.tasks:standard_tasks",),
     origin: Origins = (),
     allow_host: Hosts = (),
+    trust: TrustOptions = NO_TRUST,
     backend: Backend = "asyncio",
 ) -> None:
     """Serve a dashboard, until SIGTERM or SIGINT.
@@ -106,9 +107,10 @@ def web(
             "something in front of it asks for one"
         )
 
+    settings = trust.settings()
     dashboards: list[Dashboard] = []
     for name in dict.fromkeys(docket):
-        opened = Docket(name, url)
+        opened = Docket(name, url, **settings)
         opened.strike_list.trust_nobody()
         for collection in tasks:
             opened.register_collection(collection)

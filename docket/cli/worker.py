@@ -15,17 +15,13 @@ from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissi
 from ..errors import UsageError
 from ..moments import DEFAULT_TTL
 from . import logs
+from .at import NO_TRUST, TrustOptions
 from .loops import BACKENDS, check_backend, run_on
 from .options import Heartbeat, Missed, choice, duration, each, integer, option, path, ttl, url
 from .paths import check_paths
 from .processes import Processes, check_processes, number_of_this, while_parent_lives
-from .server import KeyFile, signing
 
 __all__ = ["work"]
-
-
-def _without_commas(text: str) -> str:
-    return text.strip(",")
 
 
 Tasks = Annotated[tuple[str, ...], each("--tasks", path("a collection of tasks"), "DOCKET_TASKS")]
@@ -42,10 +38,7 @@ Dependencies = Annotated[
 RunEnded = Annotated[
     tuple[str, ...], each("--on-run-ended", path("a function"), "DOCKET_WORKER_ON_RUN_ENDED")
 ]
-Serializer = Annotated[str | None, Parameter(name="--serializer", env_var="DOCKET_SERIALIZER")]
-Accept = Annotated[
-    tuple[str, ...], each("--accept", (_without_commas, "the name of a serializer"), "DOCKET_ACCEPT")
-]
+MaxAge = Annotated[timedelta | None, option("--signature-max-age", duration(), "DOCKET_SIGNATURE_MAX_AGE")]
 Concurrency = Annotated[int, option("--concurrency", integer(1), "DOCKET_WORKER_CONCURRENCY")]
 MessageBatch = Annotated[int, option("--message-batch", integer(1), "DOCKET_WORKER_MESSAGE_BATCH")]
 Redelivery = Annotated[
@@ -123,9 +116,8 @@ def work(
     history_ttl: HistoryTtl = timedelta(days=7),
     history_kept: HistoryKept = 1000,
     result_storage: Storage = None,
-    signing_key_file: KeyFile = None,
-    serializer: Serializer = None,
-    accept: Accept = (),
+    trust: TrustOptions = NO_TRUST,
+    signature_max_age: MaxAge = None,
     heartbeat_interval: Heartbeat = timedelta(seconds=2),
     missed_heartbeats: Missed = 5,
     schedule_automatic_tasks: Automatic = True,
@@ -197,12 +189,8 @@ def work(
     result_storage
         Keeps the results of tasks instead of the server, module:name of a store of py-key-value-aio or of a function
         that makes one.
-    signing_key_file
-        A file with the keys that sign, one a line, the newest first.
-    serializer
-        How arguments, results and strikes travel: pickle, json, sealed:json or sealed:pickle.
-    accept
-        Which of these are read, if not that and pickle; may be given several times.
+    signature_max_age
+        How long after it was due a signed call may begin; for ever if not given.
     heartbeat_interval
         How often this worker shows that it is there.
     missed_heartbeats
@@ -250,6 +238,8 @@ def work(
             "--result-storage": [result_storage],
         }
     )
+    if signature_max_age is not None:
+        trust.check_keys(f"--signature-max-age {signature_max_age}")
     if metrics_port is not None:
         _check_exporter()
     if number is not None:
@@ -274,9 +264,8 @@ def work(
         history_ttl=history_ttl,
         history_kept=history_kept,
         result_storage=result_storage,
-        serializer=serializer,
-        **signing(signing_key_file),
-        accept=accept or None,
+        **trust.settings(),
+        signature_max_age=signature_max_age,
         heartbeat_interval=heartbeat_interval,
         missed_heartbeats=missed_heartbeats,
         schedule_automatic_tasks=schedule_automatic_tasks,

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from .. import clock
 from ..text import similar
+from .at import HERE, Here
 from .errors import CommandFailed
 from .existing import check_docket, found_on
 from .json_output import Json, print_json
-from .loops import Backend
 from .options import Heartbeat, Missed
-from .server import DEFAULT_URL, DocketName, ServerUrl, with_docket
+from .server import with_docket
 from .tables import print_table, relative
 
 if TYPE_CHECKING:
@@ -24,52 +24,40 @@ __all__ = ["for_task", "ls"]
 
 def ls(
     *,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     heartbeat_interval: Heartbeat = timedelta(seconds=2),
     missed_heartbeats: Missed = 5,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """List the live workers of a docket.
 
     Parameters
     ----------
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     heartbeat_interval
         How often the workers show that they are there.
     missed_heartbeats
         After so many heartbeats that did not come a worker is gone.
     json
         Print them as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     workers = with_docket(
         lambda opened: found_on(opened, opened.workers()),
-        docket=docket,
-        url=url,
-        backend=backend,
+        at,
         heartbeat_interval=heartbeat_interval,
         missed_heartbeats=missed_heartbeats,
     )
-    _print(f"Workers of docket {docket!r}", docket, workers, as_json=json)
+    _print(f"Workers of docket {at.docket!r}", at.docket, workers, as_json=json)
 
 
 def for_task(
     task: str,
     /,
     *,
-    docket: DocketName = "docket",
-    url: ServerUrl = DEFAULT_URL,
+    at: Here = HERE,
     heartbeat_interval: Heartbeat = timedelta(seconds=2),
     missed_heartbeats: Missed = 5,
     json: Json = False,
-    backend: Backend = "asyncio",
 ) -> None:
     """List the live workers of a docket that know a task. The exit status is 1 if there is none.
 
@@ -77,18 +65,12 @@ def for_task(
     ----------
     task
         The name of the task.
-    docket
-        The name of the docket.
-    url
-        The server of the docket.
     heartbeat_interval
         How often the workers show that they are there.
     missed_heartbeats
         After so many heartbeats that did not come a worker is gone.
     json
         Print them as JSON.
-    backend
-        The event loop: asyncio, uvloop or trio.
     """
 
     async def live(opened: Docket) -> Collection[WorkerInfo]:
@@ -97,18 +79,16 @@ def for_task(
         await check_docket(opened)
         names = {name for worker in await opened.workers() for name in worker.tasks}
         raise CommandFailed(
-            f"no live worker of docket {docket!r} knows a task {task!r}{similar(task, names)}"
+            f"no live worker of docket {at.docket!r} knows a task {task!r}{similar(task, names)}"
         )
 
     workers = with_docket(
         live,
-        docket=docket,
-        url=url,
-        backend=backend,
+        at,
         heartbeat_interval=heartbeat_interval,
         missed_heartbeats=missed_heartbeats,
     )
-    _print(f"Workers of docket {docket!r} that know {task!r}", docket, workers, as_json=json)
+    _print(f"Workers of docket {at.docket!r} that know {task!r}", at.docket, workers, as_json=json)
 
 
 def _print(title: str, docket: str, workers: Collection[WorkerInfo], *, as_json: bool) -> None:

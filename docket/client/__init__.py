@@ -10,7 +10,6 @@ from .key_names import KeyName
 from .keyring import SigningKey, SigningMode, read_key_file, signatures_of
 from .levels import own_level
 from .packed import Packed
-from .paths import member_at
 from .placement import check_chunk_size, place, place_for, place_many, retry_many
 from .presentation import compact_signature, show_call, show_packed
 from .progress import ExecutionProgress, keepers
@@ -85,7 +84,6 @@ __all__ = [
     "is_struck",
     "keepers",
     "logged_parameters",
-    "member_at",
     "name_of",
     "new_key",
     "over",

@@ -15,11 +15,11 @@ from ..dependencies import (
     validate_dependencies,
 )
 from ..errors import UnknownTask, UsageError
+from ..paths import member_at
 from ..rules import Level, Priority, check_priority
 from ..text import checked_name, text_of
 from .identity import are_alike, is_same, origin_of, share_origin
 from .levels import forget_level, level_in_signature, own_level
-from .paths import member_at
 from .remote import RemoteTask
 from .signatures import TaskFunction, check_arguments, check_function
 

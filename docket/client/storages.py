@@ -8,9 +8,9 @@ from typing import Any, cast
 import anyio
 
 from ..errors import BadSetting
+from ..paths import member_at
 from ..store import ResultStorage
 from ..text import text_of
-from .paths import member_at
 
 __all__ = ["check_on_this_loop", "check_storage", "storage_at"]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from ..errors import BadSetting
+from ..paths import member_at
 from ..store import PICKLE, SEALED, Payloads, Pickles, Serializer
 from ..text import similar, text_of
 from ..values import frozen
@@ -51,8 +52,11 @@ def chosen(serializer: object = None, accept: Iterable[object] | None = None) ->
 
     ``sealed:json`` and ``sealed:pickle`` are sealed with the keys of DOCKET_SEALING_KEYS or DOCKET_SEALING_KEYS_FILE.
 
+    ``module:name`` is the object that a module has under that name, also behind ``sealed:``.
+
     Raises: BadSetting (a ValueError) - an unknown name, an object that is no serializer, two of one name; ``accept``
-    leaves out what is written; ModuleNotFoundError - what one of them needs is not installed.
+    leaves out what is written; ModuleNotFoundError - what one of them needs is not installed; ImportError,
+    AttributeError - a module has no such name.
     """
     if serializer is None:
         serializer = os.environ.get("DOCKET_SERIALIZER", "").strip() or PICKLE
@@ -84,19 +88,14 @@ def _unless_pickles(serializer: Serializer) -> Serializer | None:
 
 def _accepted(each: object, serializer: object, written: Serializer) -> Serializer:
     """One that is accepted: what is written itself may be named, or given again."""
-    return written if each == written.name or each is serializer else written_by(each, "accept")
+    again = each == serializer if isinstance(each, str) else each is serializer
+    return written if again or each == written.name else written_by(each, "accept")
 
 
 def written_by(serializer: object, setting: str = "serializer") -> Serializer:
     """The serializer that a name or an object means. Raises: as `chosen`."""
     if isinstance(serializer, str):
-        inner = serializer.removeprefix(SEALED)
-        if inner not in _OURS:
-            hint = similar(serializer, _OURS)
-            raise BadSetting(
-                f"{setting} takes 'pickle', 'json', or an object with a name, dumps and loads, not {serializer!r}{hint}"
-            )
-        return _OURS[inner]() if inner == serializer else Sealed(inner, keys=keys_of_environment())
+        return _named(serializer, setting)
     if isinstance(serializer, Json | Sealed | Pickles | Custom):
         return serializer
     name: object = getattr(serializer, "name", None)
@@ -112,3 +111,20 @@ def written_by(serializer: object, setting: str = "serializer") -> Serializer:
             f"travels with all that it writes, not {text_of(name, repr)}"
         )
     return Custom(cast("Any", serializer), name)
+
+
+def _named(name: str, setting: str) -> Serializer:
+    """The serializer of a name, or that a module has under a name."""
+    inner = name.removeprefix(SEALED)
+    if inner in _OURS:
+        found: object = _OURS[inner]()
+    else:
+        unknown = BadSetting(
+            f"{setting} takes 'pickle', 'json', 'module:name', or an object with a name, dumps and loads, not "
+            f"{name!r}{similar(name, _OURS)}"
+        )
+        found = member_at(inner, unknown)
+        if isinstance(found, str):
+            raise unknown
+    written = written_by(found, f"{setting} {name}")
+    return written if inner == name else Sealed(written, keys=keys_of_environment())

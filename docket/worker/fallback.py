@@ -9,11 +9,12 @@ from typing import Any, cast
 
 import attrs
 
-from ..client import TaskFunction, member_at
+from ..client import TaskFunction
 from ..clock import monotonic
 from ..dependencies import CurrentExecution, CurrentWorker, TaskLogger
 from ..errors import BadSetting, UnknownTask
 from ..execution import Execution
+from ..paths import member_at
 from ..values import define
 
 __all__ = ["Drops", "default_fallback_task", "function_named"]

@@ -36,7 +36,7 @@ from .shutdown_signals import stop_on_signals
 from .worker_dependencies import dependencies_at, named_dependencies
 
 if TYPE_CHECKING:
-    from ..client import SigningKey
+    from ..client import SigningKey, SigningMode
     from ..serializers import AnySerializer
 
 __all__ = ["Worker"]
@@ -304,6 +304,8 @@ class Worker:
         serializer: AnySerializer | None = None,
         accept: Iterable[AnySerializer] | None = None,
         signing_keys: Sequence[SigningKey] | None = None,
+        signatures: SigningMode | None = None,
+        signature_max_age: timedelta | None = None,
         failure_ttl: timedelta = timedelta(days=7),
         failures_kept: int = 10_000,
         history_ttl: timedelta = timedelta(days=7),
@@ -334,6 +336,8 @@ class Worker:
                     serializer=serializer,
                     accept=accept,
                     signing_keys=signing_keys,
+                    signatures=signatures,
+                    signature_max_age=signature_max_age,
                     failure_ttl=failure_ttl,
                     failures_kept=failures_kept,
                     history_ttl=history_ttl,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uncalled_for import Dependency as AnyDependency
 
-from ..client import member_at
 from ..dependencies import (
     Dependency,
     check_suppliers,
@@ -17,6 +16,7 @@ from ..dependencies import (
     get_dependency_parameters,
 )
 from ..errors import BadSetting
+from ..paths import member_at
 
 if TYPE_CHECKING:
     from ..docket import Docket

@@ -129,8 +129,18 @@ EVERY = {
     path: [*every, *([] if path in WITHOUT_JSON else [JSON])] for path, every in {**COMMANDS, **OWN}.items()
 }
 
+#: Options of every command that opens a docket, whatever it does there.
+TRUST = {
+    "--signing-key-file": "DOCKET_SIGNING_KEYS_FILE",
+    "--signatures": "DOCKET_SIGNATURES",
+    "--serializer": "DOCKET_SERIALIZER",
+    "--accept": "DOCKET_ACCEPT",
+}
+WITHOUT_DOCKET = {"version", "completion"}
+
 #: Options that are ours alone.
 BEYOND = {
+    **TRUST,
     "--backend": "DOCKET_WORKER_BACKEND",
     "--shutdown-timeout": "DOCKET_WORKER_SHUTDOWN_TIMEOUT",
     "--max-deliveries": "DOCKET_WORKER_MAX_DELIVERIES",
@@ -142,9 +152,7 @@ BEYOND = {
     "--history-ttl": "DOCKET_HISTORY_TTL",
     "--history-kept": "DOCKET_HISTORY_KEPT",
     "--result-storage": "DOCKET_RESULT_STORAGE",
-    "--serializer": "DOCKET_SERIALIZER",
-    "--accept": "DOCKET_ACCEPT",
-    "--signing-key-file": "DOCKET_SIGNING_KEYS_FILE",
+    "--signature-max-age": "DOCKET_SIGNATURE_MAX_AGE",
     "--heartbeat-interval": "DOCKET_HEARTBEAT_INTERVAL",
     "--missed-heartbeats": "DOCKET_MISSED_HEARTBEATS",
     "--parent-task-spans": "DOCKET_PARENT_TASK_SPANS",
@@ -174,7 +182,10 @@ def command(path: str) -> App:
 
 def arguments(path: str) -> dict[str, Any]:
     """What a command takes, by each of its names."""
-    return {name: one for one in command(path).assemble_argument_collection() for name in one.names}
+    every = command(path).assemble_argument_collection()
+    return {
+        name: one for one in every for name in one.names if name != "*"
+    }  # "*" has options of several commands
 
 
 @pytest.mark.parametrize(
@@ -196,6 +207,14 @@ def test_every_argument_has_its_variable_and_its_default(
 def test_nothing_else_is_taken(path: str) -> None:
     known = {name for name, _, _ in EVERY[path]} | (BEYOND.keys() if path != "version" else set())
     assert set(arguments(path)) <= known | BEYOND_OF.get(path, set())
+
+
+@pytest.mark.parametrize("path", EVERY.keys() - WITHOUT_DOCKET)
+def test_every_command_that_opens_a_docket_takes_keys_and_serializers(path: str) -> None:
+    found = arguments(path)
+    assert {name: found[name].parameter.env_var for name in TRUST} == {
+        name: (each,) for name, each in TRUST.items()
+    }
 
 
 @pytest.mark.parametrize("path", EVERY)
@@ -236,7 +255,7 @@ def test_watch_looks_at_the_variable_of_pydocket_first(monkeypatch: pytest.Monke
     def url(*options: str) -> object:
         _, bound, _ = docket_app().parse_args(["watch", "k", *options], exit_on_error=False)
         bound.apply_defaults()
-        return bound.arguments["url"]
+        return bound.arguments["at"].url
 
     assert url() == "redis://localhost:6379/0"
     monkeypatch.setenv("DOCKET_URL", "redis://second/0")

@@ -7,17 +7,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from docket.cli.app import docket_app, run, worker_app
+from docket.cli.at import Trust
 from docket.moments import DEFAULT_TTL
 
 
 def understood(*tokens: str) -> dict[str, Any]:
-    """The arguments that the worker command would be called with."""
+    """The arguments that the worker command would be called with, those about keys and serializers each by itself."""
     _, bound, _ = worker_app().parse_args(tokens, exit_on_error=False, print_error=False)
     bound.apply_defaults()
-    return bound.arguments
+    trust: Trust = bound.arguments.pop("trust")
+    return {**bound.arguments, **attrs.asdict(trust)}
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *tokens: str) -> str:
@@ -66,6 +69,8 @@ def test_without_options_everything_has_pydockets_default() -> None:
         "dependencies": None,
         "on_run_ended": (),
         "signing_key_file": None,
+        "signatures": None,
+        "signature_max_age": None,
         "serializer": None,
         "accept": (),
         "healthcheck_host": "0.0.0.0",
@@ -100,6 +105,9 @@ SETTINGS = [
     ("--result-storage", "DOCKET_RESULT_STORAGE", "my.stores:shelf", "my.stores:shelf"),
     ("--serializer", "DOCKET_SERIALIZER", "json", "json"),
     ("--accept", "DOCKET_ACCEPT", "json pickle", ("json", "pickle")),
+    ("--accept", "DOCKET_ACCEPT", "json, my.codecs:own", ("json", "my.codecs:own")),
+    ("--signatures", "DOCKET_SIGNATURES", "accept", "accept"),
+    ("--signature-max-age", "DOCKET_SIGNATURE_MAX_AGE", "2h", timedelta(hours=2)),
     ("--signing-key-file", "DOCKET_SIGNING_KEYS_FILE", "keys", Path("keys")),
     ("--healthcheck-port", "DOCKET_WORKER_HEALTHCHECK_PORT", "8080", 8080),
     ("--metrics-port", "DOCKET_WORKER_METRICS_PORT", "9090", 9090),

@@ -9,7 +9,7 @@ from tests.house.tree import PACKAGE, dotted, imports, label, sources, type_chec
 #: From the cellar up. Rooms of one floor do not see each other. A room is a folder, entered by its ``__init__.py``,
 #: or a file. The files between ``client`` and ``worker`` are what users hold.
 FLOORS = [
-    ["errors", "clock", "notification", "signals", "standins", "values", "mixture"],
+    ["errors", "clock", "notification", "signals", "standins", "values", "mixture", "paths"],
     ["text"],
     ["moments", "numbers", "variables", "instrumentation"],
     ["memory", "rules"],

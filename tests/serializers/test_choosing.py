@@ -27,6 +27,9 @@ class Own:
         return json.loads(payload)
 
 
+own = Own()
+
+
 def read_by(*settings: Any) -> list[str]:
     return sorted(chosen(*settings).read)
 
@@ -39,6 +42,15 @@ def test_what_is_written_is_read_and_pickles_are_unless_accept_says_otherwise() 
     assert read_by(Sealed(Own(), keys=[KEY]), {"sealed:own", "json"}) == ["json", "sealed:own"]
     own = Own()
     assert read_by(own, {own}) == read_by(own, {"own"}) == ["own"]
+
+
+def test_a_module_may_have_it_under_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = f"{__name__}:own"
+    assert read_by(here) == ["own", "pickle"]
+    assert read_by(here, {here}) == read_by(here, {"own"}) == ["own"]
+    monkeypatch.setenv("DOCKET_SEALING_KEYS", "k" * 32)
+    monkeypatch.setenv("DOCKET_SERIALIZER", f"sealed:{here}")
+    assert read_by(None, {"sealed:own"}) == ["sealed:own"]
 
 
 def test_variables_say_what_the_program_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,10 +66,12 @@ def test_variables_say_what_the_program_does_not(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("serializer", "accept", "said"),
     [
-        ("jsn", None, "serializer takes 'pickle', 'json', or an object .* not 'jsn' .did you mean 'json'"),
+        ("jsn", None, "serializer takes 'pickle', 'json', .* or an object .* not 'jsn' .did you mean 'json'"),
         (Json, None, "an object with a name, dumps and loads, not <class"),
         (3, None, "not 3"),
         (json, None, "has a name of its own .* not None"),
+        (f"{__name__}:KEY", None, f"serializer {__name__}:KEY takes 'pickle'"),
+        ("sealed:jsn", None, "not 'sealed:jsn'"),
         ("json", "json", "accept takes a set of serializers"),
         ("json", {"pickle"}, "accept has 'pickle', and this docket writes 'json'"),
         ("json", (), "accept has nothing, and this docket writes 'json'"),
