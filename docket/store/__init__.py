@@ -33,6 +33,7 @@ from .fence import Fence
 from .groups import GroupLost, GroupNow, Groups, OpenGroup
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
+from .lanes import Lanes
 from .ledger import CHAINS_AT_ONCE, LONGEST_KEY, Ledger, Row, TaskEnds, row_text
 from .levels import lane_of, level_of, level_of_entry, with_level
 from .listing import Counts, Listed
@@ -121,6 +122,7 @@ __all__ = [
     "Holding",
     "InGroup",
     "Keys",
+    "Lanes",
     "LastRun",
     "Ledger",
     "LimitInUse",

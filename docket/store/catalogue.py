@@ -17,6 +17,7 @@ from .answers import answers, named, naming
 from .descriptions import Recurrence, TaskDescription
 from .foreign import text
 from .keys import Keys
+from .levels import lane_of, level_of_entry
 from .misuse import named_after
 from .records import Record, read_mapping
 from .schedule import milliseconds
@@ -181,11 +182,13 @@ class Catalogue:
         if state == b"scheduled" and b"waiter_stream" not in fields:
             # pydocket has those with reserved names in its own queue.
             return None if self.keys.is_reserved(key) else ("ZSCORE", self.keys.queue, key)
-        name, entry = get(b"waiter_stream") or self.keys.stream, get(b"waiter_entry_id") or b""
+        name, entry = get(b"waiter_stream"), get(b"waiter_entry_id") or b""
         if state == b"queued":
-            name, entry = self.keys.stream, get(b"stream_id") or b""
+            entry = get(b"stream_id") or b""
         elif state == b"running":
-            name, entry = self.keys.stream, get(b"claim", b"").partition(b".")[0]
+            entry = get(b"claim", b"").partition(b".")[0]
+        if state in (b"queued", b"running") or not name:
+            name = lane_of(self.keys, level_of_entry(entry))
         return ("XRANGE", name, entry, entry) if _ENTRY.fullmatch(entry) and entry != b"0-0" else None
 
 

@@ -11,6 +11,7 @@ import attrs
 
 from .. import clock
 from ..errors import Untrusted
+from ..rules import LEVELS, Priority
 from ..transport import Argument, Client, Connection, apart
 from ..values import define, hot_value
 from . import script_calls
@@ -21,6 +22,8 @@ from .failures import Failures
 from .failures_kept import FailureReport, FailuresKept
 from .foreign import is_whole, text
 from .keys import GROUP, Keys
+from .lanes import Lanes
+from .levels import lane_of
 from .lua import script
 from .pauses import Pauses
 from .schedule import epoch, milliseconds, placed_as, time_to_live
@@ -123,6 +126,9 @@ class Claims:
     """The id of the last strike that was there when tasks were last taken; empty for none."""
     is_paused: bool = attrs.field(init=False, default=False)
     """Whether all tasks were paused when tasks were last to be taken."""
+    lanes: Lanes = attrs.field(
+        default=attrs.Factory(lambda self: Lanes(self.keys), takes_self=True), kw_only=True
+    )
     lined_up: int = attrs.field(init=False, default=0)
     """How many waited then that were not taken, since their tasks are paused; they are lined up for a resume."""
 
@@ -134,7 +140,7 @@ class Claims:
     @property
     def sweeping(self) -> Sweeping:
         """What this worker does about dead ones."""
-        return Sweeping(self.client, self.keys, self.worker)
+        return Sweeping(self.client, self.keys, self.worker, self.lanes)
 
     @property
     def pauses(self) -> Pauses:
@@ -149,8 +155,18 @@ class Claims:
     # taking ----------------------------------------------------------------------------------------------
 
     async def create_group(self) -> None:
-        """Make the stream and its consumer group if they are not there."""
-        await self.client.run(*script_calls.group(self.keys))
+        """Make the stream and its consumer group if they are not there, and find out which lanes are."""
+        call = script_calls.group(self.keys, served=self.lanes.to_make)
+        levels = cast("list[bytes]", await self.client.run(*call))
+        self.lanes.know(Priority(level.decode()) for level in levels)
+
+    async def sees_new_lane(self) -> bool:
+        """Whether a lane is there that is not known."""
+        others = [level for level in LEVELS if level is not Priority.NORMAL and level not in self.lanes.there]
+        if not others:
+            return False
+        names = [lane_of(self.keys, level) for level in others]
+        return bool(await self.client.call("EXISTS", *names))
 
     async def take(self, count: int, *, asked: str = "") -> list[Taken]:
         """Read and claim at most ``count`` waiting tasks at once; never blocks."""
@@ -179,10 +195,17 @@ class Claims:
             except Exception:  # noqa: BLE001 - of this one (I9); `settle` raises it again
                 sent.append(False)
         call = script_calls.take(
-            self.keys, worker=self.worker, started_at=at, asked=asked, count=count, ended=finals
+            self.keys,
+            worker=self.worker,
+            started_at=at,
+            asked=asked,
+            count=self.lanes.to_read(count),
+            ended=finals,
         )
         reply = cast("list[Any]", await self.client.run(*call))
         taken = await self._taken(reply, redelivered=False)
+        if not self.lanes.is_plain:
+            self._count_starts(taken)
         settled = iter(reply[1].split())
         return taken, [_WRITTEN.get(next(settled)) if was_sent else None for was_sent in sent]
 
@@ -258,15 +281,25 @@ class Claims:
     ) -> list[Taken]:
         """Wait up to ``block`` for tasks, on a connection of its own; read and claim at most ``count``.
 
+        There may be more, one of each lane, where there are more lanes than that.
         ``come`` is called between the two: their leases begin after it.
         """
+        streams = self.lanes.streams()
         reply = await connection.call(
-            "XREADGROUP", "GROUP", GROUP, self.worker, "COUNT", count, "BLOCK", milliseconds(block),
-            "STREAMS", self.keys.stream, ">",
+            "XREADGROUP", "GROUP", GROUP, self.worker, "COUNT", max(1, count // len(streams)),
+            "BLOCK", milliseconds(block), "STREAMS", *streams, *(">" for _ in streams),
         )  # fmt: skip
         come()
-        entries = cast("list[Any] | None", reply)
-        return await self._claim(entries[0][1], asked) if entries else []
+        read = cast("list[Any] | None", reply) or ()
+        entries = [entry for _, of_stream in read for entry in of_stream]
+        if not entries:
+            return []
+        taken = await self._claim(entries, asked)
+        self._count_starts(taken)
+        return taken
+
+    def _count_starts(self, taken: Sequence[Taken]) -> None:
+        self.lanes.started([one.message_id for one in taken if isinstance(one, Delivery)])
 
     async def take_over(
         self, message_ids: Sequence[bytes], idle: timedelta, *, asked: str = ""

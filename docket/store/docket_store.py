@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import attrs
 
+from ..rules import LEVELS, Priority
 from ..transport import Client, Subscriptions
 from ..values import define
 from .admission import Admissions
@@ -19,6 +21,7 @@ from .failures import Failures
 from .failures_kept import FailuresKept
 from .groups import Groups
 from .keys import Keys
+from .lanes import Lanes
 from .ledger import Ledger
 from .listing import Listing
 from .liveness import Liveness
@@ -112,6 +115,8 @@ class DocketStore:
         self.dead_letters = DeadLetters(client, keys)
         self.failures = Failures(client, keys, self.failures_kept)
 
-    def claims(self, worker: str) -> Claims:
-        """The deliveries of one worker. They have state, so each call makes new ones."""
-        return Claims(self.client, self.keys, worker, self.ttl, self.failures_kept)
+    def claims(self, worker: str, lanes: Sequence[Priority] = LEVELS) -> Claims:
+        """The deliveries of one worker that serves these levels. They have state, so each call makes new ones."""
+        return Claims(
+            self.client, self.keys, worker, self.ttl, self.failures_kept, lanes=Lanes(self.keys, lanes)
+        )

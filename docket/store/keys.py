@@ -79,6 +79,15 @@ class Keys(Channels):
     def stream(self) -> str:
         return f"{self.prefix}:stream"
 
+    def lane(self, level: str) -> str:
+        """The stream of what is due of another level than normal; unknown to pydocket."""
+        return f"{self.prefix}:ops:lane:{level}"
+
+    @cached_property
+    def lanes(self) -> str:
+        """Sorted set of the workers and the levels that they serve, by their last heartbeat; unknown to pydocket."""
+        return f"{self.prefix}:ops:lanes"
+
     @cached_property
     def queue(self) -> str:
         return f"{self.prefix}:queue"

@@ -44,7 +44,7 @@ def level_of_entry(entry: bytes | str) -> Priority:
 
 def lane_of(keys: Keys, level: Any) -> str:
     """The stream of what is due of a level."""
-    return keys.stream if level is _NORMAL else f"{keys.prefix}:ops:lane:{level.value}"
+    return keys.stream if level is _NORMAL else keys.lane(level.value)
 
 
 def any_leveled(depths: Mapping[Priority, int]) -> bool:

@@ -11,7 +11,7 @@ import attrs
 from .. import clock
 from ..errors import DeliveryUnreadable
 from ..moments import read_epoch, read_moment
-from ..rules import ExecutionState
+from ..rules import LEVELS, ExecutionState, Priority
 from ..standins import redis_errors
 from ..transport import Client
 from ..values import define, frozen
@@ -20,6 +20,7 @@ from .codec import decode_message
 from .cursors import InQueue, InRow, checked_range, no_place, on_stream
 from .foreign import text, text_or_none
 from .keys import GROUP, Keys, paused_task
+from .levels import lane_of, level_of_entry
 from .records import PictureEntry, Records, read_mapping, times_begun
 from .server_memory import ABOUT_MEMORY, is_full
 
@@ -62,6 +63,8 @@ class Counts:
     memory_full: bool | None = None
     dead: int = 0
     draining: int = 0
+    levels: Mapping[Priority, int] = attrs.field(factory=dict[Priority, int])
+    """How many of those that are due are of other levels than normal, where there are any."""
 
 
 @frozen(kw_only=True)
@@ -72,6 +75,8 @@ class _Sizes:
     due: int
     later: int
     running: int
+    levels: Mapping[Priority, int]
+    """How many of those that are due are of other levels than normal, where there are any."""
 
 
 @frozen(kw_only=True)
@@ -139,40 +144,48 @@ class Listing:
             memory_full=memory_full,
             dead=dead if isinstance(dead, int) else 0,
             draining=draining if isinstance(draining, int) else 0,
+            levels=sizes.levels,
         )
 
     async def _sizes(self) -> _Sizes:
         """In one round trip. Raises: KeyUnreadable - the stream or a queue is none; RedisError."""
-        stream, now = self.keys.stream, f"{clock.timestamp():.6f}"
+        streams, now = [lane_of(self.keys, level) for level in LEVELS], f"{clock.timestamp():.6f}"
         queues = (self.keys.queue, self.keys.reserved_queue)
         replies = await self.client.call_many(
             [
                 ("TIME",),
-                ("XLEN", stream),
+                *(("XLEN", stream) for stream in streams),
+                *(("XPENDING", stream, GROUP) for stream in streams),
                 *(("ZCOUNT", queue, "-inf", now) for queue in queues),
                 *(("ZCOUNT", queue, f"({now}", "+inf") for queue in queues),
-                ("XPENDING", stream, GROUP),
             ]
         )
-        time, length, *queued, pending = self._checked(replies)
-        running = cast("list[int]", pending)[0] if isinstance(pending, list) else 0
+        time, *found = self._checked(replies)
+        count = len(LEVELS)
+        lengths, pending, queued = found[:count], found[count : 2 * count], found[2 * count :]
+        held = [cast("list[int]", each)[0] if isinstance(each, list) else None for each in pending]
+        due = {
+            level: max(cast("int", length) - (of_workers or 0), 0)
+            for level, length, of_workers in zip(LEVELS, lengths, held, strict=True)
+        }
         overdue, later = sum(cast("list[int]", queued[:2])), sum(cast("list[int]", queued[2:]))
         return _Sizes(
             now=int(cast("list[bytes]", time)[0]),
-            due=max(cast("int", length) - running, 0) + overdue,
+            due=sum(due.values()) + overdue,
             later=later,
-            running=running,
+            running=sum(each or 0 for each in held),
+            levels={level: n for level, n in due.items() if n and level is not Priority.NORMAL},
         )
 
     def _checked(self, replies: Sequence[Any]) -> list[Any]:
         """The replies, where the group of the stream may be missing; errors about a key name it."""
-        stream = self.keys.stream
+        streams = [lane_of(self.keys, level) for level in LEVELS]
         queues = [self.keys.queue, self.keys.reserved_queue]
-        names = ["", stream, *queues, *queues, stream]
+        names = ["", *streams, *streams, *queues, *queues]
         found: list[Any] = []
         for reply, name in zip(replies, names, strict=True):
             missing = isinstance(reply, redis_errors.ResponseError) and str(reply).startswith("NOGROUP")
-            kind = "stream" if name == stream else "sorted set"
+            kind = "stream" if name in streams else "sorted set"
             found.append(None if missing else named(reply, name, kind))
         return found
 
@@ -305,13 +318,19 @@ class Listing:
 
     async def _due(self, entry: str, count: int) -> tuple[Sequence[_Row], bool]:
         """Entries of the stream, behind one, that no worker has been given."""
-        begin = f"({entry}" if entry else f"({await self._last_delivered()}"
-        rows = await self._stream(self.keys.stream, begin, count, ExecutionState.QUEUED)
+        rows: list[_Row] = []
+        for level in _levels_from(entry):
+            stream = lane_of(self.keys, level)
+            begin = f"({entry}" if entry else f"({await self._last_delivered(stream)}"
+            entry = ""
+            rows += await self._stream(stream, begin, count - len(rows), ExecutionState.QUEUED)
+            if len(rows) == count:
+                break
         return [attrs.evolve(row, after=f"s{row.after}") for row in rows], len(rows) == count
 
-    async def _last_delivered(self) -> str:
+    async def _last_delivered(self, stream: str) -> str:
         try:
-            reply = await self.client.call("XINFO", "GROUPS", self.keys.stream)
+            reply = await self.client.call("XINFO", "GROUPS", stream)
         except redis_errors.ResponseError as error:
             if isinstance(error, redis_errors.NoPermissionError) or is_about_a_key(error):
                 raise
@@ -374,16 +393,11 @@ class Listing:
 
     async def _running(self, cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
         count = min(count, OF_STREAM)
-        begin = f"({cursor}" if cursor else "-"
-        try:
-            reply = await self.client.call(
-                "XPENDING", self.keys.stream, GROUP, checked_range(begin), "+", count
-            )
-        except redis_errors.ResponseError as error:
-            if str(error).startswith("NOGROUP"):
-                return [], False
-            raise
-        held = [(text(entry[0]), text(entry[1])) for entry in cast("list[list[Any]]", reply)]
+        held: list[tuple[str, str]] = []
+        for level in _levels_from(cursor):
+            begin, cursor = f"({cursor}" if cursor else "-", ""
+            if len(held) < count:
+                held += await self._pending(lane_of(self.keys, level), begin, count - len(held))
         entries = await self._held(held)
         rows = [
             _Row(entry_id, entry.message.function if entry else "", entry.message.key if entry else "", entry)
@@ -391,9 +405,22 @@ class Listing:
         ]
         return rows, len(rows) == count
 
+    def _stream_with(self, entry_id: str) -> str:
+        return lane_of(self.keys, level_of_entry(entry_id))
+
+    async def _pending(self, stream: str, begin: str, count: int) -> list[tuple[str, str]]:
+        """Deliveries of a stream, each with its worker."""
+        try:
+            reply = await self.client.call("XPENDING", stream, GROUP, checked_range(begin), "+", count)
+        except redis_errors.ResponseError as error:
+            if str(error).startswith("NOGROUP"):
+                return []
+            raise
+        return [(text(entry[0]), text(entry[1])) for entry in cast("list[list[Any]]", reply)]
+
     async def _held(self, held: Sequence[tuple[str, str]]) -> list[PictureEntry | None]:
         """The entries of deliveries, each with its worker and since when it runs."""
-        asked = [("XRANGE", self.keys.stream, entry_id, entry_id) for entry_id, _ in held]
+        asked = [("XRANGE", self._stream_with(entry_id), entry_id, entry_id) for entry_id, _ in held]
         replies = await self._many(asked)
         entries = [
             _entry_of(cast("Any", reply)[0][1], ExecutionState.RUNNING)
@@ -459,3 +486,8 @@ def _entry_of(flat: Sequence[bytes], state: ExecutionState) -> PictureEntry | No
         return PictureEntry(message=decode_message(read_mapping(flat)), state=state)
     except DeliveryUnreadable:
         return None
+
+
+def _levels_from(entry: str) -> Sequence[Priority]:
+    """The levels from that of an entry on, in their order; all of them where there is none."""
+    return LEVELS[LEVELS.index(level_of_entry(entry)) :] if entry else LEVELS

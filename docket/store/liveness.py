@@ -11,7 +11,7 @@ from .. import clock
 from ..errors import KeyUnreadable
 from ..moments import read_epoch
 from ..standins import redis_errors
-from ..transport import Client
+from ..transport import Argument, Client
 from ..values import define, frozen
 from . import script_calls
 from .answers import about_key, answers, named
@@ -62,10 +62,11 @@ class Liveness:
     """Whether the depths of the docket are noted, once a minute by whoever beats first."""
 
     async def beat(
-        self, worker: str, tasks: Collection[str], *, tasks_too: bool, drains: bool = False
+        self, worker: str, tasks: Collection[str], *, tasks_too: bool, drains: bool = False, serves: str = ""
     ) -> Beat:
         """Record that ``worker`` lives: now, by the server's clock; and whether it drains.
 
+        ``serves`` is what it says of its levels (`Lanes.told`), if anything.
         A server whose memory is full takes that of a worker that is on its list, and refuses any other's.
         On memory:// one beat lasts until `leave`: worker and server share one process, and nothing polls there.
         """
@@ -82,6 +83,8 @@ class Liveness:
         )
         first, before, now, full, *foreign = cast("list[bytes]", await self.client.run(*call))
         problems = [about_key(text(name), "sorted set") for name in foreign]
+        if serves:
+            answers(await self.client.call_many(self._serving(worker, serves, text(now))))
         return Beat(
             float(first) if first else None,
             float(before) if before else None,
@@ -91,11 +94,17 @@ class Liveness:
         )
 
     async def beat_again(
-        self, worker: str, at: float, tasks: Collection[str] = (), *, drains: bool = False
+        self,
+        worker: str,
+        at: float,
+        tasks: Collection[str] = (),
+        *,
+        drains: bool = False,
+        serves: str = "",
     ) -> Beat:
         """Record once more that ``worker`` lives, and that it knows ``tasks``: a command each, and one for what is due.
 
-        Another one where it ``drains``, as the last `beat` has told.
+        Another one where it ``drains``, as the last `beat` has told, and two where it says which levels it ``serves``.
 
         ``at`` is the server's time in epoch seconds, of which the caller has kept count since the last `beat`. The
         lists keep the time to live that a `beat` has given them. Nothing is ``seen``.
@@ -106,9 +115,11 @@ class Liveness:
             ("ZRANGE", self.keys.queue, 0, 0, "WITHSCORES"),
             *(("ZADD", name, score, worker) for name in lists),
         ]
+        more: list[tuple[Argument, ...]] = self._serving(worker, serves, score) if serves else []
         if drains:
-            asked.insert(0, ("ZADD", self.keys.draining, score, worker))
-        added, first, *listed = answers((await self.client.call_many(asked))[int(drains) :])
+            more.append(("ZADD", self.keys.draining, score, worker))
+        replies = await self.client.call_many([*more, *asked])
+        added, first, *listed = answers(replies[len(more) :])
         named(added, self.keys.workers, "sorted set")
         due = cast("list[bytes]", named(first, self.keys.queue, "sorted set"))
         problems = [
@@ -118,10 +129,20 @@ class Liveness:
         ]
         return Beat(float(due[1]) if due else None, None, at, problems, 1 in (added, *listed))
 
-    async def leave(self, worker: str, tasks: Collection[str]) -> None:
-        """Take ``worker`` off the list."""
+    def _serving(self, worker: str, serves: str, score: str) -> list[tuple[Argument, ...]]:
+        """What says which levels a worker serves, and forgets what the dead have said."""
+        oldest = (float(score) if score != "inf" else 0.0) - max(self.expiry.total_seconds(), 3600.0)
+        return [
+            ("ZREMRANGEBYSCORE", self.keys.lanes, "-inf", f"({oldest:.6f}"),
+            ("ZADD", self.keys.lanes, score, f"{serves} {worker}"),
+        ]
+
+    async def leave(self, worker: str, tasks: Collection[str], serves: str = "") -> None:
+        """Take ``worker`` off the lists."""
+        told = [("ZREM", self.keys.lanes, f"{serves} {worker}")] if serves else []
         await self.client.call_many(
             [
+                *told,
                 ("ZREM", self.keys.workers, worker),
                 ("ZREM", self.keys.draining, worker),
                 *(("ZREM", self.keys.task_workers(task), worker) for task in tasks),

@@ -12,6 +12,7 @@ import attrs
 
 from .. import clock
 from ..moments import read_moment
+from ..rules import LEVELS
 from ..standins import redis_errors
 from ..transport import Client
 from ..values import define, frozen
@@ -19,6 +20,7 @@ from . import script_calls
 from .answers import answers, naming
 from .foreign import text
 from .keys import GROUP, Keys, paused_task
+from .levels import lane_of
 from .records import members, read_mapping
 
 __all__ = ["EVERY_TASK", "PauseRecord", "Pauses", "TooManyPauses", "is_among"]
@@ -136,11 +138,16 @@ class Pauses:
         return pauses
 
     async def _queued(self) -> int:
-        """How many tasks are on the stream that no worker has."""
-        with naming(self.keys.stream, "stream"):
-            length = cast("int", await self.client.call("XLEN", self.keys.stream))
+        """How many tasks are on the streams that no worker has."""
+        return sum([await self._queued_on(lane_of(self.keys, level)) for level in LEVELS])
+
+    async def _queued_on(self, stream: str) -> int:
+        with naming(stream, "stream"):
+            length = cast("int", await self.client.call("XLEN", stream))
+            if not length:
+                return 0
             try:
-                pending = cast("list[Any]", await self.client.call("XPENDING", self.keys.stream, GROUP))
+                pending = cast("list[Any]", await self.client.call("XPENDING", stream, GROUP))
             except redis_errors.ResponseError as error:
                 if str(error).startswith("NOGROUP"):  # nobody has worked yet
                     return length

@@ -18,7 +18,7 @@ from ..standins import redis_errors
 from ..transport import Client
 from ..values import define, hot_value
 from . import script_calls
-from .codec import EXPIRES, Message, end_fields, state_event
+from .codec import EXPIRES, LANE, Message, end_fields, state_event
 from .expiry import expires_of, without_expiry
 from .keys import Keys
 from .lua import Call, run_each
@@ -26,6 +26,7 @@ from .misuse import named_after
 
 __all__ = [
     "ANY_STRIKES",
+    "COMMON",
     "NOT_GIVEN",
     "InGroup",
     "Placed",
@@ -41,6 +42,9 @@ logger = logging.getLogger("docket.docket")
 
 #: Place whatever the strikes are: the caller has checked them, or its worker will.
 ANY_STRIKES = b"*"
+
+#: How a task is placed where no word about it stands for that, as in lib/how_placed.lua.
+COMMON = b"1 0  0  0"
 
 #: No time to live was given for a task: that of the docket where it ends counts.
 NOT_GIVEN = "-"
@@ -179,15 +183,14 @@ class Schedule:
                 message = attrs.evolve(message, extra=without_expiry(message.extra))
             else:
                 expiry = self._if_expired(message, now)
+        how = how_placed(message.key, due, replace, rescheduled, expected, strikes, child_of.encode(), expiry)
         return script_calls.schedule(
             self.keys,
             key=message.key,
             when=epoch(message.when),
             state_event=event,
             ttl=NOT_GIVEN if ttl is ... else time_to_live(ttl),
-            how=how_placed(
-                message.key, due, replace, rescheduled, expected, strikes, child_of.encode(), expiry
-            ),
+            how=how or (COMMON if LANE in message.extra else b""),
             call=message.to_send(when),
         )
 

@@ -321,16 +321,18 @@ def expire(
 
 
 def group(
-    keys: Keys,
+    keys: Keys, *,
+    served: Sequence[Argument],
 ) -> Call:
-    """Make the stream and its consumer group if they are not there."""
+    """Make the stream and its consumer group if they are not there, and the groups of the lanes that are
+    there."""
     return (
         script("group"),
         [
             keys.stream,
         ],
         [
-            GROUP,
+            GROUP, *served,
         ],
     )
 

@@ -12,6 +12,8 @@ from ..values import define, frozen
 from . import script_calls
 from .answers import check_expires, naming
 from .keys import GROUP, Keys
+from .lanes import Lanes
+from .levels import lane_of, level_of_entry
 from .records import read_mapping
 from .schedule import milliseconds
 
@@ -44,13 +46,17 @@ class Sweeping:
     client: Client
     keys: Keys
     worker: str
+    lanes: Lanes
 
     async def hold_lease(self, duration: timedelta) -> bool:
-        """Whether this worker is the one that sweeps for the next ``duration``.
+        """Whether this worker is the one that sweeps for the next ``duration``, of those that serve the same levels.
 
         Raises: KeyUnreadable - something else is where the lease should be; RedisError.
         """
-        return await self._hold(self.keys.sweep_lease, duration)
+        lease = self.keys.sweep_lease
+        if not self.lanes.serves_all:
+            lease = f"{lease}:{','.join(level.value for level in self.lanes.serves)}"
+        return await self._hold(lease, duration)
 
     async def hold_groups_lease(self, duration: timedelta) -> bool:
         """Whether this worker is the one that looks after task groups for the next ``duration``. Raises: the same."""
@@ -67,7 +73,8 @@ class Sweeping:
         return False
 
     async def look(self, after: bytes = b"") -> list[PendingDelivery]:
-        """The first `PENDING_PAGE` deliveries behind an id, in the order of their ids; fewer: these are the last.
+        """The first `PENDING_PAGE` deliveries behind an id, those of each lane in the order of their ids; fewer: these
+        are the last.
 
         Not by ``XPENDING ... IDLE``, which goes through the whole list where nothing is idle for so long.
         """
@@ -83,11 +90,19 @@ class Sweeping:
                 return ours
 
     async def _look(self, after: bytes, *holder: str) -> list[PendingDelivery]:
+        streams, page = self.lanes.streams(), list[list[Any]]()
+        if after and (stream := lane_of(self.keys, level_of_entry(after))) in streams:
+            del streams[: streams.index(stream)]
         start = b"(" + after if after else b"-"
-        reply = await self.client.call("XPENDING", self.keys.stream, GROUP, start, "+", PENDING_PAGE, *holder)
+        for stream in streams:
+            left = PENDING_PAGE - len(page)
+            if left > 0:
+                reply = await self.client.call("XPENDING", stream, GROUP, start, "+", left, *holder)
+                page += cast("list[list[Any]]", reply)
+            start = b"-"
         return [
             PendingDelivery(bytes(message_id), bytes(holder), _idle(idle), int(deliveries))
-            for message_id, holder, idle, deliveries in cast("list[list[Any]]", reply)
+            for message_id, holder, idle, deliveries in page
         ]
 
     async def retire_consumers(self, idle: timedelta, expiry: timedelta) -> int:
@@ -97,18 +112,19 @@ class Sweeping:
         ``expiry``: the last two are looked at in the step that removes them, so no delivery is lost with one. A
         worker that lives all the same becomes a consumer again when it next reads.
         """
-        try:
-            reply = await self.client.call("XINFO", "CONSUMERS", self.keys.stream, GROUP)
-        except redis_errors.ResponseError as error:
-            if str(error).startswith(("no such key", "NOGROUP")):
-                return 0  # the server has just lost everything
-            raise
-        idle_ms, names = milliseconds(idle), list[bytes]()
-        for flat in cast("list[Any]", reply):
-            consumer = cast("dict[bytes, Any]", read_mapping(flat))
-            if not consumer[b"pending"] and consumer[b"idle"] >= idle_ms:
-                names.append(consumer[b"name"])
-        removed = 0
+        idle_ms, found = milliseconds(idle), dict[bytes, None]()
+        for stream in self.lanes.streams():
+            try:
+                reply = await self.client.call("XINFO", "CONSUMERS", stream, GROUP)
+            except redis_errors.ResponseError as error:
+                if str(error).startswith(("no such key", "NOGROUP")):
+                    return 0  # the server has just lost everything
+                raise
+            for flat in cast("list[Any]", reply):
+                consumer = cast("dict[bytes, Any]", read_mapping(flat))
+                if not consumer[b"pending"] and consumer[b"idle"] >= idle_ms:
+                    found[consumer[b"name"]] = None
+        names, removed = list(found), 0
         for at in range(0, len(names), RETIRE_CHUNK):
             call = script_calls.retire(
                 self.keys,

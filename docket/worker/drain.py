@@ -9,6 +9,7 @@ import anyio
 import attrs
 
 from ..clock import monotonic
+from ..notification import Notification
 from ..rules import StopReason
 from ..values import define
 from .reports.journal import log_detached, log_unwritten
@@ -46,12 +47,14 @@ class Drain:
     timeout: timedelta
     roster: Roster
     runner: Runner
+    news: Notification
+    """Notified where others are to see this worker drain."""
     intake: anyio.CancelScope | None = attrs.field(init=False, default=None)
     work: anyio.CancelScope | None = attrs.field(init=False, default=None)
     """The scopes to end; None before they are opened."""
     has_begun: bool = attrs.field(init=False, default=False)
-    lasts: anyio.Event = attrs.field(init=False, factory=anyio.Event)
-    """Set where something ran as it began, so that others can see this worker drain."""
+    lasts: bool = attrs.field(init=False, default=False)
+    """Whether something ran as it began, so that others can see this worker drain."""
     _begun: anyio.Event = attrs.field(init=False, factory=anyio.Event)
     _handing_back: anyio.Event = attrs.field(init=False, factory=anyio.Event)
 
@@ -69,7 +72,8 @@ class Drain:
                 running.stop(StopReason.DRAIN)
         if self.roster:
             logger.info("Shutdown requested, finishing %d active tasks...", len(self.roster))
-            self.lasts.set()
+            self.lasts = True
+            self.news.notify()
 
     def hand_back(self) -> None:
         """Begin, and stop at once what runs."""

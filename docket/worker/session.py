@@ -115,7 +115,7 @@ class Session:
         self.reader = Reader(
             self.claims,
             self.roster,
-            lambda taken, asked: self.receiver.start(taken, asked),
+            lambda taken, asked, places: self.receiver.start(taken, asked, places),
             settings.message_batch,
             timeout,
             self.outbox,
@@ -172,7 +172,8 @@ class Session:
             self.ledger,
             self._crash,
         )
-        self.drain = Drain(settings.shutdown_timeout, self.roster, self.runner)
+        news = self.claims.lanes.news
+        self.drain = Drain(settings.shutdown_timeout, self.roster, self.runner, news)
         self.heartbeat = Heartbeat(
             store.liveness,
             worker.name,
@@ -180,7 +181,9 @@ class Session:
             docket.heartbeat_interval,
             self.scheduler,
             self.outages,
-            self.drain.lasts,
+            lambda: self.drain.lasts,
+            self.claims.lanes,
+            news,
             self.catalogue.changed,
         )
         self.receiver = Receiver(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import docket
+from docket.rules import LEVELS, Priority
 from docket.store import Keys
 from docket.store.lua import script
 from tests.store.script_calls import MODULE, function, module, names
@@ -98,6 +99,7 @@ def test_names_that_scripts_make_are_those_of_keys() -> None:
                                   keys.failure, keys.group, keys.cancel_channel)}  # fmt: skip
     known.add(keys.pause("").removesuffix(":"))
     known |= {keys.run("") + "__safeguard__:", keys.history(""), keys.depths(""), keys.chains("")}
+    known |= {keys.lane(level.value) for level in LEVELS if level is not Priority.NORMAL}
     known |= {keys.counted(kind, "", "")[:-1] for kind in ("minutes", "hours")}
     made = {
         made

@@ -12,7 +12,8 @@ import anyio
 import pytest
 
 from docket import clock
-from docket.store import Beat, Liveness
+from docket.notification import Notification
+from docket.store import Beat, Lanes, Liveness
 from docket.worker.upkeep.heartbeat import Heartbeat
 from docket.worker.upkeep.outages import Outages
 from docket.worker.upkeep.server_time import ServerTime
@@ -35,13 +36,13 @@ class Written(Liveness):
         self.forgets = False
 
     async def beat(
-        self, worker: str, tasks: Collection[str], *, tasks_too: bool, drains: bool = False
+        self, worker: str, tasks: Collection[str], *, tasks_too: bool, drains: bool = False, serves: str = ""
     ) -> Beat:
         self.scripts.append((round(clock.monotonic() - self.began), tasks_too))
         return Beat(None, None, clock.timestamp() + AHEAD)
 
     async def beat_again(
-        self, worker: str, at: float, tasks: Collection[str] = (), *, drains: bool = False
+        self, worker: str, at: float, tasks: Collection[str] = (), *, drains: bool = False, serves: str = ""
     ) -> Beat:
         assert abs(at - clock.timestamp() - AHEAD) < 0.001
         self.again.append((round(clock.monotonic() - self.began), len(tasks)))
@@ -52,7 +53,15 @@ async def beats_of(seconds: float, written: Written, tasks: list[str]) -> None:
     scheduler: Any = SimpleNamespace(note_first=lambda when: None)  # type: ignore[var-annotated]
     outages = Outages(timedelta(seconds=1), "a server", ("d", "w"))
     heartbeat = Heartbeat(
-        written, "w", lambda: tasks, timedelta(seconds=2), scheduler, outages, anyio.Event()
+        written,
+        "w",
+        lambda: tasks,
+        timedelta(seconds=2),
+        scheduler,
+        outages,
+        lambda: False,
+        Lanes(written.keys),
+        Notification(),
     )
     with anyio.move_on_after(seconds):
         await heartbeat.run(lambda: None)

@@ -20,13 +20,13 @@ local record = redis.call('HMGET', run, 'reserved', 'admitted', 'cancel_requeste
 local reserved = record[1]
 local has_waited = reserved and string.match(reserved, '^(%d+) ') == generation
 if record[2] == generation and generation ~= '0' then rules = {} end   -- redelivered or handed back: it has passed
-local entry = redis.call('XRANGE', stream, message_id, message_id)[1]
+local entry = redis.call('XRANGE', stream_of(stream, message_id), message_id, message_id)[1]
 local function refused(...)
   lib.release(site, limits, key, message_id, generation, reserved)
   return {...}
 end
 if not entry then
-  redis.call('XACK', stream, group, message_id)                -- somebody trimmed the stream
+  redis.call('XACK', stream_of(stream, message_id), group, message_id) -- somebody trimmed the stream
   return refused('LOST')
 end
 if record[3] == generation then return refused('CANCELLED') end

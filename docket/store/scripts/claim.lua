@@ -7,7 +7,7 @@
 --   a space and the moment after this where the message says when it expires;
 --   `asked` as in lib/claim_one.lua. A delivery is LOST, too, where another process of the same name, which had lost the answer
 --   to a read, has claimed it before (unheard.lua)
--- USE holds claim_one finish forget strikes pauses put_back
+-- USE holds lease stream_of claim_one finish forget strikes pauses put_back
 local replies, refused, over, held = {''}, false, {}, {}
 local paused, wrong = paused_tasks(prefix)
 if wrong then return wrong end
@@ -25,7 +25,7 @@ for at = 1, #deliveries, 3 do
   local word, claim, ttl = 'LOST', 0, nil                      -- taken over between the read and this call
   local times = holds(stream, group, worker, id)
   if times then
-    local entry, expires = paused and redis.call('XRANGE', stream, id, id)[1], nil
+    local entry, expires = paused and redis.call('XRANGE', stream_of(stream, id), id, id)[1], nil
     if string.find(generation, ' ', 1, true) then generation, expires = string.match(generation, '^(%S+) (%S+)$') end
     word, claim, ttl = try_claim(id, key, generation, true, entry and entry[2], times, expires)
     held[#held + 1] = id
@@ -35,8 +35,7 @@ for at = 1, #deliveries, 3 do
   refused = refused or (word ~= 'OK' and word ~= 'EXPIRED')
 end
 if #held > 0 then                                              -- the lease begins now, however long ago it was read
-  held[#held + 1] = 'JUSTID'
-  redis.call('XCLAIM', stream, group, worker, 0, unpack(held))
+  lease_again(stream, group, worker, held)
 end
 forget_all(over)
 if refused then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end

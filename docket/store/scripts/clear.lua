@@ -1,8 +1,8 @@
 -- Cancel up to `limit` waiting tasks; running tasks go on.
 -- KEYS stream queue reserved_queue
 -- ARGV prefix group completed_at ttl_ms limit start wake_channel
--- REPLY {cancelled, where to go on in the stream, or '' where all is done}
--- USE ack events finish slots ending kept failures kin expiring
+-- REPLY {cancelled, where to go on in the streams ('<level> <id>' in a lane), or '' where all is done}
+-- USE ack lanes events finish slots ending kept failures kin expiring
 local count, left, last, kept, lib = 0, tonumber(limit), '', {}, limits_lib()   -- `left`: how much this step may still look at
 local site = lib.site_of(prefix, stream, wake_channel)
 local function cancel(key)
@@ -64,7 +64,9 @@ if left <= 0 then
   free_reserved()
   return {count, start}
 end
-local entries = redis.call('XRANGE', stream, start, '+', 'COUNT', limit)
+local level, from = string.match(start, '^(%a+) (.*)$')
+local lane = level and lane_named(stream, level) or stream
+local entries = redis.call('XRANGE', lane, from or start, '+', 'COUNT', limit)
 for _, entry in ipairs(entries) do
   local id, fields, key, generation = entry[1], entry[2], nil, 0
   for f = 1, #fields, 2 do
@@ -83,6 +85,9 @@ for _, entry in ipairs(entries) do
   last = '(' .. id
 end
 free_reserved()
-if #entries == tonumber(limit) then return {count, last} end
+if #entries == tonumber(limit) then return {count, level and level .. ' ' .. last or last} end
+local following = not level and 'high' or level == 'high' and 'low' or nil   -- what is a lane for is looked at in the next step
+if following == 'high' and redis.call('EXISTS', lane_named(stream, 'high'), lane_named(stream, 'low')) == 0 then following = nil end
+if following then return {count, following .. ' -'} end
 publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return {count, ''}

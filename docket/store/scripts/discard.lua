@@ -11,7 +11,7 @@ local function has_call(run, entry)
   return call[1] == fields['function'] and call[2] == fields.args and call[3] == fields.kwargs
 end
 if not holds(stream, group, worker, message_id) then return 'LOST' end
-local entry = redis.call('XRANGE', stream, message_id, message_id)[1]
+local entry = redis.call('XRANGE', stream_of(stream, message_id), message_id, message_id)[1]
 if entry then
   redis.call('XADD', dead, 'MAXLEN', '~', 1000, '*', 'dead:id', message_id, 'dead:reason', reason, 'dead:at', at,
     unpack(carry(entry[2])))

@@ -4,7 +4,7 @@
 -- REPLY {in how many ms the next one expires, or '', what became of `decided`..., a key, its task and the moment (epoch) of each that
 --   has expired...}; `decided` are threes: 'END' it, or 'MOVE' it to a worker, which ends it and knows what follows; its key; the moment as text.
 --   Of each there is 'MOVED', 'GONE' (it does not wait any more, or not until then), or 'ENDED', with its generation and when it was due
--- USE events numbers errors queued finish cancel_one expiring
+-- USE events numbers errors stream_of queued finish cancel_one expiring
 local lib = expiring_lib(prefix)
 local cancel = nil
 local function first_of(name, id)
@@ -13,7 +13,7 @@ local function first_of(name, id)
 end
 local function message_of(key, now)
   if now[3] and now[4] then return first_of(now[3], now[4]) end
-  if now[1] == 'queued' then return now[2] and first_of(stream, now[2]) or {} end
+  if now[1] == 'queued' then return now[2] and first_of(stream_of(stream, now[2]), now[2]) or {} end
   for _, shelf in ipairs({prefix, reserved_queue}) do
     local waiting = shelf == prefix and queue or reserved_queue
     if redis.call('ZSCORE', waiting, key) then return redis.call('HGETALL', shelf .. ':' .. key), waiting end

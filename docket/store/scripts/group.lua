@@ -1,11 +1,20 @@
--- Make the stream and its consumer group if they are not there.
+-- Make the stream and its consumer group if they are not there, and the groups of the lanes that are there.
 -- KEYS stream
--- ARGV group
--- REPLY OK
-local create = {'XGROUP', 'CREATE', stream, group, '0-0', 'MKSTREAM'}
-local made = redis.pcall(unpack(create))
--- That it is there already is no error: a client would load redis-py for it.
-if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then
-  return redis.call(unpack(create))  -- fails again, in the words that errors of scripts have
+-- ARGV group served...
+-- REPLY {the levels that have lanes...}; the lanes of the levels that are `served` are made, too
+-- USE lanes streams
+local function make(name)
+  local create = {'XGROUP', 'CREATE', name, group, '0-0', 'MKSTREAM'}
+  local made = redis.pcall(unpack(create))
+  -- That it is there already is no error: a client would load redis-py for it.
+  if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then
+    redis.call(unpack(create))  -- fails again, in the words that errors of scripts have
+  end
 end
-return redis.status_reply('OK')
+for _, level in ipairs(served) do make(lane_named(stream, level)) end
+local levels = {}
+for level, name in pairs(streams_of(stream)) do
+  make(name)
+  if name ~= stream then levels[#levels + 1] = level end
+end
+return levels

@@ -8,7 +8,7 @@
 local live = check_fence(run, stream, group, message_id, generation, claim, holder)
 if live == 'LIVE' and redis.call('HGET', run, 'cancel_requested') == generation then return 'ASKED' end
 local is_ours = live ~= 'LOST'
-local entry = live == 'LIVE' and redis.call('XRANGE', stream, message_id, message_id)[1]
+local entry = live == 'LIVE' and redis.call('XRANGE', stream_of(stream, message_id), message_id, message_id)[1]
 if entry then
   redis.call('DEL', progress)                                -- first: a full server accepts writes once memory is freed
   local fields, lib = carry(entry[2]), #entry[2] > 14 and expiring_lib(prefix)
@@ -25,7 +25,7 @@ if entry then
   redis.call('PUBLISH', state_channel, event_of(key, 'queued'))
   live = 'OK'
 elseif live == 'LIVE' then                                   -- somebody trimmed the stream
-  redis.call('XACK', stream, group, message_id)
+  redis.call('XACK', stream_of(stream, message_id), group, message_id)
   live = 'LOST'
 end
 if is_ours then give_back(prefix, stream, wake_channel, slots, key, message_id, generation) end

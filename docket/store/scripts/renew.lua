@@ -2,13 +2,10 @@
 -- KEYS stream
 -- ARGV group worker ids...
 -- REPLY the ids that another consumer holds now, or none
--- USE holds
+-- USE holds lease
 local mine, lost = {}, {}
 for _, id in ipairs(ids) do
   if holds(stream, group, worker, id) then mine[#mine + 1] = id else lost[#lost + 1] = id end
 end
-if #mine > 0 then
-  mine[#mine + 1] = 'JUSTID'                                  -- I4: the delivery counter stays
-  redis.call('XCLAIM', stream, group, worker, 0, unpack(mine))
-end
+lease_again(stream, group, worker, mine)
 return lost

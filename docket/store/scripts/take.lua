@@ -7,7 +7,7 @@
 --   are OK, the first claim of the first delivery, and have no other fields than all have: message_id, 'USUAL', time to live, and
 --   the values of their fields in the order of codec.py. Nothing taken: no id; 'PAUSED' stands for it where all tasks are paused.
 --   `asked` as in lib/claim_one.lua; `ended` and `settled` as in lib/settle_all.lua, they ended at `started_at`
--- USE claim_one settle_all finish forget strikes pauses
+-- USE claim_one settle_all finish forget strikes pauses read_lanes
 local over, reply, gone = {}, {'', ''}, #ended > 0
 local paused, wrong = paused_tasks(prefix)
 if wrong then return wrong end
@@ -15,12 +15,16 @@ local read = nil
 if paused and paused['*'] then
   reply[1] = 'PAUSED'
 else                                                           -- first: what follows here is for whoever waits for it, also elsewhere
-  read = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', stream, '>')
+  if string.find(count, ' ', 1, true) then read = read_lanes(stream, group, worker, count)
+  else
+    read = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', stream, '>')
+    read = read and read[1][2]
+  end
 end
 if gone then reply[2] = settle_all(prefix, stream, group, wake_channel, worker, started_at, ended, over) end
 if read then
   local claim_entry = claimer(prefix, stream, group, worker, started_at, asked, over, paused).entry
-  for _, entry in ipairs(read[1][2]) do gone = claim_entry(reply, entry, 1) or gone end
+  for _, entry in ipairs(read) do gone = claim_entry(reply, entry, 1) or gone end
   reply[1] = last_strike(strikes)
 end
 forget_all(over)

@@ -4,7 +4,7 @@
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked count questions_and_ids...
 -- REPLY as take.lua; the first `count` of `questions_and_ids` are the requests
--- USE holds claim_one finish forget strikes pauses
+-- USE holds lease stream_of claim_one finish forget strikes pauses
 local ours, reply, refused, over = {}, {'', ''}, false, {}
 local paused, wrong = paused_tasks(prefix)
 if wrong then return wrong end
@@ -24,10 +24,10 @@ end
 for at = tonumber(count) + 1, #questions_and_ids do
   local id = questions_and_ids[at]
   local times = holds(stream, group, worker, id)
-  local entry = times and redis.call('XRANGE', stream, id, id)[1]
+  local entry = times and redis.call('XRANGE', stream_of(stream, id), id, id)[1]
   if entry and is_ours(id, entry[2]) then
     refused = claim_entry(reply, entry, times) or refused
-    redis.call('XCLAIM', stream, group, worker, 0, id, 'JUSTID')   -- the lease begins now
+    lease_again(stream, group, worker, {id})
   end
 end
 if not reply[3] then return reply end

@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "8213473615d871454fad68f2382b50f54c05240b": claim,
-    "5f22853fdf4d7d7dfb1d2dea8a10705a3c02c029": schedule,
-    "d6afb909e2baf6a5b1f1fbfdc13547506ea3a7de": settle,
-    "605935c7c44d3efd16e20da513d0fca40380f736": take,
+    "c29e0699256f1c20356f372a3c8145cea0aa7975": claim,
+    "c64d94401f1f0694d524403542407f40bfe7c827": schedule,
+    "fb875898d04d06ec60000e7523afc6c5d0f91588": settle,
+    "064ecc10aa4036c4b46feaa9b808847a18f484a0": take,
 }
 """By the digest of the script, as `Lua` has it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...memory import LEFT_TO_LUA, Hash, Inside, LeftToLua, Reply, StreamValue
 from .claiming import Claimer
 from .events import publish_if_finished
-from .settling import is_tied
+from .settling import IN_LANE, is_tied
 from .turn import Turn
 
 __all__ = ["claim"]
@@ -19,7 +19,7 @@ def claim(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftT
     pauses = prefix + b":ops:pauses"
     if not inside.is_a(stream, StreamValue) or not inside.is_a(pauses, Hash) or inside.get(pauses, Hash):
         return LEFT_TO_LUA
-    if any(b" " in generation for _, _, generation in deliveries):  # they expire
+    if any(b" " in generation or len(each) >= IN_LANE for each, _, generation in deliveries):  # they expire
         return LEFT_TO_LUA
     if any(is_tied(inside, prefix + b":runs:" + key) for _, key, _ in deliveries):
         return LEFT_TO_LUA

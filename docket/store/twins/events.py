@@ -35,5 +35,7 @@ def publish_if_finished(
         and count(queue, SortedSet) == 0
         and count(reserved_queue, SortedSet) == 0
         and count(prefix + b":waiting", Set) == 0
+        and count(prefix + b":ops:lane:high", StreamValue) == 0
+        and count(prefix + b":ops:lane:low", StreamValue) == 0
     ):
         inside.publish(wake_channel, b"finished")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from ...memory import LEFT_TO_LUA, Hash, Inside, LeftToLua, Reply, SortedSet, StreamValue
+from ..codec import LANE
+from ..schedule import COMMON
 from .numbers import whole
 
 __all__ = ["schedule"]
 
 MOST_ARGUMENTS = 4000
 """Lua refuses to unpack some thousand values more."""
-
-COMMON = b"1 0  0  0"
-"""What no word about it stands for, as in lib/how_placed.lua."""
 
 
 def schedule(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftToLua:
@@ -27,6 +26,7 @@ def schedule(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | Le
         or rescheduled
         or expected != b"0"
         or len(argv) > MOST_ARGUMENTS
+        or LANE in call[5::2]
         or not inside.is_a(run, Hash)
     ):
         return LEFT_TO_LUA

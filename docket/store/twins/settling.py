@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from ...memory import Hash, Inside
 from .turn import Turn
 
-__all__ = ["KEY", "is_rare", "is_tied", "settle_one"]
+__all__ = ["IN_LANE", "KEY", "is_rare", "is_tied", "settle_one"]
 
 KEY, SLOTS, MOST = 1, 4, 9
 """Where an end has its key, and the slots that it gives back; those and what comes after are seldom there. More
 arguments than that say what failure is to be kept, or which run follows."""
+
+
+IN_LANE = 25
+"""So long are ids of lanes at least (lib/stream_of.lua), which are left to Lua."""
 
 
 def _has_slots(end: Sequence[bytes]) -> bool:
@@ -30,7 +34,7 @@ def is_tied(inside: Inside, run: bytes) -> bool:
 
 def is_rare(inside: Inside, run: bytes, end: Sequence[bytes]) -> bool:
     """Whether more than the run and its result has to do with an end: limits, failures, groups, or what runs next."""
-    if len(end) > MOST or _has_slots(end):
+    if len(end) > MOST or _has_slots(end) or len(end[0]) >= IN_LANE:
         return True
     record = inside.get(run, Hash) if inside.is_a(run, Hash) else None
     return record is not None and not _TIES.isdisjoint(record)

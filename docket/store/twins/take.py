@@ -19,6 +19,8 @@ def take(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftTo
     """Read tasks that wait on the stream, write how claims have ended, and claim what was read."""
     stream, queue, reserved_queue, strikes = keys
     prefix, group, worker, started_at, wake_channel, asked, count = argv[:7]
+    if not count.isdigit():  # it takes from lanes
+        return LEFT_TO_LUA
     if not inside.is_a(stream, StreamValue) or (entries := inside.get(stream, StreamValue)) is None:
         return LEFT_TO_LUA
     if (reading := entries.groups.get(group)) is None:

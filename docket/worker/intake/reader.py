@@ -44,8 +44,9 @@ TAKE_BATCH = 100
 LEISURE_SECONDS = 0.02
 FEW = 10
 
-Start: TypeAlias = Callable[[Sequence[Taken], float], None]
-"""Starts the tasks that were taken; the second argument is the loop time at which the server was asked for them."""
+Start: TypeAlias = Callable[[Sequence[Taken], float, int], None]
+"""Starts the tasks that were taken; the second argument is the loop time at which the server was asked for them, the
+third for how many there are places: the others wait for theirs."""
 
 
 @define(eq=False)
@@ -72,6 +73,8 @@ class Reader:
     """Notified when all tasks were paused, and when some may have been resumed."""
     _must_look: bool = attrs.field(init=False, default=False)
     """Whether all tasks may have been paused: a take is told, a blocking read is not."""
+    _must_find_lanes: bool = attrs.field(init=False, default=False)
+    """Whether there is a lane that the reader does not know."""
     _resumed: Notification = attrs.field(init=False, factory=Notification)
     """Notified when the reader takes again, after all tasks were paused."""
     _became_idle: Notification = attrs.field(init=False, factory=Notification)
@@ -113,7 +116,7 @@ class Reader:
             # Nothing was left a moment ago, and nothing has ended since that a take would write: wait in the server.
             is_drained = is_drained or (was_last and not self.outbox)
             if self._must_look:
-                is_drained = self._must_look = False
+                is_drained = await self._look()
             asked, count = monotonic(), self._promised()
             was_paused, pauses = self.is_paused, self._pauses.count
             is_look_due = self._lost_answers.is_look_due
@@ -139,17 +142,25 @@ class Reader:
             answered()
             if was_paused and not self.is_paused:
                 self._resumed.notify()
-            self._start(taken, asked, is_drained)
+            self._start(taken, asked, is_drained, count)
             if not connection.is_settled:
                 return  # a read on it was cut off
             if self.is_paused:
                 await self._wait_for_resume(pauses)
                 is_drained = was_last = False
 
-    def _start(self, taken: Sequence[Taken], asked: float, is_drained: bool) -> None:
+    async def _look(self) -> bool:
+        """See what the reader was told to look at; False: there may be something to take."""
+        self._must_look = False
+        if self._must_find_lanes:
+            self._must_find_lanes = False
+            await self.claims.create_group()
+        return False
+
+    def _start(self, taken: Sequence[Taken], asked: float, is_drained: bool, count: int) -> None:
         if not is_drained:
             self.outbox.open()  # some may end as they begin
-        self.start(taken, asked)
+        self.start(taken, asked, count)
         self.roster.places.keep_promise()
 
     def _is_drained(self, taken: Sequence[Taken], count: int) -> tuple[bool, bool]:
@@ -238,7 +249,8 @@ class Reader:
     async def _claim_read(self) -> None:
         """Claim tasks that a blocking read has brought before Redis was lost."""
         asked, request = monotonic(), self.claims.unclaimed
-        self._start(await self._shielded(self.claims.claim_read()), asked, is_drained=True)
+        taken = await self._shielded(self.claims.claim_read())
+        self._start(taken, asked, is_drained=True, count=len(taken))
         self._lost_answers.found(request)
 
     async def _claim_lost(self) -> None:
@@ -258,7 +270,7 @@ class Reader:
             ids, unknown = unknown[:count], unknown[count:]
             with self._lost_answers.request() as request:
                 taken = await self._shielded(self.claims.claim_unheard(ids, requests, asked=request))
-            self._start(taken, asked, is_drained=True)
+            self._start(taken, asked, is_drained=True, count=count)
         self._lost_answers.looked()
 
     async def _shielded(self, taking: Awaitable[Sequence[Taken]]) -> Sequence[Taken]:
@@ -282,6 +294,11 @@ class Reader:
         """Look at once whether all tasks are paused. Ends a blocking read."""
         self._must_look = True
         self._pauses.notify()
+        await self._blocking.unblock()
+
+    async def look_at_lanes(self) -> None:
+        """Find out which lanes there are. Ends a blocking read."""
+        self._must_find_lanes = self._must_look = True
         await self._blocking.unblock()
 
     def go_on(self) -> None:

@@ -15,6 +15,7 @@ from ...tasks import peer_tasks
 from ...text import error_text
 from ...values import define
 from ..fallback import default_fallback_task
+from ..places import Place
 from ..reports.journal import log_refused
 from ..reports.reporting import emit_refused, run_listeners
 from ..roster import Running
@@ -40,9 +41,10 @@ class Receiver:
     blocked_loop: BlockedLoopRenewal
     stopping: Callable[[], bool]
 
-    def start(self, taken: Sequence[Taken], began: float) -> None:
+    def start(self, taken: Sequence[Taken], began: float, places: int) -> None:
         """Start the claims of what was taken; ``began`` is the loop time at which the worker asked for it.
 
+        So many as there are ``places`` begin. A blocking read of several lanes may bring more: they wait for a place.
         One that cannot be received is set aside; the others are received all the same (I9).
         """
         now, trusted_until = clock.now(), self.leases.trusted_until(began)
@@ -55,6 +57,9 @@ class Receiver:
                     running.execution.started_at, running.subscribers = now, subscribers
                     running.is_traced = is_traced or bool(running.execution.extra_fields)
                     self.runner.hold(running)
+                    if len(received) >= places:
+                        running.place = Place(since=began)
+                        self.runner.roster.places.step_aside(running.place)
                     received.append(running)
             except Exception as error:  # of this one
                 if isinstance(one, Delivery):

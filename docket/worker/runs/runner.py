@@ -144,6 +144,8 @@ class Runner:
 
     async def _begin(self, running: Running) -> bool:
         """Run the body, unless it may not begin, and `finish`."""
+        if running.place is not None:
+            await self.roster.places.come_back(running.place)
         if self.listener.must_recheck(running):
             await retry_while_leased(self.outages, running, lambda: self.listener.recheck(running))
         if self.refusals.may_refuse(running):

@@ -11,10 +11,10 @@ from datetime import timedelta
 import anyio
 import attrs
 
-from ...clock import monotonic, wait_for_ever
+from ...clock import monotonic
 from ...notification import Notification
 from ...standins import redis_errors
-from ...store import Beat, Liveness
+from ...store import Beat, Lanes, Liveness
 from ...values import define
 from ..intake.scheduler import Scheduler
 from .outages import Outages
@@ -48,13 +48,19 @@ class Heartbeat:
     interval: timedelta
     scheduler: Scheduler
     outages: Outages
-    drains: anyio.Event
+    drains: Callable[[], bool]
+    lanes: Lanes
+    """Which levels the worker serves, to be told where that is said."""
+    news: Notification
+    """Notified when there is something to be told at once."""
     changed: Notification = attrs.field(factory=Notification)
     """Notified where the tasks are others than those of the beat before."""
     _time: ServerTime = attrs.field(init=False, factory=ServerTime)
     _known: frozenset[str] | None = attrs.field(init=False, default=None)
     _advertised: frozenset[str] | None = attrs.field(init=False, default=None)
     """All tasks that some beat has named."""
+    _told: int = attrs.field(init=False, default=0)
+    """How much of the news some beat has told."""
     _told_drain: bool = attrs.field(init=False, default=False)
     """Whether some beat has told that the worker drains."""
     _lists_due: float = attrs.field(init=False, default=-math.inf)
@@ -84,10 +90,10 @@ class Heartbeat:
             await self._wait()
 
     async def _wait(self) -> None:
-        """Until the next beat is due (never on memory://), or the drain has begun, of which no beat has told."""
+        """Until the next beat is due (never on memory://), or there is something of which no beat has told."""
         lasting = self.liveness.client.is_memory
         with anyio.move_on_after(math.inf if lasting else self.interval.total_seconds()):
-            await (wait_for_ever() if self._told_drain else self.drains.wait())
+            await self.news.wait_past(self._told)
 
     async def _beat(self, beats: int, tasks_too: bool) -> Beat:
         """Write beat number ``beats`` of this connection."""
@@ -95,19 +101,22 @@ class Heartbeat:
         if tasks != self._known:
             self.changed.notify()
         write_lists = tasks != self._known or began >= self._lists_due
-        drains = self.drains.is_set()
+        drains, serves = self.drains(), self.lanes.told
+        self._told = self.news.count
         is_news, self._told_drain = drains and not self._told_drain, drains
         self._known, self._advertised = tasks, tasks | (self._advertised or frozenset())
         at = None if write_lists or is_news or beats < FIRST_BEATS else self._time.now()
         if at is not None:
             with suppress(redis_errors.OutOfMemoryError):  # the script renews what is there all the same
                 beat = await self.liveness.beat_again(
-                    self.worker, at, tasks if tasks_too else (), drains=drains
+                    self.worker, at, tasks if tasks_too else (), drains=drains, serves=serves
                 )
                 if beat.was_forgotten:
                     self._lists_due = -math.inf
                 return beat
-        beat = await self.liveness.beat(self.worker, tasks, tasks_too=write_lists or tasks_too, drains=drains)
+        beat = await self.liveness.beat(
+            self.worker, tasks, tasks_too=write_lists or tasks_too, drains=drains, serves=serves
+        )
         self._time.read(beat.at, began)
         if write_lists:
             self._lists_due = began + LISTS_SECONDS
@@ -152,6 +161,6 @@ class Heartbeat:
             return
         with anyio.move_on_after(LEAVE_SECONDS, shield=True):
             try:
-                await self.liveness.leave(self.worker, self._advertised)
+                await self.liveness.leave(self.worker, self._advertised, self.lanes.told)
             except redis_errors.RedisError as error:
                 logger.debug("Could not remove worker %s from the list: %s", self.worker, error)

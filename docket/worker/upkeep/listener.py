@@ -92,6 +92,8 @@ class Listener:
         self.finished.notify()
         self.sweep.reader.go_on()
         self.orphans.look_again()
+        if await self.claims.sees_new_lane():
+            await self.sweep.reader.look_at_lanes()
         await self._stop_requested([running.delivery.message.key for running in self.roster])
         await _tell_all([tell for followers in self._followed.values() for tell in followers.values()])
 
@@ -128,10 +130,16 @@ class Listener:
                 self.sweep.reader.go_on()
             case "group":
                 self.orphans.look_again()
-            case "limit":
-                await self.claims.admissions.look_after(value)
+            case "lane" | "limit":
+                await self._look_after(word, value)
             case _:
                 pass  # of a later version
+
+    async def _look_after(self, word: str, name: str) -> None:
+        if word == "limit":
+            await self.claims.admissions.look_after(name)
+        elif all(level.value != name for level in self.claims.lanes.there):
+            await self.sweep.reader.look_at_lanes()
 
     # for claims ------------------------------------------------------------------------------------------
 

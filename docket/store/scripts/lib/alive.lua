@@ -1,5 +1,6 @@
 -- Whether the run that is recorded at `run` still waits or runs: it has an entry on the stream, or a place on a queue or
 -- among the waiters of a limit. Its state alone does not prove that: somebody may have trimmed, deleted or restored a part.
+-- USE stream_of
 local function is_alive(run, key, stream, group, queue, other_queue)
   local function has(name, id)
     local found = redis.pcall('XRANGE', name, id, id)
@@ -11,7 +12,7 @@ local function is_alive(run, key, stream, group, queue, other_queue)
     if now[5] and now[6] then return has(now[5], now[6]) end
     return now[5] or redis.call('ZSCORE', queue, key) or redis.call('ZSCORE', other_queue, key)
   elseif state == 'queued' and stream_id then
-    return has(stream, stream_id)
+    return has(stream_of(stream, stream_id), stream_id)
   elseif state ~= 'queued' and state ~= 'running' then
     return false
   end
@@ -19,9 +20,10 @@ local function is_alive(run, key, stream, group, queue, other_queue)
   if id == '0-0' then return true end                        -- claimed by hand, without an entry
   -- pydocket does not record which entry it is.
   if not id then return redis.call('XLEN', stream) > 0 end
-  if has(stream, id) then return true end
+  local name = stream_of(stream, id)
+  if has(name, id) then return true end
   -- The claim may be that of an earlier run, before pydocket replaced and claimed it: then its worker holds another.
-  local held = redis.pcall('XPENDING', stream, group, id, id, 1)
+  local held = redis.pcall('XPENDING', name, group, id, id, 1)
   if held.err or (held[1] and held[1][2] == worker) then return false end
   return worker and #redis.call('XPENDING', stream, group, '-', '+', 1, worker) > 0
 end

@@ -1,15 +1,18 @@
 -- Note how many tasks are due, are scheduled for later and run: once in a minute, whoever of the fleet comes first. What the
 -- user of a worker may not do, and keys of other types, cost the note and nothing else.
+-- USE streams
 local function note_depths(prefix, group, at_ms)
   local minute = math.floor(at_ms / 60000)
   local turn = redis.pcall('SET', prefix .. ':ops:depths-turn', '1', 'NX', 'PX', string.format('%.0f', 60000 - at_ms % 60000))
   if not turn or turn.err then return end
   local block, from = prefix .. ':ops:depths:' .. string.format('%.0f', math.floor(minute / 60)), minute % 60 * 4
-  local now, due, later = string.format('%.3f', at_ms / 1000), redis.pcall('XLEN', prefix .. ':stream'), 0
-  local pending = redis.pcall('XPENDING', prefix .. ':stream', group)
-  local running = type(pending) == 'table' and not pending.err and pending[1] or 0
-  if type(due) ~= 'number' then due = running end
-  due = math.max(0, due - running)
+  local now, due, later, running = string.format('%.3f', at_ms / 1000), 0, 0, 0
+  for _, name in pairs(streams_of(prefix .. ':stream')) do
+    local length, pending = redis.pcall('XLEN', name), redis.pcall('XPENDING', name, group)
+    local held = type(pending) == 'table' and not pending.err and pending[1] or 0
+    running = running + held
+    if type(length) == 'number' then due = due + math.max(0, length - held) end
+  end
   for _, queue in ipairs({':queue', ':parked'}) do
     local all, ready = redis.pcall('ZCARD', prefix .. queue), redis.pcall('ZCOUNT', prefix .. queue, '-inf', now)
     if type(all) == 'number' and type(ready) == 'number' then due, later = due + ready, later + all - ready end

@@ -1,7 +1,7 @@
 -- What is kept of failures, for people: of each key the last one, at `{prefix}:ops:failure:{key}`, listed in `ops:failures` by
 -- when it was, or in `ops:retrying` by when its next attempt is. Nothing here is part of an end that is written: what goes wrong
 -- (a key of another type, a full server) is not said, and the end stands.
--- USE carry
+-- USE carry stream_of
 local function failures_lib(prefix)
   local over, again, totals = prefix .. ':ops:failures', prefix .. ':ops:retrying', prefix .. ':ops:totals'
   local most_bytes, least_size, most_call, lib = 67108864, 4096, 65536, {}
@@ -77,7 +77,7 @@ local function failures_lib(prefix)
   end
   -- The same of a delivery that ends. `with_call` '0' says that its arguments are too large to be kept.
   function lib.keep_of(stream, id, key, next_at, goes_on, worker, with_call, ...)
-    local entry = with_call == '1' and redis.call('XRANGE', stream, id, id)[1]
+    local entry = with_call == '1' and redis.call('XRANGE', stream_of(stream, id), id, id)[1]
     lib.keep(key, next_at, goes_on, entry and carry(entry[2]) or lib.recorded(key, with_call == '0'), worker, ...)
   end
   function lib.try(what, ...) pcall(lib[what], ...) end

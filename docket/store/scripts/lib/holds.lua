@@ -1,7 +1,7 @@
 -- Whether `holder` is the consumer that an unacknowledged entry was last delivered to; if so, how often it was delivered.
--- USE errors
+-- USE errors stream_of
 local function holds(stream, group, holder, id)
-  local ok, pending = pcall(redis.call, 'XPENDING', stream, group, id, id, 1)
+  local ok, pending = pcall(redis.call, 'XPENDING', stream_of(stream, id), group, id, id, 1)
   if not ok then
     if string.find(error_text(pending), 'NOGROUP') then return false end   -- the server has lost everything: nobody holds it
     error(pending, 0)

@@ -4,7 +4,7 @@
 local function put_back(stream, group, worker, deliveries)
   -- USE numbers
   local ids, first = {}, entry_id(deliveries[1])
-  if not first then return false end
+  if not first or #first > 24 then return false end               -- of a lane: there are others
   local pending = redis.call('XPENDING', stream, group, first, '+', #deliveries / 3 + 1)
   for at = 1, #deliveries, 3 do
     local one = pending[#ids + 1]

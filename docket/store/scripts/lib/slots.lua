@@ -7,7 +7,7 @@
 -- pruned = {[limit] = true}}.
 -- All of it is made only where a script needs it: most runs have no limits.
 local function limits_lib()
-  -- USE errors events queued
+  -- USE errors events queued stream_of
   local function site_of(prefix, stream, channel)
     local time = redis.call('TIME')
     return {prefix = prefix, stream = stream, channel = channel, now = time[1] + time[2] / 1000000, steps = 0, pruned = {}}
@@ -50,7 +50,7 @@ local function limits_lib()
       local coming = (run[1] == 'queued' or run[1] == 'running') and run[3]
         and string.match(run[3], '^(%d+) ') == run[2] and not redis.call('ZSCORE', limit.name, key)
       local entry = coming and (run[4] or run[5] and string.match(run[5], '^(%d+%-%d+)%.'))
-      if entry then coming = #redis.pcall('XRANGE', site.stream, entry, entry) > 0 end
+      if entry then coming = #redis.pcall('XRANGE', stream_of(site.stream, entry), entry, entry) > 0 end
       if not coming then redis.call('ZREM', woken, key) end
     end
   end
