@@ -11,6 +11,7 @@ from cyclopts import CoercionError, Parameter, Token
 from .. import clock
 from ..errors import BadUrl
 from ..moments import LONGEST, SINCE, check_duration, check_moment, read_seconds, read_since
+from ..rules import LEVELS, Priority, check_lanes
 
 __all__ = [
     "After",
@@ -22,6 +23,7 @@ __all__ = [
     "duration",
     "each",
     "integer",
+    "levels",
     "moment",
     "option",
     "path",
@@ -62,6 +64,19 @@ def each(name: str, reader: Reader, variable: str | None = None) -> Parameter:
 
 def _words(text: str) -> list[str]:
     return text.replace(",", " ").split()
+
+
+def levels(name: str, variable: str) -> Parameter:
+    """An option that takes levels of calls, with commas between them."""
+    takes = f"levels with commas between them, each once: {', '.join(level.value for level in LEVELS)}"
+
+    def convert(_: Any, tokens: Sequence[Token]) -> tuple[Priority, ...]:
+        text = ",".join(token.value.strip(", ") for token in tokens)
+        return _read(
+            lambda text: check_lanes(text.replace(" ", "").lower().split(",")), takes, text, tokens[-1]
+        )
+
+    return Parameter(name=name, env_var=variable, converter=convert, negative=(), show_choices=False)
 
 
 def _spelled(default: object) -> str | None:

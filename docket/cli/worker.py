@@ -14,10 +14,11 @@ from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissi
 
 from ..errors import UsageError
 from ..moments import DEFAULT_TTL
+from ..rules import Priority
 from . import logs
 from .at import NO_TRUST, TrustOptions
 from .loops import BACKENDS, check_backend, run_on
-from .options import Heartbeat, Missed, choice, duration, each, integer, option, path, ttl, url
+from .options import Heartbeat, Missed, choice, duration, each, integer, levels, option, path, ttl, url
 from .paths import check_paths
 from .processes import Processes, check_processes, number_of_this, while_parent_lives
 
@@ -58,6 +59,7 @@ Shutdown = Annotated[
 ]
 MaxDeliveries = Annotated[int, option("--max-deliveries", integer(1), "DOCKET_WORKER_MAX_DELIVERIES")]
 MaxWaiting = Annotated[int, option("--max-waiting", integer(1), "DOCKET_WORKER_MAX_WAITING")]
+Lanes = Annotated[tuple[Priority, ...] | None, levels("--lanes", "DOCKET_WORKER_LANES")]
 Patience = Annotated[
     timedelta,
     option("--unknown-task-patience", duration(zero=True), "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE"),
@@ -109,6 +111,7 @@ def work(
     shutdown_timeout: Shutdown = timedelta(seconds=25),
     max_deliveries: MaxDeliveries = 5,
     max_waiting: MaxWaiting = 1000,
+    lanes: Lanes = None,
     unknown_task_patience: Patience = timedelta(hours=1),
     execution_ttl: ExecutionTtl = DEFAULT_TTL,
     failure_ttl: FailureTtl = timedelta(days=7),
@@ -173,6 +176,8 @@ def work(
         How many workers may die with a task, or lose it, before it fails.
     max_waiting
         How many tasks may wait for other tasks at a time, besides those that run; others begin anew later.
+    lanes
+        The levels that this worker serves, with commas between them, like high,normal; all of them if not given.
     unknown_task_patience
         How long a task that this worker does not know is put back for one that does, before it fails.
     execution_ttl
@@ -283,6 +288,7 @@ def work(
         shutdown_timeout=shutdown_timeout,
         max_deliveries=max_deliveries,
         max_waiting=max_waiting,
+        lanes=lanes,
         unknown_task_patience=unknown_task_patience,
         parent_task_spans=parent_task_spans,
     )

@@ -44,8 +44,7 @@ def check_lanes(given: Any) -> tuple[Priority, ...]:
     Raises: UsageError (a ValueError) - none is given, one of them is none, or is given twice.
     """
     if isinstance(given, str) or not isinstance(given, Iterable):
-        spelt = f"[{given.value!r}]" if isinstance(given, Priority) else f"[{spelled(given)}]"
-        raise UsageError(f"lanes takes several levels, like {spelt}, not {spelled(given)}")
+        raise UsageError(f"lanes takes several levels, like ['high', 'normal'], not {spelled(given)}")
     levels = [check_priority(each, "each of lanes") for each in cast("Iterable[Any]", given)]
     if not levels:
         raise UsageError("lanes is empty: a worker serves one level at least; leave it out for all of them")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from datetime import timedelta
+from typing import Any
 
-from ..errors import BadSetting
+import attrs
+
+from ..errors import BadSetting, UsageError
 from ..moments import check_setting
 from ..numbers import spelled
+from ..rules import LEVELS, Priority, check_lanes
 from ..text import readable
 from ..values import frozen
 from ..variables import check_switch
@@ -33,6 +37,13 @@ def default_name() -> str:
     return f"{readable(socket.gethostname())}#{os.getpid()}"
 
 
+def _lanes(given: Any) -> tuple[Priority, ...]:
+    try:
+        return check_lanes(given)
+    except UsageError as error:
+        raise BadSetting(str(error)) from None
+
+
 @frozen(kw_only=True)
 class Settings:
     """The settings of one worker; `Worker` describes them. Durations are timedeltas.
@@ -52,6 +63,7 @@ class Settings:
     schedule_automatic_tasks: bool = True
     parent_task_spans: bool | None = None
     max_waiting: int = MAX_WAITING
+    lanes: tuple[Priority, ...] = attrs.field(default=LEVELS, converter=_lanes)
 
     def __attrs_post_init__(self) -> None:
         for name in ("concurrency", "message_batch", "max_deliveries", "max_waiting"):

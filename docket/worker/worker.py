@@ -17,7 +17,7 @@ from ..docket import Docket
 from ..errors import UsageError
 from ..moments import DEFAULT_TTL
 from ..numbers import spelled
-from ..rules import alone
+from ..rules import LEVELS, Level, Priority, alone
 from ..signals import signals
 from ..store import ResultStorage
 from ..text import checked_name
@@ -72,6 +72,8 @@ class Worker:
       put off unless it goes on within a second: it begins anew five seconds later.
     - ``parent_task_spans``: the span of a run is a child of the span in which its task was added, not only linked to
       it. None: as the docket says.
+    - ``lanes``: the levels that it serves (`Priority`), in any order; it leaves the others to other workers. None: all
+      of them.
 
     Raises: BadSetting (a ValueError) - a setting out of range; TypeError - a dependency or a hook that is none.
     """
@@ -96,6 +98,7 @@ class Worker:
         parent_task_spans: bool | None = None,
         on_run_ended: RunHook | Sequence[RunHook] | None = None,
         max_waiting: int = MAX_WAITING,
+        lanes: Iterable[Level] | None = None,
     ) -> None:
         self._settings = Settings(
             concurrency=concurrency,
@@ -110,6 +113,7 @@ class Worker:
             unknown_task_patience=unknown_task_patience,
             parent_task_spans=parent_task_spans,
             max_waiting=max_waiting,
+            lanes=LEVELS if lanes is None else lanes,
         )
         if fallback_task is not None:
             check_function(fallback_task, "fallback_task")
@@ -168,6 +172,11 @@ class Worker:
     @property
     def max_waiting(self) -> int:
         return self._settings.max_waiting
+
+    @property
+    def lanes(self) -> tuple[Priority, ...]:
+        """The levels that it serves, the first one served first."""
+        return self._settings.lanes
 
     async def __aenter__(self) -> Self:
         return self
@@ -296,6 +305,7 @@ class Worker:
         parent_task_spans: bool | None = None,
         on_run_ended: RunHook | str | Sequence[RunHook | str] | None = None,
         max_waiting: int = MAX_WAITING,
+        lanes: Iterable[Level] | None = None,
         *,
         execution_ttl: timedelta | None = DEFAULT_TTL,
         heartbeat_interval: timedelta = timedelta(seconds=2),
@@ -351,7 +361,7 @@ class Worker:
                 scheduling_resolution, schedule_automatic_tasks, enable_internal_instrumentation,
                 function_named(fallback_task, "fallback_task") if fallback_task else None,
                 dependencies_at(dependencies), message_batch, shutdown_timeout, max_deliveries,
-                unknown_task_patience, parent_task_spans, _hooks_at(on_run_ended), max_waiting,
+                unknown_task_patience, parent_task_spans, _hooks_at(on_run_ended), max_waiting, lanes,
             )  # fmt: skip
             stack.enter_context(healthcheck_server(healthcheck_host, healthcheck_port, worker))
             async with worker:

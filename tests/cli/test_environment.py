@@ -33,7 +33,7 @@ async def opened():
 
 async def other(*args, worker: Worker = CurrentWorker(), **kwargs):
     print("instead", worker.name, worker.concurrency, worker.message_batch, worker.max_deliveries,
-        worker.max_waiting, flush=True)
+        worker.max_waiting, *(lane.value for lane in worker.lanes), flush=True)
     print(*(getattr(worker, name).total_seconds() for name in (
         "redelivery_timeout", "reconnection_delay", "minimum_check_interval", "scheduling_resolution",
         "unknown_task_patience",
@@ -70,6 +70,7 @@ ENVIRONMENT = {
     "DOCKET_WORKER_SHUTDOWN_TIMEOUT": "0",
     "DOCKET_WORKER_MAX_DELIVERIES": "4",
     "DOCKET_WORKER_MAX_WAITING": "9",
+    "DOCKET_WORKER_LANES": "normal,low",
     "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE": "2h",
     "DOCKET_EXECUTION_TTL": "24h",
     "DOCKET_HEARTBEAT_INTERVAL": "10s",
@@ -108,7 +109,7 @@ def test_every_variable_has_its_effect(tmp_path: Path, redis_url: str) -> None:
         printed = [line for line in lines if not line.startswith("{")]
         assert printed == [
             "opened",
-            "instead contained 3 7 4 9",
+            "instead contained 3 7 4 9 normal low",
             "60.0 2.0 0.02 3.0 7200.0 False True True",
             "docket 1 day, 0:00:00 0:00:10 3 True",
         ]

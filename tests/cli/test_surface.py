@@ -145,6 +145,7 @@ BEYOND = {
     "--shutdown-timeout": "DOCKET_WORKER_SHUTDOWN_TIMEOUT",
     "--max-deliveries": "DOCKET_WORKER_MAX_DELIVERIES",
     "--max-waiting": "DOCKET_WORKER_MAX_WAITING",
+    "--lanes": "DOCKET_WORKER_LANES",
     "--unknown-task-patience": "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE",
     "--execution-ttl": "DOCKET_EXECUTION_TTL",
     "--failure-ttl": "DOCKET_FAILURE_TTL",

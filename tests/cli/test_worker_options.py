@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
+from docket import Priority
 from docket.cli.app import docket_app, run, worker_app
 from docket.cli.at import Trust
 from docket.moments import DEFAULT_TTL
@@ -50,6 +51,7 @@ def test_without_options_everything_has_pydockets_default() -> None:
         "shutdown_timeout": timedelta(seconds=25),
         "max_deliveries": 5,
         "max_waiting": 1000,
+        "lanes": None,
         "unknown_task_patience": timedelta(hours=1),
         "execution_ttl": timedelta(minutes=15),
         "failure_ttl": timedelta(days=7),
@@ -98,6 +100,7 @@ SETTINGS = [
     ("--shutdown-timeout", "DOCKET_WORKER_SHUTDOWN_TIMEOUT", "0", timedelta(0)),
     ("--max-deliveries", "DOCKET_WORKER_MAX_DELIVERIES", "3", 3),
     ("--max-waiting", "DOCKET_WORKER_MAX_WAITING", "30", 30),
+    ("--lanes", "DOCKET_WORKER_LANES", "normal, HIGH", (Priority.HIGH, Priority.NORMAL)),
     ("--unknown-task-patience", "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE", "0", timedelta(0)),
     ("--execution-ttl", "DOCKET_EXECUTION_TTL", "24h", timedelta(days=1)),
     ("--heartbeat-interval", "DOCKET_HEARTBEAT_INTERVAL", "10s", timedelta(seconds=10)),
@@ -230,6 +233,9 @@ MISTAKES = [
     ("--shutdown-timeout", "DOCKET_WORKER_SHUTDOWN_TIMEOUT", "-5", "a duration from zero"),
     ("--max-deliveries", "DOCKET_WORKER_MAX_DELIVERIES", "0", "a whole number from 1"),
     ("--max-waiting", "DOCKET_WORKER_MAX_WAITING", "0", "a whole number from 1"),
+    ("--lanes", "DOCKET_WORKER_LANES", "high,urgent", "each once: high, normal, low"),
+    ("--lanes", "DOCKET_WORKER_LANES", "high,high", "each once: high, normal, low"),
+    ("--lanes", "DOCKET_WORKER_LANES", ",", "each once: high, normal, low"),
     ("--unknown-task-patience", "DOCKET_WORKER_UNKNOWN_TASK_PATIENCE", "-5", "a duration from zero"),
     ("--execution-ttl", "DOCKET_EXECUTION_TTL", "-1", "or never"),
     ("--heartbeat-interval", "DOCKET_HEARTBEAT_INTERVAL", "0", "a duration above zero"),
