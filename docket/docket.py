@@ -48,7 +48,7 @@ from .client import (
     signatures_of,
     stand_in,
 )
-from .errors import BadSetting
+from .errors import BadSetting, UsageError
 from .execution import Execution, RunningExecution
 from .moments import (
     DEFAULT_TTL,
@@ -71,7 +71,17 @@ from .operating import (
     DocketPauses,
     DocketTrees,
 )
-from .rules import WAITING, Cancellation, Disposition, ExecutionState, Level, Priority, check_priority
+from .rules import (
+    WAITING,
+    Cancellation,
+    Disposition,
+    ExecutionState,
+    IfRunning,
+    Level,
+    Priority,
+    check_if_running,
+    check_priority,
+)
 from .signals import signals, suppress_errors
 from .snapshot import DocketSnapshot, DocketSnapshotMixin
 from .store import (
@@ -471,6 +481,7 @@ class Docket(
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
@@ -482,6 +493,7 @@ class Docket(
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def add(
@@ -493,6 +505,7 @@ class Docket(
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def add(
         self,
@@ -503,11 +516,14 @@ class Docket(
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Schedule a call: ``await docket.add(function)(arguments)``.
 
         A key that is already scheduled, queued or running is left as it is (see the execution's
-        ``disposition``). ``when`` is an aware datetime; the past and None mean now. ``ttl`` is how long the record and
+        ``disposition``), unless ``if_running`` is ``"once_more"``: then a run that has begun is followed by one more,
+        with the last of the calls that were added so meanwhile, once it has ended (ONCE_MORE); and what waits gives way
+        to the call. ``when`` is an aware datetime; the past and None mean now. ``ttl`` is how long the record and
         the result of this task are kept after its end, whichever worker runs it: a duration (zero: not at all), or None
         for ever. Without it ``execution_ttl`` counts. What has not begun by ``expires`` is not begun but cancelled: a
         moment by the server's clock, or a duration that counts from ``when``, or from the placing where there is none.
@@ -515,14 +531,15 @@ class Docket(
         What is due of a higher ``priority`` begins first (`Priority`, or "high", "normal", "low"); without one it is
         that of the task, else normal. Retries and the next runs of a chain keep it.
 
-        Raises: at once, ValueError for a naive ``when`` or ``expires``, a ``ttl`` out of range or an unknown
-        ``priority``, TypeError for a key
+        Raises: at once, ValueError for a naive ``when`` or ``expires``, a ``ttl`` out of range, an unknown
+        ``priority`` or another ``if_running`` than the two (or "once_more" without a key), TypeError for a key
         that is not a string or an ``expires`` that is neither, UnknownTask (a KeyError) for a name that is not
         registered; when awaited, TypeError for arguments that do not fit the signature or cannot be pickled,
         redis.exceptions.RedisError when the server cannot be reached in bounded time or refuses.
         Cancel: the task may or may not have been placed.
         """
-        return self._placing("docket.add", function, when, key, ttl, expires, priority)
+        once_more = check_if_running(if_running, key)
+        return self._placing("docket.add", function, when, key, ttl, expires, priority, once_more=once_more)
 
     @overload
     def run_once(
@@ -633,6 +650,7 @@ class Docket(
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
@@ -644,6 +662,7 @@ class Docket(
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
@@ -655,6 +674,7 @@ class Docket(
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., TaskCall[Any]]: ...
     def call(
         self,
@@ -665,8 +685,10 @@ class Docket(
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., TaskCall[Any]]:
         """Prepare and check a call for `add_many` or `replace_many`; nothing is sent. Raises as `add`, at once."""
+        check_if_running(if_running, key)
         name, found, key = self._look_up(function, when, key, ttl)
         until = check_expires(expires, when)
         given = None if priority is None else check_priority(priority)
@@ -674,7 +696,16 @@ class Docket(
         def prepared(*args: Any, **kwargs: Any) -> TaskCall[Any]:
             check_arguments(found, name, args, kwargs)
             return TaskCall(
-                found, args, kwargs, key or new_key(), when or clock.now(), name, ttl, until, given
+                found,
+                args,
+                kwargs,
+                key or new_key(),
+                when or clock.now(),
+                name,
+                ttl,
+                until,
+                given,
+                if_running,
             )
 
         return prepared
@@ -760,6 +791,7 @@ class Docket(
         *,
         extra: Mapping[bytes, bytes] | None = None,
         replace: bool = False,
+        once_more: bool = False,
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         name, found, key = self._look_up(function, when, key, ttl, once=extra is not None)
         until = check_expires(expires, when)
@@ -777,6 +809,8 @@ class Docket(
                 execution.expire(until)
             if (level := given or self._remarks.level_of(name, found, args, kwargs)) is not None:
                 execution.prioritize(level)
+            if once_more:
+                execution.once_more = True
             return await place_for(operation, self.store, execution, replace=replace)
 
         return scheduler
@@ -811,7 +845,7 @@ class Docket(
         self, operation: str, calls: Iterable[TaskCall[Any]], chunk_size: int | None, *, replace: bool
     ) -> list[Execution[Any]]:
         check_chunk_size(chunk_size)
-        executions = [self._execution_of(call) for call in calls]
+        executions = [self._execution_of(call, replace) for call in calls]
         labels = lambda: {**self.labels(), "docket.batch.count": len(executions)}  # noqa: E731
         with signals.operation(operation, labels) as span:
             await place_many(self.store, executions, chunk_size, replace=replace)
@@ -819,7 +853,7 @@ class Docket(
             span.note("docket.batch.stricken", struck)
         return executions
 
-    def _execution_of(self, call: TaskCall[Any]) -> Execution[Any]:
+    def _execution_of(self, call: TaskCall[Any], replace: bool) -> Execution[Any]:
         """The execution of a prepared call; one that was made by hand is checked like any other."""
         check_moment("when", call.when)
         key = check_key(call.key)
@@ -839,6 +873,12 @@ class Docket(
             level := given or self._remarks.level_of(name, call.function, call.args, call.kwargs)
         ) is not None:
             execution.prioritize(level)
+        if check_if_running(call.if_running, key):
+            if replace:
+                raise UsageError(
+                    'if_running="once_more" is for add_many: replace_many takes the place of a run'
+                )
+            execution.once_more = True
         return execution
 
     async def schedule(self, execution: Execution[Any]) -> None:
@@ -953,6 +993,8 @@ class Docket(
         execution.apply(record)
         execution.attempt = record.attempt
         execution.progress.apply(progress)
+        if record.has_successor and (following := await store.records.successor(key)) is not None:
+            execution.successor = Execution.to_show(self, following)
         if record.state in WAITING and await store.pauses.is_paused(record.function):
             execution.is_paused = True
         if record.state is ExecutionState.SCHEDULED:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 from . import clock
 from .client import (
+    DROPPED,
     ExecutionEvents,
     ExecutionProgress,
     Packed,
@@ -20,6 +21,7 @@ from .client import (
     check_chunk_size,
     check_key,
     claim_by_hand,
+    comes_after,
     compact_signature,
     end_by_hand,
     get_signature,
@@ -147,6 +149,12 @@ class Execution(Generic[R]):
     worker_is_gone: bool = False
     """Whether it runs and its worker has no heartbeat any more: it waits to be redelivered. `sync` does not tell."""
     _entry: bytes | None = None
+    once_more: bool = False
+    """Whether it was added to run once more after what its key has, if that has begun."""
+    successor: Execution[Any] | None = None
+    """What its key runs once more after this run. Only `Docket.get_execution` tells."""
+    has_successor: bool = False
+    """Whether its key runs once more after this run."""
     is_parent: bool = False
     """Whether it runs and has a task group open. While it only waits for that it holds no place of its worker."""
     times_begun: int = 0
@@ -400,6 +408,8 @@ class Execution(Generic[R]):
             execution.last_error = entry.tried
         if entry.is_parent:
             execution.is_parent = True
+        if entry.has_successor:
+            execution.has_successor = True
         if entry.begun:
             execution.times_begun = entry.begun
         if entry.row is not None:
@@ -462,7 +472,7 @@ class Execution(Generic[R]):
 
     def apply(self, record: Record | None) -> None:
         """Take over what the docket has recorded; None leaves everything as it is."""
-        if record is None:
+        if record is None or self._awaits_turn(record):
             return
         self.state, self.worker, self.error = record.state, record.worker, record.error
         self.started_at, self.completed_at = record.started_at, record.completed_at
@@ -496,6 +506,19 @@ class Execution(Generic[R]):
         if record.entry is not None:
             self.prioritize(record.level)
 
+    def _awaits_turn(self, record: Record) -> bool:
+        """Whether the record is that of a run which this one is to follow, or was to; note what that means."""
+        if record.has_successor != self.has_successor:
+            self.has_successor = record.has_successor
+        if not comes_after(self, record):
+            return False
+        self.has_successor = False
+        self.state, self.error = _SCHEDULED, None
+        if record.successor != self._generation:
+            self.state, self.error = ExecutionState.CANCELLED, DROPPED
+        self.worker = self.started_at = self.completed_at = None
+        return True
+
     def claimed(self, fence: Fence) -> None:
         """Note the claim that a worker runs it under."""
         self.message_id, self.worker, self.state = fence.message_id, fence.holder, _RUNNING
@@ -511,6 +534,8 @@ class Execution(Generic[R]):
             self.state = waiting_state(self.when, clock.now())
         elif disposition is Disposition.ALREADY_SCHEDULED:
             self._generation = generation
+        elif disposition is Disposition.ONCE_MORE:
+            self._generation, self.state = generation, ExecutionState.SCHEDULED
         elif disposition is Disposition.EXPIRED:
             self._generation, self.state = generation, ExecutionState.CANCELLED
             self.error = self.last_error = why_expired(self.expires or self.when)
@@ -661,6 +686,8 @@ class RunningExecution(Execution[Any]):
         self.last_error, self.times_begun = execution.last_error, execution.times_begun
         if execution.is_parent:
             self.is_parent = True
+        if execution.has_successor:
+            self.has_successor = True
 
 
 async def schedule_many(

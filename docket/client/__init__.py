@@ -43,9 +43,10 @@ from .signatures import (
 )
 from .storages import check_on_this_loop, check_storage, storage_at
 from .strikes import Strikable, are_struck, is_struck
-from .subscription import ExecutionEvents, Settable
+from .subscription import DROPPED, ExecutionEvents, Settable, comes_after
 
 __all__ = [
+    "DROPPED",
     "Annotation",
     "AnyFunction",
     "ExecutionEvents",
@@ -76,6 +77,7 @@ __all__ = [
     "check_storage",
     "claim_by_hand",
     "collection_at",
+    "comes_after",
     "compact_signature",
     "described",
     "end_by_hand",

@@ -33,6 +33,7 @@ class Placeable(Strikable, Protocol):
 
     extra_fields: Mapping[bytes, bytes]
     disposition: Disposition
+    once_more: bool
 
     @property
     def key(self) -> str: ...
@@ -103,6 +104,7 @@ async def _place(
         placed = await store.schedule.place(
             message,
             replace=replace,
+            once_more=call.once_more,
             rescheduled=rescheduled,
             expected=expected,
             strikes=known,
@@ -184,7 +186,10 @@ async def _place_chunk(
 
     async def write(sent: Sequence[int], strikes: bytes) -> list[Placed | redis_errors.RedisError]:
         messages = [calls[at].message() for at in sent]
-        return await store.schedule.place_many(messages, replace=replace, strikes=strikes, child_of=child_of)
+        once_more = [number for number, at in enumerate(sent) if calls[at].once_more]
+        return await store.schedule.place_many(
+            messages, replace=replace, once_more=once_more, strikes=strikes, child_of=child_of
+        )
 
     return await _write_unless_struck(store, calls, write)
 

@@ -21,7 +21,7 @@ from ..dependencies import (
 )
 from ..errors import UsageError
 from ..moments import Expires, TimeToLive
-from ..rules import Level
+from ..rules import IfRunning, Level
 from ..text import checked_name, text_of
 from ..values import define, frozen
 
@@ -243,3 +243,4 @@ class TaskCall(Generic[R]):
     ttl: TimeToLive = ...
     expires: Expires = None
     priority: Level = None
+    if_running: IfRunning = "skip"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ..moments import TimeToLive
 from ..parenthood import current_parent
-from ..rules import FINAL, ExecutionState
+from ..rules import FINAL, Disposition, ExecutionState
 from ..standins import redis_errors
 from ..store import DocketStore, ProgressEvent, Record, StateEvent, read_event
 from ..transport import faults
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from ..transport import Subscription
     from .progress import ExecutionProgress
 
-__all__ = ["ExecutionEvents", "Followed", "ProgressEvents", "Settable", "is_over"]
+__all__ = ["DROPPED", "ExecutionEvents", "Followed", "ProgressEvents", "Settable", "comes_after", "is_over"]
+
+#: Why a call has not run that was to run once more after a run.
+DROPPED = "it was dropped before the run had ended that it was to follow"
 
 Event = TypeVar("Event", bound="StateEvent | ProgressEvent")
 
@@ -33,6 +36,7 @@ class Followed(Protocol):
     """The run of a key, as it was when it was last read; an event brings it up to date."""
 
     state: ExecutionState
+    disposition: Disposition
     when: datetime
     worker: str | None
     started_at: datetime | None
@@ -89,8 +93,8 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
         """Look where it stands; return whether it has ended."""
         raise NotImplementedError
 
-    def _take(self, event: StateEvent | ProgressEvent) -> bool:
-        """Take over what was published; return whether it is the end."""
+    def _take(self, event: StateEvent | ProgressEvent) -> bool | None:
+        """Take over what was published; return whether it is the end, or None where the record says that."""
         raise NotImplementedError
 
     async def _next(self) -> Event:
@@ -106,7 +110,8 @@ class _Following(AsyncGenerator[Event, None], Generic[Event]):
                 await self._begin()  # by a new connection; what was missed shows in where it stands now
             else:
                 if (event := read_event(payload)) is not None:
-                    self._ended = self._take(event)
+                    ended = self._take(event)
+                    self._ended = await self._look() if ended is None else ended
         if self._ended:
             self._unsubscribe()
         if not self._ahead:
@@ -155,17 +160,24 @@ class ExecutionEvents(_Following["StateEvent | ProgressEvent"]):
     def __init__(self, store: DocketStore, execution: Followed, ready: Settable | None) -> None:
         super().__init__(store, execution.key, ready)
         self._execution = execution
+        self._comes_later = False
+        """Whether what is published now is about the run before it."""
 
     async def _look(self) -> bool:
         execution = self._execution
         record = await execution.refresh()
         if record is None:
             return bool(execution.generation)  # placed, and its record is gone: no event can come any more
-        over = is_over(execution, record)
+        over, before = is_over(execution, record), self._comes_later
+        self._comes_later = comes_after(execution, record)
+        if before and self._comes_later and not over:
+            return False  # its turn has not come
         self._ahead += [_state_of(execution), _progress_of(execution.progress)]
         return over
 
-    def _take(self, event: StateEvent | ProgressEvent) -> bool:
+    def _take(self, event: StateEvent | ProgressEvent) -> bool | None:
+        if self._comes_later:
+            return None if event["type"] == "state" else False
         self._execution.take_over(event)
         self._ahead.append(event)
         return event["type"] == "state" and self._execution.state in FINAL
@@ -195,13 +207,20 @@ class ProgressEvents(_Following[ProgressEvent]):
         return False
 
 
+def comes_after(execution: Followed, record: Record) -> bool:
+    """Whether it is to run once more after the run that is recorded, or was to."""
+    return execution.disposition is Disposition.ONCE_MORE and record.generation < execution.generation
+
+
 def is_over(execution: Followed, record: Record) -> bool:
-    """Whether the run has ended; if the record is that of a later run of its chain, take over how it ended."""
-    if record.state in FINAL:
-        return True
+    """Whether the run has ended; if the record is that of a later run of its key, take over how it ended."""
+    if comes_after(execution, record):
+        return record.successor != execution.generation
     last = record.last
+    if record.state in FINAL and not record.is_once_more:
+        return True
     if last is None or not 0 < execution.generation <= last.generation:
-        return False
+        return record.state in FINAL
     execution.state, execution.completed_at = last.state, last.completed_at
     execution.error, execution.result_key = last.error, last.result_key
     return True

@@ -5,6 +5,7 @@ from .backoff import RetryPolicy
 from .cron import VIXIE_KEYWORDS, BadCronLine, CronLine
 from .exceptions import alone, is_a, leaves, only_one_of, unfolds
 from .leases import LEASE_RENEWAL_FACTOR, lease_trusted_until, renewal_interval
+from .once_more import IfRunning, check_if_running
 from .passing import delay_until_known
 from .priority import LEVELS, Level, Priority, check_lanes, check_priority
 from .states import FINAL, WAITING, Cancellation, Disposition, ExecutionState, waiting_state
@@ -70,6 +71,7 @@ __all__ = [
     "Expired",
     "Fail",
     "HandBack",
+    "IfRunning",
     "Level",
     "LiteralOperator",
     "MinimalStrike",
@@ -92,6 +94,7 @@ __all__ = [
     "TaskStrikes",
     "Verdict",
     "alone",
+    "check_if_running",
     "check_lanes",
     "check_priority",
     "checked_condition",

@@ -49,6 +49,8 @@ class Disposition(enum.Enum):
     """Placed, for now or for later."""
     ALREADY_SCHEDULED = "already_scheduled"
     """Nothing was written: this key is scheduled, queued or running."""
+    ONCE_MORE = "once_more"
+    """Kept, to run once more as the run of this key has ended; unless a later call takes its place until then."""
     STRUCK = "struck"
     """Nothing was written: a strike forbids it."""
     SUPERSEDED = "superseded"

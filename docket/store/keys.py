@@ -153,6 +153,11 @@ class Keys(Channels):
         return f"{self.prefix}:ops:expiring"
 
     @cached_property
+    def successors(self) -> str:
+        """Sorted set of the keys that run once more after their run, by when that was added; unknown to pydocket."""
+        return f"{self.prefix}:ops:successors"
+
+    @cached_property
     def groups(self) -> str:
         """Sorted set of the open task groups, each with its parent, by when to look after it; unknown to pydocket."""
         return f"{self.prefix}:groups"
@@ -177,6 +182,10 @@ class Keys(Channels):
     def failure(self, key: str) -> str:
         """Hash of the last failure of a task key."""
         return f"{self.prefix}:ops:failure:{key}"
+
+    def successor(self, key: str) -> str:
+        """Hash of the call with which a key runs once more after its run; unknown to pydocket, too."""
+        return f"{self.prefix}:ops:successor:{key}"
 
     @cached_property
     def ended_tasks(self) -> str:

@@ -21,7 +21,7 @@ from .cursors import InQueue, InRow, checked_range, no_place, on_stream
 from .foreign import text, text_or_none
 from .keys import GROUP, Keys, paused_task
 from .levels import lane_of, level_of_entry
-from .records import PictureEntry, Records, read_mapping, times_begun
+from .records import PictureEntry, Records, has_successor, read_mapping, times_begun
 from .server_memory import ABOUT_MEMORY, is_full
 
 __all__ = ["MOST_LOOKED_AT", "Counts", "Listed", "Listing"]
@@ -428,7 +428,15 @@ class Listing:
             else None
             for reply in replies
         ]
-        names = (b"started_at", b"cancel_requested", b"generation", b"tried", b"claim", b"groups")
+        names = (
+            b"started_at",
+            b"cancel_requested",
+            b"generation",
+            b"tried",
+            b"claim",
+            b"groups",
+            b"successor",
+        )
         asked = [("HMGET", self.keys.run(each.message.key), *names) for each in entries if each is not None]
         runs = iter(await self._many(asked))
         found: list[PictureEntry | None] = []
@@ -437,8 +445,8 @@ class Listing:
                 found.append(None)
                 continue
             fields = next(runs)
-            started, cancelled, generation, tried, claim, groups = (
-                [None] * 6 if isinstance(fields, Exception) else cast("list[bytes | None]", fields)
+            started, cancelled, generation, tried, claim, groups, successor = (
+                [None] * 7 if isinstance(fields, Exception) else cast("list[bytes | None]", fields)
             )
             found.append(
                 attrs.evolve(
@@ -449,6 +457,7 @@ class Listing:
                     tried=text_or_none(tried),
                     begun=times_begun(claim),
                     is_parent=bool(groups),
+                    has_successor=has_successor(successor),
                 )
             )
         return found

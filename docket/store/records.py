@@ -30,6 +30,7 @@ __all__ = [
     "ProgressRecord",
     "Record",
     "Records",
+    "has_successor",
     "members",
     "queued_at",
     "read_mapping",
@@ -38,6 +39,9 @@ __all__ = [
 ]
 
 PAGE = 1000
+
+#: How far above that of a run the generation is of what runs once more after it (lib/successor.lua).
+AHEAD = 1_000_000
 
 
 def read_mapping(reply: Any) -> dict[bytes, bytes]:
@@ -152,11 +156,23 @@ class Record:
     """By when it is to begin, or to be cancelled; only as long as it has not begun."""
     place: bytes | None = None
     """The id of its entry in the row, where it stands in one."""
+    successor: int = 0
+    """The generation with which the key runs once more after this run; 0 where it does not, less where it was to."""
 
     @property
     def level(self) -> Priority:
         """Its level, where its ``entry`` is known; else normal."""
         return Priority.NORMAL if self.entry is None else level_of_entry(self.entry)
+
+    @property
+    def is_once_more(self) -> bool:
+        """Whether it ran, or is to run, once more after `last`. Such a generation is far above the one before it."""
+        return self.last is not None and self.generation - self.last.generation > AHEAD // 2
+
+    @property
+    def has_successor(self) -> bool:
+        """Whether the key runs once more after this run."""
+        return self.successor > 0
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
@@ -193,6 +209,7 @@ class Record:
             expires=read_epoch(get(b"expires")) if state in WAITING else None,
             row=_row(get(b"waiter_stream")) if state is ExecutionState.SCHEDULED else None,
             place=get(b"waiter_entry_id") if state is ExecutionState.SCHEDULED else None,
+            successor=_number(fields[b"successor"]) or 0 if b"successor" in fields else 0,
             cancel_requested=state is ExecutionState.RUNNING and _is_asked(fields),
             is_parent=state is ExecutionState.RUNNING and bool(get(b"groups")),
         )
@@ -223,6 +240,11 @@ def times_begun(claim: bytes | None) -> int:
     """The number of a claim among those of its delivery; 0 where there is none, or a program is its own worker."""
     delivery, _, number = (claim or b"").partition(b".")
     return 0 if delivery == b"0-0" else _number(number or None) or 0
+
+
+def has_successor(generation: bytes | None) -> bool:
+    """Whether a key runs once more after its run, by the field of the record that says with which generation."""
+    return (_number(generation) or 0) > 0
 
 
 def waits_for(keys: Keys, row: str | None) -> str | None:
@@ -287,6 +309,8 @@ class PictureEntry:
     """How often this attempt was begun, as far as is known."""
     is_parent: bool = False
     """Whether it has a task group open."""
+    has_successor: bool = False
+    """Whether its key runs once more after this run."""
 
 
 @frozen(kw_only=True)
@@ -361,6 +385,18 @@ class Records:
             else:
                 fields = {name: each for name, each in zip(names, values, strict=True) if each is not None}
         return _number(fields.get(b"attempt")) or 1, level_of(fields)
+
+    async def successor(self, key: str) -> Message | None:
+        """The call with which a key runs once more after its run; None where it does not. Raises: RedisError."""
+        (fields,) = answers(await self.client.call_many([("HGETALL", self.keys.successor(key))]))
+        if isinstance(fields, redis_errors.RedisError) or not fields:
+            return None
+        named = read_mapping(fields)
+        named[b"generation"] = named.get(b"s:generation", b"0")
+        try:
+            return decode_message({name: each for name, each in named.items() if not name.startswith(b"s:")})
+        except DeliveryUnreadable:
+            return None
 
     async def generation(self, key: str) -> int | None:
         """The live generation of a key; None where none is recorded. Raises: KeyUnreadable; RedisError."""
@@ -538,7 +574,15 @@ class Records:
         return holders
 
     async def _running(self, held: Sequence[tuple[Message, str]]) -> list[PictureEntry]:
-        names = (b"started_at", b"cancel_requested", b"generation", b"tried", b"claim", b"groups")
+        names = (
+            b"started_at",
+            b"cancel_requested",
+            b"generation",
+            b"tried",
+            b"claim",
+            b"groups",
+            b"successor",
+        )
         commands = [("HMGET", self.keys.run(m.key), *names) for m, _ in held]
         replies = [
             dict[bytes, bytes](zip(names, cast("list[bytes]", reply), strict=True))
@@ -556,6 +600,7 @@ class Records:
                 tried=text_or_none(run.get(b"tried")),
                 begun=times_begun(run.get(b"claim")),
                 is_parent=bool(run.get(b"groups")),
+                has_successor=has_successor(run.get(b"successor")),
             )
             for (message, worker), run in zip(held, replies, strict=True)
         ]

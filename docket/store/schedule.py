@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -46,6 +46,9 @@ ANY_STRIKES = b"*"
 #: How a task is placed where no word about it stands for that, as in lib/how_placed.lua.
 COMMON = b"1 0  0  0"
 
+#: What lib/how_placed.lua calls `replace`, of a call that is to run once more after what its key has.
+ONCE_MORE = 2
+
 #: No time to live was given for a task: that of the docket where it ends counts.
 NOT_GIVEN = "-"
 
@@ -58,6 +61,7 @@ _DISPOSITIONS = {
     b"MEMBER": Disposition.ALREADY_SCHEDULED,
     b"CLOSED": Disposition.SUPERSEDED,
     b"EXPIRED": Disposition.EXPIRED,
+    b"NEXT": Disposition.ONCE_MORE,
 }
 
 
@@ -116,14 +120,14 @@ def placed_as(message: Message, now: datetime) -> tuple[int, str, str]:
 def how_placed(
     key: str,
     due: int,
-    replace: bool,
+    replace: int,
     rescheduled: bytes,
     expected: int,
     known_strikes: bytes,
     child_of: bytes = b"",
     expiry: bytes = b"",
 ) -> bytes:
-    """How a task is to be placed, as lib/how_placed.lua reads it."""
+    """How a task is to be placed, as lib/how_placed.lua reads it; ``replace`` as there."""
     is_reserved = Keys.is_reserved(key)
     if due and not (replace or rescheduled or expected or known_strikes or is_reserved or child_of or expiry):
         return b""  # most are
@@ -167,7 +171,7 @@ class Schedule:
         self,
         message: Message,
         now: datetime,
-        replace: bool,
+        replace: int,
         strikes: bytes,
         rescheduled: bytes = b"",
         expected: int = 0,
@@ -204,12 +208,13 @@ class Schedule:
         message: Message,
         *,
         replace: bool,
+        once_more: bool = False,
         rescheduled: bytes = b"",
         expected: int = 0,
         strikes: bytes = ANY_STRIKES,
         child_of: str = "",
     ) -> Placed:
-        """Place one message; with ``replace``, instead of what its key has.
+        """Place one message; with ``replace``, instead of what its key has; with ``once_more``, after that, if it runs.
 
         ``strikes`` is the id of the last strike that the caller has read, empty for none: nothing is written if
         there is another.
@@ -220,7 +225,8 @@ class Schedule:
         have been placed) or refused.
         Cancel: the task may or may not have been placed.
         """
-        placing = self._placing(message, clock.now(), replace, strikes, rescheduled, expected, child_of)
+        how = ONCE_MORE if once_more else int(replace)
+        placing = self._placing(message, clock.now(), how, strikes, rescheduled, expected, child_of)
         try:
             return Placed.of(await self.client.run(*placing))
         except redis_errors.ResponseError as error:
@@ -228,7 +234,8 @@ class Schedule:
 
     async def _named(self, error: redis_errors.RedisError, key: str) -> redis_errors.RedisError:
         """The error of a write about a task; it names the key that the server does not."""
-        own = {self.keys.run(key): "hash", self.keys.parked(key): "hash", self.keys.progress(key): "hash"}
+        names = self.keys.run(key), self.keys.parked(key), self.keys.progress(key), self.keys.successor(key)
+        own = {**dict.fromkeys(names, "hash"), self.keys.successors: "zset"}
         return await named_after(error, self.client, self.keys, own)
 
     async def place_many(
@@ -236,12 +243,19 @@ class Schedule:
         messages: Sequence[Message],
         *,
         replace: bool,
+        once_more: Container[int] = (),
         strikes: bytes = ANY_STRIKES,
         child_of: str = "",
     ) -> list[Placed | redis_errors.RedisError]:
-        """Place messages in order, in one write; where the server refuses one, its error is in its place."""
+        """Place messages in order, in one write; where the server refuses one, its error is in its place.
+
+        ``once_more`` has the numbers of those that are to run after what their keys have, if that runs.
+        """
         now = clock.now()
-        calls = [self._placing(message, now, replace, strikes, child_of=child_of) for message in messages]
+        calls = [
+            self._placing(message, now, ONCE_MORE if at in once_more else replace, strikes, child_of=child_of)
+            for at, message in enumerate(messages)
+        ]
         replies = await run_each(self.client, calls)
         return [
             await self._named(reply, message.key)

@@ -38,6 +38,7 @@ __all__ = [
     "look_group",
     "open_group",
     "pause",
+    "place_successors",
     "progress",
     "promote",
     "recheck_group",
@@ -456,6 +457,23 @@ def pause(
         ],
         [
             task, remark, most, keys.wake,
+        ],
+    )
+
+
+def place_successors(
+    keys: Keys, *,
+    limit: Argument,
+) -> Call:
+    """Place what is to run once more after runs that somebody has ended who knows of no successors
+    (lib/successor.lua)."""
+    return (
+        script("place_successors"),
+        [
+            keys.stream, keys.queue, keys.reserved_queue, keys.successors,
+        ],
+        [
+            keys.prefix, GROUP, limit,
         ],
     )
 

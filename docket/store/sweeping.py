@@ -22,6 +22,9 @@ __all__ = ["PENDING_PAGE", "PendingDelivery", "Sweeping"]
 #: Deliveries that one look at the pending list sees: it keeps the server for a millisecond, however long the list.
 PENDING_PAGE = 1000
 
+#: Keys with a successor that one script looks at.
+SUCCESSORS = 100
+
 #: Consumers that one script removes: three commands each.
 RETIRE_CHUNK = 100
 
@@ -104,6 +107,11 @@ class Sweeping:
             PendingDelivery(bytes(message_id), bytes(holder), _idle(idle), int(deliveries))
             for message_id, holder, idle, deliveries in page
         ]
+
+    async def place_successors(self) -> int:
+        """Place what is to run once more after runs that pydocket has ended; return how many. Looks at some keys."""
+        call = script_calls.place_successors(self.keys, limit=SUCCESSORS)
+        return cast("int", await self.client.run(*call))
 
     async def retire_consumers(self, idle: timedelta, expiry: timedelta) -> int:
         """Remove the consumers of dead workers; return how many were.

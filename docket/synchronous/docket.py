@@ -26,7 +26,7 @@ from ..errors import UsageError
 from ..execution import Execution
 from ..moments import Expires, TimeToLive
 from ..operating import BulkResult, Counts, DeadLetter, Failure, FailureGroup, Pause, WaitingState
-from ..rules import Cancellation, Level
+from ..rules import Cancellation, IfRunning, Level
 from ..store import LimitInUse, WorkerInfo
 from ..strikelist import LiteralOperator, Operator, Strike
 from ..values import define, frozen
@@ -160,6 +160,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def add(
@@ -171,6 +172,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def add(
@@ -182,6 +184,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., SyncExecution[Any]]: ...
     def add(
         self,
@@ -192,11 +195,18 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., SyncExecution[Any]]:
         """Schedule a call: ``docket.add(function)(arguments)``. See `Docket.add`."""
         return self._placing(
             self.docket.add(
-                cast("TaskFunction", function), when, key, ttl, expires=expires, priority=priority
+                cast("TaskFunction", function),
+                when,
+                key,
+                ttl,
+                expires=expires,
+                priority=priority,
+                if_running=if_running,
             )
         )
 
@@ -316,6 +326,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
@@ -327,6 +338,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[P, TaskCall[R]]: ...
     @overload
     def call(
@@ -338,6 +350,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., TaskCall[Any]]: ...
     def call(
         self,
@@ -348,10 +361,17 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., TaskCall[Any]]:
         """Prepare and check a call for `add_many` or `replace_many`; nothing is sent. See `Docket.call`."""
         return self.docket.call(
-            cast("TaskFunction", function), when, key, ttl, expires=expires, priority=priority
+            cast("TaskFunction", function),
+            when,
+            key,
+            ttl,
+            expires=expires,
+            priority=priority,
+            if_running=if_running,
         )
 
     def add_many(

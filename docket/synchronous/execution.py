@@ -106,6 +106,7 @@ class SyncExecution(Generic[R]):
     ttl = _of_execution(lambda execution: execution.ttl)
     expires = _of_execution(lambda execution: execution.expires)
     priority = _of_execution(lambda execution: execution.priority)
+    has_successor = _of_execution(lambda execution: execution.has_successor)
 
     @property
     def progress(self) -> SyncProgress:

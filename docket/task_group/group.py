@@ -308,7 +308,7 @@ class TaskGroup:
                 ttl,
                 wanted.expires,
                 wanted.priority,
-                self,
+                group=self,
             )
 
         return prepared

@@ -14,7 +14,16 @@ def test_a_state_is_its_word_on_the_wire() -> None:
 
 
 def test_a_disposition_keeps_its_word() -> None:
-    words = {"loaded", "scheduled", "already_scheduled", "struck", "superseded", "expired", "failed"}
+    words = {
+        "loaded",
+        "scheduled",
+        "already_scheduled",
+        "once_more",
+        "struck",
+        "superseded",
+        "expired",
+        "failed",
+    }
     assert {disposition.value for disposition in Disposition} == words
 
 

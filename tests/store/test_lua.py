@@ -96,7 +96,8 @@ def test_names_that_scripts_make_are_those_of_keys() -> None:
     known = {getattr(keys, each) for each in vars(Keys) | vars(Keys.__base__) if not each.startswith("_")
              and not callable(getattr(keys, each))}  # fmt: skip
     known |= {make("") for make in (keys.run, keys.progress, keys.state_channel, keys.safeguard, keys.parked,
-                                  keys.failure, keys.group, keys.cancel_channel)}  # fmt: skip
+                                  keys.failure, keys.successor, keys.group,
+                                      keys.cancel_channel)}  # fmt: skip
     known.add(keys.pause("").removesuffix(":"))
     known |= {keys.run("") + "__safeguard__:", keys.history(""), keys.depths(""), keys.chains("")}
     known |= {keys.lane(level.value) for level in LEVELS if level is not Priority.NORMAL}

@@ -313,6 +313,7 @@ class Fuzz:
             "waiter_entry_id": self._id(),
             "group": "g.1",
             "groups": "g.2 g.3",
+            "successor": pick(("1000001", "-1000001", "x")),
         }
         chosen = self.random.sample(list(possible), self.random.randint(1, 4))
         if self.random.random() < 0.04:
@@ -385,6 +386,7 @@ class Fuzz:
                     "known",
                     "group",
                     "groups",
+                    "successor",
                 ),
             )
         )

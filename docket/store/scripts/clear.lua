@@ -2,12 +2,13 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix group completed_at ttl_ms limit start wake_channel
 -- REPLY {cancelled, where to go on in the streams ('<level> <id>' in a lane), or '' where all is done}
--- USE ack lanes events finish slots ending kept failures kin expiring
+-- USE ack lanes events finish slots ending kept failures kin expiring successor
 local count, left, last, kept, lib = 0, tonumber(limit), '', {}, limits_lib()   -- `left`: how much this step may still look at
 local site = lib.site_of(prefix, stream, wake_channel)
+local successors = successor_lib(prefix)
 local function cancel(key)
   local run = prefix .. ':runs:' .. key
-  local now = redis.pcall('HMGET', run, 'reserved', 'ttl', 'noted', 'group', 'groups', 'expires')
+  local now = redis.pcall('HMGET', run, 'reserved', 'ttl', 'noted', 'group', 'groups', 'expires', 'successor')
   local progress, channel = prefix .. ':progress:' .. key, prefix .. ':state:' .. key
   local event = event_of(key, 'cancelled', ',"completed_at":"' .. completed_at .. '"')
   if now.err then                                              -- what is no record is not ours to change (I9)
@@ -19,8 +20,16 @@ local function cancel(key)
     if now[3] then failures_lib(prefix).try('give_up', key) end
     if now[4] or now[5] then end_in_groups(prefix, key, 'cancelled', now[4], now[5]) end
     if now[6] then expiring_lib(prefix).forget(run, key) end
+    if now[7] then successors.drop(key, now[7]) end
   end
   count = count + 1
+end
+-- First, since the ends of those that wait would place them: what is to run once more after what has begun.
+for _, key in ipairs(redis.pcall('ZRANGE', prefix .. ':ops:successors', 0, left - 1)) do
+  local successor = redis.pcall('HGET', prefix .. ':runs:' .. key, 'successor')
+  if type(successor) == 'string' and successors.drop(key, successor) then count = count + 1
+  else successors.forget(key) end
+  left = left - 1
 end
 for _, waiting in ipairs({queue, reserved_queue}) do
   local shelf = waiting == queue and prefix or reserved_queue

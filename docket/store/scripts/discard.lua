@@ -3,7 +3,7 @@
 -- ARGV message_id group worker reason at ttl_ms key state_event wake_channel prefix slots generation failures_kept failure_ttl failed_at forged
 -- REPLY 'OK' | 'LOST'; `key` is '' where even that could not be read; `slots` as in lib/settle.lua; the three after `generation` as in due.lua
 -- Of a `forged` one ('1') the run fails only if its record has the same call: it may be that of another.
--- USE ack holds carry finish give_back ending kept failures kin
+-- USE ack holds carry finish give_back ending kept failures kin succeed
 -- Whether the record of a run has the task and the arguments of an entry.
 local function has_call(run, entry)
   local call, fields = redis.pcall('HMGET', run, 'function', 'args', 'kwargs'), {}
@@ -20,13 +20,19 @@ end
 ack(stream, group, message_id)                               -- I1
 if key ~= '' then                                            -- it may be no UTF-8
   local run = prefix .. ':runs:' .. key
-  local now = redis.pcall('HMGET', run, 'claim', 'stream_id', 'reserved', 'ttl', 'attempt', 'started_at', 'group', 'groups')  -- what is no hash is not ours to repair
+  local now = redis.pcall('HMGET', run, 'claim', 'stream_id', 'reserved', 'ttl', 'attempt', 'started_at', 'group', 'groups',
+    'successor', 'generation')  -- what is no hash is not ours to repair
   local own = forged ~= '1' or has_call(run, entry)
   local claimed = own and now[1] and string.sub(now[1], 1, #message_id + 1) == message_id .. '.'
   if claimed or (own and now[2] == message_id) then                    -- I2: a newer generation is left alone
     generation = string.match(now[3] or '', '^(%d+) ') or generation   -- the message may not say which it is
     local record = {'state', 'failed', 'completed_at', at, 'error', 'DeliveryUnreadable: ' .. reason}
-    end_run(run, prefix .. ':progress:' .. key, kept_for(now[4], ttl_ms), record, prefix .. ':state:' .. key, state_event)
+    local progress = prefix .. ':progress:' .. key
+    if now[9] and succeed(prefix, stream, key, now[9], now[10] or generation, record, state_event, failures_kept ~= '0') then
+      redis.call('DEL', progress)
+    else
+      end_run(run, progress, kept_for(now[4], ttl_ms), record, prefix .. ':state:' .. key, state_event)
+    end
     if failures_kept ~= '0' then
       failures_lib(prefix).try('keep', key, '', '0', entry and carry(entry[2]) or {}, worker, failure_ttl, failures_kept, failed_at,
         now[5] or '1', 'docket.errors.DeliveryUnreadable', string.sub(reason, 1, 4000), '', now[6] or '')

@@ -3,7 +3,7 @@
 -- ARGV prefix now limit at ttl_ms failures_kept failure_ttl failed_at
 -- REPLY {moved, the score of the next task or ''}; `now` is epoch seconds, `at` the same as text; the last three as in
 --   lib/failures.lua, `failures_kept` '0' for none
--- USE events numbers carry queued finish ending kept errors failures kin
+-- USE events numbers carry queued finish ending kept errors failures kin succeed
 -- Whether a message of the reserved queue is still the one of its key: pydocket does not find it there to replace or cancel
 -- it.
 local function is_live(run, generation)
@@ -13,13 +13,15 @@ end
 -- End the run of a key whose message is gone (evicted, deleted by hand), or is none of its own: no worker can run it, and
 -- a caller may wait for it.
 local function fail(key, run, why)
-  local now = redis.pcall('HMGET', run, 'state', 'waiter_stream', 'ttl', 'attempt', 'group', 'groups')
+  local now = redis.pcall('HMGET', run, 'state', 'waiter_stream', 'ttl', 'attempt', 'group', 'groups', 'successor', 'generation')
   if now.err or now[1] ~= 'scheduled' or now[2] then return end
   local reason, lib = 'its message is ' .. why, failures_lib(prefix)
   local message = lib.recorded(key)
-  end_run(run, prefix .. ':progress:' .. key, kept_for(now[3], ttl_ms), {'state', 'failed', 'completed_at', at, 'error',
-    'DeliveryUnreadable: ' .. reason}, prefix .. ':state:' .. key,
-    event_of(key, 'failed', ',"completed_at":"' .. at .. '","error":' .. json('DeliveryUnreadable: ' .. reason)))
+  local record = {'state', 'failed', 'completed_at', at, 'error', 'DeliveryUnreadable: ' .. reason}
+  local event = event_of(key, 'failed', ',"completed_at":"' .. at .. '","error":' .. json('DeliveryUnreadable: ' .. reason))
+  if not (now[7] and succeed(prefix, stream, key, now[7], now[8] or '0', record, event, failures_kept ~= '0')) then
+    end_run(run, prefix .. ':progress:' .. key, kept_for(now[3], ttl_ms), record, prefix .. ':state:' .. key, event)
+  end
   if failures_kept ~= '0' then
     lib.try('keep', key, '', '0', message, '', failure_ttl, failures_kept, failed_at, now[4] or '1',
       'docket.errors.DeliveryUnreadable', reason, '', '')

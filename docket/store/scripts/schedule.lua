@@ -1,8 +1,9 @@
 -- Place one task under its key: now on the stream, or later on the queue.
 -- KEYS stream
 -- ARGV prefix key when state_event ttl how call...
--- REPLY 'OK' | 'EXISTS' | 'SUPERSEDED' | 'STRIKES' | 'MEMBER' | 'CLOSED' | 'EXPIRED', a space and the generation of the key. EXISTS: the key is scheduled, queued or running, by more
---   than its record alone, it is not to be replaced, and no delivery ends with this. SUPERSEDED: another generation than that of
+-- REPLY 'OK' | 'EXISTS' | 'SUPERSEDED' | 'STRIKES' | 'MEMBER' | 'CLOSED' | 'EXPIRED' | 'NEXT', a space and the generation of the key. EXISTS: the key is scheduled, queued or running, by more
+--   than its record alone, it is not to be replaced, and no delivery ends with this. NEXT: it is kept, with that generation, and is placed
+--   as the run of the key ends (lib/successor.lua). SUPERSEDED: another generation than that of
 --   the key is expected. STRIKES: the caller does not know the last strike, so it reads them first. `ttl` is what the caller gave
 --   for this task (lib/kept.lua), '-' for nothing: then what continues a chain keeps that of the key. `how` is '' for what is
 --   common, else as in lib/how_placed.lua; `call` as in lib/place.lua. Of a child of a group: MEMBER: the group has it already, however

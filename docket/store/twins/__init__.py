@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "c29e0699256f1c20356f372a3c8145cea0aa7975": claim,
-    "c64d94401f1f0694d524403542407f40bfe7c827": schedule,
-    "fb875898d04d06ec60000e7523afc6c5d0f91588": settle,
-    "064ecc10aa4036c4b46feaa9b808847a18f484a0": take,
+    "a81742fcbc6427fbd823a93f7ac9578b6baa9545": claim,
+    "4991e7fe58ab9cb03e45bbd8f3abfdaa5aa5843b": schedule,
+    "6cc501460f1c13799194c8fcb46abbdb62f85ceb": settle,
+    "976829a59607cc6d3725cd52da5a954a773e023a": take,
 }
 """By the digest of the script, as `Lua` has it."""

@@ -73,5 +73,5 @@ def schedule(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | Le
     return b"OK " + of_key
 
 
-_TIED = frozenset((b"known", b"waiter_stream", b"waiter_entry_id", b"reserved"))
+_TIED = frozenset((b"known", b"waiter_stream", b"waiter_entry_id", b"reserved", b"successor"))
 """Fields of a record that has more than itself, or of which schedule.lua finds that out."""

@@ -24,11 +24,10 @@ def _has_slots(end: Sequence[bytes]) -> bool:
 
 
 def is_tied(inside: Inside, run: bytes) -> bool:
-    """Whether a claim has to do with slots that are reserved for the run, or with groups, since it was cancelled."""
+    """Whether a claim has to do with slots that are reserved for the run; or with more, since it was cancelled."""
     record = inside.get(run, Hash) if inside.is_a(run, Hash) else None
     return record is not None and (
-        b"reserved" in record
-        or (record.get(b"state") == b"cancelled" and (b"group" in record or b"groups" in record))
+        b"reserved" in record or (record.get(b"state") == b"cancelled" and not _OTHERS.isdisjoint(record))
     )
 
 
@@ -40,8 +39,10 @@ def is_rare(inside: Inside, run: bytes, end: Sequence[bytes]) -> bool:
     return record is not None and not _TIES.isdisjoint(record)
 
 
-_TIES = frozenset((b"reserved", b"noted", b"group", b"groups"))
-"""Fields of records of which a run, when it ends, has to do with limits, failures or groups: left to Lua."""
+_OTHERS = frozenset((b"group", b"groups", b"successor"))
+_TIES = _OTHERS | {b"reserved", b"noted"}
+"""Fields of records of which a run, when it ends, has to do with limits, failures, groups or what runs once more after
+it: left to Lua."""
 
 
 def settle_one(turn: Turn, end: Sequence[bytes]) -> bytes:

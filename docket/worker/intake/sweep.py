@@ -1,4 +1,4 @@
-"""The redelivery sweep: finds deliveries, slots and consumers of workers that are gone."""
+"""The redelivery sweep: finds deliveries, slots and consumers of workers that are gone, and what pydocket's leave."""
 
 from __future__ import annotations
 
@@ -103,6 +103,7 @@ class Sweep:
             await self.reader.take_over(abandoned)
         await self.claims.admissions.sweep()
         await self.claims.pauses.finish_resuming()
+        await self.claims.sweeping.place_successors()
         await self._retire()
         return longest
 

@@ -1,13 +1,18 @@
 -- What cancels what waits under a key, and asks the worker where it runs; with `child_of` only a child of that group (I13); `why` is
--- the reason for its record, if there is one. It returns
+-- the reason for its record, if there is one. Without either somebody cancels the key: what was to run once more after it is dropped.
+-- It returns
 -- as cancel.lua replies, and the state that the run had. `parked` and `key_queue` are those of the key; those of names that are
 -- reserved do for every key.
--- USE alive kept end_waiting
+-- USE alive kept end_waiting drop_successor
 local function canceller(prefix, stream, group, queue, reserved_queue, wake_channel, completed_at, ttl_ms)
   return function(key, parked, key_queue, event, child_of, why)
     local run = prefix .. ':runs:' .. key
     local now = where_it_waits(run)
     if child_of and now[9] ~= child_of then return 'NOTHING' end
+    if now[12] and not child_of and not why then
+      drop_successor(prefix, key, now[12])
+      now[12] = nil
+    end
     local state, ttl = now[1], kept_for(now[7], ttl_ms)
     if state == 'running' and is_alive(run, key, stream, group, queue, reserved_queue) then
       redis.call('HDEL', run, 'cancel_requested')              -- after it a full server accepts the next write

@@ -1,10 +1,11 @@
 -- Other clients cancel and replace a woken task without giving back the slots that are reserved for it; and they cancel without
 -- knowing of groups.
--- USE events numbers ack errors forget slots line_up kin
+-- USE events numbers ack errors forget slots line_up kin drop_successor
 local function forget_refused(prefix, stream, key, generation, is_cancelled)
-  local now = redis.call('HMGET', prefix .. ':runs:' .. key, 'reserved', 'group', 'groups')
+  local now = redis.call('HMGET', prefix .. ':runs:' .. key, 'reserved', 'group', 'groups', 'successor')
   local reserved = now[1]
   if is_cancelled and (now[2] or now[3]) then end_in_groups(prefix, key, 'cancelled', now[2], now[3]) end
+  if is_cancelled and now[4] then drop_successor(prefix, key, now[4]) end
   if reserved and string.match(reserved, '^(%d+) ') == generation then
     local lib = limits_lib()
     lib.forget(lib.site_of(prefix, stream, prefix .. ':wake'), key, reserved)

@@ -10,12 +10,12 @@ end
 -- is kept under `result_key`, which the record calls `result_name`; none is ''. `tried` is the error of an attempt that is
 -- retried, else ''. `slots` as in lib/settle.lua; then come a failure to be kept, in so many arguments as `failing` says, as in
 -- lib/settle.lua, and a call as in lib/place.lua.
--- USE fence place running give_back result forget failures kin
+-- USE fence place running give_back result forget failures kin succeed
 local function follower(prefix, stream, group, wake_channel, holder, ended_at, over)
   return function(id, generation, claim, key, key_queue, when, due, event, same, tried, slots, ended_event, state, why,
       result_name, result_key, result, ttl_ms, failing, ...)
     local run, call = prefix .. ':runs:' .. key, {select(failing + 1, ...)}
-    local live, reserved, _, noted, child_of, groups = check_fence(run, stream, group, id, generation, claim, holder)
+    local live, reserved, _, noted, child_of, groups, successor = check_fence(run, stream, group, id, generation, claim, holder)
     if live ~= 'LIVE' then
       if live == 'SUPERSEDED' then give_back(prefix, stream, wake_channel, slots, key, id, generation) end
       return live
@@ -36,9 +36,12 @@ local function follower(prefix, stream, group, wake_channel, holder, ended_at, o
       end
     end
     forget(prefix .. ':progress:' .. key, over)
-    place(prefix, stream, key_queue, key, when, due, event, following, call, unpack(record))
     local is_other = tried == '' and same ~= '1'               -- call
-    if same == '1' then leave_running(run, 'cancel_requested')
+    local succeeded = successor and is_other and succeed(prefix, stream, key, successor, generation, {'state',
+      state ~= '' and state or 'cancelled', 'completed_at', ended_at, 'error', why, 'result_key', result_name}, ended_event, failing ~= '0')
+    if not succeeded then place(prefix, stream, key_queue, key, when, due, event, following, call, unpack(record)) end
+    if succeeded then
+    elseif same == '1' then leave_running(run, 'cancel_requested')
     elseif not is_other then leave_running(run, 'cancel_requested', 'nonce', 'groups')
     else leave_running(run, 'cancel_requested', 'nonce', 'groups', 'attempt', 'tried', 'group') end
     if call[6] and same == '1' then note_expiry(prefix, run, key, call, 6) end
@@ -47,7 +50,7 @@ local function follower(prefix, stream, group, wake_channel, holder, ended_at, o
     if child_of or groups then end_in_groups(prefix, key, state ~= '' and state or 'cancelled', child_of, groups) end
     if ended_event ~= '' then
       keep_result(result_key, result, ttl_ms)
-      redis.call('PUBLISH', prefix .. ':state:' .. key, ended_event)   -- after the event of what follows, as pydocket does
+      if not succeeded then redis.call('PUBLISH', prefix .. ':state:' .. key, ended_event) end   -- after the event of what follows, as pydocket does
     end
     if failing ~= '0' then
       local next_at = tried ~= '' and string.format('%d', when * 1000) or ''

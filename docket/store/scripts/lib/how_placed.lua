@@ -1,5 +1,6 @@
 -- How a task is to be placed, as one argument: most are placed alike, and '' says that. Else these, with spaces between: `due`,
--- '1' for the stream and '0' for the queue; `replace`, '1' to replace what its key has; `rescheduled`, the id of the delivery
+-- '1' for the stream and '0' for the queue; `replace`, '1' to replace what its key has, '2' to run
+-- once more after it; `rescheduled`, the id of the delivery
 -- that ends with this, or ''; `expected`, the generation that the key must have, '0' for any; `known_strikes`, the id of the
 -- last strike that the caller has read, '' for none, '*' to place whatever the strikes are; '1' where the name of its key is
 -- reserved; and, where it is to be the child of a group, the id of that. Where the call expires (lib/expiring.lua) the group comes in

@@ -6,7 +6,7 @@
 -- as in lib/kept.lua, with spaces between. `slots` are the limits of which the claim holds a slot (lib/slots.lua). Names of
 -- progress that is over are added to `over` for the caller to delete (lib/forget.lua); where there is no such list, they are
 -- deleted first: a full server accepts writes once memory is freed.
--- USE fence give_back ending result forget noted kin
+-- USE fence give_back ending result forget noted kin succeed
 local function settler(prefix, stream, group, wake_channel, holder, ended_at, over)
   local runs, states, progresses = prefix .. ':runs:', prefix .. ':state:', prefix .. ':progress:'
   local hows = {}
@@ -17,10 +17,13 @@ local function settler(prefix, stream, group, wake_channel, holder, ended_at, ov
       hows[how] = read
     end
     local generation, claim, state, ttl_ms = read[1], read[2], read[3], read[4]
-    local live, reserved, before, noted, child_of, groups = check_fence(run, stream, group, id, generation, claim, holder)
+    local live, reserved, before, noted, child_of, groups, successor = check_fence(run, stream, group, id, generation, claim, holder)
     if live == 'LIVE' then
       forget(progresses .. key, over)
-      if before == 'running' and not slots then
+      if successor and succeed(prefix, stream, key, successor, generation, {'state', before == 'running' and state or before or 'cancelled',
+        'completed_at', ended_at, 'error', why or '', 'result_key', result_name or ''}, event, select('#', ...) > 0) then
+        keep_result(result_key or '', result or '', ttl_ms)
+      elseif before == 'running' and not slots then
         end_claimed(run, ttl_ms, states .. key, event, 'state', state, 'completed_at', ended_at)
       elseif before == 'running' then
         local record = {'state', state, 'completed_at', ended_at}
