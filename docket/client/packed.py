@@ -8,7 +8,7 @@ from typing import Any, final
 import attrs
 
 from ..errors import DeliveryUnreadable
-from ..store import Message, Payloads, is_empty
+from ..store import Message, Payloads, is_empty, look_at_call
 from ..text import error_text
 from ..values import define
 from .signatures import Unreadable
@@ -56,4 +56,4 @@ class Packed:
 
         Raises: NotPlain - they cannot be shown.
         """
-        return self.opener.look_at_call(self.message)
+        return look_at_call(self.message)

@@ -38,10 +38,11 @@ from .ledger import CHAINS_AT_ONCE, LONGEST_KEY, Ledger, Row, TaskEnds, row_text
 from .levels import lane_of, level_of, level_of_entry, with_level
 from .listing import Counts, Listed
 from .liveness import Beat, Liveness, WorkerInfo
+from .looking import is_empty, look_at_call, serializer_of, signed_by
 from .misuse import KINDS, is_shared, misused
 from .others import JSON, SEALED, key_id_of, sealed_head
 from .pauses import EVERY_TASK, PauseRecord, Pauses, TooManyPauses, is_among
-from .payloads import Payloads, is_empty, serializer_of, signed_by
+from .payloads import Payloads
 from .pickles import dump, dump_value
 from .plain import NotPlain, NotShown, fits, load_plain, read_plain
 from .progress import ProgressReports, Report
@@ -197,6 +198,7 @@ __all__ = [
     "level_of",
     "level_of_entry",
     "load_plain",
+    "look_at_call",
     "milliseconds",
     "misused",
     "name_of_exception",

@@ -22,14 +22,14 @@ from ..values import define
 from .codec import Message
 from .errors_told import Told
 from .foreign import text
-from .others import JSON, SEALED, key_id_of, read_json
-from .pickles import EMPTY_DICT, EMPTY_TUPLE, dump, dump_any, load
-from .plain import NotPlain, load_plain, read_plain
+from .looking import look_at_value
+from .others import key_id_of
+from .pickles import EMPTY_DICT, dump, dump_any, load
 from .serializing import About, Kind, Serializer, pickled_error
 from .signing import Signatures
-from .tags import END, PICKLE, Tag, body_of, split, unsigned
+from .tags import END, PICKLE, Tag, split, unsigned
 
-__all__ = ["Arguments", "Payloads", "is_empty", "serializer_of", "signed_by"]
+__all__ = ["Arguments", "Payloads"]
 
 logger = logging.getLogger("docket.docket")
 
@@ -37,7 +37,6 @@ Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 
 _NAMES = frozenset({str})
 _KINDS: tuple[Kind, Kind] = "result", "exception"
-_EMPTY = frozenset({EMPTY_TUPLE, EMPTY_DICT, b"[]", b"{}"})
 
 
 @define(eq=False)
@@ -212,28 +211,6 @@ class Payloads:
                 self._judge(reason, tag, _what_call, message)
         return body, PICKLE if tag.serializer == b"pickle" else text(tag.serializer)
 
-    def look_at_call(self, message: Message) -> Arguments:
-        """The arguments of a call as far as they are plain values, without running anything.
-
-        Raises: NotPlain - they cannot be shown.
-        """
-        try:
-            body, tag = split(message.args)
-        except ValueError as error:
-            raise NotPlain(str(error)) from None
-        name = text(tag.serializer)
-        if name == PICKLE:
-            args, kwargs = read_plain(body), read_plain(message.kwargs)
-        else:
-            args, kwargs = (self._look(part, name) for part in (body, message.kwargs))
-            args = tuple(cast("list[Any]", args)) if type(args) is list else args
-        if type(args) is not tuple or type(kwargs) is not dict:
-            raise NotPlain("no arguments of a call")
-        named = cast("dict[Any, Any]", kwargs)
-        if not all(type(name) is str for name in named):
-            raise NotPlain("no names of parameters")
-        return cast("tuple[Any, ...]", args), named
-
     # results ---------------------------------------------------------------------------------------------
 
     def result(
@@ -345,10 +322,7 @@ class Payloads:
         Raises: Untrusted; NotPlain - it is not plain; ValueError - its tag is none.
         """
         body, tag = self._checked_strike(message)
-        if (name := text(tag.serializer)) == PICKLE:
-            return load_plain(body)
-        value = self._look(body, name)
-        return tuple(cast("list[Any]", value)) if type(value) is list else value
+        return look_at_value(body, text(tag.serializer))
 
     def _checked_strike(self, message: Mapping[bytes, bytes]) -> tuple[bytes, Tag]:
         body, tag = self._split(message[b"value"], _what_strike, message)
@@ -397,14 +371,6 @@ class Payloads:
         except Untrusted as error:
             self._refuse(f"{what(of)} cannot be trusted: {error}")
 
-    def _look(self, body: bytes, name: str) -> Any:
-        """What is known of a payload without running anything, and without a key. Raises: NotPlain."""
-        if name == JSON:
-            return read_json(body)
-        if name.startswith(SEALED):
-            raise NotPlain(f"sealed with the key {key_id_of(body).hex() or '?'}")
-        raise NotPlain(f"written by the serializer {name!r}")
-
     def _reader(self, name: str, what: Callable[[Any], str], of: Any) -> Serializer | None:
         """The serializer of this name, None for pickles. Raises: Untrusted - the docket does not accept it."""
         try:
@@ -427,27 +393,6 @@ def _what_result(of: tuple[Kind, str, str]) -> str:
 
 def _what_strike(message: Mapping[bytes, bytes]) -> str:
     return f"a strike on {message.get(b'function', b'*').decode(errors='replace')!r}"
-
-
-def serializer_of(payload: bytes) -> str:
-    """The name of the serializer that wrote a payload, by its tag."""
-    try:
-        return text(split(payload)[1].serializer)
-    except ValueError:
-        return PICKLE
-
-
-def signed_by(payload: bytes) -> str | None:
-    """The id of the key that a payload says it is signed by, which nobody has checked; None where it says none."""
-    try:
-        return text(split(payload)[1].key_id) or None
-    except ValueError:
-        return None
-
-
-def is_empty(payload: bytes) -> bool:
-    """Whether these are the arguments of a call that has none, as all serializers write them."""
-    return body_of(payload) in _EMPTY
 
 
 def _stored(payload: bytes) -> str:
