@@ -27,7 +27,7 @@ from .others import key_id_of
 from .pickles import EMPTY_DICT, dump, dump_any, load
 from .serializing import About, Kind, Serializer, pickled_error
 from .signing import Signatures
-from .tags import END, PICKLE, Tag, split, unsigned
+from .tags import END, PICKLE, split, unsigned
 
 __all__ = ["Arguments", "Payloads"]
 
@@ -61,12 +61,25 @@ class Payloads:
     """Whether what is made is a plain pickle."""
     _reads_usual: bool = attrs.field(init=False, default=False)
     """Whether a plain pickle may be opened as it is."""
-    _prefix: str = attrs.field(init=False, default="")
+    _reads_pickles: bool = attrs.field(init=False, default=False)
+    """Whether pickles are opened as such, once their signatures hold."""
+    _name: str = attrs.field(init=False, default=PICKLE)
+    # What each kind is signed with first. What follows it has its length before it, too: so it can be read in one way.
+    _of_call: str = attrs.field(init=False, default="")
+    _of_result: tuple[str, str] = attrs.field(init=False, default=("", ""))
+    """Of a result, and of an exception."""
+    _of_strike: str = attrs.field(init=False, default="")
 
     def __attrs_post_init__(self) -> None:
         self._is_usual = self.serializer is None and self.signatures is None
-        self._reads_usual = self.signatures is None and PICKLE in self.serializers
-        self._prefix = f" {len(self.docket)}:{self.docket}"
+        self._reads_pickles = self.serializers.get(PICKLE, self) is None
+        self._reads_usual = self.signatures is None and self._reads_pickles
+        if self.serializer is not None:
+            self._name = self.serializer.name
+        self._of_call, *of_result, self._of_strike = (
+            f"{kind} {len(self.docket)}:{self.docket}" for kind in ("call", *_KINDS, "strike")
+        )
+        self._of_result = of_result[0], of_result[1]
 
     @property
     def written(self) -> str:
@@ -89,33 +102,24 @@ class Payloads:
 
         Raises: anything: this runs the arguments' own code.
         """
-        if self._is_usual:
-            return dump(args), dump(kwargs)
         if self.serializer is None:
             body, named = dump(args), dump(kwargs)
+            if self._is_usual:
+                return body, named
         else:
             about = About(kind="args", docket=self.docket, task=task, key=key, function=function)
             body = self.serializer.dumps(args, about)
             named = self.serializer.dumps(kwargs, about.of_named())
         return self._tagged_call(self._name, task, key, when, body, named), named
 
-    @property
-    def _name(self) -> str:
-        return PICKLE if self.serializer is None else self.serializer.name
-
     def _tagged_call(
         self, name: str, task: str, key: str, when: datetime, body: bytes, kwargs: bytes
     ) -> bytes:
         if self.signatures is None:
             return body + unsigned(name)
-        moment = int(1000 * max(clock.timestamp(), when.timestamp()))
-        return self.signatures.signed(
-            self._head_of_call(task, key), body, kwargs, serializer=name, moment=moment
-        )
-
-    def _head_of_call(self, task: str, key: str) -> str:
-        """What a call is signed with, before its arguments: in one way, with the length of each part before it."""
-        return f"call{self._prefix}{len(task)}:{task}{len(key)}:{key}"
+        moment, now = when.timestamp(), clock.timestamp()
+        head = f"{self._of_call}{len(task)}:{task}{len(key)}:{key}"
+        return self.signatures.signed(head, body, kwargs, name, now if now > moment else moment)
 
     def written_anew(self, message: Message, function: Callable[..., Any] | None = None) -> Message:
         """A call whose arguments were opened here and that follows itself, as this docket writes it, signed now.
@@ -127,8 +131,8 @@ class Payloads:
             return message
         body, tag = split(message.args)
         serializer = self.serializer
-        is_ours = text(tag.serializer) == self._name
-        if not is_ours or (serializer is not None and serializer.key_id not in (b"", key_id_of(body))):
+        name = text(tag.serializer)
+        if name != self._name or (serializer is not None and serializer.key_id not in (b"", key_id_of(body))):
             try:
                 args, kwargs = self.open_call(message, function)
                 task, key, when = message.function, message.key, message.when
@@ -138,7 +142,7 @@ class Payloads:
                 raise
             except BaseException as error:  # noqa: BLE001 - what was opened runs its own code
                 logger.info("%s stays as it was written: %s", _what_call(message), error_text(error))
-        return message if self.signatures is None else self._signed_again(message, body, tag)
+        return message if self.signatures is None else self._signed_again(message, body, name)
 
     def retried(self, message: Message) -> Message:
         """The call of a failure, signed anew if its signature holds: how old that is does not count.
@@ -146,17 +150,17 @@ class Payloads:
         Nothing is opened. What is not signed, and is accepted, stays so: nobody is to vouch for it unasked.
         Raises: Untrusted - its signature does not hold.
         """
-        if self.signatures is None:
+        signatures = self.signatures
+        if signatures is None:
             return message
-        body, tag = self._split(message.args, _what_call, message)
-        head = self._head_of_call(message.function, message.key)
-        self._judge(
-            self.signatures.objection(tag, head, message.args, message.kwargs), tag, _what_call, message
-        )
-        return self._signed_again(message, body, tag) if tag.signature else message
+        head = f"{self._of_call}{len(message.function)}:{message.function}{len(message.key)}:{message.key}"
+        opened = signatures.opened(head, message.args, message.kwargs)
+        if opened is None:
+            self._unsigned(signatures, head, message.args, message.kwargs, _what_call, message)
+            return message
+        return self._signed_again(message, opened[0], text(opened[1]))
 
-    def _signed_again(self, message: Message, body: bytes, tag: Tag) -> Message:
-        name = text(tag.serializer)
+    def _signed_again(self, message: Message, body: bytes, name: str) -> Message:
         args = self._tagged_call(name, message.function, message.key, message.when, body, message.kwargs)
         return attrs.evolve(message, args=args)
 
@@ -174,7 +178,7 @@ class Payloads:
             args, name = self._checked_call(message, to_run)
         positional: Any
         named: Any
-        usual = self._reads_usual and name == PICKLE
+        usual = self._reads_pickles and name == PICKLE
         serializer = None if usual else self._reader(name, _what_call, message)
         try:
             if serializer is None:
@@ -200,16 +204,18 @@ class Payloads:
 
     def _checked_call(self, message: Message, to_run: bool) -> tuple[bytes, str]:
         """The positional arguments of a call without their tag, and the serializer that it names. Raises: Untrusted."""
-        body, tag = self._split(message.args, _what_call, message)
         signatures = self.signatures
-        if signatures is not None:
-            head = self._head_of_call(message.function, message.key)
-            reason = signatures.objection(tag, head, message.args, message.kwargs)
-            if to_run and signatures.max_age is not None:
-                reason = reason or signatures.objection_to_age(tag)
-            if reason or not tag.signature:
-                self._judge(reason, tag, _what_call, message)
-        return body, PICKLE if tag.serializer == b"pickle" else text(tag.serializer)
+        if signatures is None:
+            return self._split(message.args, _what_call, message)
+        task, key = message.function, message.key
+        head = f"{self._of_call}{len(task)}:{task}{len(key)}:{key}"
+        opened = signatures.opened(head, message.args, message.kwargs)
+        if opened is None:
+            return self._unsigned(signatures, head, message.args, message.kwargs, _what_call, message)
+        body, name, _, moment, _, _ = opened
+        if to_run and signatures.max_age is not None and (reason := signatures.objection_to_age(moment)):
+            self._refuse(f"{_what_call(message)} {reason}")
+        return body, PICKLE if name == b"pickle" else text(name)
 
     # results ---------------------------------------------------------------------------------------------
 
@@ -224,7 +230,7 @@ class Payloads:
         else:
             about = About("result", self.docket, task, key, generation, function)
             body = self.serializer.dumps(value, about)
-        return _stored(self._tagged_result("result", key, generation, body))
+        return _stored(self._tagged_result(False, key, generation, body))
 
     def exception(
         self,
@@ -242,22 +248,13 @@ class Payloads:
         else:
             about = About("exception", self.docket, task, key, generation, function, note)
             body = self.serializer.dumps(error, about)
-        return _stored(self._tagged_result("exception", key, generation, body))
+        return _stored(self._tagged_result(True, key, generation, body))
 
-    def _tagged_result(self, kind: Kind, key: str, generation: int, body: bytes) -> bytes:
+    def _tagged_result(self, failed: bool, key: str, generation: int, body: bytes) -> bytes:
         if self.signatures is None:
             return body if self.serializer is None else body + unsigned(self._name)
-        return self.signatures.signed(
-            self._head_of_result(kind, key),
-            body,
-            b"",
-            serializer=self._name,
-            moment=int(1000 * clock.timestamp()),
-            generation=generation,
-        )
-
-    def _head_of_result(self, kind: Kind, key: str) -> str:
-        return f"{kind}{self._prefix}{len(key)}:{key}"
+        head = f"{self._of_result[failed]}{len(key)}:{key}"
+        return self.signatures.signed(head, body, b"", self._name, clock.timestamp(), generation)
 
     def open_result(
         self,
@@ -275,20 +272,28 @@ class Payloads:
         Raises: Untrusted - its signature does not hold or its serializer is not accepted, and nothing was opened;
         anything else, SystemExit among it: this runs foreign code.
         """
-        payload, kind = a2b_base64(stored), _KINDS[failed]
-        body, tag = self._split(payload, _what_result, (kind, task, key))
-        if self.signatures is not None:
-            reason = self.signatures.objection(tag, self._head_of_result(kind, key), payload)
-            if reason and not tag.signature:
-                reason += ": its worker has no signing_keys, or somebody else has written it"
-            if not reason and tag.signature and int(tag.generation) < generation:
-                reason = (
-                    f"is of generation {int(tag.generation)} of its key, and that of this run is {generation}"
-                )
-            self._judge(reason, tag, _what_result, (kind, task, key))
-        about = About(kind, self.docket, task, key, generation, function)
-        value = self._open(body, text(tag.serializer), about, _what_result, (kind, task, key))
+        body, name = self._checked_result(a2b_base64(stored), task, key, generation, failed)
+        if name == PICKLE and self._reads_pickles:
+            return load(body)
+        about = About(_KINDS[failed], self.docket, task, key, generation, function)
+        value = self._open(body, name, about, _what_result, (_KINDS[failed], task, key))
         return value.made(self.exceptions) if type(value) is Told else value
+
+    def _checked_result(
+        self, payload: bytes, task: str, key: str, generation: int, failed: bool
+    ) -> tuple[bytes, str]:
+        signatures = self.signatures
+        if signatures is None:
+            return self._split(payload, _what_result, (_KINDS[failed], task, key))
+        head = f"{self._of_result[failed]}{len(key)}:{key}"
+        opened = signatures.opened(head, payload)
+        if opened is None:
+            return self._unsigned(signatures, head, payload, b"", _what_result, (_KINDS[failed], task, key))
+        body, name, _, _, made_by, _ = opened
+        if int(made_by) < generation:
+            reason = f"is of generation {int(made_by)} of its key, and that of this run is {generation}"
+            self._refuse(f"{_what_result((_KINDS[failed], task, key))} {reason}")
+        return body, PICKLE if name == b"pickle" else text(name)
 
     # strikes ---------------------------------------------------------------------------------------------
 
@@ -303,7 +308,7 @@ class Payloads:
         if self.signatures is None:
             return body + unsigned(self._name)
         return self.signatures.signed(
-            *self._strike_signed(message, body), serializer=self._name, moment=int(1000 * clock.timestamp())
+            self._of_strike, body, _rest_of_strike(message), self._name, clock.timestamp()
         )
 
     def open_strike(self, message: Mapping[bytes, bytes]) -> Any:
@@ -312,48 +317,56 @@ class Payloads:
         Raises: Untrusted - its signature does not hold or its serializer is not accepted, and nothing was opened;
         anything else, SystemExit among it: this runs foreign code.
         """
-        body, tag = self._checked_strike(message)
-        about = About(kind="strike", docket=self.docket)
-        return self._open(body, text(tag.serializer), about, _what_strike, message)
+        body, name = self._checked_strike(message)
+        return self._open(body, name, About(kind="strike", docket=self.docket), _what_strike, message)
 
     def look_at_strike(self, message: Mapping[bytes, bytes]) -> Any:
         """The value of an instruction, without running anything.
 
         Raises: Untrusted; NotPlain - it is not plain; ValueError - its tag is none.
         """
-        body, tag = self._checked_strike(message)
-        return look_at_value(body, text(tag.serializer))
+        return look_at_value(*self._checked_strike(message))
 
-    def _checked_strike(self, message: Mapping[bytes, bytes]) -> tuple[bytes, Tag]:
-        body, tag = self._split(message[b"value"], _what_strike, message)
-        if self.signatures is not None:
-            head, value, rest = self._strike_signed(message, message[b"value"])
-            reason = self.signatures.objection(tag, head, value, rest)
-            self._judge(reason, tag, _what_strike, message)
-        return body, tag
-
-    def _strike_signed(self, message: Mapping[bytes, bytes], value: bytes) -> tuple[str, bytes, bytes]:
-        """What an instruction is signed with: what is before its value, that, and what follows it."""
-        named = (message.get(name) for name in (b"direction", b"function", b"parameter", b"operator"))
-        rest = b"".join(b"-" if each is None else b"%d:%b" % (len(each), each) for each in named)
-        return f"strike{self._prefix}", value, rest
+    def _checked_strike(self, message: Mapping[bytes, bytes]) -> tuple[bytes, str]:
+        signatures, value = self.signatures, message[b"value"]
+        if signatures is None:
+            return self._split(value, _what_strike, message)
+        rest = _rest_of_strike(message)
+        opened = signatures.opened(self._of_strike, value, rest)
+        if opened is None:
+            return self._unsigned(signatures, self._of_strike, value, rest, _what_strike, message)
+        return opened[0], text(opened[1])
 
     # inside ----------------------------------------------------------------------------------------------
 
-    def _split(self, payload: bytes, what: Callable[[Any], str], of: Any) -> tuple[bytes, Tag]:
+    def _split(self, payload: bytes, what: Callable[[Any], str], of: Any) -> tuple[bytes, str]:
+        """A payload without its tag, and the serializer that this names, whoever has signed it. Raises: Untrusted."""
         try:
-            return split(payload)
+            body, tag = split(payload)
         except ValueError as error:
             self._refuse(f"{what(of)} cannot be trusted: {error}")
+        return body, text(tag.serializer)
 
-    def _judge(self, reason: str, tag: Tag, what: Callable[[Any], str], of: Any) -> None:
-        """Raise Untrusted for a reason; note what is opened without a signature."""
-        if self.signatures is None:
-            return
-        if reason:
+    def _unsigned(
+        self,
+        signatures: Signatures,
+        head: str,
+        payload: bytes,
+        rest: bytes,
+        what: Callable[[Any], str],
+        of: Any,
+    ) -> tuple[bytes, str]:
+        """The same of what no known key has signed. Raises: Untrusted - one has to, or somebody else has signed it."""
+        try:
+            body, tag = split(payload)
+        except ValueError as error:
+            self._refuse(f"{what(of)} cannot be trusted: {error}")
+        if reason := signatures.objection(tag, head, payload, rest):
+            if what is _what_result and not tag.signature:
+                reason += ": its worker has no signing_keys, or somebody else has written it"
             self._refuse(f"{what(of)} {reason}")
-        if not tag.signature:
-            self.signatures.note_unsigned(what(of))
+        signatures.note_unsigned(what(of))
+        return body, text(tag.serializer)
 
     def _refuse(self, reason: str) -> NoReturn:
         """Count what is not opened, and raise the error about it."""
@@ -389,6 +402,12 @@ def _what_call(message: Message) -> str:
 def _what_result(of: tuple[Kind, str, str]) -> str:
     kind, task, key = of
     return f"the {kind} of task {task!r} under the key {key!r}"
+
+
+def _rest_of_strike(message: Mapping[bytes, bytes]) -> bytes:
+    """What an instruction is signed with, behind its value."""
+    named = (message.get(name) for name in (b"direction", b"function", b"parameter", b"operator"))
+    return b"".join(b"-" if each is None else b"%d:%b" % (len(each), each) for each in named)
 
 
 def _what_strike(message: Mapping[bytes, bytes]) -> str:

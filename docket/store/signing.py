@@ -21,7 +21,7 @@ from ..signals import signals, suppress_errors
 from ..text import readable
 from ..values import define
 from .foreign import text
-from .tags import Tag, beginning
+from .tags import BEGIN, Tag, beginning
 
 __all__ = ["Signatures", "key_id_of"]
 
@@ -31,6 +31,8 @@ logger = logging.getLogger("docket.signatures")
 LOGGED_EVERY, MOST_NAMES = 60.0, 1000
 
 _BLOCK = 64
+#: Where a payload's signature begins: it is the base64 of 32 bytes, and a line break.
+_AT = -45
 _INNER, _OUTER = bytes(byte ^ 0x36 for byte in range(256)), bytes(byte ^ 0x5C for byte in range(256))
 
 
@@ -54,14 +56,14 @@ def _halves(key: bytes) -> tuple[_Hash, _Hash]:
     return hashlib.sha256(padded.translate(_INNER)), hashlib.sha256(padded.translate(_OUTER))
 
 
-def _mac(key: tuple[_Hash, _Hash], head: str, text: bytes, rest: bytes) -> bytes:
-    """As `hmac.digest`, which takes twice as long, since it reads the key each time."""
+def _signature(key: tuple[_Hash, _Hash], head: str, text: bytes, rest: bytes) -> bytes:
+    """The base64 of `hmac.digest`, which takes twice as long, since it reads the key each time; with a line break."""
     inner, outer = key[0].copy(), key[1].copy()
     inner.update(f"{head}{len(text)}:".encode("utf-8", "surrogatepass"))
     inner.update(text)
     inner.update(rest)
     outer.update(inner.digest())
-    return outer.digest()
+    return b2a_base64(outer.digest())
 
 
 @define(eq=False)
@@ -77,17 +79,19 @@ class Signatures:
     max_age: timedelta | None = None
     newest: str = attrs.field(init=False)
     """The id of the key that signs."""
-    _newest: bytes = attrs.field(init=False)
+    _signs: tuple[_Hash, _Hash] = attrs.field(init=False, repr=False)
     _known: dict[bytes, tuple[_Hash, _Hash]] = attrs.field(
         init=False, repr=False, factory=dict[bytes, "tuple[_Hash, _Hash]"]
     )
+    _beginnings: dict[str, bytes] = attrs.field(init=False, repr=False, factory=dict[str, bytes])
+    """Of the tags of what is signed, by serializer."""
     _logged: dict[str, float] = attrs.field(init=False, repr=False, factory=dict[str, float])
 
     def __attrs_post_init__(self) -> None:
         self.newest = key_id_of(self.keys[0])
-        self._newest = self.newest.encode()
         for key in self.keys:
             self._known[key_id_of(key).encode()] = _halves(key)
+        self._signs = self._known[self.newest.encode()]
 
     @property
     def key_ids(self) -> list[str]:
@@ -95,11 +99,29 @@ class Signatures:
         return [each.decode() for each in self._known]
 
     def signed(
-        self, head: str, body: bytes, rest: bytes, *, serializer: str, moment: int, generation: int = 0
+        self, head: str, body: bytes, rest: bytes, serializer: str, moment: float, generation: int = 0
     ) -> bytes:
-        """A payload with its tag. ``head`` is what it is of, ``rest`` what belongs to it and has a place of its own."""
-        tagged = body + beginning(serializer.encode(), self._newest, moment, generation)
-        return tagged + b2a_base64(_mac(self._known[self._newest], head, tagged, rest))  # with a line break
+        """A payload with its tag. ``head`` is what it is of, ``rest`` what belongs to it and has a place of its own.
+
+        ``moment``: seconds since the epoch.
+        """
+        begun = self._beginnings.get(serializer)
+        if begun is None:
+            begun = self._beginnings[serializer] = beginning(serializer, self.newest)
+        tagged = b"%b%b%d %d " % (body, begun, 1000 * moment, generation)
+        return tagged + _signature(self._signs, head, tagged, rest)
+
+    def opened(self, head: str, payload: bytes, rest: bytes = b"") -> list[bytes] | None:
+        """What a payload is made of, if its signature holds; else None, and `objection` says why.
+
+        That is its body, and of its tag the serializer, key id, moment, generation and signature.
+        """
+        parts = payload.rsplit(b" ", 5)
+        key = self._known.get(parts[2]) if len(parts) == 6 else None
+        if key is None or not compare_digest(_signature(key, head, payload[:_AT], rest), payload[_AT:]):
+            return None
+        parts[0] = parts[0].removesuffix(BEGIN[:-1])  # nothing is ever signed that lacks it
+        return parts
 
     def objection(self, tag: Tag, head: str, payload: bytes, rest: bytes = b"") -> str:
         """Why a payload may not be opened, to follow what it is; empty where it may.
@@ -115,17 +137,17 @@ class Signatures:
             return (
                 f"is signed by the key {text(tag.key_id)}, which is none of the signing_keys here ({known})"
             )
-        made = _mac(key, head, payload[: -1 - len(signature)], rest)
-        if compare_digest(b2a_base64(made, newline=False), signature):
+        made = _signature(key, head, payload[: -1 - len(signature)], rest)
+        if compare_digest(made[:-1], signature):
             return ""
         by = text(tag.key_id)
         return f"has a signature by the key {by} that does not hold: it was changed, or is of something else"
 
-    def objection_to_age(self, tag: Tag) -> str:
-        """As `objection`, about a call that is older than ``max_age``."""
-        if self.max_age is None or not tag.signature:
+    def objection_to_age(self, moment: bytes) -> str:
+        """As `objection`, about a call that was signed for this moment, longer ago than ``max_age``."""
+        if self.max_age is None:
             return ""
-        age = timedelta(seconds=round(clock.timestamp() - int(tag.moment) / 1000))
+        age = timedelta(seconds=round(clock.timestamp() - int(moment) / 1000))
         if age <= self.max_age:
             return ""
         return (

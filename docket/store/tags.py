@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from ..values import hot_value
 
-__all__ = ["END", "PICKLE", "Tag", "beginning", "body_of", "split", "unsigned"]
+__all__ = ["BEGIN", "END", "PICKLE", "Tag", "beginning", "body_of", "split", "unsigned"]
 
 PICKLE = "pickle"
 """The serializer of what has no tag."""
 
-END = b"\n"
-_BEGIN = b"\n#docket "
+BEGIN, END = b"\n#docket ", b"\n"
 #: More than any tag has: a payload is searched no further.
 _LONGEST = 300
 
@@ -37,12 +36,12 @@ _PICKLED = Tag(PICKLE.encode())
 
 def unsigned(serializer: str) -> bytes:
     """The tag of what a serializer wrote and nobody signs."""
-    return _BEGIN + serializer.encode() + END
+    return BEGIN + serializer.encode() + END
 
 
-def beginning(serializer: bytes, key_id: bytes, moment: int, generation: int) -> bytes:
-    """A tag up to its signature."""
-    return b"\n#docket %b %b %d %d " % (serializer, key_id, moment, generation)
+def beginning(serializer: str, key_id: str) -> bytes:
+    """A signed tag up to its moment."""
+    return b"%b%b %b " % (BEGIN, serializer.encode(), key_id.encode())
 
 
 def split(payload: bytes) -> tuple[bytes, Tag]:
@@ -52,7 +51,7 @@ def split(payload: bytes) -> tuple[bytes, Tag]:
     """
     if payload[-1:] != END:
         return payload, _PICKLED
-    at = payload.rfind(_BEGIN, -_LONGEST)
+    at = payload.rfind(BEGIN, -_LONGEST)
     parts = payload[at + 9 : -1].split(b" ")
     if at < 0 or len(parts) not in (1, 5) or not parts[0]:
         raise ValueError("its end is no tag")
