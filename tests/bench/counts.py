@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tests.servers import Server
 
-__all__ = ["TOLERANCE", "counted", "differences", "expected", "has_callgrind", "instructions"]
+__all__ = ["TOLERANCE", "ask", "counted", "differences", "expected", "has_callgrind", "instructions"]
 
 HERE = Path(__file__).parent
 EXPECTED = HERE / "expected.json"
@@ -34,8 +34,9 @@ COUNTS = ("commands", "sends", "bytes_sent", "bytes_received")
 Figures = dict[str, float]
 
 
-def _ask(words: list[str], *, under: tuple[str, ...] = ()) -> Figures:
-    environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(HERE.parent.parent)}
+def ask(words: list[str], *, under: tuple[str, ...] = (), source: Path = HERE.parent.parent) -> Figures:
+    """What a scenario prints."""
+    environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(source)}
     command = [*under, sys.executable, str(SCENARIOS / words[0]), *words[1:]]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -43,12 +44,12 @@ def _ask(words: list[str], *, under: tuple[str, ...] = ()) -> Figures:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def counted(loop: str) -> Figures:
-    """What a task takes from the server, from take to settle, and what adding one takes."""
+def counted(loop: str, *settings: str) -> Figures:
+    """What a task takes from the server, from take to settle, and what adding one takes; with options of `meter`."""
     with Server() as server:
-        given = ["--url", server.url, "--loop", loop, "--n"]
-        _ask(["drain.py", *given, "20"])  # loads the scripts
-        run, add = _ask(["drain.py", *given, "2000"]), _ask(["add.py", *given, "1000"])
+        given = [*settings, "--url", server.url, "--loop", loop, "--n"]
+        ask(["drain.py", *given, "20"])  # loads the scripts
+        run, add = ask(["drain.py", *given, "2000"]), ask(["add.py", *given, "1000"])
     return {f"run, {name}": run[name] for name in COUNTS} | {f"add, {name}": add[name] for name in COUNTS}
 
 
@@ -56,8 +57,13 @@ def has_callgrind() -> bool:
     return all(shutil.which(program) for program in ("valgrind", "vgdb"))
 
 
-def instructions(loop: str, kinds: str = "noop") -> Figures:
-    """Thousands of instructions per task of each kind, per added task, and of the calibration's step."""
+def instructions(
+    loop: str, kinds: str = "noop", *settings: str, source: Path = HERE.parent.parent
+) -> Figures:
+    """Thousands of instructions per task of each kind, per added task, and of the calibration's step.
+
+    With options of `meter`; of the checkout in ``source``.
+    """
     with Server() as server, tempfile.TemporaryDirectory(prefix="docket-callgrind-") as there:
         output = f"{there}/counted"
         valgrind = (
@@ -68,7 +74,8 @@ def instructions(loop: str, kinds: str = "noop") -> Figures:
             f"--callgrind-out-file={output}",
         )
         words = ["instructions.py", "--url", server.url, "--loop", loop, "--kinds", kinds, "--output", output]
-        return {name: value / 1000 for name, value in _ask(words, under=valgrind).items()}
+        figures = ask([*words, *settings], under=valgrind, source=source)
+        return {name: value / 1000 for name, value in figures.items()}
 
 
 def steps(figures: Figures) -> Figures:

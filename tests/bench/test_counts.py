@@ -17,6 +17,15 @@ def test_a_task_takes_the_expected_commands_sends_and_bytes(loop: str) -> None:
     assert differences(counted(loop), expected()["counts"][loop]) == [], RENEW
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+@pytest.mark.parametrize(
+    "settings", [("--signed",), ("--serializer", "json"), ("--serializer", "json", "--signed")]
+)
+def test_signatures_and_json_take_no_command_of_the_server(loop: str, settings: tuple[str, ...]) -> None:
+    usual = {name: figure for name, figure in expected()["counts"][loop].items() if "bytes" not in name}
+    assert differences(counted(loop, *settings), usual) == []
+
+
 @pytest.mark.skipif(not has_callgrind(), reason="valgrind is not installed")
 @pytest.mark.skipif(python() not in expected(), reason="nobody has counted on this version of Python")
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])

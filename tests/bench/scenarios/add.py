@@ -6,14 +6,14 @@ import argparse
 import os
 
 from drain import noop, place
-from meter import PAD, Meter, arguments, run
+from meter import PAD, Meter, arguments, run, settings
 
 from docket import Docket
 
 
 async def main(given: argparse.Namespace) -> dict[str, float]:
     meter, n = Meter(given.url), given.n
-    async with Docket(name=f"bench-{os.getpid()}", url=given.url) as docket:
+    async with Docket(name=f"bench-{os.getpid()}", url=given.url, **settings(given)) as docket:
         docket.register(noop)
         await docket.add(noop)(0, PAD)
         before = meter.memory()

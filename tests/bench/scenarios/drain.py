@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import anyio
-from meter import PAD, Meter, arguments, often, run
+from meter import PAD, Meter, arguments, often, run, settings
 
 from docket import ConcurrencyLimit, Depends, Docket, Retry, Worker
 
@@ -23,6 +23,11 @@ async def noop(i: int, pad: str) -> None:
 
 
 async def value(i: int, pad: str) -> int:
+    next(BEGUN)
+    return i
+
+
+async def three(i: int, pad: str, share: float) -> int:
     next(BEGUN)
     return i
 
@@ -60,17 +65,22 @@ async def large(i: int, pad: str) -> None:
 
 
 KINDS: dict[str, Callable[..., Any]] = {
-    task.__name__: task for task in (noop, value, fail, depends, retry, limit, sleep, large)
+    task.__name__: task for task in (noop, value, three, fail, depends, retry, limit, sleep, large)
 }
+
+
+def call_of(task: Callable[..., Any], i: int) -> tuple[Any, ...]:
+    """The arguments of its call number ``i``."""
+    pad = MEGABYTE if task is large else PAD
+    return (i, pad, 0.5) if task is three else (i, pad)
 
 
 async def place(docket: Docket, task: Callable[..., Any], n: int) -> None:
     numbers = iter(range(n))
-    pad = MEGABYTE if task is large else PAD
 
     async def adder() -> None:
         for i in numbers:
-            await docket.add(task)(i, pad)
+            await docket.add(task)(*call_of(task, i))
 
     async with anyio.create_task_group() as adders:
         for _ in range(50):
@@ -81,7 +91,9 @@ async def main(given: argparse.Namespace) -> dict[str, float]:
     task, n = KINDS[given.kind], given.n
     kept = timedelta(0) if given.forget else timedelta(minutes=15)
     meter = Meter(given.url)
-    async with Docket(name=f"bench-{os.getpid()}", url=given.url, execution_ttl=kept) as docket:
+    async with Docket(
+        name=f"bench-{os.getpid()}", url=given.url, execution_ttl=kept, **settings(given)
+    ) as docket:
         docket.register(task)
         meter.start()
         await place(docket, task, n)

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from drain import KINDS
-from meter import PAD, Meter, arguments, run
+from drain import KINDS, call_of, three
+from meter import Meter, arguments, run, settings
 
 from docket import Docket, Worker
 from docket.worker.reports import ledger
@@ -73,21 +73,28 @@ async def main(given: argparse.Namespace) -> dict[str, float]:
     ledger.WAIT_SECONDS = SELDOM.total_seconds()  # one batch in each run, which writes its rows as it ends
     calibrate(LONG)
     added: dict[int, int] = {}
-    async with Docket(name="bench", url=given.url, heartbeat_interval=SELDOM) as docket:
+    async with Docket(name="bench", url=given.url, heartbeat_interval=SELDOM, **settings(given)) as docket:
         for kind in given.kinds.split(","):
-            task, drained = KINDS[kind], dict[int, int]()
+            task, drained, awaited = KINDS[kind], dict[int, int](), dict[int, int]()
             docket.register(task)
             for n in (WARM, SHORT, LONG):  # the first warms up
-                await docket.add_many([docket.call(task)(i, PAD) for i in range(n)])
+                placed = await docket.add_many([docket.call(task)(*call_of(task, i)) for i in range(n)])
                 async with Worker(docket, concurrency=given.concurrency, redelivery_timeout=SELDOM) as worker:
                     with callgrind.counting() as counted:
                         await worker.run_until_finished()
                 drained[n] = counted[0]
+                if task is three:
+                    with callgrind.counting() as counted:
+                        for each in placed:
+                            await each.get_result()
+                    awaited[n] = counted[0]
             figures[kind] = difference(drained)
+            if awaited:
+                figures["get_result"] = difference(awaited)
         for n in (WARM, SHORT, LONG):
             with callgrind.counting() as counted:
                 for i in range(n):
-                    await docket.add(task)(i, PAD)
+                    await docket.add(task)(*call_of(task, i))
             added[n] = counted[0]
         figures["add"] = difference(added)
     calibrated: dict[int, int] = {}

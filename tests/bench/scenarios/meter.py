@@ -17,7 +17,7 @@ from typing import Any
 
 import redis
 
-__all__ = ["PAD", "Meter", "arguments", "often", "percentile", "run"]
+__all__ = ["PAD", "Meter", "arguments", "often", "percentile", "run", "settings"]
 
 PAD = "x" * 64  #: beside its number, what a task is called with
 LOOK = 2  #: commands of one look
@@ -31,7 +31,15 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--n", type=int, default=2000)
     parser.add_argument("--concurrency", type=int, default=10)
     parser.add_argument("--tuned", action="store_true", help="look each 5 ms (pydocket)")
+    parser.add_argument("--signed", action="store_true", help="sign and check all payloads")
+    parser.add_argument("--serializer", help="instead of pickles")
     return parser
+
+
+def settings(given: argparse.Namespace) -> dict[str, Any]:
+    """Settings of a docket that is ``--signed`` or has a ``--serializer``: none that a base lacks, if nobody asks."""
+    signed = {"signing_keys": ["k" * 32]} if given.signed else {}
+    return signed | ({"serializer": given.serializer} if given.serializer else {})
 
 
 def often(given: argparse.Namespace) -> dict[str, Any]:
