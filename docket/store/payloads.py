@@ -10,13 +10,11 @@ import logging
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import attrs
 
-from .. import clock
 from ..errors import DeliveryUnreadable, Untrusted
-from ..signals import signals, suppress_errors
 from ..text import error_text, readable
 from ..values import define
 from .codec import Message
@@ -27,7 +25,8 @@ from .others import key_id_of
 from .pickles import EMPTY_DICT, dump, dump_any, load
 from .serializing import About, Kind, Serializer, pickled_error
 from .signing import Signatures
-from .tags import END, PICKLE, split, unsigned
+from .tagging import Tagging, what_call, what_result, what_strike
+from .tags import END, PICKLE, split
 
 __all__ = ["Arguments", "Payloads"]
 
@@ -63,23 +62,14 @@ class Payloads:
     """Whether a plain pickle may be opened as it is."""
     _reads_pickles: bool = attrs.field(init=False, default=False)
     """Whether pickles are opened as such, once their signatures hold."""
-    _name: str = attrs.field(init=False, default=PICKLE)
-    # What each kind is signed with first. What follows it has its length before it, too: so it can be read in one way.
-    _of_call: str = attrs.field(init=False, default="")
-    _of_result: tuple[str, str] = attrs.field(init=False, default=("", ""))
-    """Of a result, and of an exception."""
-    _of_strike: str = attrs.field(init=False, default="")
+    _tags: Tagging = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._is_usual = self.serializer is None and self.signatures is None
         self._reads_pickles = self.serializers.get(PICKLE, self) is None
         self._reads_usual = self.signatures is None and self._reads_pickles
-        if self.serializer is not None:
-            self._name = self.serializer.name
-        self._of_call, *of_result, self._of_strike = (
-            f"{kind} {len(self.docket)}:{self.docket}" for kind in ("call", *_KINDS, "strike")
-        )
-        self._of_result = of_result[0], of_result[1]
+        name = PICKLE if self.serializer is None else self.serializer.name
+        self._tags = Tagging(self.docket, name, self.signatures)
 
     @property
     def written(self) -> str:
@@ -110,16 +100,7 @@ class Payloads:
             about = About(kind="args", docket=self.docket, task=task, key=key, function=function)
             body = self.serializer.dumps(args, about)
             named = self.serializer.dumps(kwargs, about.of_named())
-        return self._tagged_call(self._name, task, key, when, body, named), named
-
-    def _tagged_call(
-        self, name: str, task: str, key: str, when: datetime, body: bytes, kwargs: bytes
-    ) -> bytes:
-        if self.signatures is None:
-            return body + unsigned(name)
-        moment, now = when.timestamp(), clock.timestamp()
-        head = f"{self._of_call}{len(task)}:{task}{len(key)}:{key}"
-        return self.signatures.signed(head, body, kwargs, name, now if now > moment else moment)
+        return self._tags.call(self._tags.name, task, key, when, body, named), named
 
     def written_anew(self, message: Message, function: Callable[..., Any] | None = None) -> Message:
         """A call whose arguments were opened here and that follows itself, as this docket writes it, signed now.
@@ -132,7 +113,9 @@ class Payloads:
         body, tag = split(message.args)
         serializer = self.serializer
         name = text(tag.serializer)
-        if name != self._name or (serializer is not None and serializer.key_id not in (b"", key_id_of(body))):
+        if name != self._tags.name or (
+            serializer is not None and serializer.key_id not in (b"", key_id_of(body))
+        ):
             try:
                 args, kwargs = self.open_call(message, function)
                 task, key, when = message.function, message.key, message.when
@@ -141,8 +124,8 @@ class Payloads:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - what was opened runs its own code
-                logger.info("%s stays as it was written: %s", _what_call(message), error_text(error))
-        return message if self.signatures is None else self._signed_again(message, body, name)
+                logger.info("%s stays as it was written: %s", what_call(message), error_text(error))
+        return message if self.signatures is None else self._tags.again(message, body, name)
 
     def retried(self, message: Message) -> Message:
         """The call of a failure, signed anew if its signature holds: how old that is does not count.
@@ -150,19 +133,7 @@ class Payloads:
         Nothing is opened. What is not signed, and is accepted, stays so: nobody is to vouch for it unasked.
         Raises: Untrusted - its signature does not hold.
         """
-        signatures = self.signatures
-        if signatures is None:
-            return message
-        head = f"{self._of_call}{len(message.function)}:{message.function}{len(message.key)}:{message.key}"
-        opened = signatures.opened(head, message.args, message.kwargs)
-        if opened is None:
-            self._unsigned(signatures, head, message.args, message.kwargs, _what_call, message)
-            return message
-        return self._signed_again(message, opened[0], text(opened[1]))
-
-    def _signed_again(self, message: Message, body: bytes, name: str) -> Message:
-        args = self._tagged_call(name, message.function, message.key, message.when, body, message.kwargs)
-        return attrs.evolve(message, args=args)
+        return self._tags.retried(message)
 
     def open_call(
         self, message: Message, function: Callable[..., Any] | None = None, *, to_run: bool = False
@@ -175,11 +146,11 @@ class Payloads:
         """
         args, kwargs, name = message.args, message.kwargs, PICKLE
         if not self._reads_usual or args[-1:] == b"\n":
-            args, name = self._checked_call(message, to_run)
+            args, name = self._tags.checked_call(message, to_run=to_run)
         positional: Any
         named: Any
         usual = self._reads_pickles and name == PICKLE
-        serializer = None if usual else self._reader(name, _what_call, message)
+        serializer = None if usual else self._reader(name, what_call, message)
         try:
             if serializer is None:
                 positional, named = load(args), {} if kwargs == EMPTY_DICT else load(kwargs)
@@ -195,27 +166,12 @@ class Payloads:
         except KeyboardInterrupt:
             raise
         except Untrusted as error:
-            self._refuse(f"{_what_call(message)} cannot be trusted: {error}")
+            self._tags.refuse(f"{what_call(message)} cannot be trusted: {error}")
         except BaseException as error:
             said = f"cannot be {'unpickled' if name == PICKLE else f'read as {name}'}: {error_text(error)}"
             raise DeliveryUnreadable(
                 readable(f"the arguments of task {message.function!r} {said}")
             ) from error
-
-    def _checked_call(self, message: Message, to_run: bool) -> tuple[bytes, str]:
-        """The positional arguments of a call without their tag, and the serializer that it names. Raises: Untrusted."""
-        signatures = self.signatures
-        if signatures is None:
-            return self._split(message.args, _what_call, message)
-        task, key = message.function, message.key
-        head = f"{self._of_call}{len(task)}:{task}{len(key)}:{key}"
-        opened = signatures.opened(head, message.args, message.kwargs)
-        if opened is None:
-            return self._unsigned(signatures, head, message.args, message.kwargs, _what_call, message)
-        body, name, _, moment, _, _ = opened
-        if to_run and signatures.max_age is not None and (reason := signatures.objection_to_age(moment)):
-            self._refuse(f"{_what_call(message)} {reason}")
-        return body, PICKLE if name == b"pickle" else text(name)
 
     # results ---------------------------------------------------------------------------------------------
 
@@ -230,7 +186,7 @@ class Payloads:
         else:
             about = About("result", self.docket, task, key, generation, function)
             body = self.serializer.dumps(value, about)
-        return _stored(self._tagged_result(False, key, generation, body))
+        return _stored(self._tags.result(key, generation, body, failed=False))
 
     def exception(
         self,
@@ -248,13 +204,9 @@ class Payloads:
         else:
             about = About("exception", self.docket, task, key, generation, function, note)
             body = self.serializer.dumps(error, about)
-        return _stored(self._tagged_result(True, key, generation, body))
-
-    def _tagged_result(self, failed: bool, key: str, generation: int, body: bytes) -> bytes:
-        if self.signatures is None:
-            return body if self.serializer is None else body + unsigned(self._name)
-        head = f"{self._of_result[failed]}{len(key)}:{key}"
-        return self.signatures.signed(head, body, b"", self._name, clock.timestamp(), generation)
+        if not self._is_usual:
+            body = self._tags.result(key, generation, body, failed=True)
+        return _stored(body)
 
     def open_result(
         self,
@@ -272,28 +224,12 @@ class Payloads:
         Raises: Untrusted - its signature does not hold or its serializer is not accepted, and nothing was opened;
         anything else, SystemExit among it: this runs foreign code.
         """
-        body, name = self._checked_result(a2b_base64(stored), task, key, generation, failed)
+        body, name = self._tags.checked_result(a2b_base64(stored), task, key, generation, failed=failed)
         if name == PICKLE and self._reads_pickles:
             return load(body)
         about = About(_KINDS[failed], self.docket, task, key, generation, function)
-        value = self._open(body, name, about, _what_result, (_KINDS[failed], task, key))
+        value = self._open(body, name, about, what_result, (_KINDS[failed], task, key))
         return value.made(self.exceptions) if type(value) is Told else value
-
-    def _checked_result(
-        self, payload: bytes, task: str, key: str, generation: int, failed: bool
-    ) -> tuple[bytes, str]:
-        signatures = self.signatures
-        if signatures is None:
-            return self._split(payload, _what_result, (_KINDS[failed], task, key))
-        head = f"{self._of_result[failed]}{len(key)}:{key}"
-        opened = signatures.opened(head, payload)
-        if opened is None:
-            return self._unsigned(signatures, head, payload, b"", _what_result, (_KINDS[failed], task, key))
-        body, name, _, _, made_by, _ = opened
-        if int(made_by) < generation:
-            reason = f"is of generation {int(made_by)} of its key, and that of this run is {generation}"
-            self._refuse(f"{_what_result((_KINDS[failed], task, key))} {reason}")
-        return body, PICKLE if name == b"pickle" else text(name)
 
     # strikes ---------------------------------------------------------------------------------------------
 
@@ -305,11 +241,7 @@ class Payloads:
             body = dump_any(value)
         else:
             body = self.serializer.dumps(value, About(kind="strike", docket=self.docket))
-        if self.signatures is None:
-            return body + unsigned(self._name)
-        return self.signatures.signed(
-            self._of_strike, body, _rest_of_strike(message), self._name, clock.timestamp()
-        )
+        return self._tags.strike(message, body)
 
     def open_strike(self, message: Mapping[bytes, bytes]) -> Any:
         """The value of an instruction.
@@ -317,63 +249,17 @@ class Payloads:
         Raises: Untrusted - its signature does not hold or its serializer is not accepted, and nothing was opened;
         anything else, SystemExit among it: this runs foreign code.
         """
-        body, name = self._checked_strike(message)
-        return self._open(body, name, About(kind="strike", docket=self.docket), _what_strike, message)
+        body, name = self._tags.checked_strike(message)
+        return self._open(body, name, About(kind="strike", docket=self.docket), what_strike, message)
 
     def look_at_strike(self, message: Mapping[bytes, bytes]) -> Any:
         """The value of an instruction, without running anything.
 
         Raises: Untrusted; NotPlain - it is not plain; ValueError - its tag is none.
         """
-        return look_at_value(*self._checked_strike(message))
-
-    def _checked_strike(self, message: Mapping[bytes, bytes]) -> tuple[bytes, str]:
-        signatures, value = self.signatures, message[b"value"]
-        if signatures is None:
-            return self._split(value, _what_strike, message)
-        rest = _rest_of_strike(message)
-        opened = signatures.opened(self._of_strike, value, rest)
-        if opened is None:
-            return self._unsigned(signatures, self._of_strike, value, rest, _what_strike, message)
-        return opened[0], text(opened[1])
+        return look_at_value(*self._tags.checked_strike(message))
 
     # inside ----------------------------------------------------------------------------------------------
-
-    def _split(self, payload: bytes, what: Callable[[Any], str], of: Any) -> tuple[bytes, str]:
-        """A payload without its tag, and the serializer that this names, whoever has signed it. Raises: Untrusted."""
-        try:
-            body, tag = split(payload)
-        except ValueError as error:
-            self._refuse(f"{what(of)} cannot be trusted: {error}")
-        return body, text(tag.serializer)
-
-    def _unsigned(
-        self,
-        signatures: Signatures,
-        head: str,
-        payload: bytes,
-        rest: bytes,
-        what: Callable[[Any], str],
-        of: Any,
-    ) -> tuple[bytes, str]:
-        """The same of what no known key has signed. Raises: Untrusted - one has to, or somebody else has signed it."""
-        try:
-            body, tag = split(payload)
-        except ValueError as error:
-            self._refuse(f"{what(of)} cannot be trusted: {error}")
-        if reason := signatures.objection(tag, head, payload, rest):
-            if what is _what_result and not tag.signature:
-                reason += ": its worker has no signing_keys, or somebody else has written it"
-            self._refuse(f"{what(of)} {reason}")
-        signatures.note_unsigned(what(of))
-        return body, text(tag.serializer)
-
-    def _refuse(self, reason: str) -> NoReturn:
-        """Count what is not opened, and raise the error about it."""
-        for each in signals.subscribers:
-            with suppress_errors:
-                each.untrusted(self.docket)
-        raise Untrusted(readable(reason))
 
     def _open(self, body: bytes, name: str, about: About, what: Callable[[Any], str], of: Any) -> Any:
         serializer = self._reader(name, what, of)
@@ -382,7 +268,7 @@ class Payloads:
         try:
             return serializer.loads(body, about)
         except Untrusted as error:
-            self._refuse(f"{what(of)} cannot be trusted: {error}")
+            self._tags.refuse(f"{what(of)} cannot be trusted: {error}")
 
     def _reader(self, name: str, what: Callable[[Any], str], of: Any) -> Serializer | None:
         """The serializer of this name, None for pickles. Raises: Untrusted - the docket does not accept it."""
@@ -390,28 +276,9 @@ class Payloads:
             return self.serializers[name]
         except KeyError:
             known = ", ".join(sorted(self.serializers))
-            self._refuse(
+            self._tags.refuse(
                 f"{what(of)} was written by the serializer {name!r}, and this docket accepts: {known}"
             )
-
-
-def _what_call(message: Message) -> str:
-    return f"the call of task {message.function!r} under the key {message.key!r}"
-
-
-def _what_result(of: tuple[Kind, str, str]) -> str:
-    kind, task, key = of
-    return f"the {kind} of task {task!r} under the key {key!r}"
-
-
-def _rest_of_strike(message: Mapping[bytes, bytes]) -> bytes:
-    """What an instruction is signed with, behind its value."""
-    named = (message.get(name) for name in (b"direction", b"function", b"parameter", b"operator"))
-    return b"".join(b"-" if each is None else b"%d:%b" % (len(each), each) for each in named)
-
-
-def _what_strike(message: Mapping[bytes, bytes]) -> str:
-    return f"a strike on {message.get(b'function', b'*').decode(errors='replace')!r}"
 
 
 def _stored(payload: bytes) -> str:
