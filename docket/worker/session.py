@@ -97,7 +97,10 @@ class Session:
         timeout, client = settings.redelivery_timeout, docket.client
         self.settings, self.docket, self.worker = settings, docket, worker
         self.until_finished = until_finished
-        self.claims, self.roster = store.claims(worker.name, settings.lanes), Roster(lambda: worker.concurrency)
+        self.claims, self.roster = (
+            store.claims(worker.name, settings.lanes),
+            Roster(lambda: worker.concurrency),
+        )
         self.outages = Outages(
             settings.reconnection_delay,
             str(client.address),
