@@ -105,6 +105,8 @@ def _execution(execution: Execution[Any]) -> dict[str, Any]:
         "waits_for": execution.waits_for,
         "unknown_to_a_worker": execution.is_put_back,
         "is_parent": execution.is_parent,
+        "runs_once_more": execution.has_successor,
+        "once_more": None if execution.successor is None else execution.successor.call_repr(),
         "cancel_requested": execution.cancel_requested,
         "worker_is_gone": execution.worker_is_gone,
         "worker": execution.worker,

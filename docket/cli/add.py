@@ -6,7 +6,7 @@ import ast
 import inspect
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -17,7 +17,7 @@ from .at import HERE, Here
 from .errors import CommandFailed
 from .existing import check_known
 from .json_output import Json, print_json
-from .options import duration, option, until
+from .options import choice, duration, option, until
 from .server import with_docket
 from .values import value_of
 
@@ -32,6 +32,7 @@ Arguments = Annotated[str, Parameter(name="ARGUMENT", allow_leading_hyphen=True)
 Delay = Annotated[timedelta, option("--delay", duration(zero=True))]
 Key = Annotated[str | None, Parameter(name="--key")]
 Expires = Annotated[timedelta | datetime | None, option("--expires", until())]
+IfRunning = Annotated[str, option("--if-running", choice("skip", "once-more"))]
 Force = Annotated[bool, Parameter(name="--force", negative=())]
 
 #: Stands for a default: what is missing is for a worker to judge.
@@ -45,6 +46,7 @@ def add(
     key: Key = None,
     delay: Delay = timedelta(0),
     expires: Expires = None,
+    if_running: IfRunning = "skip",
     force: Force = False,
     at: Here = HERE,
     json: Json = False,
@@ -68,6 +70,8 @@ def add(
         How long from now the task is due.
     expires
         How long after it is due the task is cancelled unless it has begun; or a moment with a time zone.
+    if_running
+        Where the key has a run that has begun: skip adds nothing, once-more has it run once more after that.
     force
         Add also a task that no live worker knows and that waits nowhere.
     json
@@ -81,7 +85,9 @@ def add(
         function = await _stub(opened, task, args, kwargs)
         try:
             when = clock.now() + delay if delay else None
-            return await opened.add(function, when, key, expires=expires)(*args, **kwargs)
+            once_more: Literal["skip", "once_more"] = "once_more" if if_running == "once-more" else "skip"
+            add = opened.add(function, when, key, expires=expires, if_running=once_more)
+            return await add(*args, **kwargs)
         except TypeError as error:  # it cannot be pickled
             raise UsageError(str(error)) from error
 
@@ -99,7 +105,8 @@ def add(
     if json:
         print_json(at.docket, key=added.key, function=task, when=added.when)
         return
-    print(f"Added {task} task {added.key!r} to docket {at.docket!r}")
+    later = ", to run once more after its run" if added.disposition is Disposition.ONCE_MORE else ""
+    print(f"Added {task} task {added.key!r} to docket {at.docket!r}{later}")
 
 
 async def _stub(docket: Docket, task: str, args: list[Any], kwargs: dict[str, Any]) -> TaskFunction:

@@ -18,11 +18,17 @@ def remarks_of(execution: Execution[Any]) -> list[str]:
         unknown=execution.is_put_back,
         paused=execution.is_paused,
         is_parent=execution.is_parent,
+        has_successor=execution.has_successor,
     )
 
 
 def remarks(
-    run: Execution[Any] | TreeRun, *, paused: bool, unknown: bool = False, is_parent: bool = False
+    run: Execution[Any] | TreeRun,
+    *,
+    paused: bool,
+    unknown: bool = False,
+    is_parent: bool = False,
+    has_successor: bool = False,
 ) -> list[str]:
     """The same of a task as it is known in a tree, which says less."""
     found = {
@@ -32,6 +38,7 @@ def remarks(
         "worker gone": run.worker_is_gone,
         "cancel requested": run.cancel_requested,
         "has a task group open": is_parent,
+        "runs once more": has_successor,
         f"attempt {run.attempt}": run.attempt > 1,
         f"begun {run.times_begun} times": run.times_begun > 1,
     }

@@ -161,6 +161,7 @@ def _facts(execution: Execution[Any]) -> dict[str, Any]:
         "waits_for": execution.waits_for,
         "cancel_requested": execution.cancel_requested,
         "worker_is_gone": execution.worker_is_gone,
+        "once_more": None if execution.successor is None else execution.successor.call_repr(),
         "worker": execution.worker,
         "queued_at": execution.queued_at,
         "started_at": execution.started_at,

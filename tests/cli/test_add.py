@@ -70,6 +70,22 @@ def test_a_key_that_is_taken_is_refused(here: Office, capsys: Any) -> None:
     assert text == "nothing was added: task 'k' waits or runs on docket 'docket' already"
 
 
+def test_a_key_that_runs_runs_once_more(here: Office, capsys: Any) -> None:
+    async def paints(docket: Docket) -> None:
+        while (found := await docket.get_execution("k")) is None or found.state != "running":
+            await anyio.sleep(0.01)
+
+    with here.working():
+        said(capsys, "add", "paint", "int:4", "--key", "k")
+        here.ask(paints)
+        text = said(capsys, "add", "paint", "int:5", "--key", "k", "--if-running", "once-more")
+        assert text == "Added paint task 'k' to docket 'docket', to run once more after its run\n"
+        assert "once more: paint(...){k}" in said(capsys, "show", "k")
+        assert "runs once more" in said(capsys, "snapshot")
+        for gate in here.gates.values():
+            gate.set()
+
+
 def test_a_call_that_is_struck_is_not_said_to_be_added(here: Office, capsys: Any) -> None:
     here.ask(lambda docket: docket.strike("paint", "walls", "==", 4))
     assert "forbids this call of 'paint'" in complaint(capsys, 1, "add", "paint", "walls=int:4", "--force")
@@ -100,6 +116,8 @@ async def described(docket: Docket) -> None:
         (["int:x"], "VALUE: 'x' is no int"),
         (["--delay", "-5"], "--delay takes a duration from zero"),
         (["--key", ""], "key"),
+        (["--if-running", "queue"], "--if-running takes"),
+        (["--if-running", "once-more"], "needs a key"),
     ],
     ids=words_of,
 )

@@ -169,7 +169,7 @@ BEYOND_OF = {
     "strike": {"--force"},
     "clear": {"--yes", "-y"},
     "snapshot": {"--limit"},
-    "add": {"--expires"},
+    "add": {"--expires", "--if-running"},
     "show": {"--depth", "--limit", "--keys", "--group", "--after"},
 }
 

@@ -284,6 +284,7 @@ def _facts(run: Execution[Any], tree: Tree | None, view: View) -> Safe:
         ("Begun", f"{count(run.times_begun)} times: workers were lost" if run.times_begun > 1 else None),
         ("Worker", run.worker and el("code", run.worker)),
         ("Generation", run.generation),
+        ("Once more", run.successor and el("code", run.successor.call_repr())),
         ("Record kept", _kept(run)),
     ]
     return card("Facts", facts(pairs))

@@ -156,6 +156,7 @@ def _remarks(each: Execution[Any], view: View) -> Child:
     found = {
         "asked to stop": each.cancel_requested,
         "parent": each.is_parent,
+        "once more": each.has_successor,
         "no worker": each.worker_is_gone,
         "paused": each.is_paused,
         "unknown to a worker": each.is_put_back,
