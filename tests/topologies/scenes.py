@@ -24,6 +24,7 @@ from docket import (
     RateLimit,
     Retry,
     Shared,
+    TaskKey,
     Worker,
 )
 from tests.durations import ms
@@ -81,6 +82,12 @@ async def parent(docket: Docket = CurrentDocket()) -> int:
     return sum([await child.get_result() for child in children])
 
 
+async def again(number: int, docket: Docket = CurrentDocket(), key: str = TaskKey()) -> int:
+    if number:
+        await docket.add(again, key=key, if_running="once_more")(number - 1)
+    return number
+
+
 async def endless() -> None:
     await anyio.sleep_forever()
 
@@ -96,6 +103,7 @@ async def depending(one: str = Depends(resource), shared: str = Shared(resource)
 
 TASKS = (
     plain, retried, failing, automatic, limited, rated, cooled, debounced, stepwise, endless, depending, parent,
+    again,
 )  # fmt: skip
 
 
@@ -139,6 +147,15 @@ async def asking(docket: Docket) -> None:
             await docket.cancel(cancelled.key)
             with pytest.raises(ExecutionCancelled):
                 await cancelled.get_result()
+        runs = await docket.add(endless, key="again")()
+        await _until_it_runs(docket, runs.key)
+        dropped = await docket.add(again, key="again", if_running="once_more")(1)
+        await docket.cancel("again")
+        for cancelled in runs, dropped:
+            with pytest.raises(ExecutionCancelled):
+                await cancelled.get_result()
+        assert await (await docket.add(again, key="again")(1)).get_result() == 1
+        assert await (await docket.add(again, key="again", if_running="once_more")(0)).get_result() == 0
         assert await (await docket.add(parent)()).get_result() == 3
         with pytest.raises(ExceptionGroup):
             await _open_a_group_that_fails(docket)

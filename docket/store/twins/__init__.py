@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "a81742fcbc6427fbd823a93f7ac9578b6baa9545": claim,
-    "4991e7fe58ab9cb03e45bbd8f3abfdaa5aa5843b": schedule,
-    "6cc501460f1c13799194c8fcb46abbdb62f85ceb": settle,
-    "976829a59607cc6d3725cd52da5a954a773e023a": take,
+    "cdf712fd9129b9b7a3ce580962a9d99622f06f9c": claim,
+    "5412e35de2a82a9d2ce0877f0fb196704d81f624": schedule,
+    "a43a957a98dba930bb5148b2e3e6a9b3a3d0cfb0": settle,
+    "b8cab58d583231bc0450542ed754abacf6c74429": take,
 }
 """By the digest of the script, as `Lua` has it."""

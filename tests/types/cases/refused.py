@@ -22,6 +22,7 @@ async def use(docket: Docket) -> None:
     print(text)
     docket.register("add")  # refused
     await docket.add(add, priority="urgent")(1)  # refused
+    await docket.add(add, key="k", if_running="queue")(1)  # refused
     [execution] = await docket.add_many([docket.call(add)(1)])
     words: list[str] = await execution.get_result()  # refused
     print(words)

@@ -50,7 +50,7 @@ local function successor_lib(prefix)
     if (tonumber(when) or 0) <= time_now() then
       when, moment, due = string.format('%.6f', time_now()), last.completed_at or moment, '1'
     end
-    local state = due == '1' and 'queued' or 'scheduled'
+    local state, before = due == '1' and 'queued' or 'scheduled', redis.call('HGET', run, 'state')
     if event ~= '' then redis.call('PUBLISH', channel, event) end   -- first: whoever waits for what follows takes this for no end of it
     place(prefix, stream, kept['s:queue'], key, when, due, event_of(key, state, ',"when":' .. json(moment)), successor,
       {moment, kept['function'], kept.args, kept.kwargs, kept.attempt, unpack(call)},
@@ -61,7 +61,7 @@ local function successor_lib(prefix)
       'ttl', 'noted', due == '1' and 'ttl' or 'stream_id')
     if kept['s:ttl'] ~= '-' then redis.call('HSET', run, 'ttl', kept['s:ttl']) end
     if noted then redis.call('HSET', run, 'noted', '1') end
-    redis.call('PERSIST', run)
+    if before == 'completed' or before == 'failed' or before == 'cancelled' then redis.call('PERSIST', run) end
     if call[1] then expiring_lib(prefix).note_again(run, key, call, 1) end
     lib.forget(key)
     return true
