@@ -61,7 +61,8 @@ def _signature(key: tuple[_Hash, _Hash], head: str, text: bytes, rest: bytes) ->
     inner, outer = key[0].copy(), key[1].copy()
     inner.update(f"{head}{len(text)}:".encode("utf-8", "surrogatepass"))
     inner.update(text)
-    inner.update(rest)
+    if rest:
+        inner.update(rest)
     outer.update(inner.digest())
     return b2a_base64(outer.digest())
 
