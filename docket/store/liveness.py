@@ -51,6 +51,9 @@ class Beat:
     """What the server, whose memory is full, would have said of any other write."""
 
 
+_AN_HOUR = timedelta(hours=1)
+
+
 @define(eq=False)
 class Liveness:
     """Heartbeats of a docket's workers. A worker unseen for ``expiry`` is gone."""
@@ -131,10 +134,15 @@ class Liveness:
 
     def _serving(self, worker: str, serves: str, score: str) -> list[tuple[Argument, ...]]:
         """What says which levels a worker serves, and forgets what the dead have said."""
-        oldest = (float(score) if score != "inf" else 0.0) - max(self.expiry.total_seconds(), 3600.0)
+        oldest = (float(score) if score != "inf" else 0.0) - max(self.expiry, _AN_HOUR).total_seconds()
         return [
             ("ZREMRANGEBYSCORE", self.keys.lanes, "-inf", f"({oldest:.6f}"),
             ("ZADD", self.keys.lanes, score, f"{serves} {worker}"),
+            *(
+                []
+                if score == "inf"
+                else [("PEXPIRE", self.keys.lanes, milliseconds(max(self.expiry, _AN_HOUR)))]
+            ),
         ]
 
     async def leave(self, worker: str, tasks: Collection[str], serves: str = "") -> None:

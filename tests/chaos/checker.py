@@ -7,7 +7,7 @@ process died, handed it back, or was in trouble for so long that its lease may h
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -228,15 +228,16 @@ def _is_excused(run: Run, until: float, accounts: Accounts, lease: float) -> boo
 
 
 def double_placings(accounts: Accounts) -> Iterator[Violation]:
-    """A key that is scheduled, queued or running is left as it is by whoever adds it again."""
+    """A key that is scheduled, queued or running is left as it is by whoever adds the same once more."""
     ended: dict[str, float] = {}
     for run in accounts.runs:
         ended[run.key] = min(ended.get(run.key, math.inf), run.end)
     for key, asks in _by_key(accounts.asks).items():
         added = [ask for ask in asks if ask.op == "add" and ask.said == "scheduled"]
-        added = [ask for ask in added if ask.answered < ended.get(key, math.inf)]
-        if len(added) > 1 and not any(ask.op == "cancel" for ask in asks):
-            yield Violation(key, f"was placed {len(added)} times before its first run had ended")
+        versions = Counter(ask.version for ask in added if ask.answered < ended.get(key, math.inf))
+        times = max(versions.values(), default=0)
+        if times > 1 and not any(ask.op == "cancel" for ask in asks):
+            yield Violation(key, f"was placed {times} times before its first run had ended")
 
 
 def early_runs(accounts: Accounts) -> Iterator[Violation]:

@@ -19,9 +19,11 @@ from tests.chaos.poison import POISONS
 __all__ = ["UNLIMITED", "Ending", "endings", "leaks", "waiting"]
 
 #: What may live for ever: there is one of each on a docket, whatever it has run.
-UNLIMITED = re.compile(r"(stream|strikes|workers)$")
+UNLIMITED = re.compile(r"(stream|strikes|workers|ops:lane:(high|low))$")
 
 STREAM_GROUP = "docket-workers"
+
+STREAMS = ("stream", "ops:lane:high", "ops:lane:low")
 
 
 @attrs.frozen
@@ -36,14 +38,15 @@ class Ending:
 def waiting(admin: Any, prefix: str) -> dict[str, int]:
     """What has not come to its end: how much there is, by the names of the rows."""
     counts = {
-        "stream": admin.xlen(f"{prefix}:stream"),
         "queue": admin.zcard(f"{prefix}:queue"),
         "parked": admin.zcard(f"{prefix}:parked"),
         "waiting": admin.scard(f"{prefix}:waiting"),
         "groups": admin.zcard(f"{prefix}:groups"),
     }
-    with contextlib.suppress(redis.ResponseError):  # no worker has been there yet
-        counts["pending"] = admin.xpending(f"{prefix}:stream", STREAM_GROUP)["pending"]
+    for name in STREAMS:
+        counts[name] = admin.xlen(f"{prefix}:{name}")
+        with contextlib.suppress(redis.ResponseError):  # no worker has been there yet
+            counts[f"pending on {name}"] = admin.xpending(f"{prefix}:{name}", STREAM_GROUP)["pending"]
     return {name: count for name, count in counts.items() if count}
 
 

@@ -20,7 +20,7 @@ import anyio
 import attrs
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
-from docket import Cancellation, Docket
+from docket import Cancellation, Docket, Priority
 from tests.chaos import poison, tasks
 from tests.chaos.ledger import Ledger
 from tests.chaos.worker import note_stalls, run_on, set_up_logging
@@ -108,15 +108,15 @@ class Producer:
         version: int = 1,
         **expected: Any,
     ) -> Any:
-        when = later(seconds) if seconds else None
+        when, level = later(seconds) if seconds else None, self.level()
         return await self.insist(
-            lambda: self.docket.add(task, when=when, key=key)(*args),
+            lambda: self.docket.add(task, when=when, key=key, priority=level)(*args),
             op="add", key=key, kind=kind, version=version, wall=time.time() + seconds, **expected,
         )  # fmt: skip
 
     async def replace(self, task: Any, *args: Any, key: str, seconds: float, version: int) -> None:
         await self.insist(
-            lambda: self.docket.replace(task, when=later(seconds), key=key)(*args),
+            lambda: self.docket.replace(task, when=later(seconds), key=key, priority=self.level())(*args),
             op="replace", key=key, kind="replaced", version=version, wall=time.time() + seconds,
         )  # fmt: skip
 
@@ -132,6 +132,7 @@ class Producer:
             (12, self.limited), (2, self.chain), (1, self.endless), (6, self.replaced), (3, self.cancelled),
             (3, self.cancelled_running), (3, self.twice), (2, self.batch), (10, self.poisoned),
             (2, self.poisoned_chain), (2, self.family), (1, self.spoiled_family), (1, self.stopped_family),
+            (4, self.expiring), (3, self.once_more),
         ]  # fmt: skip
         weights, makers = zip(*kinds, strict=True)
         order = list(makers)  # each of them at least once, even in a short session
@@ -146,6 +147,10 @@ class Producer:
     def duration(self) -> float:
         """How long a body takes: mostly short, sometimes about as long as a lease."""
         return self.chance.uniform(0.3, 3.0) if self.chance.random() < 0.08 else self.chance.uniform(0, 0.05)
+
+    def level(self) -> Priority:
+        """Most are normal, as in life."""
+        return self.chance.choices(list(Priority), [2, 8, 2])[0]
 
     async def plain(self, number: int, key: str) -> None:
         await self.add("returns", tasks.plain, number, self.duration(), key=key, value=number)
@@ -264,6 +269,30 @@ class Producer:
         )
         await anyio.sleep(self.chance.uniform(0, 0.7))
         await self.cancel(key, "stoppable")
+
+    async def expiring(self, number: int, key: str) -> None:
+        """Begins in time, or not at all."""
+        seconds = self.chance.choice([0.0, self.chance.uniform(0.2, 1)])
+        patience = timedelta(seconds=self.chance.uniform(0.05, 2))
+        when = later(seconds) if seconds else None
+        await self.insist(
+            lambda: self.docket.add(tasks.plain, when=when, key=key, expires=patience, priority=self.level())(
+                number, self.duration()
+            ),
+            op="add", key=key, kind="stoppable", version=1, wall=time.time() + seconds, value=number,
+        )  # fmt: skip
+
+    async def once_more(self, number: int, key: str) -> None:
+        """Asked for again as it waits or runs: the last call runs, and what has begun comes to its end."""
+        for version in range(1, self.chance.randint(3, 5)):
+            duration = self.chance.uniform(0.05, 0.4)
+
+            def ask(version: int = version, duration: float = duration) -> Awaitable[Any]:
+                add = self.docket.add(tasks.versioned, key=key, if_running="once_more", priority=self.level())
+                return add(number, duration, version)
+
+            await self.insist(ask, op="add", key=key, kind="replaced", version=version, wall=time.time())
+            await anyio.sleep(self.chance.uniform(0, 0.4))
 
     async def twice(self, number: int, key: str) -> None:
         """Asked for twice at the same time, and to run once."""

@@ -83,7 +83,7 @@ def test_what_has_not_ended_is_seen(admin: redis.Redis) -> None:
     admin.xreadgroup(leftovers.STREAM_GROUP, "w", {"d:stream": ">"})
     admin.zadd("d:queue", {"later": 1})
     admin.sadd("d:waiting", "limit")
-    assert leftovers.waiting(admin, "d") == {"stream": 1, "queue": 1, "waiting": 1, "pending": 1}
+    assert leftovers.waiting(admin, "d") == {"stream": 1, "queue": 1, "waiting": 1, "pending on stream": 1}
 
 
 def test_what_is_never_removed_is_seen(admin: redis.Redis) -> None:
