@@ -11,9 +11,10 @@ import attrs
 
 from . import clock
 from .execution import Execution, ExecutionState, RunningExecution
-from .operating import Ended, Failure, KnownTask, TaskSchedule
+from .operating import DeadLetter, Ended, Failure, KnownTask, TaskSchedule
 from .rules import WAITING
 from .snapshot import WorkerInfo
+from .store import Written
 from .text import readable
 
 __all__ = ["document", "encoded"]
@@ -64,7 +65,18 @@ _OF_A_FAILURE = (
 
 
 def _failure(failure: Failure) -> dict[str, Any]:
-    return {"call": failure.call_repr(), **{name: getattr(failure, name) for name in _OF_A_FAILURE}}
+    fields = {name: getattr(failure, name) for name in _OF_A_FAILURE}
+    return {"call": failure.call_repr(), **fields, **_written(failure.written)}
+
+
+def _dead_letter(letter: DeadLetter) -> dict[str, Any]:
+    fields = {field.name: getattr(letter, field.name) for field in attrs.fields(DeadLetter)}
+    return {**fields, **_written(fields.pop("written"))}
+
+
+def _written(written: Written) -> dict[str, Any]:
+    """What a document says of how arguments are written."""
+    return {field.name: getattr(written, field.name) for field in attrs.fields(Written)}
 
 
 def _ended(ended: Ended) -> dict[str, Any]:
@@ -94,7 +106,7 @@ def _execution(execution: Execution[Any]) -> dict[str, Any]:
         "key": execution.key,
         "function": execution.function_name,
         "call": execution.call_repr(),
-        "serializer": execution.serializer,
+        **_written(execution.written),
         "state": execution.state,
         "when": execution.when,
         "attempt": execution.attempt,
@@ -136,6 +148,7 @@ _SPECIAL: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     RunningExecution: _execution,
     WorkerInfo: _worker,
     Failure: _failure,
+    DeadLetter: _dead_letter,
     Ended: _ended,
     KnownTask: _known_task,
     TaskSchedule: _schedule,

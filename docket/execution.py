@@ -58,25 +58,24 @@ from .rules import (
 from .signals import Labels
 from .store import (
     EXPIRES,
-    PICKLE,
     Fence,
     Message,
     PictureEntry,
     ProgressEvent,
     Record,
     StateEvent,
+    Written,
     decode_message,
     epoch,
     expires_field,
     expires_of,
     level_of,
     queued_at,
-    serializer_of,
-    signed_by,
     waits_for,
     why_expired,
     with_level,
     without_expiry,
+    written_of,
 )
 from .text import printable, text_of
 
@@ -241,22 +240,25 @@ class Execution(Generic[R]):
         return opened
 
     @property
+    def written(self) -> Written:
+        """How its arguments are written, as they say: `serializer`, `signed_by` and `sealed_by` in one."""
+        held = self._args
+        return written_of(held.payloads[0]) if type(held) is Packed else self._docket.payloads.writes
+
+    @property
     def serializer(self) -> str:
         """The name of the serializer that its arguments are written with: ``pickle``, ``json``, ``sealed:json``."""
-        held = self._args
-        if type(held) is Packed:
-            return serializer_of(held.payloads[0])
-        written = self._docket.payloads.serializer
-        return PICKLE if written is None else written.name
+        return self.written.serializer
 
     @property
     def signed_by(self) -> str | None:
         """The id of the key that its arguments say they are signed by, which nobody has checked; None for none."""
-        held = self._args
-        if type(held) is Packed:
-            return signed_by(held.payloads[0])
-        signatures = self._docket.payloads.signatures
-        return None if signatures is None else signatures.newest
+        return self.written.signed_by
+
+    @property
+    def sealed_by(self) -> str | None:
+        """The id of the key that its arguments say they are sealed with; None for none."""
+        return self.written.sealed_by
 
     @property
     def key(self) -> str:

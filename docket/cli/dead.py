@@ -66,5 +66,7 @@ def _print(each: DeadLetter, now: datetime) -> None:
     when = "" if each.at is None else f"{relative(each.at, now)}, "
     print(f"\n{when}delivery {printable(each.message_id or each.entry)}")
     print(f"  {printable(each.reason)}")
+    if each.written.words:
+        print(f"  written: {printable(each.written.words)}")
     for name, value in each.fields.items():
         print(f"  {printable(name)}: {printable(value)}")

@@ -123,10 +123,13 @@ def _print_page(docket: str, page: list[Failure], total: int, *, retrying: bool)
             one.key,
             str(one.attempt),
             _said(one),
+            one.written.words,
         )
         for one in page
     ]
-    print_table(("Next Attempt" if retrying else "Failed", "Function", "Key", "Attempt", "Error"), rows)
+    first = "Next Attempt" if retrying else "Failed"
+    headers = (first, "Function", "Key", "Attempt", "Error", "Written")
+    print_table(headers, rows, if_any=("Written",))
 
 
 def _said(one: Failure) -> str:
@@ -154,6 +157,8 @@ def _print_one(docket: str, one: Failure, *, json: bool) -> None:
     print(printable(f"failed at {one.failed_at.isoformat()}{where}, in attempt {one.attempt}"))
     if one.count > 1:
         print(f"failed {_times(one.count)} since {one.first_failed_at.isoformat()}")
+    if one.written.words:
+        print(printable(f"written: {one.written.words}"))
     if one.next_at is not None:
         print(f"next attempt {relative(one.next_at, clock.now())}, at {one.next_at.isoformat()}")
     if one.goes_on:

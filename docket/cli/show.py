@@ -150,8 +150,7 @@ def _facts(execution: Execution[Any]) -> dict[str, Any]:
     return {
         "call": execution.call_repr(),
         "function": execution.function_name,
-        "signed_by": execution.signed_by,
-        "serializer": None if execution.serializer == "pickle" else execution.serializer,
+        "written": execution.written.words or None,
         "state": execution.state.value,
         "when": execution.when,
         "attempt": execution.attempt,

@@ -89,7 +89,9 @@ def snapshot(
     print(f"{counted(len(taken.workers), 'worker')}, {running}/{total} running")
     print()
     rows = [_row(task, taken.taken) for task in shown]
-    print_table(("When", "State", "Function", "Key", "Worker", "Started"), rows)
+    print_table(
+        ("When", "State", "Function", "Key", "Worker", "Started", "Written"), rows, if_any=("Written",)
+    )
     if left_out:
         print(f"... and {left_out} more")
     if stats:
@@ -118,6 +120,7 @@ def _row(task: Execution[Any], now: datetime) -> Sequence[str]:
         task.key,
         task.worker or "",
         past(started, now) if started is not None else "",
+        task.written.words,
     )
 
 

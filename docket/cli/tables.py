@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from ..text import printable
@@ -46,10 +46,21 @@ def has_rich_terminal() -> bool:
     return sys.stdout.isatty() and importlib.util.find_spec("rich") is not None
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: int = 0) -> None:
-    """Print a table; the ``numbers`` columns after the first one are aligned right."""
+def print_table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    numbers: int = 0,
+    if_any: Collection[str] = (),
+) -> None:
+    """Print a table; the ``numbers`` columns after the first one are aligned right.
+
+    Of those ``if_any`` names only the columns are there in which a row has something.
+    """
     right = range(1, 1 + numbers)
-    rows = [[printable(cell) for cell in row] for row in rows]
+    there = [at for at, name in enumerate(headers) if name not in if_any or any(row[at] for row in rows)]
+    headers = [headers[at] for at in there]
+    rows = [[printable(row[at]) for at in there] for row in rows]
     if has_rich_terminal():
         _print_rich_table(headers, rows, right)
         return

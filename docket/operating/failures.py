@@ -17,7 +17,18 @@ from ..moments import LAST, check_moment
 from ..numbers import check_whole
 from ..rules import Cancellation, Disposition, ExecutionState, Level, check_priority
 from ..signals import Labels, signals
-from ..store import DocketStore, FailureKept, FailureRow, Keys, Message, Wanted, epoch_ms, with_level
+from ..store import (
+    DocketStore,
+    FailureKept,
+    FailureRow,
+    Keys,
+    Message,
+    Wanted,
+    Written,
+    epoch_ms,
+    with_level,
+    written_of,
+)
 from ..text import text_of
 from ..values import frozen
 from .named import asked_task
@@ -82,6 +93,11 @@ class Failure:
     def retryable(self) -> bool:
         """Whether its arguments are kept."""
         return self.args is not None and self.kwargs is not None
+
+    @property
+    def written(self) -> Written:
+        """How its arguments are written, as they say: by which serializer, signed and sealed with which keys."""
+        return written_of(self.args)
 
     def call_repr(self) -> str:
         """The call for people. Values may be secret: only those that the task marks as `Logged` are shown."""

@@ -38,7 +38,7 @@ from .ledger import CHAINS_AT_ONCE, LONGEST_KEY, Ledger, Row, TaskEnds, row_text
 from .levels import lane_of, level_of, level_of_entry, with_level
 from .listing import Counts, Listed
 from .liveness import Beat, Liveness, WorkerInfo
-from .looking import is_empty, look_at_call, serializer_of, signed_by
+from .looking import is_empty, look_at_call
 from .misuse import KINDS, is_shared, misused
 from .others import JSON, SEALED, key_id_of, sealed_head
 from .pauses import EVERY_TASK, PauseRecord, Pauses, TooManyPauses, is_among
@@ -67,6 +67,7 @@ from .sweeping import PENDING_PAGE, PendingDelivery, Sweeping
 from .tags import PICKLE
 from .taken import Refused, Taken, Unreadable
 from .trees import Child, GroupState, GroupStood, RunNow, Trees
+from .written import Written, written_of
 
 __all__ = [
     "ALL_TASKS",
@@ -177,6 +178,7 @@ __all__ = [
     "Unreadable",
     "Wanted",
     "WorkerInfo",
+    "Written",
     "about_key",
     "chains",
     "check_expires",
@@ -208,8 +210,6 @@ __all__ = [
     "restored",
     "row_text",
     "sealed_head",
-    "serializer_of",
-    "signed_by",
     "state_event",
     "tell",
     "unreadable",
@@ -217,4 +217,5 @@ __all__ = [
     "why_expired",
     "with_level",
     "without_expiry",
+    "written_of",
 ]

@@ -14,6 +14,7 @@ from .cursors import checked_range
 from .foreign import text
 from .keys import Keys
 from .records import read_mapping
+from .written import Written, written_of
 
 __all__ = ["DeadLetter", "DeadLetters"]
 
@@ -26,6 +27,7 @@ class DeadLetter:
 
     ``entry`` is its place among the dead letters. ``function`` and ``key`` are empty where it has none. ``fields`` are
     those of the delivery, each as Python writes its bytes, with at most `LONGEST` bytes of each, and `MOST` of them.
+    ``written`` is how its arguments say they are written, which may be why it was set aside.
     """
 
     entry: str
@@ -35,6 +37,7 @@ class DeadLetter:
     function: str
     key: str
     fields: Mapping[str, str] = {}
+    written: Written = Written()
 
 
 @define(eq=False)
@@ -70,6 +73,7 @@ def _letter(entry: str, flat: list[bytes]) -> DeadLetter:
         function=said(b"function"),
         key=said(b"key"),
         fields=_spelled(fields),
+        written=written_of(fields.get(b"args")),
     )
 
 

@@ -11,7 +11,7 @@ from .pickles import EMPTY_DICT, EMPTY_TUPLE
 from .plain import NotPlain, load_plain, read_plain
 from .tags import PICKLE, body_of, split
 
-__all__ = ["is_empty", "look_at_call", "look_at_value", "serializer_of", "signed_by"]
+__all__ = ["is_empty", "look_at_call", "look_at_value"]
 
 _EMPTY = frozenset({EMPTY_TUPLE, EMPTY_DICT, b"[]", b"{}"})
 
@@ -54,22 +54,6 @@ def _look(body: bytes, name: str) -> Any:
     if name.startswith(SEALED):
         raise NotPlain(f"sealed with the key {key_id_of(body).hex() or '?'}")
     raise NotPlain(f"written by the serializer {name!r}")
-
-
-def serializer_of(payload: bytes) -> str:
-    """The name of the serializer that wrote a payload, by its tag."""
-    try:
-        return text(split(payload)[1].serializer)
-    except ValueError:
-        return PICKLE
-
-
-def signed_by(payload: bytes) -> str | None:
-    """The id of the key that a payload says it is signed by, which nobody has checked; None where it says none."""
-    try:
-        return text(split(payload)[1].key_id) or None
-    except ValueError:
-        return None
 
 
 def is_empty(payload: bytes) -> bool:

@@ -27,6 +27,7 @@ from .serializing import About, Kind, Serializer, pickled_error
 from .signing import Signatures
 from .tagging import Tagging, what_call, what_result, what_strike
 from .tags import END, PICKLE, split
+from .written import Written
 
 __all__ = ["Arguments", "Payloads"]
 
@@ -70,6 +71,13 @@ class Payloads:
         self._reads_usual = self.signatures is None and self._reads_pickles
         name = PICKLE if self.serializer is None else self.serializer.name
         self._tags = Tagging(self.docket, name, self.signatures)
+
+    @property
+    def writes(self) -> Written:
+        """How what is made here says that it is written."""
+        signed_by = None if self.signatures is None else self.signatures.newest
+        sealed_by = None if self.serializer is None else self.serializer.key_id.hex() or None
+        return Written(self._tags.name, signed_by, sealed_by)
 
     @property
     def written(self) -> str:

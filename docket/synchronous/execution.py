@@ -105,6 +105,10 @@ class SyncExecution(Generic[R]):
     redelivered = _of_execution(lambda execution: execution.redelivered)
     ttl = _of_execution(lambda execution: execution.ttl)
     expires = _of_execution(lambda execution: execution.expires)
+    written = _of_execution(lambda execution: execution.written)
+    serializer = _of_execution(lambda execution: execution.serializer)
+    signed_by = _of_execution(lambda execution: execution.signed_by)
+    sealed_by = _of_execution(lambda execution: execution.sealed_by)
     priority = _of_execution(lambda execution: execution.priority)
     has_successor = _of_execution(lambda execution: execution.has_successor)
 

@@ -12,7 +12,7 @@ from docket import Docket, Perpetual, Retry, Worker, clock
 from docket.errors import ExecutionFailed, Untrusted
 from docket.execution import ExecutionState
 from docket.serializers import Sealed
-from docket.store import key_id_of, serializer_of
+from docket.store import key_id_of, written_of
 from tests.trust.traps import TRACES, counted, trap
 from tests.where import asyncio_and_trio, few_pairs
 
@@ -192,7 +192,7 @@ async def test_chains_and_retries_change_over_to_what_a_docket_writes(url: str, 
     ):
         await plain.add(task, key="k")(1)
         args = await written_by(old)
-        assert (serializer_of(args), key_id_of(args)) == ("sealed:json", by_old.key_id)
+        assert (written_of(args).serializer, key_id_of(args)) == ("sealed:json", by_old.key_id)
         await old.retry("k")
         assert key_id_of(await written_by(new)) == by_new.key_id
     assert done == [1] * 4
@@ -206,4 +206,4 @@ async def test_what_cannot_be_written_otherwise_stays_as_it_is(url: str) -> None
         failure = await docket.failure("k")
         assert failure is not None
         assert failure.args is not None
-        assert serializer_of(failure.args) == "pickle"
+        assert written_of(failure.args).serializer == "pickle"

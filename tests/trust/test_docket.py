@@ -12,7 +12,7 @@ from docket import Agenda, Docket, Perpetual, Retry, StrikeList, Worker, clock
 from docket.errors import Untrusted
 from docket.execution import ExecutionState
 from docket.rules import Disposition
-from docket.store import signed_by
+from docket.store import written_of
 from tests.trust.traps import KEY, OTHER, TRACES, counted, trap
 from tests.where import asyncio_and_trio, few_pairs
 
@@ -162,7 +162,7 @@ async def test_a_chain_is_signed_anew_by_each_worker(url: str) -> None:
         assert failure.args is not None
         signatures = both.payloads.signatures
         assert signatures is not None
-        assert signed_by(failure.args) == signatures.newest
+        assert written_of(failure.args).signed_by == signatures.newest
 
 
 async def test_a_failure_is_retried_as_it_was_signed_by_a_docket_without_keys(url: str) -> None:
@@ -216,7 +216,7 @@ async def test_a_retry_vouches_for_nothing_that_is_accepted_unsigned(url: str) -
         await drained(plain)
         retried = await docket.retry("k")
         assert retried.disposition is Disposition.SCHEDULED
-        assert signed_by(retried.as_message()[b"args"]) is None
+        assert written_of(retried.as_message()[b"args"]).signed_by is None
 
 
 async def test_a_docket_without_keys_lists_counts_cancels_pauses_and_discards(url: str) -> None:

@@ -69,8 +69,9 @@ def _why(each: DeadLetter) -> Safe:
     """The reason, and the delivery as it came."""
     if not each.fields:
         return el("div", each.reason)
+    written = el("div", each.written.words, class_="remark") if each.written.words else None
     pairs: list[tuple[str, Child]] = [(name, el("code", value)) for name, value in each.fields.items()]
-    return el("div", each.reason, el("details", el("summary", "Its fields"), facts(pairs)))
+    return el("div", each.reason, written, el("details", el("summary", "Its fields"), facts(pairs)))
 
 
 DEAD = Page(path="dead", label="Dead letters", key="d", read=_read)

@@ -128,6 +128,7 @@ def _only_failed(key: str, failure: Failure, ended: Sequence[Ended], view: View)
     pairs: list[tuple[str, Child]] = [
         ("Call", el("code", failure.call_repr())),
         ("Task", task_link(failure.function)),
+        ("Written", failure.written.words or None),
         ("Attempt", failure.attempt),
         ("Worker", failure.worker and el("code", failure.worker)),
         ("Due", failure.when and stamp(failure.when)),
@@ -278,8 +279,7 @@ def _facts(run: Execution[Any], tree: Tree | None, view: View) -> Safe:
         ("Call", el("code", run.call_repr())),
         ("Task", task_link(run.function_name)),
         ("Child of", tree and parent_links(tree)),
-        ("Signed by", run.signed_by and el("code", run.signed_by)),
-        ("Serializer", None if run.serializer == "pickle" else run.serializer),
+        ("Written", run.written.words or None),
         ("Attempt", run.attempt),
         ("Begun", f"{count(run.times_begun)} times: workers were lost" if run.times_begun > 1 else None),
         ("Worker", run.worker and el("code", run.worker)),
