@@ -23,7 +23,7 @@ __all__ = ["PENDING_PAGE", "PendingDelivery", "Sweeping"]
 PENDING_PAGE = 1000
 
 #: Keys with a successor that one script looks at.
-SUCCESSORS = 100
+SUCCESSORS = 50
 
 #: Consumers that one script removes: three commands each.
 RETIRE_CHUNK = 100

@@ -103,6 +103,17 @@ end
 """
 
 
+#: Runs, ended or not, that are to be followed.
+SUCCESSORS = """
+for n = ARGV[1], ARGV[2] do
+  redis.call('ZADD', 'd:ops:successors', n, n)
+  redis.call('HSET', 'd:runs:' .. n, 'state', ARGV[3], 'generation', 1, 'successor', 1000001, 'claim', '0-0.1')
+  redis.call('HSET', 'd:ops:successor:' .. n, 's:generation', 1000001, 's:when', 1, 's:ttl', '-', 's:queue', 'd:queue',
+    'key', n, 'when', 'w', 'function', 'f', 'args', 'A', 'kwargs', 'K', 'attempt', 1)
+end
+"""
+
+
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[Store]:
     async with Client.from_url(redis_url) as client:
@@ -161,6 +172,16 @@ async def test_ending_what_has_expired(store: Store, how: str) -> None:
         look = await expiring.look(due if how == "end" else [], due if how == "move" else [], EXPIRY_BATCH)
 
     await assert_short(store, step)
+
+
+@pytest.mark.parametrize("state", ["completed", "running"])
+async def test_looking_after_what_is_to_run_once_more(store: Store, state: str) -> None:
+    """Where pydocket has ended the runs, and where they go on."""
+    for start in range(0, COUNT, 5000):
+        await store.client.call("EVAL", SUCCESSORS, 0, start, start + 4999, state)
+    sweeping = store.claims().sweeping
+    await sweeping.place_successors()
+    await assert_short(store, sweeping.place_successors)
 
 
 async def test_cancelling_what_is_scheduled(store: Store) -> None:

@@ -75,6 +75,19 @@ async def test_a_child_of_a_group_takes_four_commands_more(store: Store) -> None
     assert await meter.commands() == (4 + 2) * 10 + 7
 
 
+async def test_to_run_once_more_takes_eleven_commands_to_be_kept_and_eight_to_be_placed(store: Store) -> None:
+    meter = Meter(store)
+    for key in "warm up", "k":
+        delivery = await store.running(key)
+        await meter.commands()
+        assert await store.schedule.place(message(key), replace=False, once_more=True)
+        kept = await meter.commands()
+        await store.claims().settle(delivery, Ended("completed"))
+        placed = await meter.commands()
+        await store.claims().settle(await store.claimed(), Ended("completed"))
+    assert (kept, placed) == (11, 9 + 8)
+
+
 async def test_moving_a_due_task_takes_six_commands(store: Store) -> None:
     count = 100
     await store.schedule.place_many([message(f"{n}", FUTURE) for n in range(count)], replace=False)
