@@ -30,6 +30,7 @@ from .expiry import expires_field, expires_of, why_expired, without_expiry
 from .failures import FailureRow, Failures
 from .failures_kept import FailureKept, FailureReport, FailuresKept, Wanted, epoch_ms
 from .fence import Fence
+from .foreign import is_whole
 from .groups import GroupLost, GroupNow, Groups, OpenGroup
 from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
@@ -195,6 +196,7 @@ __all__ = [
     "is_among",
     "is_empty",
     "is_shared",
+    "is_whole",
     "key_id_of",
     "lane_of",
     "level_of",

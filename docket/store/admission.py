@@ -155,9 +155,20 @@ class Admissions:
             await self.wake([packed])
 
     async def sweep(self) -> None:
-        """Do that for all limits in use. Raises: KeyUnreadable - their list is none; RedisError."""
+        """Do that for all limits in use; what is said to be one and is not the docket's goes.
+
+        Raises: KeyUnreadable - their list, or that of those with waiters, is none; RedisError.
+        """
+        packed, foreign = list[bytes](), list[bytes]()
         with naming(self.keys.limits, "hash"):
-            packed = [packed async for _, packed in self._in_use()]
+            async for name, each in self._in_use():
+                is_ours = name.startswith(f"{self.keys.prefix}:".encode())
+                (packed if is_ours else foreign).append(each if is_ours else name)
+            if foreign:  # scripts leave such a name alone (lib/slots.lua), and nobody waits there
+                await self.client.call("HDEL", self.keys.limits, *foreign)
+        if foreign:
+            with naming(self.keys.waiting, "set"):
+                await self.client.call("SREM", self.keys.waiting, *foreign)
         await self.wake(packed)
 
     async def safeguard(self, waiter_stream: str, most: int, lease: timedelta) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import cast
@@ -15,7 +14,7 @@ from ..values import define, frozen
 from . import script_calls
 from .answers import answers, named, naming
 from .descriptions import Recurrence, TaskDescription
-from .foreign import text
+from .foreign import is_entry, text
 from .keys import Keys
 from .levels import lane_of, level_of_entry
 from .misuse import named_after
@@ -182,17 +181,17 @@ class Catalogue:
         if state == b"scheduled" and b"waiter_stream" not in fields:
             # pydocket has those with reserved names in its own queue.
             return None if self.keys.is_reserved(key) else ("ZSCORE", self.keys.queue, key)
-        name, entry = get(b"waiter_stream"), get(b"waiter_entry_id") or b""
+        row, entry = get(b"waiter_stream", b""), get(b"waiter_entry_id", b"")
+        name: str | bytes = row if row.startswith(f"{self.keys.prefix}:".encode()) else b""
         if state == b"queued":
             entry = get(b"stream_id") or b""
         elif state == b"running":
             entry = get(b"claim", b"").partition(b".")[0]
+        if not is_entry(entry) or entry == b"0-0":
+            return None
         if state in (b"queued", b"running") or not name:
             name = lane_of(self.keys, level_of_entry(entry))
-        return ("XRANGE", name, entry, entry) if _ENTRY.fullmatch(entry) and entry != b"0-0" else None
-
-
-_ENTRY = re.compile(rb"[0-9]{1,19}-[0-9]{1,19}")
+        return ("XRANGE", name, entry, entry)
 
 
 def _pairs(flat: Sequence[bytes]) -> zip[tuple[bytes, bytes]]:

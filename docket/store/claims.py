@@ -402,7 +402,7 @@ class Claims:
         """For each task key the generation whose cancellation was requested while it ran, or None."""
         commands = [("HGET", self.keys.run(key), "cancel_requested") for key in keys]
         replies = answers(await self.client.call_many(commands))
-        return [int(r) if isinstance(r, bytes) and r.isdigit() else None for r in replies]
+        return [int(r) if isinstance(r, bytes) and is_whole(r) else None for r in replies]
 
     # ending ----------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from ..moments import read_epoch
 from ..transport import Argument, Client
 from ..values import define, frozen
 from . import script_calls
-from .foreign import text
+from .foreign import is_whole, text
 from .keys import Keys
 from .schedule import time_to_live
 
@@ -69,7 +69,7 @@ class Expiring:
             word = rest.pop(0)
             if word == b"ENDED":
                 generation, due = rest.pop(0), rest.pop(0)
-                number = int(generation) if generation.isdigit() else 0
+                number = int(generation) if is_whole(generation) else 0
                 ended.append(Expired(each.key, each.task, each.moment, number, read_epoch(due)))
         found = [
             Expired(text(key), text(task), read_epoch(moment) or clock.now())

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from ..moments import LONGEST, moved, read_epoch
 from .codec import EXPIRES
+from .foreign import is_whole
 
 __all__ = ["expires_field", "expires_of", "why_expired", "without_expiry"]
 
@@ -30,7 +31,7 @@ def expires_of(extra: Mapping[bytes, bytes], placed: datetime | None = None) -> 
         return None
     if given[:1] != b"+":
         return read_epoch(given)
-    return None if placed is None or not given[1:].isdigit() else moved(placed, int(given[1:]) * _MS)
+    return None if placed is None or not is_whole(given[1:]) else moved(placed, int(given[1:]) * _MS)
 
 
 def without_expiry(extra: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:

@@ -16,7 +16,7 @@ from . import script_calls
 from .answers import answers, naming
 from .codec import Message, fields_of, state_event
 from .failures_kept import FailureKept, FailuresKept, Wanted, epoch_ms
-from .foreign import text
+from .foreign import LARGEST, text
 from .keys import Keys
 from .lua import Call, run_each
 from .schedule import NOT_GIVEN, Placed, epoch, placed_as, time_to_live
@@ -80,8 +80,7 @@ class Failures:
         """
         name = self.keys.failures if final else self.keys.retrying
         backwards = final and not oldest_first
-        least: int | str = "-inf"
-        most: int | str = "+inf"
+        least, most = 0, LARGEST
         if final:
             least = self.kept.oldest(clock.now())
             if wanted.since is not None:

@@ -5,11 +5,12 @@ Numbers that both Python and Lua are to read have at most fifteen digits: Lua's 
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from ..moments import read_moment
 
-__all__ = ["LARGEST", "is_whole", "moment", "shown", "text", "text_or_none", "whole"]
+__all__ = ["LARGEST", "is_entry", "is_text", "is_whole", "moment", "shown", "text", "text_or_none", "whole"]
 
 #: The largest number that is read, of those without a sign.
 LARGEST = 10**15 - 1
@@ -20,6 +21,23 @@ _SHOWN = 40
 def shown(raw: bytes) -> str:
     """The beginning of it, for people."""
     return repr(raw[:_SHOWN]) + ("..." if len(raw) > _SHOWN else "")
+
+
+_ENTRY = re.compile(rb"[0-9]{1,19}-[0-9]{1,19}")
+
+
+def is_entry(raw: bytes | None) -> bool:
+    """Whether it is the id of an entry of a stream, which the server would not refuse."""
+    return raw is not None and _ENTRY.fullmatch(raw) is not None
+
+
+def is_text(raw: bytes) -> bool:
+    """Whether it is UTF-8, as all names are."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def is_whole(raw: bytes) -> bool:

@@ -17,7 +17,7 @@ from ..values import define, frozen
 from . import script_calls
 from .answers import answers, named, naming
 from .fence import NO_FENCE, Fence
-from .foreign import text
+from .foreign import is_text, is_whole, text
 from .keys import Keys
 from .result_storage import ResultStorage
 from .schedule import milliseconds, time_to_live
@@ -33,6 +33,9 @@ KEEP_BATCH = 100
 
 #: How long what is known of a group that was left is kept, for a parent that is redelivered.
 KEPT = timedelta(days=1)
+
+#: In so many groups at most children are waited for in whose place another was opened: the record says how many.
+MOST_BEFORE = 1000
 
 #: How often in the time for which it is kept what is known of children that have ended is pushed back.
 PUSHES = 3
@@ -72,8 +75,11 @@ class OpenGroup:
         # The nonce of the run, the place of the group in it, and which group in that place this is.
         nonce, _, rest = self.id.partition(".")
         place, _, again = rest.partition(".")
-        ids = [f"{nonce}.{place}", *(f"{nonce}.{place}.{n}" for n in range(2, int(again or 1)))]
-        return [OpenGroup(id=id, parent=self.parent) for id in ids] if again else []
+        if not is_whole(again.encode()):
+            return []
+        last = min(int(again), MOST_BEFORE)
+        ids = [f"{nonce}.{place}", *(f"{nonce}.{place}.{n}" for n in range(2, last))]
+        return [OpenGroup(id=id, parent=self.parent) for id in ids]
 
 
 @frozen(kw_only=True)
@@ -285,9 +291,11 @@ class Groups:
     # a worker's --------------------------------------------------------------------------------------------
 
     async def due(self, limit: int) -> list[OpenGroup]:
-        """Groups that somebody is to look after now, ``limit`` of them at most."""
+        """Groups that somebody is to look after now, ``limit`` of them at most. What is none goes (I9)."""
         _, found = await self._due(limit)
-        return [self.named(member) for member in found]
+        if foreign := [member for member in found if not is_text(member)]:
+            await self.client.call("ZREM", self.keys.groups, *foreign)
+        return [self.named(member.decode()) for member in found if is_text(member)]
 
     async def first_due(self) -> float | None:
         """In how many seconds somebody is to look after a group; None where that is never, in one command."""
@@ -297,11 +305,11 @@ class Groups:
             )
         return None if not first or first[1] == b"inf" else (await self._due(0))[0]
 
-    async def _due(self, limit: int) -> tuple[float | None, list[str]]:
+    async def _due(self, limit: int) -> tuple[float | None, list[bytes]]:
         with naming(self.keys.groups, "sorted set"):
             reply = await self.client.run(*script_calls.due_groups(self.keys, limit=limit))
         first, *found = cast("list[bytes]", reply)
-        return int(first) / 1000 if first else None, [member.decode() for member in found]
+        return int(first) / 1000 if first else None, found
 
     @staticmethod
     def named(member: str) -> OpenGroup:

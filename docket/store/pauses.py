@@ -158,7 +158,7 @@ class Pauses:
 def _record(task: str, remark: bytes, waiting: int) -> PauseRecord:
     """A pause, whatever is written about it."""
     told: dict[str, Any] = {}
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, RecursionError):
         told = dict(json.loads(remark))
     since, reason, by = (told.get(name) for name in ("since", "reason", "by"))
     return PauseRecord(

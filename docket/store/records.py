@@ -18,7 +18,7 @@ from ..transport import Client
 from ..values import define, frozen
 from .answers import answers, is_about_a_key, named, naming, unreadable
 from .codec import LANE, Message, decode_message, open_envelope, read_ttl
-from .foreign import shown, text, text_or_none, whole
+from .foreign import is_entry, shown, text, text_or_none, whole
 from .keys import GROUP, Keys, paused_task
 from .levels import any_leveled, lane_of, level_of, level_of_entry
 
@@ -183,6 +183,7 @@ class Record:
         if b"state" not in fields:
             return None
         get = fields.get
+        place = get(b"waiter_entry_id")
         try:
             state = ExecutionState(text(fields[b"state"]))
         except ValueError:
@@ -208,7 +209,7 @@ class Record:
             entry=_entry(state, fields),
             expires=read_epoch(get(b"expires")) if state in WAITING else None,
             row=_row(get(b"waiter_stream")) if state is ExecutionState.SCHEDULED else None,
-            place=get(b"waiter_entry_id") if state is ExecutionState.SCHEDULED else None,
+            place=place if state is ExecutionState.SCHEDULED and is_entry(place) else None,
             successor=_number(fields[b"successor"]) or 0 if b"successor" in fields else 0,
             cancel_requested=state is ExecutionState.RUNNING and _is_asked(fields),
             is_parent=state is ExecutionState.RUNNING and bool(get(b"groups")),
@@ -372,7 +373,8 @@ class Records:
         Raises: RedisError.
         """
         names = (b"attempt", LANE)
-        if record.row is not None and record.place is not None:
+        is_ours = record.row is not None and record.row.startswith(f"{self.keys.prefix}:")
+        if is_ours and record.place is not None:
             asked = ("XRANGE", f"{record.row}:waiters", record.place, record.place)
         else:
             asked = ("HMGET", self.keys.parked(key), *names)

@@ -11,7 +11,7 @@ from ..values import define, frozen
 from . import script_calls
 from .answers import answers, named
 from .cursors import no_place
-from .foreign import text
+from .foreign import is_whole, text
 from .keys import Keys
 from .records import Record
 
@@ -213,7 +213,7 @@ def _run_of(reply: Sequence[bytes | None]) -> RunNow | None:
         return None
     group, nonce = fields.get(b"group"), fields.get(b"nonce")
     listed = text(fields.get(b"groups", b"")).split()
-    opened = int(fields[b"opened"]) if fields.get(b"opened", b"").isdigit() else 0
+    opened = int(fields[b"opened"]) if is_whole(fields.get(b"opened", b"")) else 0
     latest = range(max(1, opened - LATEST_GROUPS + 1), opened + 1)
     places = [*map(str, latest), *text(fields.get(b"named", b"")).split()]
     ids = [f"{text(nonce)}.{place}" for place in places] if nonce is not None else []
@@ -252,4 +252,4 @@ def _some(name: str, score: str, limit: int) -> tuple[Any, ...]:
 
 def _place(group_id: str) -> list[int]:
     """Where a group is among those of its run."""
-    return [int(number) for number in group_id.split(".")[1:] if number.isdigit()]
+    return [int(number) for number in group_id.split(".")[1:] if is_whole(number.encode())]

@@ -1,7 +1,7 @@
 -- End runs that have expired as they wait, on time, and say which are next.
 -- KEYS stream queue reserved_queue expiring
 -- ARGV prefix group at ttl_ms limit wake_channel decided...
--- REPLY {in how many ms the next one expires, or '', what became of `decided`..., a key, its task and the moment (epoch) of each that
+-- REPLY {in how many ms the next one expires, a month at most, or '', what became of `decided`..., a key, its task and the moment (epoch) of each that
 --   has expired...}; `decided` are threes: 'END' it, or 'MOVE' it to a worker, which ends it and knows what follows; its key; the moment as text.
 --   Of each there is 'MOVED', 'GONE' (it does not wait any more, or not until then), or 'ENDED', with its generation and when it was due
 -- USE events numbers errors stream_of queued finish cancel_one expiring
@@ -72,6 +72,8 @@ for n = 1, first.err and 0 or #first, 2 do
   for _, each in ipairs({first[n], type(task) == 'string' and task or '', first[n + 1]}) do reply[#reply + 1] = each end
 end
 local following = not first.err and redis.call('ZRANGE', expiring, 0, 0, 'WITHSCORES')[2]
-if following then reply[1] = string.format('%.0f', math.max(0, math.ceil((following - lib.now) * 1000))) end
+if following then                                                -- a month at most: anybody may have written inf (I9)
+  reply[1] = string.format('%.0f', math.min(math.max(0, math.ceil((following - lib.now) * 1000)), 30 * 86400000))
+end
 if has_ended then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end
 return reply

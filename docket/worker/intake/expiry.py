@@ -14,7 +14,7 @@ from ...clock import monotonic
 from ...dependencies import Perpetual, dependencies_of_call
 from ...notification import Notification
 from ...signals import signals, suppress_errors
-from ...store import Expired, Expiring
+from ...store import Expired, Expiring, is_whole
 from ...values import define
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ class Expiry:
             self.note(each)
 
     def announce(self, ms: str) -> None:
-        """A task waits that expires in so many milliseconds, as text."""
-        if ms.isdigit():
+        """A task waits that expires in so many milliseconds, as text: anybody who may publish says so (I9)."""
+        if is_whole(ms.encode()):
             self._wake_in(int(ms) / 1000)
 
     def look_again(self) -> None:

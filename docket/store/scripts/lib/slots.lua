@@ -12,15 +12,20 @@ local function limits_lib()
     local time = redis.call('TIME')
     return {prefix = prefix, stream = stream, channel = channel, now = time[1] + time[2] / 1000000, steps = 0, pruned = {}}
   end
+  -- I9: anybody may have written the names of limits. A worker may be allowed more keys than the docket's; it is to write
+  -- none of these for somebody who may not.
+  local function is_ours(name) return string.sub(name, 1, #prefix + 1) == prefix .. ':' end
   -- Limits travel as one text: '{lease in ms} ', then for each limit '{most}:{length of its name}:{name}'.
   local function limits_of(packed)
     local limits = {}
     local lease, at = string.match(packed, '^(%d+) ()')
-    while at and #lease <= 15 and #limits < 100 do               -- anybody may have written them (I9)
+    local seen = 0
+    while at and #lease <= 15 and seen < 100 do                   -- anybody may have written them (I9)
       local most, length, start = string.match(packed, '^(%d+):(%d+):()', at)
       if not most or #most > 15 or #length > 15 then return limits end
-      at = start + length
-      limits[#limits + 1] = {name = string.sub(packed, start, at - 1), most = tonumber(most), lease = tonumber(lease)}
+      at, seen = start + length, seen + 1
+      local name = string.sub(packed, start, at - 1)
+      if is_ours(name) then limits[#limits + 1] = {name = name, most = tonumber(most), lease = tonumber(lease)} end
     end
     return limits
   end
@@ -103,7 +108,7 @@ local function limits_lib()
       return true
     end
     local all = packed and limits_of(packed) or {limit}
-    if #all == 0 then all = {limit} end
+    if #all == 0 then all, packed = {limit}, nil end
     for _, one in ipairs(all) do
       local has_it = false
       unless_foreign(function() has_it = redis.call('ZSCORE', one.name, key) end)
@@ -181,6 +186,7 @@ local function limits_lib()
   end
   -- Take an entry from the row `{limit}:waiters`.
   local function unqueue(site, waiters, id)
+    if not is_ours(waiters) then return end
     unless_foreign(remove_entry, waiters, id)
     local name = string.gsub(waiters, ':waiters$', '')
     local packed = redis.call('HGET', site.prefix .. ':limits', name)
