@@ -86,12 +86,10 @@ class StrikeList:
         signatures: SigningMode | None = None,
     ) -> None:
         name = checked_name(name, "the name of a docket")
-        self.url, self.name = url, name
-        self.enable_internal_instrumentation = enable_internal_instrumentation
-        self._client: Client | None = None
+        client = None
         if url is not None:
-            self._client = from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
-        on_cluster = self._client is not None and self._client.is_cluster
+            client = from_url(url, credential_provider=credential_provider, home=f"{{{name}}}")
+        on_cluster = client is not None and client.is_cluster
         keys = Keys.on_cluster(name) if on_cluster else Keys(name)
         payloads = Payloads(name)
         if is_set("DOCKET_SERIALIZER", "DOCKET_ACCEPT"):
@@ -99,7 +97,15 @@ class StrikeList:
 
             payloads = chosen().payloads(name)
         signed = signatures_of(name, signing_keys, signatures, None)
-        self._strikes = Strikes(keys, attrs.evolve(payloads, signatures=signed))
+        strikes = Strikes(keys, attrs.evolve(payloads, signatures=signed))
+        self._begin(name, url, client, strikes, enable_internal_instrumentation)
+
+    def _begin(
+        self, name: str, url: str | None, client: Client | None, strikes: Strikes, instrumented: bool
+    ) -> None:
+        self.url, self.name = url, name
+        self.enable_internal_instrumentation = instrumented
+        self._client, self._strikes = client, strikes
         self._tail: Tail | None = None
         self._entered = 0
         self._entering = Lock()
@@ -303,9 +309,8 @@ class DocketStrikes(StrikeList):
         connected: Callable[[], Client],
         enable_internal_instrumentation: bool = False,
     ) -> None:
-        super().__init__(None, name, enable_internal_instrumentation)
-        self.url = url
-        self._strikes = strikes
+        # Keys and serializers are the docket's: they are read once, and may not be what the environment says.
+        self._begin(name, url, None, strikes, enable_internal_instrumentation)
         self._connected = connected
         self._stale_was_logged = False
 

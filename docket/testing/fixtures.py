@@ -6,7 +6,8 @@ in any conftest.py. There they shadow no ``import docket`` of a test module. The
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -47,13 +48,23 @@ async def _is_virtual() -> bool:
 
 @pytest.fixture
 def docket(request: pytest.FixtureRequest, anyio_backend: Any) -> Generator[Docket]:
-    """An entered docket on a ``memory://`` server that no other test sees."""
-    yield from _run(request, anyio_backend, _docket)
+    """An entered docket on a ``memory://`` server that no other test sees.
+
+    A fixture ``docket_settings`` of yours, where there is one, returns what `docket.Docket` is told besides:
+    ``{"serializer": "json", "signing_keys": [...]}``.
+    """
+    try:
+        settings: Mapping[str, Any] = request.getfixturevalue("docket_settings")
+    except pytest.FixtureLookupError as error:
+        if error.argname != "docket_settings":
+            raise
+        settings = {}
+    yield from _run(request, anyio_backend, partial(_docket, settings))
 
 
-async def _docket() -> AsyncGenerator[Docket]:
+async def _docket(settings: Mapping[str, Any]) -> AsyncGenerator[Docket]:
     name = f"test-{uuid4()}"
-    async with Docket(name, f"memory://{name}") as docket:
+    async with Docket(name, f"memory://{name}", **settings) as docket:
         yield docket
 
 

@@ -28,9 +28,12 @@ from docket import (
     Progress,
     Worker,
 )
+from docket.errors import Untrusted
 from docket.execution import ExecutionProgress
 from docket.synchronous import SyncDocket, SyncExecution, SyncProgress
 from tests.docket.conftest import add, later, nothing, refuse
+from tests.kinds import KINDS
+from tests.trust.traps import KEY, OTHER
 from tests.where import slow
 
 SECOND = timedelta(seconds=1)
@@ -311,3 +314,37 @@ def test_it_registers_a_collection_by_more_names(memory_url: str) -> None:
     with Docket("names", memory_url).sync() as docket:
         docket.register_collection("docket.tasks:standard_tasks", names={"sleep": ["sleep", "nap"]})
         assert docket.docket.tasks["nap"] is docket.docket.tasks["sleep"]
+
+
+async def refuse_to(number: int) -> int:
+    raise LookupError(number)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_works_whatever_a_docket_writes(url: str, kind: str, backend: str) -> None:
+    settings, words = KINDS[kind]
+    with Docket("d", url, **settings).sync(backend=backend) as docket:
+        execution, failing = docket.add(add)(1, b=2), docket.add(refuse_to)(7)
+        read = docket.get_execution(execution.key)
+        assert read is not None
+        assert [read.written.words, execution.written.words] == [words, words]
+        work(docket)
+        assert execution.get_result() == 3
+        with pytest.raises(LookupError, match="7"):
+            failing.get_result()
+
+
+def test_a_result_that_nobody_known_has_signed_is_not_handed_out(url: str) -> None:
+    with (
+        Docket("d", url, signing_keys=[KEY]).sync() as docket,
+        Docket("d", url, signing_keys=[OTHER]).sync() as other,
+    ):
+        execution = docket.add(add)(1, b=2)
+        work(docket)
+        read = other.get_execution(execution.key)
+        assert read is not None
+        assert read.signed_by == execution.signed_by
+        with pytest.raises(Untrusted, match="signed"):
+            read.get_result(timeout=30 * SECOND)
+        assert execution.get_result() == 3

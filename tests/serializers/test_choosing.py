@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +117,48 @@ def test_pickles_may_be_those_of_others_too() -> None:
     written = chosen("pickle").written
     here = About(kind="result", docket="d")
     assert written.loads(pickle.dumps({1}), here) == {1}
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, "DOCKET_SEALING_KEYS or DOCKET_SEALING_KEYS_FILE; neither is set"),
+        ({"DOCKET_SEALING_KEYS": "k" * 32, "DOCKET_SEALING_KEYS_FILE": "x"}, "both are set: use one of them"),
+        ({"DOCKET_SEALING_KEYS": "short"}, "16"),
+        ({"DOCKET_SEALING_KEYS_FILE": "/no/such"}, "DOCKET_SEALING_KEYS_FILE: the file cannot be read"),
+        ({"DOCKET_SEALING_KEYS_FILE": os.devnull}, "key"),
+    ],
+)  # fmt: skip
+def test_what_seals_needs_good_keys_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(BadSetting, match=said):
+        chosen("sealed:json")
+
+
+def test_keys_that_seal_come_from_a_variable_or_a_file_the_newest_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    newest, older = "n" * 32, "o" * 32
+    expected = Sealed("json", keys=[newest, older]).key_ids
+    monkeypatch.setenv("DOCKET_SEALING_KEYS", f"{newest} {older}")
+    assert key_ids("sealed:json") == expected
+    monkeypatch.delenv("DOCKET_SEALING_KEYS")
+    file = tmp_path / "keys"
+    file.write_text(f"# the newest\n{newest}\n\n{older}\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("DOCKET_SEALING_KEYS_FILE", str(file))
+    assert key_ids("sealed:pickle") == expected
+    assert not caplog.records
+    file.chmod(0o644)
+    key_ids("sealed:json")
+    assert os.name != "posix" or "may be read by every user of this machine" in caplog.text
+
+
+def key_ids(name: str) -> list[str]:
+    """The ids of the keys with which the serializer of this name seals."""
+    written = chosen(name).written
+    assert isinstance(written, Sealed)
+    return written.key_ids

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -15,6 +16,7 @@ import docket as package
 from docket import Docket, Worker, clock
 from docket.testing import run_until
 from docket.testing.fixtures import VirtualClock, docket, virtual_clock, worker
+from tests.kinds import KINDS
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +35,21 @@ async def test_a_docket_and_its_worker(docket: Docket, worker: Worker) -> None:
     await worker.run_until_finished()
     assert await execution.get_result() == 42
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=30)
+
+
+class TestSettings:
+    @pytest.fixture(params=["json", "signed"])
+    def docket_settings(self, request: pytest.FixtureRequest) -> dict[str, Any]:
+        return KINDS[request.param][0]
+
+    async def test_a_docket_has_the_settings_of_its_tests(
+        self, docket: Docket, worker: Worker, docket_settings: dict[str, Any]
+    ) -> None:
+        execution = await docket.add(double)(21)
+        expected = Docket("other", "memory://other", **docket_settings).payloads.writes
+        assert execution.written == expected
+        await worker.run_until_finished()
+        assert await execution.get_result() == 42
 
 
 async def test_in_real_time_one_may_run_what_is_due(docket: Docket, worker: Worker) -> None:

@@ -102,3 +102,19 @@ def test_keys_are_shown_nowhere() -> None:
 def test_a_list_of_strikes_takes_keys_too() -> None:
     with pytest.raises(BadSetting, match="16 are the least"):
         StrikeList("redis://localhost/0", "settings", signing_keys=["short"])
+
+
+def test_the_environment_is_asked_once_and_for_what_the_program_does_not_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DOCKET_SIGNATURES", "accept")
+    monkeypatch.setenv("DOCKET_SIGNATURE_MAX_AGE", "2h")
+    signatures = made(signing_keys=[KEY]).payloads.signatures
+    assert signatures is not None
+    assert (signatures.required, signatures.max_age) == (False, timedelta(hours=2))
+    file = tmp_path / "keys"
+    file.write_text("a" * 32)
+    file.chmod(0o644)
+    monkeypatch.setenv("DOCKET_SIGNING_KEYS_FILE", str(file))
+    made()
+    assert len(caplog.messages) == (os.name == "posix")
