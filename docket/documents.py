@@ -114,6 +114,7 @@ def _execution(execution: Execution[Any]) -> dict[str, Any]:
         "generation": execution.generation,
         "paused": execution.is_paused,
         "expires": execution.expires if execution.state in WAITING else None,
+        "priority": execution.priority,
         "waits_for": execution.waits_for,
         "unknown_to_a_worker": execution.is_put_back,
         "is_parent": execution.is_parent,
@@ -139,6 +140,7 @@ def _worker(worker: WorkerInfo) -> dict[str, Any]:
         "last_seen": worker.last_seen,
         "tasks": tasks,
         "draining": worker.draining,
+        "lanes": worker.lanes,
     }
 
 

@@ -95,6 +95,9 @@ class Subscriber:
     def depths(self, docket: str, due: int, later: int) -> None:
         """So many tasks are due (running ones among them), and so many are scheduled for later or wait for a limit."""
 
+    def levels(self, docket: str, due: Mapping[str, int], unserved: Mapping[str, int]) -> None:
+        """So many tasks are due of each level, where there are others than normal; of these nobody serves some."""
+
     def waiting(self, docket: str, limits: Mapping[str, int]) -> None:
         """So many tasks wait for a concurrency limit, by its name; for other limits of the docket none does."""
 

@@ -12,12 +12,12 @@ from cyclopts import Parameter
 
 from .. import clock
 from ..errors import UsageError
-from ..rules import Disposition
+from ..rules import Disposition, Priority
 from .at import HERE, Here
 from .errors import CommandFailed
 from .existing import check_known
 from .json_output import Json, print_json
-from .options import choice, duration, option, until
+from .options import OfLevel, choice, duration, option, until
 from .server import with_docket
 from .values import value_of
 
@@ -47,6 +47,7 @@ def add(
     delay: Delay = timedelta(0),
     expires: Expires = None,
     if_running: IfRunning = "skip",
+    priority: OfLevel = None,
     force: Force = False,
     at: Here = HERE,
     json: Json = False,
@@ -72,12 +73,15 @@ def add(
         How long after it is due the task is cancelled unless it has begun; or a moment with a time zone.
     if_running
         Where the key has a run that has begun: skip adds nothing, once-more has it run once more after that.
+    priority
+        The level of the call: high, normal or low; normal if not given.
     force
         Add also a task that no live worker knows and that waits nowhere.
     json
         Print it as JSON.
     """
     args, kwargs = _read(arguments)
+    level = None if priority is None else Priority(priority)
 
     async def act(opened: Docket) -> Execution[Any]:
         if not force:
@@ -86,7 +90,7 @@ def add(
         try:
             when = clock.now() + delay if delay else None
             once_more: Literal["skip", "once_more"] = "once_more" if if_running == "once-more" else "skip"
-            add = opened.add(function, when, key, expires=expires, if_running=once_more)
+            add = opened.add(function, when, key, expires=expires, if_running=once_more, priority=level)
             return await add(*args, **kwargs)
         except TypeError as error:  # it cannot be pickled
             raise UsageError(str(error)) from error

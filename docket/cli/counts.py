@@ -45,7 +45,10 @@ def status(
     print(f"Docket {at.docket!r}")
     if counts.memory_full:
         print("Redis    is full: it refuses whatever needs more memory, and workers begin nothing")
-    print(f"due      {counts.due}{oldest}")
+    levels = "".join(f", {depth} {level.value}" for level, depth in counts.levels.items())
+    print(f"due      {counts.due}{levels}{oldest}")
+    if counts.unserved and counts.workers:
+        print(f"unserved {', '.join(level.value for level in counts.unserved)}: no live worker serves that")
     print(f"later    {counts.later}")
     print(f"running  {counts.running}")
     print(f"limited  {counts.limited}")

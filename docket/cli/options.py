@@ -19,6 +19,7 @@ __all__ = [
     "Heartbeat",
     "Limit",
     "Missed",
+    "OfLevel",
     "choice",
     "duration",
     "each",
@@ -201,3 +202,6 @@ Contains = Annotated[str | None, Parameter(name="--contains")]
 
 Heartbeat = Annotated[timedelta, option("--heartbeat-interval", duration(), "DOCKET_HEARTBEAT_INTERVAL")]
 Missed = Annotated[int, option("--missed-heartbeats", integer(1), "DOCKET_MISSED_HEARTBEATS")]
+
+#: The level of a call.
+OfLevel = Annotated[str | None, option("--priority", choice(*(level.value for level in LEVELS)))]

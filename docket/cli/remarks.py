@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..rules import Priority
+
 if TYPE_CHECKING:
     from ..execution import Execution
     from ..operating import TreeRun
@@ -12,14 +14,16 @@ __all__ = ["remarks", "remarks_of"]
 
 
 def remarks_of(execution: Execution[Any]) -> list[str]:
-    """``paused``, ``waits for LIMIT``, ``worker gone``, ``attempt 2`` and the like; none of most tasks."""
-    return remarks(
+    """``high priority``, ``paused``, ``waits for LIMIT``, ``attempt 2`` and the like; none of most tasks."""
+    said = remarks(
         execution,
         unknown=execution.is_put_back,
         paused=execution.is_paused,
         is_parent=execution.is_parent,
         has_successor=execution.has_successor,
     )
+    level = execution.priority
+    return said if level is Priority.NORMAL else [f"{level.value} priority", *said]
 
 
 def remarks(

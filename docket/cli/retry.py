@@ -10,13 +10,14 @@ from cyclopts import Parameter
 
 from .. import clock
 from ..errors import NothingKept, Untrusted, UsageError
-from ..rules import Disposition
+from ..rules import Disposition, Priority
 from .asking import Yes, agrees, at_a_terminal
 from .at import HERE, At, Here
 from .errors import CommandFailed
 from .existing import found_on
 from .failures import Error, Since, TaskName, Until
 from .json_output import Json, print_json
+from .options import OfLevel
 from .server import with_docket
 from .several import Said, each_key
 
@@ -141,6 +142,7 @@ def run_now(
     key: str,
     /,
     *more: str,
+    priority: OfLevel = None,
     at: Here = HERE,
     json: Json = False,
 ) -> None:
@@ -154,12 +156,15 @@ def run_now(
         The key of the task.
     more
         More keys.
+    priority
+        The level that they have from now on: high, normal or low; their own if not given.
     json
         Print it as JSON.
     """
+    level = None if priority is None else Priority(priority)
 
     async def one(opened: Docket, name: str) -> Said:
-        if await opened.run_now(name):
+        if await opened.run_now(name, priority=level):
             return Said(True, f"Task {name!r} on docket {at.docket!r} runs now")
         return Said(False, f"nothing waits for its time under the key {name!r} on docket {at.docket!r}")
 

@@ -12,7 +12,7 @@ from .. import clock
 from ..errors import UsageError
 from ..execution import Execution, ExecutionState
 from ..operating import latest_first
-from ..rules import WAITING
+from ..rules import WAITING, Priority
 from ..text import printable
 from .at import HERE, Here
 from .children import list_children
@@ -156,6 +156,7 @@ def _facts(execution: Execution[Any]) -> dict[str, Any]:
         "attempt": execution.attempt,
         "begun": f"{execution.times_begun} times" if execution.times_begun > 1 else None,
         "expires": execution.expires if execution.state in WAITING else None,
+        "priority": None if execution.priority is Priority.NORMAL else execution.priority.value,
         "paused": execution.is_paused,
         "waits_for": execution.waits_for,
         "cancel_requested": execution.cancel_requested,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from .. import clock
+from ..rules import LEVELS
 from ..text import similar
 from .at import HERE, Here
 from .errors import CommandFailed
@@ -91,6 +92,14 @@ def for_task(
     _print(f"Workers of docket {at.docket!r} that know {task!r}", at.docket, workers, as_json=json)
 
 
+def _remarks(worker: WorkerInfo) -> Iterator[str]:
+    """What an operator should know of a worker."""
+    if worker.draining:
+        yield "draining"
+    if worker.lanes is not None and worker.lanes != LEVELS:
+        yield f"serves {' and '.join(level.value for level in worker.lanes)} only"
+
+
 def _print(title: str, docket: str, workers: Collection[WorkerInfo], *, as_json: bool) -> None:
     by_name = sorted(workers, key=lambda worker: worker.name)
     if as_json:
@@ -101,7 +110,7 @@ def _print(title: str, docket: str, workers: Collection[WorkerInfo], *, as_json:
     rows = [
         (
             worker.name,
-            relative(worker.last_seen, now) + (", draining" if worker.draining else ""),
+            ", ".join([relative(worker.last_seen, now), *_remarks(worker)]),
             ", ".join(sorted(worker.tasks)),
         )
         for worker in by_name

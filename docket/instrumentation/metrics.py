@@ -12,6 +12,7 @@ from ..signals import Labels, Subscriber
 __all__ = [
     "CACHE_SIZE",
     "FAILURES_KEPT",
+    "LEVEL_DEPTH",
     "LIMIT_WAITERS",
     "PAUSES_IN_EFFECT",
     "PAYLOADS_UNSIGNED",
@@ -36,6 +37,7 @@ __all__ = [
     "TASKS_SUPERSEDED",
     "TASK_DURATION",
     "TASK_PUNCTUALITY",
+    "UNSERVED_DEPTH",
     "Metrics",
     "meter",
 ]
@@ -169,6 +171,11 @@ def _limits(waiting: Mapping[str, int]) -> Iterator[Row]:
         yield count, {"docket.limit": limit}
 
 
+def _levels(due: Mapping[str, int]) -> Iterator[Row]:
+    for level, count in due.items():
+        yield count, {"docket.priority": level}
+
+
 def _tasks(names: Collection[str]) -> Iterator[Row]:
     for task in names:
         yield 1, {"docket.task": task}
@@ -176,8 +183,21 @@ def _tasks(names: Collection[str]) -> Iterator[Row]:
 
 DUE, LATER, FAILED = _Latest(_number), _Latest(_number), _Latest(_number)
 WAITERS, PAUSED = _Latest(_limits), _Latest(_tasks)
+OF_LEVELS, UNSERVED = _Latest(_levels), _Latest(_levels)
 QUEUE_DEPTH = meter.create_observable_gauge(
     "docket_queue_depth", [DUE.observe], description="How many tasks are due to be executed now", unit="1"
+)
+LEVEL_DEPTH = meter.create_observable_gauge(
+    "docket_level_depth",
+    [OF_LEVELS.observe],
+    description="How many of the tasks that are due have this level, where there are others than normal",
+    unit="1",
+)
+UNSERVED_DEPTH = meter.create_observable_gauge(
+    "docket_unserved_depth",
+    [UNSERVED.observe],
+    description="How many tasks are due of a level that no live worker serves",
+    unit="1",
 )
 SCHEDULE_DEPTH = meter.create_observable_gauge(
     "docket_schedule_depth",
@@ -308,8 +328,12 @@ class Metrics(Subscriber):
         DUE.keep(docket, due)
         LATER.keep(docket, later)
 
+    def levels(self, docket: str, due: Mapping[str, int], unserved: Mapping[str, int]) -> None:
+        OF_LEVELS.keep(docket, due)
+        UNSERVED.keep(docket, unserved)
+
     def unmeasured(self, docket: str) -> None:
-        for numbers in DUE, LATER, FAILED, PAUSED:
+        for numbers in DUE, LATER, FAILED, PAUSED, OF_LEVELS, UNSERVED:
             numbers.drop(docket)
 
     def kept(self, docket: str, failed: int, paused: Collection[str]) -> None:

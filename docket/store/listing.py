@@ -21,6 +21,7 @@ from .cursors import InQueue, InRow, checked_range, no_place, on_stream
 from .foreign import text, text_or_none
 from .keys import GROUP, Keys, paused_task
 from .levels import lane_of, level_of_entry
+from .liveness import Liveness
 from .records import PictureEntry, Records, has_successor, read_mapping, times_begun
 from .server_memory import ABOUT_MEMORY, is_full
 
@@ -65,6 +66,8 @@ class Counts:
     draining: int = 0
     levels: Mapping[Priority, int] = attrs.field(factory=dict[Priority, int])
     """How many of those that are due are of other levels than normal, where there are any."""
+    unserved: tuple[Priority, ...] = ()
+    """The levels of which something is due, and that no live worker serves."""
 
 
 @frozen(kw_only=True)
@@ -77,6 +80,8 @@ class _Sizes:
     running: int
     levels: Mapping[Priority, int]
     """How many of those that are due are of other levels than normal, where there are any."""
+    normal: int
+    """How many of those that are due are normal, and are on the stream."""
 
 
 @frozen(kw_only=True)
@@ -127,10 +132,11 @@ class Listing:
             ("ZCARD", self.keys.failures),
             ("ZCARD", self.keys.retrying),
             ("XLEN", self.keys.dead),
+            ("EXISTS", self.keys.lanes),
         ]
         *replies, about_memory = await self.client.call_many([*asked, ABOUT_MEMORY])
         memory_full = is_full(about_memory)
-        workers, draining, failed, retrying, dead = answers(replies)
+        workers, draining, failed, retrying, dead, lanes = answers(replies)
         return Counts(
             due=sizes.due,
             later=sizes.later,
@@ -145,7 +151,23 @@ class Listing:
             dead=dead if isinstance(dead, int) else 0,
             draining=draining if isinstance(draining, int) else 0,
             levels=sizes.levels,
+            unserved=await self._unserved(sizes, bool(workers), said=bool(lanes)),
         )
+
+    async def _unserved(self, sizes: _Sizes, works: bool, *, said: bool) -> tuple[Priority, ...]:
+        """The levels that are due and that nobody serves. Unless anybody has ``said`` so, nobody serves but normal."""
+        due = [
+            level
+            for level in LEVELS
+            if (sizes.levels.get(level) or (level is Priority.NORMAL and sizes.normal))
+        ]
+        if not due:
+            return ()
+        if said:
+            served = await Liveness(self.client, self.keys, self.expiry).served()
+        else:
+            served = frozenset({Priority.NORMAL}) if works else frozenset[Priority]()
+        return tuple(level for level in due if level not in served)
 
     async def _sizes(self) -> _Sizes:
         """In one round trip. Raises: KeyUnreadable - the stream or a queue is none; RedisError."""
@@ -175,6 +197,7 @@ class Listing:
             later=later,
             running=sum(each or 0 for each in held),
             levels={level: n for level, n in due.items() if n and level is not Priority.NORMAL},
+            normal=due[Priority.NORMAL],
         )
 
     def _checked(self, replies: Sequence[Any]) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import cast
 from .. import clock
 from ..errors import KeyUnreadable
 from ..moments import read_epoch
+from ..rules import LEVELS, Priority
 from ..standins import redis_errors
 from ..transport import Argument, Client
 from ..values import define, frozen
@@ -21,18 +22,23 @@ from .schedule import milliseconds
 
 __all__ = ["Beat", "Liveness", "WorkerInfo"]
 
+#: What a worker serves that says nothing: pydocket's do not, and docket's only as long as there is nothing else.
+_UNSAID = (Priority.NORMAL,)
+
 
 @define
 class WorkerInfo:
     """A live worker: its name, its last heartbeat and the names of the tasks it can run.
 
-    ``draining``: it was told to stop, takes nothing new, and finishes what it runs.
+    ``draining``: it was told to stop, takes nothing new, and finishes what it runs. ``lanes`` are the levels that it
+    serves, as far as it says so: a worker of docket's does where there are others than normal, or it leaves some out.
     """
 
     name: str
     last_seen: datetime
     tasks: set[str]
     draining: bool = False
+    lanes: tuple[Priority, ...] | None = None
 
 
 @frozen
@@ -161,8 +167,10 @@ class Liveness:
     async def _live(self, zset: str) -> list[tuple[bytes, float]]:
         asked = (("TIME",), ("ZRANGE", zset, 0, -1, "WITHSCORES"))
         time, flat = answers(await self.client.call_many(asked))
+        return self._living(time, cast("list[bytes]", named(flat, zset, "sorted set")))
+
+    def _living(self, time: object, names: Sequence[bytes]) -> list[tuple[bytes, float]]:
         oldest = _seconds(cast("list[bytes]", time)) - self.expiry.total_seconds()
-        names = cast("list[bytes]", named(flat, zset, "sorted set"))
         live = zip(names[::2], map(float, names[1::2]), strict=True)
         return [(name, score) for name, score in live if score >= oldest]
 
@@ -187,13 +195,34 @@ class Liveness:
         """The live workers; with ``task``, those that can run it. Raises: KeyUnreadable - their list is none."""
         live = await self._live(self.keys.workers if task is None else self.keys.task_workers(task))
         shelf = self.keys.worker_tasks("").encode()
-        asked = [("ZRANGE", self.keys.draining, 0, -1), *(("SMEMBERS", shelf + name) for name, _ in live)]
-        draining, *tasks = answers(await self.client.call_many(asked)) if live else ((),)
-        stopping = _texts(draining)
+        asked = [
+            ("ZRANGE", self.keys.draining, 0, -1),
+            ("ZRANGE", self.keys.lanes, 0, -1),
+            *(("SMEMBERS", shelf + name) for name, _ in live),
+        ]
+        draining, lanes, *tasks = answers(await self.client.call_many(asked)) if live else ((), ())
+        stopping, serving = _texts(draining), _served(lanes)
         return [
-            WorkerInfo(text(name), _seen(score), _texts(members), text(name) in stopping)
+            WorkerInfo(
+                text(name), _seen(score), _texts(members), text(name) in stopping, serving.get(text(name))
+            )
             for (name, score), members in zip(live, tasks, strict=True)
         ]
+
+    async def served(self) -> frozenset[Priority]:
+        """The levels that a live worker serves; one that drains takes nothing more. Raises: as `workers`."""
+        asked = (
+            ("TIME",),
+            ("ZRANGE", self.keys.workers, 0, -1, "WITHSCORES"),
+            ("ZRANGE", self.keys.draining, 0, -1),
+            ("ZRANGE", self.keys.lanes, 0, -1),
+        )
+        time, flat, draining, lanes = answers(await self.client.call_many(asked))
+        serving, stopping, served = _served(lanes), _texts(draining), set[Priority]()
+        for name, _ in self._living(time, cast("list[bytes]", named(flat, self.keys.workers, "sorted set"))):
+            if (worker := text(name)) not in stopping:
+                served.update(serving.get(worker, _UNSAID))
+        return frozenset(served)
 
 
 def _seconds(time: list[bytes]) -> float:
@@ -205,6 +234,15 @@ def _seconds(time: list[bytes]) -> float:
 def _seen(score: float) -> datetime:
     # inf: a worker of this process; it lives.
     return clock.now() if math.isinf(score) else read_epoch(score) or clock.now()
+
+
+def _served(members: object) -> dict[str, tuple[Priority, ...]]:
+    """Which levels workers say that they serve, by their names."""
+    said = (each.partition(" ") for each in sorted(_texts(members)))
+    return {
+        worker: tuple(level for level in LEVELS if level.value in levels.split(","))
+        for levels, _, worker in said
+    }
 
 
 def _texts(members: object) -> set[str]:

@@ -374,7 +374,8 @@ class Session:
     async def _report_depths(self, answered: Callable[[], None]) -> None:
         """Report how full the docket is, if a subscriber asks for it. Not in virtual time, which polling slows."""
         if any(each.wants_depths() for each in signals.subscribers) and not clock.is_virtual():
-            depths = Depths(self.docket.name, self.docket.store.records, self.docket.heartbeat_interval)
+            store = self.docket.store
+            depths = Depths(self.docket.name, store.records, store.liveness, self.docket.heartbeat_interval)
             await depths.run(answered)
 
     async def _stop_when_finished(self, answered: Callable[[], None]) -> None:

@@ -169,7 +169,8 @@ BEYOND_OF = {
     "strike": {"--force"},
     "clear": {"--yes", "-y"},
     "snapshot": {"--limit"},
-    "add": {"--expires", "--if-running"},
+    "add": {"--expires", "--if-running", "--priority"},
+    "run-now": {"--priority"},
     "show": {"--depth", "--limit", "--keys", "--group", "--after"},
 }
 

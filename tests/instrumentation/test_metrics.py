@@ -219,6 +219,29 @@ async def test_how_full_the_docket_is(docket: Docket, scrape: Scrape) -> None:
     assert not [name for name in scrape.of(docket.name) if "depth" in name]
 
 
+async def test_how_much_is_due_of_each_level_and_what_nobody_serves(docket: Docket, scrape: Scrape) -> None:
+    docket.heartbeat_interval = timedelta(milliseconds=20)
+    seen: dict[str, float] = {}
+
+    async def look(docket: Docket = CurrentDocket()) -> None:
+        for name in "Jane", "Joan", "June":
+            await docket.add(hello, priority="low")(name)
+        while seen.get("level_depth{priority=low}") != 3:
+            await anyio.sleep(0.01)  # a gauge must be looked at
+            seen.update(scrape.of(docket.name))
+        await docket.clear()
+
+    await docket.add(look, priority="high")()
+    await drained(docket, concurrency=1, lanes=("high", "normal"))
+    assert {name: value for name, value in seen.items() if "level" in name or "unserved" in name} == {
+        "level_depth{priority=high}": 1,  # it runs
+        "level_depth{priority=normal}": 0,
+        "level_depth{priority=low}": 3,
+        "unserved_depth{priority=low}": 3,
+    }
+    assert not [name for name in scrape.of(docket.name) if "depth" in name]
+
+
 async def test_seconds_are_counted_in_buckets_from_5_ms_to_10_min(docket: Docket, scrape: Scrape) -> None:
     await docket.add(hello)("Jane")
     await drained(docket)

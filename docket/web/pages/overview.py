@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ...execution import Execution
+from ...rules import Priority
 from ..figures import depth_lines, ended_bars, ended_spark, failed_link, total_of
 from ..http import address
 from ..markup import Child, Safe, el
@@ -79,6 +80,7 @@ def _tiles(counts: Counts, view: View) -> Safe:
     return el(
         "div",
         tile("Due", count(counts.due), waits, href=address("work", state="due"), tone="due"),
+        *_levels(counts),
         tile("Running", count(counts.running), href=address("work", state="running"), tone="running"),
         tile("Later", count(counts.later), href=address("work", state="later"), tone="later"),
         tile("At a limit", count(counts.limited), href=address("work", state="limited"), tone="limited"),
@@ -97,6 +99,27 @@ def _tiles(counts: Counts, view: View) -> Safe:
         ),
         class_="tiles",
     )
+
+
+def _levels(counts: Counts) -> list[Safe]:
+    """Tiles of the levels besides normal of which something is due, and of normal where nobody serves that."""
+    lacking = "no live worker serves it" if counts.workers else None
+    tiles = [
+        tile(
+            f"Due, {level.value}",
+            count(depth),
+            lacking if level in counts.unserved else None,
+            href=address("work", state="due"),
+            tone="bad" if lacking and level in counts.unserved else "due",
+        )
+        for level, depth in counts.levels.items()
+    ]
+    if lacking and Priority.NORMAL in counts.unserved:
+        normal = counts.due - sum(counts.levels.values())
+        tiles.append(
+            tile("Due, normal", count(normal), lacking, href=address("work", state="due"), tone="bad")
+        )
+    return tiles
 
 
 def _hour(seen: _Seen) -> Safe:

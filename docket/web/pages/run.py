@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...documents import encoded
 from ...errors import UsageError
 from ...execution import Execution, ExecutionState
-from ...rules import FINAL, WAITING
+from ...rules import FINAL, WAITING, Priority
 from ..figures import ended_table
 from ..markup import Child, Safe, el, join
 from ..pieces import button, card, empty, facts, form, hidden, limit_link, state_badge, task_link
@@ -280,6 +280,7 @@ def _facts(run: Execution[Any], tree: Tree | None, view: View) -> Safe:
         ("Task", task_link(run.function_name)),
         ("Child of", tree and parent_links(tree)),
         ("Written", run.written.words or None),
+        ("Priority", None if run.priority is Priority.NORMAL else run.priority.value),
         ("Attempt", run.attempt),
         ("Begun", f"{count(run.times_begun)} times: workers were lost" if run.times_begun > 1 else None),
         ("Worker", run.worker and el("code", run.worker)),

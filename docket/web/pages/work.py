@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import UsageError
 from ...execution import Execution
+from ...rules import Priority
 from ..http import address
 from ..markup import Child, Safe, el
 from ..pieces import (
@@ -165,7 +166,8 @@ def _remarks(each: Execution[Any], view: View) -> Child:
     badges = [state_badge(word) for word, applies in found.items() if applies]
     waits = el("span", "for ", limit_link(each.waits_for or "", view.docket), class_="remark")
     error = el("span", each.last_error, class_="errortext remark")
-    said = [*badges, waits if each.waits_for else None, error if each.last_error else None]
+    level = None if each.priority is Priority.NORMAL else el("span", each.priority.value, class_="remark")
+    said = [level, *badges, waits if each.waits_for else None, error if each.last_error else None]
     return el("div", *said, class_="names") if any(said) else None
 
 

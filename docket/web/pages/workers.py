@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ...rules import LEVELS
 from ..markup import Child, Safe, el
 from ..pieces import Column, card, empty, key_link, state_badge, table, task_link
 from ..view import Content, Page, Part, Query, Show, View
@@ -93,7 +94,13 @@ def _list(
 def _name(worker: WorkerInfo) -> Safe:
     """It drains once it was told to stop, until what it runs has ended."""
     name = el("code", worker.name)
-    return el("div", name, state_badge("draining"), class_="names") if worker.draining else name
+    lanes = None
+    if worker.lanes is not None and worker.lanes != LEVELS:
+        lanes = el(
+            "span", f"serves {' and '.join(each.value for each in worker.lanes)} only", class_="remark"
+        )
+    drains = state_badge("draining") if worker.draining else None
+    return el("div", name, drains, lanes, class_="names") if drains or lanes else name
 
 
 def _runs(keys: Sequence[str], parents: int, is_part: bool) -> Child:

@@ -14,9 +14,9 @@ from ... import clock
 from ...client import signature_cache
 from ...clock import monotonic
 from ...dependencies import current_worker
-from ...rules import Expired, Raised, Returned, Struck
+from ...rules import Expired, Priority, Raised, Returned, Struck
 from ...signals import NOT_TRACED, Labels, Operation, Subscriber, signals, suppress_errors
-from ...store import Records, Refused, Unreadable
+from ...store import Liveness, Records, Refused, Unreadable
 from ...values import define
 from ..roster import Detached, End, Running
 
@@ -218,16 +218,25 @@ class Depths:
 
     docket: str
     records: Records
+    liveness: Liveness
     interval: timedelta
 
     async def run(self, answered: Callable[[], None]) -> None:
         try:
             while True:
                 depths = await self.records.depths()
+                due = {level.value: count for level, count in depths.levels.items()}
+                served = await self.liveness.served() if due else frozenset[Priority]()
+                unserved = {
+                    level.value: count
+                    for level, count in depths.levels.items()
+                    if count and level not in served
+                }
                 answered()
                 for each in signals.subscribers:
                     with suppress_errors:
                         each.depths(self.docket, depths.due, depths.later)
+                        each.levels(self.docket, due, unserved)
                         each.waiting(self.docket, depths.waiting)
                         each.kept(self.docket, depths.failed, depths.paused)
                         each.cached("signature", len(signature_cache))
