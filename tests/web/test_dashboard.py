@@ -84,7 +84,7 @@ async def test_levels_are_shown_where_there_are_others_than_normal(docket: Docke
     assert "high" in (await web.get("work?state=due")).text.partition("run?key=h")[2][:900]
     assert "serves normal and low only" in (await web.get("workers")).text
     document = (await web.get("run?key=h&format=json")).json
-    assert document["execution"]["priority"] == "high"
+    assert document["priority"] == "high"
 
 
 async def test_a_filter_stands_in_the_address(docket: Docket, web: Caller) -> None:
