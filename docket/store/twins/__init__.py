@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "cdf712fd9129b9b7a3ce580962a9d99622f06f9c": claim,
-    "5412e35de2a82a9d2ce0877f0fb196704d81f624": schedule,
-    "a43a957a98dba930bb5148b2e3e6a9b3a3d0cfb0": settle,
-    "b8cab58d583231bc0450542ed754abacf6c74429": take,
+    "0b3652c0e1b84e409410b48338825fa2eeac0c58": claim,
+    "5573419ac5f6a5a2bf21fd1206c0a600387ece81": schedule,
+    "068dafe635268fc8358b0ded628254d53a34ab83": settle,
+    "37f3b8818cf275a0d94c21c0f2ad58cb1b027c17": take,
 }
 """By the digest of the script, as `Lua` has it."""

@@ -8,12 +8,7 @@ local function add_to_lane(call, stream, level, fields)
   local ms, count = time[1] * 1000 + math.floor(time[2] / 1000), digit * 100000000000000 + time[2] % 1000
   local id = redis.pcall('XADD', lane, string.format('%.0f-%.0f', ms, count), unpack(fields))
   if type(id) == 'table' and string.find(id.err, 'equal or smaller', 1, true) then
-    local named, last = redis.call('XINFO', 'STREAM', lane), ''
-    for at = 1, #named, 2 do
-      if named[at] == 'last-generated-id' then last = named[at + 1] end
-    end
-    local last_ms, last_count = string.match(last, '^(%d+)%-(%d+)$')
-    id = call('XADD', lane, last_ms .. '-' .. string.format('%.0f', last_count + 1), unpack(fields))
+    id = call('XADD', lane, '*', unpack(fields))               -- behind a moment that is to come: the number of its last one, and one more
   elseif type(id) == 'table' then
     id = call('XADD', lane, string.format('%.0f-%.0f', ms, count), unpack(fields))   -- refused again, in the way of the caller
   end
