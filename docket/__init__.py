@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .dependencies import Debounce as Debounce
     from .dependencies import Depends as Depends
     from .dependencies import ExponentialRetry as ExponentialRetry
+    from .dependencies import FairShare as FairShare
     from .dependencies import Perpetual as Perpetual
     from .dependencies import Progress as Progress
     from .dependencies import RateLimit as RateLimit
@@ -74,6 +75,7 @@ __all__ = [
     "ExecutionExpired",
     "ExecutionState",
     "ExponentialRetry",
+    "FairShare",
     "Logged",
     "Perpetual",
     "Priority",

@@ -971,7 +971,7 @@ class Docket(
 
         Of one that is retried: which attempt is next, or runs (``attempt``), when (``when``), and what the one before
         raised (``last_error``). Of one that waits: whether it is paused (``is_paused``), and for which concurrency
-        limit it waits (``waits_for``). Of one that runs: whether it
+        limit (``waits_for``) or whose turn (``waits_for_turn``) it waits. Of one that runs: whether it
         was asked to stop (``cancel_requested``), and whether its worker is gone (``worker_is_gone``).
         """
         key = check_key(key)
@@ -995,6 +995,8 @@ class Docket(
         execution.progress.apply(progress)
         if record.has_successor and (following := await store.records.successor(key)) is not None:
             execution.successor = Execution.to_show(self, following)
+        if execution.waits_for_turn is not None and record.row is not None:
+            execution.waits_alike = await store.records.in_row(record.row)
         if record.state in WAITING and await store.pauses.is_paused(record.function):
             execution.is_paused = True
         if record.state is ExecutionState.SCHEDULED:

@@ -116,6 +116,7 @@ def _execution(execution: Execution[Any]) -> dict[str, Any]:
         "expires": execution.expires if execution.state in WAITING else None,
         "priority": execution.priority,
         "waits_for": execution.waits_for,
+        "waits_for_turn": execution.waits_for_turn,
         "unknown_to_a_worker": execution.is_put_back,
         "is_parent": execution.is_parent,
         "runs_once_more": execution.has_successor,

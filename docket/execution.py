@@ -33,6 +33,7 @@ from .client import (
     signature_cache,
     wait_for_result,
 )
+from .dependencies import share_of_call, takes_turns
 from .errors import (
     ExecutionCancelled,
     ExecutionExpired,
@@ -71,9 +72,12 @@ from .store import (
     expires_of,
     level_of,
     queued_at,
+    share_field,
+    turn_of,
     waits_for,
     why_expired,
     with_level,
+    with_share,
     without_expiry,
     written_of,
 )
@@ -143,6 +147,10 @@ class Execution(Generic[R]):
     """Whether it waits and its task is paused, or all are: until somebody resumes it. `sync` does not tell."""
     waits_for: str | None = None
     """The name of the concurrency limit that it waits for, as `Docket.concurrency` has it."""
+    waits_for_turn: str | None = None
+    """For whose turn it waits, as ``argument:value`` (`FairShare`)."""
+    waits_alike: int = 0
+    """How many wait for the same turn, this one among them. Only `Docket.get_execution` tells."""
     is_put_back: bool = False
     """Whether it waits because a worker did not know its task. Only `Docket.snapshot` tells."""
     worker_is_gone: bool = False
@@ -416,7 +424,8 @@ class Execution(Generic[R]):
             execution.times_begun = entry.begun
         if entry.row is not None:
             execution.waits_for = waits_for(docket.keys, entry.row)
-            execution.is_paused = execution.waits_for is None
+            execution.waits_for_turn = turn_of(docket.keys, entry.row)
+            execution.is_paused = execution.waits_for is None and execution.waits_for_turn is None
         if entry.message.passed_on is not None and entry.message.passed_on.times:
             execution.is_put_back = True
         return execution
@@ -436,7 +445,14 @@ class Execution(Generic[R]):
         moment that can be.
         """
         held, when = self._args, check_moment("when", self.when)
-        args, kwargs = held.payloads if type(held) is Packed else self._dumped(held, when)
+        extra = self.extra_fields
+        if type(held) is Packed:
+            args, kwargs = held.payloads
+        else:
+            args, kwargs = self._dumped(held, when)
+            if takes_turns(self._function):
+                share = share_of_call(self._function, held, self._kwargs)
+                extra = with_share(extra, None if share is None else share_field(*share))
         return Message(
             key=self._key,
             when=when,
@@ -445,7 +461,7 @@ class Execution(Generic[R]):
             kwargs=kwargs,
             attempt=self.attempt,
             generation=self._generation,
-            extra=self.extra_fields,
+            extra=extra,
             ttl=self.ttl,
         )
 
@@ -496,8 +512,8 @@ class Execution(Generic[R]):
             self.times_begun = record.begun
         if self.is_paused and record.state not in WAITING:
             self.is_paused = False
-        if record.row is not None or self.waits_for is not None:
-            self.waits_for = waits_for(self._docket.keys, record.row)
+        if record.row is not None or self.waits_for is not None or self.waits_for_turn is not None:
+            self._stand_in(record.row)
         # The record has a double of the seconds: of the microseconds and of the offset we may know more than it does.
         if record.when is not None and epoch(record.when) != epoch(self.when):
             self.when = record.when
@@ -520,6 +536,11 @@ class Execution(Generic[R]):
             self.state, self.error = ExecutionState.CANCELLED, DROPPED
         self.worker = self.started_at = self.completed_at = None
         return True
+
+    def _stand_in(self, row: str | None) -> None:
+        """Note in which row it stands."""
+        keys = self._docket.keys
+        self.waits_for, self.waits_for_turn = waits_for(keys, row), turn_of(keys, row)
 
     def claimed(self, fence: Fence) -> None:
         """Note the claim that a worker runs it under."""
@@ -649,6 +670,8 @@ class Execution(Generic[R]):
             self.cancel_requested = self.worker_is_gone = self.is_parent = False
         if self.waits_for is not None:  # it stands in no row, or the next `sync` tells in which
             self.waits_for = None
+        if self.waits_for_turn is not None:
+            self.waits_for_turn = None
 
     # its result ------------------------------------------------------------------------------------------
 

@@ -49,6 +49,8 @@ def status(
     print(f"due      {counts.due}{levels}{oldest}")
     if counts.unserved and counts.workers:
         print(f"unserved {', '.join(level.value for level in counts.unserved)}: no live worker serves that")
+    if counts.turns:
+        print(f"turns    {counts.turns} of these wait for their turn")
     print(f"later    {counts.later}")
     print(f"running  {counts.running}")
     print(f"limited  {counts.limited}")

@@ -39,6 +39,7 @@ def remarks(
         "unknown to a worker": unknown,
         "paused": paused,
         f"waits for {run.waits_for}": run.waits_for is not None,
+        f"waits for its turn: {run.waits_for_turn}": run.waits_for_turn is not None,
         "worker gone": run.worker_is_gone,
         "cancel requested": run.cancel_requested,
         "has a task group open": is_parent,

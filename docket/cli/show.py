@@ -159,6 +159,9 @@ def _facts(execution: Execution[Any]) -> dict[str, Any]:
         "priority": None if execution.priority is Priority.NORMAL else execution.priority.value,
         "paused": execution.is_paused,
         "waits_for": execution.waits_for,
+        "waits_for_its_turn": None
+        if execution.waits_for_turn is None
+        else f"{execution.waits_for_turn} ({execution.waits_alike} in its row)",
         "cancel_requested": execution.cancel_requested,
         "worker_is_gone": execution.worker_is_gone,
         "once_more": None if execution.successor is None else execution.successor.call_repr(),

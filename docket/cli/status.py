@@ -166,7 +166,15 @@ class LineView:
 
 def _seen(run: TreeRun) -> tuple[object, ...]:
     """What of a run is told when it changes."""
-    return run.state, run.attempt, run.worker, run.waits_for, run.paused, run.cancel_requested
+    return (
+        run.state,
+        run.attempt,
+        run.worker,
+        run.waits_for,
+        run.waits_for_turn,
+        run.paused,
+        run.cancel_requested,
+    )
 
 
 @define(eq=False)

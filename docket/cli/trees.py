@@ -109,7 +109,11 @@ def counts_of(group: TreeGroup) -> str:
 def said_of(run: TreeRun, now: datetime) -> str:
     """How a run stands, on one line."""
     words = [run.state.value if run.state is not None else "gone"]
-    if run.state is ExecutionState.SCHEDULED and run.when is not None and run.waits_for is None:
+    if (
+        run.state is ExecutionState.SCHEDULED
+        and run.when is not None
+        and (run.waits_for or run.waits_for_turn) is None
+    ):
         words.append(relative(run.when, now))
     if run.worker is not None and run.started_at is not None and run.state not in WAITING:
         ended = run.completed_at or now

@@ -31,6 +31,7 @@ from .contextual import CurrentDocket, CurrentExecution, CurrentWorker, TaskArgu
 from .cooldown import Cooldown
 from .cron import VIXIE_KEYWORDS, Cron
 from .debounce import Debounce
+from .fair_share import FairShare, share_of_call, takes_turns
 from .functional import Depends, Shared
 from .given import check_given, dependencies_of_call, given_among, rules_of_call
 from .introspection import (
@@ -85,6 +86,7 @@ __all__ = [
     "ExponentialRetry",
     "FailedDependency",
     "FailureHandler",
+    "FairShare",
     "ForcedRetry",
     "Marks",
     "PerFunction",
@@ -132,7 +134,9 @@ __all__ = [
     "resolve",
     "resolved_dependencies",
     "rules_of_call",
+    "share_of_call",
     "shown_name",
     "signature_cache",
+    "takes_turns",
     "validate_dependencies",
 ]

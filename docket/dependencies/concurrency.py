@@ -12,8 +12,7 @@ from ..text import check_encodable
 from .admission import Admission, AdmissionBlocked
 from .base import copied
 from .checks import check_count, check_scope
-from .introspection import get_dependency_parameters
-from .signatures import get_signature
+from .per_value import check_argument
 
 __all__ = ["MINIMUM_TTL_SECONDS", "ConcurrencyBlocked", "ConcurrencyLimit"]
 
@@ -77,16 +76,8 @@ class ConcurrencyLimit(Admission["ConcurrencyLimit"]):
         self._key: str | None = None
 
     def check(self, function: Any) -> None:
-        if self.argument_name is None:
-            return
-        parameters, supplied = get_signature(function).parameters, get_dependency_parameters(function)
-        available = [name for name in parameters if name not in supplied]
-        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-        if self.argument_name not in available and not takes_any:
-            raise UsageError(
-                f"ConcurrencyLimit argument {self.argument_name!r} not found in task arguments. "
-                f"Available: {available}"
-            )
+        if self.argument_name is not None:
+            check_argument("ConcurrencyLimit", function, self.argument_name)
 
     def _counted_by(self, execution: Any) -> tuple[str, str | None]:
         if self.argument_name is None:

@@ -10,6 +10,7 @@ from uncalled_for import Dependency
 from ..errors import UsageError
 from .admission import Admission
 from .introspection import get_dependency_parameters, supplied_parameters
+from .per_value import PerValue
 from .signatures import get_signature
 
 __all__ = ["check_given", "dependencies_of_call", "given_among", "rules_of_call"]
@@ -71,7 +72,7 @@ def check_given(function: Callable[..., Any], name: str, given: Mapping[str, Any
                 f"task {name!r} cannot be called so: {parameter!r} is a {type(supplied[parameter]).__name__} where the "
                 f"call gives none, and {type(dependency).__name__} cannot take its place"
             )
-        if isinstance(dependency, Admission):
+        if isinstance(dependency, PerValue):
             try:
                 dependency.check(function)
             except UsageError as error:

@@ -13,7 +13,7 @@ from ..client import check_key
 from ..errors import UsageError
 from ..numbers import check_whole, spelled
 from ..rules import WAITING, ExecutionState
-from ..store import Child, DocketStore, GroupState, GroupStood, RunNow, is_among, waits_for
+from ..store import Child, DocketStore, GroupState, GroupStood, RunNow, is_among, turn_of, waits_for
 from ..text import checked_name
 from ..values import define, frozen
 from .lists import MOST_LISTED
@@ -32,7 +32,8 @@ class TreeRun:
     """One run of a tree.
 
     ``function`` and ``state`` are None where nothing is recorded of it any more; how it ended its group still knows.
-    ``error`` is that of the run, or of the attempt before it. ``waits_for`` is the concurrency limit that it waits for.
+    ``error`` is that of the run, or of the attempt before it. ``waits_for`` is the concurrency limit that it waits for,
+    ``waits_for_turn`` whose turn.
     ``groups`` are those that this attempt has opened last, in their order, ``groups_before`` how many it has opened
     before these. With ``is_cut`` it has groups that are not here: the tree is larger than what was asked for.
     """
@@ -49,6 +50,7 @@ class TreeRun:
     error: str | None = None
     paused: bool = False
     waits_for: str | None = None
+    waits_for_turn: str | None = None
     cancel_requested: bool = False
     worker_is_gone: bool = False
     groups: Sequence[TreeGroup] = ()
@@ -337,6 +339,7 @@ class _Reading:
             error=record.error or record.tried,
             paused=record.state in WAITING and is_among(record.function or "", self._paused),
             waits_for=waits_for(self.store.keys, record.row),
+            waits_for_turn=turn_of(self.store.keys, record.row),
             cancel_requested=record.cancel_requested,
             worker_is_gone=is_lost and record.worker not in (self._alive or ()),
             groups=groups,

@@ -19,6 +19,7 @@ __all__ = [
     "PUT_OFF",
     "Abandon",
     "AwaitSlot",
+    "AwaitTurn",
     "Blocked",
     "Cancel",
     "Complete",
@@ -173,6 +174,13 @@ class AwaitSlot:
 
 
 @frozen
+class AwaitTurn:
+    """scheduled, in the row of those that wait for the same turn (take_turn.lua has written that)"""
+
+    value: str
+
+
+@frozen
 class Defer:
     """scheduled for later, as the same attempt"""
 
@@ -204,7 +212,7 @@ class Drop:
 
 
 Verdict: TypeAlias = (
-    Complete | Fail | Cancel | HandBack | Abandon | Reschedule | AwaitSlot | Defer | PassOn | Drop
+    Complete | Fail | Cancel | HandBack | Abandon | Reschedule | AwaitSlot | AwaitTurn | Defer | PassOn | Drop
 )
 
 

@@ -10,6 +10,7 @@ from .codec import (
     EXPIRES,
     HELD_LIMITS,
     ONCE,
+    SHARE,
     Delivery,
     Message,
     PassedOn,
@@ -36,7 +37,7 @@ from .instructions import Restore, Strike, StrikeInstruction, StrikeMessage
 from .keys import GROUP, Keys
 from .lanes import Lanes
 from .ledger import CHAINS_AT_ONCE, LONGEST_KEY, Ledger, Row, TaskEnds, row_text
-from .levels import lane_of, level_of, level_of_entry, with_level
+from .levels import level_of, level_of_entry, with_level
 from .listing import Counts, Listed
 from .liveness import Beat, Liveness, WorkerInfo
 from .looking import is_empty, look_at_call
@@ -56,12 +57,14 @@ from .records import (
     Record,
     Records,
     queued_at,
+    turn_of,
     waits_for,
 )
 from .result_storage import ResultStorage
 from .schedule import ANY_STRIKES, InGroup, Placed, Schedule, epoch, milliseconds
 from .serializing import About, Pickles, Serializer
 from .server_results import ServerResults
+from .shares import having_had_its_turn, share_field, waiting_anew, with_share
 from .signing import Signatures
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
 from .sweeping import PENDING_PAGE, PendingDelivery, Sweeping
@@ -88,6 +91,7 @@ __all__ = [
     "PICKLE",
     "READ_AT_LEAST",
     "SEALED",
+    "SHARE",
     "STATES",
     "About",
     "Admissions",
@@ -192,13 +196,13 @@ __all__ = [
     "expires_of",
     "first_when",
     "fits",
+    "having_had_its_turn",
     "is_about_a_key",
     "is_among",
     "is_empty",
     "is_shared",
     "is_whole",
     "key_id_of",
-    "lane_of",
     "level_of",
     "level_of_entry",
     "load_plain",
@@ -212,12 +216,16 @@ __all__ = [
     "restored",
     "row_text",
     "sealed_head",
+    "share_field",
     "state_event",
     "tell",
+    "turn_of",
     "unreadable",
+    "waiting_anew",
     "waits_for",
     "why_expired",
     "with_level",
+    "with_share",
     "without_expiry",
     "written_of",
 ]

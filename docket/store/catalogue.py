@@ -16,7 +16,7 @@ from .answers import answers, named, naming
 from .descriptions import Recurrence, TaskDescription
 from .foreign import is_entry, text
 from .keys import Keys
-from .levels import lane_of, level_of_entry
+from .levels import stream_with
 from .misuse import named_after
 from .records import Record, read_mapping
 from .schedule import milliseconds
@@ -190,7 +190,7 @@ class Catalogue:
         if not is_entry(entry) or entry == b"0-0":
             return None
         if state in (b"queued", b"running") or not name:
-            name = lane_of(self.keys, level_of_entry(entry))
+            name = stream_with(self.keys, entry)
         return ("XRANGE", name, entry, entry)
 
 

@@ -11,7 +11,6 @@ import attrs
 
 from .. import clock
 from ..errors import Untrusted
-from ..rules import LEVELS, Priority
 from ..transport import Argument, Client, Connection, apart
 from ..values import define, hot_value
 from . import script_calls
@@ -23,7 +22,7 @@ from .failures_kept import FailureReport, FailuresKept
 from .foreign import is_whole, text
 from .keys import GROUP, Keys
 from .lanes import Lanes
-from .levels import lane_of
+from .levels import LANES, NORMAL_LANE, stream_of_lane
 from .lua import script
 from .pauses import Pauses
 from .schedule import epoch, milliseconds, placed_as, time_to_live
@@ -157,15 +156,15 @@ class Claims:
     async def create_group(self) -> None:
         """Make the stream and its consumer group if they are not there, and find out which lanes are."""
         call = script_calls.group(self.keys, served=self.lanes.to_make)
-        levels = cast("list[bytes]", await self.client.run(*call))
-        self.lanes.know(Priority(level.decode()) for level in levels)
+        lanes = cast("list[bytes]", await self.client.run(*call))
+        self.lanes.know(lane.decode() for lane in lanes)
 
     async def sees_new_lane(self) -> bool:
         """Whether a lane is there that is not known."""
-        others = [level for level in LEVELS if level is not Priority.NORMAL and level not in self.lanes.there]
+        others = [lane for lane in LANES if lane != NORMAL_LANE and lane not in self.lanes.there]
         if not others:
             return False
-        names = [lane_of(self.keys, level) for level in others]
+        names = [stream_of_lane(self.keys, lane) for lane in others]
         return bool(await self.client.call("EXISTS", *names))
 
     async def take(self, count: int, *, asked: str = "") -> list[Taken]:
@@ -379,6 +378,26 @@ class Claims:
                     self.lined_up += 1
             await self._notify_neighbours()
         return taken
+
+    async def take_turn(self, delivery: Delivery, share: bytes) -> Settled | None:
+        """Have a run that has not begun wait for its turn, which its message does not say (`share_field`).
+
+        None: it goes on, for it has had its turn or was cancelled. OK: that is written, and the delivery is over.
+        """
+        call = script_calls.take_turn(self.keys, fence=delivery.fence, key=delivery.message.key, share=share)
+        word = cast("bytes", await self.client.run(*call))
+        if word == b"GOES_ON":
+            return None
+        return Settled.OK if word == b"WAITS" else Settled(word)
+
+    async def look_after_turns(self, *levels: str) -> None:
+        """Have tasks that wait for their turn follow those that had theirs, if whoever was to see to it has died.
+
+        Without ``levels`` all that have such: no command is sent while there are none.
+        """
+        levels = levels or self.lanes.with_turns
+        if levels:
+            await self.client.run(*script_calls.draw(self.keys, levels=levels))
 
     # keeping ---------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ __all__ = [
     "HELD_LIMITS",
     "LANE",
     "ONCE",
+    "SHARE",
     "USUAL_FIELDS",
     "Delivery",
     "Message",
@@ -59,6 +60,10 @@ EXPIRES = b"docket:expires"
 
 #: In the message of a call of another level than normal: which one that is.
 LANE = b"docket:lane"
+
+#: In the message of a task that takes turns: '<weight> <argument>:<value>' (lib/turns.lua), with a plus sign before it
+#: where it has had its turn.
+SHARE = b"docket:share"
 
 #: A field of the messages of children: which limits their parents hold slots of, packed (`docket.rules.pack`).
 HELD_LIMITS = b"docket:held"

@@ -12,7 +12,16 @@ import attrs
 from ..errors import BadSetting
 from ..values import frozen
 
-__all__ = ["GROUP", "RATE_BESIDE", "SLOTS_BESIDE", "Keys", "Reserved", "paused_task"]
+__all__ = [
+    "GROUP",
+    "RATE_BESIDE",
+    "SLOTS_BESIDE",
+    "Keys",
+    "Reserved",
+    "level_of_row",
+    "paused_task",
+    "turn_awaited",
+]
 
 _GLOB = re.compile(r"[\\*?\[\]]")
 
@@ -278,6 +287,24 @@ class Keys(Channels):
         """
         return f"{self.prefix}:ops:pause:{task}:"
 
+    # one per level and value of those that take turns --------------------------------------------------------
+
+    def turns(self, level: str) -> str:
+        """Sorted set of the rows of those that take turns, by when theirs are; unknown to pydocket."""
+        return f"{self.prefix}:ops:turns:{level}"
+
+    def row(self, level: str, value: str) -> str:
+        """Who waits for the turn of a value (`value_named`), as for a limit: beside it, `SLOTS_BESIDE`.
+
+        It ends with a colon, as `pause` does.
+        """
+        return f"{self.prefix}:ops:row:{level}:{value}:"
+
+    @staticmethod
+    def value_named(argument: str, value: str) -> str:
+        """What the row of a value is named by. A colon in the name of an argument is escaped: no two have the same."""
+        return f"{_escaped(argument) if ':' in argument or '%' in argument else argument}:{value}"
+
     # one per rule of admission -----------------------------------------------------------------------------
 
     # ``subject`` is the name of a task, or of an argument with the text of its ``value``.
@@ -366,6 +393,18 @@ def paused_task(keys: Keys, limit: str) -> str | None:
     return limit[len(room) : -len(end)] if limit.startswith(room) and limit.endswith(end) else None
 
 
+def turn_awaited(keys: Keys, limit: str) -> str | None:
+    """The argument and value for whose turn a row waits (`Keys.row`); None where it waits for something else."""
+    room = keys.row("", "")[:-2]
+    _, colon, value = limit.removeprefix(room).partition(":")
+    return value[:-1] if limit.startswith(room) and colon and value.endswith(":") else None
+
+
+def level_of_row(keys: Keys, limit: str) -> str:
+    """The level of a row in which tasks wait for their turn."""
+    return limit.removeprefix(keys.row("", "")[:-2]).partition(":")[0]
+
+
 def _escaped(part: str) -> str:
     return part.replace("%", "%25").replace(":", "%3A")
 
@@ -381,6 +420,7 @@ _NO_NAMES = frozenset(
         "queue_of",
         "results_collection",
         "tagged",
+        "value_named",
     }
 )
 _ANY = "\0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import attrs
@@ -10,15 +11,21 @@ from ..notification import Notification
 from ..rules import LEVELS, Priority
 from ..values import define
 from .keys import Keys
-from .levels import lane_of, level_of_entry
+from .levels import NORMAL_LANE, TURNS, lane_of_entry, level_of_lane, stream_of_lane
 
-__all__ = ["Lanes"]
+__all__ = ["MOST_DRAWN", "Lanes"]
 
 #: Which part of what starts a level gets at least, as long as levels before it have something.
 SHARE = 1 / 20
 
 #: How many starts a level may be owed: one that had nothing for an hour does not hold up the others for long.
 MOST_OWED = 2.0
+
+#: The same of what takes turns, which begins in turns with the other tasks of its level: half of a batch.
+MOST_TURNS_OWED = 20.0
+
+#: How many tasks a script draws at most, each by some ten commands.
+MOST_DRAWN = 40
 
 _NORMAL = Priority.NORMAL
 
@@ -33,16 +40,27 @@ class Lanes:
 
     keys: Keys
     serves: Sequence[Priority] = LEVELS
-    there: frozenset[Priority] = frozenset()
-    """The levels besides normal whose lanes are there, as far as the worker knows."""
+    there: frozenset[str] = frozenset()
+    """The lanes besides the stream of normal tasks that are there, as far as the worker knows."""
     news: Notification = attrs.field(factory=Notification)
     """Notified where there is something to be told."""
-    _owed: dict[Priority, float] = attrs.field(init=False, factory=dict[Priority, float])
+    _owed: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
 
     @property
-    def levels(self) -> list[Priority]:
+    def names(self) -> list[str]:
         """Those from which to take now."""
-        return [level for level in self.serves if level is _NORMAL or level in self.there]
+        lanes = (level.value + kind for level in self.serves for kind in ("", TURNS))
+        return [lane for lane in lanes if lane == NORMAL_LANE or lane in self.there]
+
+    @property
+    def most(self) -> float:
+        """How many tasks may be asked for at a time."""
+        return MOST_DRAWN if self.with_turns else math.inf
+
+    @property
+    def with_turns(self) -> tuple[str, ...]:
+        """The levels of which some tasks take turns, or did."""
+        return tuple(level.value for level in LEVELS if level.value + TURNS in self.there)
 
     @property
     def is_plain(self) -> bool:
@@ -63,29 +81,32 @@ class Lanes:
         """The levels whose lanes are made if they are not there: one that serves some has to wait for something."""
         return [] if self.serves_all else [level.value for level in self.serves if level is not _NORMAL]
 
-    def know(self, there: Iterable[Priority]) -> None:
+    def know(self, there: Iterable[str]) -> None:
         """These lanes are there."""
         told, self.there = self.told, frozenset(there)
         if told != self.told:
             self.news.notify()
-        self._owed = {level: self._owed.get(level, 0.0) for level in self.levels[1:]}
+        self._owed = {lane: self._owed.get(lane, 0.0) for lane in self.names[1:]}
 
     def streams(self) -> list[str]:
         """The streams from which to take now, in their order."""
-        return [lane_of(self.keys, level) for level in self.levels]
+        return [stream_of_lane(self.keys, lane) for lane in self.names]
 
     def to_read(self, count: int) -> int | str:
         """What take.lua is to read, at most ``count`` tasks."""
         if self.is_plain:
             return count
-        owed = " ".join(f"{level.value}:{int(self._owed.get(level, 0.0))}" for level in self.levels)
+        owed = " ".join(f"{lane}:{int(self._owed.get(lane, 0.0))}" for lane in self.names)
         return f"{count} {owed}"
 
     def started(self, message_ids: Sequence[bytes]) -> None:
         """Count what begins: each later level earns a part of it, and has had what is its own."""
         if not self._owed or not message_ids:
             return
-        levels = [level_of_entry(message_id) for message_id in message_ids]
-        for level, owed in self._owed.items():
-            earned = owed + SHARE * len(levels) - levels.count(level)
-            self._owed[level] = min(max(earned, 0.0), MOST_OWED)
+        lanes = [lane_of_entry(message_id) for message_id in message_ids]
+        for lane, owed in self._owed.items():
+            level, had = level_of_lane(lane), lanes.count(lane)
+            earned, most = 0.0 if level is self.serves[0] else SHARE * len(lanes), MOST_OWED
+            if lane.endswith(TURNS):
+                earned, most = max(earned, (lanes.count(level.value) + had) / 2), MOST_TURNS_OWED
+            self._owed[lane] = min(max(owed + earned - had, 0.0), most)

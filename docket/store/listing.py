@@ -19,10 +19,10 @@ from .answers import answers, is_about_a_key, named, naming
 from .codec import decode_message
 from .cursors import InQueue, InRow, checked_range, no_place, on_stream
 from .foreign import text, text_or_none
-from .keys import GROUP, Keys, paused_task
-from .levels import lane_of, level_of_entry
+from .keys import GROUP, Keys, level_of_row, paused_task, turn_awaited
+from .levels import LANES, by_level, lane_of_entry, stream_of_lane, stream_with
 from .liveness import Liveness
-from .records import PictureEntry, Records, has_successor, read_mapping, times_begun
+from .records import PictureEntry, Records, has_successor, read_mapping, rows_of_turns, times_begun
 from .server_memory import ABOUT_MEMORY, is_full
 
 __all__ = ["MOST_LOOKED_AT", "Counts", "Listed", "Listing"]
@@ -68,6 +68,8 @@ class Counts:
     """How many of those that are due are of other levels than normal, where there are any."""
     unserved: tuple[Priority, ...] = ()
     """The levels of which something is due, and that no live worker serves."""
+    turns: int = 0
+    """How many of those that are due wait for their turn, of the first thousand rows of each level."""
 
 
 @frozen(kw_only=True)
@@ -78,10 +80,17 @@ class _Sizes:
     due: int
     later: int
     running: int
-    levels: Mapping[Priority, int]
-    """How many of those that are due are of other levels than normal, where there are any."""
-    normal: int
-    """How many of those that are due are normal, and are on the stream."""
+    lanes: Sequence[tuple[str, int]]
+    """How many of those that are due are in each lane."""
+
+
+@frozen(kw_only=True)
+class Rows:
+    """How many tasks wait for each limit, for each pause to end and for the turn of each value, by their names."""
+
+    limited: Mapping[str, int]
+    paused: Mapping[str, int]
+    turns: Mapping[str, int]
 
 
 @frozen(kw_only=True)
@@ -104,6 +113,9 @@ class _Row:
     entry: PictureEntry | None = None
 
 
+#: Before a place among those that are due and wait for their turn.
+_TURN = "w"
+
 _Read: TypeAlias = Callable[[str, int], Awaitable["tuple[Sequence[_Row], bool]"]]
 """Rows after a cursor, at most so many, and whether there are more."""
 
@@ -124,7 +136,10 @@ class Listing:
         Raises: KeyUnreadable - the stream or a queue is none; RedisError.
         """
         sizes = await self._sizes()
-        limited, paused = await self.rows()
+        rows = await self.rows()
+        turns = [(level_of_row(self.keys, row), count) for row, count in rows.turns.items()]
+        in_turn = sum(count for _, count in turns)
+        levels = by_level([*sizes.lanes, *turns])
         alive = (f"{sizes.now - self.expiry.total_seconds():.6f}", "+inf")
         asked = [
             ("ZCOUNT", self.keys.workers, *alive),
@@ -138,11 +153,11 @@ class Listing:
         memory_full = is_full(about_memory)
         workers, draining, failed, retrying, dead, lanes = answers(replies)
         return Counts(
-            due=sizes.due,
+            due=sizes.due + in_turn,
             later=sizes.later,
             running=sizes.running,
-            limited=sum(limited.values()),
-            paused=sum(paused.values()),
+            limited=sum(rows.limited.values()),
+            paused=sum(rows.paused.values()),
             failed=cast("int", named(failed, self.keys.failures, "sorted set")),
             retrying=cast("int", named(retrying, self.keys.retrying, "sorted set")),
             workers=workers if isinstance(workers, int) else 0,
@@ -150,17 +165,18 @@ class Listing:
             memory_full=memory_full,
             dead=dead if isinstance(dead, int) else 0,
             draining=draining if isinstance(draining, int) else 0,
-            levels=sizes.levels,
-            unserved=await self._unserved(sizes, bool(workers), said=bool(lanes)),
+            levels={
+                level: count for level, count in levels.items() if count and level is not Priority.NORMAL
+            },
+            turns=in_turn,
+            unserved=await self._unserved(levels, bool(workers), said=bool(lanes)),
         )
 
-    async def _unserved(self, sizes: _Sizes, works: bool, *, said: bool) -> tuple[Priority, ...]:
+    async def _unserved(
+        self, levels: Mapping[Priority, int], works: bool, *, said: bool
+    ) -> tuple[Priority, ...]:
         """The levels that are due and that nobody serves. Unless anybody has ``said`` so, nobody serves but normal."""
-        due = [
-            level
-            for level in LEVELS
-            if (sizes.levels.get(level) or (level is Priority.NORMAL and sizes.normal))
-        ]
+        due = [level for level in LEVELS if levels[level]]
         if not due:
             return ()
         if said:
@@ -171,7 +187,7 @@ class Listing:
 
     async def _sizes(self) -> _Sizes:
         """In one round trip. Raises: KeyUnreadable - the stream or a queue is none; RedisError."""
-        streams, now = [lane_of(self.keys, level) for level in LEVELS], f"{clock.timestamp():.6f}"
+        streams, now = [stream_of_lane(self.keys, lane) for lane in LANES], f"{clock.timestamp():.6f}"
         queues = (self.keys.queue, self.keys.reserved_queue)
         replies = await self.client.call_many(
             [
@@ -183,26 +199,25 @@ class Listing:
             ]
         )
         time, *found = self._checked(replies)
-        count = len(LEVELS)
+        count = len(LANES)
         lengths, pending, queued = found[:count], found[count : 2 * count], found[2 * count :]
         held = [cast("list[int]", each)[0] if isinstance(each, list) else None for each in pending]
-        due = {
-            level: max(cast("int", length) - (of_workers or 0), 0)
-            for level, length, of_workers in zip(LEVELS, lengths, held, strict=True)
-        }
+        due = [
+            (lane, max(cast("int", length) - (of_workers or 0), 0))
+            for lane, length, of_workers in zip(LANES, lengths, held, strict=True)
+        ]
         overdue, later = sum(cast("list[int]", queued[:2])), sum(cast("list[int]", queued[2:]))
         return _Sizes(
             now=int(cast("list[bytes]", time)[0]),
-            due=sum(due.values()) + overdue,
+            due=sum(count for _, count in due) + overdue,
             later=later,
             running=sum(each or 0 for each in held),
-            levels={level: n for level, n in due.items() if n and level is not Priority.NORMAL},
-            normal=due[Priority.NORMAL],
+            lanes=due,
         )
 
     def _checked(self, replies: Sequence[Any]) -> list[Any]:
         """The replies, where the group of the stream may be missing; errors about a key name it."""
-        streams = [lane_of(self.keys, level) for level in LEVELS]
+        streams = [stream_of_lane(self.keys, lane) for lane in LANES]
         queues = [self.keys.queue, self.keys.reserved_queue]
         names = ["", *streams, *streams, *queues, *queues]
         found: list[Any] = []
@@ -212,21 +227,24 @@ class Listing:
             found.append(None if missing else named(reply, name, kind))
         return found
 
-    async def rows(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
-        """How many tasks wait for each limit, and for each pause to end, of the first `MOST_LIMITS`."""
+    async def rows(self) -> Rows:
+        """How many tasks stand in rows: of the first `MOST_LIMITS` limits and pauses, and values of each level."""
         with naming(self.keys.waiting, "set"):
             reply = await self.client.call("SSCAN", self.keys.waiting, "0", "COUNT", MOST_LIMITS)
         _, names = cast("tuple[bytes, list[bytes]]", reply)
-        names = sorted(names)[:MOST_LIMITS]
+        names = await rows_of_turns(self.client, self.keys, sorted(names)[:MOST_LIMITS], MOST_LIMITS)
+        found = Rows(limited={}, paused={}, turns={})
         if not names:
-            return {}, {}
+            return found
         lengths = answers(await self.client.call_many([("XLEN", name + b":waiters") for name in names]))
         limited: dict[str, int] = {}
         paused: dict[str, int] = {}
+        turns: dict[str, int] = {}
         for name, length in zip(map(text, names), lengths, strict=True):
             if isinstance(length, int) and length:
-                (limited if paused_task(self.keys, name) is None else paused)[name] = length
-        return limited, paused
+                kind = paused if paused_task(self.keys, name) is not None else limited
+                (kind if turn_awaited(self.keys, name) is None else turns)[name] = length
+        return Rows(limited=limited, paused=paused, turns=turns)
 
     async def _oldest_due(self) -> datetime | None:
         """Since when the first task waits that no worker has been given; None without the permission to see it."""
@@ -244,18 +262,23 @@ class Listing:
     # lists -----------------------------------------------------------------------------------------------
 
     async def due(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
-        """What waits for a worker, in its order, then what is due and not on the stream yet."""
-        sizes = await self._sizes()
+        """What waits for a worker, in its order, then what waits for its turn, then what is due and not queued yet."""
+        sizes, turns = await self._sizes(), (await self.rows()).turns
 
         async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
-            if not cursor.startswith("q"):
+            if not cursor.startswith(("q", _TURN)):
                 rows, more = await self._due(on_stream(cursor), min(count, OF_STREAM))
                 if rows or more:
                     return rows, True
+                cursor = _TURN
+            if cursor.startswith(_TURN):
+                rows = await self._in_rows(turns, InRow.read(cursor.removeprefix(_TURN)), count)
+                if rows:
+                    return [attrs.evolve(row, after=_TURN + row.after) for row in rows], True
                 cursor = ""
             return await self._queued(InQueue.read(cursor), count, _overdue())
 
-        return await self._listed(read, wanted, limit, after, sizes.due)
+        return await self._listed(read, wanted, limit, after, sizes.due + sum(turns.values()))
 
     async def later(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
         """What waits for its time, the next first."""
@@ -281,31 +304,36 @@ class Listing:
 
     async def limited(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
         """What waits for a concurrency limit: limit by limit, each in its order."""
-        if paused_task(self.keys, InRow.read(after).row) is not None:
+        row = InRow.read(after).row
+        if paused_task(self.keys, row) is not None or turn_awaited(self.keys, row) is not None:
             raise no_place(after)
-        return await self._lined_up((await self.rows())[0], wanted, limit, after)
+        return await self._lined_up((await self.rows()).limited, wanted, limit, after)
 
     async def paused(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
         """What workers would have begun and waits for its task to be resumed: task by task, each in its order."""
         if after and paused_task(self.keys, InRow.read(after).row) is None:
             raise no_place(after)
-        return await self._lined_up((await self.rows())[1], wanted, limit, after)
+        return await self._lined_up((await self.rows()).paused, wanted, limit, after)
 
     async def _lined_up(
         self, rows: Mapping[str, int], wanted: Wanted | None, limit: int, after: str
     ) -> Listed:
         async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
-            place = InRow.read(cursor)
-            for row in rows:
-                if row < place.row:
-                    continue
-                begin = f"({place.entry}" if row == place.row else "-"
-                found = await self._stream(f"{row}:waiters", begin, min(count, OF_STREAM))
-                if found:
-                    return [_in_row(each, row) for each in found], True
-            return [], False
+            found = await self._in_rows(rows, InRow.read(cursor), count)
+            return found, bool(found)
 
         return await self._listed(read, wanted, limit, after, sum(rows.values()))
+
+    async def _in_rows(self, rows: Mapping[str, int], place: InRow, count: int) -> list[_Row]:
+        """The next entries behind a place, of one row."""
+        for row in sorted(rows):
+            if row < place.row:
+                continue
+            begin = f"({place.entry}" if row == place.row else "-"
+            found = await self._stream(f"{row}:waiters", begin, min(count, OF_STREAM))
+            if found:
+                return [_in_row(each, row) for each in found]
+        return []
 
     async def _listed(
         self,
@@ -342,8 +370,8 @@ class Listing:
     async def _due(self, entry: str, count: int) -> tuple[Sequence[_Row], bool]:
         """Entries of the stream, behind one, that no worker has been given."""
         rows: list[_Row] = []
-        for level in _levels_from(entry):
-            stream = lane_of(self.keys, level)
+        for lane in _lanes_from(entry):
+            stream = stream_of_lane(self.keys, lane)
             begin = f"({entry}" if entry else f"({await self._last_delivered(stream)}"
             entry = ""
             rows += await self._stream(stream, begin, count - len(rows), ExecutionState.QUEUED)
@@ -417,10 +445,10 @@ class Listing:
     async def _running(self, cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
         count = min(count, OF_STREAM)
         held: list[tuple[str, str]] = []
-        for level in _levels_from(cursor):
+        for lane in _lanes_from(cursor):
             begin, cursor = f"({cursor}" if cursor else "-", ""
             if len(held) < count:
-                held += await self._pending(lane_of(self.keys, level), begin, count - len(held))
+                held += await self._pending(stream_of_lane(self.keys, lane), begin, count - len(held))
         entries = await self._held(held)
         rows = [
             _Row(entry_id, entry.message.function if entry else "", entry.message.key if entry else "", entry)
@@ -429,7 +457,7 @@ class Listing:
         return rows, len(rows) == count
 
     def _stream_with(self, entry_id: str) -> str:
-        return lane_of(self.keys, level_of_entry(entry_id))
+        return stream_with(self.keys, entry_id)
 
     async def _pending(self, stream: str, begin: str, count: int) -> list[tuple[str, str]]:
         """Deliveries of a stream, each with its worker."""
@@ -520,6 +548,6 @@ def _entry_of(flat: Sequence[bytes], state: ExecutionState) -> PictureEntry | No
         return None
 
 
-def _levels_from(entry: str) -> Sequence[Priority]:
-    """The levels from that of an entry on, in their order; all of them where there is none."""
-    return LEVELS[LEVELS.index(level_of_entry(entry)) :] if entry else LEVELS
+def _lanes_from(entry: str) -> Sequence[str]:
+    """The lanes from that of an entry on, in their order; all of them where there is none."""
+    return LANES[LANES.index(lane_of_entry(entry)) :] if entry else LANES

@@ -12,7 +12,6 @@ import attrs
 
 from .. import clock
 from ..moments import read_moment
-from ..rules import LEVELS
 from ..standins import redis_errors
 from ..transport import Client
 from ..values import define, frozen
@@ -20,7 +19,7 @@ from . import script_calls
 from .answers import answers, naming
 from .foreign import text
 from .keys import GROUP, Keys, paused_task
-from .levels import lane_of
+from .levels import LANES, stream_of_lane
 from .records import members, read_mapping
 
 __all__ = ["EVERY_TASK", "PauseRecord", "Pauses", "TooManyPauses", "is_among"]
@@ -139,7 +138,7 @@ class Pauses:
 
     async def _queued(self) -> int:
         """How many tasks are on the streams that no worker has."""
-        return sum([await self._queued_on(lane_of(self.keys, level)) for level in LEVELS])
+        return sum([await self._queued_on(stream_of_lane(self.keys, lane)) for lane in LANES])
 
     async def _queued_on(self, stream: str) -> int:
         with naming(stream, "stream"):

@@ -19,8 +19,8 @@ from ..values import define, frozen
 from .answers import answers, is_about_a_key, named, naming, unreadable
 from .codec import LANE, Message, decode_message, open_envelope, read_ttl
 from .foreign import is_entry, shown, text, text_or_none, whole
-from .keys import GROUP, Keys, paused_task
-from .levels import any_leveled, lane_of, level_of, level_of_entry
+from .keys import GROUP, Keys, level_of_row, paused_task, turn_awaited
+from .levels import LANES, any_leveled, by_level, level_of, level_of_entry, stream_of_lane
 
 __all__ = [
     "Depths",
@@ -34,6 +34,8 @@ __all__ = [
     "members",
     "queued_at",
     "read_mapping",
+    "rows_of_turns",
+    "turn_of",
     "waiters",
     "waits_for",
 ]
@@ -62,9 +64,30 @@ async def members(client: Client, name: str) -> list[bytes]:
             return found
 
 
+async def rows_of_turns(
+    client: Client, keys: Keys, names: Sequence[bytes], most: int | None = None
+) -> list[bytes]:
+    """What tasks stand in rows for: limits and pauses by their ``names``, and in place of what stands for the turns of
+    a level (lib/turns.lua) the first rows of these, ``most`` at most."""
+    turns = {keys.turns(level.value).encode(): level.value for level in LEVELS}
+    found = [name for name in names if name not in turns]
+    for name in names:
+        start, level = 0, turns.get(name)
+        while level is not None and (most is None or start < most):
+            stop = start + PAGE - 1 if most is None else min(start + PAGE, most) - 1
+            with naming(text(name), "sorted set"):
+                page = cast("list[bytes]", await client.call("ZRANGE", name, start, stop))
+            prefix = keys.row(level, "")[:-1].encode()
+            found += (prefix + value + b":" for value in page)
+            start += PAGE
+            if len(page) < PAGE:
+                break
+    return found
+
+
 async def waiters(client: Client, keys: Keys) -> dict[str, int]:
-    """How many tasks wait for a limit, by its name: those that are paused, too. What is no row of waiters has none."""
-    names = await members(client, keys.waiting)
+    """How many tasks stand in a row for a limit, a resume or their turn, by its name. What is no row has none."""
+    names = await rows_of_turns(client, keys, await members(client, keys.waiting))
     found: dict[str, int] = {}
     for at in range(0, len(names), PAGE):
         some = names[at : at + PAGE]
@@ -249,8 +272,15 @@ def has_successor(generation: bytes | None) -> bool:
 
 
 def waits_for(keys: Keys, row: str | None) -> str | None:
-    """The concurrency limit of a row; None where there is none, or its tasks wait to be resumed."""
-    return None if row is None or paused_task(keys, row) is not None else row
+    """The concurrency limit of a row; None where there is none, or its tasks wait for a resume or their turn."""
+    if row is None or paused_task(keys, row) is not None or turn_awaited(keys, row) is not None:
+        return None
+    return row
+
+
+def turn_of(keys: Keys, row: str | None) -> str | None:
+    """For whose turn a row waits; None where there is none, or it waits for something else."""
+    return None if row is None else turn_awaited(keys, row)
 
 
 def _is_asked(fields: Mapping[bytes, bytes]) -> bool:
@@ -326,10 +356,10 @@ class Picture:
 class Depths:
     """How many tasks are ``due`` (those that run among them), and how many are scheduled for ``later``.
 
-    Those that wait for a concurrency limit, or for a resume, count as scheduled; ``waiting`` has the numbers of the
-    former by the name of the limit. ``levels`` has those of the ``due`` ones that are on the lane of each level, where
-    there are any of another than normal. ``failed`` keys have a failure that is kept, and over; ``paused`` are the
-    names of paused tasks, `EVERY_TASK` for all.
+    Those that wait for a concurrency limit, or for a resume, count as scheduled, those that wait for their turn as due;
+    ``waiting`` has the numbers of the first by the name of the limit. ``failed`` keys have a failure that is kept, and
+    over; ``paused`` are the names of paused tasks, `EVERY_TASK` for all. ``levels`` has how many of the ``due`` are of
+    each level, where there are any of another than normal.
     """
 
     due: int
@@ -400,6 +430,11 @@ class Records:
         except DeliveryUnreadable:
             return None
 
+    async def in_row(self, row: str) -> int:
+        """How many stand in a row; none in what is none. Raises: RedisError."""
+        (length,) = answers(await self.client.call_many([("XLEN", f"{row}:waiters")]))
+        return length if isinstance(length, int) else 0
+
     async def generation(self, key: str) -> int | None:
         """The live generation of a key; None where none is recorded. Raises: KeyUnreadable; RedisError."""
         name = self.keys.run(key)
@@ -426,7 +461,7 @@ class Records:
     async def exists(self) -> bool:
         """Whether somebody has used the docket: added what is not over, worked, or struck. Raises: RedisError."""
         names = (
-            *(lane_of(self.keys, level) for level in LEVELS),
+            *(stream_of_lane(self.keys, lane) for lane in LANES),
             self.keys.workers,
             self.keys.queue,
             self.keys.reserved_queue,
@@ -441,10 +476,9 @@ class Records:
         """
         now = f"{clock.timestamp():.6f}"
         queues = (self.keys.queue, self.keys.reserved_queue)
-        lanes = [lane_of(self.keys, level) for level in LEVELS]
         counts = await self.client.call_many(
             [
-                *(("XLEN", lane) for lane in lanes),
+                *(("XLEN", stream_of_lane(self.keys, lane)) for lane in LANES),
                 *(("ZCOUNT", queue, "-inf", now) for queue in queues),
                 *(("ZCOUNT", queue, f"({now}", "+inf") for queue in queues),
                 ("SCARD", self.keys.waiting),
@@ -453,24 +487,24 @@ class Records:
             ]
         )
         *counts, limits, failed, paused = answers(counts)
-        names = [
-            *((lane, "stream") for lane in lanes),
-            *((queue, "sorted set") for queue in (*queues, *queues)),
-        ]
+        streams = [(stream_of_lane(self.keys, lane), "stream") for lane in LANES]
+        names = [*streams, *((queue, "sorted set") for queue in (*queues, *queues))]
         for count, (name, kind) in zip(counts, names, strict=True):
             named(count, name, kind)
-        lengths, queued = (
-            cast("list[int]", counts[: len(LEVELS)]),
-            cast("list[int]", counts[len(LEVELS) :]),
-        )
-        levels = dict(zip(LEVELS, lengths, strict=True))
+        lengths, queued = cast("list[int]", counts[: len(LANES)]), cast("list[int]", counts[len(LANES) :])
         # Who waits for a limit names a spoiled list; the other depths are to be had without it (I9).
         waiting = await waiters(self.client, self.keys) if isinstance(limits, int) and limits else {}
-        later = sum(queued[2:]) + sum(waiting.values())
-        limited = {name: count for name, count in waiting.items() if paused_task(self.keys, name) is None}
+        limited = {name: count for name, count in waiting.items() if waits_for(self.keys, name) is not None}
+        turns = [
+            (level_of_row(self.keys, name), count)
+            for name, count in waiting.items()
+            if turn_awaited(self.keys, name) is not None
+        ]
+        in_turn = sum(count for _, count in turns)
+        levels = by_level([*zip(LANES, lengths, strict=True), *turns])
         return Depths(
-            due=sum(lengths) + sum(queued[:2]),
-            later=later,
+            due=sum(lengths) + sum(queued[:2]) + in_turn,
+            later=sum(queued[2:]) + sum(waiting.values()) - in_turn,
             waiting=limited,
             levels=levels if any_leveled(levels) else {},
             failed=failed if isinstance(failed, int) else 0,
@@ -489,8 +523,8 @@ class Records:
         waiting |= await self._parked(self.keys.reserved_queue, self.keys.reserved_queue)
         waiting |= await self._without_slots()
         running: list[PictureEntry] = []
-        for level in LEVELS:
-            await self._on_lane(lane_of(self.keys, level), waiting, running)
+        for lane in LANES:
+            await self._on_lane(stream_of_lane(self.keys, lane), waiting, running)
         in_order = sorted(waiting.values(), key=lambda entry: entry.message.when)
         return Picture(waiting=await self.tried(in_order), running=running)
 
@@ -519,11 +553,11 @@ class Records:
             running += await self._running(held)
 
     async def _without_slots(self) -> dict[tuple[str, int], PictureEntry]:
-        """Who waits for a concurrency limit."""
+        """Who waits for a concurrency limit, a resume or a turn."""
         entries: dict[tuple[str, int], PictureEntry] = {}
         with naming(self.keys.waiting, "set"):
-            limits = await members(self.client, self.keys.waiting)
-        for limit in limits:
+            names = await members(self.client, self.keys.waiting)
+        for limit in await rows_of_turns(self.client, self.keys, names):
             start: str | None = "-"
             while start:
                 try:

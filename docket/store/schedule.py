@@ -18,7 +18,7 @@ from ..standins import redis_errors
 from ..transport import Client
 from ..values import define, hot_value
 from . import script_calls
-from .codec import EXPIRES, LANE, Message, end_fields, state_event
+from .codec import EXPIRES, LANE, SHARE, Message, end_fields, state_event
 from .expiry import expires_of, without_expiry
 from .keys import Keys
 from .lua import Call, run_each
@@ -194,7 +194,7 @@ class Schedule:
             when=epoch(message.when),
             state_event=event,
             ttl=NOT_GIVEN if ttl is ... else time_to_live(ttl),
-            how=how or (COMMON if LANE in message.extra else b""),
+            how=how or (COMMON if LANE in message.extra or SHARE in message.extra else b""),
             call=message.to_send(when),
         )
 

@@ -27,6 +27,7 @@ __all__ = [
     "conclude",
     "discard",
     "discard_failure",
+    "draw",
     "due",
     "due_groups",
     "expire",
@@ -55,6 +56,7 @@ __all__ = [
     "strike",
     "sweep_failures",
     "take",
+    "take_turn",
     "takeover",
     "unfinished",
     "unheard",
@@ -268,6 +270,23 @@ def discard_failure(
         ],
         [
             keys.prefix, key, failed_at,
+        ],
+    )
+
+
+def draw(
+    keys: Keys, *,
+    levels: Sequence[Argument],
+) -> Call:
+    """Have a message on the lane of the turns of each level that nobody was given, where some wait in rows:
+    whoever was to see to it has died, or too many in a row were cancelled by pydocket."""
+    return (
+        script("draw"),
+        [
+            keys.stream,
+        ],
+        [
+            *levels,
         ],
     )
 
@@ -741,6 +760,23 @@ def take(
         ],
         [
             keys.prefix, GROUP, worker, started_at, keys.wake, asked, count, *ended,
+        ],
+    )
+
+
+def take_turn(
+    keys: Keys, *,
+    key: str, fence: Fence, share: Argument,
+) -> Call:
+    """Have a claimed run that has not begun wait for its turn: its message says no `docket:share`, since
+    whoever added it did not know of any."""
+    return (
+        script("take_turn"),
+        [
+            keys.run(key), keys.stream, keys.progress(key),
+        ],
+        [
+            fence.message_id, fence.generation, fence.claim, fence.holder, GROUP, key, keys.prefix, share,
         ],
     )
 

@@ -13,7 +13,7 @@ from . import script_calls
 from .answers import check_expires, naming
 from .keys import GROUP, Keys
 from .lanes import Lanes
-from .levels import lane_of, level_of_entry
+from .levels import stream_with
 from .records import read_mapping
 from .schedule import milliseconds
 
@@ -94,7 +94,7 @@ class Sweeping:
 
     async def _look(self, after: bytes, *holder: str) -> list[PendingDelivery]:
         streams, page = self.lanes.streams(), list[list[Any]]()
-        if after and (stream := lane_of(self.keys, level_of_entry(after))) in streams:
+        if after and (stream := stream_with(self.keys, after)) in streams:
             del streams[: streams.index(stream)]
         start = b"(" + after if after else b"-"
         for stream in streams:

@@ -148,12 +148,14 @@ def remarks_of(run: TreeRun, view: View) -> list[Child]:
         parts.append(f"attempt {run.attempt}")
     if run.state is ExecutionState.RUNNING:
         parts.append(join(f"on {run.worker}, begun ", moment(run.started_at, view.now)))
-    elif run.state is ExecutionState.SCHEDULED and run.waits_for is None and run.when is not None:
+    elif run.state is ExecutionState.SCHEDULED and (run.waits_for or run.waits_for_turn) is None and run.when:
         parts.append(join("begins ", coming(run.when, view.now)))
     elif run.state in FINAL and run.started_at is not None and run.completed_at is not None:
         parts.append(f"after {short(run.completed_at - run.started_at)} on {run.worker}")
     if run.waits_for is not None:
         parts.append(join("waits for the limit ", limit_link(run.waits_for, view.docket)))
+    if run.waits_for_turn is not None:
+        parts.append(f"waits for its turn: {run.waits_for_turn}")
     if run.paused and run.state in WAITING:
         parts.append(el("a", "paused", href="pauses"))
     if run.cancel_requested:

@@ -51,6 +51,7 @@ from .runs.hooks import Hooks
 from .runs.receiving import Receiver
 from .runs.refusals import Refusals, UnknownTasks
 from .runs.runner import Runner
+from .runs.turn_gate import TurnGate
 from .settings import Settings
 from .upkeep.blocked_loop import BlockedLoopRenewal
 from .upkeep.catalogue import Catalogue
@@ -159,6 +160,7 @@ class Session:
             self.outages,
             UnknownTasks(docket, worker.name, self.outages, patience),
             AdmissionGate(self.claims.admissions, self.outages, worker.dependencies, timeout),
+            TurnGate(self.claims, self.outages),
             dict(limits) if limits else {},
         )
         self.runner = Runner(

@@ -17,6 +17,7 @@ from docket.rules import (
     FINAL,
     Abandon,
     AwaitSlot,
+    AwaitTurn,
     Blocked,
     Cancel,
     Complete,
@@ -43,7 +44,8 @@ from docket.rules import (
 ERROR, MOMENT = ValueError("no"), datetime(2026, 1, 1, tzinfo=UTC)
 NEXT = Reschedule(MOMENT, attempt=2)
 PUT_OFF = Defer(timedelta(seconds=5))
-SLOT, LATER, NEVER = AwaitSlot("limit"), Defer(timedelta(1)), Drop("rule")
+SLOT, TURN = AwaitSlot("limit"), AwaitTurn("tenant:acme")
+LATER, NEVER = Defer(timedelta(1)), Drop("rule")
 ELSEWHERE = PassOn(timedelta(1), times=1, waited=timedelta(1), deliveries=0)
 
 #: What happens to a claim, the outcome that this makes, its verdict, and whether a next run may take its place.
@@ -52,6 +54,7 @@ TABLE: list[tuple[str, Outcome, Verdict, bool]] = [
     ("its key has run as often as `run_at_most` allows", Spent(), Cancel(), False),
     ("it had not begun by the moment that its caller gave", Expired(MOMENT), Cancel(), True),
     ("its task is unknown here", Blocked(ELSEWHERE), ELSEWHERE, False),
+    ("its turn is still to come, which whoever added it did not know", Blocked(TURN), TURN, False),
     ("a concurrency limit is full", Blocked(SLOT), SLOT, False),
     ('a rate is exceeded, or a dependency says "not now"', Blocked(LATER), LATER, False),
     ("admission drops it", Blocked(NEVER), NEVER, True),

@@ -14,8 +14,8 @@ from docket.rules import Cancellation, Priority
 from docket.store import Again, Claims, Delivery, Ended, Message, Settled, Taken, Unreadable
 from docket.store.codec import LANE
 from docket.store.lanes import Lanes
-from docket.store.levels import lane_of
 from docket.store.levels import level_of_entry as level_of
+from docket.store.levels import stream_of_lane
 from docket.store.listing import Listing
 from tests.store.conftest import FUTURE, Heard, Store, message
 
@@ -58,7 +58,7 @@ async def one(store: Store, level: str = "high") -> tuple[Claims, Delivery]:
 
 
 async def length(store: Store, level: str) -> object:
-    return await store.client.call("XLEN", lane_of(store.keys, Priority(level)))
+    return await store.client.call("XLEN", stream_of_lane(store.keys, level))
 
 
 async def test_who_adds_to_an_empty_lane_says_so_and_its_id_tells_the_lane(

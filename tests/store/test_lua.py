@@ -99,6 +99,7 @@ def test_names_that_scripts_make_are_those_of_keys() -> None:
                                   keys.failure, keys.successor, keys.group,
                                       keys.cancel_channel)}  # fmt: skip
     known.add(keys.pause("").removesuffix(":"))
+    known |= {keys.turns(""), keys.row("", "")[:-2], keys.lane("")}
     known |= {keys.run("") + "__safeguard__:", keys.history(""), keys.depths(""), keys.chains("")}
     known |= {keys.lane(level.value) for level in LEVELS if level is not Priority.NORMAL}
     known |= {keys.counted(kind, "", "")[:-1] for kind in ("minutes", "hours")}

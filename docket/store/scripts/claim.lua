@@ -7,7 +7,7 @@
 --   a space and the moment after this where the message says when it expires;
 --   `asked` as in lib/claim_one.lua. A delivery is LOST, too, where another process of the same name, which had lost the answer
 --   to a read, has claimed it before (unheard.lua)
--- USE holds lease stream_of claim_one finish forget strikes pauses put_back
+-- USE holds lease stream_of turns_on claim_one finish forget strikes pauses put_back
 local replies, refused, over, held = {''}, false, {}, {}
 local paused, wrong = paused_tasks(prefix)
 if wrong then return wrong end
@@ -36,6 +36,9 @@ for at = 1, #deliveries, 3 do
 end
 if #held > 0 then                                              -- the lease begins now, however long ago it was read
   lease_again(stream, group, worker, held)
+end
+for at = 1, #deliveries, 3 do
+  if #deliveries[at] > 24 then turns_on(stream).follow(deliveries[at]) end   -- what was drawn is followed by the next
 end
 forget_all(over)
 if refused then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end

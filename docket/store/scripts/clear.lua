@@ -2,7 +2,7 @@
 -- KEYS stream queue reserved_queue
 -- ARGV prefix group completed_at ttl_ms limit start wake_channel
 -- REPLY {cancelled, where to go on in the streams ('<level> <id>' in a lane), or '' where all is done}
--- USE ack lanes events finish slots ending kept failures kin expiring successor
+-- USE ack lanes turns events finish slots ending kept failures kin expiring successor
 local count, left, last, kept, lib = 0, tonumber(limit), '', {}, limits_lib()   -- `left`: how much this step may still look at
 local site = lib.site_of(prefix, stream, wake_channel)
 local successors = successor_lib(prefix)
@@ -40,9 +40,12 @@ for _, waiting in ipairs({queue, reserved_queue}) do
     left = left - 1
   end
 end
+local turns = turns_lib(stream)
 local name = left > 0 and redis.call('SRANDMEMBER', prefix .. ':waiting')
 while name do
-  local waiters = name .. ':waiters'
+  local level = turns.level_of(name)
+  local in_turns = level and turns.first_row(level)
+  local waiters = in_turns or name .. ':waiters'
   local row = redis.pcall('XRANGE', waiters, '-', '+', 'COUNT', left)
   for _, entry in ipairs(row) do
     left = left - 1
@@ -52,9 +55,12 @@ while name do
     end
     local now = key and redis.pcall('HMGET', prefix .. ':runs:' .. key, 'state', 'waiter_entry_id')
     if now and now[1] == 'scheduled' and now[2] == entry[1] then cancel(key) end
-    redis.call('XDEL', waiters, entry[1])
+    if in_turns then turns.leave(waiters, entry[1]) else redis.call('XDEL', waiters, entry[1]) end
   end
-  if row.err then                                              -- nobody waits in what is no stream (I9)
+  if in_turns then
+    if row.err or #row == 0 then turns.leave(waiters, '0-1') end   -- this is no row, and goes
+    left = left - 1
+  elseif row.err then                                              -- nobody waits in what is no stream (I9)
     redis.call('SREM', prefix .. ':waiting', name)
     left = left - 1
   elseif redis.call('XLEN', waiters) == 0 then
@@ -73,7 +79,7 @@ if left <= 0 then
   free_reserved()
   return {count, start}
 end
-local level, from = string.match(start, '^(%a+) (.*)$')
+local level, from = string.match(start, '^([%a-]+) (.*)$')
 local lane = level and lane_named(stream, level) or stream
 local entries = redis.call('XRANGE', lane, from or start, '+', 'COUNT', limit)
 for _, entry in ipairs(entries) do
@@ -89,14 +95,17 @@ for _, entry in ipairs(entries) do
     if not state or (state == 'queued' and (generation == 0 or not live or generation == live)) then
       ack(stream, group, id)
       cancel(key)
+      turns.follow(id)                                         -- somebody may have come into a row meanwhile
     end
   end
   last = '(' .. id
 end
 free_reserved()
 if #entries == tonumber(limit) then return {count, level and level .. ' ' .. last or last} end
-local following = not level and 'high' or level == 'high' and 'low' or nil   -- what is a lane for is looked at in the next step
-if following == 'high' and redis.call('EXISTS', lane_named(stream, 'high'), lane_named(stream, 'low')) == 0 then following = nil end
-if following then return {count, following .. ' -'} end
+local is_next = not level                                     -- what is in another lane is looked at in the next step
+for _, each in ipairs({'high', 'low', 'high-turns', 'normal-turns', 'low-turns'}) do
+  if is_next and redis.call('EXISTS', lane_named(stream, each)) == 1 then return {count, each .. ' -'} end
+  is_next = is_next or each == level
+end
 publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return {count, ''}

@@ -3,7 +3,7 @@
 -- ARGV prefix now limit at ttl_ms failures_kept failure_ttl failed_at
 -- REPLY {moved, the score of the next task or ''}; `now` is epoch seconds, `at` the same as text; the last three as in
 --   lib/failures.lua, `failures_kept` '0' for none
--- USE events numbers carry queued finish ending kept errors failures kin succeed
+-- USE events numbers carry queue_up finish ending kept errors failures kin succeed
 -- Whether a message of the reserved queue is still the one of its key: pydocket does not find it there to replace or cancel
 -- it.
 local function is_live(run, generation)
@@ -44,7 +44,7 @@ for _, waiting in ipairs({queue, reserved_queue}) do
       local generation = whole(message.generation) or 0
       if waiting == queue or is_live(run, generation) then
         -- Trace context and foreign fields, too. The claim sets it aside where there is something else than a record.
-        local id, fresh = put_on_stream(redis.pcall, stream, run, carry(fields))
+        local id, fresh, waits = queue_up(redis.pcall, stream, run, carry(fields))
         if type(id) == 'table' then                          -- this is no stream, or takes no more
           redis.call('ZADD', waiting, now, key)
           return id
@@ -54,7 +54,9 @@ for _, waiting in ipairs({queue, reserved_queue}) do
           redis.call('HSET', run, 'generation', generation, 'known', now, 'when', now,
             'function', message['function'] or '', 'args', message.args or '', 'kwargs', message.kwargs or '')
         end
-        redis.call('PUBLISH', prefix .. ':state:' .. key, event_of(key, 'queued', ',"when":' .. json(message.when)))
+        if not waits then
+          redis.call('PUBLISH', prefix .. ':state:' .. key, event_of(key, 'queued', ',"when":' .. json(message.when)))
+        end
         moved = moved + 1
       end
       redis.call('DEL', parked)

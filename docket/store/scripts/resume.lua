@@ -3,7 +3,7 @@
 -- ARGV prefix task limit begins wake_channel
 -- REPLY {whether the task was paused, how many were moved, how many are left}; with `begins` '1' the task is resumed first.
 --   Without that a task that is paused (again) stays so, and nothing is left to do.
--- USE errors events numbers queued finish
+-- USE errors events numbers queue_up finish
 local name = prefix .. ':ops:pause:' .. task .. ':'
 local row = name .. ':waiters'
 if begins ~= '1' and redis.call('HGET', pauses, task) then return {0, 0, 0} end
@@ -26,9 +26,11 @@ local function move(id, fields)
   generation = string.format('%d', (whole(generation) or 0) + 1)
   fields[at] = generation
   local more = found[5] == found[2] and {'admitted', generation} or {}
-  put_on_stream(redis.call, stream, run, fields, 'generation', generation, 'known', now, unpack(more))
-  redis.call('HDEL', run, 'waiter_stream', 'waiter_entry_id')
-  redis.call('PUBLISH', prefix .. ':state:' .. key, event_of(key, 'queued'))
+  local _, _, waits = queue_up(redis.call, stream, run, fields, 'generation', generation, 'known', now, unpack(more))
+  if not waits then
+    redis.call('HDEL', run, 'waiter_stream', 'waiter_entry_id')
+    redis.call('PUBLISH', prefix .. ':state:' .. key, event_of(key, 'queued'))
+  end
   moved = moved + 1
 end
 for at, entry in ipairs(entries) do

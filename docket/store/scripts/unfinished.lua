@@ -10,6 +10,10 @@ local names = redis.call('SRANDMEMBER', waiting, most)
 for _, name in ipairs(names) do
   local length = redis.pcall('XLEN', name .. ':waiters')       -- nobody waits in what is no stream (I9)
   if type(length) == 'number' then count = count + length end
+  if string.find(name, ':ops:turns:', 1, true) then            -- it stands for rows of those that take turns (lib/turns.lua)
+    length = redis.pcall('ZCARD', name)
+    if type(length) == 'number' then count = count + length end
+  end
 end
 if count == 0 and #names == tonumber(most) then return 1 end
 return count

@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "0b3652c0e1b84e409410b48338825fa2eeac0c58": claim,
-    "5573419ac5f6a5a2bf21fd1206c0a600387ece81": schedule,
-    "068dafe635268fc8358b0ded628254d53a34ab83": settle,
-    "37f3b8818cf275a0d94c21c0f2ad58cb1b027c17": take,
+    "bc56cb1bcf95e94540870e7c6da4d32a6f63c495": claim,
+    "ea30da0028bbafde3c2a8edb8227a46bcfa566fa": schedule,
+    "ef30c04adba1e2ae1cba8ef7fd93e8c4fd7a818d": settle,
+    "fe0edb5bc493fef5381f254f7c39801e3e1e27d2": take,
 }
 """By the digest of the script, as `Lua` has it."""

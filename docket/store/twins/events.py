@@ -20,6 +20,10 @@ def json(text: bytes) -> bytes:
     return written.replace("\x7f", "\\u007f").encode("utf-8", "surrogateescape")
 
 
+LANES = b"high", b"low", b"high-turns", b"normal-turns", b"low-turns"
+"""Those of lib/lanes.lua."""
+
+
 def event_of(key: bytes, state: bytes, more: bytes) -> bytes:
     """The JSON of a state event; ``more`` is the text of further fields, each after a comma."""
     return b'{"type":"state","key":' + json(key) + b',"state":"' + state + b'"' + more + b"}"
@@ -35,7 +39,6 @@ def publish_if_finished(
         and count(queue, SortedSet) == 0
         and count(reserved_queue, SortedSet) == 0
         and count(prefix + b":waiting", Set) == 0
-        and count(prefix + b":ops:lane:high", StreamValue) == 0
-        and count(prefix + b":ops:lane:low", StreamValue) == 0
+        and not any(count(prefix + b":ops:lane:" + lane, StreamValue) for lane in LANES)
     ):
         inside.publish(wake_channel, b"finished")

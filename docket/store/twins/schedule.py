@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...memory import LEFT_TO_LUA, Hash, Inside, LeftToLua, Reply, SortedSet, StreamValue
-from ..codec import LANE
+from ..codec import LANE, SHARE
 from ..schedule import COMMON
 from .numbers import whole
 
@@ -27,6 +27,7 @@ def schedule(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | Le
         or expected != b"0"
         or len(argv) > MOST_ARGUMENTS
         or LANE in call[5::2]
+        or SHARE in call[5::2]
         or not inside.is_a(run, Hash)
     ):
         return LEFT_TO_LUA

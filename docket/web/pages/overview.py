@@ -75,6 +75,8 @@ def _tiles(counts: Counts, view: View) -> Safe:
     waits = None
     if counts.oldest_due is not None:
         waits = f"oldest waits {short(view.now - counts.oldest_due)}"
+    if counts.turns:
+        waits = f"{count(counts.turns)} wait for their turn"
     draining = f"{count(counts.draining)} draining" if counts.draining else None
     workers = draining if counts.workers else "none is alive"
     return el(

@@ -193,6 +193,8 @@ def _sentence(run: Execution[Any], view: View) -> Child:
                 row = el("a", "waits for a resume", href="pauses")
             elif run.waits_for is not None:
                 row = join("waits for the limit ", limit_link(run.waits_for, view.docket))
+            elif run.waits_for_turn is not None:
+                row = f"waits for its turn: {run.waits_for_turn} ({run.waits_alike} in its row)"
             elif run.state is ExecutionState.SCHEDULED:
                 return join(attempt, "begins ", coming(run.when, now))
             else:

@@ -165,9 +165,16 @@ def _remarks(each: Execution[Any], view: View) -> Child:
     }
     badges = [state_badge(word) for word, applies in found.items() if applies]
     waits = el("span", "for ", limit_link(each.waits_for or "", view.docket), class_="remark")
+    turn = el("span", f"waits for its turn: {each.waits_for_turn}", class_="remark")
     error = el("span", each.last_error, class_="errortext remark")
     level = None if each.priority is Priority.NORMAL else el("span", each.priority.value, class_="remark")
-    said = [level, *badges, waits if each.waits_for else None, error if each.last_error else None]
+    said = [
+        level,
+        *badges,
+        waits if each.waits_for else None,
+        turn if each.waits_for_turn else None,
+        error if each.last_error else None,
+    ]
     return el("div", *said, class_="names") if any(said) else None
 
 

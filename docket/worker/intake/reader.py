@@ -204,7 +204,8 @@ class Reader:
 
     def _promised(self) -> int:
         """How many tasks the server is to be asked for; they have their places from now on."""
-        count = min(self._room(), self.batch, FEW if self._has_leisure else TAKE_BATCH)
+        few = FEW if self._has_leisure else TAKE_BATCH
+        count = int(min(self._room(), self.batch, few, self.claims.lanes.most))
         self.roster.places.promise(count)
         return count
 

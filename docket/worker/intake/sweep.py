@@ -104,6 +104,7 @@ class Sweep:
         await self.claims.admissions.sweep()
         await self.claims.pauses.finish_resuming()
         await self.claims.sweeping.place_successors()
+        await self.claims.look_after_turns()
         await self._retire()
         return longest
 

@@ -28,6 +28,7 @@ from ...errors import UnknownTask
 from ...execution import Execution, compact_signature
 from ...rules import (
     AwaitSlot,
+    AwaitTurn,
     Blocked,
     Defer,
     Drop,
@@ -202,6 +203,8 @@ def _log_blocked(execution: Execution[Any], verdict: Verdict) -> None:
     match verdict:
         case AwaitSlot(limit):
             following_logger.debug("⏳ Task %s parked on waiter stream %s:waiters", key, printable(limit))
+        case AwaitTurn(value):
+            following_logger.debug("⏳ Task %s waits for its turn: %s", key, printable(value))
         case Defer():
             logger.debug("⏳ Task %s blocked by admission control, rescheduling", key)
         case Drop() | Reschedule():

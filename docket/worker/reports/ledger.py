@@ -19,7 +19,19 @@ import attrs
 
 from ... import clock
 from ...notification import Notification
-from ...rules import Abandon, AwaitSlot, Complete, Defer, Fail, HandBack, PassOn, Raised, Reschedule, Returned
+from ...rules import (
+    Abandon,
+    AwaitSlot,
+    AwaitTurn,
+    Complete,
+    Defer,
+    Fail,
+    HandBack,
+    PassOn,
+    Raised,
+    Reschedule,
+    Returned,
+)
 from ...standins import redis_errors
 from ...store import (
     ALL_TASKS,
@@ -74,7 +86,7 @@ Noted: TypeAlias = "tuple[str, EndState, float | None, datetime | None, datetime
 generation, attempt and error. No more, since more would keep its arguments."""
 
 _OK = Settled.OK
-_SILENT = Abandon, AwaitSlot, Defer, HandBack, PassOn
+_SILENT = Abandon, AwaitSlot, AwaitTurn, Defer, HandBack, PassOn
 _NEVER = timedelta(0)
 
 

@@ -12,13 +12,14 @@ import attrs
 
 from ... import clock
 from ...client import TaskFunction
-from ...dependencies import cut_to_the_users_code
+from ...dependencies import cut_to_the_users_code, share_of_call, takes_turns
 from ...errors import DeliveryLimitExceeded, DeliveryUnreadable, ResultNotStored
 from ...execution import ExecutionFailed
 from ...moments import moved
 from ...rules import (
     Abandon,
     AwaitSlot,
+    AwaitTurn,
     Blocked,
     Cancel,
     Complete,
@@ -46,7 +47,11 @@ from ...store import (
     PassedOn,
     Settled,
     Unreadable,
+    having_had_its_turn,
+    share_field,
+    waiting_anew,
     why_expired,
+    with_share,
     without_expiry,
 )
 from ...text import class_name, class_path, error_text, readable, shortened, text_of
@@ -130,12 +135,11 @@ class Endings:
                 return self._final(running, outcome, verdict, seconds, _cancelled(outcome))
             case HandBack():
                 write = partial(self._hand_back, running)
-            case Abandon() | AwaitSlot():
+            case Abandon() | AwaitSlot() | AwaitTurn():
                 write = write_nothing
             case Defer() | PassOn():
-                later = _put_off(delivery.message, verdict, due_of_chain(running.execution))
-                if delivery.redelivered or (running.has_begun and not isinstance(outcome, Blocked)):
-                    later = attrs.evolve(later, extra=without_expiry(later.extra))
+                begun = delivery.redelivered or (running.has_begun and not isinstance(outcome, Blocked))
+                later = _put_off(delivery.message, verdict, due_of_chain(running.execution), begun=begun)
                 later = self._written_anew(running, later)
                 again = Again(later, same=True, tried=_unknown(running, verdict))
                 write = partial(self._reschedule, running, again)
@@ -155,7 +159,8 @@ class Endings:
         message = running.delivery.message
         following = message.again(verdict.when, verdict.attempt, verdict.first)
         if following.extra:
-            following = attrs.evolve(following, extra=without_expiry(following.extra))
+            extra = with_share(without_expiry(following.extra), _share_of(running, verdict))
+            following = attrs.evolve(following, extra=extra)
         if verdict.call is None:
             return self._written_anew(running, following)
         args, kwargs = self.store.payloads.call(
@@ -369,11 +374,22 @@ def _cancelled(outcome: Outcome) -> Ended:
     return Ended("cancelled", why_expired(outcome.moment)) if isinstance(outcome, Expired) else _CANCELLED
 
 
-def _put_off(message: Message, verdict: Defer | PassOn, due: datetime | None) -> Message:
+def _put_off(message: Message, verdict: Defer | PassOn, due: datetime | None, *, begun: bool) -> Message:
     later = message.again(moved(clock.now(), verdict.wait), message.attempt, due)
+    if later.extra:
+        extra = without_expiry(later.extra) if begun else later.extra
+        later = attrs.evolve(later, extra=having_had_its_turn(extra))
     if isinstance(verdict, Defer):
         return later
     return attrs.evolve(later, passed_on=PassedOn(verdict.times, verdict.waited, verdict.deliveries))
+
+
+def _share_of(running: Running, verdict: Reschedule) -> bytes | None:
+    """Whose turn the next run waits for: that of its arguments, where these are others."""
+    if verdict.call is not None and takes_turns(running.execution.function):
+        share = share_of_call(running.execution.function, *verdict.call)
+        return None if share is None else share_field(*share)
+    return waiting_anew(running.delivery.message.extra)
 
 
 def _because(error: BaseException, problem: Exception) -> Exception:

@@ -18,6 +18,7 @@ from ..upkeep.outages import Outages
 from .admission_gate import AdmissionGate
 from .following import Ending, block, expire, fail_unhandled
 from .leased import retry_while_leased
+from .turn_gate import TurnGate
 
 if TYPE_CHECKING:
     from ...docket import Docket
@@ -112,6 +113,7 @@ class Refusals:
     outages: Outages
     unknown: UnknownTasks
     gate: AdmissionGate
+    turns: TurnGate
     limits: dict[str, int]
     """How many more runs each of these keys may have; other keys have no limit."""
 
@@ -123,6 +125,7 @@ class Refusals:
             or running.delivery.expired
             or self.limits
             or self.docket.strike_list.may_concern(self.claims.newest_strike)
+            or self.turns.concerns(running)
         )
 
     async def refuse(self, running: Running) -> Ending | None:
@@ -138,6 +141,8 @@ class Refusals:
             ending = None if put_back is None else block(running.execution, put_back)
         if ending is None and running.delivery.expired and running.reason is None:
             ending = expire(running.execution)
+        if ending is None and running.reason is None and self.turns.concerns(running):
+            ending = await self.turns.line_up(running)
         if ending is None and running.rules:
             ending = await self.gate.admit(running)
         is_a_run = running.reason is None and (ending is None or _was_dropped(ending))

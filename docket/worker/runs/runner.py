@@ -13,6 +13,7 @@ from ...dependencies import clear_calls, current_execution
 from ...rules import (
     Abandon,
     AwaitSlot,
+    AwaitTurn,
     Blocked,
     Defer,
     Fail,
@@ -319,7 +320,7 @@ def _is_put_off(outcome: Outcome) -> bool:
 
 def _is_the_last(running: Running, verdict: Verdict) -> bool:
     """Whether nothing may be left of the key once this is written."""
-    if isinstance(verdict, AwaitSlot):
+    if isinstance(verdict, AwaitSlot | AwaitTurn):
         # Cancelled as it was parked: pydocket's clients leave nothing on the server that admission would find.
         return running.reason is StopReason.ASKED
     return running.last and not isinstance(verdict, HandBack)

@@ -12,7 +12,7 @@ import attrs
 from ...clock import monotonic
 from ...notification import Notification
 from ...parenthood import Tell
-from ...rules import StopReason
+from ...rules import LEVELS, StopReason
 from ...standins import redis_errors
 from ...store import EVERY_TASK, Claims
 from ...transport import Published, PubSub, is_outage
@@ -130,7 +130,7 @@ class Listener:
                 self.sweep.reader.go_on()
             case "group":
                 self.orphans.look_again()
-            case "lane" | "limit":
+            case "lane" | "turns" | "limit":
                 await self._look_after(word, value)
             case _:
                 pass  # of a later version
@@ -138,7 +138,10 @@ class Listener:
     async def _look_after(self, word: str, name: str) -> None:
         if word == "limit":
             await self.claims.admissions.look_after(name)
-        elif all(level.value != name for level in self.claims.lanes.there):
+        elif word == "turns":
+            if name in {level.value for level in LEVELS}:
+                await self.claims.look_after_turns(name)
+        elif name not in self.claims.lanes.there:
             await self.sweep.reader.look_at_lanes()
 
     # for claims ------------------------------------------------------------------------------------------

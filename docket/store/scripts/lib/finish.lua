@@ -3,10 +3,14 @@
 local function publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
   local function is_empty(count, name) return redis.pcall(count, name) == 0 end
   if is_empty('XLEN', stream) and is_empty('ZCARD', queue) and is_empty('ZCARD', reserved_queue) then
-    local waiting, high, low = prefix .. ':waiting', prefix .. ':ops:lane:high', prefix .. ':ops:lane:low'
-    if redis.call('EXISTS', waiting, high, low) == 0      -- most have none of them: one command
-      or (is_empty('SCARD', waiting) and is_empty('XLEN', high) and is_empty('XLEN', low)) then
-      redis.call('PUBLISH', wake_channel, 'finished')
+    local waiting, lane = prefix .. ':waiting', prefix .. ':ops:lane:'
+    local lanes = {lane .. 'high', lane .. 'low', lane .. 'high-turns', lane .. 'normal-turns', lane .. 'low-turns'}
+    if redis.call('EXISTS', waiting, unpack(lanes)) > 0 then  -- most have none of them: one command
+      if not is_empty('SCARD', waiting) then return end
+      for _, each in ipairs(lanes) do
+        if not is_empty('XLEN', each) then return end
+      end
     end
+    redis.call('PUBLISH', wake_channel, 'finished')
   end
 end

@@ -5,15 +5,16 @@ end
 -- Place a message under its key: on the stream where it is `due` ('1'), else on the queue. `when` is the epoch of its moment;
 -- `call` has that moment, the name of the task, its two kinds of arguments, the attempt, and further fields of the message;
 -- `...` are further fields of the record.
--- USE queued
+-- USE queue_up
 local function place(prefix, stream, key_queue, key, when, due, event, generation, call, ...)
   local moment, task, args, kwargs, attempt = unpack(call, 1, 5)
   local run = prefix .. ':runs:' .. key
   local fields = {'key', key, 'when', moment, 'function', task, 'args', args, 'kwargs', kwargs, 'attempt', attempt,
     'generation', generation, unpack(call, 6)}
   if due == '1' then
-    put_on_stream(redis.call, stream, run, fields, 'generation', generation, 'when', when, 'known', when,
+    local _, _, waits = queue_up(redis.call, stream, run, fields, 'generation', generation, 'when', when, 'known', when,
       'function', task, 'args', args, 'kwargs', kwargs, ...)
+    event = waits or event
   else
     redis.call('ZADD', key_queue, when, key)                   -- first: it is refused where this is no queue
     redis.call('HSET', parked_at(prefix, key_queue, key), unpack(fields))
