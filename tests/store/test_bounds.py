@@ -31,6 +31,7 @@ from docket.store import (
     FailuresKept,
     Holding,
     Ledger,
+    Message,
     OpenGroup,
     Recurrence,
     RunCounts,
@@ -43,6 +44,7 @@ from docket.store.admission import RENEW_CHUNK, WAKE_CHUNK
 from docket.store.catalogue import AT_ONCE
 from docket.store.fence import NO_FENCE
 from docket.store.groups import CANCEL_BATCH, KEEP_BATCH, RECHECK_BATCH
+from docket.store.lanes import MOST_DRAWN
 from docket.transport import Client
 from docket.worker.intake.expiry import BATCH as EXPIRY_BATCH
 from docket.worker.intake.outbox import MOST
@@ -188,6 +190,19 @@ async def test_cancelling_what_is_scheduled(store: Store) -> None:
     await fill(store, "due")
     await clear_once(store)
     await assert_short(store, lambda: clear_once(store))
+
+
+async def test_drawing_in_turns_of_ten_thousand_values(store: Store) -> None:
+    def calls(value: str, count: int) -> list[Message]:
+        return [message(f"{value} {n}", **{"docket:share": f"1 t:{value}"}) for n in range(count)]
+
+    await store.schedule.place_many(calls("large", 20_000), replace=False)
+    for start in range(0, 10_000, 1000):
+        few = [call for n in range(start, start + 1000) for call in calls(str(n), 1)]
+        await store.schedule.place_many(few, replace=False)
+    claims = store.claims()
+    await claims.create_group()
+    await assert_short(store, lambda: claims.take(MOST_DRAWN))
 
 
 async def test_cancelling_what_is_queued(store: Store) -> None:
