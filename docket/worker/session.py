@@ -25,6 +25,7 @@ from anyio.abc import TaskGroup
 
 from .. import clock
 from ..dependencies import SharedHost, current_docket, current_worker
+from ..errors import BadSetting
 from ..parenthood import current_host
 from ..rules import alone, renewal_interval
 from ..signals import signals
@@ -382,7 +383,8 @@ class Session:
 
     async def _stop_when_finished(self, answered: Callable[[], None]) -> None:
         """Stop once nothing waits or runs on the docket, here or elsewhere."""
-        has_said = False
+        has_said = is_endless = False
+        serves_all = self.claims.lanes.serves_all
         recheck = max(RECHECK, self.settings.minimum_check_interval).total_seconds()
         if self.settings.schedule_automatic_tasks:
             await self.seeder.wait_seeded()
@@ -403,8 +405,27 @@ class Session:
             ):  # the reader began to look meanwhile: nobody says so again when it finds nothing
                 continue
             has_said = has_said or await self._said_that_it_waits()
-            with anyio.move_on_after(None if self.docket.client.is_memory else recheck):
+            if not serves_all:
+                is_endless = await self._is_endless(again=is_endless)
+            with anyio.move_on_after(None if self.docket.client.is_memory and serves_all else recheck):
                 await self.listener.finished.wait_past(seen)
+
+    async def _is_endless(self, *, again: bool) -> bool:
+        """Whether tasks are due of levels that no live worker serves.
+
+        Raises: BadSetting - ``again``, so that it is not for a worker that begins just now.
+        """
+        unserved = (await self.docket.store.listing.counts()).unserved
+        if again and unserved:
+            names, served = (
+                ", ".join(level.value for level in some) for some in (unserved, self.worker.lanes)
+            )
+            raise BadSetting(
+                f"worker {self.worker.name!r} serves {served} and is to run until the docket is finished, but "
+                f"there are tasks of {names}, which no live worker serves: give it these in lanes, too, or start "
+                "another worker that serves them"
+            )
+        return bool(unserved)
 
     async def _said_that_it_waits(self) -> bool:
         """Log what is paused, if that is what the docket is not finished for."""
