@@ -13,17 +13,18 @@ import redis
 
 from docket import Docket
 from docket.execution import ExecutionCancelled
+from docket.store.levels import LANES, NORMAL_LANE
 from tests.chaos import tasks
 from tests.chaos.poison import POISONS
 
 __all__ = ["UNLIMITED", "Ending", "endings", "leaks", "waiting"]
 
 #: What may live for ever: there is one of each on a docket, whatever it has run.
-UNLIMITED = re.compile(r"(stream|strikes|workers|ops:lane:(high|low))$")
+UNLIMITED = re.compile(r"(stream|strikes|workers|ops:lane:[a-z-]+)$")
 
 STREAM_GROUP = "docket-workers"
 
-STREAMS = ("stream", "ops:lane:high", "ops:lane:low")
+STREAMS = ("stream", *(f"ops:lane:{lane}" for lane in LANES if lane != NORMAL_LANE))
 
 
 @attrs.frozen

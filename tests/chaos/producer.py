@@ -132,7 +132,7 @@ class Producer:
             (12, self.limited), (2, self.chain), (1, self.endless), (6, self.replaced), (3, self.cancelled),
             (3, self.cancelled_running), (3, self.twice), (2, self.batch), (10, self.poisoned),
             (2, self.poisoned_chain), (2, self.family), (1, self.spoiled_family), (1, self.stopped_family),
-            (4, self.expiring), (3, self.once_more),
+            (4, self.expiring), (3, self.once_more), (8, self.shared),
         ]  # fmt: skip
         weights, makers = zip(*kinds, strict=True)
         order = list(makers)  # each of them at least once, even in a short session
@@ -181,6 +181,14 @@ class Producer:
         outlasts_a_lease = self.chance.random() < 0.04
         seconds = self.chance.uniform(3, 4) if outlasts_a_lease else self.chance.uniform(0, 0.1)
         await self.add("returns", tasks.limited, number, seconds, customer, key=key, value=number)
+
+    async def shared(self, number: int, key: str) -> None:
+        """One tenant has most of them, and some are due later."""
+        tenant = f"tenant-{self.chance.choice([0, 0, 0, *range(CUSTOMERS)])}"
+        seconds = self.chance.choice([0.0, 0.0, self.chance.uniform(0.3, 2)])
+        await self.add(
+            "returns", tasks.shared, number, self.duration(), tenant, key=key, seconds=seconds, value=number
+        )
 
     async def chain(self, number: int, key: str) -> None:
         last = self.chance.randint(3, 12)

@@ -18,6 +18,7 @@ from docket import (
     CurrentExecution,
     Docket,
     ExecutionCancelled,
+    FairShare,
     Perpetual,
     Retry,
     TaskGroup,
@@ -127,6 +128,19 @@ async def limited(
         return number
 
 
+async def shared(
+    number: int,
+    seconds: float,
+    tenant: str,
+    execution: AnExecution = CurrentExecution(),
+    share: FairShare = FairShare("tenant"),
+) -> int:
+    """Waits for the turn of its tenant."""
+    with noted(execution, 1):
+        await anyio.sleep(seconds)
+        return number
+
+
 async def chain(
     number: int,
     last: int,
@@ -225,4 +239,4 @@ async def _result(child: AnExecution) -> int:
             await anyio.sleep(0.1)
 
 
-TASKS = [plain, threaded, failing, retrying, limited, chain, endless, versioned, unending, family]
+TASKS = [plain, threaded, failing, retrying, limited, shared, chain, endless, versioned, unending, family]
