@@ -16,7 +16,7 @@ from ..client import TaskFunction
 from ..errors import UsageError
 from ..moments import check_duration, check_moment
 from ..numbers import check_whole
-from ..rules import ExecutionState
+from ..rules import ExecutionState, Priority
 from ..store import BOUNDS, STATES, Depth, DocketStore, EndState, Row, RunCounts
 from ..text import text_of
 from ..values import frozen
@@ -41,6 +41,8 @@ SLACK = 60.0
 
 #: Within these each minute, and each hour, has figures.
 LONGEST_SINCE = {"minute": timedelta(hours=24), "hour": timedelta(days=31)}
+
+_LEVELS = {level.value: level for level in Priority}
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -71,6 +73,10 @@ class Ended:
     worker: str
     error: str | None
     """The beginning of what went wrong."""
+    priority: Priority = Priority.NORMAL
+    """The level at which it waited."""
+    took_turns: str | None = None
+    """The row of those with which it took turns, as in ``tenant:acme``, where its task has a `FairShare`."""
     left_out: int = 0
     id: str = attrs.field(default="", repr=False)
     """Where it stands in the history of its task."""
@@ -81,6 +87,7 @@ class Ended:
 
     @classmethod
     def of(cls, function: str, row: Row) -> Ended:
+        level, _, turns = row.waited.partition(" ")
         return cls(
             key=row.key,
             function=function,
@@ -92,6 +99,8 @@ class Ended:
             late=timedelta(seconds=row.late),
             worker=row.worker,
             error=row.error or None,
+            priority=_LEVELS.get(level, Priority.NORMAL),
+            took_turns=turns or None,
             left_out=row.left_out,
             id=row.id,
         )

@@ -64,7 +64,7 @@ from .result_storage import ResultStorage
 from .schedule import ANY_STRIKES, InGroup, Placed, Schedule, epoch, milliseconds
 from .serializing import About, Pickles, Serializer
 from .server_results import ServerResults
-from .shares import having_had_its_turn, share_field, waiting_anew, with_share
+from .shares import having_had_its_turn, share_field, waited_as, waiting_anew, with_share
 from .signing import Signatures
 from .strikes import READ_AT_LEAST, StrikeLog, Strikes
 from .sweeping import PENDING_PAGE, PendingDelivery, Sweeping
@@ -221,6 +221,7 @@ __all__ = [
     "tell",
     "turn_of",
     "unreadable",
+    "waited_as",
     "waiting_anew",
     "waits_for",
     "why_expired",

@@ -60,19 +60,22 @@ def row_text(
     worker: str,
     key: str,
     error: str,
+    waited: str = "",
 ) -> str:
     """A row as the stream has it in its field ``r``.
 
     What the parts are, `Row` says: ``numbers`` are the generation and the attempt, ``times`` started, ran and late.
+    Most have no ``waited``.
     """
     (generation, attempt), (started, ran, late) = numbers, times
     if len(key) > LONGEST_KEY:
         key = f"{key[:LONGEST_KEY]}..."
     micros = "" if ran is None else round(ran * 1e6)
-    return (
+    text = (
         f"{LETTERS[state]}\t{generation}\t{attempt}\t{round(started * 1e3)}\t{micros}\t"
         f"{round(late * 1e6)}\t{left_out}\t{_escaped(worker)}\t{_escaped(key)}\t{_escaped(error[:LONGEST_ERROR])}"
     )
+    return f"{text}\t{_escaped(waited[:LONGEST_KEY])}" if waited else text
 
 
 @frozen
@@ -89,6 +92,8 @@ class Row:
     late: float
     worker: str
     error: str
+    waited: str = ""
+    """Its level and the row of those with which it took turns (`waited_as`)."""
     left_out: int = 0
     """How many runs ended alike in about that moment and have no row."""
     id: str = ""
@@ -99,7 +104,7 @@ class Row:
         """None where it is none: somebody else has written it."""
         parts = row.split("\t")
         try:
-            letter, generation, attempt, started, ran, late, left_out, worker, key, error = parts
+            letter, generation, attempt, started, ran, late, left_out, worker, key, error, *waited = parts
             return cls(
                 _unescaped(key),
                 _STATES[letter],
@@ -110,6 +115,7 @@ class Row:
                 int(late) / 1e6,
                 _unescaped(worker),
                 _unescaped(error),
+                _unescaped(waited[0]) if waited else "",
                 int(left_out),
                 row_id,
             )

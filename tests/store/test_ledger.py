@@ -98,10 +98,11 @@ async def test_the_names_that_were_silent_for_longest_go_with_all_that_is_kept_o
 async def test_any_text_comes_back_from_a_row(ledger: Ledger) -> None:
     key, worker, error = "a\tb\\t\\\\c\n", "w\\", "no\t\\tab" + "x" * 300
     now = clock.timestamp()
-    text = row_text("retried", (3, 2), (now, None, 0.0), 7, worker, key, error)
+    waited = "high tenant:a\tb"
+    text = row_text("retried", (3, 2), (now, None, 0.0), 7, worker, key, error, waited)
     await ledger.write("w", "a:1", [TaskEnds("f", now, [text], {})], now)
     ((row,), _) = (await ledger.pages({"f": "+"}, 10))["f"]
-    assert (row.key, row.worker, row.error, row.left_out) == (key, worker, error[:200], 7)
+    assert (row.key, row.worker, row.error, row.left_out, row.waited) == (key, worker, error[:200], 7, waited)
     assert (row.state, row.generation, row.attempt, row.ran) == ("retried", 3, 2, None)
 
 

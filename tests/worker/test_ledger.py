@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from docket import Docket, Perpetual, Retry, Worker
+from docket import Docket, FairShare, Perpetual, Retry, Worker
 from docket.errors import DeliveryUnreadable
 from docket.store import Unreadable
 from docket.worker.reports import ledger
@@ -217,7 +217,7 @@ async def far(proxy: Proxy, anyio_backend: Any) -> AsyncGenerator[Docket]:
 
 def noted(count: int, state: str = "completed", task: str = "f", at: datetime = NOON) -> list[Noted]:
     return [
-        (task, state, 0.01 * n, at, at - timedelta(seconds=1), f"{state}{n}", 1, 1, None)
+        (task, state, 0.01 * n, at, at - timedelta(seconds=1), f"{state}{n}", 1, 1, None, "")
         for n in range(count)
     ]
 
@@ -316,3 +316,21 @@ async def test_of_too_many_rows_the_oldest_go(anyio_backend: Any) -> None:
             kept.note_dead(Unreadable(message_id=b"1-0", key="k", reason=DeliveryUnreadable("why"), task="f"))
         await kept.write_last()
         assert [one.failed for one in await docket.throughput(since=ms(1))][-1] == 10_000
+
+
+async def test_a_row_says_at_which_level_and_with_whom_in_turns_a_run_has_waited(docket: Docket) -> None:
+    async def shared(tenant: str, share: FairShare = FairShare("tenant")) -> None: ...
+
+    await docket.add(fine, key="plain")()
+    await docket.add(fine, key="low", priority="low")()
+    await docket.add(shared, key="in turns", priority="high")("acme corp")
+    await docket.add(shared, key="normal")("a\tb")
+    async with at_most():
+        await Worker(docket, "w").run_until_finished()
+    said = {one.key: (one.priority.value, one.took_turns) for one in await docket.history()}
+    assert said == {
+        "plain": ("normal", None),
+        "low": ("low", None),
+        "in turns": ("high", "tenant:acme corp"),
+        "normal": ("normal", "tenant:a\tb"),
+    }

@@ -48,6 +48,7 @@ from ...store import (
     TaskEnds,
     Unreadable,
     row_text,
+    waited_as,
     why_expired,
 )
 from ...store import Ledger as Store
@@ -81,9 +82,11 @@ MOST_WARNINGS = 100
 #: How many seconds the last rows of a worker that ends may take.
 LAST_SECONDS = 1.0
 
-Noted: TypeAlias = "tuple[str, EndState, float | None, datetime | None, datetime, str, int, int, str | None]"
+Noted: TypeAlias = (
+    "tuple[str, EndState, float | None, datetime | None, datetime, str, int, int, str | None, str]"
+)
 """What is kept of a run: its task, how it ended, for how many seconds it ran, when it began, when it was due, its key,
-generation, attempt and error. No more, since more would keep its arguments."""
+generation, attempt and error, and where it has waited. No more, since more would keep its arguments."""
 
 _OK = Settled.OK
 _SILENT = Abandon, AwaitSlot, AwaitTurn, Defer, HandBack, PassOn
@@ -137,7 +140,7 @@ class Ledger:
         noted.append(
             (
                 message.function, state, end.seconds, running.execution.started_at, message.when, message.key,
-                message.generation, message.attempt, error,
+                message.generation, message.attempt, error, waited_as(message.extra) if message.extra else "",
             )
         )  # fmt: skip
         if len(noted) == self._wakes_at:
@@ -160,7 +163,7 @@ class Ledger:
         if unreadable.task and not self._is_off:
             why = f"{class_path(unreadable.reason)}: {text_of(unreadable.reason)}"
             self._noted.append(
-                (unreadable.task, FAILED, None, None, clock.now(), key, unreadable.generation, 1, why)
+                (unreadable.task, FAILED, None, None, clock.now(), key, unreadable.generation, 1, why, "")
             )
             self._woken.notify()
 
@@ -169,7 +172,18 @@ class Ledger:
         if expired.task and not self._is_off:
             due, why = expired.when or expired.moment, why_expired(expired.moment)
             self._noted.append(
-                (expired.task, CANCELLED, None, expired.moment, due, expired.key, expired.generation, 1, why)
+                (
+                    expired.task,
+                    CANCELLED,
+                    None,
+                    expired.moment,
+                    due,
+                    expired.key,
+                    expired.generation,
+                    1,
+                    why,
+                    "",
+                )
             )
             self._woken.notify()
 
@@ -331,11 +345,11 @@ def _rows(ends: Sequence[Noted], worker: str) -> list[tuple[float, str]]:
 
 
 def _row(end: Noted, worker: str, left_out: int = 0) -> tuple[float, str]:
-    _, state, ran, started, when, key, generation, attempt, error = end
+    _, state, ran, started, when, key, generation, attempt, error, waited = end
     due = when.timestamp()
     began = due if started is None else started.timestamp()
     times = began, ran, max(0.0, began - due)
-    text = row_text(state, (generation, attempt), times, left_out, worker, key, error or "")
+    text = row_text(state, (generation, attempt), times, left_out, worker, key, error or "", waited)
     return began + (ran or 0.0), text
 
 
