@@ -82,7 +82,7 @@ async def grow(docket: Docket) -> str:
     assert isinstance(parent, Delivery)
     opened = await store.groups.open("top", 1, parent.fence, look_after=timedelta(hours=1))
     for key in ("bad", "runs", "waits"):
-        execution = docket._execution_of(docket.call(grow, key=key)(1))
+        execution = docket._execution_of(docket.call(grow, key=key)(1), replace=False)
         await store.schedule.place(execution.message(), replace=False, child_of=opened.id)
     bad, *_ = await claims.take(2)
     assert isinstance(bad, Delivery)

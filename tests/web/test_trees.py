@@ -29,7 +29,7 @@ async def grow(docket: Docket, keys: list[str], key: str = "top") -> str:
     assert isinstance(parent, Delivery)
     group = await store.groups.open(key, 1, parent.fence, look_after=HOUR)
     for each in keys:
-        message = docket._execution_of(docket.call("wash", key=each)()).message()
+        message = docket._execution_of(docket.call("wash", key=each)(), replace=False).message()
         await store.schedule.place(message, replace=False, child_of=group.id)
     [bad] = await claims.take(1)
     assert isinstance(bad, Delivery)
