@@ -538,7 +538,7 @@ class Docket(
         redis.exceptions.RedisError when the server cannot be reached in bounded time or refuses.
         Cancel: the task may or may not have been placed.
         """
-        once_more = check_if_running(if_running, key)
+        once_more = if_running != "skip" and check_if_running(if_running, key)
         return self._placing("docket.add", function, when, key, ttl, expires, priority, once_more=once_more)
 
     @overload
@@ -795,10 +795,10 @@ class Docket(
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         name, found, key = self._look_up(function, when, key, ttl, once=extra is not None)
         until = check_expires(expires, when)
-        given = None if priority is None else check_priority(priority)
+        given, levels = None if priority is None else check_priority(priority), self._remarks.levels
 
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
-            check_arguments(found, name, args, kwargs)
+            has_level = check_arguments(found, name, args, kwargs)
             execution: Execution[Any] = Execution(
                 self, found, args, kwargs, key or new_key(), when or clock.now(), 1, function_name=name
             )
@@ -807,8 +807,10 @@ class Docket(
                 execution.extra_fields = extra
             if until is not None:
                 execution.expire(until)
-            if (level := given or self._remarks.level_of(name, found, args, kwargs)) is not None:
-                execution.prioritize(level)
+            if given is not None:
+                execution.prioritize(given)
+            elif has_level or name in levels:
+                execution.prioritize(self.own_level(name, found, args, kwargs) or Priority.NORMAL)
             if once_more:
                 execution.once_more = True
             return await place_for(operation, self.store, execution, replace=replace)
@@ -861,19 +863,19 @@ class Docket(
         if not isinstance(given, str) or self.tasks.get(given) is not call.function:
             check_function(call.function)  # what is registered was checked then
         name = checked_name(given or name_of(call.function), "the name of a task")
-        check_arguments(call.function, name, call.args, call.kwargs)
+        has_level = check_arguments(call.function, name, call.args, call.kwargs)
         execution: Execution[Any] = Execution(
             self, call.function, call.args, call.kwargs, key, call.when, 1, function_name=name
         )
         execution.ttl = check_ttl(call.ttl)
         if call.expires is not None:
             execution.expire(check_expires(call.expires, None))
-        given = None if call.priority is None else check_priority(call.priority)
-        if (
-            level := given or self._remarks.level_of(name, call.function, call.args, call.kwargs)
-        ) is not None:
-            execution.prioritize(level)
-        if check_if_running(call.if_running, key):
+        if call.priority is not None:
+            execution.prioritize(check_priority(call.priority))
+        elif has_level or name in self._remarks.levels:
+            level = self.own_level(name, call.function, call.args, call.kwargs)
+            execution.prioritize(level or Priority.NORMAL)
+        if call.if_running != "skip" and check_if_running(call.if_running, key):
             if replace:
                 raise UsageError(
                     'if_running="once_more" is for add_many: replace_many takes the place of a run'

@@ -53,20 +53,20 @@ class Remarks:
         self._said = set[tuple[str, str]]()
         self.check: Callable[[TaskFunction, str], None] | None = None
         """Refuses a task that the docket's serializer cannot be used with."""
-        self._levels: dict[str, Priority] = {}
+        self.levels: dict[str, Priority] = {}
 
     def note_level(self, name: str, level: Priority | None, *, again: bool) -> None:
         """Note the level that a task is registered with; without one it keeps what it has if it comes ``again``."""
         if level is not None:
-            self._levels[name] = level
+            self.levels[name] = level
         elif not again:
-            self._levels.pop(name, None)
+            self.levels.pop(name, None)
 
     def level_of(
         self, name: str, function: TaskFunction, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Priority | None:
         """The level of a call that is given none: as registered, or by the signature of its task."""
-        if self._levels and (level := self._levels.get(name)) is not None:
+        if self.levels and (level := self.levels.get(name)) is not None:
             return level
         return own_level(function, args, kwargs)
 

@@ -21,7 +21,7 @@ from ..dependencies import (
 )
 from ..errors import UsageError
 from ..moments import Expires, TimeToLive
-from ..rules import IfRunning, Level
+from ..rules import IfRunning, Level, Priority
 from ..text import checked_name, text_of
 from ..values import define, frozen
 
@@ -102,7 +102,8 @@ class _Shape:
 
 
 #: None where the signature has *args, **kwargs or positional-only parameters.
-_shapes: PerFunction[tuple[_Shape | None]] = PerFunction()
+_shapes: PerFunction[tuple[_Shape | None, bool]] = PerFunction()
+"""And whether one of the parameters has a level for a default."""
 
 
 def _shape(function: Callable[..., Any]) -> _Shape | None:
@@ -128,18 +129,18 @@ def _shape(function: Callable[..., Any]) -> _Shape | None:
 
 def check_arguments(
     function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> None:
-    """Refuse arguments that the function could not be called with.
+) -> bool:
+    """Refuse arguments that the function could not be called with. Whether a parameter has a level for a default.
 
     Parameters whose value a dependency supplies may be left out.
     Raises: TypeError - they do not fit; worded as by a direct call.
     """
     known = _shapes.get(function)
     if known is None:
-        known = _shapes[function] = (_shape(function),)
-    shape = known[0]
+        known = _shapes[function] = (_shape(function), _has_level(function))
+    shape, has_level = known
     if shape is not None and not kwargs and len(args) in shape.alone:
-        return
+        return has_level
     if shape is None or (
         shape.supplied and (len(args) > shape.before or not shape.supplied.isdisjoint(kwargs))
     ):
@@ -148,14 +149,19 @@ def check_arguments(
         given = shape.names[: len(args)]
         if not kwargs:
             if shape.required.issubset(given):
-                return
+                return has_level
         elif (
             shape.known.issuperset(kwargs)
             and kwargs.keys().isdisjoint(given)
             and shape.required.issubset((*given, *kwargs))
         ):
-            return
+            return has_level
     _bind(function, name, args, kwargs)
+    return has_level
+
+
+def _has_level(function: Callable[..., Any]) -> bool:
+    return any(isinstance(each.default, Priority) for each in get_signature(function).parameters.values())
 
 
 def _bind(function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

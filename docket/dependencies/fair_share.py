@@ -14,7 +14,7 @@ from .introspection import get_dependency_parameters
 from .per_function import PerFunction
 from .per_value import PerValue, check_argument
 
-__all__ = ["FairShare", "Weights", "share_of_call", "takes_turns"]
+__all__ = ["FairShare", "Weights", "may_take_turns", "share_of_call", "takes_turns"]
 
 Weights: TypeAlias = Mapping[Any, float] | Callable[[Any], float] | None
 """How many turns a value has where one without a weight has one: by its value, or as a function of it says."""
@@ -126,6 +126,11 @@ def _declared(function: Callable[..., Any]) -> tuple[()] | tuple[str | None, Fai
             found = []
         known = _shares[function] = found[0] if found else ()
     return known
+
+
+def may_take_turns(function: Callable[..., Any]) -> bool:
+    """Whether calls of a function wait for turns, or nobody has looked yet: one look-up for each call that is added."""
+    return _shares.get(function) != ()
 
 
 def takes_turns(function: Callable[..., Any]) -> bool:

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from docket.cli.app import docket_app
@@ -101,7 +102,10 @@ def test_the_command_lines_are_understood(line: str, meant: dict[str, Any]) -> N
     program, *tokens = shlex.split(line)
     assert program == "docket"
     _, bound, _ = docket_app().parse_args(tokens, exit_on_error=False, print_error=False)
-    understood = {
+    shared = (
+        attrs.asdict(at, recurse=False) if (at := bound.arguments.get("at")) else {}
+    )  # what all commands take
+    understood = shared | {
         name: tuple(value) if isinstance(value, list) else value for name, value in bound.arguments.items()
     }
     assert understood.items() >= meant.items()

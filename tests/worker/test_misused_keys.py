@@ -63,6 +63,9 @@ NO_KEYS |= {"ended_tasks", "written", "history", "counted", "depths", "depths_tu
 #: What only describes tasks for people, and what is known of one task group.
 NO_KEYS |= {"chains", "described_tasks", "seen_tasks", "recurrences", "group"}
 
+#: Of those who use levels, shares and successors alone; what is there in place of it is told as they are used.
+NO_KEYS |= {"lane", "lanes", "row", "turns", "successor", "successors", "value_named"}
+
 #: A hint: without it what expires is ended as it is taken (tests/store/test_expire.py).
 NO_KEYS |= {"expiring"}
 

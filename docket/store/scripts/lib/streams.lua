@@ -1,7 +1,9 @@
 -- The streams of a docket that are there, by their levels.
 -- USE lanes stream_of
 local function streams_of(stream)
-  local streams = {normal = stream}
+  local streams, lanes = {normal = stream}, {}
+  for level in pairs(digits_by_lane) do lanes[#lanes + 1] = lane_named(stream, level) end
+  if redis.call('EXISTS', unpack(lanes)) == 0 then return streams end   -- as on most dockets
   for level in pairs(digits_by_lane) do
     local lane = lane_named(stream, level)
     if redis.call('EXISTS', lane) == 1 then streams[level] = lane end
