@@ -175,7 +175,8 @@ class TestClear:
 
 def test_a_user_who_may_not_ask_whether_a_docket_exists_hears_of_none(capsys: Any) -> None:
     with Server() as server, redis.Redis.from_url(server.url) as client:
-        client.execute_command("ACL", "SETUSER", "looks", "on", ">secret", "~*", "&*", "+@all", "-exists")
-        url = server.url.replace("redis://", "redis://looks:secret@")
-        listed = "Pauses of docket 'typo'\nTask  Waiting  Since  By  Reason\n"
-        assert said(capsys, "pauses", "--docket", "typo", "--url", url) == listed
+        client.execute_command("ACL", "SETUSER", "asks", "on", ">secret", "~*", "&*", "+@all", "-exists")
+        url = server.url.replace("redis://", "redis://asks:secret@")
+        assert (
+            said(capsys, "clear", "--docket", "typo", "--url", url) == "Cleared 0 tasks from docket 'typo'\n"
+        )

@@ -34,11 +34,9 @@ for at = 1, #deliveries, 3 do
   replies[last + 1], replies[last + 2], replies[last + 3], replies[last + 4] = word, claim, times or 0, ttl or '-'
   refused = refused or (word ~= 'OK' and word ~= 'EXPIRED')
 end
-if #held > 0 then                                              -- the lease begins now, however long ago it was read
-  lease_again(stream, group, worker, held)
-end
+lease_again(stream, group, worker, held)                       -- from now on, however long ago it was read
 for at = 1, #deliveries, 3 do
-  if #deliveries[at] > 24 then turns_on(stream).follow(deliveries[at]) end   -- what was drawn is followed by the next
+  if stream_of(stream, deliveries[at]) ~= stream then turns_on(stream).follow(deliveries[at]) end   -- what was drawn is followed by the next
 end
 forget_all(over)
 if refused then publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel) end

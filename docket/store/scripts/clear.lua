@@ -102,10 +102,9 @@ for _, entry in ipairs(entries) do
 end
 free_reserved()
 if #entries == tonumber(limit) then return {count, level and level .. ' ' .. last or last} end
-local is_next = not level                                     -- what is in another lane is looked at in the next step
-for _, each in ipairs({'high', 'low', 'high-turns', 'normal-turns', 'low-turns'}) do
-  if is_next and redis.call('EXISTS', lane_named(stream, each)) == 1 then return {count, each .. ' -'} end
-  is_next = is_next or each == level
+for digit = (digits_by_lane[level] or 0) + 1, #lane_levels do   -- what is in another lane is looked at in the next step
+  local following = lane_levels[digit]
+  if redis.pcall('XLEN', lane_named(stream, following)) ~= 0 then return {count, following .. ' -'} end
 end
 publish_if_finished(prefix, stream, queue, reserved_queue, wake_channel)
 return {count, ''}

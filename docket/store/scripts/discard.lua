@@ -3,7 +3,7 @@
 -- ARGV message_id group worker reason at ttl_ms key state_event wake_channel prefix slots generation failures_kept failure_ttl failed_at forged
 -- REPLY 'OK' | 'LOST'; `key` is '' where even that could not be read; `slots` as in lib/settle.lua; the three after `generation` as in due.lua
 -- Of a `forged` one ('1') the run fails only if its record has the same call: it may be that of another.
--- USE ack holds carry finish give_back ending kept failures kin succeed
+-- USE ack holds carry finish give_back end_for_good kept failures kin
 -- Whether the record of a run has the task and the arguments of an entry.
 local function has_call(run, entry)
   local call, fields = redis.pcall('HMGET', run, 'function', 'args', 'kwargs'), {}
@@ -27,12 +27,7 @@ if key ~= '' then                                            -- it may be no UTF
   if claimed or (own and now[2] == message_id) then                    -- I2: a newer generation is left alone
     generation = string.match(now[3] or '', '^(%d+) ') or generation   -- the message may not say which it is
     local record = {'state', 'failed', 'completed_at', at, 'error', 'DeliveryUnreadable: ' .. reason}
-    local progress = prefix .. ':progress:' .. key
-    if now[9] and succeed(prefix, stream, key, now[9], now[10] or generation, record, state_event, failures_kept ~= '0') then
-      redis.call('DEL', progress)
-    else
-      end_run(run, progress, kept_for(now[4], ttl_ms), record, prefix .. ':state:' .. key, state_event)
-    end
+    end_for_good(prefix, stream, key, now[10] or generation, now[9], kept_for(now[4], ttl_ms), record, state_event, failures_kept ~= '0')
     if failures_kept ~= '0' then
       failures_lib(prefix).try('keep', key, '', '0', entry and carry(entry[2]) or {}, worker, failure_ttl, failures_kept, failed_at,
         now[5] or '1', 'docket.errors.DeliveryUnreadable', string.sub(reason, 1, 4000), '', now[6] or '')

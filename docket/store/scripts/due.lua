@@ -3,7 +3,7 @@
 -- ARGV prefix now limit at ttl_ms failures_kept failure_ttl failed_at
 -- REPLY {moved, the score of the next task or ''}; `now` is epoch seconds, `at` the same as text; the last three as in
 --   lib/failures.lua, `failures_kept` '0' for none
--- USE events numbers carry queue_up finish ending kept errors failures kin succeed
+-- USE events numbers carry queue_up finish end_for_good kept errors failures kin
 -- Whether a message of the reserved queue is still the one of its key: pydocket does not find it there to replace or cancel
 -- it.
 local function is_live(run, generation)
@@ -19,9 +19,7 @@ local function fail(key, run, why)
   local message = lib.recorded(key)
   local record = {'state', 'failed', 'completed_at', at, 'error', 'DeliveryUnreadable: ' .. reason}
   local event = event_of(key, 'failed', ',"completed_at":"' .. at .. '","error":' .. json('DeliveryUnreadable: ' .. reason))
-  if not (now[7] and succeed(prefix, stream, key, now[7], now[8] or '0', record, event, failures_kept ~= '0')) then
-    end_run(run, prefix .. ':progress:' .. key, kept_for(now[3], ttl_ms), record, prefix .. ':state:' .. key, event)
-  end
+  end_for_good(prefix, stream, key, now[8] or '0', now[7], kept_for(now[3], ttl_ms), record, event, failures_kept ~= '0')
   if failures_kept ~= '0' then
     lib.try('keep', key, '', '0', message, '', failure_ttl, failures_kept, failed_at, now[4] or '1',
       'docket.errors.DeliveryUnreadable', reason, '', '')

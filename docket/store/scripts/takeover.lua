@@ -2,7 +2,7 @@
 -- KEYS stream queue reserved_queue strikes
 -- ARGV prefix group worker started_at wake_channel asked idle_ms ids...
 -- REPLY as take.lua; only those that nobody has renewed for `idle_ms`
--- USE holds streams claim_one finish forget strikes pauses
+-- USE holds by_stream claim_one finish forget strikes pauses
 local reply, refused, over = {'', ''}, false, {}
 local paused, wrong = paused_tasks(prefix)
 if wrong then return wrong end

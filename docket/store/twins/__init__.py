@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "bc56cb1bcf95e94540870e7c6da4d32a6f63c495": claim,
-    "ea30da0028bbafde3c2a8edb8227a46bcfa566fa": schedule,
-    "ef30c04adba1e2ae1cba8ef7fd93e8c4fd7a818d": settle,
-    "fe0edb5bc493fef5381f254f7c39801e3e1e27d2": take,
+    "f067bd8f2df8d8576841c5f1b8c9f96ea9a46dcd": claim,
+    "45627847cd03ea48d98c5ae63b0de4dd43c73591": schedule,
+    "3e8d20cea909f6767edff24bebb46ee76b8640fd": settle,
+    "a853ce06c57c04f6e14abc8d6119aada7c73e1e2": take,
 }
 """By the digest of the script, as `Lua` has it."""

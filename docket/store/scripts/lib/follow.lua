@@ -39,11 +39,12 @@ local function follower(prefix, stream, group, wake_channel, holder, ended_at, o
     local is_other = tried == '' and same ~= '1'               -- call
     local succeeded = successor and is_other and succeed(prefix, stream, key, successor, generation, {'state',
       state ~= '' and state or 'cancelled', 'completed_at', ended_at, 'error', why, 'result_key', result_name}, ended_event, failing ~= '0')
-    if not succeeded then place(prefix, stream, key_queue, key, when, due, event, following, call, unpack(record)) end
-    if succeeded then
-    elseif same == '1' then leave_running(run, 'cancel_requested')
-    elseif not is_other then leave_running(run, 'cancel_requested', 'nonce', 'groups')
-    else leave_running(run, 'cancel_requested', 'nonce', 'groups', 'attempt', 'tried', 'group') end
+    if not succeeded then
+      place(prefix, stream, key_queue, key, when, due, event, following, call, unpack(record))
+      if same == '1' then leave_running(run, 'cancel_requested')
+      elseif not is_other then leave_running(run, 'cancel_requested', 'nonce', 'groups')
+      else leave_running(run, 'cancel_requested', 'nonce', 'groups', 'attempt', 'tried', 'group') end
+    end
     if call[6] and same == '1' then note_expiry(prefix, run, key, call, 6) end
     child_of = is_other and child_of
     groups = same ~= '1' and groups                            -- a run that is put off finds them again

@@ -1,13 +1,8 @@
 -- Have the leases of deliveries that are ours begin now (I4: the delivery counter stays).
--- USE stream_of
+-- USE by_stream
 local function lease_again(stream, group, worker, ids)
-  local usual = {}
-  for _, id in ipairs(ids) do
-    local name = stream_of(stream, id)
-    if name == stream then usual[#usual + 1] = id
-    else redis.call('XCLAIM', name, group, worker, 0, id, 'JUSTID') end
+  for name, some in pairs(by_stream(stream, ids)) do
+    some[#some + 1] = 'JUSTID'
+    redis.call('XCLAIM', name, group, worker, 0, unpack(some))
   end
-  if #usual == 0 then return end
-  usual[#usual + 1] = 'JUSTID'
-  redis.call('XCLAIM', stream, group, worker, 0, unpack(usual))
 end

@@ -2,9 +2,9 @@
 -- and are handed out first, once again. Possible as long as nothing behind them was handed out; returns
 -- whether it was. `deliveries` as in claim.lua.
 local function put_back(stream, group, worker, deliveries)
-  -- USE numbers
+  -- USE numbers stream_of
   local ids, first = {}, entry_id(deliveries[1])
-  if not first or #first > 24 then return false end               -- of a lane: there are others
+  if not first or stream_of(stream, first) ~= stream then return false end   -- of a lane: there are others
   local pending = redis.call('XPENDING', stream, group, first, '+', #deliveries / 3 + 1)
   for at = 1, #deliveries, 3 do
     local one = pending[#ids + 1]

@@ -2,11 +2,7 @@
 -- that is returned is the event that it waits in a row.
 -- USE queued turns_on
 local function queue_up(call, stream, run, fields, ...)
-  local share, level = nil, 'normal'
-  for at = 1, #fields > 14 and #fields or 0, 2 do
-    if fields[at] == 'docket:share' then share = fields[at + 1]
-    elseif fields[at] == 'docket:lane' then level = fields[at + 1] end
-  end
+  local level, share = level_and_share(fields)
   if share then
     local id, fresh, event = turns_on(stream).take_turn(call, level, share, run, fields, ...)
     if id then return id, fresh, event end

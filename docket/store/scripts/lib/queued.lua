@@ -1,3 +1,12 @@
+-- What a message says of its level, and whose turn it waits for; nil where it says nothing, as most do, that have the usual fields.
+local function level_and_share(fields)
+  local level, share = nil, nil
+  for at = 1, #fields > 14 and #fields or 0, 2 do
+    if fields[at] == 'docket:lane' then level = fields[at + 1]
+    elseif fields[at] == 'docket:share' then share = fields[at + 1] end
+  end
+  return level, share
+end
 -- Put a message on the lane of a level, if that is one. Its id is the moment with a number of this lane; where there is one as high, the next.
 -- Whoever reads does not know of a lane before it is told: by what is added to an empty one.
 local last_added = {}                                          -- by lane, the id of what this script has added last
@@ -30,11 +39,7 @@ end
 -- Put a message on the stream, or on the lane of its level or of the turns of that, and record that its run is queued there; `...` are more fields to record. `call` is
 -- redis.call, or redis.pcall where an error is the reply. Returns the id of the entry, and how many fields are new.
 local function put_on_stream(call, stream, run, fields, ...)
-  local level, share = nil, nil
-  for at = 1, #fields > 14 and #fields or 0, 2 do
-    if fields[at] == 'docket:lane' then level = fields[at + 1]
-    elseif fields[at] == 'docket:share' then share = true end
-  end
+  local level, share = level_and_share(fields)
   if share then level = ((level == 'high' or level == 'low') and level or 'normal') .. '-turns' end
   local id
   if level then id = add_to_lane(call, stream, level, fields) else id = call('XADD', stream, '*', unpack(fields)) end

@@ -17,7 +17,8 @@ local function settle_all(prefix, stream, group, wake_channel, worker, ended_at,
     local ok, live = pcall(is_over and settle or follow, unpack(ended, at + 1, last))
     settled[#settled + 1] = ok and live or 'ALONE'             -- I9: of this claim; or the server refuses every write
     if ok and live == 'OK' then
-      if #ended[at + 1] < 25 then ids[#ids + 1] = ended[at + 1] else ack(stream, group, ended[at + 1]) end   -- of a lane
+      local id = ended[at + 1]
+      if stream_of(stream, id) == stream then ids[#ids + 1] = id else ack(stream, group, id) end
     end
     at = last + 1
   end

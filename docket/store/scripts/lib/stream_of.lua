@@ -3,6 +3,6 @@
 local function stream_of(stream, id)
   if #id < 25 then return stream end
   -- USE lanes
-  local level = lanes_by_digit[string.match(id, '^%d+%-(%d)%d%d%d%d%d%d%d%d%d%d%d%d%d%d$') or '']
+  local level = lane_levels[tonumber(string.match(id, '^%d+%-(%d)%d%d%d%d%d%d%d%d%d%d%d%d%d%d$') or 0)]
   return level and lane_named(stream, level) or stream
 end

@@ -7,7 +7,7 @@
 -- the lane draws another (`top_up`). '+' before the weight says that the message has had its turn: it is not put in a row any more.
 -- `stream` is that of the docket.
 local function turns_lib(stream)
-  -- USE lanes queued events
+  -- USE lanes stream_of queued events
   local prefix, lib = string.sub(stream, 1, -8), {}
   local waiting, heaviest, lightest, most_steps = prefix .. ':waiting', 1000, 0.001, 60
   local function turns_of(level) return prefix .. ':ops:turns:' .. level end
@@ -125,8 +125,7 @@ local function turns_lib(stream)
   end
   -- A delivery is gone that nobody was given, or was given: if it was on the lane of a level's turns, another follows.
   function lib.follow(id)
-    local level = #id > 24 and lanes_by_digit[string.match(id, '^%d+%-(%d)') or '']
-    level = level and string.match(level, '^(%a+)%-turns$')
+    local level = string.match(stream_of(stream, id), ':ops:lane:(%a+)%-turns$')
     if level then lib.top_up(level, 1) end
   end
   return lib

@@ -5,7 +5,7 @@
 local function unplace(stream, group, stream_id, key, parked, key_queue, queue, plain_parked)
   if stream_id then
     ack(stream, group, stream_id)
-    if #stream_id > 24 then turns_on(stream).follow(stream_id) end
+    if stream_of(stream, stream_id) ~= stream then turns_on(stream).follow(stream_id) end
   end
   redis.call('DEL', parked)
   redis.call('ZREM', key_queue, key)
