@@ -21,8 +21,8 @@ from .failures import Failures
 from .failures_kept import FailureReport, FailuresKept
 from .foreign import is_whole, text
 from .keys import GROUP, Keys
+from .lane_depths import has_lane
 from .lanes import Lanes
-from .levels import LANES, NORMAL_LANE, stream_of_lane
 from .lua import script
 from .pauses import Pauses
 from .schedule import epoch, milliseconds, placed_as, time_to_live
@@ -161,11 +161,7 @@ class Claims:
 
     async def sees_new_lane(self) -> bool:
         """Whether a lane is there that is not known."""
-        others = [lane for lane in LANES if lane != NORMAL_LANE and lane not in self.lanes.there]
-        if not others:
-            return False
-        names = [stream_of_lane(self.keys, lane) for lane in others]
-        return bool(await self.client.call("EXISTS", *names))
+        return await has_lane(self.client, self.keys, besides=self.lanes.there)
 
     async def take(self, count: int, *, asked: str = "") -> list[Taken]:
         """Read and claim at most ``count`` waiting tasks at once; never blocks."""

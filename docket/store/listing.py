@@ -10,7 +10,7 @@ import attrs
 
 from .. import clock
 from ..errors import DeliveryUnreadable
-from ..moments import read_epoch, read_moment
+from ..moments import read_epoch
 from ..rules import LEVELS, ExecutionState, Priority
 from ..standins import redis_errors
 from ..transport import Client
@@ -18,11 +18,12 @@ from ..values import define, frozen
 from .answers import answers, is_about_a_key, named, naming
 from .codec import decode_message
 from .cursors import InQueue, InRow, checked_range, no_place, on_stream
-from .foreign import text, text_or_none
+from .foreign import text
 from .keys import GROUP, Keys, level_of_row, paused_task, turn_awaited
-from .levels import LANES, by_level, lane_of_entry, stream_of_lane, stream_with
+from .lane_depths import LaneDepth, ask_depths, lanes_there, read_depths
+from .levels import by_level, lane_of_entry, stream_of_lane, stream_with
 from .liveness import Liveness
-from .records import PictureEntry, Records, has_successor, read_mapping, rows_of_turns, times_begun
+from .records import OF_RUNNING, PictureEntry, Records, read_mapping, rows_of_turns, running_entry
 from .server_memory import ABOUT_MEMORY, is_full
 
 __all__ = ["MOST_LOOKED_AT", "Counts", "Listed", "Listing"]
@@ -80,8 +81,8 @@ class _Sizes:
     due: int
     later: int
     running: int
-    lanes: Sequence[tuple[str, int]]
-    """How many of those that are due are in each lane."""
+    lanes: Sequence[LaneDepth]
+    """How many of them are on each lane that is there."""
 
 
 @frozen(kw_only=True)
@@ -139,7 +140,7 @@ class Listing:
         rows = await self.rows()
         turns = [(level_of_row(self.keys, row), count) for row, count in rows.turns.items()]
         in_turn = sum(count for _, count in turns)
-        levels = by_level([*sizes.lanes, *turns])
+        levels = by_level([*((each.lane, each.due) for each in sizes.lanes), *turns])
         alive = (f"{sizes.now - self.expiry.total_seconds():.6f}", "+inf")
         asked = [
             ("ZCOUNT", self.keys.workers, *alive),
@@ -161,7 +162,7 @@ class Listing:
             failed=cast("int", named(failed, self.keys.failures, "sorted set")),
             retrying=cast("int", named(retrying, self.keys.retrying, "sorted set")),
             workers=workers if isinstance(workers, int) else 0,
-            oldest_due=await self._oldest_due() if sizes.due else None,
+            oldest_due=await self._oldest_due(sizes) if sizes.due else None,
             memory_full=memory_full,
             dead=dead if isinstance(dead, int) else 0,
             draining=draining if isinstance(draining, int) else 0,
@@ -186,46 +187,30 @@ class Listing:
         return tuple(level for level in due if level not in served)
 
     async def _sizes(self) -> _Sizes:
-        """In one round trip. Raises: KeyUnreadable - the stream or a queue is none; RedisError."""
-        streams, now = [stream_of_lane(self.keys, lane) for lane in LANES], f"{clock.timestamp():.6f}"
+        """In two round trips. Raises: KeyUnreadable - a stream or a queue is none; RedisError."""
+        lanes, now = await lanes_there(self.client, self.keys), f"{clock.timestamp():.6f}"
         queues = (self.keys.queue, self.keys.reserved_queue)
-        replies = await self.client.call_many(
+        time, *replies = await self.client.call_many(
             [
                 ("TIME",),
-                *(("XLEN", stream) for stream in streams),
-                *(("XPENDING", stream, GROUP) for stream in streams),
                 *(("ZCOUNT", queue, "-inf", now) for queue in queues),
                 *(("ZCOUNT", queue, f"({now}", "+inf") for queue in queues),
+                *ask_depths(self.keys, lanes),
             ]
         )
-        time, *found = self._checked(replies)
-        count = len(LANES)
-        lengths, pending, queued = found[:count], found[count : 2 * count], found[2 * count :]
-        held = [cast("list[int]", each)[0] if isinstance(each, list) else None for each in pending]
-        due = [
-            (lane, max(cast("int", length) - (of_workers or 0), 0))
-            for lane, length, of_workers in zip(LANES, lengths, held, strict=True)
+        seconds = cast("list[bytes]", named(time, "", "string"))[0]
+        depths = read_depths(self.keys, lanes, replies[4:])
+        queued = [
+            cast("int", named(reply, queue, "sorted set"))
+            for reply, queue in zip(replies[:4], (*queues, *queues), strict=True)
         ]
-        overdue, later = sum(cast("list[int]", queued[:2])), sum(cast("list[int]", queued[2:]))
         return _Sizes(
-            now=int(cast("list[bytes]", time)[0]),
-            due=sum(count for _, count in due) + overdue,
-            later=later,
-            running=sum(each or 0 for each in held),
-            lanes=due,
+            now=int(seconds),
+            due=sum(each.due for each in depths) + sum(queued[:2]),
+            later=sum(queued[2:]),
+            running=sum(each.running for each in depths),
+            lanes=depths,
         )
-
-    def _checked(self, replies: Sequence[Any]) -> list[Any]:
-        """The replies, where the group of the stream may be missing; errors about a key name it."""
-        streams = [stream_of_lane(self.keys, lane) for lane in LANES]
-        queues = [self.keys.queue, self.keys.reserved_queue]
-        names = ["", *streams, *streams, *queues, *queues]
-        found: list[Any] = []
-        for reply, name in zip(replies, names, strict=True):
-            missing = isinstance(reply, redis_errors.ResponseError) and str(reply).startswith("NOGROUP")
-            kind = "stream" if name in streams else "sorted set"
-            found.append(None if missing else named(reply, name, kind))
-        return found
 
     async def rows(self) -> Rows:
         """How many tasks stand in rows: of the first `MOST_LIMITS` limits and pauses, and values of each level."""
@@ -246,10 +231,10 @@ class Listing:
                 (kind if turn_awaited(self.keys, name) is None else turns)[name] = length
         return Rows(limited=limited, paused=paused, turns=turns)
 
-    async def _oldest_due(self) -> datetime | None:
+    async def _oldest_due(self, sizes: _Sizes) -> datetime | None:
         """Since when the first task waits that no worker has been given; None without the permission to see it."""
         try:
-            rows, _ = await self._due("", 1)
+            rows, _ = await self._due("", 1, sizes)
         except redis_errors.NoPermissionError:
             return None
         if not rows:
@@ -267,7 +252,7 @@ class Listing:
 
         async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
             if not cursor.startswith(("q", _TURN)):
-                rows, more = await self._due(on_stream(cursor), min(count, OF_STREAM))
+                rows, more = await self._due(on_stream(cursor), min(count, OF_STREAM), sizes)
                 if rows or more:
                     return rows, True
                 cursor = _TURN
@@ -300,7 +285,11 @@ class Listing:
     async def running(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
         """What workers have been given and have not ended, in the order of the stream."""
         sizes = await self._sizes()
-        return await self._listed(self._running, wanted, limit, after, sizes.running)
+
+        async def read(cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
+            return await self._running(cursor, min(count, OF_STREAM), sizes)
+
+        return await self._listed(read, wanted, limit, after, sizes.running)
 
     async def limited(self, wanted: Wanted | None, limit: int, after: str = "") -> Listed:
         """What waits for a concurrency limit: limit by limit, each in its order."""
@@ -367,10 +356,10 @@ class Listing:
 
     # where things are ------------------------------------------------------------------------------------
 
-    async def _due(self, entry: str, count: int) -> tuple[Sequence[_Row], bool]:
+    async def _due(self, entry: str, count: int, sizes: _Sizes) -> tuple[Sequence[_Row], bool]:
         """Entries of the stream, behind one, that no worker has been given."""
         rows: list[_Row] = []
-        for lane in _lanes_from(entry):
+        for lane in _lanes_from(entry, sizes):
             stream = stream_of_lane(self.keys, lane)
             begin = f"({entry}" if entry else f"({await self._last_delivered(stream)}"
             entry = ""
@@ -442,10 +431,9 @@ class Listing:
         replies = await self._many(asked)
         return [text(reply) if isinstance(reply, bytes) else "" for reply in replies]
 
-    async def _running(self, cursor: str, count: int) -> tuple[Sequence[_Row], bool]:
-        count = min(count, OF_STREAM)
+    async def _running(self, cursor: str, count: int, sizes: _Sizes) -> tuple[Sequence[_Row], bool]:
         held: list[tuple[str, str]] = []
-        for lane in _lanes_from(cursor):
+        for lane in _lanes_from(cursor, sizes):
             begin, cursor = f"({cursor}" if cursor else "-", ""
             if len(held) < count:
                 held += await self._pending(stream_of_lane(self.keys, lane), begin, count - len(held))
@@ -455,9 +443,6 @@ class Listing:
             for (entry_id, _), entry in zip(held, entries, strict=True)
         ]
         return rows, len(rows) == count
-
-    def _stream_with(self, entry_id: str) -> str:
-        return stream_with(self.keys, entry_id)
 
     async def _pending(self, stream: str, begin: str, count: int) -> list[tuple[str, str]]:
         """Deliveries of a stream, each with its worker."""
@@ -471,7 +456,7 @@ class Listing:
 
     async def _held(self, held: Sequence[tuple[str, str]]) -> list[PictureEntry | None]:
         """The entries of deliveries, each with its worker and since when it runs."""
-        asked = [("XRANGE", self._stream_with(entry_id), entry_id, entry_id) for entry_id, _ in held]
+        asked = [("XRANGE", stream_with(self.keys, entry_id), entry_id, entry_id) for entry_id, _ in held]
         replies = await self._many(asked)
         entries = [
             _entry_of(cast("Any", reply)[0][1], ExecutionState.RUNNING)
@@ -479,39 +464,14 @@ class Listing:
             else None
             for reply in replies
         ]
-        names = (
-            b"started_at",
-            b"cancel_requested",
-            b"generation",
-            b"tried",
-            b"claim",
-            b"groups",
-            b"successor",
-        )
-        asked = [("HMGET", self.keys.run(each.message.key), *names) for each in entries if each is not None]
+        asked = [
+            ("HMGET", self.keys.run(each.message.key), *OF_RUNNING) for each in entries if each is not None
+        ]
         runs = iter(await self._many(asked))
-        found: list[PictureEntry | None] = []
-        for (_, worker), entry in zip(held, entries, strict=True):
-            if entry is None:
-                found.append(None)
-                continue
-            fields = next(runs)
-            started, cancelled, generation, tried, claim, groups, successor = (
-                [None] * 7 if isinstance(fields, Exception) else cast("list[bytes | None]", fields)
-            )
-            found.append(
-                attrs.evolve(
-                    entry,
-                    worker=worker,
-                    started_at=read_moment(started),
-                    cancel_requested=cancelled is not None and cancelled == (generation or b"0"),
-                    tried=text_or_none(tried),
-                    begun=times_begun(claim),
-                    is_parent=bool(groups),
-                    has_successor=has_successor(successor),
-                )
-            )
-        return found
+        return [
+            None if entry is None else running_entry(entry.message, worker, next(runs))
+            for (_, worker), entry in zip(held, entries, strict=True)
+        ]
 
     async def _entries(self, rows: Sequence[_Row]) -> list[PictureEntry]:
         """The entries of rows; those that lie on a shelf are fetched now. What went meanwhile is left out."""
@@ -548,6 +508,8 @@ def _entry_of(flat: Sequence[bytes], state: ExecutionState) -> PictureEntry | No
         return None
 
 
-def _lanes_from(entry: str) -> Sequence[str]:
+def _lanes_from(entry: str, sizes: _Sizes) -> Sequence[str]:
     """The lanes from that of an entry on, in their order; all of them where there is none."""
-    return LANES[LANES.index(lane_of_entry(entry)) :] if entry else LANES
+    lanes = [each.lane for each in sizes.lanes]
+    lane = lane_of_entry(entry)
+    return lanes[lanes.index(lane) :] if entry and lane in lanes else lanes

@@ -12,14 +12,13 @@ import attrs
 
 from .. import clock
 from ..moments import read_moment
-from ..standins import redis_errors
 from ..transport import Client
 from ..values import define, frozen
 from . import script_calls
 from .answers import answers, naming
 from .foreign import text
-from .keys import GROUP, Keys, paused_task
-from .levels import LANES, stream_of_lane
+from .keys import Keys, paused_task
+from .lane_depths import ask_depths, lanes_there, read_depths
 from .records import members, read_mapping
 
 __all__ = ["EVERY_TASK", "PauseRecord", "Pauses", "TooManyPauses", "is_among"]
@@ -138,20 +137,9 @@ class Pauses:
 
     async def _queued(self) -> int:
         """How many tasks are on the streams that no worker has."""
-        return sum([await self._queued_on(stream_of_lane(self.keys, lane)) for lane in LANES])
-
-    async def _queued_on(self, stream: str) -> int:
-        with naming(stream, "stream"):
-            length = cast("int", await self.client.call("XLEN", stream))
-            if not length:
-                return 0
-            try:
-                pending = cast("list[Any]", await self.client.call("XPENDING", stream, GROUP))
-            except redis_errors.ResponseError as error:
-                if str(error).startswith("NOGROUP"):  # nobody has worked yet
-                    return length
-                raise
-        return max(0, length - int(pending[0]))
+        lanes = await lanes_there(self.client, self.keys)
+        replies = await self.client.call_many(ask_depths(self.keys, lanes))
+        return sum(each.due for each in read_depths(self.keys, lanes, replies))
 
 
 def _record(task: str, remark: bytes, waiting: int) -> PauseRecord:

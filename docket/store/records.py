@@ -20,6 +20,7 @@ from .answers import answers, is_about_a_key, named, naming, unreadable
 from .codec import LANE, Message, decode_message, open_envelope, read_ttl
 from .foreign import is_entry, shown, text, text_or_none, whole
 from .keys import GROUP, Keys, level_of_row, paused_task, turn_awaited
+from .lane_depths import lanes_there
 from .levels import LANES, any_leveled, by_level, level_of, level_of_entry, stream_of_lane
 
 __all__ = [
@@ -344,6 +345,29 @@ class PictureEntry:
     """Whether its key runs once more after this run."""
 
 
+#: What `running_entry` takes of the record of a run.
+OF_RUNNING = (
+    b"started_at", b"cancel_requested", b"generation", b"tried", b"claim", b"groups", b"successor",
+)  # fmt: skip
+
+
+def running_entry(message: Message, worker: str, reply: object) -> PictureEntry:
+    """A task that a worker has been given, with what its record says of `OF_RUNNING`: nothing where it is none."""
+    values = cast("list[bytes | None]", reply) if isinstance(reply, list) else []
+    run = {name: each for name, each in zip(OF_RUNNING, values, strict=False) if each is not None}
+    return PictureEntry(
+        message=message,
+        state=ExecutionState.RUNNING,
+        worker=worker,
+        started_at=read_moment(run.get(b"started_at")),
+        cancel_requested=b"cancel_requested" in run and _is_asked(run),
+        tried=text_or_none(run.get(b"tried")),
+        begun=times_begun(run.get(b"claim")),
+        is_parent=bool(run.get(b"groups")),
+        has_successor=has_successor(run.get(b"successor")),
+    )
+
+
 @frozen(kw_only=True)
 class Picture:
     """Everything that waits and runs, at about one moment; what cannot be decoded is left out."""
@@ -476,9 +500,11 @@ class Records:
         """
         now = f"{clock.timestamp():.6f}"
         queues = (self.keys.queue, self.keys.reserved_queue)
+        lanes = await lanes_there(self.client, self.keys)
+        streams = [(stream_of_lane(self.keys, lane), "stream") for lane in lanes]
         counts = await self.client.call_many(
             [
-                *(("XLEN", stream_of_lane(self.keys, lane)) for lane in LANES),
+                *(("XLEN", stream) for stream, _ in streams),
                 *(("ZCOUNT", queue, "-inf", now) for queue in queues),
                 *(("ZCOUNT", queue, f"({now}", "+inf") for queue in queues),
                 ("SCARD", self.keys.waiting),
@@ -487,11 +513,10 @@ class Records:
             ]
         )
         *counts, limits, failed, paused = answers(counts)
-        streams = [(stream_of_lane(self.keys, lane), "stream") for lane in LANES]
         names = [*streams, *((queue, "sorted set") for queue in (*queues, *queues))]
         for count, (name, kind) in zip(counts, names, strict=True):
             named(count, name, kind)
-        lengths, queued = cast("list[int]", counts[: len(LANES)]), cast("list[int]", counts[len(LANES) :])
+        lengths, queued = cast("list[int]", counts[: len(lanes)]), cast("list[int]", counts[len(lanes) :])
         # Who waits for a limit names a spoiled list; the other depths are to be had without it (I9).
         waiting = await waiters(self.client, self.keys) if isinstance(limits, int) and limits else {}
         limited = {name: count for name, count in waiting.items() if waits_for(self.keys, name) is not None}
@@ -501,7 +526,7 @@ class Records:
             if turn_awaited(self.keys, name) is not None
         ]
         in_turn = sum(count for _, count in turns)
-        levels = by_level([*zip(LANES, lengths, strict=True), *turns])
+        levels = by_level([*zip(lanes, lengths, strict=True), *turns])
         return Depths(
             due=sum(lengths) + sum(queued[:2]) + in_turn,
             later=sum(queued[2:]) + sum(waiting.values()) - in_turn,
@@ -523,7 +548,7 @@ class Records:
         waiting |= await self._parked(self.keys.reserved_queue, self.keys.reserved_queue)
         waiting |= await self._without_slots()
         running: list[PictureEntry] = []
-        for lane in LANES:
+        for lane in await lanes_there(self.client, self.keys):
             await self._on_lane(stream_of_lane(self.keys, lane), waiting, running)
         in_order = sorted(waiting.values(), key=lambda entry: entry.message.when)
         return Picture(waiting=await self.tried(in_order), running=running)
@@ -610,36 +635,13 @@ class Records:
         return holders
 
     async def _running(self, held: Sequence[tuple[Message, str]]) -> list[PictureEntry]:
-        names = (
-            b"started_at",
-            b"cancel_requested",
-            b"generation",
-            b"tried",
-            b"claim",
-            b"groups",
-            b"successor",
-        )
-        commands = [("HMGET", self.keys.run(m.key), *names) for m, _ in held]
-        replies = [
-            dict[bytes, bytes](zip(names, cast("list[bytes]", reply), strict=True))
-            if isinstance(reply, list)
-            else {}
-            for reply in answers(await self.client.call_many(commands))
+        commands = [("HMGET", self.keys.run(message.key), *OF_RUNNING) for message, _ in held]
+        replies = answers(await self.client.call_many(commands))
+        entries = [
+            running_entry(message, worker, reply)
+            for (message, worker), reply in zip(held, replies, strict=True)
         ]
-        return [
-            PictureEntry(
-                message=message,
-                state=ExecutionState.RUNNING,
-                worker=worker,
-                started_at=read_moment(run.get(b"started_at")) or message.when,
-                cancel_requested=bool(run.get(b"cancel_requested")) and _is_asked(run),
-                tried=text_or_none(run.get(b"tried")),
-                begun=times_begun(run.get(b"claim")),
-                is_parent=bool(run.get(b"groups")),
-                has_successor=has_successor(run.get(b"successor")),
-            )
-            for (message, worker), run in zip(held, replies, strict=True)
-        ]
+        return [attrs.evolve(each, started_at=each.started_at or each.message.when) for each in entries]
 
     async def _parked(self, queue: str, shelf: str) -> dict[tuple[str, int], PictureEntry]:
         entries: dict[tuple[str, int], PictureEntry] = {}

@@ -36,13 +36,13 @@ end
 #: The most commands that a page may take, its navigation included. (A look through 10,000 of the queue asks each of
 #: them for its task: that is the 10,000 of the last ones, in ten round trips. That for schedules ends at 1,000.)
 BOUNDS = {
-    "": 110,
-    "work": 100,
-    "work?state=later": 200,
-    "work?state=due&task=nobody": 140,
-    "work?state=due&contains=k4711": 140,
+    "": 90,
+    "work": 60,
+    "work?state=later": 160,
+    "work?state=due&task=nobody": 100,
+    "work?state=due&contains=k4711": 100,
     "work?state=later&task=nobody": 10_100,
-    "work?state=running": 100,
+    "work?state=running": 60,
     "workers": 60,
     "tasks": 60,
     "schedules": 1_200,
