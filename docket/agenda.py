@@ -19,7 +19,7 @@ from .moments import (
     check_ttl,
     moved,
 )
-from .rules import Level, check_priority
+from .rules import Level, check_level
 from .text import checked_name
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Agenda:
             key = check_key(key)
         check_ttl(ttl)
         check_expires(expires, None)
-        level = None if priority is None else check_priority(priority)
+        level = check_level(priority)
 
         def adding(*args: Any, **kwargs: Any) -> None:
             if not isinstance(function, str):

@@ -39,6 +39,7 @@ from .client import (
     check_storage,
     collection_at,
     find_task,
+    level_parameter,
     name_of,
     new_key,
     place_for,
@@ -80,7 +81,7 @@ from .rules import (
     Level,
     Priority,
     check_if_running,
-    check_priority,
+    check_level,
 )
 from .signals import signals, suppress_errors
 from .snapshot import DocketSnapshot, DocketSnapshotMixin
@@ -691,7 +692,7 @@ class Docket(
         check_if_running(if_running, key)
         name, found, key = self._look_up(function, when, key, ttl)
         until = check_expires(expires, when)
-        given = None if priority is None else check_priority(priority)
+        given = check_level(priority)
 
         def prepared(*args: Any, **kwargs: Any) -> TaskCall[Any]:
             check_arguments(found, name, args, kwargs)
@@ -777,7 +778,7 @@ class Docket(
         self, name: str, function: TaskFunction, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Priority | None:
         """The level that a task gives to a call which is given none: see `register`. None where it gives none."""
-        return self._remarks.level_of(name, function, args, kwargs)
+        return self._remarks.level_of(name, level_parameter(function), args, kwargs)
 
     def _placing(
         self,
@@ -795,10 +796,10 @@ class Docket(
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         name, found, key = self._look_up(function, when, key, ttl, once=extra is not None)
         until = check_expires(expires, when)
-        given, levels = None if priority is None else check_priority(priority), self._remarks.levels
+        given = check_level(priority)
 
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
-            has_level = check_arguments(found, name, args, kwargs)
+            parameter = check_arguments(found, name, args, kwargs)
             execution: Execution[Any] = Execution(
                 self, found, args, kwargs, key or new_key(), when or clock.now(), 1, function_name=name
             )
@@ -807,10 +808,8 @@ class Docket(
                 execution.extra_fields = extra
             if until is not None:
                 execution.expire(until)
-            if given is not None:
-                execution.prioritize(given)
-            elif has_level or name in levels:
-                execution.prioritize(self.own_level(name, found, args, kwargs) or Priority.NORMAL)
+            if (level := given or self._remarks.level_of(name, parameter, args, kwargs)) is not None:
+                execution.prioritize(level)
             if once_more:
                 execution.once_more = True
             return await place_for(operation, self.store, execution, replace=replace)
@@ -863,18 +862,16 @@ class Docket(
         if not isinstance(given, str) or self.tasks.get(given) is not call.function:
             check_function(call.function)  # what is registered was checked then
         name = checked_name(given or name_of(call.function), "the name of a task")
-        has_level = check_arguments(call.function, name, call.args, call.kwargs)
+        parameter = check_arguments(call.function, name, call.args, call.kwargs)
         execution: Execution[Any] = Execution(
             self, call.function, call.args, call.kwargs, key, call.when, 1, function_name=name
         )
         execution.ttl = check_ttl(call.ttl)
         if call.expires is not None:
             execution.expire(check_expires(call.expires, None))
-        if call.priority is not None:
-            execution.prioritize(check_priority(call.priority))
-        elif has_level or name in self._remarks.levels:
-            level = self.own_level(name, call.function, call.args, call.kwargs)
-            execution.prioritize(level or Priority.NORMAL)
+        level = check_level(call.priority) or self._remarks.level_of(name, parameter, call.args, call.kwargs)
+        if level is not None:
+            execution.prioritize(level)
         if call.if_running != "skip" and check_if_running(call.if_running, key):
             if replace:
                 raise UsageError(

@@ -33,7 +33,7 @@ from .client import (
     signature_cache,
     wait_for_result,
 )
-from .dependencies import may_take_turns, share_of_call
+from .dependencies import share_of_call, takes_turns
 from .errors import (
     ExecutionCancelled,
     ExecutionExpired,
@@ -450,7 +450,7 @@ class Execution(Generic[R]):
             args, kwargs = held.payloads
         else:
             args, kwargs = self._dumped(held, when)
-            if may_take_turns(self._function):
+            if takes_turns(self._function):
                 share = share_of_call(self._function, held, self._kwargs)
                 extra = with_share(extra, None if share is None else share_field(*share))
         return Message(

@@ -8,7 +8,6 @@ from .by_hand import claim_by_hand, end_by_hand
 from .descriptions import described, recurrence_of
 from .key_names import KeyName
 from .keyring import SigningKey, SigningMode, read_key_file, signatures_of
-from .levels import own_level
 from .packed import Packed
 from .placement import check_chunk_size, place, place_for, place_many, retry_many
 from .presentation import compact_signature, show_call, show_packed
@@ -38,6 +37,7 @@ from .signatures import (
     check_key,
     check_returned,
     get_signature,
+    level_parameter,
     new_key,
     signature_cache,
 )
@@ -85,11 +85,11 @@ __all__ = [
     "get_signature",
     "is_struck",
     "keepers",
+    "level_parameter",
     "logged_parameters",
     "name_of",
     "new_key",
     "over",
-    "own_level",
     "place",
     "place_for",
     "place_many",

@@ -16,12 +16,12 @@ from ..dependencies import (
 )
 from ..errors import UnknownTask, UsageError
 from ..paths import member_at
-from ..rules import Level, Priority, check_priority
+from ..rules import Level, Priority, check_level
 from ..text import checked_name, text_of
 from .identity import are_alike, is_same, origin_of, share_origin
-from .levels import forget_level, level_in_signature, own_level
+from .levels import LevelParameter
 from .remote import RemoteTask
-from .signatures import TaskFunction, check_arguments, check_function
+from .signatures import TaskFunction, check_arguments, check_function, forget_shape, level_parameter
 
 __all__ = [
     "Remarks",
@@ -53,22 +53,26 @@ class Remarks:
         self._said = set[tuple[str, str]]()
         self.check: Callable[[TaskFunction, str], None] | None = None
         """Refuses a task that the docket's serializer cannot be used with."""
-        self.levels: dict[str, Priority] = {}
+        self._levels: dict[str, Priority] = {}
 
     def note_level(self, name: str, level: Priority | None, *, again: bool) -> None:
         """Note the level that a task is registered with; without one it keeps what it has if it comes ``again``."""
         if level is not None:
-            self.levels[name] = level
+            self._levels[name] = level
         elif not again:
-            self.levels.pop(name, None)
+            self._levels.pop(name, None)
 
     def level_of(
-        self, name: str, function: TaskFunction, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self,
+        name: str,
+        parameter: LevelParameter | None,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
     ) -> Priority | None:
-        """The level of a call that is given none: as registered, or by the signature of its task."""
-        if self.levels and (level := self.levels.get(name)) is not None:
+        """The level of a call that is given none: as registered, or by the `level_parameter` of its task."""
+        if (level := self._levels.get(name)) is not None:
             return level
-        return own_level(function, args, kwargs)
+        return None if parameter is None else parameter.of_call(args, kwargs)
 
     def warn_once(self, name: str, what: str, message: str) -> None:
         """Log a warning about the task of this name, the first time that it is about ``what``."""
@@ -128,13 +132,13 @@ def register_task(
             f"a task is a callable that can be hashed, and {text_of(function, repr)} cannot be hashed: "
             "give its class a __hash__"
         ) from None
-    level = None if priority is None else check_priority(priority)
+    level = check_level(priority)
     forget(function)
-    forget_level(function)
+    forget_shape(function)
     validate_dependencies(function)
     check_suppliers(get_dependency_parameters(function).values())
     check_admission(function)
-    level_in_signature(function)
+    level_parameter(function)
     if automatic(function):
         try:
             check_arguments(function, name_of(function), (), {})

@@ -21,9 +21,10 @@ from ..dependencies import (
 )
 from ..errors import UsageError
 from ..moments import Expires, TimeToLive
-from ..rules import IfRunning, Level, Priority
+from ..rules import IfRunning, Level
 from ..text import checked_name, text_of
 from ..values import define, frozen
+from .levels import LevelParameter
 
 __all__ = [
     "AnyFunction",
@@ -36,7 +37,9 @@ __all__ = [
     "check_function",
     "check_key",
     "check_returned",
+    "forget_shape",
     "get_signature",
+    "level_parameter",
     "new_key",
     "signature_cache",
 ]
@@ -102,8 +105,8 @@ class _Shape:
 
 
 #: None where the signature has *args, **kwargs or positional-only parameters.
-_shapes: PerFunction[tuple[_Shape | None, bool]] = PerFunction()
-"""And whether one of the parameters has a level for a default."""
+_shapes: PerFunction[tuple[_Shape | None, LevelParameter | None]] = PerFunction()
+"""And the parameter whose default is a level, if there is one: each call that is added asks for both."""
 
 
 def _shape(function: Callable[..., Any]) -> _Shape | None:
@@ -129,18 +132,15 @@ def _shape(function: Callable[..., Any]) -> _Shape | None:
 
 def check_arguments(
     function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> bool:
-    """Refuse arguments that the function could not be called with. Whether a parameter has a level for a default.
+) -> LevelParameter | None:
+    """Refuse arguments that the function could not be called with; return the parameter that says its level, if any.
 
     Parameters whose value a dependency supplies may be left out.
-    Raises: TypeError - they do not fit; worded as by a direct call.
+    Raises: TypeError - they do not fit; worded as by a direct call; UsageError (a ValueError) - two say a level.
     """
-    known = _shapes.get(function)
-    if known is None:
-        known = _shapes[function] = (_shape(function), _has_level(function))
-    shape, has_level = known
+    shape, level = _shapes.get(function) or _looked_at(function)
     if shape is not None and not kwargs and len(args) in shape.alone:
-        return has_level
+        return level
     if shape is None or (
         shape.supplied and (len(args) > shape.before or not shape.supplied.isdisjoint(kwargs))
     ):
@@ -149,19 +149,30 @@ def check_arguments(
         given = shape.names[: len(args)]
         if not kwargs:
             if shape.required.issubset(given):
-                return has_level
+                return level
         elif (
             shape.known.issuperset(kwargs)
             and kwargs.keys().isdisjoint(given)
             and shape.required.issubset((*given, *kwargs))
         ):
-            return has_level
+            return level
     _bind(function, name, args, kwargs)
-    return has_level
+    return level
 
 
-def _has_level(function: Callable[..., Any]) -> bool:
-    return any(isinstance(each.default, Priority) for each in get_signature(function).parameters.values())
+def _looked_at(function: Callable[..., Any]) -> tuple[_Shape | None, LevelParameter | None]:
+    known = _shapes[function] = (_shape(function), LevelParameter.of(function))
+    return known
+
+
+def level_parameter(function: Callable[..., Any]) -> LevelParameter | None:
+    """The parameter of a function that says its level, if any. Raises: UsageError (a ValueError) - two do."""
+    return (_shapes.get(function) or _looked_at(function))[1]
+
+
+def forget_shape(function: Callable[..., Any]) -> None:
+    """Look at a function anew."""
+    _shapes.discard(function)
 
 
 def _bind(function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

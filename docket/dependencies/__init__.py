@@ -31,7 +31,7 @@ from .contextual import CurrentDocket, CurrentExecution, CurrentWorker, TaskArgu
 from .cooldown import Cooldown
 from .cron import VIXIE_KEYWORDS, Cron
 from .debounce import Debounce
-from .fair_share import FairShare, may_take_turns, share_of_call, takes_turns
+from .fair_share import FairShare, share_of_call, takes_turns
 from .functional import Depends, Shared
 from .given import check_given, dependencies_of_call, given_among, rules_of_call
 from .introspection import (
@@ -130,7 +130,6 @@ __all__ = [
     "given_among",
     "is_generator_function",
     "is_hosting",
-    "may_take_turns",
     "perpetual_is_live",
     "resolve",
     "resolved_dependencies",

@@ -14,7 +14,7 @@ from .introspection import get_dependency_parameters
 from .per_function import PerFunction
 from .per_value import PerValue, check_argument
 
-__all__ = ["FairShare", "Weights", "may_take_turns", "share_of_call", "takes_turns"]
+__all__ = ["FairShare", "Weights", "share_of_call", "takes_turns"]
 
 Weights: TypeAlias = Mapping[Any, float] | Callable[[Any], float] | None
 """How many turns a value has where one without a weight has one: by its value, or as a function of it says."""
@@ -128,14 +128,10 @@ def _declared(function: Callable[..., Any]) -> tuple[()] | tuple[str | None, Fai
     return known
 
 
-def may_take_turns(function: Callable[..., Any]) -> bool:
-    """Whether calls of a function wait for turns, or nobody has looked yet: one look-up for each call that is added."""
-    return _shares.get(function) != ()
-
-
 def takes_turns(function: Callable[..., Any]) -> bool:
-    """Whether calls of a function wait for turns."""
-    return bool(_declared(function))
+    """Whether calls of a function wait for turns: each one that is added asks, and each that begins."""
+    known = _shares.get(function)
+    return bool(_declared(function) if known is None else known)
 
 
 def share_of_call(

@@ -15,7 +15,7 @@ from ..errors import NothingKept, Untrusted, UsageError
 from ..execution import Execution
 from ..moments import LAST, check_moment
 from ..numbers import check_whole
-from ..rules import Cancellation, Disposition, ExecutionState, Level, check_priority
+from ..rules import Cancellation, Disposition, ExecutionState, Level, check_level
 from ..signals import Labels, signals
 from ..store import (
     DocketStore,
@@ -320,7 +320,7 @@ class DocketFailures(abc.ABC):
         Raises: UsageError (a ValueError) - there is no such level; else as `cancel`.
         """
         key = check_key(key)
-        level = None if priority is None else check_priority(priority)
+        level = check_level(priority)
         with signals.operation("docket.run_now", lambda: {**self.labels(), "docket.key": key}):
             return await self.store.failures.promote(key, clock.now(), level=level)
 

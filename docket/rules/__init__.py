@@ -7,7 +7,7 @@ from .exceptions import alone, is_a, leaves, only_one_of, unfolds
 from .leases import LEASE_RENEWAL_FACTOR, lease_trusted_until, renewal_interval
 from .once_more import IfRunning, check_if_running
 from .passing import delay_until_known
-from .priority import LEVELS, Level, Priority, check_lanes, check_priority
+from .priority import LEVELS, Level, Priority, check_lanes, check_level, check_priority
 from .states import FINAL, WAITING, Cancellation, Disposition, ExecutionState, waiting_state
 from .strikes import (
     Condition,
@@ -98,6 +98,7 @@ __all__ = [
     "alone",
     "check_if_running",
     "check_lanes",
+    "check_level",
     "check_priority",
     "checked_condition",
     "decide",

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, cast
 from ..errors import UsageError
 from ..numbers import spelled
 
-__all__ = ["LEVELS", "Level", "Priority", "check_lanes", "check_priority"]
+__all__ = ["LEVELS", "Level", "Priority", "check_lanes", "check_level", "check_priority"]
 
 
 class Priority(str, enum.Enum):  # noqa: UP042 - its str() is to stay that of an Enum
@@ -36,6 +36,11 @@ def check_priority(given: Any, name: str = "priority") -> Priority:
         return Priority(given)
     except ValueError:
         raise UsageError(f"{name} takes {_or(each.value for each in LEVELS)}, not {spelled(given)}") from None
+
+
+def check_level(given: Any) -> Priority | None:
+    """`check_priority` of what a call or a task is given, which may be None: no level of its own."""
+    return None if given is None else check_priority(given)
 
 
 def check_lanes(given: Any) -> tuple[Priority, ...]:

@@ -19,7 +19,7 @@ from ..execution import Execution
 from ..moments import Expires, TimeToLive, check_duration, check_expires
 from ..numbers import check_whole, spelled
 from ..parenthood import parent_on
-from ..rules import Level, check_priority
+from ..rules import Level, check_level
 from ..signals import NOT_TRACED, Operation, signals
 from ..text import checked_name, class_name
 from .children import ChildCall, LookUp, Wanted
@@ -240,7 +240,7 @@ class TaskGroup:
         priority: Level,
     ) -> Wanted:
         looked_up = self._look_up(function, when, key, ttl)
-        level = None if priority is None else check_priority(priority)
+        level = check_level(priority)
         return Wanted(*looked_up, when, ttl, check_expires(expires, when), level)
 
     async def _add(
@@ -328,7 +328,7 @@ class TaskGroup:
         for call in calls:
             self._check_call(call)
             expires = check_expires(call.expires, None)
-            level = None if call.priority is None else check_priority(call.priority)
+            level = check_level(call.priority)
             name = call.function_name or ""
             wanted = Wanted(name, call.function, call.key, call.when, call.ttl, expires, level)
             children.append(nest.child(wanted, call.key or nest.next_key(), call.args, call.kwargs))
