@@ -10,7 +10,6 @@ from cyclopts import Parameter
 
 from .. import clock
 from ..operating import latest_first
-from ..rules import Priority
 from ..text import shortened
 from .at import HERE, Here
 from .existing import found_on
@@ -86,18 +85,13 @@ def history(
                 "" if one.ran is None else span(one.ran),
                 span(one.late),
                 one.worker,
-                _waited(one),
+                one.waited,
                 _said(one),
             )
             for one in page
         ]
         names = ("Ended", "Function", "Key", "State", "Attempt", "Ran", "Late", "Worker", "Waited", "Error")
         print_table(names, rows, if_any=("Waited",))
-
-
-def _waited(one: Ended) -> str:
-    level = "" if one.priority is Priority.NORMAL else one.priority.value
-    return ", ".join(part for part in (level, one.took_turns) if part)
 
 
 def _said(one: Ended) -> str:

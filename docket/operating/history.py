@@ -82,6 +82,12 @@ class Ended:
     """Where it stands in the history of its task."""
 
     @property
+    def waited(self) -> str:
+        """How it waited, in words: its level where that is not normal, and with whom it took turns."""
+        level = "" if self.priority is Priority.NORMAL else self.priority.value
+        return ", ".join(part for part in (level, self.took_turns) if part)
+
+    @property
     def ended_at(self) -> datetime:
         return self.started_at + (self.ran or timedelta(0))
 

@@ -12,7 +12,7 @@ from ..errors import KeyUnreadable
 from ..moments import read_epoch
 from ..rules import LEVELS, Priority
 from ..standins import redis_errors
-from ..transport import Argument, Client
+from ..transport import Client
 from ..values import define, frozen
 from . import script_calls
 from .answers import about_key, answers, named
@@ -57,9 +57,6 @@ class Beat:
     """What the server, whose memory is full, would have said of any other write."""
 
 
-_AN_HOUR = timedelta(hours=1)
-
-
 @define(eq=False)
 class Liveness:
     """Heartbeats of a docket's workers. A worker unseen for ``expiry`` is gone."""
@@ -87,13 +84,12 @@ class Liveness:
             known_tasks=int(tasks_too),
             depths_too=int(self.depths_too and not lasting),
             drains=int(drains),
+            serves=serves,
             task_workers_prefix=self.keys.task_workers(""),
             tasks=[*tasks],
         )
         first, before, now, full, *foreign = cast("list[bytes]", await self.client.run(*call))
         problems = [about_key(text(name), "sorted set") for name in foreign]
-        if serves:
-            answers(await self.client.call_many(self._serving(worker, serves, text(now))))
         return Beat(
             float(first) if first else None,
             float(before) if before else None,
@@ -113,7 +109,7 @@ class Liveness:
     ) -> Beat:
         """Record once more that ``worker`` lives, and that it knows ``tasks``: a command each, and one for what is due.
 
-        Another one where it ``drains``, as the last `beat` has told, and two where it says which levels it ``serves``.
+        Another one where it ``drains``, and one where it says which levels it ``serves``, as the last `beat` has told.
 
         ``at`` is the server's time in epoch seconds, of which the caller has kept count since the last `beat`. The
         lists keep the time to live that a `beat` has given them. Nothing is ``seen``.
@@ -124,9 +120,9 @@ class Liveness:
             ("ZRANGE", self.keys.queue, 0, 0, "WITHSCORES"),
             *(("ZADD", name, score, worker) for name in lists),
         ]
-        more: list[tuple[Argument, ...]] = self._serving(worker, serves, score) if serves else []
-        if drains:
-            more.append(("ZADD", self.keys.draining, score, worker))
+        more = [("ZADD", self.keys.draining, score, worker)] if drains else []
+        if serves:
+            more.append(("ZADD", self.keys.lanes, score, f"{serves} {worker}"))
         replies = await self.client.call_many([*more, *asked])
         added, first, *listed = answers(replies[len(more) :])
         named(added, self.keys.workers, "sorted set")
@@ -137,19 +133,6 @@ class Liveness:
             if isinstance(reply, redis_errors.RedisError)
         ]
         return Beat(float(due[1]) if due else None, None, at, problems, 1 in (added, *listed))
-
-    def _serving(self, worker: str, serves: str, score: str) -> list[tuple[Argument, ...]]:
-        """What says which levels a worker serves, and forgets what the dead have said."""
-        oldest = (float(score) if score != "inf" else 0.0) - max(self.expiry, _AN_HOUR).total_seconds()
-        return [
-            ("ZREMRANGEBYSCORE", self.keys.lanes, "-inf", f"({oldest:.6f}"),
-            ("ZADD", self.keys.lanes, score, f"{serves} {worker}"),
-            *(
-                []
-                if score == "inf"
-                else [("PEXPIRE", self.keys.lanes, milliseconds(max(self.expiry, _AN_HOUR)))]
-            ),
-        ]
 
     async def leave(self, worker: str, tasks: Collection[str], serves: str = "") -> None:
         """Take ``worker`` off the lists."""

@@ -377,7 +377,7 @@ def handback(
 def heartbeat(
     keys: Keys, *,
     worker: str, expiry_ms: Argument, known_tasks: Argument, depths_too: Argument, drains: Argument,
-    task_workers_prefix: Argument, tasks: Sequence[Argument],
+    serves: Argument, task_workers_prefix: Argument, tasks: Sequence[Argument],
 ) -> Call:
     """Record that a worker lives, and which tasks it knows; the names of dead workers are pruned on the
     way."""
@@ -385,10 +385,11 @@ def heartbeat(
         script("heartbeat"),
         [
             keys.workers, keys.worker_tasks(worker), keys.queue, keys.reserved_queue, keys.draining,
+            keys.lanes,
         ],
         [
-            worker, expiry_ms, known_tasks, keys.prefix, GROUP, depths_too, drains, task_workers_prefix,
-            *tasks,
+            worker, expiry_ms, known_tasks, keys.prefix, GROUP, depths_too, drains, serves,
+            task_workers_prefix, *tasks,
         ],
     )
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..operating import latest_first
-from ..rules import Priority
 from .charts import Series, bars, lines, spark
 from .http import address
 from .markup import Child, Safe, el
@@ -155,7 +154,11 @@ def ended_table(rows: Sequence[Ended], view: View, *, with_keys: bool) -> Safe:
     cells: list[list[Child]] = [
         [
             moment(each.ended_at, view.now),
-            [state_badge(each.state), _waited(each), _left_out(each)],
+            [
+                state_badge(each.state),
+                each.waited and el("span", f" {each.waited}", class_="remark"),
+                _left_out(each),
+            ],
             each.attempt,
             short(each.ran) if each.ran is not None else "",
             short(each.late),
@@ -169,13 +172,6 @@ def ended_table(rows: Sequence[Ended], view: View, *, with_keys: bool) -> Safe:
         for row, each in zip(cells, latest, strict=True):
             row.insert(0, key_link(each.key, each.function))
     return table(columns, cells, caption="Runs that have ended")
-
-
-def _waited(ended: Ended) -> Safe | None:
-    """At which level, and with whom it took turns, where that is to be told."""
-    level = "" if ended.priority is Priority.NORMAL else ended.priority.value
-    said = ", ".join(part for part in (level, ended.took_turns) if part)
-    return el("span", f" {said}", class_="remark") if said else None
 
 
 def _left_out(ended: Ended) -> Safe | None:

@@ -1,11 +1,11 @@
 -- Record that a worker lives, and which tasks it knows; the names of dead workers are pruned on the way. The moment is the
 -- server's: the clocks of workers may differ by more than the time after which one counts as dead.
--- KEYS workers worker_tasks queue reserved_queue draining
--- ARGV worker expiry_ms known_tasks prefix group depths_too drains task_workers_prefix tasks...
+-- KEYS workers worker_tasks queue reserved_queue draining lanes
+-- ARGV worker expiry_ms known_tasks prefix group depths_too drains serves task_workers_prefix tasks...
 -- REPLY {score of the first queued task or '', score that the worker had or '', the score that it has now, why the server, which is
 --   full, refuses other writes, or '', names of other types...}; tasks are refreshed only where known_tasks is '1'; with expiry_ms '0' it lives until it leaves. The list of
 --   the workers of a task cannot be written where its key is of another type (I9). With depths_too '1' the depths of the
---   docket are noted; with drains '1' the worker is among those that drain
+--   docket are noted; with drains '1' the worker is among those that drain; `serves` are the levels that it says it serves, '' where it says none
 -- USE depths
 local time = redis.call('TIME')
 local score = expiry_ms == '0' and 'inf' or time[1] .. string.format('.%06d', time[2])
@@ -21,10 +21,13 @@ if type(added) == 'table' then
   redis.call('ZADD', workers, score, worker)
 end
 -- Readers go by these scores, too. What somebody else has put there costs the mark alone (I9).
-if drains == '1' then
-  redis.pcall('ZREMRANGEBYSCORE', draining, '-inf', '(' .. oldest) -- first, so that a full server takes what follows
-  redis.pcall('ZADD', draining, score, worker)
-  if expiry_ms ~= '0' then redis.call('PEXPIRE', draining, math.max(tonumber(expiry_ms), 3600000)) end
+local function list(names, member)
+  redis.pcall('ZREMRANGEBYSCORE', names, '-inf', '(' .. oldest)  -- first, so that a full server takes what follows
+  redis.pcall('ZADD', names, score, member)
+  if expiry_ms ~= '0' then redis.call('PEXPIRE', names, math.max(tonumber(expiry_ms), 3600000)) end
+end
+if serves ~= '' then list(lanes, serves .. ' ' .. worker) end
+if drains == '1' then list(draining, worker)
 elseif known_tasks == '1' then
   redis.pcall('ZREM', draining, worker) -- a process of this name may have been killed as it drained
 end

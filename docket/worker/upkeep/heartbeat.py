@@ -61,8 +61,6 @@ class Heartbeat:
     """All tasks that some beat has named."""
     _told: int = attrs.field(init=False, default=0)
     """How much of the news some beat has told."""
-    _told_drain: bool = attrs.field(init=False, default=False)
-    """Whether some beat has told that the worker drains."""
     _lists_due: float = attrs.field(init=False, default=-math.inf)
     """The loop time at which the script writes the lists of tasks again."""
     _last_beat: float | None = attrs.field(init=False, default=None)
@@ -102,8 +100,7 @@ class Heartbeat:
             self.changed.notify()
         write_lists = tasks != self._known or began >= self._lists_due
         drains, serves = self.drains(), self.lanes.told
-        self._told = self.news.count
-        is_news, self._told_drain = drains and not self._told_drain, drains
+        is_news, self._told = self._told != self.news.count, self.news.count
         self._known, self._advertised = tasks, tasks | (self._advertised or frozenset())
         at = None if write_lists or is_news or beats < FIRST_BEATS else self._time.now()
         if at is not None:
