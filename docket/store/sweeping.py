@@ -109,7 +109,12 @@ class Sweeping:
         ]
 
     async def place_successors(self) -> int:
-        """Place what is to run once more after runs that pydocket has ended; return how many. Looks at some keys."""
+        """Place what is to run once more after runs that pydocket has ended; return how many. Looks at some keys.
+
+        One command where there is nothing of the kind.
+        """
+        if not await self.client.call("EXISTS", self.keys.successors):
+            return 0
         call = script_calls.place_successors(self.keys, limit=SUCCESSORS)
         return cast("int", await self.client.run(*call))
 
