@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 from docket.docket import CLEAR_BATCH
-from docket.store import Delivery, Ended
+from docket.store import Delivery, Ended, Liveness
+from docket.store.levels import LANES
 from docket.transport import Client
 from tests.store.conftest import FUTURE, Store, message
 
@@ -86,6 +87,33 @@ async def test_to_run_once_more_takes_eleven_commands_to_be_kept_and_eight_to_be
         placed = await meter.commands()
         await store.claims().settle(await store.claimed(), Ended("completed"))
     assert (kept, placed) == (11, 9 + 8)
+
+
+async def test_the_depths_are_noted_without_a_command_about_rows_where_nobody_waits_in_one(
+    store: Store,
+) -> None:
+    """Where somebody has waited, all lanes are looked for, and one of them is counted."""
+    meter, turns, others = Meter(store), {"docket:share": "1 t:a"}, len(LANES) - 1
+    liveness = Liveness(store.client, store.keys, timedelta(minutes=1), depths_too=True)
+
+    async def note() -> int:
+        await store.client.delete("d:ops:depths-turn")
+        await meter.commands()
+        await liveness.beat("w", [], tasks_too=False)
+        return await meter.commands()
+
+    await note()  # loads the script
+    without = await note()
+    await store.schedule.place(message("k", **turns), replace=False)
+    claims = store.claims()
+    await claims.create_group()
+    (delivery,) = await claims.take(1)
+    assert isinstance(delivery, Delivery)
+    await claims.settle(delivery, Ended("completed"))
+    assert await note() - without == others + 2
+    for number in range(3):  # one has its turn at once, two wait
+        await store.schedule.place(message(f"{number}", **turns), replace=False)
+    assert await note() - without == others + 2 + 2
 
 
 async def test_moving_a_due_task_takes_six_commands(store: Store) -> None:

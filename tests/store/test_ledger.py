@@ -11,7 +11,7 @@ from docket import clock
 from docket.store import ALL_TASKS, Ledger, Liveness, RunCounts, TaskEnds, row_text
 from docket.store.ledger import MOST_TASKS
 from docket.transport import Client
-from tests.store.conftest import Store
+from tests.store.conftest import PAST, Store, message
 
 pytestmark = pytest.mark.anyio
 
@@ -154,3 +154,35 @@ async def test_a_beat_notes_the_depths_once_in_a_minute(on_a_server: Store) -> N
     ledger = Ledger(store.client, store.keys, WEEK, 10)
     (depth,) = await ledger.depths(clock.timestamp() - 60)
     assert (depth.due, depth.later, depth.running) == (0, 0, 1)
+
+
+async def noted(store: Store) -> tuple[int, int, int]:
+    """The depths of this minute, as the first worker notes them."""
+    ledger = Ledger(store.client, store.keys, WEEK, 10)
+    if store.client.is_memory:
+        await ledger.write("w", "a:1", [], clock.timestamp())
+    else:
+        await Liveness(store.client, store.keys, timedelta(minutes=1), depths_too=True).beat(
+            "w", [], tasks_too=False
+        )
+    (depth,) = await ledger.depths(clock.timestamp() - 60)
+    return depth.due, depth.later, depth.running
+
+
+async def test_those_that_wait_for_their_turn_are_due(store: Store) -> None:
+    for level, values in (("normal", "aab"), ("high", "aabbb")):
+        for number, value in enumerate(values):
+            lane = {} if level == "normal" else {"docket:lane": level}
+            call = message(f"{level} {number}", PAST, **{"docket:share": f"1 t:{value}"}, **lane)
+            await store.schedule.place(call, replace=False)
+    assert await noted(store) == (8, 0, 0)
+
+
+async def test_of_very_many_values_each_further_one_counts_for_one_task(store: Store) -> None:
+    others = 5001
+    await store.client.xadd("d:ops:lane:normal-turns", {"key": "drawn"})
+    await store.client.zadd("d:ops:turns:normal", {"t:last": 2, **{f"t:{n}": 1 for n in range(others)}})
+    for value in "0", "last":
+        for _ in range(3):
+            await store.client.xadd(f"d:ops:row:normal:t:{value}::waiters", {"key": "k"})
+    assert (await noted(store))[0] == 1 + 3 + 2

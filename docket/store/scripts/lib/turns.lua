@@ -7,11 +7,11 @@
 -- the lane draws another (`top_up`). '+' before the weight says that the message has had its turn: it is not put in a row any more.
 -- `stream` is that of the docket.
 local function turns_lib(stream)
-  -- USE lanes stream_of queued events
+  -- USE lanes rows stream_of queued events
   local prefix, lib = string.sub(stream, 1, -8), {}
   local waiting, heaviest, lightest, most_steps = prefix .. ':waiting', 1000, 0.001, 60
-  local function turns_of(level) return prefix .. ':ops:turns:' .. level end
-  local function row_of(level, name) return prefix .. ':ops:row:' .. level .. ':' .. name .. '::waiters' end
+  local function turns_of(level) return turns_named(prefix, level) end
+  local function row_of(level, name) return row_named(prefix, level, name) end
   -- How much later a row is after one message. Anybody may have written its weight.
   local function turn_of(weight)
     local given = tonumber(weight) or 1
