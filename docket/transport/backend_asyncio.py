@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from threading import get_ident
@@ -78,13 +79,20 @@ class AsyncioBackend:
     async def within(self, seconds: float, wait: Callable[[], Awaitable[None]]) -> None:
         await wait()  # the timer ends it
 
+    def waits_for_sockets(self, one: socket.socket) -> bool:
+        try:
+            self._loop.remove_reader(one)
+        except NotImplementedError:  # Windows' Proactor loop
+            return False
+        return True
+
     def watch(self, stream: Stream, on_readable: Callable[[], None]) -> LoopWatch | None:
         descriptor = getattr(stream, "fileno", None)
         if descriptor is None:
             return None
         try:
             return LoopWatch(self._loop, descriptor(), on_readable)
-        except NotImplementedError:  # Windows' Proactor loop
+        except NotImplementedError:
             return None
 
 

@@ -6,6 +6,7 @@ anyio's 7.0; a scope with a deadline around a wait for the server 6 to 10, anyio
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -74,6 +75,9 @@ class TrioBackend:
     async def within(self, seconds: float, wait: Callable[[], Awaitable[None]]) -> None:
         with trio.CancelScope(deadline=trio.current_time() + seconds):
             await wait()
+
+    def waits_for_sockets(self, one: socket.socket) -> bool:
+        return True
 
     def watch(self, stream: Stream, on_readable: Callable[[], None]) -> None:
         return None

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from .url import Address
+from .waiting import current_backend
 
 __all__ = ["SocketStream", "connect"]
 
@@ -123,7 +124,7 @@ async def _resolve(host: str, port: int) -> list[tuple[int, Any]]:
 
 async def _connect(family: int, endpoint: Any, *, tcp: bool = True, keepalive: bool = True) -> SocketStream:
     raw = socket.socket(family, socket.SOCK_STREAM)
-    stream = SocketStream(raw)
+    stream = _stream(raw)
     try:
         raw.setblocking(False)
         if tcp:
@@ -145,3 +146,11 @@ async def _connect(family: int, endpoint: Any, *, tcp: bool = True, keepalive: b
         stream.close()
         raise
     return stream
+
+
+def _stream(raw: socket.socket) -> SocketStream:
+    if (backend := current_backend()).waits_for_sockets(raw):
+        return SocketStream(raw)
+    from .threaded import ThreadedStream
+
+    return ThreadedStream(raw, backend)

@@ -5,6 +5,7 @@ anyio.Event costs twice as much as what the backends do here (5.5 us against 2.8
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -93,6 +94,10 @@ class Backend(Protocol):
 
     async def within(self, seconds: float, wait: Callable[[], Awaitable[None]]) -> None:
         """Await ``wait()``; on loops without a timer for at most ``seconds``."""
+        ...
+
+    def waits_for_sockets(self, one: socket.socket) -> bool:
+        """Whether the loop can wait for sockets; it does not know this ``one``. If not, threads have to."""
         ...
 
     def watch(self, stream: Stream, on_readable: Callable[[], None]) -> Watch | None:
