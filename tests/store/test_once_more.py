@@ -11,7 +11,7 @@ import pytest
 
 from docket import clock
 from docket.rules import Cancellation, Disposition, ExecutionState
-from docket.store import EXPIRES, Again, Ended, Message, Placed, Record
+from docket.store import EXPIRES, SHARE, Again, Delivery, Ended, Message, Placed, Record
 from docket.store.codec import LANE
 from tests.store.conftest import FUTURE, PAST, Heard, Store, by_hand, message, run
 from tests.store.groups import add, of_program, scores
@@ -435,3 +435,17 @@ async def test_what_waits_on_a_lane_gives_way_to_a_call_of_another_level(store: 
     assert (await once_more(store, "1", extra={LANE: b"high"})).disposition is Disposition.SCHEDULED
     assert await store.client.xlen("d:ops:lane:low") == 0
     assert await store.client.xlen("d:ops:lane:high") == 1
+
+
+async def test_it_waits_in_its_row_if_it_takes_turns(store: Store) -> None:
+    share = {SHARE: b"1 t:a"}
+    delivery = await store.running()
+    await once_more(store, "2", extra=share)
+    await store.schedule.place(attrs.evolve(message("other"), extra=share), replace=False)
+    await store.claims().settle(delivery, Ended("completed"))
+    record = (await store.everything())["d:runs:k"]
+    assert isinstance(record, dict)
+    assert record["waiter_stream"] == "d:ops:row:normal:t:a::waiters"
+    claims = store.claims()
+    await claims.create_group()
+    assert [one.message.key for one in await claims.take(9) if isinstance(one, Delivery)] == ["other", "k"]

@@ -52,13 +52,13 @@ local function successor_lib(prefix)
     end
     local state, before = due == '1' and 'queued' or 'scheduled', redis.call('HGET', run, 'state')
     if event ~= '' then redis.call('PUBLISH', channel, event) end   -- first: whoever waits for what follows takes this for no end of it
-    place(prefix, stream, kept['s:queue'], key, when, due, event_of(key, state, ',"when":' .. json(moment)), successor,
+    local waits = place(prefix, stream, kept['s:queue'], key, when, due, event_of(key, state, ',"when":' .. json(moment)), successor,
       {moment, kept['function'], kept.args, kept.kwargs, kept.attempt, unpack(call)},
       'last_generation', generation, 'last_state', last.state or '', 'last_completed_at', last.completed_at or '',
       'last_error', last.error or '', 'last_result_key', last.result_key or '')
     redis.call('HDEL', run, 'successor', 'claim', 'worker', 'started_at', 'asked', 'cancel_requested', 'admitted', 'attempt', 'tried',
-      'nonce', 'groups', 'opened', 'named', 'group', 'expires', 'completed_at', 'error', 'result_key', 'waiter_stream', 'waiter_entry_id',
-      'ttl', 'noted', due == '1' and 'ttl' or 'stream_id')
+      'nonce', 'groups', 'opened', 'named', 'group', 'expires', 'completed_at', 'error', 'result_key', 'ttl', 'noted',
+      waits and 'ttl' or 'waiter_stream', waits and 'ttl' or 'waiter_entry_id', due == '1' and not waits and 'ttl' or 'stream_id')
     if kept['s:ttl'] ~= '-' then redis.call('HSET', run, 'ttl', kept['s:ttl']) end
     if noted then redis.call('HSET', run, 'noted', '1') end
     if before == 'completed' or before == 'failed' or before == 'cancelled' then redis.call('PERSIST', run) end
