@@ -999,7 +999,7 @@ class Docket(
         if record.state in WAITING and await store.pauses.is_paused(record.function):
             execution.is_paused = True
         if record.state is ExecutionState.SCHEDULED:
-            attempt, level = await store.records.of_scheduled(key, record)
+            ((attempt, level),) = await store.records.of_scheduled([(key, record)])
             execution.prioritize(level)
             if record.attempt == 1:  # pydocket records none
                 execution.attempt = attempt

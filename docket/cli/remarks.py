@@ -15,15 +15,13 @@ __all__ = ["remarks", "remarks_of"]
 
 def remarks_of(execution: Execution[Any]) -> list[str]:
     """``high priority``, ``paused``, ``waits for LIMIT``, ``attempt 2`` and the like; none of most tasks."""
-    said = remarks(
+    return remarks(
         execution,
         unknown=execution.is_put_back,
         paused=execution.is_paused,
         is_parent=execution.is_parent,
         has_successor=execution.has_successor,
     )
-    level = execution.priority
-    return said if level is Priority.NORMAL else [f"{level.value} priority", *said]
 
 
 def remarks(
@@ -36,6 +34,7 @@ def remarks(
 ) -> list[str]:
     """The same of a task as it is known in a tree, which says less."""
     found = {
+        f"{run.priority.value} priority": run.priority is not Priority.NORMAL,
         "unknown to a worker": unknown,
         "paused": paused,
         f"waits for {run.waits_for}": run.waits_for is not None,

@@ -174,6 +174,8 @@ def _seen(run: TreeRun) -> tuple[object, ...]:
         run.waits_for_turn,
         run.paused,
         run.cancel_requested,
+        run.priority,
+        run.runs_once_more,
     )
 
 

@@ -119,7 +119,10 @@ def said_of(run: TreeRun, now: datetime) -> str:
         ended = run.completed_at or now
         how = "after" if run.completed_at is not None else "for"
         words.append(f"on {run.worker} {how} {span(max(ended - run.started_at, timedelta(0)))}")
-    line = ", ".join([" ".join(words), *remarks(run, paused=run.paused)])
+    said = remarks(run, paused=run.paused, has_successor=run.runs_once_more)
+    if run.expires is not None:
+        said.append(f"expires {relative(run.expires, now)}")
+    line = ", ".join([" ".join(words), *said])
     if len(run.groups) == 1 and not run.groups_before:
         line = f"{line}, {counts_of(run.groups[0])}"
     elif run.is_cut:

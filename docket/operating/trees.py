@@ -12,7 +12,7 @@ import attrs
 from ..client import check_key
 from ..errors import UsageError
 from ..numbers import check_whole, spelled
-from ..rules import WAITING, ExecutionState
+from ..rules import WAITING, ExecutionState, Priority
 from ..store import Child, DocketStore, GroupState, GroupStood, RunNow, is_among, turn_of, waits_for
 from ..text import checked_name
 from ..values import define, frozen
@@ -33,7 +33,8 @@ class TreeRun:
 
     ``function`` and ``state`` are None where nothing is recorded of it any more; how it ended its group still knows.
     ``error`` is that of the run, or of the attempt before it. ``waits_for`` is the concurrency limit that it waits for,
-    ``waits_for_turn`` whose turn.
+    ``waits_for_turn`` whose turn; ``expires`` is by when it is to begin, of one that waits, and ``priority`` its level.
+    ``runs_once_more``: its key does after this run.
     ``groups`` are those that this attempt has opened last, in their order, ``groups_before`` how many it has opened
     before these. With ``is_cut`` it has groups that are not here: the tree is larger than what was asked for.
     """
@@ -51,6 +52,9 @@ class TreeRun:
     paused: bool = False
     waits_for: str | None = None
     waits_for_turn: str | None = None
+    priority: Priority = Priority.NORMAL
+    expires: datetime | None = None
+    runs_once_more: bool = False
     cancel_requested: bool = False
     worker_is_gone: bool = False
     groups: Sequence[TreeGroup] = ()
@@ -158,7 +162,8 @@ class DocketTrees(abc.ABC):
         ``depth`` levels of children are read (0 to 10), ``limit`` children of each group at most (0 to 1000), and in
         all about as many runs and groups as ``most`` says (1 to 10,000); a group says how many it has of each kind.
         Of a run its present attempt counts: what the ones before have opened is over. A round trip or two for each
-        level, a command for each run, a dozen for each group, and 200 where a group has more than ``limit``.
+        level, and one for the messages of what is scheduled; a command for each run, and for each of these messages, a
+        dozen for each group, and 200 where a group has more than ``limit``.
         Raises: UsageError (a ValueError) - a number out of its range, an empty key; TypeError; RedisError.
         """
         key = check_key(key)
@@ -255,6 +260,9 @@ class _Reading:
     _running: list[str] | None = attrs.field(init=False, default=None)
     _paused: frozenset[str] = attrs.field(init=False, default=frozenset())
     _alive: set[str] | None = attrs.field(init=False, default=None)
+    _scheduled: dict[str, tuple[int, Priority]] = attrs.field(
+        init=False, factory=dict[str, tuple[int, Priority]]
+    )
 
     async def descend(self, level: list[_Node], depth: int) -> None:
         """Read what is below these runs."""
@@ -313,8 +321,17 @@ class _Reading:
         return nodes
 
     async def read_remarks(self) -> None:
-        """Read what no record says: which tasks are paused, and whose workers are gone."""
+        """Read what no record says: which tasks are paused, whose workers are gone, and of which levels those are that
+        are scheduled."""
         states = {node.state for node in self._seen}
+        scheduled = [
+            (node.key, node.now.record)
+            for node in self._seen
+            if node.now is not None and node.state is ExecutionState.SCHEDULED
+        ]
+        if scheduled:
+            found = await self.store.records.of_scheduled(scheduled)
+            self._scheduled = {key: each for (key, _), each in zip(scheduled, found, strict=True)}
         if states & WAITING:
             self._paused = await self.store.pauses.names()
         if ExecutionState.RUNNING in states:
@@ -325,12 +342,13 @@ class _Reading:
         if node.now is None:
             return TreeRun(key=node.key, function=None, state=node.state)
         record = node.now.record
+        attempt, level = self._scheduled.get(node.key, (record.attempt, record.level))
         is_lost = record.state is ExecutionState.RUNNING and not record.by_hand and self._alive is not None
         return TreeRun(
             key=node.key,
             function=record.function,
             state=record.state,
-            attempt=record.attempt,
+            attempt=max(record.attempt, attempt),  # pydocket records none
             times_begun=record.begun,
             when=record.when,
             worker=record.worker,
@@ -340,6 +358,9 @@ class _Reading:
             paused=record.state in WAITING and is_among(record.function or "", self._paused),
             waits_for=waits_for(self.store.keys, record.row),
             waits_for_turn=turn_of(self.store.keys, record.row),
+            priority=level,
+            expires=record.expires,
+            runs_once_more=record.has_successor,
             cancel_requested=record.cancel_requested,
             worker_is_gone=is_lost and record.worker not in (self._alive or ()),
             groups=groups,

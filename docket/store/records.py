@@ -421,26 +421,33 @@ class Records:
         runs = record is not None and record.state is ExecutionState.RUNNING
         return record, ProgressRecord.of(read_mapping(progress), runs=runs)
 
-    async def of_scheduled(self, key: str, record: Record) -> tuple[int, Priority]:
-        """The attempt and the level of what waits for its time or in a row, as its message has them.
+    async def of_scheduled(self, scheduled: Sequence[tuple[str, Record]]) -> list[tuple[int, Priority]]:
+        """The attempt and the level of each that waits for its time or in a row, by key and record, as its message has
+        them: one round trip.
 
         Raises: RedisError.
         """
-        names = (b"attempt", LANE)
+        asked = [self._message_of(key, record) for key, record in scheduled]
+        found: list[tuple[int, Priority]] = []
+        for command, reply in zip(asked, answers(await self.client.call_many(asked)), strict=True):
+            fields: dict[bytes, bytes] = {}
+            if isinstance(reply, list) and reply:
+                values = cast("list[Any]", reply)
+                if command[0] == "XRANGE":
+                    fields = read_mapping(values[0][1])
+                else:
+                    fields = {
+                        name: each for name, each in zip(command[2:], values, strict=True) if each is not None
+                    }
+            found.append((_number(fields.get(b"attempt")) or 1, level_of(fields)))
+        return found
+
+    def _message_of(self, key: str, record: Record) -> tuple[Any, ...]:
+        """The command that reads of the message of what is scheduled what no record says."""
         is_ours = record.row is not None and record.row.startswith(f"{self.keys.prefix}:")
         if is_ours and record.place is not None:
-            asked = ("XRANGE", f"{record.row}:waiters", record.place, record.place)
-        else:
-            asked = ("HMGET", self.keys.parked(key), *names)
-        (reply,) = answers(await self.client.call_many([asked]))
-        fields: dict[bytes, bytes] = {}
-        if isinstance(reply, list) and reply:
-            values = cast("list[Any]", reply)
-            if asked[0] == "XRANGE":
-                fields = read_mapping(values[0][1])
-            else:
-                fields = {name: each for name, each in zip(names, values, strict=True) if each is not None}
-        return _number(fields.get(b"attempt")) or 1, level_of(fields)
+            return "XRANGE", f"{record.row}:waiters", record.place, record.place
+        return "HMGET", self.keys.parked(key), b"attempt", LANE
 
     async def successor(self, key: str) -> Message | None:
         """The call with which a key runs once more after its run; None where it does not. Raises: RedisError."""

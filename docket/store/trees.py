@@ -44,7 +44,8 @@ _KINDS = list(_SCORES)
 
 _FIELDS = (
     b"state", b"generation", b"when", b"worker", b"started_at", b"completed_at", b"error", b"function", b"attempt",
-    b"tried", b"cancel_requested", b"waiter_stream", b"claim", b"group", b"nonce", b"groups", b"opened", b"named",
+    b"tried", b"cancel_requested", b"waiter_stream", b"waiter_entry_id", b"claim", b"stream_id", b"expires",
+    b"successor", b"group", b"nonce", b"groups", b"opened", b"named",
 )  # fmt: skip
 
 

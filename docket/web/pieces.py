@@ -15,6 +15,7 @@ from .words import short
 
 if TYPE_CHECKING:
     from ..operating import Recurrence
+    from ..store import Written
 
 __all__ = [
     "Column",
@@ -37,6 +38,7 @@ __all__ = [
     "table",
     "task_link",
     "tile",
+    "with_written",
 ]
 
 #: The colour of each state; the word stands beside it.
@@ -112,6 +114,17 @@ def _head(column: Column) -> Safe:
     if column.kind == "check":  # shown where a script runs, without which it could not work
         title = el("input", type="checkbox", data_all=True, aria_label="Check all rows")
     return el("th", title, scope="col", class_=column.kind or None)
+
+
+def with_written(
+    columns: Sequence[Column], rows: Sequence[list[Child]], written: Sequence[Written]
+) -> list[Column]:
+    """The columns of a list of calls, and one more that says how each is written where that is not by plain pickles."""
+    if not any(each.words for each in written):
+        return [*columns]
+    for row, each in zip(rows, written, strict=True):
+        row.append(each.words)
+    return [*columns, Column("Written", "key")]
 
 
 def facts(pairs: Iterable[tuple[str, Child]]) -> Safe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..rules import FINAL, WAITING, ExecutionState
+from ..rules import FINAL, WAITING, ExecutionState, Priority
 from .http import address
 from .markup import Child, Safe, el, join
 from .pieces import card, limit_link, state_badge
@@ -142,8 +142,10 @@ def child_name(run: TreeRun, place: str | None) -> Safe:
 
 
 def remarks_of(run: TreeRun, view: View) -> list[Child]:
-    """Where a run is, since when, and what keeps it."""
+    """Its level, where it is, since when, and what keeps it."""
     parts: list[Child] = []
+    if run.priority is not Priority.NORMAL:
+        parts.append(f"{run.priority.value} priority")
     if run.attempt > 1:
         parts.append(f"attempt {run.attempt}")
     if run.state is ExecutionState.RUNNING:
@@ -152,14 +154,25 @@ def remarks_of(run: TreeRun, view: View) -> list[Child]:
         parts.append(join("begins ", coming(run.when, view.now)))
     elif run.state in FINAL and run.started_at is not None and run.completed_at is not None:
         parts.append(f"after {short(run.completed_at - run.started_at)} on {run.worker}")
+    parts += _further(run, view)
+    return [each for at, part in enumerate(parts) for each in ([", ", part] if at else [part])]
+
+
+def _further(run: TreeRun, view: View) -> list[Child]:
+    """What keeps a run, what will end it, and what comes after it."""
+    parts: list[Child] = []
     if run.waits_for is not None:
         parts.append(join("waits for the limit ", limit_link(run.waits_for, view.docket)))
     if run.waits_for_turn is not None:
         parts.append(f"waits for its turn: {run.waits_for_turn}")
     if run.paused and run.state in WAITING:
         parts.append(el("a", "paused", href="pauses"))
+    if run.expires is not None:
+        parts.append(join("expires ", moment(run.expires, view.now)))
     if run.cancel_requested:
         parts.append("asked to stop")
     if run.worker_is_gone:
         parts.append("its worker is gone")
-    return [each for at, part in enumerate(parts) for each in ([", ", part] if at else [part])]
+    if run.runs_once_more:
+        parts.append("runs once more")
+    return parts

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from docket import Docket, ExecutionState, clock
+from docket import Docket, ExecutionState, Priority, clock
 from docket.cli.app import docket_app, run
 from docket.cli.trees import lines_of
 from docket.operating import Tree, TreeGroup, TreeRun
@@ -16,6 +16,7 @@ from tests.cli.office import Command, Office
 from tests.where import slow
 
 NOW = clock.now()
+HOUR = timedelta(hours=1)
 
 
 def child(number: int, state: ExecutionState, **more: object) -> TreeRun:
@@ -43,20 +44,20 @@ def test_a_tree_is_drawn_with_branches_and_what_is_left_out_is_said() -> None:
     )  # fmt: skip
     some = group(
         child(7, ExecutionState.FAILED, error="ValueError: a\nb", attempt=2),
-        child(2, ExecutionState.RUNNING, groups=[inner], **ran),
-        child(3, ExecutionState.SCHEDULED, waits_for="d:l"),
+        child(2, ExecutionState.RUNNING, groups=[inner], runs_once_more=True, **ran),
+        child(3, ExecutionState.SCHEDULED, waits_for="d:l", priority=Priority.LOW, expires=NOW + HOUR),
         failed=1,
         under_way=70_001,
     )
     assert drawn(some, boxes=True) == [
         r"├─ page{top:n.1:7}  failed, attempt 2: ValueError: a\nb",
-        "├─ page #2  running on w for 0:00:03.000, 1 child: 1 completed",
+        "├─ page #2  running on w for 0:00:03.000, runs once more, 1 child: 1 completed",
         "│  └─ leaf{mine}  completed",
-        "├─ page #3  scheduled, waits for d:l",
+        "├─ page #3  scheduled, low priority, waits for d:l, expires in 1:00:00.000",
         "└─ 69,999 more: --group n.1",
     ]
     assert drawn(some, boxes=False)[1:3] == [
-        "|- page #2  running on w for 0:00:03.000, 1 child: 1 completed",
+        "|- page #2  running on w for 0:00:03.000, runs once more, 1 child: 1 completed",
         "|  `- leaf{mine}  completed",
     ]
     assert drawn(some, boxes=True, whole_keys=True)[1].startswith("├─ page{top:n.1:2}  running")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from docket import CurrentDocket, Docket, ExecutionState, Retry, clock
+from docket import CurrentDocket, Docket, ExecutionState, FairShare, Retry, clock
 from docket.errors import UsageError
 from docket.operating import Tree, TreeRun
 from tests.task_groups.conftest import elsewhere, reached, running, working
@@ -27,6 +27,18 @@ async def patient(docket: Docket = CurrentDocket()) -> None:
         await group.add(endless, key="runs")("runs")
         await group.add(double, when=clock.now() + HOUR, key="soon")(2)
         await group.add(middle, key="middle")()
+
+
+async def turn(tenant: str, share: FairShare = FairShare("tenant")) -> None: ...
+
+
+async def varied(docket: Docket = CurrentDocket()) -> None:
+    """A parent whose children wait and run in every way."""
+    async with docket.task_group() as group:
+        await group.add(endless, key="urgent", priority="high")("urgent")
+        await group.add(double, clock.now() + HOUR, "later", priority="low", expires=2 * HOUR)(2)
+        for key in "drawn", "in a row":
+            await group.add(turn, key=key, priority="low")("acme")
 
 
 async def opens_many(docket: Docket = CurrentDocket()) -> None:
@@ -89,6 +101,39 @@ async def test_a_tree_has_every_run_with_its_state_failures_first(docket: Docket
         found = {each.key: each for each in (await read(docket, "top")).runs()}
         assert (found["later"].paused, found["leaf"].paused) == (True, False)
         await docket.resume(double)
+
+
+async def test_a_child_is_shown_with_its_level_its_turn_its_expiry_and_what_runs_once_more(
+    docket: Docket,
+) -> None:
+    for task in varied, turn:
+        docket.register(task)
+    async with working(docket, concurrency=1):
+        await docket.add(varied, key="top")()
+        await running(docket, "urgent")
+        await docket.add(endless, key="urgent", if_running="once_more")("urgent")
+        found = {each.key: each for each in (await read(docket, "top")).runs()}
+        for key, each in found.items():
+            alone = await docket.get_execution(key)
+            assert alone is not None
+            assert (each.state, each.priority, each.waits_for_turn, each.expires, each.runs_once_more) == (
+                alone.state,
+                alone.priority,
+                alone.waits_for_turn,
+                alone.expires,
+                alone.has_successor,
+            )
+        assert {key: each.priority.value for key, each in found.items()} == {
+            "top": "normal", "urgent": "high", "later": "low", "drawn": "low", "in a row": "low",
+        }  # fmt: skip
+        assert found["in a row"].waits_for_turn == "tenant:acme"
+        assert found["later"].expires is not None
+        assert found["urgent"].runs_once_more
+        page = await docket.children((await read(docket, "top")).run.groups[0].id)
+        assert page is not None
+        assert [child for child in page.children if child != found[child.key]] == []
+        await docket.cancel("top")
+        await reached(docket, "top", ExecutionState.CANCELLED)
 
 
 async def test_what_is_above_a_run_is_known_up_to_the_top(docket: Docket) -> None:

@@ -87,6 +87,25 @@ async def test_levels_are_shown_where_there_are_others_than_normal(docket: Docke
     assert document["priority"] == "high"
 
 
+async def test_what_runs_once_more_is_shown_with_the_run_before(docket: Docket, web: Caller) -> None:
+    for key in "k", "other":
+        await docket.add("wash", key=key)(1)
+    claims = docket.store.claims("w")
+    await claims.create_group()
+    await claims.take(2)
+    await docket.add("paint", key="k", if_running="once_more")(2, secret="s3cret")
+    page = (await web.get("run?key=k")).text
+    assert "<dt>Once more</dt><dd><code>paint(2, secret=...){k}</code></dd>" in page
+    assert "s3cret" not in page
+    before, _, other = (await web.get("work?state=running")).text.partition("run?key=other")
+    assert ">once more</span>" in before.partition("run?key=k")[2]
+    assert "nce more" not in other + (await web.get("run?key=other")).text
+    document = (await web.get("run?key=k&format=json")).json
+    assert (document["runs_once_more"], document["once_more"]) == (True, "paint(2, secret=...){k}")
+    running = (await web.get("work?state=running&format=json")).json["executions"]
+    assert [each["runs_once_more"] for each in running] == [True, False]
+
+
 async def test_a_filter_stands_in_the_address(docket: Docket, web: Caller) -> None:
     await docket.add("paint", key="wall-1")()
     await docket.add("wash", key="wall-2")()

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from docket import Docket
+from docket import Docket, clock
 from docket.store import Delivery, Ended
 from docket.web import Dashboard, anybody
 from tests import where
@@ -53,6 +53,21 @@ async def test_the_page_of_a_run_draws_its_tree_with_links(docket: Docket, web: 
     assert f'href="group?id={group}"' in page
     document = (await web.get("run?key=top&format=json")).json
     assert document["tree"]["run"]["groups"][0]["under_way"] == 2
+
+
+async def test_a_child_is_drawn_and_listed_with_what_keeps_it(docket: Docket, web: Caller) -> None:
+    group = await grow(docket, ["bad"])
+    call = docket.call("wash", clock.now() + HOUR, "late", expires=2 * HOUR, priority="low")()
+    message = docket._execution_of(call, replace=False).message()
+    await docket.store.schedule.place(message, replace=False, child_of=group)
+    await docket.add("wash", key="top", if_running="once_more")()
+    for path in "run?key=top", f"group?id={group}":
+        row = (await web.get(path)).text.partition("run?key=late")[2]
+        assert "low priority" in row
+        assert "expires <time" in row
+    [late] = (await web.get(f"group?id={group}&format=json")).json["children"][1:]
+    assert (late["priority"], late["runs_once_more"]) == ("low", False)
+    assert (await web.get("run?key=top&format=json")).json["tree"]["run"]["runs_once_more"]
 
 
 async def test_a_child_leads_to_what_is_above_it(docket: Docket, web: Caller) -> None:

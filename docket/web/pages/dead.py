@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..http import address
 from ..markup import Child, Safe, el
-from ..pieces import Column, card, empty, facts, key_link, pages, table
+from ..pieces import Column, card, empty, facts, key_link, pages, table, with_written
 from ..view import Content, Page, Part, Query, Show, View
 from ..words import count, moment
 
@@ -52,13 +52,14 @@ def _list(letters: Sequence[DeadLetter], total: int, query: Query, view: View) -
         ]
         for each in letters
     ]
-    columns = (
+    columns = [
         Column("Task", "name"),
         Column("Key", "key"),
         Column("Set aside", "number"),
         Column("Entry", "key"),
         Column("Reason", "wide"),
-    )
+    ]
+    columns = with_written(columns, rows, [each.written for each in letters])
     older = address("dead", before=letters[-1].entry) if len(letters) == ROWS and total > ROWS else None
     title = f"{count(total)} in all; the newest about 1,000 are kept for a week"
     listing = card(None, table(columns, rows, caption=title, visible=True), class_="flush")
@@ -69,9 +70,8 @@ def _why(each: DeadLetter) -> Safe:
     """The reason, and the delivery as it came."""
     if not each.fields:
         return el("div", each.reason)
-    written = el("div", each.written.words, class_="remark") if each.written.words else None
     pairs: list[tuple[str, Child]] = [(name, el("code", value)) for name, value in each.fields.items()]
-    return el("div", each.reason, written, el("details", el("summary", "Its fields"), facts(pairs)))
+    return el("div", each.reason, el("details", el("summary", "Its fields"), facts(pairs)))
 
 
 DEAD = Page(path="dead", label="Dead letters", key="d", read=_read)

@@ -26,6 +26,7 @@ from ..pieces import (
     state_badge,
     table,
     task_link,
+    with_written,
 )
 from ..view import Content, Page, Part, Query, Show, View, spelled
 from ..words import count, moment, plural
@@ -158,6 +159,7 @@ def _list(state: str, query: Query, rows: Sequence[Failure], total: int, view: V
         Column("Failed", "number") if state == "final" else Column("Next", "number"),
     ]
     cells: list[list[Child]] = [_cells(state, each, view) for each in shown]
+    columns = with_written(columns, cells, [each.written for each in shown])
     if view.may_act:
         columns = [Column("", "check", "Check"), *columns, Column("", "tools", "Actions")]
         for row, each in zip(cells, shown, strict=True):

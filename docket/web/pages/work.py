@@ -26,6 +26,7 @@ from ..pieces import (
     state_badge,
     table,
     task_link,
+    with_written,
 )
 from ..view import Content, Page, Part, Query, Show, View
 from ..words import coming, count, moment
@@ -135,6 +136,7 @@ def _rows(
             when = coming(each.when, now) if state == "later" else moment(each.when, now)
             row += [when, each.attempt if each.attempt > 1 else "", _remarks(each, view)]
         rows.append(row)
+    columns = with_written(columns, rows, [each.written for each in executions])
     if view.may_act:
         columns.insert(0, Column("", "check", "Check"))
         for row, each in zip(rows, executions, strict=True):
