@@ -1,4 +1,4 @@
-"""All that a docket does, in three parts: what adds, what asks and steers, what works."""
+"""All that a docket does, in parts: what adds, what asks and steers, what works; and what begins first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from docket import (
     Depends,
     Docket,
     ExecutionCancelled,
+    ExecutionExpired,
     ExecutionState,
+    FairShare,
     Perpetual,
     Progress,
     RateLimit,
@@ -29,7 +31,7 @@ from docket import (
 )
 from tests.durations import ms
 
-__all__ = ["adding", "asking", "register", "working"]
+__all__ = ["adding", "asking", "in_turns", "ordering", "register", "working"]
 
 PATIENCE = 20
 
@@ -88,6 +90,10 @@ async def again(number: int, docket: Docket = CurrentDocket(), key: str = TaskKe
     return number
 
 
+async def in_turns(tenant: str, number: int, share: FairShare = FairShare("tenant")) -> int:
+    return number
+
+
 async def endless() -> None:
     await anyio.sleep_forever()
 
@@ -103,7 +109,7 @@ async def depending(one: str = Depends(resource), shared: str = Shared(resource)
 
 TASKS = (
     plain, retried, failing, automatic, limited, rated, cooled, debounced, stepwise, endless, depending, parent,
-    again,
+    again, in_turns,
 )  # fmt: skip
 
 
@@ -123,9 +129,43 @@ async def adding(docket: Docket) -> None:
         await docket.add(task)()
     for number in range(3):
         await docket.add(rated, key=f"rated-{number}")(number)
+    for level in "high", "low":
+        await docket.add(plain, key=level, priority=level)(1)  # type: ignore[call-overload]
+    await docket.replace(plain, datetime.now(UTC), "low", priority="high")(1)
+    await docket.add_many(docket.call(in_turns, key=f"turn-{n}")("a", n) for n in range(4))
+    await docket.replace(in_turns, datetime.now(UTC), "turn-2")("b", 2)
+    await docket.add(plain, expires=timedelta(days=1))(1)
+    assert (await docket.add(plain, expires=timedelta(0))(1)).disposition.value == "expired"
     agenda = Agenda()
     agenda.add(plain)(5)
     await agenda.scatter(docket, over=timedelta(hours=1))
+
+
+async def ordering(adds: Docket, works: Docket) -> None:
+    """Add what begins first, last, in turns, again and not at all; then begin one after the other."""
+    began: list[str] = []
+
+    async def job(tenant: str, number: int, share: FairShare = FairShare("tenant")) -> None:
+        began.append(f"{tenant}{number}")
+        if tenant == "b":
+            await works.add(job, key="b", if_running="once_more")("c", number)
+
+    async def level(name: str) -> None:
+        began.append(name)
+
+    for docket in adds, works:
+        docket.register(job)
+        docket.register(level)
+    await adds.add_many(adds.call(job)("a", number) for number in range(4))
+    await adds.add(job, key="b")("b", 0)
+    await adds.add(level, expires=timedelta(microseconds=1))("late")
+    for name in "low", "high":
+        await adds.add(level, priority=name)(name)  # type: ignore[call-overload]
+    with anyio.fail_after(PATIENCE):
+        await Worker(works, "first", concurrency=1).run_until_finished()
+    assert (began[0], began[-1]) == ("high", "low")
+    assert began[1:-1] == ["a0", "a1", "b0", "a2", "a3", "c0"]
+    assert not await works.client.exists(works.keys.waiting)
 
 
 async def asking(docket: Docket) -> None:
@@ -167,7 +207,20 @@ async def asking(docket: Docket) -> None:
         await docket.pause()
         assert [pause.task for pause in await docket.pauses()] == [None, "plain"]
         await docket.add(plain, key="paused")(14)
+        expiring = await docket.add(plain, expires=ms(100))(15)
+        with pytest.raises(ExecutionExpired):
+            await expiring.get_result()
+        turns = [await docket.add(in_turns, key=f"a{n}", priority="low")("a", n) for n in range(4)]
+        turns.append(await docket.add(in_turns, when=later(), key="a4")("a", 4))
+        await docket.cancel("a2")
+        await docket.replace(in_turns, datetime.now(UTC), "a3")("b", 3)
+        assert await docket.run_now("a4", priority="high")
+        found = await docket.get_execution("a1")
+        assert found is not None
+        assert found.waits_for_turn == "tenant:a"
+        assert (await docket.counts()).turns == 1
         await docket.resume()
+        assert [await turns[n].get_result() for n in (0, 1, 3, 4)] == [0, 1, 3, 4]
         await _until_it_is_lined_up(docket)
         assert await docket.resume(plain) >= 1
         await _until_it_fails_again(docket)

@@ -11,12 +11,12 @@ import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError
 
-from docket import Docket, Worker
+from docket import Docket, Priority, Worker
 from docket.store.lua import script
 from tests.durations import ms
 from tests.fleets import Cluster
 from tests.servers import Server
-from tests.topologies.scenes import adding, asking, plain, register, working
+from tests.topologies.scenes import adding, asking, in_turns, ordering, plain, register, working
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +53,8 @@ def url_of(server: Server, user: str) -> str:
 
 
 async def play(urls: dict[str, str]) -> None:
+    async with Docket("orders", urls["adds"]) as adds, Docket("orders", urls["works"]) as works:
+        await ordering(adds, works)
     async with (
         Docket("orders", urls["adds"]) as adds,
         Docket("orders", urls["asks"]) as asks,
@@ -84,10 +86,13 @@ async def test_who_only_operates_sees_everything(own_server: Server, admin: Redi
             await Worker(works, "w").run_until_finished()
         await works.pause(plain)
         await works.add(plain, key="k")(1)
+        await works.add(plain, key="urgent", priority="high")(1)
+        await works.add_many(works.call(in_turns, key=f"a{n}")("a", n) for n in range(2))
         assert len(await operates.history()) == 1
         assert sum(one.completed for one in await operates.throughput()) == 1
         assert await operates.depths()
-        await operates.counts()
+        counts = await operates.counts()
+        assert (counts.due, counts.levels, counts.turns) == (4, {Priority.HIGH: 1}, 1)
         for state in "due", "later", "running", "limited":
             await operates.executions(state)  # type: ignore[arg-type]
         await operates.dead_letters()
@@ -97,7 +102,7 @@ async def test_who_only_operates_sees_everything(own_server: Server, admin: Redi
         assert await operates.failure("k") is None
         assert len(await operates.pauses()) == 1
         assert (await operates.get_execution("k")) is not None
-        assert (await operates.snapshot()).total_tasks == 1
+        assert (await operates.snapshot()).total_tasks == 4
         await operates.workers()
         await operates.concurrency()
         await operates.strikes()
@@ -110,12 +115,12 @@ async def test_who_only_operates_sees_everything(own_server: Server, admin: Redi
             await operates.cancel("k")
 
 
-def test_so_they_may_on_a_cluster(cluster: Cluster, cluster_url: str) -> None:
+async def test_so_they_may_on_a_cluster(cluster: Cluster, cluster_url: str) -> None:
     for words in USERS.values():
         for node in cluster.nodes:
             cluster.ask(node, *(word.replace("orders", "{orders}") for word in words), *ON_A_CLUSTER)
     urls = {user: cluster_url.replace("//", f"//{user}:secret@") for user in USERS}
-    anyio.run(play, urls, backend="trio")
+    await play(urls)
 
 
 def test_the_categories_cover_the_commands(admin: Redis) -> None:
@@ -228,11 +233,21 @@ async def test_who_only_looks_sees_and_changes_nothing(own_server: Server, admin
     async with Docket("orders", own_server.url) as docket:
         docket.register(plain)
         await docket.add(plain, key="k")(1)
+        await docket.add(plain, key="urgent", priority="high")(1)
+        await docket.add_many(docket.call(in_turns, key=f"a{n}")("a", n) for n in range(2))
     async with Docket("orders", url_of(own_server, "looks")) as looks:
         looks.register(plain)
         with anyio.fail_after(10):
-            (waiting,) = (await looks.snapshot()).future
-            assert waiting.key == "k"
+            seen = {
+                each.key: (each.priority.value, each.waits_for_turn)
+                for each in (await looks.snapshot()).future
+            }
+            assert seen == {
+                "k": ("normal", None),
+                "urgent": ("high", None),
+                "a0": ("normal", None),
+                "a1": ("normal", "tenant:a"),
+            }
             assert list(await looks.task_workers("plain")) == []
             execution = await looks.get_execution("k")
             assert execution is not None

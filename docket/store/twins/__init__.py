@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "f067bd8f2df8d8576841c5f1b8c9f96ea9a46dcd": claim,
-    "45627847cd03ea48d98c5ae63b0de4dd43c73591": schedule,
-    "3e8d20cea909f6767edff24bebb46ee76b8640fd": settle,
-    "a853ce06c57c04f6e14abc8d6119aada7c73e1e2": take,
+    "1a5be8d3eb788670ffa817059d4ed65f53722d44": claim,
+    "972e274e8826eaaca83435482a09a50b98cf2e87": schedule,
+    "36d8cffa49b34b77526f1cb77b83f1d9030ad777": settle,
+    "02e5205d14f9a9129061a514d6ff2f1519d795d7": take,
 }
 """By the digest of the script, as `Lua` has it."""
