@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 KEYS, KEY_FILE, MODE = "DOCKET_SIGNING_KEYS", "DOCKET_SIGNING_KEYS_FILE", "DOCKET_SIGNATURES"
+SEALING_KEYS, SEALING_KEY_FILE = "DOCKET_SEALING_KEYS", "DOCKET_SEALING_KEYS_FILE"
 
 DEFAULT_URL = "redis://localhost:6379/0"
 
@@ -46,10 +47,12 @@ server_url: Reader = (_server_url, url[1])
 DocketName = Annotated[str, Parameter(name="--docket", env_var="DOCKET_NAME")]
 ServerUrl = Annotated[str, option("--url", server_url, "DOCKET_URL")]
 
-OURS = ("pickle", "json", "sealed:json", "sealed:pickle")
+SEALED = "sealed:"
+OURS = ("pickle", "json", f"{SEALED}json", f"{SEALED}pickle")
 serializer = word_or_path("a serializer", *OURS)
 
 KeyFile = Annotated[Path | None, Parameter(name="--signing-key-file", env_var=KEY_FILE)]
+SealingKeyFile = Annotated[Path | None, Parameter(name="--sealing-key-file", env_var=SEALING_KEY_FILE)]
 Mode = Annotated[str | None, option("--signatures", choice("require", "accept"), MODE)]
 Serializer = Annotated[str | None, option("--serializer", serializer, "DOCKET_SERIALIZER")]
 Accept = Annotated[tuple[str, ...], each("--accept", serializer, "DOCKET_ACCEPT")]
@@ -63,6 +66,8 @@ class Trust:
     ----------
     signing_key_file
         A file with the keys that sign, one a line, the newest first.
+    sealing_key_file
+        A file with the keys that seal, one a line, the newest first; for a serializer sealed:...
     signatures
         What has no signature is refused (require), or let pass (accept), for a migration or beside pydocket.
     serializer
@@ -73,6 +78,7 @@ class Trust:
     """
 
     signing_key_file: KeyFile = None
+    sealing_key_file: SealingKeyFile = None
     signatures: Mode = None
     serializer: Serializer = None
     accept: Accept = ()
@@ -86,14 +92,9 @@ class Trust:
         return {**self._keys(), **self._mode(), **self._serializers()}
 
     def _keys(self) -> dict[str, Any]:
-        file = self.signing_key_file
-        if file is None or str(file) == os.environ.get(KEY_FILE):
+        file = _given("--signing-key-file", self.signing_key_file, KEYS, KEY_FILE)
+        if file is None:
             return {}
-        for variable in KEYS, KEY_FILE:
-            if variable in os.environ:
-                raise UsageError(
-                    f"--signing-key-file and the variable {variable} both have keys: use one of them"
-                )
         from ..client import read_key_file
 
         return {"signing_keys": read_key_file(file)}
@@ -114,14 +115,29 @@ class Trust:
                 f"{option} needs keys to check signatures with: --signing-key-file, or the variable {KEYS}"
             )
 
+    def _sealing_keys(self) -> Sequence[str] | None:
+        """The keys of the option; None where there is none, and what seals asks the variables."""
+        option = "--sealing-key-file"
+        file = _given(option, self.sealing_key_file, SEALING_KEYS, SEALING_KEY_FILE)
+        if file is None:
+            return None
+        if not any(name is not None and name.startswith(SEALED) for name in (self.serializer, *self.accept)):
+            raise UsageError(
+                f"{option} has keys for what seals, as --serializer {SEALED}json or --accept {SEALED}json"
+            )
+        from ..serializers import keys_of_file
+
+        return keys_of_file(file, option)
+
     def _serializers(self) -> dict[str, Any]:
+        keys = self._sealing_keys()
         if self.serializer is None and not self.accept:
             return {}
         check_paths({"--serializer": _not_ours([self.serializer]), "--accept": _not_ours(self.accept)})
         from ..serializers import chosen
 
         try:
-            found = chosen(self.serializer, self.accept or None)
+            found = chosen(self.serializer, self.accept or None, sealing_keys=keys)
         except BadSetting as error:
             raise UsageError(f"{self._of_serializers()}: {error}") from None
         except ModuleNotFoundError as error:
@@ -129,8 +145,22 @@ class Trust:
         return {"serializer": found.written, "accept": list(found.read.values())}
 
     def _of_serializers(self) -> str:
-        given = {"--serializer": self.serializer, "--accept": self.accept}
+        given = {
+            "--serializer": self.serializer,
+            "--accept": self.accept,
+            "--sealing-key-file": self.sealing_key_file,
+        }
         return " and ".join(option for option, value in given.items() if value)
+
+
+def _given(option: str, file: Path | None, keys: str, key_file: str) -> Path | None:
+    """The file of an option, unless a variable named it. Raises: UsageError - one of the variables has keys, too."""
+    if file is None or str(file) == os.environ.get(key_file):
+        return None
+    for variable in keys, key_file:
+        if variable in os.environ:
+            raise UsageError(f"{option} and the variable {variable} both have keys: use one of them")
+    return file
 
 
 def _not_ours(names: Sequence[str | None]) -> list[str | None]:

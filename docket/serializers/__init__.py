@@ -9,6 +9,7 @@ from __future__ import annotations
 from .choosing import Serializers, chosen
 from .custom import AnySerializer, HasDumpsAndLoads
 from .json import Json
+from .keys import keys_of_file
 from .misfit import Misfit
 from .sealed import Sealed, SealedOtherwise
 
@@ -21,4 +22,5 @@ __all__ = [
     "SealedOtherwise",
     "Serializers",
     "chosen",
+    "keys_of_file",
 ]

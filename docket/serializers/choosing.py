@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from ..errors import BadSetting
@@ -47,10 +47,16 @@ class Serializers:
             inner.check(function, name)
 
 
-def chosen(serializer: object = None, accept: Iterable[object] | None = None) -> Serializers:
+def chosen(
+    serializer: object = None,
+    accept: Iterable[object] | None = None,
+    *,
+    sealing_keys: Sequence[str] | None = None,
+) -> Serializers:
     """What the settings of a docket mean. Without them: the variables DOCKET_SERIALIZER and DOCKET_ACCEPT.
 
-    ``sealed:json`` and ``sealed:pickle`` are sealed with the keys of DOCKET_SEALING_KEYS or DOCKET_SEALING_KEYS_FILE.
+    ``sealed:json`` and ``sealed:pickle`` are sealed with ``sealing_keys``, or without these with the keys of
+    DOCKET_SEALING_KEYS or DOCKET_SEALING_KEYS_FILE.
 
     ``module:name`` is the object that a module has under that name, also behind ``sealed:``.
 
@@ -62,7 +68,7 @@ def chosen(serializer: object = None, accept: Iterable[object] | None = None) ->
         serializer = os.environ.get("DOCKET_SERIALIZER", "").strip() or PICKLE
     if accept is None and (words := os.environ.get("DOCKET_ACCEPT", "").strip()):
         accept = words.replace(",", " ").split()
-    written = written_by(serializer)
+    written = written_by(serializer, sealing_keys=sealing_keys)
     read: dict[str, Serializer] = {written.name: written}
     if accept is None:
         read.setdefault(PICKLE, Pickles())
@@ -71,7 +77,9 @@ def chosen(serializer: object = None, accept: Iterable[object] | None = None) ->
         raise BadSetting(f"accept takes a set of serializers, like {{'json'}}, not {text_of(accept, repr)}")
     accepted: dict[str, Serializer] = {}
     for each in accept:
-        one = _accepted(each, serializer, written)
+        again = each == serializer if isinstance(each, str) else each is serializer
+        is_written = again or each == written.name  # what is written itself may be named, or given again
+        one = written if is_written else written_by(each, "accept", sealing_keys=sealing_keys)
         if accepted.setdefault(one.name, one) is not one or (one.name == written.name and one is not written):
             raise BadSetting(f"there are two serializers named {one.name!r}")
     if written.name not in accepted:
@@ -86,16 +94,12 @@ def _unless_pickles(serializer: Serializer) -> Serializer | None:
     return None if isinstance(serializer, Pickles) else serializer
 
 
-def _accepted(each: object, serializer: object, written: Serializer) -> Serializer:
-    """One that is accepted: what is written itself may be named, or given again."""
-    again = each == serializer if isinstance(each, str) else each is serializer
-    return written if again or each == written.name else written_by(each, "accept")
-
-
-def written_by(serializer: object, setting: str = "serializer") -> Serializer:
+def written_by(
+    serializer: object, setting: str = "serializer", *, sealing_keys: Sequence[str] | None = None
+) -> Serializer:
     """The serializer that a name or an object means. Raises: as `chosen`."""
     if isinstance(serializer, str):
-        return _named(serializer, setting)
+        return _named(serializer, setting, sealing_keys)
     if isinstance(serializer, Json | Sealed | Pickles | Custom):
         return serializer
     name: object = getattr(serializer, "name", None)
@@ -113,7 +117,7 @@ def written_by(serializer: object, setting: str = "serializer") -> Serializer:
     return Custom(cast("Any", serializer), name)
 
 
-def _named(name: str, setting: str) -> Serializer:
+def _named(name: str, setting: str, sealing_keys: Sequence[str] | None) -> Serializer:
     """The serializer of a name, or that a module has under a name."""
     inner = name.removeprefix(SEALED)
     if inner in _OURS:
@@ -127,4 +131,6 @@ def _named(name: str, setting: str) -> Serializer:
         if isinstance(found, str):
             raise unknown
     written = written_by(found, f"{setting} {name}")
-    return written if inner == name else Sealed(written, keys=keys_of_environment())
+    if inner == name:
+        return written
+    return Sealed(written, keys=keys_of_environment() if sealing_keys is None else sealing_keys)

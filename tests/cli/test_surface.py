@@ -132,6 +132,7 @@ EVERY = {
 #: Options of every command that opens a docket, whatever it does there.
 TRUST = {
     "--signing-key-file": "DOCKET_SIGNING_KEYS_FILE",
+    "--sealing-key-file": "DOCKET_SEALING_KEYS_FILE",
     "--signatures": "DOCKET_SIGNATURES",
     "--serializer": "DOCKET_SERIALIZER",
     "--accept": "DOCKET_ACCEPT",

@@ -10,7 +10,7 @@ import pytest
 
 from docket import Docket, ExecutionState, Worker
 from docket.cli.app import docket_app, run
-from docket.serializers import Json
+from docket.serializers import Json, Sealed
 from tests.cli.office import Office
 from tests.cli.test_commands import said
 from tests.trust.traps import KEY, OTHER
@@ -58,6 +58,27 @@ def test_what_is_added_runs_where_its_key_and_its_serializer_are_required(
     assert here.portal.call(work) == "Ann"
 
 
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_what_is_added_is_sealed_with_the_keys_of_a_file(
+    here: Office, file: str, by: str, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if by == "variable":
+        monkeypatch.setenv("DOCKET_SEALING_KEYS_FILE", file)
+    keys = ["--sealing-key-file", file] if by == "option" else []
+    said(capsys, *ADD, *keys, "--serializer", "sealed:json", "--accept", "sealed:json")
+    sealed = Sealed("json", keys=[KEY.replace(" ", "-")])
+    assert f"\nwritten: sealed:json with {sealed.key_ids[0]}\n" in said(capsys, "show", "k")
+
+    async def work() -> Any:
+        async with Docket(url=here.url, serializer=sealed, accept={sealed}) as docket:
+            docket.register(greet)
+            await Worker(docket).run_until_finished()
+            execution = await docket.get_execution("k")
+            return execution and await execution.get_result()
+
+    assert here.portal.call(work) == "Ann"
+
+
 def test_require_beside_a_command_that_does_not_sign_sets_aside_what_it_adds(
     here: Office, capsys: Any
 ) -> None:
@@ -93,6 +114,11 @@ def test_require_beside_a_command_that_does_not_sign_sets_aside_what_it_adds(
         (("--serializer", "json", "--accept", "pickle"), {}, "--serializer and --accept: accept has 'pickle', and"),
         (("--accept", "json"), {}, "--accept: accept has 'json', and this docket writes 'pickle'"),
         (("--serializer", "sealed:json"), {}, "--serializer: what is sealed needs keys, by the variable"),
+        (("--sealing-key-file", "FILE"), {}, "--sealing-key-file has keys for what seals, as --serializer sealed:json"),
+        (("--serializer", "sealed:json", "--sealing-key-file", "/no/such"), {},
+         "--sealing-key-file: the file cannot be read"),
+        (("--serializer", "sealed:json", "--sealing-key-file", "FILE"), {"DOCKET_SEALING_KEYS": "k" * 32},
+         "--sealing-key-file and the variable DOCKET_SEALING_KEYS both have keys"),
         (("--serializer", "no.such:codec"), {}, "--serializer no.such:codec: there is no module 'no'"),
         (("--serializer", "tests.trust.traps:KEY"), {}, "not 'tests.trust.traps:KEY'"),
     ],
@@ -115,23 +141,34 @@ def test_what_makes_no_sense_is_refused_in_one_line_by_its_name(
     assert message in refused(capsys, *command, *given)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"), [("", "there is no key in"), ("short\n", "a key of 5 bytes, and 16 are")]
-)
-def test_a_file_without_a_good_key_is_refused(tmp_path: Path, text: str, message: str, capsys: Any) -> None:
+#: The options that name a file of keys, and what makes use of these.
+KEY_FILES = {"--signing-key-file": (), "--sealing-key-file": ("--serializer", "sealed:json")}
+
+
+@pytest.mark.parametrize("option", KEY_FILES)
+@pytest.mark.parametrize(("text", "message"), [("", "there is no key in"), ("short\n", "5 bytes, and")])
+def test_a_file_without_a_good_key_is_refused(
+    tmp_path: Path, option: str, text: str, message: str, capsys: Any
+) -> None:
     file = tmp_path / "keys"
     file.write_text(text)
     file.chmod(0o600)
-    line = refused(capsys, "status", "--signing-key-file", str(file))
-    assert "--signing-key-file" in line
+    line = refused(capsys, "status", option, str(file), *KEY_FILES[option])
+    assert option in line
     assert message in line
 
 
 @pytest.mark.skipif(os.name != "posix", reason="files have no permissions there")
 @pytest.mark.parametrize("by", ["option", "variable"])
+@pytest.mark.parametrize(
+    ("option", "variable"),
+    [("--signing-key-file", "DOCKET_SIGNING_KEYS_FILE"), ("--sealing-key-file", "DOCKET_SEALING_KEYS_FILE")],
+)
 def test_a_file_that_others_may_read_is_taken_with_one_warning(
     here: Office,
     file: str,
+    option: str,
+    variable: str,
     by: str,
     capsys: Any,
     caplog: pytest.LogCaptureFixture,
@@ -139,8 +176,8 @@ def test_a_file_that_others_may_read_is_taken_with_one_warning(
 ) -> None:
     Path(file).chmod(0o644)
     if by == "variable":
-        monkeypatch.setenv("DOCKET_SIGNING_KEYS_FILE", file)
-    said(capsys, "status", *(["--signing-key-file", file] if by == "option" else []))
+        monkeypatch.setenv(variable, file)
+    said(capsys, "status", *([option, file] if by == "option" else []), *KEY_FILES[option])
     (line,) = caplog.messages
     assert line.endswith(f"{file} may be read by every user of this machine: chmod o-r")
 
