@@ -58,7 +58,6 @@ ROOMS: dict[str, list[pytest.MarkDecorator]] = {
     "interop": [slow, asyncio_and_trio],  # pydocket, in a process of its own
     "seeds": [slow],
     "seeds/promises": [virtual_time],
-    "serializers": [one_loop],
     "store": [slow, one_loop],  # the server's scripts know neither Python nor loops
     "task_groups": [asyncio_and_trio],
     "topologies": [slow, asyncio_and_trio],  # tests/transport reaches them on every loop

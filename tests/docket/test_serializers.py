@@ -16,7 +16,7 @@ from docket.docket import Disposition
 from docket.errors import DeliveryUnreadable, ExecutionFailed, ResultUnreadable
 from docket.serializers import Json, Sealed
 from tests.docket.conftest import LATER, later, work
-from tests.where import few_pairs, one_loop
+from tests.where import few_pairs
 
 pytestmark = [pytest.mark.anyio, few_pairs]
 
@@ -334,7 +334,6 @@ async def test_without_the_key_a_result_and_arguments_stay_closed(sealed: Docket
         assert await stranger.cancel("k")
 
 
-@one_loop
 async def test_a_sealed_message_under_another_key_fails_there(sealed: Docket) -> None:
     await sealed.add(count, datetime.now(UTC) + LATER, "theirs")(1)
     async with sealed.redis() as redis:
