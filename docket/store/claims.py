@@ -384,7 +384,10 @@ class Claims:
         word = cast("bytes", await self.client.run(*call))
         if word == b"GOES_ON":
             return None
-        return Settled.OK if word == b"WAITS" else Settled(word)
+        if word != b"WAITS":
+            return Settled(word)
+        self.lanes.lined_up(delivery.message_id)
+        return Settled.OK
 
     async def look_after_turns(self, *levels: str) -> None:
         """Have tasks that wait for their turn follow those that had theirs, if whoever was to see to it has died.

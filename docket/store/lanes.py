@@ -110,3 +110,13 @@ class Lanes:
             if lane.endswith(TURNS):
                 earned, most = max(earned, (lanes.count(level.value) + had) / 2), MOST_TURNS_OWED
             self._owed[lane] = min(max(owed + earned - had, 0.0), most)
+
+    def lined_up(self, message_id: bytes) -> None:
+        """One that has started was put in its row instead: ten such come before one that has had its turn.
+
+        If they counted as what begins, each of those that somebody has added by name would begin before the next one
+        of them is looked at, so that their rows never had more than one.
+        """
+        lane = lane_of_entry(message_id) + TURNS
+        if lane in self._owed:
+            self._owed[lane] = max(self._owed[lane] - 1 / 2 + SHARE, 0.0)

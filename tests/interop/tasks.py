@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from docket import (
+    ConcurrencyLimit,
     Cron,
     CurrentDocket,
     CurrentExecution,
@@ -26,6 +27,11 @@ try:
     from anyio import sleep
 except ImportError:  # pydocket's environment has no anyio
     from asyncio import sleep
+
+try:
+    from docket import FairShare
+except ImportError:  # pydocket has none: to its side it is an argument that is None
+    FairShare = None
 
 
 class Refused(Exception):
@@ -136,6 +142,32 @@ async def origins(execution: Execution = CurrentExecution()) -> list[str]:
     return [f"{context.trace_id:032x}-{context.span_id:016x}" for context in contexts]
 
 
+async def in_turns(
+    tenant: str,
+    n: int,
+    docket: Docket = CurrentDocket(),
+    worker: Worker = CurrentWorker(),
+    key: str = TaskKey(),
+    share: Any = FairShare and FairShare("tenant"),
+) -> str:
+    """Count a run as `tally` does, and say whose turn it was."""
+    async with docket.redis() as redis:
+        await redis.rpush(f"turns:{docket.name}", tenant)
+    return await tally(n, docket, worker, key)
+
+
+async def in_turns_one_by_one(
+    tenant: str,
+    n: int,
+    docket: Docket = CurrentDocket(),
+    worker: Worker = CurrentWorker(),
+    key: str = TaskKey(),
+    share: Any = FairShare and FairShare("tenant"),
+    limit: ConcurrencyLimit = ConcurrencyLimit("tenant", max_concurrent=1),
+) -> str:
+    return await in_turns(tenant, n, docket, worker, key)
+
+
 TASKS = [
     echo,
     refuse,
@@ -150,4 +182,6 @@ TASKS = [
     describe,
     origins,
     advance,
+    in_turns,
+    in_turns_one_by_one,
 ]

@@ -82,6 +82,14 @@ async def test_a_snapshot_of_pydockets_has_what_is_normal(table: Table) -> None:
     await table.ours.drain("ours")
 
 
+async def test_a_clear_of_pydockets_leaves_the_other_levels(table: Table) -> None:
+    for level in "high", "normal", "low":
+        await table.ours.docket.add("tally", key=level, priority=level)(1)  # type: ignore[call-overload]
+    assert await table.pydocket.clear() == 1
+    await table.ours.drain("ours")
+    assert table.runs() == {b"1": b"2"}
+
+
 async def test_a_future_task_that_pydockets_scheduler_moves_is_normal(table: Table) -> None:
     soon = datetime.now(UTC) + timedelta(milliseconds=300)
     await table.ours.docket.add("tally", soon, "k", priority="high")(2)
