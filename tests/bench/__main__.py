@@ -23,7 +23,7 @@ from pathlib import Path
 import attrs
 
 from tests.bench.contenders import Contender, Figures, checkout, peers
-from tests.bench.plan import PEERS, REACH, RUNS, SIDE_BY_SIDE, Row, Run
+from tests.bench.plan import IN_TURNS, PEERS, REACH, RUNS, SIDE_BY_SIDE, Row, Run, Table
 from tests.servers import Server, binary, version
 
 Key = tuple[str, str, str]  #: run, loop, contender
@@ -46,7 +46,7 @@ class Bench:
             if (named and not any(name.startswith(each) for each in named)) or turn >= (run.turns or 100):
                 continue
             beside = run.beside if self.given.peers and turn < self.given.peer_turns else ()
-            for loop in (*run.loops, *beside):
+            for loop in (*run.loops, *run.alone, *beside):
                 if loop in self.given.loops.split(","):
                     yield name, run, loop
 
@@ -112,6 +112,15 @@ class Bench:
         turns = self.taken.get((run, loop, contender), [])
         return {name: statistics.median(turn[name] for turn in turns) for name in (turns[0] if turns else ())}
 
+    def has_all_of(self, mark: str) -> bool:
+        """Whether all that these tables show was measured: they are written whole, or not at all."""
+        runs = {
+            "reach": {row.run for row in REACH},
+            "others": {run for table in SIDE_BY_SIDE for run in table.runs.values()},
+            "turns": {run for table in IN_TURNS for run in table.runs.values()},
+        }
+        return runs[mark] <= {run for run, _, who in self.taken if who == "this"}
+
     def median(self, run: str, loop: str, contender: str, figure: str) -> float | None:
         return self.figures(run, loop, contender).get(figure)
 
@@ -134,7 +143,7 @@ def reach(bench: Bench) -> str:
             continue
         ratio = this / base if base else None
         rows.append([row.title, show(base), show(this), show(ratio), *_goal(row, this, ratio)])
-    return table(*rows)
+    return table(*rows) if rows[1:] else ""
 
 
 def _goal(row: Row, this: float, ratio: float | None) -> list[str]:
@@ -147,12 +156,16 @@ def _goal(row: Row, this: float, ratio: float | None) -> list[str]:
     return [f"{sign} {row.goal}", word]
 
 
-def side_by_side(bench: Bench) -> str:
+Column = tuple[str, str, str]  #: its title, contender and loop
+
+LOOPS: list[Column] = [(loop, "this", loop) for loop in ("asyncio", "uvloop", "trio")]
+PYDOCKET: list[Column] = [(name, name, "asyncio") for name in ("pydocket", "pydocket tuned")]
+
+
+def side_by_side(bench: Bench, planned: list[Table], columns: list[Column]) -> str:
     """Tables like those of docs/speed.md."""
-    columns = [(loop, "this", loop) for loop in ("asyncio", "uvloop", "trio")]
-    columns += [(name, name, "asyncio") for name in ("pydocket", "pydocket tuned")]
     tables: list[str] = []
-    for each in SIDE_BY_SIDE:
+    for each in planned:
         rows = [[each.title, *(title for title, _, _ in columns)]]
         for title, run in each.runs.items():
             cells = [bench.figures(run, loop, who) for _, who, loop in columns]
@@ -201,16 +214,19 @@ def main() -> None:
     parser.add_argument("--json", help="write all figures of all turns there")
     parser.add_argument("--verbose", action="store_true", help="print each turn")
     parser.add_argument("--read", help="measure nothing: take what --json has written")
-    parser.add_argument("--write", help="put the tables into this document, between their marks")
+    parser.add_argument("--write", help="put the tables of which all is measured into this document")
     given = parser.parse_args()
     os.environ["PYTHONHASHSEED"] = "0"
     bench, turns = measured(given)
-    about = f"Medians of {turns} turns, Python {sys.version.split()[0]}, {version(binary()).partition(' sha')[0]}."
-    tables = {"reach": reach(bench), "others": f"{side_by_side(bench)}\n\n{queues(bench)}".strip()}
+    taken = f"Medians of {turns} turns" if turns > 1 else "One turn"
+    about = f"{taken}, Python {sys.version.split()[0]}, {version(binary()).partition(' sha')[0]}."
+    others = side_by_side(bench, SIDE_BY_SIDE, [*LOOPS, *PYDOCKET])
+    turns_taken = side_by_side(bench, IN_TURNS, [LOOPS[0], LOOPS[2]])
+    tables = {"reach": reach(bench), "others": f"{others}\n\n{queues(bench)}".strip(), "turns": turns_taken}
     print("\n\n".join([about, *filter(None, tables.values())]))
     if given.write:
-        for mark, text in tables.items():
-            put(Path(given.write), mark, f"{about}\n\n{text}")
+        for mark in filter(bench.has_all_of, tables):
+            put(Path(given.write), mark, f"{about}\n\n{tables[mark]}")
 
 
 def measured(given: argparse.Namespace) -> tuple[Bench, int]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import attrs
 
-__all__ = ["PEERS", "REACH", "RUNS", "SIDE_BY_SIDE", "Row", "Run", "Table"]
+__all__ = ["IN_TURNS", "PEERS", "REACH", "RUNS", "SIDE_BY_SIDE", "Row", "Run", "Table"]
 
 Loops = tuple[str, ...]
 
@@ -23,6 +23,7 @@ class Run:
     words: str
     n: int
     loops: Loops = ASYNCIO  #: that are compared with the base
+    alone: Loops = ()  #: on which it is measured, and no other build
     beside: Loops = ()  #: further loops, where it stands beside others
     turns: int | None = None  #: fewer than those of other runs: for what takes long, or counts
     memory: bool = False
@@ -60,6 +61,9 @@ RUNS: dict[str, Run] = {
     "large": _drain("--kind large", 100),
     "import": Run(script="first", words="--import", n=1),
     "first": Run(script="first", words="", n=1, beside=("trio",)),
+    # Of the number of starts one turn is enough.
+    "shares": Run(script="shares", words="", n=100_000, loops=(), alone=TWO, turns=1),
+    "shares-plain": Run(script="shares", words="--plain", n=100_000, loops=(), alone=TWO, turns=1),
     # These only stand beside others.
     "forget": _drain("--concurrency 50 --forget", 3000, loops=(), beside=THREE, pydocket=500, tuned=1500),
     "memory-50": _drain(
@@ -174,3 +178,11 @@ SIDE_BY_SIDE: list[Table] = [
     ),
     Table("idle worker: server calls per second (cpu)", "{calls_per_s:.1f} ({cpu_percent:.2f} %)", {"idle": "idle"}),
 ]  # fmt: skip
+
+IN_TURNS: list[Table] = [
+    Table(
+        "the last of the 990 begins as number / server commands per task",
+        "{last:,.0f} / {commands:.1f}",
+        {"in turns": "shares", "in the order of arrival": "shares-plain"},
+    )
+]
