@@ -185,8 +185,9 @@ async def test_what_is_ended_by_hand_is_followed(store: Store) -> None:
 
 
 async def test_what_cannot_be_read_is_followed(store: Store) -> None:
-    await store.running()
+    running = await store.running()
     await once_more(store, "2")
+    await store.client.call("XDEL", "d:stream", running.message_id)
     await store.client.xadd("d:stream", {"key": "k", "generation": "1"})
     await store.client.hset("d:runs:k", "stream_id", "x")
     claims = store.claims()

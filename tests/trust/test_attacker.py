@@ -13,6 +13,8 @@ from docket.execution import ExecutionState
 from tests.trust.forging import FORGED, PATIENCE, first, forger_on, opened, second
 from tests.trust.traps import TRACES, counted, trap
 
+SOME = max(10, FORGED // 20)
+
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.pairs(("asyncio", "redis"), ("trio", "memory"), ("uvloop", "redis")),
@@ -51,6 +53,40 @@ async def test_of_all_that_is_forged_nothing_is_opened(url: str) -> None:
             assert await redis.xlen(docket.keys.dead) >= min(FORGED, 1000)
         assert TRACES == []
         assert [await each.get_result() for each in [*good, late]] == ["0", "1", "2", "3", "4", "late"]
+
+
+async def test_copies_of_what_runs_neither_run_nor_keep_it_from_its_end(url: str) -> None:
+    """Whole, with another generation, or forged: each would take the claim of the run over."""
+    TRACES.clear()
+    begun: list[str] = []
+    go_on = anyio.Event()
+
+    async def body(value: str) -> str:
+        begun.append(value)
+        await go_on.wait()
+        return value
+
+    async with opened(url) as docket, docket.redis() as redis:
+        docket.register(body)
+        real = await docket.add(body, key="real")("real")
+        with anyio.fail_after(PATIENCE):
+            async with Worker(docket) as worker, anyio.create_task_group() as group:
+                group.start_soon(worker.run_forever)
+                async for event in real.subscribe():
+                    if event["type"] == "state" and event["state"] == "running":
+                        break
+                [(_, message)] = await redis.xrange(docket.stream_key)
+                for number in range(SOME):
+                    copy = {**message, b"generation": (b"1", b"2", b"0")[number % 3]}
+                    if number % 2:
+                        copy[b"args"] = trap("copy")
+                    await redis.xadd(docket.stream_key, copy)  # pyright: ignore[reportArgumentType]
+                last = await docket.add(second)("last")
+                assert await last.get_result() == "last"  # so all of them were taken
+                go_on.set()
+                assert await real.get_result() == "real"
+                group.cancel_scope.cancel()
+        assert (begun, TRACES) == (["real"], [])
 
 
 async def test_of_forged_results_records_strikes_and_failures_nothing_is_opened(url: str) -> None:

@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "1a5be8d3eb788670ffa817059d4ed65f53722d44": claim,
+    "aa39d192cd242649217fd80489eb9cb7d8d6afd6": claim,
     "972e274e8826eaaca83435482a09a50b98cf2e87": schedule,
-    "36d8cffa49b34b77526f1cb77b83f1d9030ad777": settle,
-    "02e5205d14f9a9129061a514d6ff2f1519d795d7": take,
+    "71451205951f262b0dc61f4733cde0ea1856fedb": settle,
+    "4666391d65a43353eed6cf1643c10c562a2c8a21": take,
 }
 """By the digest of the script, as `Lua` has it."""

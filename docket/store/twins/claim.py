@@ -21,7 +21,7 @@ def claim(inside: Inside, keys: list[bytes], argv: list[bytes]) -> Reply | LeftT
         return LEFT_TO_LUA
     if any(b" " in generation or len(each) >= IN_LANE for each, _, generation in deliveries):  # they expire
         return LEFT_TO_LUA
-    if any(is_tied(inside, prefix + b":runs:" + key) for _, key, _ in deliveries):
+    if any(is_tied(inside, prefix + b":runs:" + key, each) for each, key, _ in deliveries):
         return LEFT_TO_LUA
     replies: list[Reply] = [b""]
     held: list[bytes] = []

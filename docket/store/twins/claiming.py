@@ -78,11 +78,21 @@ class Claimer:
             if mine > 0 and (live is None or mine < live):
                 turn.inside.acknowledge(turn.stream, turn.group, [message_id])
                 return b"SUPERSEDED", 0, None
+        if state == b"running" and record is not None and self._is_copy(record, message_id):
+            turn.inside.acknowledge(turn.stream, turn.group, [message_id])
+            return b"SUPERSEDED", 0, None
         if state != b"cancelled":
             return None
         turn.inside.acknowledge(turn.stream, turn.group, [message_id])
         self._publish(key, b"cancelled", b',"completed_at":"' + turn.at + b'"')
         return b"CANCELLED", 0, None
+
+    def _is_copy(self, record: Hash, message_id: bytes) -> bool:
+        """Whether another entry of the same key was claimed in this turn; all others that run are left to Lua."""
+        other, turn = record.get(b"claim", b"").rpartition(b".")[0], self._turn
+        if not other or other == message_id:
+            return False
+        return turn.inside.deliveries(turn.stream, turn.group, other, turn.worker) is not None
 
     def _publish(self, key: bytes, state: bytes, how: bytes) -> None:
         inside, channel = self._turn.inside, self._turn.prefix + b":state:" + key

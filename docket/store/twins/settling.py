@@ -23,12 +23,22 @@ def _has_slots(end: Sequence[bytes]) -> bool:
     return len(end) > SLOTS and end[SLOTS] != b""
 
 
-def is_tied(inside: Inside, run: bytes) -> bool:
-    """Whether a claim has to do with slots that are reserved for the run; or with more, since it was cancelled."""
+def is_tied(inside: Inside, run: bytes, message_id: bytes) -> bool:
+    """Whether a claim has to do with slots that are reserved for the run; with more, since it was cancelled; or with
+    another entry, by which the key runs or waits."""
     record = inside.get(run, Hash) if inside.is_a(run, Hash) else None
-    return record is not None and (
-        b"reserved" in record or (record.get(b"state") == b"cancelled" and not _OTHERS.isdisjoint(record))
-    )
+    if record is None:
+        return False
+    match record.get(b"state"):
+        case b"queued":
+            is_tied = record.get(b"stream_id", message_id) != message_id
+        case b"running":
+            is_tied = b"claim" in record and not record[b"claim"].startswith(message_id + b".")
+        case b"cancelled":
+            is_tied = not _OTHERS.isdisjoint(record)
+        case _:
+            is_tied = False
+    return is_tied or b"reserved" in record
 
 
 def is_rare(inside: Inside, run: bytes, end: Sequence[bytes]) -> bool:

@@ -66,7 +66,11 @@ def _are_rare(inside: Inside, runs: bytes, ends: list[list[bytes]], messages: li
     ended = {end[0] for end in ends}
     return (
         any(is_rare(inside, runs + end[KEY], end) for end in ends)
-        or any(is_tied(inside, runs + message.key) for message in messages if message.key is not None)
+        or any(
+            is_tied(inside, runs + message.key, message.message_id)
+            for message in messages
+            if message.key is not None
+        )
         or any(message.message_id in ended or message.expires for message in messages)
     )
 

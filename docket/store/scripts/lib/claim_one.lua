@@ -1,6 +1,6 @@
 -- Other clients cancel and replace a woken task without giving back the slots that are reserved for it; and they cancel without
 -- knowing of groups.
--- USE events numbers ack errors forget slots line_up kin drop_successor
+-- USE events numbers ack holds stream_of errors forget slots line_up kin drop_successor
 local function forget_refused(prefix, stream, key, generation, is_cancelled)
   local now = redis.call('HMGET', prefix .. ':runs:' .. key, 'reserved', 'group', 'groups', 'successor')
   local reserved = now[1]
@@ -10,6 +10,14 @@ local function forget_refused(prefix, stream, key, generation, is_cancelled)
     local lib = limits_lib()
     lib.forget(lib.site_of(prefix, stream, prefix .. ':wake'), key, reserved)
   end
+end
+-- I2: whether another entry is that of the key, by its record: the one that waits, or one that a worker has. Then this one is a copy that
+-- somebody has written beside it, and whoever claimed it would take the key from what runs. `now` as in `one`.
+local function is_copy(stream, group, id, now)
+  local other = now[2] == 'queued' and now[5] or string.match(now[3] or '', '^(.*)%.%d+$')
+  if other == id or not entry_id(other) then return false end
+  if now[2] == 'running' and not holds(stream, group, nil, other) then return false end
+  return redis.call('XRANGE', stream_of(stream, other), other, other)[1] ~= nil
 end
 -- What lib/expiring.lua makes, for those that expire.
 local function expiry_of(prefix)
@@ -25,14 +33,14 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over, p
   local how = ',"worker":' .. json(worker) .. ',"started_at":"' .. started_at .. '"'
   local line_up = paused and liner_up(prefix, stream, group, paused, over)
   local wholes = {}                                            -- generations that are numbers
-  -- Claim one delivery, unless a newer generation or a cancellation took the key from it (then it is acknowledged and
+  -- Claim one delivery, unless a newer generation, another entry or a cancellation took the key from it (then it is acknowledged and
   -- gone). Returns what happened, which claim of this delivery it is, from 1, and the time to live that was given for the task
   -- (lib/kept.lua). With `first` only another process of the same name can have claimed it before (LOST). `fields` and `times`
   -- are those of the entry, and how often it was delivered; `expires` is until when it is to begin, if that is said (lib/expiring.lua):
   -- what has not begun by then is claimed all the same (EXPIRED), for the worker to end.
   local function one(id, key, generation, first, fields, times, expires)
     local run = runs .. key
-    local now = redis.call('HMGET', run, 'generation', 'state', 'claim', 'ttl')
+    local now = redis.call('HMGET', run, 'generation', 'state', 'claim', 'ttl', 'stream_id')
     if now[1] ~= generation then
       local live, mine = whole(now[1]), tonumber(generation)
       if now[1] and not live then error('its record has a generation that is no number', 0) end
@@ -41,6 +49,10 @@ local function claimer(prefix, stream, group, worker, started_at, asked, over, p
         forget_refused(prefix, stream, key, generation)
         return 'SUPERSEDED', 0
       end
+    end
+    if (now[2] == 'running' and now[3] or now[2] == 'queued' and now[5] and now[5] ~= id) and is_copy(stream, group, id, now) then
+      ack(stream, group, id)
+      return 'SUPERSEDED', 0
     end
     if now[2] == 'cancelled' then
       ack(stream, group, id)
