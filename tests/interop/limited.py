@@ -21,6 +21,11 @@ try:
 except ImportError:  # pydocket's environment has no anyio
     from asyncio import sleep
 
+try:
+    from docket import FairShare
+except ImportError:  # pydocket has none: to its side it is an argument that is None
+    FairShare = None
+
 
 async def exclusive(
     n: int,
@@ -37,6 +42,17 @@ async def exclusive(
         await redis.hincrby(f"tally:{docket.name}", "inside", -1)
         await redis.hincrby(f"tally-workers:{docket.name}", worker.name, 1)
         await redis.hincrby(f"runs:{docket.name}", str(n), 1)
+
+
+async def exclusive_in_turns(
+    n: int,
+    slot: str,
+    limit: ConcurrencyLimit = ConcurrencyLimit("slot", max_concurrent=1),
+    docket: Docket = CurrentDocket(),
+    worker: Worker = CurrentWorker(),
+    share: Any = FairShare and FairShare("slot"),
+) -> None:
+    await exclusive(n, slot, limit, docket, worker)
 
 
 async def occupied(
@@ -83,4 +99,4 @@ async def settled(
     await _noted(docket, worker)
 
 
-TASKS: list[Any] = [exclusive, occupied, rated, cooled, settled]
+TASKS: list[Any] = [exclusive, exclusive_in_turns, occupied, rated, cooled, settled]

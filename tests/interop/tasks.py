@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 from docket import (
-    ConcurrencyLimit,
     Cron,
     CurrentDocket,
     CurrentExecution,
@@ -156,18 +155,6 @@ async def in_turns(
     return await tally(n, docket, worker, key)
 
 
-async def in_turns_one_by_one(
-    tenant: str,
-    n: int,
-    docket: Docket = CurrentDocket(),
-    worker: Worker = CurrentWorker(),
-    key: str = TaskKey(),
-    share: Any = FairShare and FairShare("tenant"),
-    limit: ConcurrencyLimit = ConcurrencyLimit("tenant", max_concurrent=1),
-) -> str:
-    return await in_turns(tenant, n, docket, worker, key)
-
-
 TASKS = [
     echo,
     refuse,
@@ -183,5 +170,4 @@ TASKS = [
     origins,
     advance,
     in_turns,
-    in_turns_one_by_one,
 ]

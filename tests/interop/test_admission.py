@@ -44,9 +44,10 @@ def keys_left(table: Table) -> list[bytes]:
     ]
 
 
-async def test_a_mixed_fleet_never_runs_two_at_once_and_runs_them_all(table: Table) -> None:
+@pytest.mark.parametrize("task", ["exclusive", "exclusive_in_turns"])
+async def test_a_mixed_fleet_never_runs_two_at_once_and_runs_them_all(table: Table, task: str) -> None:
     for n in range(TASKS):
-        await table.side(("ours", "pydocket")[n % 2]).add("exclusive", n, "x")
+        await table.side(("ours", "pydocket")[n % 2]).add(task, n, "x")
     await table.pydocket.start_worker("theirs", concurrency=5, redelivery_timeout=2)
     await table.ours.drain("ours", concurrency=5, redelivery_timeout=2)
     await table.pydocket.stop_worker("theirs")
