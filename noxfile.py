@@ -1,10 +1,11 @@
 """What a developer and CI run: ``nox`` for everything that must hold, ``nox -s <session>`` for one of them.
 
 Default: the tests on every supported Python that this machine has (the others are skipped, and nox says so),
-then the dashboard in a browser, lint, types and docs. On request: ``tests_lowest`` (the oldest dependencies that
-pyproject.toml admits), ``servers`` (the tests that touch a server, on every server that a package brings),
-``tests_314`` (what needs no server, on a Python 3.14 that npm brings), ``clients`` (FastMCP and Prefect on this),
-``mounts`` (the dashboard in other frameworks and servers), ``bench`` and ``chaos``.
+then the dashboard in a browser, lint and types. On request: ``docs`` (the few of the tests that read the documents),
+``tests_lowest`` (the oldest dependencies that pyproject.toml admits), ``servers`` (the tests that touch a server, on
+every server that a package brings), ``tests_314`` (what needs no server, on a Python 3.14 that npm brings),
+``clients`` (FastMCP and Prefect on this), ``mounts`` (the dashboard in other frameworks and servers), ``bench`` and
+``chaos``.
 Arguments after ``--`` reach the tool: ``nox -s tests-3.11 -- tests/memory -x``.
 """
 
@@ -19,23 +20,17 @@ from pathlib import Path
 
 import nox
 from nox.project import dependency_groups, load_toml, python_versions
-
-
-def backend() -> str:
-    """With uv an environment takes a second, with pip fifteen. But uv does not read where pip is told to look."""
-    told = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True)
-    is_told = re.search(r"\.(index-url|extra-index-url|find-links|no-index)=", told.stdout)
-    return "venv" if is_told else "uv|venv"
-
+from nox.virtualenv import HAS_UV, UV
 
 nox.needs_version = ">=2024.10.9"
-nox.options.default_venv_backend = backend()
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
-nox.options.sessions = ["tests", "browser", "lint", "types", "docs"]
+nox.options.sessions = ["tests", "browser", "lint", "types"]
 
 os.environ.setdefault("PIP_NO_COMPILE", "1")  # of what is installed, most is never imported
+# What tests start imports as much as they do: compile that once for all sessions, and keep it out of the tree.
+os.environ.update(PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX=str(Path(".nox", "compiled").absolute()))
 
 PYPROJECT = load_toml("pyproject.toml")
 PYTHONS = python_versions(PYPROJECT)
@@ -56,6 +51,48 @@ def group(name: str) -> list[str]:
     return list(dependency_groups(PYPROJECT, name))
 
 
+#: The options of pip that say where to look, and what uv reads the same from.
+PLACES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "constraint": "UV_CONSTRAINT",
+    "cert": "SSL_CERT_FILE",
+    "no-index": "UV_OFFLINE",
+}
+
+
+def places() -> dict[str, str]:
+    """Where pip is told to look, as uv is told; uv does not read that itself."""
+    told = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True)
+    found: dict[str, str] = {}
+    for section in ("global", "install", ":env:"):  # the later one holds
+        for option, value in re.findall(rf"^{section}\.([a-z-]+)='(.*)'$", told.stdout, re.MULTILINE):
+            if option in PLACES:
+                words = value.replace("\\n", " ").split()
+                found[PLACES[option]] = ("," if option == "find-links" else " ").join(words)
+    return found
+
+
+def backend() -> str:
+    """With uv an environment takes two seconds of a processor, with pip twenty: by uv where it finds what pip does."""
+    if not HAS_UV:
+        return "virtualenv"
+    as_pip = {"UV_INDEX_STRATEGY": "unsafe-best-match"} | places() | os.environ
+    wanted = "\n".join([*PYPROJECT["project"]["dependencies"], *group("test")])
+    looked = subprocess.run(
+        [UV, "pip", "compile", "--quiet", "--python", sys.executable, "-"],
+        input=wanted,
+        env=as_pip,
+        capture_output=True,
+        text=True,
+    )
+    if looked.returncode:
+        return "virtualenv"
+    os.environ.update(as_pip)
+    return "uv"
+
+
 def lowest() -> list[str]:
     """``name>=1.2`` of every run-time dependency and extra, as the pin ``name==1.2``."""
     project = PYPROJECT["project"]
@@ -65,15 +102,16 @@ def lowest() -> list[str]:
     return [requirement.partition(";")[0].replace(">=", "==").strip() for requirement in named]
 
 
+nox.options.default_venv_backend = backend()
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The default suite; asyncio, uvloop and trio inside of one run. In CI the slow tests run on one Python only."""
     session.install("-e", EXTRAS, *group("test"))
     turn = PYTHONS.index(str(session.python))
     quick = QUICK[turn % 2] if os.environ.get("CI") and turn else []
-    # What tests start imports as much as they do: compile that once, and keep it out of the tree.
-    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": session.create_tmp()}
-    session.run("python", "-m", "pytest", *PARALLEL, *quick, *session.posargs, env=compiled)
+    session.run("python", "-m", "pytest", *PARALLEL, *quick, *session.posargs)
 
 
 #: What a package of chromium calls the program.
