@@ -18,6 +18,11 @@ from .replies import ErrorReply, Reply, Status, one_line
 
 __all__ = ["Lua"]
 
+#: By SHA, what scripts were compiled to: the next server of this process takes a fifth of the time. Bounded, for
+#: scripts may be made of values.
+_compiled: dict[bytes, bytes] = {}
+_KEPT = 200
+
 
 class Lua:
     """Compiles and runs scripts; ``call`` runs a command for one, raising or returning its errors."""
@@ -45,19 +50,22 @@ class Lua:
             b"cjson": self._table({b"encode": json.encode, b"decode": json.decode, b"null": json.null}),
         }
         source = files("docket.memory").joinpath("sandbox.lua").read_bytes()
-        compile_, run = runtime.execute(source, self._table(lent))
+        compile_, run, dump = runtime.execute(source, self._table(lent))
         self._compile: Callable[[bytes], tuple[Any, bytes]] = compile_
         self._run: Callable[[Any, Any, Any], tuple[bool, Any]] = run
+        self._dump: Callable[[Any], bytes] = dump
 
     def close(self) -> None:
         """Drop the runtime: it and this object refer to each other out of the garbage collector's sight."""
-        del self._table, self._compile, self._run
+        del self._table, self._compile, self._run, self._dump
 
-    def compile(self, source: bytes) -> Any:
+    def compile(self, source: bytes, sha: bytes) -> Any:
         """The function of a script; raises the server's compile error."""
-        script, complaint = self._compile(source)
+        script, complaint = self._compile(_compiled.get(sha, source))
         if script is None:
             raise ErrorReply(b"ERR Error compiling script (new function): " + one_line(complaint))
+        if sha not in _compiled and len(_compiled) < _KEPT:
+            _compiled[sha] = self._dump(script)
         return script
 
     def run(self, script: Any, sha: bytes, keys: list[bytes], argv: list[bytes]) -> Reply:

@@ -1,11 +1,12 @@
 -- The world that scripts see: Lua 5.1 without files, without modules, with `redis`, and read-only globals.
--- The chunk is called with what Python lends it; it returns compile(source) and run(function, KEYS, ARGV).
+-- The chunk is called with what Python lends it; it returns compile(source or what dump made), run(function, KEYS, ARGV)
+-- and dump(function).
 local lent = ...
 local as_function, text_of, cjson = python.as_function, lent.text_of, lent.cjson
 python = nil
 local getinfo, pcall, xpcall, error, type, tostring, select = debug.getinfo, pcall, xpcall, error, type, tostring, select
 local setmetatable, setfenv, loadstring, rawset, next = setmetatable, setfenv, loadstring, rawset, next
-local find, sub = string.find, string.sub
+local find, sub, dump = string.find, string.sub, string.dump
 
 local protected = setmetatable({}, {__mode = 'k'})
 local function refuse_write() error('Attempt to modify a readonly table', 2) end
@@ -117,4 +118,4 @@ local function run(script, keys, argv)
   local ok, value = xpcall(script, locate)
   return ok, value
 end
-return compile, run
+return compile, run, dump

@@ -44,7 +44,7 @@ class Scripts:
                 self._lua = Lua(self._call)
             if source.startswith(b"#!"):
                 source = source[source.find(b"\n") :] if b"\n" in source else b""
-            self._compiled[sha] = self._lua.compile(source)
+            self._compiled[sha] = self._lua.compile(source, sha)
         return sha
 
     def sha_of(self, text: str) -> bytes:

@@ -297,6 +297,20 @@ async def test_a_server_is_shared_by_name_and_gone_with_its_last_holder(memory_u
 MESSAGES = 3000
 
 
+@pytest.mark.parametrize(
+    "text", ["return KEYS[1]..ARGV[1]", "local a\nlocal b\nerror('third')", "redis.call('GET')", "not Lua"]
+)
+def test_a_script_is_the_same_on_the_next_server(text: str, memory_url: str) -> None:
+    """Which takes it as the first one has compiled it."""
+    found: list[object] = []
+    for server in ("one", "another"):
+        stream = memory.open_stream(f"{memory_url}-{server}")
+        stream.try_send(pack(("EVAL", text, 1, "key", "value")))
+        found.append(stream.try_receive())
+        stream.close()
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("other", ["asyncio", "trio"])
 async def test_two_threads_with_loops_of_their_own_lose_no_message(
     peers: Any, memory_url: str, other: str
