@@ -9,6 +9,8 @@ import pickle
 import pty
 import re
 import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +22,7 @@ import redis
 from docket import Logged
 from docket.cli import logs
 from docket.cli.app import docket_app, run
-from tests.cli.office import BIN, Command
+from tests.cli.office import BIN
 from tests.planted import Planted, opened
 from tests.where import slow
 
@@ -155,21 +157,33 @@ def test_a_command_runs_nothing_and_writes_plain_lines(
 
 
 @EVERY_COMMAND
-def test_nor_does_it_at_a_terminal(hostile: str, tokens: list[str], status: int) -> None:
+def test_nor_does_it_at_a_terminal(
+    hostile: str,
+    tokens: list[str],
+    status: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Where rich draws tables and pictures, only its own sequences arrive."""
     terminal, other_end = pty.openpty()
-    with Command(*tokens, stdout=other_end) as command:
-        os.close(other_end)
-        seen = b""
+    seen: list[bytes] = []
+
+    def read() -> None:
         with suppress(OSError):  # how a terminal says that its last writer has gone
             while part := os.read(terminal, 4096):
-                seen += part
-        ended, _, err = command.ended()
+                seen.append(part)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with open(other_end, "w", encoding="utf-8") as drawn, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", drawn)
+        patched.setattr("rich._console", None)  # it keeps what it has found out about a terminal
+        assert run(docket_app(), tokens) == status
+    reader.join()
     os.close(terminal)
-    assert ended == status
     for hostile_bytes in b"\x1b[31mred", b"\x1b[2J", b"\x07", "\u202e".encode(), "\x9b".encode():
-        assert hostile_bytes not in seen
-    assert not RAW.search(err)
+        assert hostile_bytes not in b"".join(seen)
+    assert not RAW.search(capsys.readouterr().err)
 
 
 def test_rows_stay_rows(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
