@@ -11,18 +11,19 @@ from typing import Any, cast
 import attrs
 
 from .. import clock
+from ..rules import FINAL
 from ..text import error_text, readable
 from ..transport import Client
 from ..values import define, frozen
 from . import script_calls
 from .answers import answers, named, naming
 from .fence import NO_FENCE, Fence
-from .foreign import is_text, is_whole, text
+from .foreign import is_text, text
 from .keys import Keys
 from .result_storage import ResultStorage
 from .schedule import milliseconds, time_to_live
 
-__all__ = ["GroupLost", "GroupNow", "Groups", "Member", "OpenGroup"]
+__all__ = ["PARENT_MARK", "GroupLost", "GroupNow", "Groups", "Member", "OpenGroup"]
 
 logger = logging.getLogger("docket.docket")
 
@@ -34,8 +35,8 @@ KEEP_BATCH = 100
 #: How long what is known of a group that was left is kept, for a parent that is redelivered.
 KEPT = timedelta(days=1)
 
-#: In so many groups at most children are waited for in whose place another was opened: the record says how many.
-MOST_BEFORE = 1000
+#: So many parents of a run are looked at for one that is being cancelled: records of others may go round in a circle.
+MOST_PARENTS = 100
 
 #: How often in the time for which it is kept what is known of children that have ended is pushed back.
 PUSHES = 3
@@ -46,6 +47,13 @@ _FAILED = ("-1", "-1")
 _ENDED = ("-1", "1")
 _WATCHED = "3"
 _TAKES = ("-5", _WATCHED)
+_DOOMED = b"-6"
+_PARENT = ("-9", "-9")
+
+#: What stands before the key of the parent among the members of its group.
+PARENT_MARK = b"\xff"
+
+_OVER = frozenset(state.value.encode() for state in FINAL)
 
 
 class GroupLost(Exception):
@@ -69,17 +77,6 @@ class OpenGroup:
     def member(self) -> str:
         """What stands for it among those that are looked after."""
         return f"{self.id} {self.parent}"
-
-    def before_it(self) -> list[OpenGroup]:
-        """The groups in whose place it was opened, since their children were being cancelled (open_group.lua)."""
-        # The nonce of the run, the place of the group in it, and which group in that place this is.
-        nonce, _, rest = self.id.partition(".")
-        place, _, again = rest.partition(".")
-        if not is_whole(again.encode()):
-            return []
-        last = min(int(again), MOST_BEFORE)
-        ids = [f"{nonce}.{place}", *(f"{nonce}.{place}.{n}" for n in range(2, last))]
-        return [OpenGroup(id=id, parent=self.parent) for id in ids]
 
 
 @frozen(kw_only=True)
@@ -282,6 +279,32 @@ class Groups:
             )
             for score, function in zip(replies[::2], replies[1::2], strict=True)
         ]
+
+    async def is_ending(self, key: str) -> bool:
+        """Whether the run of a key is over, or about to end: its group takes nobody any more, or that of a parent does.
+
+        Then it is cancelled, now or once that parent comes to the end of its block. Nobody else has to see to it.
+        """
+        for _ in range(MOST_PARENTS):
+            run = self.keys.run(key)
+            with naming(run, "hash"):
+                reply = await self.client.call("HMGET", run, "state", "group")
+            state, child_of = cast("tuple[bytes | None, bytes | None]", reply)
+            if state is None or state in _OVER:
+                return True
+            if child_of is None:
+                return False
+            name = self.keys.group(text(child_of))
+            asked = [("ZSCORE", name, ""), ("ZRANGEBYSCORE", name, *_PARENT)]
+            score, parent = (
+                named(each, name, "sorted set") for each in answers(await self.client.call_many(asked))
+            )
+            if score == _DOOMED:
+                return True
+            if not parent:  # a program has opened it
+                return False
+            key = text(cast("Sequence[bytes]", parent)[0].removeprefix(PARENT_MARK))
+        return False
 
     async def ended(self, group: OpenGroup) -> set[str]:
         """The keys of all children that have ended."""

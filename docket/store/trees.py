@@ -12,6 +12,7 @@ from . import script_calls
 from .answers import answers, named
 from .cursors import no_place
 from .foreign import is_whole, text
+from .groups import PARENT_MARK
 from .keys import Keys
 from .records import Record
 
@@ -32,9 +33,6 @@ WIDER = 5
 
 #: Deliveries among which the running children of large groups are looked for, and about how much of their messages.
 CLAIMED, CLAIMED_BYTES = 100, 1_000_000
-
-#: What stands before the key of the parent among the members of its group (lib/leave_group.lua).
-_PARENT = b"\xff"
 
 _STATES: Mapping[str, GroupState] = {"-5": "open", "3": "open", "-4": "left", "-6": "cancelled"}
 
@@ -241,7 +239,7 @@ def _group_of(group_id: str, replies: Sequence[Any]) -> GroupStood | None:
     return GroupStood(
         id=group_id,
         state=state,
-        parent=text(parent[0].removeprefix(_PARENT)) if parent else None,
+        parent=text(parent[0].removeprefix(PARENT_MARK)) if parent else None,
         counts=counts,
         some=found,
     )

@@ -215,7 +215,8 @@ class TaskGroup:
 
         Without a ``key`` it gets one by its place among the calls of the group: a parent that runs anew, since its
         worker died or was drained, finds by that what it has added before, and nothing runs twice. So add in a fixed
-        order, or give keys. It waits while ``max_running`` children are under way, and for a server that is away.
+        order, or give keys. It waits while ``max_running`` children are under way, for a server that is away, and for the
+        end of a child of an earlier group that has the key and is being cancelled.
         Where neither the call nor the task has a ``priority``, it is that of the parent.
 
         Raises: as `Docket.add`; RuntimeError - the group was left, or its children are being cancelled; UsageError

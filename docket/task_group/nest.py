@@ -18,6 +18,7 @@ from ..rules import Disposition, SlotRule, pack
 from ..signals import NOT_TRACED, signals
 from ..standins import redis_errors
 from ..store import HELD_LIMITS, InGroup, Placed
+from ..transport import is_outage
 from ..values import define
 from .children import Wanted, check_limits
 from .openers import Opener
@@ -107,13 +108,11 @@ class Nest:
             span.note("docket.batch.stricken", struck)
 
     async def _add_chunk(self, chunk: Sequence[Execution[Any]]) -> None:
-        store, view = self.docket.store, self.view
+        view = self.view
         view.under_way.update((execution.key, execution) for execution in chunk)
         placed: Sequence[Placed | redis_errors.RedisError | None] = [None] * len(chunk)
         try:
-            placed = await view.insist(
-                lambda: place_many(store, chunk, None, replace=False, child_of=view.group.id)
-            )
+            placed = await view.insist(lambda: self._place_chunk(chunk))
             placed = [
                 await self._once_free(execution, each) if isinstance(each, Placed) else each
                 for execution, each in zip(chunk, placed, strict=True)
@@ -123,17 +122,23 @@ class Nest:
                 self._take_in(execution, each)
         await self._check(chunk, placed)
 
+    async def _place_chunk(self, chunk: Sequence[Execution[Any]]) -> list[Placed | redis_errors.RedisError]:
+        """Raises: RedisError - an outage, also where only some were refused for that: all may be asked again."""
+        placed = await place_many(self.docket.store, chunk, None, replace=False, child_of=self.view.group.id)
+        for each in placed:
+            if not isinstance(each, Placed) and is_outage(each):
+                raise each
+        return placed
+
     async def _once_free(self, execution: Execution[Any], placed: Placed) -> Placed:
         """Place a child whose key is that of one which is being cancelled, once that has ended.
 
-        An earlier delivery of the parent has added that one, and was failing: so this one began without it.
+        An earlier run of the parent, or of a parent of that, has added that one, and is over or ends: so this one began
+        without it. Or it has ended since it was found there.
         """
         store, view = self.docket.store, self.view
         while placed.disposition is Disposition.ALREADY_SCHEDULED and placed.in_group is None:
-            for group in view.group.before_it():
-                if not (await view.insist(partial(view.groups.members, group, [execution.key])))[0].has_ended:
-                    break
-            else:
+            if not await view.insist(lambda: view.groups.is_ending(execution.key)):
                 break
             await view.insist(lambda: over(store, execution))
             placed = await view.insist(lambda: place(store, execution, child_of=view.group.id))

@@ -11,7 +11,7 @@ import anyio
 
 from ..standins import redis_errors
 from ..values import define, frozen
-from .connection import Connection
+from .connection import Closed, Connection
 from .resp import encode, pack
 from .waiting import AwaitedReply, Backend, Semaphore, current_backend
 
@@ -140,6 +140,11 @@ class PubSub:
     async def reconnect(self) -> None:
         """Connect again if the connection was lost, and subscribe to everything anew."""
         await self._ready()
+
+    def lose(self, why: str) -> None:
+        """Hang up, so that ``receive()`` raises as where the connection is lost. Never suspends; idempotent."""
+        if self._line is not None:
+            self._line.connection.fail(Closed(why))
 
     # Messages.
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import pytest
+from redis.exceptions import ConnectionError
 
 from docket import CurrentDocket, Docket, ExecutionCancelled, ExecutionState, Worker, clock
+from docket.store import Claims
 from tests.task_groups import tasks
 from tests.task_groups.conftest import coming_out, elsewhere, groups_left, running, working
 from tests.task_groups.tasks import HOUR, boom, double
@@ -123,3 +126,41 @@ async def test_children_are_kept_for_as_long_as_the_block_is_open(memory_url: st
                 beside.start_soon(Worker(docket, "w", concurrency=2).run_until_finished)
                 assert await execution.get_result() == [1, 7200]
         assert await first.get_result() == 1
+
+
+@few_pairs
+async def test_what_a_worker_could_not_look_at_on_a_new_connection_it_looks_at_on_another(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is busy with what it has heard, so who begins to follow a channel finds the connection lost."""
+    is_busy, go_on, has_looked = anyio.Event(), anyio.Event(), anyio.Event()
+    sees_new_lane = Claims.sees_new_lane
+
+    async def hear(said: bytes | None) -> None:
+        is_busy.set()
+        await go_on.wait()
+
+    async def look(said: bytes | None) -> None:
+        assert said is None
+        has_looked.set()
+
+    async def away(self: Claims) -> bool:
+        monkeypatch.setattr(Claims, "sees_new_lane", sees_new_lane)
+        raise ConnectionError("away")
+
+    async with working(docket) as [worker]:
+        await (await docket.add(double)(1)).get_result()  # it is at work
+        session: Any = worker._session
+        listener = session.listener
+        await listener.follow("one", hear, hear)
+        async with docket.redis() as redis:
+            await redis.publish("one", "news")
+        await is_busy.wait()
+        listener._pubsub.lose("the network is")
+        monkeypatch.setattr(Claims, "sees_new_lane", away)
+        await listener.follow("another", look, look)
+        assert not has_looked.is_set()
+        go_on.set()
+        await has_looked.wait()
+        for name, tell in ("one", hear), ("another", look):
+            listener.unfollow(name, tell)
