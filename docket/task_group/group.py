@@ -215,9 +215,9 @@ class TaskGroup:
 
         Without a ``key`` it gets one by its place among the calls of the group: a parent that runs anew, since its
         worker died or was drained, finds by that what it has added before, and nothing runs twice. So add in a fixed
-        order, or give keys. It waits while ``max_running`` children are under way, for a server that is away, and for the
-        end of a child of an earlier group that has the key and is being cancelled.
-        Where neither the call nor the task has a ``priority``, it is that of the parent.
+        order, or give keys. It waits while ``max_running`` children are under way, for a server that is away, and for
+        the end of a child of an earlier group that has the key and is being cancelled. Where neither the call nor the
+        task has a ``priority``, it is that of the parent.
 
         Raises: as `Docket.add`; RuntimeError - the group was left, or its children are being cancelled; UsageError
         (a ValueError) - the task repeats itself for ever, it needs a slot that a parent keeps, the key is that of a
