@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -11,7 +12,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError
 
-from docket import Docket, Priority, Worker
+from docket import ConcurrencyLimit, Docket, ExecutionState, Priority, Worker
 from docket.store.lua import script
 from tests.durations import ms
 from tests.fleets import Cluster
@@ -71,6 +72,44 @@ async def test_the_documented_users_may_do_all_that_they_have_to(own_server: Ser
     for words in USERS.values():
         admin.execute_command(*words)
     await play({user: url_of(own_server, user) for user in USERS})
+
+
+@pytest.mark.parametrize("user", ["adds", "asks"])
+async def test_they_may_replace_and_cancel_what_a_limit_has_just_let_begin(
+    own_server: Server, admin: Redis, user: str
+) -> None:
+    for words in USERS.values():
+        admin.execute_command(*words)
+    begun, go_on = anyio.Event(), anyio.Event()
+
+    async def alone(limit: ConcurrencyLimit = ConcurrencyLimit(1)) -> None:
+        begun.set()
+        await go_on.wait()
+
+    async with (
+        Docket("orders", url_of(own_server, user)) as docket,
+        Docket("orders", url_of(own_server, "works")) as works,
+    ):
+        works.register(alone)
+        await docket.add(alone)()
+        worker = Worker(works, "w")
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as group:
+                group.start_soon(worker.run_forever)
+                await begun.wait()
+                waits = await docket.add(alone, key="k")()
+                while not waits.waits_for:
+                    await anyio.sleep(0.01)
+                    await waits.sync()
+                worker.stop()  # so nobody takes what its end wakes
+                go_on.set()
+        await waits.sync()
+        assert waits.state is ExecutionState.QUEUED
+        if user == "adds":
+            await docket.replace(alone, datetime.now(UTC) + timedelta(days=1), "k")()
+        else:
+            await docket.cancel("k")
+        assert not admin.exists("orders:waiting", "orders:limits")
 
 
 async def test_who_only_operates_sees_everything(own_server: Server, admin: Redis) -> None:
