@@ -140,9 +140,11 @@ _WRAPPED = re.compile(
 )
 
 
-#: A missing permission in a script, in the words of Redis 7.2 and Valkey, and of servers before them.
+#: A missing permission in a script, in the words of Redis 7.2 and Valkey, and of servers before them. An error that a
+#: script has caught and raised again begins with one more ERR.
 _NOT_PERMITTED = re.compile(
-    r"(?:ACL failure in script: (?P<what>.*)|(?P<who>The user executing the script can't .*?)):? script: (?:\w+, )?on "
+    r"(?:ERR )*(?:ACL failure in script: (?P<what>.*)|(?P<who>The user executing the script can't .*?)):? script: "
+    r"(?:\w+, )?on "
     r"|.*(?P<wrapped>The user executing the script can't .*)"
 )
 
@@ -154,7 +156,7 @@ def error_from(text: str) -> redis_errors.RedisError:
     """
     if text.startswith("ERR Error running") and (wrapped := _WRAPPED.match(text)):
         text = text[wrapped.end() :]
-    if "script" in text and (denied := _NOT_PERMITTED.match(text.removeprefix("ERR "))):
+    if "script" in text and (denied := _NOT_PERMITTED.match(text)):
         what = denied["what"] or denied["who"] or denied["wrapped"]
         return redis_errors.NoPermissionError(
             f"{what} (in a script; ACL LOG on the server tells which it was)"

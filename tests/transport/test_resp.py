@@ -103,6 +103,10 @@ def test_what_redis_6_wraps_when_a_script_is_refused_is_unwrapped(
             "ERR ACL failure in script: No permissions to access a channel script: on @user_script:6.",
             "No permissions to access a channel",
         ),
+        (  # the same, that the script has caught and raised again
+            "ERR ERR ACL failure in script: User u may not run the 'hlen' command script: on @user_script:9.",
+            "User u may not run the 'hlen' command",
+        ),
     ],
 )
 def test_what_a_script_is_not_permitted_is_told_as_a_missing_permission(text: str, said: str) -> None:
