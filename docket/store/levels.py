@@ -31,9 +31,11 @@ __all__ = [
 _NORMAL = Priority.NORMAL
 _BY_FIELD = {level.value.encode(): level for level in LEVELS if level is not _NORMAL}
 
-#: The first digit of the number of an entry, where that has 15: no server gives one that long.
+#: The first digit of the number of an entry, where that has 15: no server gives one that long. The moment before it has
+#: thirteen, from 2001 on (lib/stream_of.lua).
 _BY_DIGIT = {"1": "high", "2": "low", "3": "high-turns", "4": "normal-turns", "5": "low-turns"}
 _DIGITS = 15
+_SHORTEST = 25
 
 TURNS = "-turns"
 NORMAL_LANE = _NORMAL.value
@@ -58,7 +60,8 @@ def lane_of_entry(entry: bytes | str) -> str:
     """The lane that an entry is on, by its id."""
     text = entry.decode(errors="replace") if isinstance(entry, bytes) else entry
     number = text.partition("-")[2]
-    return _BY_DIGIT.get(number[0], NORMAL_LANE) if len(number) == _DIGITS else NORMAL_LANE
+    is_lane = len(number) == _DIGITS and len(text) >= _SHORTEST
+    return _BY_DIGIT.get(number[0], NORMAL_LANE) if is_lane else NORMAL_LANE
 
 
 def level_of_lane(lane: str) -> Priority:

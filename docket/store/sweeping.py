@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, cast
 
+from .. import clock
 from ..moments import LONGEST
 from ..standins import redis_errors
 from ..transport import Client
 from ..values import define, frozen
 from . import script_calls
-from .answers import check_expires, naming
+from .answers import answers, check_expires, naming
 from .keys import GROUP, Keys
 from .lanes import Lanes
 from .levels import stream_with
@@ -24,6 +26,10 @@ PENDING_PAGE = 1000
 
 #: Keys with a successor that one script looks at.
 SUCCESSORS = 50
+
+#: Why an entry is set aside that nobody can claim: its acknowledgement would go to another stream. How much of it is
+#: kept, names and values, and for how long (discard.lua).
+STRAY, MOST_KEPT, DEAD_MS = "its id is not one of the stream on which it was", 60, 7 * 86_400_000
 
 #: Consumers that one script removes: three commands each.
 RETIRE_CHUNK = 100
@@ -79,7 +85,8 @@ class Sweeping:
         """The first `PENDING_PAGE` deliveries behind an id, those of each lane in the order of their ids; fewer: these
         are the last.
 
-        Not by ``XPENDING ... IDLE``, which goes through the whole list where nothing is idle for so long.
+        Not by ``XPENDING ... IDLE``, which goes through the whole list where nothing is idle for so long. What is where
+        its id says that it is not is set aside: no worker would ever be rid of it.
         """
         return await self._look(after)
 
@@ -101,12 +108,29 @@ class Sweeping:
             left = PENDING_PAGE - len(page)
             if left > 0:
                 reply = await self.client.call("XPENDING", stream, GROUP, start, "+", left, *holder)
-                page += cast("list[list[Any]]", reply)
+                found = cast("list[list[Any]]", reply)
+                page += found
+                if strays := [entry[0] for entry in found if stream_with(self.keys, entry[0]) != stream]:
+                    await self._set_aside(stream, strays)
             start = b"-"
         return [
             PendingDelivery(bytes(message_id), bytes(holder), _idle(idle), int(deliveries))
             for message_id, holder, idle, deliveries in page
         ]
+
+    async def _set_aside(self, stream: str, strays: Sequence[bytes]) -> None:
+        """Set entries aside that somebody has put on a stream with ids of another lane."""
+        dead, at = self.keys.dead, clock.now().isoformat()
+        found = answers(await self.client.call_many([("XRANGE", stream, each, each) for each in strays]))
+        commands: list[tuple[Any, ...]] = []
+        for stray, reply in zip(strays, found, strict=True):
+            entries = cast("list[tuple[bytes, list[bytes]]]", reply) if isinstance(reply, list) else []
+            fields = entries[0][1][:MOST_KEPT] if entries else []
+            why = "dead:id", stray, "dead:reason", STRAY, "dead:at", at
+            commands.append(("XADD", dead, "MAXLEN", "~", 1000, "*", *why, *fields))
+        commands += ("PEXPIRE", dead, DEAD_MS), ("XACK", stream, GROUP, *strays), ("XDEL", stream, *strays)
+        commands.append(("PUBLISH", self.keys.wake, "finished"))  # maybe; whoever waits for that looks
+        await self.client.call_many(commands)
 
     async def place_successors(self) -> int:
         """Place what is to run once more after runs that pydocket has ended; return how many. Looks at some keys.

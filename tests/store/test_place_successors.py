@@ -42,6 +42,7 @@ async def test_the_sweep_finds_what_follows_a_run_whose_record_is_gone(store: St
     await store.client.delete("d:runs:k")
     assert await store.claims().sweeping.place_successors() == 1
     assert (await recorded(store)).args == b"2"
+    assert (await store.claimed()).message.when <= clock.now()
 
 
 async def test_the_sweep_notes_what_follows_in_a_record_that_was_made_anew(store: Store) -> None:

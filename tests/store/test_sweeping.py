@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from docket.errors import KeyUnreadable
 from docket.store import Delivery
+from docket.store.levels import lane_of_entry
 from docket.store.sweeping import PENDING_PAGE
-from tests.store.conftest import Store, message
+from tests.store.conftest import Store, fields, message
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +52,31 @@ async def test_a_look_goes_on_behind_an_id(store: Store) -> None:
     ]
     assert [one.message_id for one in await sweeping.look(first.message_id)] == [second.message_id]
     assert await sweeping.look(second.message_id) == []
+
+
+@pytest.mark.parametrize(
+    ("stream", "entry"),
+    [
+        ("d:ops:lane:high", "1700000000005-1"),
+        ("d:ops:lane:high", "1700000000005-200000000000001"),
+        ("d:ops:lane:high", "5-100000000000001"),
+        ("d:stream", "1700000000005-100000000000001"),
+    ],
+)
+async def test_what_lies_where_its_id_is_none_of_is_set_aside(store: Store, stream: str, entry: str) -> None:
+    """Whoever claimed it would acknowledge it on another stream."""
+    stray: Any = fields("stray")
+    await store.client.xadd(stream, stray, id=entry)
+    await store.schedule.place(message("real", **{"docket:lane": "high"}), replace=False)
+    claims = store.claims()
+    await claims.create_group()
+    await claims.take(10)
+    await claims.sweeping.look()
+    [left] = await claims.sweeping.look()
+    assert lane_of_entry(left.message_id) == "high"
+    ((_, letter),) = await store.client.xrange("d:dead")
+    assert (letter[b"dead:id"], letter[b"key"]) == (entry.encode(), b"stray")
+    assert b"not one of the stream" in letter[b"dead:reason"]
 
 
 async def test_a_worker_sees_all_that_is_its_own_and_nothing_else(store: Store) -> None:

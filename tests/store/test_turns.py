@@ -62,6 +62,14 @@ async def waiting(store: Store, name: str) -> list[str]:
     return [entry[b"key"].decode() for _, entry in await store.client.xrange(name)]
 
 
+async def test_who_comes_next_draws_where_somebody_has_deleted_the_lane(store: Store) -> None:
+    """Nobody who takes knows of a lane that is not there."""
+    await place(store, *(shared(f"{n}", "a") for n in range(3)))
+    await store.client.delete(LANE)
+    await place(store, shared("last", "b"))
+    assert await one_by_one(store) == ["1", "2", "last"]
+
+
 async def test_where_nobody_waits_a_task_has_its_turn_at_once(store: Store, heard: Heard) -> None:
     await place(store, shared("k", "a"))
     assert await heard.all() == [

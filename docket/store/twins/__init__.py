@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "aa39d192cd242649217fd80489eb9cb7d8d6afd6": claim,
-    "972e274e8826eaaca83435482a09a50b98cf2e87": schedule,
-    "71451205951f262b0dc61f4733cde0ea1856fedb": settle,
-    "4666391d65a43353eed6cf1643c10c562a2c8a21": take,
+    "544f9dd4ba79453e385e130d9052e852d28873b6": claim,
+    "9412ea9c9d6c0bdee5b3e77b9a85b150e2cf024a": schedule,
+    "9cfd1ebafa07105cb5f91fe52008578ab9f2dd3b": settle,
+    "6e7041b83a3d3a5b57ca9994208a427437911372": take,
 }
 """By the digest of the script, as `Lua` has it."""

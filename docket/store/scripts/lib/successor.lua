@@ -48,7 +48,8 @@ local function successor_lib(prefix)
     for at = 1, #ended, 2 do last[ended[at]] = ended[at + 1] end
     local when, moment, due = kept['s:when'], kept.when, '0'
     if (tonumber(when) or 0) <= time_now() then
-      when, moment, due = string.format('%.6f', time_now()), last.completed_at or moment, '1'
+      local ended_at = last.completed_at or ''                   -- nothing where its record was lost
+      when, moment, due = string.format('%.6f', time_now()), ended_at ~= '' and ended_at or moment, '1'
     end
     local state, before = due == '1' and 'queued' or 'scheduled', redis.call('HGET', run, 'state')
     if event ~= '' then redis.call('PUBLISH', channel, event) end   -- first: whoever waits for what follows takes this for no end of it

@@ -92,6 +92,10 @@ local function turns_lib(stream)
     local turns, row = turns_of(level), row_of(level, name)
     local first = call('ZRANGE', turns, 0, 0, 'WITHSCORES')
     if first.err then return first end
+    if first[1] and redis.call('EXISTS', lane_named(stream, level .. '-turns')) == 0 then
+      lib.top_up(level, 1)                                     -- somebody has deleted the lane: nobody who takes would draw
+      first = redis.call('ZRANGE', turns, 0, 0, 'WITHSCORES')
+    end
     if not first[1] and undelivered(level) < 1 then return nil end   -- it would be drawn at once
     local id = call('XADD', row, '*', unpack(fields))
     if type(id) == 'table' then return id end
