@@ -118,7 +118,7 @@ class RunCounts:
 class Depth:
     """How many tasks were due, were scheduled for later, and ran: once in the minute ``at``.
 
-    Those that wait for their turn are due: all of 5,000 values of each level, and one of each other. Those that wait
+    Those that wait for their turn are due: all of 1,000 values of each level, and one of each other. Those that wait
     for a concurrency limit, or for a task that is paused, are not counted.
     """
 

@@ -1,9 +1,9 @@
 -- Note how many tasks are due, are scheduled for later and run: once in a minute, whoever of the fleet comes first. What the
 -- user of a worker may not do, and keys of other types, cost the note and nothing else.
 -- USE rows streams
--- How many wait for their turns at a level: in the rows of the first 5,000 values all, of each other value one.
+-- How many wait for their turns at a level: in the rows of the first 1,000 values all, of each other value one.
 local function count_in_rows(prefix, level)
-  local turns, most = turns_named(prefix, level), 5000
+  local turns, most = turns_named(prefix, level), 1000
   local names, count = redis.pcall('ZRANGE', turns, 0, most - 1), 0
   if names.err then return 0 end
   for _, name in ipairs(names) do
