@@ -21,8 +21,8 @@ SHARE = 1 / 20
 #: How many starts a level may be owed: one that had nothing for an hour does not hold up the others for long.
 MOST_OWED = 2.0
 
-#: The same of what takes turns, which begins in turns with the other tasks of its level: half of a batch.
-MOST_TURNS_OWED = 20.0
+#: How far what takes turns may be ahead of the other tasks of its level, or behind them, in the halves that each has.
+MOST_UNEVEN = 1.0
 
 #: How many tasks a script draws at most, each by some ten commands.
 MOST_DRAWN = 40
@@ -44,7 +44,10 @@ class Lanes:
     """The lanes besides the stream of normal tasks that are there, as far as the worker knows."""
     news: Notification = attrs.field(factory=Notification)
     """Notified where there is something to be told."""
-    _owed: dict[str, float] = attrs.field(init=False, factory=dict[str, float])
+    _owed: dict[Priority, float] = attrs.field(init=False, factory=dict[Priority, float])
+    """How many starts each later level is owed."""
+    _uneven: dict[Priority, float] = attrs.field(init=False, factory=dict[Priority, float])
+    """By how many starts those that take turns are behind the others of their level."""
 
     @property
     def names(self) -> list[str]:
@@ -86,7 +89,9 @@ class Lanes:
         told, self.there = self.told, frozenset(there)
         if told != self.told:
             self.news.notify()
-        self._owed = {lane: self._owed.get(lane, 0.0) for lane in self.names[1:]}
+        levels = list(dict.fromkeys(level_of_lane(lane) for lane in self.names))
+        self._owed = {level: self._owed.get(level, 0.0) for level in levels}
+        self._uneven = {level: self._uneven.get(level, 0.0) for level in levels}
 
     def streams(self) -> list[str]:
         """The streams from which to take now, in their order."""
@@ -96,20 +101,30 @@ class Lanes:
         """What take.lua is to read, at most ``count`` tasks."""
         if self.is_plain:
             return count
-        owed = " ".join(f"{lane}:{int(self._owed.get(lane, 0.0))}" for lane in self.names)
-        return f"{count} {owed}"
+        levels = " ".join(
+            f"{level.value}:{int(owed)}:{self._half_of_turns(level)}" for level, owed in self._owed.items()
+        )
+        return f"{count} {levels}"
+
+    def _half_of_turns(self, level: Priority) -> str:
+        """What is taken of the turns of a level before its other tasks, as lib/read_lanes.lua has it."""
+        names = self.names
+        if level.value + TURNS not in names:
+            return "-"
+        return f"{self._uneven[level]:g}" if level.value in names else "+"
 
     def started(self, message_ids: Sequence[bytes]) -> None:
-        """Count what begins: each later level earns a part of it, and has had what is its own."""
-        if not self._owed or not message_ids:
+        """Count what begins: each later level earns a part of it, and has had its own; so does each half of one."""
+        if self.is_plain or not message_ids:
             return
         lanes = [lane_of_entry(message_id) for message_id in message_ids]
-        for lane, owed in self._owed.items():
-            level, had = level_of_lane(lane), lanes.count(lane)
-            earned, most = 0.0 if level is self.serves[0] else SHARE * len(lanes), MOST_OWED
-            if lane.endswith(TURNS):
-                earned, most = max(earned, (lanes.count(level.value) + had) / 2), MOST_TURNS_OWED
-            self._owed[lane] = min(max(owed + earned - had, 0.0), most)
+        for level, owed in self._owed.items():
+            others, in_turns = lanes.count(level.value), lanes.count(level.value + TURNS)
+            earned = 0.0 if level is self.serves[0] else SHARE * len(lanes)
+            self._owed[level] = min(max(owed + earned - others - in_turns, 0.0), MOST_OWED)
+            before = self._uneven[level]
+            least = min(before, -MOST_UNEVEN)
+            self._uneven[level] = min(max(before + (others - in_turns) / 2, least), MOST_UNEVEN)
 
     def lined_up(self, message_id: bytes) -> None:
         """One that has started was put in its row instead: ten such come before one that has had its turn.
@@ -117,6 +132,6 @@ class Lanes:
         If they counted as what begins, each of those that somebody has added by name would begin before the next one
         of them is looked at, so that their rows never had more than one.
         """
-        lane = lane_of_entry(message_id) + TURNS
-        if lane in self._owed:
-            self._owed[lane] = max(self._owed[lane] - 1 / 2 + SHARE, 0.0)
+        level = level_of_lane(lane_of_entry(message_id))
+        if level in self._uneven:
+            self._uneven[level] = max(self._uneven[level] - 1 / 2 + SHARE, -MOST_DRAWN / 2)

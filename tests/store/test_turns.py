@@ -167,6 +167,17 @@ async def test_tasks_that_take_turns_begin_in_turns_with_the_others_of_their_lev
     assert 50 <= sum(key.startswith("a") for key in keys) <= 65
 
 
+async def test_turns_that_nobody_took_for_long_do_not_come_before_a_higher_level(store: Store) -> None:
+    await place(store, shared("a", "a"), *(message(f"k{n:02}") for n in range(60)))
+    claims = await worker(store)
+    while len(await taken(claims, 10)) == 10:
+        pass
+    await place(store, *(shared(f"a{n}", "a") for n in range(20)))
+    await place(store, *(message(f"h{n}", **{"docket:lane": "high"}) for n in range(20)))
+    await claims.create_group()
+    assert sum(key[0] == "h" for key in await taken(claims, 20)) >= 18
+
+
 async def test_who_is_idle_is_woken_by_the_one_that_follows(store: Store) -> None:
     await place(store, *(shared(f"a{n}", "a") for n in range(3)))
     claims = await worker(store)

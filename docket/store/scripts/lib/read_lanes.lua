@@ -1,24 +1,30 @@
--- Read from the lanes of a worker. `count` has how many at most, and then the levels in their order, each with how many it is owed:
--- '<count> <level>:<owed>...'. First each gets what it is owed, then what is left goes to the first that has something. Returns the
+-- Read from the lanes of a worker. `count` has how many at most, and then the levels in their order, each with how many it is owed, and what
+-- of its turns comes before the rest of it: '<count> <level>:<owed>:<turns>...'. First each gets what it is owed, then what is left goes to the
+-- first that has something. `turns` is '-' where nobody takes any, '+' where all do, and else by how many those are behind the others: they have half. Returns the
 -- entries in the order in which they are to begin, or nil.
 local function read_lanes(stream, group, worker, count)
   -- USE lanes turns
-  local left, entries, turns = tonumber(string.match(count, '^%d+')), {}, nil
-  local function read(level, most)
-    if most <= 0 then return end
-    local name = level == 'normal' and stream or lane_named(stream, level)
-    local of_turns = string.match(level, '^(%a+)%-turns$')
-    if of_turns then
-      turns = turns or turns_lib(stream)
-      turns.top_up(of_turns, most + 1)
-    end
+  local left, entries, lib = tonumber(string.match(count, '^%d+')), {}, nil
+  local function read(name, most)
+    if most <= 0 then return 0 end
     local found = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', most, 'STREAMS', name, '>')
-    for _, entry in ipairs(found and found[1][2] or {}) do
-      entries[#entries + 1] = entry
-      left = left - 1
-    end
+    found = found and found[1][2] or {}
+    for _, entry in ipairs(found) do entries[#entries + 1] = entry end
+    left = left - #found
+    return #found
   end
-  for level, owed in string.gmatch(count, '([%a-]+):(%d+)') do read(level, math.min(owed, left)) end
-  for level in string.gmatch(count, '([%a-]+):') do read(level, left) end
+  local function read_turns(level, most)
+    if most <= 0 then return 0 end
+    lib = lib or turns_lib(stream)
+    lib.top_up(level, most + 1)
+    return read(lane_named(stream, level .. '-turns'), most)
+  end
+  local function read_level(level, most, turns)
+    if turns ~= '-' then most = most - read_turns(level, turns == '+' and most or math.floor(most / 2 + turns)) end
+    if turns ~= '+' then most = most - read(level == 'normal' and stream or lane_named(stream, level), most) end
+    if turns ~= '-' and turns ~= '+' then read_turns(level, most) end
+  end
+  for level, owed, turns in string.gmatch(count, '(%a+):(%d+):(%S+)') do read_level(level, math.min(owed, left), turns) end
+  for level, turns in string.gmatch(count, '(%a+):%d+:(%S+)') do read_level(level, left, turns) end
   return #entries > 0 and entries or nil
 end
