@@ -491,7 +491,7 @@ class Claims:
     async def hand_back(self, delivery: Delivery, *, begun: bool = True) -> Settled:
         """Queue the task again at once for any worker; this attempt does not count.
 
-        One whose body has not ``begun`` may still expire.
+        One whose body has not ``begun``, here or where it was claimed before, may still expire.
         """
         key = delivery.message.key
         call = script_calls.handback(
@@ -500,7 +500,7 @@ class Claims:
             key=key,
             now_epoch=epoch(clock.now()),
             slots=delivery.slots,
-            begun=int(begun),
+            begun=int(begun or delivery.had_begun),
         )
         return Settled(await self.client.run(*call))
 

@@ -217,6 +217,11 @@ class Delivery:
         """The id of its entry on the stream."""
         return self.fence.message_id
 
+    @property
+    def had_begun(self) -> bool:
+        """Whether it was claimed before, by a worker that is gone: so the run has begun, and does not expire."""
+        return self.fence.claim > 1
+
     def holding(self, slots: str) -> Delivery:
         """The same delivery with these slots."""
         return Delivery(self.message, self.fence, self.redelivered, slots, self.deliveries, self.expired)

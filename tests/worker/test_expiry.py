@@ -26,6 +26,7 @@ from docket import (
     clock,
 )
 from docket.errors import ExecutionExpired
+from docket.store import Delivery
 from tests.where import asyncio_and_trio, one_loop, virtual_time
 from tests.worker.conftest import at_most
 
@@ -313,6 +314,26 @@ async def test_a_run_whose_worker_died_does_not_expire(days: Docket) -> None:
     await slept(HOUR)
     await ran_meanwhile(days, execution.get_result)
     assert task.ran == 1
+
+
+@virtual_time
+async def test_nor_does_it_where_its_redelivery_is_lined_up_or_handed_back(days: Docket) -> None:
+    task = Nothing()
+    days.register(task.nothing)
+    for _ in range(2):
+        await days.add(task.nothing, expires=MINUTE)()
+    dead, leaves = days.store.claims("dead"), days.store.claims("leaves")
+    await dead.create_group()
+    back, _ = [one.message_id for one in await dead.take(2) if isinstance(one, Delivery)]
+    for delivery in await leaves.take_over([back], timedelta(0)):
+        assert isinstance(delivery, Delivery)
+        await leaves.hand_back(delivery, begun=False)
+    await days.pause("nothing")
+    await ran_meanwhile(days, lambda: slept(HOUR))
+    assert [each.waiting for each in await days.pauses()] == [2]
+    await days.resume("nothing")
+    await Worker(days).run_until_finished()
+    assert task.ran == 2
 
 
 @virtual_time

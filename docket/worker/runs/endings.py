@@ -138,7 +138,7 @@ class Endings:
             case Abandon() | AwaitSlot() | AwaitTurn():
                 write = write_nothing
             case Defer() | PassOn():
-                begun = delivery.redelivered or (running.has_begun and not isinstance(outcome, Blocked))
+                begun = delivery.had_begun or (running.has_begun and not isinstance(outcome, Blocked))
                 later = _put_off(delivery.message, verdict, due_of_chain(running.execution), begun=begun)
                 later = self._written_anew(running, later)
                 again = Again(later, same=True, tried=_unknown(running, verdict))

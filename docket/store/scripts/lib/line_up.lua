@@ -1,7 +1,7 @@
 -- What lines deliveries of paused tasks up instead of claiming them: each goes to the end of the row of its task, and is
 -- acknowledged (I1). The row is that of a limit without room (lib/slots.lua), so what waits there is cancelled, replaced, cleared and seen like
 -- every waiter, and only a resume takes it out. It returns whether it has lined one up. A run that was asked to stop is not: its
--- claim finds that out. `times` is how often it was delivered; deliveries that did not end are counted on. `over` as in
+-- claim finds that out. One that has begun before, on a worker that is gone, does not expire any more. `times` is how often it was delivered; deliveries that did not end are counted on. `over` as in
 -- lib/settle.lua.
 local function liner_up(prefix, stream, group, paused, over)
   -- USE ack carry events forget numbers running slots
@@ -21,13 +21,14 @@ local function liner_up(prefix, stream, group, paused, over)
     task = task and paused[task] and task or paused['*'] and '*'
     if not task then return false end
     local run = prefix .. ':runs:' .. key
-    local now = redis.call('HMGET', run, 'generation', 'admitted', 'cancel_requested', 'reserved')
+    local now = redis.call('HMGET', run, 'generation', 'admitted', 'cancel_requested', 'reserved', 'state')
     if now[3] and now[3] == (now[1] or '0') then return false end
     local kept, following, before = {}, whole(now[1]) or 0, nil
     for at = 1, #fields, 2 do
       local name, value = fields[at], fields[at + 1]
       if name == 'generation' then following = math.max(following, whole(value) or 0)
       elseif name == 'docket:unknown' then before = value
+      elseif name == 'docket:expires' and now[5] == 'running' then redis.call('HDEL', run, 'expires')
       else kept[#kept + 1], kept[#kept + 2] = name, value end
     end
     following = string.format('%d', following + 1)
