@@ -23,7 +23,7 @@ from ..errors import (
 )
 from ..moments import check_moment
 from ..parenthood import seceded
-from ..rules import FINAL, ExecutionState
+from ..rules import FINAL, Disposition, ExecutionState
 from ..standins import redis_errors
 from ..store import DocketStore, Record, read_event, restored
 from ..text import error_text, text_of
@@ -159,6 +159,7 @@ async def _wait_until_over(store: DocketStore, execution: Followed) -> None:
                     not is_over(execution, record)
                     and state in FINAL
                     and record.generation > execution.generation
+                    and not _ended_before(execution, record)
                 ):
                     execution.state, execution.error = state, error
                     return
@@ -168,6 +169,16 @@ async def _wait_until_over(store: DocketStore, execution: Followed) -> None:
             pass  # the next read raises if the server stays away
         if is_over(execution, await _read(store, execution)):
             return
+
+
+def _ended_before(execution: Followed, record: Record) -> bool:
+    """Whether what has ended last is the run that this one was to follow: it has its key by now, and has not ended."""
+    last = record.last
+    return (
+        execution.disposition is Disposition.ONCE_MORE
+        and last is not None
+        and last.generation < execution.generation
+    )
 
 
 async def _follow(store: DocketStore, execution: Followed) -> None:

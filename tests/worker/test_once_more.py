@@ -217,6 +217,31 @@ async def test_a_run_that_has_not_begun_has_the_last_arguments(docket: Docket) -
     assert await first.get_result() == 2
 
 
+async def test_what_follows_is_waited_for_though_it_is_lined_up_at_once(docket: Docket) -> None:
+    job, other = Job(), Job()
+    other.go.set()
+    docket.register(other.job, names=["other"])
+    results: list[int] = []
+
+    async def wait_for(execution: Execution[int]) -> None:
+        results.append(await execution.get_result())
+
+    async with working(Worker(docket, "worker")):
+        first = await docket.add(job.job, key="k")(1)
+        await job.begun.wait()
+        await docket.pause("job")
+        async with anyio.create_task_group() as group:
+            for number in (2, 3):
+                group.start_soon(wait_for, await again(docket, job, number))
+            await anyio.wait_all_tasks_blocked()
+            job.go.set()
+            assert await first.get_result() == 1
+            await (await docket.add("other", key="other")(0)).get_result()  # by then the other is lined up
+            assert results == []
+            await docket.resume("job")
+    assert results == [3, 3]
+
+
 async def test_it_works_together_with_a_limit(docket: Docket) -> None:
     """The run that ends gives its slot back, and whoever waited before has it first."""
     job = Job()
