@@ -61,11 +61,23 @@ def pytest_collect_directory(path: Path) -> Generator[None, Any, Any]:
     return directory
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """Have each process of xdist begin with other files: what one of them compiles is there for the others."""
+    report = yield
+    if isinstance(collector, pytest.Directory) and (process := getattr(collector.config, "workerinput", None)):
+        first = int(process["workerid"].removeprefix("gw")) * len(report.result) // process["workercount"]
+        report.result = [*report.result[first:], *report.result[:first]]
+    return report
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what ``--quick`` does. In CI, where the cores are few and shared, what fails has a second run.
 
     It is named at the end (``-rfER``), to be looked at.
     """
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.parts)  # in the same order in each process
     if config.getoption("quick"):
         left_out = [item for item in items if item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=left_out)
