@@ -89,7 +89,7 @@ def backend() -> str:
     )
     if looked.returncode:
         return "virtualenv"
-    os.environ.update(as_pip)
+    os.environ.update(as_pip, UV=UV)  # the tests of tests/interop make an environment, too
     return "uv"
 
 

@@ -65,7 +65,9 @@ def pytest_collect_directory(path: Path) -> Generator[None, Any, Any]:
 def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
     """Have each process of xdist begin with other files: what one of them compiles is there for the others."""
     report = yield
-    if isinstance(collector, pytest.Directory) and (process := getattr(collector.config, "workerinput", None)):
+    if isinstance(collector, pytest.Directory) and (
+        process := getattr(collector.config, "workerinput", None)
+    ):
         first = int(process["workerid"].removeprefix("gw")) * len(report.result) // process["workercount"]
         report.result = [*report.result[first:], *report.result[:first]]
     return report
