@@ -33,3 +33,11 @@ async def test_a_key_that_is_no_stream_is_an_error(store: Store) -> None:
     await store.client.set("d:stream", "text")
     with pytest.raises(ResponseError, match="WRONGTYPE"):
         await store.claims().create_group()
+
+
+async def test_the_lane_of_turns_that_somebody_waits_for_is_made(store: Store) -> None:
+    """Somebody has deleted it; whoever takes from it draws."""
+    await store.client.zadd("d:ops:turns:low", {"t:a": 1})
+    claims = store.claims()
+    await claims.create_group()
+    assert claims.lanes.there == {"low-turns"}

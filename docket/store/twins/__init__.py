@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "544f9dd4ba79453e385e130d9052e852d28873b6": claim,
+    "29aa0efef91df54b61a1e15eec0139ebbfc43334": claim,
     "9412ea9c9d6c0bdee5b3e77b9a85b150e2cf024a": schedule,
     "9cfd1ebafa07105cb5f91fe52008578ab9f2dd3b": settle,
-    "6e7041b83a3d3a5b57ca9994208a427437911372": take,
+    "2be96463283a3a1c1602b045989e36205c21f12c": take,
 }
 """By the digest of the script, as `Lua` has it."""
