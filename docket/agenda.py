@@ -19,7 +19,7 @@ from .moments import (
     check_ttl,
     moved,
 )
-from .rules import Level, check_level
+from .rules import IfRunning, Level, check_if_running, check_level
 from .text import checked_name
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Agenda:
 
     def __init__(self) -> None:
         self._items: list[Item] = []
-        self._kept: list[tuple[TimeToLive, Expires, Level]] = []
+        self._kept: list[tuple[TimeToLive, Expires, Level, IfRunning]] = []
 
     def __len__(self) -> int:
         return len(self._items)
@@ -60,6 +60,7 @@ class Agenda:
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[P, None]: ...
     @overload
     def add(
@@ -70,6 +71,7 @@ class Agenda:
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., None]: ...
     def add(
         self,
@@ -79,12 +81,15 @@ class Agenda:
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., None]:
         """Add a call: ``agenda.add(function)(arguments)``. Without a key it gets a new one in every scatter.
-        ``ttl``, ``expires`` and ``priority`` are as with `Docket.add`: a duration counts from when the call is due.
+        ``ttl``, ``expires``, ``priority`` and ``if_running`` are as with `Docket.add`: a duration counts from when the
+        call is due.
 
-        Raises: at once, TypeError for what is no task function or key; by the returned function, TypeError for
-        arguments that do not fit. Those of a task given by name are checked by `scatter`, where its docket is known.
+        Raises: at once, TypeError for what is no task function or key, and as `Docket.add`; by the returned function,
+        TypeError for arguments that do not fit. Those of a task given by name are checked by `scatter`, where its
+        docket is known.
         """
         name = (
             checked_name(function, "the name of a task") if isinstance(function, str) else name_of(function)
@@ -96,12 +101,13 @@ class Agenda:
         check_ttl(ttl)
         check_expires(expires, None)
         level = check_level(priority)
+        check_if_running(if_running, key)
 
         def adding(*args: Any, **kwargs: Any) -> None:
             if not isinstance(function, str):
                 check_arguments(function, name, args, kwargs)
             self._items.append((function, args, kwargs, key))
-            self._kept.append((ttl, expires, level))
+            self._kept.append((ttl, expires, level, if_running))
 
         return adding
 
@@ -126,12 +132,15 @@ class Agenda:
         come to is as with `Docket.add_many`.
 
         Raises: ValueError - ``over`` is not positive, ``jitter`` negative, ``start`` without a time zone, one of them
-        out of the range of `docket.moments`; KeyError, a name that is not registered, and TypeError, arguments that do
-        not fit a named task: the calls before that one have been scheduled, those after it not; as `Docket.add_many`.
+        out of the range of `docket.moments`; a call is to run once more, and this is a task group; KeyError, a name
+        that is not registered, and TypeError, arguments that do not fit a named task: the calls before that one have
+        been scheduled, those after it not; as `Docket.add_many`.
         """
         if isinstance(over, timedelta) and over <= timedelta(0):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UsageError(f"'over' parameter must be a positive duration, not {over}")
         check_duration("over", over)
+        if any(if_running != "skip" for *_, if_running in self._kept):
+            _check_is_no_group(docket)
         if jitter is not None:
             check_duration("jitter", jitter)
         if start is None:
@@ -147,15 +156,29 @@ class Agenda:
         )
         calls: list[Any] = []
         try:
-            for (function, args, kwargs, key), (ttl, expires, priority), when in zip(
+            for (function, args, kwargs, key), kept, when in zip(
                 self._items, self._kept, moments, strict=True
             ):
-                call = docket.call(function, when=when, key=key, ttl=ttl, expires=expires, priority=priority)
+                ttl, expires, priority, if_running = kept
+                more: dict[str, Any] = {} if if_running == "skip" else {"if_running": if_running}
+                call = docket.call(
+                    function, when=when, key=key, ttl=ttl, expires=expires, priority=priority, **more
+                )
                 calls.append(call(*args, **kwargs))
         except Exception:
             await docket.add_many(calls)
             raise
         return await docket.add_many(calls)
+
+
+def _check_is_no_group(docket: Docket | TaskGroup) -> None:
+    from .task_group import TaskGroup  # most programs open none
+
+    if isinstance(docket, TaskGroup):
+        raise UsageError(
+            'a call with if_running="once_more" is for a docket: what follows a child of a task group is none of its '
+            "children. Scatter such calls on the docket"
+        )
 
 
 def _spread(

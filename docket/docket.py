@@ -552,6 +552,7 @@ class Docket(
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def run_once(
@@ -563,6 +564,7 @@ class Docket(
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[P, Coroutine[Any, Any, Execution[R]]]: ...
     @overload
     def run_once(
@@ -574,6 +576,7 @@ class Docket(
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]: ...
     def run_once(
         self,
@@ -584,13 +587,17 @@ class Docket(
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         """Schedule one run of a task with Perpetual or Cron, which no other run follows: for a button "run it now".
 
         The chain of the task, if it has one, goes on beside it, untouched. A retry is part of the run. For other tasks
         it is the same as `add`, whose arguments and errors it has.
         """
-        return self._placing("docket.add", function, when, key, ttl, expires, priority, extra=_ONCE)
+        once_more = if_running != "skip" and check_if_running(if_running, key)
+        return self._placing(
+            "docket.add", function, when, key, ttl, expires, priority, extra=_ONCE, once_more=once_more
+        )
 
     @overload
     def replace(

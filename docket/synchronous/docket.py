@@ -220,6 +220,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def run_once(
@@ -231,6 +232,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[P, SyncExecution[R]]: ...
     @overload
     def run_once(
@@ -242,6 +244,7 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., SyncExecution[Any]]: ...
     def run_once(
         self,
@@ -252,11 +255,18 @@ class SyncDocket(SyncHistory, SyncCatalogue, SyncTrees):
         *,
         expires: Expires = None,
         priority: Level = None,
+        if_running: IfRunning = "skip",
     ) -> Callable[..., SyncExecution[Any]]:
         """Schedule one run of a task, which no other run of its chain follows. See `Docket.run_once`."""
         return self._placing(
             self.docket.run_once(
-                cast("TaskFunction", function), when, key, ttl, expires=expires, priority=priority
+                cast("TaskFunction", function),
+                when,
+                key,
+                ttl,
+                expires=expires,
+                priority=priority,
+                if_running=if_running,
             )
         )
 

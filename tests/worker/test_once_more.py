@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from docket import (
+    Agenda,
     ConcurrencyLimit,
     Disposition,
     Docket,
@@ -339,10 +340,40 @@ async def test_it_is_due_no_earlier_than_it_says_and_expires_as_it_says(
         assert late == [3, 5, 7]
 
 
+async def test_an_agenda_and_a_single_run_of_a_chain_take_it_too(docket: Docket) -> None:
+    job = Job()
+
+    async def chain(number: int, perpetual: Perpetual = Perpetual(every=HOUR)) -> None:
+        await job.job(number)
+
+    async with working(Worker(docket, "worker")):
+        await docket.add(job.job, key="k")(1)
+        await job.begun.wait()
+        agenda = Agenda()
+        agenda.add(job.job, key="k", if_running="once_more")(2)
+        (scattered,) = await agenda.scatter(docket, timedelta(milliseconds=2))
+        assert scattered.disposition is Disposition.ONCE_MORE
+        last = await docket.run_once(chain, key="k", if_running="once_more")(3)
+        assert last.disposition is Disposition.ONCE_MORE
+        job.go.set()
+        await last.get_result()
+        await last.sync()
+        assert last.state is ExecutionState.COMPLETED  # no chain
+    assert job.ran == [1, 3]
+
+
+async def test_a_group_refuses_an_agenda_with_such_a_call(docket: Docket) -> None:
+    agenda = Agenda()
+    agenda.add(Job().job, key="k", if_running="once_more")(1)
+    async with docket.task_group() as group:
+        with pytest.raises(UsageError, match="is for a docket"):
+            await agenda.scatter(group, HOUR)
+
+
 @pytest.mark.parametrize("wrong", ["queue", "", None, True])
 async def test_another_word_is_refused_and_the_two_are_named(docket: Docket, wrong: Any) -> None:
     job = Job()
-    for make in docket.add, docket.call:
+    for make in docket.add, docket.call, docket.run_once, Agenda().add:
         with pytest.raises(ValueError, match="if_running takes 'skip' or 'once_more', not"):
             make(job.job, key="k", if_running=wrong)
 

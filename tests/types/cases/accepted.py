@@ -61,6 +61,7 @@ async def results(docket: Docket, when: datetime) -> None:
     assert_type(await (await docket.add(nothing, key="k")("x")).get_result(), None)
     assert_type(await docket.add(add, priority="high")(1), Execution[int])
     assert_type(await docket.add(add, key="k", if_running="once_more")(1), Execution[int])
+    assert_type(await docket.run_once(add, key="k", if_running="once_more")(1), Execution[int])
     assert_type(await docket.replace(add, when, "k", priority=Priority.LOW)(1), Execution[int])
     assert_type(execution.priority, Priority)
     assert_type(await (await docket.replace(add, when, "k")(1)).get_result(), int)
