@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from docket.cli.app import docket_app, run
 from tests.cli.office import BIN
 from tests.where import slow
 
@@ -24,6 +25,8 @@ COMMANDS: list[tuple[list[bytes], str]] = [
     ([b"clear", b"--docket", BAD, b"--url", URL], f"docket: the name of a docket {SAID}"),
     ([b"strike", BAD, b"--url", URL], f"docket: the function of a strike {SAID}"),
     ([b"restore", b"f", BAD, b"==", b"1", b"--url", URL], f"docket: the parameter of a strike {SAID}"),
+]
+WORKERS: list[tuple[list[bytes], str]] = [
     ([b"worker", b"--name", BAD, b"--url", URL], f"docket: the name of a worker {SAID}"),
     ([b"worker", b"--docket", BAD, b"--url", URL], f"docket: the name of a docket {SAID}"),
     (
@@ -37,12 +40,21 @@ VARIABLES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    COMMANDS,
-    ids=[b" ".join(words[:2]).decode("ascii", "replace") for words, _ in COMMANDS],
-)
-def test_a_name_that_no_key_can_hold_is_refused_in_one_line(words: list[bytes], said: str) -> None:
+def ids(commands: list[tuple[list[bytes], str]]) -> list[str]:
+    return [b" ".join(words[:2]).decode("ascii", "replace") for words, _ in commands]
+
+
+@pytest.mark.parametrize(("words", "said"), COMMANDS, ids=ids(COMMANDS))
+def test_a_name_that_no_key_can_hold_is_refused_in_one_line(
+    words: list[bytes], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(docket_app(), [os.fsdecode(word) for word in words]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.splitlines()) == ("", [said])
+
+
+@pytest.mark.parametrize(("words", "said"), WORKERS, ids=ids(WORKERS))
+def test_so_it_is_by_a_worker_which_a_shell_starts(words: list[bytes], said: str) -> None:
     ended = subprocess.run([os.fsencode(BIN / "docket"), *words], capture_output=True, check=False)
     assert (ended.returncode, ended.stdout) == (2, b"")
     assert ended.stderr.decode().splitlines() == [said]
