@@ -6,6 +6,7 @@ import ast
 import re
 
 from tests.house.tree import label, parsed, sources
+from tests.where import slow
 
 
 def swallows(handler: ast.ExceptHandler) -> bool:
@@ -23,6 +24,7 @@ def swallows(handler: ast.ExceptHandler) -> bool:
     return True
 
 
+@slow  # it reads the same on each Python
 def test_nobody_catches_everything_and_goes_on() -> None:
     """Where somebody else's code runs (a task's body, a pickle), a comment on the line says so."""
     wrong: list[str] = []
