@@ -280,7 +280,7 @@ class Model:
             if before.state != "waits" or before.is_followed or key.following is not None or is_late:
                 if key.following is not None:
                     self._over(key.following, heir=call)
-                for each in key.dropped:
+                for each in key.dropped:  # nothing tells them any more that it is another one which comes
                     each.fate = "replaced"
                 key.dropped = []
                 call.since, key.following = since, call

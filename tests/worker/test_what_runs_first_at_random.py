@@ -19,10 +19,10 @@ from anyio.abc import TaskGroup
 
 from docket import Docket, Execution, ExecutionState, FairShare, Perpetual, Priority, Retry, Worker, clock
 from docket.store import GROUP, Delivery
-from tests.chaos.leftovers import UNLIMITED
 from tests.where import virtual_time
 from tests.worker.conftest import working
 from tests.worker.first_come import ATTEMPTS, DELAY, EVERY, HAIR, LEASE, WEIGHTS, Call, Model
+from tests.worker.leftovers import assert_nothing_is_left
 
 pytestmark = [pytest.mark.anyio, virtual_time]
 
@@ -295,13 +295,3 @@ async def test_all_kinds_of_calls_end_as_they_are_to(docket: Docket, seed: int) 
     assert [(mix.outcomes[n], model.calls[n].outcome, model.calls[n]) for n in wrong] == []
     assert mix.outcomes.keys() == model.calls.keys()
     await assert_nothing_is_left(docket)
-
-
-async def assert_nothing_is_left(docket: Docket) -> None:
-    """No task, and nothing that would stay for ever but what a docket has once."""
-    assert (await docket.snapshot()).total_tasks == 0
-    assert await docket.store.claims("nobody").unfinished() == 0
-    client, prefix = docket.client, docket.prefix
-    names = [name.decode() for name in await client.keys(f"{prefix}:*")]
-    for_good = {name.removeprefix(f"{prefix}:") for name in names if await client.pttl(name) == -1}
-    assert {name for name in for_good if not UNLIMITED.match(name)} == set()
