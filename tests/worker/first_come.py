@@ -270,6 +270,8 @@ class Model:
         before, since = key.now, max(call.when, now)
         if how == "replace":
             if before is not None:
+                if before.fate == "expired":  # its worker died before it could say so
+                    before.fate = ""
                 self._over(before, "replaced")
             self._drop(key)
         elif before is not None and how == "skip":
