@@ -1,11 +1,10 @@
 """What a developer and CI run: ``nox`` for everything that must hold, ``nox -s <session>`` for one of them.
 
 Default: the tests on every supported Python that this machine has (the others are skipped, and nox says so),
-then the dashboard in a browser, lint and types. On request: ``docs`` (the few of the tests that read the documents),
-``tests_lowest`` (the oldest dependencies that pyproject.toml admits), ``servers`` (the tests that touch a server, on
-every server that a package brings), ``tests_314`` (what needs no server, on a Python 3.14 that npm brings),
-``clients`` (FastMCP and Prefect on this), ``mounts`` (the dashboard in other frameworks and servers), ``bench`` and
-``chaos``.
+then the dashboard in a browser, lint, types and docs. On request: ``tests_lowest`` (the oldest dependencies that
+pyproject.toml admits), ``servers`` (the tests that touch a server, on every server that a package brings),
+``tests_314`` (what needs no server, on a Python 3.14 that npm brings), ``clients`` (FastMCP and Prefect on this),
+``mounts`` (the dashboard in other frameworks and servers), ``bench`` and ``chaos``.
 Arguments after ``--`` reach the tool: ``nox -s tests-3.11 -- tests/memory -x``.
 """
 
@@ -26,7 +25,7 @@ nox.needs_version = ">=2024.10.9"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
-nox.options.sessions = ["tests", "browser", "lint", "types"]
+nox.options.sessions = ["tests", "browser", "lint", "types", "docs"]
 
 os.environ.setdefault("PIP_NO_COMPILE", "1")  # of what is installed, most is never imported
 # What tests start imports as much as they do: compile that once for all sessions, and keep it out of the tree.
