@@ -208,8 +208,10 @@ class ProgressEvents(_Following[ProgressEvent]):
 
 
 def comes_after(execution: Followed, record: Record) -> bool:
-    """Whether it is to run once more after the run that is recorded, or was to."""
-    return execution.disposition is Disposition.ONCE_MORE and record.generation < execution.generation
+    """Whether it is to run once more after the run that is recorded, or was dropped beside it or the one before."""
+    return execution.disposition is Disposition.ONCE_MORE and (
+        record.generation < execution.generation or record.has_dropped(execution.generation)
+    )
 
 
 def is_over(execution: Followed, record: Record) -> bool:

@@ -181,7 +181,9 @@ class Record:
     place: bytes | None = None
     """The id of its entry in the row, where it stands in one."""
     successor: int = 0
-    """The generation with which the key runs once more after this run; 0 where it does not, less where it was to."""
+    """The generation with which the key runs once more after this run; 0 where it does not."""
+    dropped: int = 0
+    """The last generation with which it was to; 0 where none was dropped. See `has_dropped`."""
 
     @property
     def level(self) -> Priority:
@@ -197,6 +199,13 @@ class Record:
     def has_successor(self) -> bool:
         """Whether the key runs once more after this run."""
         return self.successor > 0
+
+    def has_dropped(self, generation: int) -> bool:
+        """Whether the key was to run once more with this generation, after this run or the one before, and will not.
+
+        Those of one run follow each other, and are far above its own.
+        """
+        return self.dropped - AHEAD // 2 < generation <= self.dropped
 
     @classmethod
     def of(cls, fields: Mapping[bytes, bytes]) -> Record | None:
@@ -235,6 +244,7 @@ class Record:
             row=_row(get(b"waiter_stream")) if state is ExecutionState.SCHEDULED else None,
             place=place if state is ExecutionState.SCHEDULED and is_entry(place) else None,
             successor=_number(fields[b"successor"]) or 0 if b"successor" in fields else 0,
+            dropped=_number(fields[b"dropped"]) or 0 if b"dropped" in fields else 0,
             cancel_requested=state is ExecutionState.RUNNING and _is_asked(fields),
             is_parent=state is ExecutionState.RUNNING and bool(get(b"groups")),
         )

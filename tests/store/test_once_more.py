@@ -268,7 +268,8 @@ async def test_a_cancel_of_the_run_drops_what_follows(store: Store) -> None:
     await once_more(store, "2")
     assert await store.schedule.cancel("k") is Cancellation.REQUESTED
     assert await kept(store) == []
-    assert (await recorded(store)).successor == -(1 + AHEAD)
+    record = await recorded(store)
+    assert (record.has_successor, record.has_dropped(1 + AHEAD)) == (False, True)
     assert (await once_more(store, "3")).generation == 2 + AHEAD
     assert await store.schedule.cancel("k") is Cancellation.REQUESTED
     await store.claims().settle(delivery, Ended("cancelled"))
@@ -295,6 +296,23 @@ async def test_a_clear_drops_what_follows_and_counts_it(store: Store) -> None:
     assert await kept(store) == []
     await store.claims().settle(delivery, Ended("completed"))
     assert (await recorded(store)).state is ExecutionState.COMPLETED
+
+
+async def test_the_next_one_has_a_generation_of_its_own_and_remembers_what_was_dropped(store: Store) -> None:
+    delivery = await store.running()
+    for args in "123":
+        await once_more(store, args)
+        assert await store.schedule.clear(1) == 1
+    assert (await once_more(store, "4")).generation == 4 + AHEAD
+    await store.claims().settle(delivery, Ended("completed"))
+    second = await store.claimed()
+    again = attrs.evolve(second.message, attempt=2, when=PAST)
+    await store.claims().reschedule(second, Again(again, tried="why"))
+    record = await recorded(store)
+    assert (record.args, record.generation) == (b"4", 5 + AHEAD)
+    asked = 1, 1 + AHEAD, 3 + AHEAD, 4 + AHEAD, 5 + AHEAD
+    assert [record.has_dropped(each) for each in asked] == [False, True, True, False, False]
+    assert (await once_more(store, "5")).generation == 5 + 2 * AHEAD
 
 
 async def test_a_clear_of_what_waits_for_its_retry_does_not_place_what_follows(store: Store) -> None:

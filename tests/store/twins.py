@@ -314,6 +314,7 @@ class Fuzz:
             "group": "g.1",
             "groups": "g.2 g.3",
             "successor": pick(("1000001", "-1000001", "x")),
+            "dropped": "1000001",
         }
         chosen = self.random.sample(list(possible), self.random.randint(1, 4))
         if self.random.random() < 0.04:

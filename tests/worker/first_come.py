@@ -121,7 +121,6 @@ class Key:
 
     now: Call | None = None
     following: Call | None = None
-    dropped: list[Call] = attrs.field(factory=list[Call])
 
 
 @attrs.define
@@ -282,9 +281,6 @@ class Model:
             if before.state != "waits" or before.is_followed or key.following is not None or is_late:
                 if key.following is not None:
                     self._over(key.following, heir=call)
-                for each in key.dropped:  # nothing tells them any more that it is another one which comes
-                    each.fate = "replaced"
-                key.dropped = []
                 call.since, key.following = since, call
                 return Disposition.ONCE_MORE
             self._over(before, heir=call)
@@ -315,7 +311,6 @@ class Model:
         dropped, key.following = key.following, None
         if dropped is not None:
             self._over(dropped, "cancelled")
-            key.dropped.append(dropped)
         return dropped is not None
 
     def clears(self) -> int:
@@ -422,7 +417,7 @@ class Model:
     def ends(self, call: Call, fate: Fate, next_at: float | None = None) -> None:
         """A call has ended for good; what is to run once more after it has its place."""
         key = self.keys[call.key]
-        following, key.now, key.following, key.dropped = key.following, None, None, []
+        following, key.now, key.following = key.following, None, None
         if next_at is not None and following is None and fate == "ran":
             call.has_begun = call.is_followed = call.had_its_turn = False
             call.is_moved = True

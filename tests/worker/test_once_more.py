@@ -173,6 +173,31 @@ async def test_a_cancel_stops_the_run_and_drops_what_follows(docket: Docket) -> 
     assert job.ran == [1]
 
 
+async def test_whoever_waits_for_what_was_dropped_is_not_told_the_end_of_the_next(docket: Docket) -> None:
+    job = Job()
+
+    async def is_told(execution: Execution[int]) -> None:
+        with pytest.raises(ExecutionCancelled, match="dropped"):
+            await execution.get_result()
+
+    async with working(Worker(docket, "worker")):
+        await docket.add(job.job, key="k")(1)
+        await job.begun.wait()
+        dropped = await again(docket, job, 2)
+        async with anyio.create_task_group() as group:
+            group.start_soon(is_told, dropped)
+            await anyio.wait_all_tasks_blocked()
+            assert await docket.clear() == 1
+            following = await again(docket, job, 3)
+            job.go.set()
+            assert await following.get_result() == 3
+        await is_told(dropped)
+        assert [event["state"] async for event in dropped.subscribe() if event["type"] == "state"] == [
+            "cancelled"
+        ]
+    assert job.ran == [1, 3]
+
+
 async def test_a_replacement_takes_the_place_of_both(docket: Docket) -> None:
     job = Job()
     async with working(Worker(docket, "worker")):

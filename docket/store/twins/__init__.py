@@ -19,9 +19,9 @@ from .take import take
 __all__ = ["TWINS"]
 
 TWINS: dict[str, Twin] = {
-    "29aa0efef91df54b61a1e15eec0139ebbfc43334": claim,
-    "9412ea9c9d6c0bdee5b3e77b9a85b150e2cf024a": schedule,
-    "9cfd1ebafa07105cb5f91fe52008578ab9f2dd3b": settle,
-    "2be96463283a3a1c1602b045989e36205c21f12c": take,
+    "7cbf678a6f6daacc62775c2829d5ac1106838af2": claim,
+    "ac5940542705bc7b4aa87be2dc8619911f5717f5": schedule,
+    "818686bfa57ce1a0290bd5755970d504d5ecd54d": settle,
+    "9983f65d3c845cf9083446142f8f82585fee1ce2": take,
 }
 """By the digest of the script, as `Lua` has it."""

@@ -8,7 +8,7 @@ local function once_more(prefix, stream, group, key, key_queue, when, due, event
   -- USE alive events numbers place stream_of successor
   local run, queue, reserved_queue = prefix .. ':runs:' .. key, prefix .. ':queue', prefix .. ':parked'
   local now = redis.call('HMGET', run, 'state', 'generation', 'known', 'stream_id', 'waiter_stream', 'waiter_entry_id', 'when', 'attempt',
-    'groups', 'group', 'successor')
+    'groups', 'group', 'successor', 'dropped')
   local state, lib = now[1], successor_lib(prefix)
   if not ((now[3] or state == 'running' or (state == 'scheduled' and now[5]))
     and is_alive(run, key, stream, group, queue, reserved_queue)) then
@@ -36,7 +36,7 @@ local function once_more(prefix, stream, group, key, key_queue, when, due, event
   local time, since = redis.call('TIME'), tonumber(now[7])
   local at = time[1] + time[2] / 1000000
   if has_begun or not message['function'] or not since or (whole(message.attempt) or 1) > 1 or (not is_parked and at - since >= 60) then
-    return 'NEXT ' .. lib.keep(key, now[2], now[11], key_queue, when, ttl, call)
+    return 'NEXT ' .. lib.keep(key, now[2], now[11], now[12], key_queue, when, ttl, call)
   end
   if due == '1' or since >= tonumber(when) then
     local further = {}

@@ -1,7 +1,7 @@
 -- The call that runs once more after the run of its key has ended (`if_running="once_more"`): at most one, the last that was added. It
 -- is kept at `{prefix}:ops:successor:{key}`, the fields of its message and, as `s:...`, what placing it takes. The record of the run
--- has its generation in `successor`: so far above its own that no try of the run gets there, and with a minus sign before it once it was
--- dropped. The zset `{prefix}:ops:successors` has the key, for those who look for them.
+-- has its generation in `successor`: so far above its own that no try of the run gets there. The last that was dropped has left its own in
+-- `dropped`, also in the record of the run that follows. The zset `{prefix}:ops:successors` has the key, for those who look for them.
 local function successor_lib(prefix)
   -- USE events numbers place expiring
   local all, ahead, lib = prefix .. ':ops:successors', 1000000, {}
@@ -11,10 +11,10 @@ local function successor_lib(prefix)
     return time[1] + time[2] / 1000000
   end
   -- Keep a call beside the run, of this generation, instead of the one that is there; returns the generation that it will have.
-  -- `before` is the field of the record.
-  function lib.keep(key, generation, before, key_queue, when, ttl, call)
+  -- `before` and `dropped` are the fields of the record.
+  function lib.keep(key, generation, before, dropped, key_queue, when, ttl, call)
     local had, name = tonumber(before) or 0, name_of(key)
-    local own = string.format('%d', had > 0 and had or math.max((whole(generation) or 0) + ahead, 1 - had))
+    local own = string.format('%d', had > 0 and had or math.max((whole(generation) or 0) + ahead, (whole(dropped) or 0) + 1))
     redis.call('ZADD', all, time_now(), key)                      -- first: it is refused where this is of another type
     redis.call('DEL', name)
     redis.call('HSET', name, 's:generation', own, 's:when', when, 's:ttl', ttl, 's:queue', key_queue, 'key', key, 'when', call[1],
@@ -30,7 +30,8 @@ local function successor_lib(prefix)
   function lib.drop(key, successor)
     if not whole(successor) then return false end
     lib.forget(key)
-    redis.call('HSET', prefix .. ':runs:' .. key, 'successor', '-' .. successor)
+    redis.call('HDEL', prefix .. ':runs:' .. key, 'successor')
+    redis.call('HSET', prefix .. ':runs:' .. key, 'dropped', successor)
     return true
   end
   -- The run has ended for good: place what is kept beside it, and note in the record how the run ended, as that of a chain does. `ended`
