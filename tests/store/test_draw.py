@@ -25,10 +25,11 @@ async def test_where_nobody_waits_for_a_turn_nothing_is_written(store: Store) ->
 
 
 async def test_a_worker_that_knows_of_no_turns_sends_nothing(store: Store) -> None:
+    claims = await worker(store)
     await place(store, shared("a0", "a"), shared("a1", "a"))
     await store.client.delete(LANE)
-    await store.claims().look_after_turns()
+    await claims.look_after_turns()
     assert await waiting(store, row("a")) == ["a1"]
     await place(store, shared("h", "a", **{"docket:lane": "high"}))
-    await (await worker(store)).look_after_turns()
+    await claims.look_after_turns()
     assert await waiting(store, row("a")) == ["a1"]

@@ -157,6 +157,10 @@ class Mix:
         if keys := [*self.model.keys]:
             key = self.pick.choice(keys)
             await self.sync(key)
+            execution = await self.docket.get_execution(key)
+            now = self.model.keys[key].now
+            if execution and execution.state is ExecutionState.RUNNING and now and now.state == "waits":
+                return  # one read has brought a worker what is due of two lanes, and it has one place
             expected = self.model.cancels(key)
             found = await self.docket.cancel(key)
             self.tell(f"cancel {key} {found}")
@@ -177,7 +181,7 @@ class Mix:
         self.model.paused.add(task)
 
     async def resume(self) -> None:
-        for task in [*self.model.paused]:
+        for task in sorted(self.model.paused):
             for key in self.model.keys:
                 await self.sync(key)
             self.tell(f"resume {task}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from ...memory import ErrorReply, Hash
+from ..foreign import is_entry
 from .events import event_of, json
 from .numbers import whole
 from .turn import Turn
@@ -90,7 +91,7 @@ class Claimer:
     def _is_copy(self, record: Hash, message_id: bytes) -> bool:
         """Whether another entry of the same key was claimed in this turn; all others that run are left to Lua."""
         other, turn = record.get(b"claim", b"").rpartition(b".")[0], self._turn
-        if not other or other == message_id:
+        if other == message_id or not is_entry(other):
             return False
         return turn.inside.deliveries(turn.stream, turn.group, other, turn.worker) is not None
 
