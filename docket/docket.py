@@ -803,7 +803,7 @@ class Docket(
     ) -> Callable[..., Coroutine[Any, Any, Execution[Any]]]:
         name, found, key = self._look_up(function, when, key, ttl, once=extra is not None)
         until = check_expires(expires, when)
-        given = check_level(priority)
+        given, remarks = None if priority is None else check_level(priority), self._remarks
 
         async def scheduler(*args: Any, **kwargs: Any) -> Execution[Any]:
             parameter = check_arguments(found, name, args, kwargs)
@@ -815,7 +815,10 @@ class Docket(
                 execution.extra_fields = extra
             if until is not None:
                 execution.expire(until)
-            if (level := given or self._remarks.level_of(name, parameter, args, kwargs)) is not None:
+            level = given
+            if level is None and (parameter is not None or remarks.levels):
+                level = remarks.level_of(name, parameter, args, kwargs)
+            if level is not None:
                 execution.prioritize(level)
             if once_more:
                 execution.once_more = True

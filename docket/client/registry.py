@@ -53,14 +53,15 @@ class Remarks:
         self._said = set[tuple[str, str]]()
         self.check: Callable[[TaskFunction, str], None] | None = None
         """Refuses a task that the docket's serializer cannot be used with."""
-        self._levels: dict[str, Priority] = {}
+        self.levels: dict[str, Priority] = {}
+        """Those that tasks are registered with, by their names."""
 
     def note_level(self, name: str, level: Priority | None, *, again: bool) -> None:
         """Note the level that a task is registered with; without one it keeps what it has if it comes ``again``."""
         if level is not None:
-            self._levels[name] = level
+            self.levels[name] = level
         elif not again:
-            self._levels.pop(name, None)
+            self.levels.pop(name, None)
 
     def level_of(
         self,
@@ -70,7 +71,7 @@ class Remarks:
         kwargs: Mapping[str, Any],
     ) -> Priority | None:
         """The level of a call that is given none: as registered, or by the `level_parameter` of its task."""
-        if (level := self._levels.get(name)) is not None:
+        if (level := self.levels.get(name)) is not None:
             return level
         return None if parameter is None else parameter.of_call(args, kwargs)
 
@@ -243,7 +244,9 @@ def find_task(
     if not isinstance(function, str):
         own = getattr(function, "__name__", None)
         if isinstance(own, str) and is_same(tasks.get(own), function):
-            return name_of(function), function
+            return own if type(own) is str else name_of(
+                function
+            ), function  # it was checked as it was entered
         if isinstance(function, RemoteTask):
             name = name_of(cast("TaskFunction", function))
             return name, tasks.get(name, cast("TaskFunction", function))

@@ -129,7 +129,7 @@ def _declared(function: Callable[..., Any]) -> tuple[()] | tuple[str | None, Fai
 
 
 def takes_turns(function: Callable[..., Any]) -> bool:
-    """Whether calls of a function wait for turns: each one that is added asks, and each that begins."""
+    """Whether calls of a function wait for turns: each one that is added asks."""
     known = _shares.get(function)
     return bool(_declared(function) if known is None else known)
 

@@ -89,6 +89,8 @@ class Running:
     """Whether this worker has neither the task nor a fallback for it."""
     rules: Sequence[tuple[str | None, Any]]
     """The rules of admission that the task declares, each with the parameter that it is declared for."""
+    takes_turns: bool
+    """Whether calls of the task wait for turns."""
     last: bool
     """Whether the key may not run again after this run (`Worker.run_at_most`)."""
 
@@ -156,7 +158,7 @@ class Running:
         self.delivery, self.execution, self.broken = delivery, execution, broken
         self.began, self.trusted_until = began, trusted_until
         self.unknown = self.last = self.uninterruptible = self.detached = self.settling = self.settled = False
-        self.is_traced = self.has_begun = False
+        self.is_traced = self.has_begun = self.takes_turns = False
         self.rules = self.subscribers = self.patient = self.waits = ()
         self.mishaps = self.interruptions = 0
         self.groups = self.place = self.reason = self.left_open = self._scope = None

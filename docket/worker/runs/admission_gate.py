@@ -11,7 +11,15 @@ import attrs
 from anyio.lowlevel import checkpoint
 
 from ...client import PerFunction
-from ...dependencies import Admission, Cooldown, Debounce, Dependency, admission_dependencies, rules_of_call
+from ...dependencies import (
+    Admission,
+    Cooldown,
+    Debounce,
+    Dependency,
+    admission_dependencies,
+    rules_of_call,
+    takes_turns,
+)
 from ...notification import Notification
 from ...rules import AdmissionRule, SlotRule, Verdict, pack
 from ...standins import redis_errors
@@ -54,8 +62,9 @@ class AdmissionGate:
     outages: Outages
     dependencies: Mapping[str, Dependency[Any]]
     lease: timedelta
-    _declared: PerFunction[list[tuple[str | None, Admission[Any]]]] = attrs.field(
-        init=False, factory=PerFunction[list[tuple[str | None, Admission[Any]]]]
+    #: And whether the task takes turns: each run asks for both.
+    _declared: PerFunction[tuple[list[tuple[str | None, Admission[Any]]], bool]] = attrs.field(
+        init=False, factory=PerFunction[tuple[list[tuple[str | None, Admission[Any]]], bool]]
     )
     #: In the order in which the claims were taken; and by message id.
     _line: deque[_Place] = attrs.field(init=False, factory=deque[_Place])
@@ -80,13 +89,14 @@ class AdmissionGate:
 
     def _rules_of(self, running: Running) -> list[tuple[str | None, Admission[Any]]]:
         function = running.execution.function
-        declared = self._declared.get(function)
-        if declared is None:
+        known = self._declared.get(function)
+        if known is None:
             try:
                 declared = admission_dependencies(function, self.dependencies)
             except Exception:  # noqa: BLE001 - a signature that cannot be read fails the task as it is called (I9)
                 declared = []
-            self._declared[function] = declared
+            known = self._declared[function] = declared, takes_turns(function)
+        declared, running.takes_turns = known
         if not declared:
             return declared
         execution = running.execution

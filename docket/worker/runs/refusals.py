@@ -125,7 +125,7 @@ class Refusals:
             or running.delivery.expired
             or self.limits
             or self.docket.strike_list.may_concern(self.claims.newest_strike)
-            or self.turns.concerns(running)
+            or (running.takes_turns and self.turns.concerns(running))
         )
 
     async def refuse(self, running: Running) -> Ending | None:

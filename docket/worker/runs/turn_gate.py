@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...dependencies import share_of_call, takes_turns
+from ...dependencies import share_of_call
 from ...rules import AwaitTurn
 from ...store import SHARE, Claims, share_field
 from ...values import define
@@ -24,7 +24,7 @@ class TurnGate:
     def concerns(self, running: Running) -> bool:
         """Whether a claim is one of those: added by name, or by pydocket. A redelivered one had its turn."""
         return (
-            takes_turns(running.execution.function)
+            running.takes_turns
             and SHARE not in running.execution.extra_fields
             and not running.delivery.redelivered
             and running.broken is None
