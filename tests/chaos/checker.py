@@ -175,7 +175,7 @@ def unexplained_runs(
     """Nothing runs more often than it was placed, unless a fault explains each further run.
 
     Faults that are ``forgetful`` make the server forget what was written just before: a run that they meet may
-    begin anew at once.
+    begin anew at once. A child is placed by each run of its parent: as often as the first of its family was.
     """
     forgotten = _spans(accounts, forgetful)
     asks = _by_key(accounts.asks)
@@ -183,7 +183,8 @@ def unexplained_runs(
     for run in accounts.runs:
         units[run.unit].append(run)
     for (key, version, attempt), runs in units.items():
-        of_version = [ask for ask in asks[key] if ask.version == version] or asks[key]
+        asked = asks[key] or asks[key.partition("/")[0]]
+        of_version = [ask for ask in asked if ask.version == version] or asked
         placed = max(1, _placings(of_version))
         if len(runs) <= placed:
             continue

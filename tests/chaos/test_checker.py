@@ -239,6 +239,13 @@ def test_a_process_that_was_stopped_between_its_claim_and_the_begin_explains_the
     assert unexplained(added(), taken_over, ran(6.1, 7, message="1-0")), "nobody slept"
 
 
+def test_the_children_run_as_often_as_the_first_of_their_family_was_placed() -> None:
+    child = [*ran(2, 3, key="k/0/1"), *ran(4, 5, B, key="k/0/1")]
+    again = added(1.5, key="k", call=1)
+    assert not unexplained(added(how="lost"), again, child)
+    assert unexplained(added(), child)
+
+
 def test_a_lost_answer_may_have_placed_it_once_more() -> None:
     again = added(3.5, call=1)
     assert not unexplained(added(how="lost"), again, ran(2, 3), ran(4, 5, B))
