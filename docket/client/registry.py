@@ -244,9 +244,8 @@ def find_task(
     if not isinstance(function, str):
         own = getattr(function, "__name__", None)
         if isinstance(own, str) and is_same(tasks.get(own), function):
-            return own if type(own) is str else name_of(
-                function
-            ), function  # it was checked as it was entered
+            # A name that is a plain string was checked as it was entered.
+            return own if type(own) is str else name_of(function), function
         if isinstance(function, RemoteTask):
             name = name_of(cast("TaskFunction", function))
             return name, tasks.get(name, cast("TaskFunction", function))

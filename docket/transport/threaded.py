@@ -8,12 +8,12 @@ KeyError ends it now and then, after which no socket is ever ready (4.16).
 
 from __future__ import annotations
 
-import contextlib
 import selectors
 import socket
 import threading
 import weakref
 from collections.abc import Callable
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
 from .sockets import SocketStream
@@ -21,8 +21,8 @@ from .waiting import AwaitedReply, Backend, call_there
 
 __all__ = ["ThreadedStream"]
 
-#: What the thread is to wait for, by the letter that asks it.
-_EVENTS = {b"r"[0]: selectors.EVENT_READ, b"w"[0]: selectors.EVENT_WRITE}
+#: What the thread waits for; each is also the letter that asks it.
+_EVENTS = EVENT_READ, EVENT_WRITE
 
 
 class ThreadedStream(SocketStream):
@@ -34,19 +34,19 @@ class ThreadedStream(SocketStream):
         super().__init__(connected)
         self._backend = backend
         self._waiting: dict[int, AwaitedReply] = {}
-        #: The letters that have had no answer yet.
+        #: What was asked and has had no answer yet.
         self._asked: set[int] = set()
         self._letters: socket.socket | None = None
         self._thread: threading.Thread | None = None
 
     async def wait_readable(self) -> None:
-        await self._wait_for(b"r"[0])
+        await self._wait_for(EVENT_READ)
 
     async def wait_writable(self) -> None:
-        await self._wait_for(b"w"[0])
+        await self._wait_for(EVENT_WRITE)
 
     def wake(self) -> None:
-        self._tell(b"r"[0])
+        self._tell(EVENT_READ)
 
     def close(self) -> None:
         super().close()
@@ -57,36 +57,35 @@ class ThreadedStream(SocketStream):
             self._thread.join()  # it waits for nothing any more, so that both copies of the socket are closed now
             self._thread = None
             if not self._backend.is_over():
-                for letter in _EVENTS:
-                    call_there(self._backend, self._tell, letter)
+                for event in _EVENTS:
+                    call_there(self._backend, self._tell, event)
 
-    async def _wait_for(self, letter: int) -> None:
+    async def _wait_for(self, event: int) -> None:
         if self._closed:
             return
-        self._waiting[letter] = awaited = AwaitedReply()
-        if letter not in self._asked:
-            self._asked.add(letter)
-            self._ask(letter)
+        self._waiting[event] = awaited = AwaitedReply()
+        if event not in self._asked:
+            self._asked.add(event)
+            self._ask(event)
         try:
             await self._backend.park(awaited)
         finally:
-            del self._waiting[letter]
+            del self._waiting[event]
 
-    def _ask(self, letter: int) -> None:
+    def _ask(self, event: int) -> None:
         if self._letters is None:
             self._letters, theirs = socket.socketpair()
-            tell = weakref.WeakMethod(
-                self._tell
-            )  # a connection that nobody closes is collected, and ends its thread
+            # Weak: a connection that nobody closes is collected, and ends its thread.
+            tell = weakref.WeakMethod(self._tell)
             words = (self._socket.dup(), theirs, self._backend, tell)
             self._thread = threading.Thread(target=_watch, args=words, name="docket socket", daemon=True)
             self._thread.start()
-        self._letters.send(bytes((letter,)))
+        self._letters.send(bytes((event,)))
 
-    def _tell(self, letter: int) -> None:
+    def _tell(self, event: int) -> None:
         """Let whoever waits for this go on."""
-        self._asked.discard(letter)
-        if (awaited := self._waiting.get(letter)) is not None:
+        self._asked.discard(event)
+        if (awaited := self._waiting.get(event)) is not None:
             self._backend.wake(awaited)
 
 
@@ -99,15 +98,15 @@ def _watch(
     """Wait for what each letter names, once, and tell; until the letters end."""
     asked = 0
     with watched, letters, selectors.DefaultSelector() as selector:
-        selector.register(letters, selectors.EVENT_READ)
+        selector.register(letters, EVENT_READ)
         while True:
             ready: dict[Any, int] = {key.fileobj: events for key, events in selector.select()}
             before = asked
             if letters in ready:
                 if not (came := letters.recv(64)):
                     return
-                for letter in came:
-                    asked |= _EVENTS[letter]
+                for event in came:
+                    asked |= event
             told = ready.get(watched, 0) & before
             asked &= ~told
             if before and not asked:
@@ -116,8 +115,7 @@ def _watch(
                 selector.register(watched, asked)
             elif asked != before:
                 selector.modify(watched, asked)
-            for letter, event in _EVENTS.items():
+            for event in _EVENTS:
                 if told & event and (call := tell()) is not None:
-                    with contextlib.suppress(RuntimeError):
-                        backend.soon(call, letter)
+                    backend.soon(call, event)
                     del call

@@ -13,10 +13,10 @@ local function make(name)
   end
 end
 for _, level in ipairs(served) do make(lane_named(stream, level)) end
-local turns = {}
-for _, level in ipairs({'high', 'normal', 'low'}) do turns[#turns + 1] = turns_named(string.sub(stream, 1, -8), level) end
+local all, turns = {'high', 'normal', 'low'}, {}
+for at, level in ipairs(all) do turns[at] = turns_named(string.sub(stream, 1, -8), level) end
 if redis.call('EXISTS', unpack(turns)) > 0 then                -- as on few dockets
-  for at, level in ipairs({'high', 'normal', 'low'}) do
+  for at, level in ipairs(all) do
     if redis.call('EXISTS', turns[at]) == 1 then make(lane_named(stream, level .. '-turns')) end
   end
 end

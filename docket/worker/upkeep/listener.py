@@ -178,15 +178,13 @@ class Listener:
 
     async def _catch_up_for(self, pubsub: PubSub) -> None:
         """Catch up, since its connection was found lost, and `run` may not see that. If not all of it, `run` does."""
-        is_done = False
         try:
             await self._catch_up()
-            is_done = True
-        except redis_errors.RedisError as error:
+        except BaseException as error:  # the server is lost again, or whoever follows a channel is stopped
+            pubsub.lose("what was published meanwhile is still to be found out")
+            if not isinstance(error, redis_errors.RedisError):
+                raise
             logger.debug("What was published meanwhile is asked for again: %s", error)
-        finally:
-            if not is_done:  # the server is lost again, or whoever follows a channel is stopped
-                pubsub.lose("what was published meanwhile is still to be found out")
 
     def unfollow(self, channel: str, owner: object) -> None:
         """Tell it no more. Never suspends; idempotent."""
